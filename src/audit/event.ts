@@ -1,0 +1,43 @@
+/** What the audit log holds: a closed set of kinds. */
+
+export type AuditKind =
+  | 'gateway.started'
+  | 'gateway.stopped'
+  | 'login.refused'
+  | 'login.locked'
+  | 'login.accepted'
+  | 'connection.refused'
+  | 'decision.granted'
+  | 'decision.denied'
+  | 'lease.started'
+  | 'lease.ended'
+  | 'session.started'
+  | 'session.ended'
+  | 'session.refused'
+  | 'channel.denied'
+  | 'target.identity-mismatch'
+  | 'recording.replayed'
+  | 'recording.exported'
+  | 'recording.followed'
+  | 'recording.sealed-as-interrupted'
+  | 'session.kill-requested'
+  | 'resources.applied'
+  | 'credential.stored'
+  | 'factor.changed'
+  | 'token.created'
+  | 'token.revoked'
+  | 'api.refused'
+
+export interface AuditEvent {
+  readonly kind: AuditKind
+  /** Who did it: a user's name, `owner` (the Unix socket) or `gateway`. What an unknown person typed is in `data`. */
+  readonly actor: string
+  readonly session?: string
+  /** Facts, never secrets. */
+  readonly data?: Record<string, unknown>
+}
+
+export interface Audit {
+  /** Resolves when the event is durable. Throws `AUDIT_UNAVAILABLE`: what needs the event must then not happen. */
+  append(event: AuditEvent): Promise<void>
+}

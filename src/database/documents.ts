@@ -1,0 +1,44 @@
+/** Declared resources (users, roles, targets) as documents in the store, parsed by their schema on the way out. */
+
+import type { Clock } from '../shared/clock.ts'
+import type { Database } from './database.ts'
+
+export interface Documents<T extends { name: string }> {
+  get(name: string): Promise<T | undefined>
+  /** All of them, by name. */
+  list(): Promise<T[]>
+  put(document: T): Promise<void>
+  remove(name: string): Promise<void>
+}
+
+/**
+ * `T` is the schema's output. Stored documents are outputs too, so a schema must accept its own output: a duration is stored as
+ * milliseconds and read back as such.
+ */
+export function createDocuments<T extends { name: string }>(
+  table: 'users' | 'roles' | 'targets',
+  parse: (stored: unknown) => T,
+  { database, clock }: { database: Database; clock: Clock },
+): Documents<T> {
+  return {
+    async get(name) {
+      const row = await database.selectFrom(table).select('document').where('name', '=', name).executeTakeFirst()
+      return row === undefined ? undefined : parse(JSON.parse(row.document))
+    },
+    async list() {
+      const rows = await database.selectFrom(table).select('document').orderBy('name').execute()
+      return rows.map(row => parse(JSON.parse(row.document)))
+    },
+    async put(document) {
+      const values = { document: JSON.stringify(document), updated_at: clock.now() }
+      await database
+        .insertInto(table)
+        .values({ name: document.name, ...values })
+        .onConflict(conflict => conflict.column('name').doUpdateSet(values))
+        .execute()
+    },
+    async remove(name) {
+      await database.deleteFrom(table).where('name', '=', name).execute()
+    },
+  }
+}

@@ -1,0 +1,113 @@
+/** What brings a store from one version to the next: the same statements on SQLite and PostgreSQL. Only ever add. */
+
+import type { CreateTableBuilder, Kysely, Migration } from 'kysely'
+
+const resource = (table: CreateTableBuilder<string, never>) =>
+  table
+    .addColumn('name', 'text', column => column.primaryKey())
+    .addColumn('document', 'text', column => column.notNull())
+    .addColumn('updated_at', 'bigint', column => column.notNull())
+
+async function first(database: Kysely<never>): Promise<void> {
+  const { schema } = database
+  for (const name of ['users', 'roles', 'targets']) {
+    await resource(schema.createTable(name) as CreateTableBuilder<string, never>).execute()
+  }
+  await schema
+    .createTable('factors')
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('value', 'text', column => column.notNull())
+    .addColumn('last_step', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('updated_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('factors_key', ['user', 'kind'])
+    .execute()
+  await schema
+    .createTable('credentials')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('version', 'bigint', column => column.notNull())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('sealed', 'text', column => column.notNull())
+    .addColumn('created_at', 'bigint', column => column.notNull())
+    .addColumn('created_by', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('credentials_key', ['account', 'target', 'version'])
+    .execute()
+  await schema
+    .createTable('leases')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('session', 'text', column => column.notNull())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('credential_version', 'bigint', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('until', 'bigint', column => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .execute()
+  await schema
+    .createTable('sessions')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('protocol', 'text', column => column.notNull())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('role', 'text', column => column.notNull())
+    .addColumn('source', 'text', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .addColumn('end_reason', 'text')
+    .addColumn('recording', 'text', column => column.notNull())
+    .addColumn('recording_hash', 'text')
+    .addColumn('recording_bytes', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('details', 'text', column => column.notNull())
+    .execute()
+  await schema.createIndex('sessions_by_state').on('sessions').columns(['state', 'gateway']).execute()
+  await schema.createIndex('sessions_by_start').on('sessions').column('started_at').execute()
+  await schema
+    .createTable('audit_events')
+    .addColumn('seq', 'bigint', column => column.primaryKey())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('actor', 'text', column => column.notNull())
+    .addColumn('session', 'text')
+    .addColumn('data', 'text', column => column.notNull())
+    .addColumn('previous', 'text', column => column.notNull())
+    .addColumn('hash', 'text', column => column.notNull())
+    .addColumn('signature', 'text', column => column.notNull())
+    .execute()
+  await schema.createIndex('audit_events_by_session').on('audit_events').column('session').execute()
+  await schema
+    .createTable('audit_head')
+    .addColumn('id', 'bigint', column => column.primaryKey())
+    .addColumn('seq', 'bigint', column => column.notNull())
+    .addColumn('hash', 'text', column => column.notNull())
+    .execute()
+  await database
+    .insertInto('audit_head' as never)
+    .values({ id: 1, seq: 0, hash: '' } as never)
+    .execute()
+  await schema
+    .createTable('sealed_keys')
+    .addColumn('name', 'text', column => column.primaryKey())
+    .addColumn('public', 'text', column => column.notNull())
+    .addColumn('sealed', 'text', column => column.notNull())
+    .addColumn('created_at', 'bigint', column => column.notNull())
+    .execute()
+  await schema
+    .createTable('api_tokens')
+    .addColumn('hash', 'text', column => column.primaryKey())
+    .addColumn('name', 'text', column => column.notNull())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('scopes', 'text', column => column.notNull())
+    .addColumn('created_at', 'bigint', column => column.notNull())
+    .addColumn('expires_at', 'bigint')
+    .execute()
+}
+
+export const migrations: Record<string, Migration> = {
+  '0001-first': { up: first },
+}

@@ -1,0 +1,114 @@
+/** The tables, as Kysely types. Times are milliseconds since the epoch; documents are JSON text; blobs are base64url text. */
+
+export interface Schema {
+  users: ResourceTable
+  roles: ResourceTable
+  targets: ResourceTable
+  factors: FactorTable
+  credentials: CredentialTable
+  leases: LeaseTable
+  sessions: SessionTable
+  audit_events: AuditEventTable
+  audit_head: AuditHeadTable
+  sealed_keys: SealedKeyTable
+  api_tokens: ApiTokenTable
+}
+
+/** A declared resource: `document` is what its schema (user, role, target) parses. */
+export interface ResourceTable {
+  name: string
+  document: string
+  updated_at: number
+}
+
+/** `kind`: password (argon2id in PHC form, not sealed) or totp (sealed by the vault). */
+export interface FactorTable {
+  user: string
+  kind: string
+  value: string
+  /** totp: the last time step whose code was accepted; a code of this step or before is refused. */
+  last_step: number
+  updated_at: number
+}
+
+/** One row a version: the material sealed under a data key of its own, which is wrapped by the key encryption key. */
+export interface CredentialTable {
+  account: string
+  target: string
+  version: number
+  kind: string
+  sealed: string
+  created_at: number
+  created_by: string
+}
+
+export interface LeaseTable {
+  id: string
+  session: string
+  user: string
+  account: string
+  target: string
+  credential_version: number
+  started_at: number
+  until: number
+  ended_at: number | null
+}
+
+export interface SessionTable {
+  id: string
+  gateway: string
+  protocol: string
+  user: string
+  account: string
+  target: string
+  role: string
+  source: string
+  /** connecting, active or ended */
+  state: string
+  started_at: number
+  ended_at: number | null
+  end_reason: string | null
+  /** The recording's file name, relative to the recordings folder, and the hash that its seal signs. */
+  recording: string
+  recording_hash: string | null
+  recording_bytes: number
+  details: string
+}
+
+export interface AuditEventTable {
+  seq: number
+  at: number
+  gateway: string
+  kind: string
+  actor: string
+  session: string | null
+  data: string
+  previous: string
+  hash: string
+  signature: string
+}
+
+/** One row, `id` 1: the end of the chain. Changed by compare-and-swap, so that several gateways make one chain. */
+export interface AuditHeadTable {
+  id: number
+  seq: number
+  hash: string
+}
+
+/** Keys of the gateway's own (signing key, host key, TLS key), sealed by the vault. */
+export interface SealedKeyTable {
+  name: string
+  public: string
+  sealed: string
+  created_at: number
+}
+
+/** `hash` is SHA-256 of the token, hex; the token itself is shown once and stored nowhere. */
+export interface ApiTokenTable {
+  hash: string
+  name: string
+  user: string
+  scopes: string
+  created_at: number
+  expires_at: number | null
+}

@@ -1,0 +1,65 @@
+/** A grant: the decision for one session. Only `authorize.ts` mints one. */
+
+import type { Account, Target } from '../targets/target.ts'
+import type { Channel } from './role.ts'
+
+export interface GrantTerms {
+  readonly session: string
+  readonly user: string
+  readonly target: Target
+  readonly account: Account
+  /** The role that gave it. */
+  readonly role: string
+  readonly channels: ReadonlySet<Channel>
+  /** Milliseconds since the epoch: the end of the role's maximum time or of its hours, whichever is first. */
+  readonly endsAt: number
+  /** Milliseconds without traffic after which the session ends; undefined: never. */
+  readonly idleMs: number | undefined
+  readonly recordInput: boolean
+}
+
+class GrantProof {
+  // A private field makes the type nominal: an object that merely looks like a grant is not one.
+  readonly #terms: GrantTerms
+
+  constructor(terms: GrantTerms) {
+    this.#terms = terms
+  }
+
+  get session(): string {
+    return this.#terms.session
+  }
+  get user(): string {
+    return this.#terms.user
+  }
+  get target(): Target {
+    return this.#terms.target
+  }
+  get account(): Account {
+    return this.#terms.account
+  }
+  get role(): string {
+    return this.#terms.role
+  }
+  get endsAt(): number {
+    return this.#terms.endsAt
+  }
+  get idleMs(): number | undefined {
+    return this.#terms.idleMs
+  }
+  get recordInput(): boolean {
+    return this.#terms.recordInput
+  }
+
+  allows(channel: Channel): boolean {
+    return this.#terms.channels.has(channel)
+  }
+}
+
+/** The type alone is public: a value of it comes from `authorize` and from nowhere else. */
+export type Grant = GrantProof
+
+/** For `policy/authorize.ts` only. */
+export function mintGrant(terms: GrantTerms): Grant {
+  return new GrantProof(terms)
+}

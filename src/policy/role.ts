@@ -1,0 +1,93 @@
+/** A role: what its holders may do, and under which conditions. The shape that people write in resource files. */
+
+import { z } from 'zod'
+import { NAME_PATTERN } from '../shared/names.ts'
+
+export const FACTORS = ['publickey', 'password', 'totp'] as const
+export type Factor = (typeof FACTORS)[number]
+
+/** What may be opened in a session: SSH channel kinds (RFC 4254), and for PostgreSQL `sql` and `replication`. */
+export const CHANNELS = [
+  'shell',
+  'exec',
+  'sftp',
+  'local-forward',
+  'remote-forward',
+  'agent',
+  'x11',
+  'sql',
+  'replication',
+] as const
+export type Channel = (typeof CHANNELS)[number]
+
+export const LEVELS = ['basic', 'power', 'admin', 'system'] as const
+export type Level = (typeof LEVELS)[number]
+
+export const PROTOCOLS = ['ssh', 'postgres'] as const
+export type ProtocolName = (typeof PROTOCOLS)[number]
+
+const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
+const DURATION = /^(\d+)(s|m|h|d)$/
+const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `90s`, `15m`, `8h`, `7d`; parses to milliseconds. A number is milliseconds already: documents are stored parsed. */
+export const duration = z.union([
+  z
+    .string()
+    .regex(DURATION, 'a duration is a number and s, m, h or d, for example 15m')
+    .transform(text => {
+      const [, amount, unit] = DURATION.exec(text)!
+      return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
+    }),
+  z.number().int().nonnegative(),
+])
+
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+
+export const roleSchema = z.strictObject({
+  name,
+  description: z.string().optional(),
+  /** Which targets: by name, or by labels that all must match (a value may end in `*`). Empty matches none. */
+  targets: z.strictObject({ names: z.array(name).optional(), labels: z.record(z.string(), z.string()).optional() }),
+  /** Which accounts on them: by name, or by level. */
+  accounts: z.strictObject({ names: z.array(name).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
+  protocols: z
+    .array(z.enum(PROTOCOLS))
+    .min(1)
+    .default([...PROTOCOLS]),
+  channels: z.array(z.enum(CHANNELS)).default(['shell', 'exec', 'sftp', 'sql']),
+  /** When: days, from and to in the time zone. Not given: always. `to` before `from` crosses midnight. */
+  hours: z
+    .strictObject({
+      days: z
+        .array(z.enum(DAYS))
+        .min(1)
+        .default([...DAYS]),
+      from: z
+        .string()
+        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time is HH:MM')
+        .default('00:00'),
+      to: z
+        .string()
+        .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time is HH:MM')
+        .default('24:00'),
+      zone: z.string().default('UTC'),
+    })
+    .optional(),
+  /** From where: networks in CIDR notation, IPv4 or IPv6. Not given: anywhere. */
+  sources: z.array(z.string()).min(1).optional(),
+  /** Lists of factors; one list must be proven in full. Not given: the gateway's default. */
+  factors: z
+    .array(z.array(z.enum(FACTORS)).min(1))
+    .min(1)
+    .optional(),
+  maxSession: duration.default(12 * 3_600_000),
+  idle: duration.optional(),
+  /** How long a fresh factor of the same user and source counts for PostgreSQL, so that `\c` and pools work. 0s: never. */
+  rememberFactor: duration.default(0),
+  /** Whether what is typed is recorded too (never what is typed at a prompt that does not echo). */
+  recordInput: z.boolean().default(false),
+})
+
+export type Role = z.output<typeof roleSchema>
+export type RoleInput = z.input<typeof roleSchema>

@@ -1,0 +1,83 @@
+/** What a recording holds: one closed set of events for every protocol. `channel` is the channel's number in the session. */
+
+/** Bytes as they passed, in the terminal's own encoding. */
+export interface StreamEvent {
+  readonly type: 'output' | 'stderr' | 'input'
+  readonly channel: number
+  readonly bytes: Buffer
+}
+
+export type FactEvent =
+  | { type: 'channel-open'; channel: number; kind: string; detail?: string }
+  | { type: 'pty'; channel: number; term: string; columns: number; rows: number }
+  | { type: 'resize'; channel: number; columns: number; rows: number }
+  | { type: 'shell'; channel: number }
+  | { type: 'exec'; channel: number; command: string }
+  | { type: 'subsystem'; channel: number; name: string }
+  | { type: 'environment'; channel: number; name: string; value: string }
+  | { type: 'signal'; channel: number; name: string }
+  | { type: 'exit'; channel: number; status?: number; signal?: string }
+  | { type: 'channel-close'; channel: number; bytesIn: number; bytesOut: number }
+  /** An SFTP or scp operation; `sha256` (hex) where the whole file's bytes passed in order. */
+  | {
+      type: 'file'
+      channel: number
+      via: 'sftp' | 'scp'
+      operation:
+        | 'upload'
+        | 'download'
+        | 'remove'
+        | 'rename'
+        | 'mkdir'
+        | 'rmdir'
+        | 'symlink'
+        | 'link'
+        | 'setstat'
+        | 'list'
+      path: string
+      to?: string
+      bytes?: number
+      sha256?: string
+      error?: string
+    }
+  | { type: 'forward'; channel: number; kind: string; host: string; port: number }
+  /** What policy refused inside the session. */
+  | { type: 'refused'; what: string; reason: string; channel?: number }
+  /** From here on this stream's bytes are counted but not kept; `channel-close` has the count. */
+  | { type: 'truncated'; channel: number; stream: StreamEvent['type']; keptBytes: number }
+  /** Words of the gateway to the person. */
+  | { type: 'notice'; text: string }
+  /** A PostgreSQL statement when it has ended; durations in microseconds; secrets redacted. */
+  | {
+      type: 'statement'
+      text: string
+      protocol: 'simple' | 'extended'
+      parameters?: (string | null)[]
+      tag?: string
+      rows?: number
+      durationUs: number
+      error?: { sqlstate: string; message: string }
+      redacted?: true
+    }
+  | { type: 'copy'; direction: 'in' | 'out'; bytes: number }
+  | { type: 'parameter'; name: string; value: string }
+  | { type: 'cancel' }
+
+export type RecordingEvent = StreamEvent | FactEvent
+
+/** An event as it is read back: `at` in milliseconds since the recording began. */
+export type RecordedEvent = RecordingEvent & { readonly at: number }
+
+/** What the header of a recording says. Everything is fixed when the recording begins. */
+export interface RecordingSubject {
+  readonly session: string
+  readonly protocol: string
+  readonly user: string
+  readonly account: string
+  readonly target: string
+  readonly role: string
+  readonly source: string
+  readonly gateway: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}

@@ -1,0 +1,80 @@
+/** The port that a protocol implements: its side towards the user, its side towards the target, and the relay between. */
+
+import type { Proof, Source } from '../identity/proof.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { Factor, ProtocolName } from '../policy/role.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Refusal } from '../shared/errors.ts'
+import type { Lease } from '../vault/lease.ts'
+import type { EndReason } from './state.ts'
+
+/** What a person may see of their session. */
+export interface SessionNotice {
+  readonly session: string
+  readonly account: string
+  readonly target: string
+  readonly endsAt: number
+}
+
+/** The side of the user. Its methods resolve also when the client has gone; only bugs reject. */
+export interface Downstream {
+  readonly protocol: ProtocolName
+  readonly source: Source
+  /** The login name as it was sent; fixed for the life of the connection. */
+  readonly login: string
+  /** Facts worth recording: client version, database, application name. Never a secret. */
+  readonly details: Record<string, string>
+  /** Aborted when the client has gone. */
+  readonly gone: AbortSignal
+  /** The next proof, or undefined when the client left or ran out of time. */
+  nextProof(): Promise<Proof | undefined>
+  /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */
+  askFor(next: readonly Factor[], partial: boolean): void
+  /** Says that the person is let in (USERAUTH_SUCCESS, AuthenticationOk). After it, bytes flow only through `relay`. */
+  accept(notice: SessionNotice): Promise<void>
+  /** Says no, with the refusal's code, its text and the session id, and closes. Causes stay inside. */
+  deny(refusal: Refusal, session: string): Promise<void>
+  /** Words to the person: before `accept` a banner, after it a line on the terminal or a notice. Best effort. */
+  notify(text: string): void
+  /** Closes after what was written has left; `text` is the last word (SSH disconnect text, FATAL error), where one is due. */
+  close(reason: EndReason, text?: string): Promise<void>
+}
+
+/** The side of the target: authenticated and quiet, until `relay` takes it. */
+export interface Upstream {
+  close(): void
+}
+
+export interface Protocol<D extends Downstream, U extends Upstream> {
+  readonly name: ProtocolName
+  /**
+   * Dials the target of the grant and logs in with the lease. Throws GatewayError `TARGET_UNREACHABLE`,
+   * `TARGET_IDENTITY_MISMATCH`, `TARGET_IDENTITY_UNKNOWN` or `TARGET_LOGIN_FAILED`.
+   */
+  connect(grant: Grant, lease: Lease, downstream: D, signal: AbortSignal): Promise<U>
+  /**
+   * Moves bytes until one side closes (its reason is the value), or `signal` aborts (both sockets are destroyed at once; the
+   * value is then ignored). Never resolves before the last event is with the recorder. `hooks.activity` is called for traffic.
+   */
+  relay(downstream: D, upstream: U, context: RelayContext): Promise<EndReason>
+}
+
+export interface RelayContext {
+  readonly session: string
+  readonly grant: Grant
+  readonly recorder: Recorder
+  readonly signal: AbortSignal
+  /** Tells the idle timer that the person or the target did something. Cheap: call it for every chunk. */
+  activity(): void
+  /** Counts relayed bytes for the metrics: `in` is from the user. Cheap. */
+  count(direction: 'in' | 'out', bytes: number): void
+  /** Something was refused inside the session: goes to the audit log and the recording. */
+  refused(what: string, reason: string, channel?: number): void
+}
+
+/** What a protocol's listener calls for each connection, once the login name is known. Resolves when the session is over. */
+export type RunSession<D extends Downstream, U extends Upstream> = (
+  protocol: Protocol<D, U>,
+  downstream: D,
+  session: string,
+) => Promise<void>

@@ -1,0 +1,31 @@
+/** A session's states and the closed set of reasons for which it ends. */
+
+export type EndReason =
+  | 'client-closed'
+  | 'target-closed'
+  | 'killed'
+  | 'deadline'
+  | 'idle'
+  | 'access-revoked'
+  | 'recording-failed'
+  | 'protocol-violation'
+  | 'gateway-stopped'
+  | 'connect-failed'
+  | 'interrupted'
+  | 'internal-error'
+
+/** What the person reads when a session ends for a reason that is not their own. */
+export const END_REASON_TEXT: Record<EndReason, string> = {
+  'client-closed': 'the client closed the connection',
+  'target-closed': 'the target closed the connection',
+  killed: 'an administrator ended the session',
+  deadline: 'the session reached its maximum time',
+  idle: 'the session was idle for too long',
+  'access-revoked': 'the access was withdrawn',
+  'recording-failed': 'the session could no longer be recorded',
+  'protocol-violation': 'a message broke the protocol',
+  'gateway-stopped': 'the gateway is stopping',
+  'connect-failed': 'the target could not be reached',
+  interrupted: 'the gateway stopped unexpectedly',
+  'internal-error': 'an internal error',
+}

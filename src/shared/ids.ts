@@ -1,0 +1,19 @@
+/** Identifiers: a short prefix that says what it names, then 26 characters that sort by time and cannot be guessed. */
+
+import { randomBytes } from 'node:crypto'
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key'
+
+/** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
+export function newId(prefix: IdPrefix, now: number): string {
+  let time = ''
+  for (let rest = now, i = 0; i < 10; i++) {
+    time = ALPHABET[rest % 32] + time
+    rest = Math.floor(rest / 32)
+  }
+  let random = ''
+  for (const byte of randomBytes(16)) random += ALPHABET[byte & 31]
+  return `${prefix}_${time}${random}`
+}

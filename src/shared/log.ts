@@ -1,0 +1,19 @@
+/** Structured logs (pino): one JSON line an event, with everything that could be a secret taken out. */
+
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type Log = Logger
+
+const SECRET_FIELDS = ['password', 'code', 'secret', 'token', 'key', 'privateKey', 'authorization', 'cookie']
+
+/** `level` is one of pino's: trace, debug, info, warn, error, silent. Writes to `destination`, by default stdout. */
+export function createLog(level: string, destination?: DestinationStream): Log {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: SECRET_FIELDS.flatMap(field => [field, `*.${field}`]), censor: '[secret]' },
+  }
+  return destination === undefined ? pino(options) : pino(options, destination)
+}

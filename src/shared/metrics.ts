@@ -1,0 +1,55 @@
+/** What the gateway counts, for Prometheus. */
+
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    registry,
+    sessions: new Gauge({
+      name: 'sallyport_sessions',
+      help: 'Sessions that are open now',
+      labelNames: ['protocol'],
+      registers,
+    }),
+    sessionsEnded: new Counter({
+      name: 'sallyport_sessions_ended_total',
+      help: 'Sessions that ended, by reason',
+      labelNames: ['protocol', 'reason'],
+      registers,
+    }),
+    logins: new Counter({
+      name: 'sallyport_logins_total',
+      help: 'Login attempts, by result',
+      labelNames: ['protocol', 'result'],
+      registers,
+    }),
+    connections: new Gauge({
+      name: 'sallyport_connections',
+      help: 'Connections that are open now, authenticated or not',
+      labelNames: ['protocol'],
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'sallyport_relayed_bytes_total',
+      help: 'Bytes relayed, by direction as the target sees it: in is from the user',
+      labelNames: ['protocol', 'direction'],
+      registers,
+    }),
+    recorderLag: new Gauge({
+      name: 'sallyport_recorder_lag_bytes',
+      help: 'Bytes that wait to be written to recordings',
+      registers,
+    }),
+    handshake: new Histogram({
+      name: 'sallyport_handshake_seconds',
+      help: 'From the connection to the session being ready, waiting for the person not included',
+      labelNames: ['protocol'],
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+  }
+}
