@@ -1,0 +1,164 @@
+/** The sessions that run in this gateway: their deadlines, idle times and abort signals; kill and follow reach the others. */
+
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import type { Downstream } from './protocol.ts'
+import type { EndReason } from './state.ts'
+
+const TICK_MS = 1000
+const KILL_CHANNEL = 'session-kill'
+const ACCESS_CHANNEL = 'access-changed'
+
+/** The abort reason of a session's signal: why it must end. */
+export class SessionEnd extends Error {
+  readonly reason: EndReason
+
+  constructor(reason: EndReason) {
+    super(reason)
+    this.name = 'SessionEnd'
+    this.reason = reason
+  }
+}
+
+export class LiveSession {
+  readonly grant: Grant
+  readonly downstream: Downstream
+  /** Decides anew whether the session may go on: false withdraws it. */
+  readonly stillAllowed: () => Promise<boolean>
+  readonly #controller = new AbortController()
+  #busy = false
+  #lastActivity: number
+
+  constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: number) {
+    this.grant = grant
+    this.downstream = downstream
+    this.stillAllowed = stillAllowed
+    this.#lastActivity = now
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Ends the session from outside; the first reason stays. */
+  abort(reason: EndReason): void {
+    this.#controller.abort(new SessionEnd(reason))
+  }
+
+  /** Called for every chunk of traffic, so it only raises a flag; the tick reads the time. */
+  readonly activity = (): void => {
+    this.#busy = true
+  }
+
+  tick(now: number): void {
+    if (this.#busy) {
+      this.#busy = false
+      this.#lastActivity = now
+    }
+    const { endsAt, idleMs } = this.grant
+    if (now >= endsAt) this.abort('deadline')
+    else if (idleMs !== undefined && now - this.#lastActivity >= idleMs) this.abort('idle')
+  }
+}
+
+export interface LiveSessions {
+  add(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>): LiveSession
+  remove(session: LiveSession): void
+  readonly count: number
+  has(id: string): boolean
+  /** Ends the session wherever it runs. Resolves once the wish is delivered. */
+  kill(id: string): Promise<void>
+  /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
+  accessChanged(): Promise<void>
+  notifyAll(text: string): void
+  abortAll(reason: EndReason): void
+  /** Resolves when no session is left, or after `timeoutMs`. */
+  drained(timeoutMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock; log: Log }): Promise<LiveSessions> {
+  const { cluster, clock, log } = parts
+  const sessions = new Map<string, LiveSession>()
+  const waiting = new Set<() => void>()
+
+  const ticker = setInterval(() => {
+    const now = clock.now()
+    for (const session of sessions.values()) session.tick(now)
+  }, TICK_MS)
+  ticker.unref()
+
+  async function decideAnew(): Promise<void> {
+    for (const session of [...sessions.values()]) {
+      // An error while deciding is a no.
+      const allowed = await session.stillAllowed().catch(error => {
+        log.error({ err: error, session: session.grant.session }, 'the access could not be decided anew')
+        return false
+      })
+      if (!allowed) session.abort('access-revoked')
+    }
+  }
+
+  const unsubscribes = await Promise.all([
+    cluster.subscribe(KILL_CHANNEL, payload => sessions.get(payload.toString('utf8'))?.abort('killed')),
+    cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
+  ])
+
+  return {
+    add(grant, downstream, stillAllowed) {
+      const session = new LiveSession(grant, downstream, stillAllowed, clock.now())
+      sessions.set(grant.session, session)
+      return session
+    },
+    remove(session) {
+      sessions.delete(session.grant.session)
+      if (sessions.size === 0) for (const wake of waiting) wake()
+    },
+    get count() {
+      return sessions.size
+    },
+    has: id => sessions.has(id),
+    async kill(id) {
+      const local = sessions.get(id)
+      if (local !== undefined) local.abort('killed')
+      else await cluster.publish(KILL_CHANNEL, Buffer.from(id, 'utf8'))
+    },
+    async accessChanged() {
+      await decideAnew()
+      await cluster.publish(ACCESS_CHANNEL, Buffer.alloc(0)).catch(error => {
+        throw new GatewayError(
+          'CLUSTER_UNAVAILABLE',
+          'The other gateways could not be told of the change; apply it again when the cluster is back.',
+          {
+            cause: error,
+          },
+        )
+      })
+    },
+    notifyAll(text) {
+      for (const session of sessions.values()) session.downstream.notify(text)
+    },
+    abortAll(reason) {
+      for (const session of sessions.values()) session.abort(reason)
+    },
+    drained(timeoutMs) {
+      if (sessions.size === 0) return Promise.resolve()
+      return new Promise(resolve => {
+        const wake = () => {
+          clearTimeout(timer)
+          waiting.delete(wake)
+          resolve()
+        }
+        const timer = setTimeout(wake, timeoutMs)
+        waiting.add(wake)
+      })
+    },
+    async close() {
+      clearInterval(ticker)
+      await Promise.all(unsubscribes.map(unsubscribe => unsubscribe().catch(() => undefined)))
+    },
+  }
+}

@@ -1,0 +1,91 @@
+/** Ends what a dead gateway left behind: its sessions' rows, its leases, and its recordings, sealed as interrupted. */
+
+import type { Audit } from '../audit/event.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { SealedRecording } from '../recording/recorder.ts'
+import type { Log } from '../shared/log.ts'
+import type { SessionStore } from './session-store.ts'
+
+const EVERY_MS = 5000
+
+export interface Reaper {
+  /** One round: at start, then every few seconds. Rounds never overlap. */
+  round(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface UnsealedRecording {
+  readonly session: string
+  readonly file: string
+}
+
+export function createReaper(parts: {
+  cluster: Cluster
+  store: SessionStore
+  /** Recordings without a seal that nobody has touched for a while; the ones this gateway writes are left out. */
+  findUnsealed: () => Promise<UnsealedRecording[]>
+  sealInterrupted: (recording: UnsealedRecording) => Promise<SealedRecording | undefined>
+  endLeases: (session: string) => Promise<void>
+  audit: Audit
+  log: Log
+}): Reaper {
+  const { cluster, store, audit, log } = parts
+  let running: Promise<void> = Promise.resolve()
+  let closed = false
+
+  async function endOrphans(living: ReadonlySet<string>): Promise<void> {
+    for (const row of await store.orphans(living)) {
+      // Several living gateways may find the same orphan: the one whose update changes the row goes on.
+      if (!(await store.end(row.id, 'interrupted'))) continue
+      await parts.endLeases(row.id)
+      await audit.append({
+        kind: 'session.ended',
+        actor: 'gateway',
+        session: row.id,
+        data: { reason: 'interrupted', gateway: row.gateway },
+      })
+    }
+  }
+
+  async function sealOrphans(living: ReadonlySet<string>): Promise<void> {
+    for (const unsealed of await parts.findUnsealed()) {
+      const row = await store.get(unsealed.session)
+      if (row !== undefined && row.state !== 'ended' && living.has(row.gateway)) continue
+      const sealed = await parts.sealInterrupted(unsealed)
+      if (sealed === undefined) continue
+      await store.noteSeal(unsealed.session, sealed)
+      await audit.append({
+        kind: 'recording.sealed-as-interrupted',
+        actor: 'gateway',
+        session: unsealed.session,
+        data: { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes },
+      })
+    }
+  }
+
+  async function round(): Promise<void> {
+    const living = await cluster.livingGateways()
+    if (living === undefined) return
+    await endOrphans(living)
+    await sealOrphans(living)
+  }
+
+  function schedule(): Promise<void> {
+    running = running.then(async () => {
+      if (!closed)
+        await round().catch(error => log.warn({ err: error }, 'looking for interrupted sessions failed; trying again'))
+    })
+    return running
+  }
+
+  const timer = setInterval(() => void schedule(), EVERY_MS)
+  timer.unref()
+  return {
+    round: schedule,
+    async close() {
+      closed = true
+      clearInterval(timer)
+      await running
+    },
+  }
+}

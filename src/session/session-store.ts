@@ -1,0 +1,119 @@
+/** The sessions' rows: one from the grant to the end and kept afterwards. The one place with SQL on `sessions`. */
+
+import type { Database } from '../database/database.ts'
+import type { SessionTable } from '../database/schema.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { SealedRecording } from '../recording/recorder.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { EndReason } from './state.ts'
+
+export type SessionRow = Omit<SessionTable, 'details'> & { details: Record<string, string> }
+
+export interface SessionQuery {
+  readonly state?: 'live' | 'ended'
+  readonly user?: string
+  readonly target?: string
+  readonly protocol?: string
+  /** Milliseconds since the epoch: started at or after. */
+  readonly since?: number
+  /** At most this many, newest first; 100 unless told. */
+  readonly limit?: number
+}
+
+export type SessionStore = ReturnType<typeof createSessionStore>
+
+export function createSessionStore({
+  database,
+  clock,
+  gateway,
+}: {
+  database: Database
+  clock: Clock
+  gateway: string
+}) {
+  return {
+    async open(grant: Grant, source: string, recording: string, details: Record<string, string>): Promise<void> {
+      await database
+        .insertInto('sessions')
+        .values({
+          id: grant.session,
+          gateway,
+          protocol: grant.target.protocol,
+          user: grant.user,
+          account: grant.account.name,
+          target: grant.target.name,
+          role: grant.role,
+          source,
+          state: 'connecting',
+          started_at: clock.now(),
+          ended_at: null,
+          end_reason: null,
+          recording,
+          recording_hash: null,
+          recording_bytes: 0,
+          details: JSON.stringify(details),
+        })
+        .execute()
+    },
+
+    async activate(id: string): Promise<void> {
+      await database
+        .updateTable('sessions')
+        .set({ state: 'active' })
+        .where('id', '=', id)
+        .where('state', '=', 'connecting')
+        .execute()
+    },
+
+    /** Ends a session once: false when it had ended already. */
+    async end(id: string, reason: EndReason, sealed?: SealedRecording): Promise<boolean> {
+      const result = await database
+        .updateTable('sessions')
+        .set({ state: 'ended', ended_at: clock.now(), end_reason: reason, ...sealedColumns(sealed) })
+        .where('id', '=', id)
+        .where('state', '<>', 'ended')
+        .executeTakeFirst()
+      return result.numUpdatedRows > 0n
+    },
+
+    /** Notes the seal of a recording that was sealed after its session had ended. */
+    async noteSeal(id: string, sealed: SealedRecording): Promise<void> {
+      await database.updateTable('sessions').set(sealedColumns(sealed)).where('id', '=', id).execute()
+    },
+
+    async get(id: string): Promise<SessionRow | undefined> {
+      const row = await database.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && readRow(row)
+    },
+
+    async list(query: SessionQuery = {}): Promise<SessionRow[]> {
+      let select = database.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc')
+      if (query.state === 'live') select = select.where('state', '<>', 'ended')
+      if (query.state === 'ended') select = select.where('state', '=', 'ended')
+      for (const column of ['user', 'target', 'protocol'] as const) {
+        if (query[column] !== undefined) select = select.where(column, '=', query[column])
+      }
+      if (query.since !== undefined) select = select.where('started_at', '>=', query.since)
+      return (await select.limit(query.limit ?? 100).execute()).map(readRow)
+    },
+
+    /** The sessions that are not ended and belong to none of these gateways. */
+    async orphans(living: ReadonlySet<string>): Promise<SessionRow[]> {
+      const rows = await database
+        .selectFrom('sessions')
+        .selectAll()
+        .where('state', '<>', 'ended')
+        .where('gateway', 'not in', [...living])
+        .execute()
+      return rows.map(readRow)
+    },
+  }
+}
+
+function sealedColumns(sealed: SealedRecording | undefined) {
+  return sealed === undefined ? {} : { recording_hash: sealed.hash, recording_bytes: sealed.bytes }
+}
+
+function readRow(row: SessionTable): SessionRow {
+  return { ...row, details: JSON.parse(row.details) }
+}
