@@ -25,13 +25,17 @@ export interface Follow {
   close(): Promise<void>
 }
 
-/** `tap` gives the chunks of a session that runs in this gateway, undefined for any other. */
+/**
+ * `tap` gives the chunks of a session that runs in this gateway, undefined for any other; `isLive` tells whether a session runs
+ * anywhere, so that a follower does not wait for a gateway that died.
+ */
 export async function createFollow(parts: {
   cluster: Cluster
   log: Log
   tap: (session: string) => AsyncIterable<Buffer> | undefined
+  isLive: (session: string) => Promise<boolean>
 }): Promise<Follow> {
-  const { cluster, log, tap } = parts
+  const { cluster, log, tap, isLive } = parts
   const sending = new Map<string, { stop: AbortController; heard: number }>()
 
   async function send(id: string, chunks: AsyncIterable<Buffer>): Promise<void> {
@@ -78,9 +82,12 @@ export async function createFollow(parts: {
     try {
       await request('start')
       for (let expected = 0; ; expected++) {
-        if (queue.length === 0) {
-          const came = await arrival(resolve => (wake = resolve), expected === 0 ? ANSWER_TIMEOUT_MS : undefined)
-          if (!came) throw new GatewayError('NOT_FOUND', `Session ${session} is not live on any gateway that answers.`)
+        while (queue.length === 0) {
+          const came = await arrival(resolve => (wake = resolve), expected === 0 ? ANSWER_TIMEOUT_MS : KEEP_ALIVE_MS)
+          if (came) continue
+          if (expected === 0)
+            throw new GatewayError('NOT_FOUND', `Session ${session} is not live on any gateway that answers.`)
+          if (!(await isLive(session))) return
         }
         const { sequence, chunk } = queue.shift()!
         queuedBytes -= chunk.length + 4
@@ -126,10 +133,10 @@ function parseRequest(payload: Buffer): Request | undefined {
   }
 }
 
-/** Resolves true when `register`'s callback is called, false after `timeoutMs` (never, when not given). */
-function arrival(register: (wake: () => void) => void, timeoutMs: number | undefined): Promise<boolean> {
+/** Resolves true when `register`'s callback is called, false after `timeoutMs`. */
+function arrival(register: (wake: () => void) => void, timeoutMs: number): Promise<boolean> {
   return new Promise(resolve => {
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => resolve(false), timeoutMs)
+    const timer = setTimeout(() => resolve(false), timeoutMs)
     register(() => {
       clearTimeout(timer)
       resolve(true)

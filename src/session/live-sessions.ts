@@ -9,6 +9,8 @@ import type { Downstream } from './protocol.ts'
 import type { EndReason } from './state.ts'
 
 const TICK_MS = 1000
+/** So long before its deadline a session is warned. */
+const WARNING_MS = 5 * 60_000
 const KILL_CHANNEL = 'session-kill'
 const ACCESS_CHANNEL = 'access-changed'
 
@@ -30,6 +32,7 @@ export class LiveSession {
   readonly stillAllowed: () => Promise<boolean>
   readonly #controller = new AbortController()
   #busy = false
+  #warned: boolean
   #lastActivity: number
 
   constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: number) {
@@ -37,6 +40,7 @@ export class LiveSession {
     this.downstream = downstream
     this.stillAllowed = stillAllowed
     this.#lastActivity = now
+    this.#warned = grant.endsAt - now <= WARNING_MS
   }
 
   get signal(): AbortSignal {
@@ -59,6 +63,10 @@ export class LiveSession {
       this.#lastActivity = now
     }
     const { endsAt, idleMs } = this.grant
+    if (!this.#warned && endsAt - now <= WARNING_MS) {
+      this.#warned = true
+      this.downstream.notify('This session reaches its maximum time in five minutes.')
+    }
     if (now >= endsAt) this.abort('deadline')
     else if (idleMs !== undefined && now - this.#lastActivity >= idleMs) this.abort('idle')
   }

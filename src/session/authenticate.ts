@@ -1,0 +1,47 @@
+/** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
+
+import type { Attempt, Authenticator } from '../identity/authenticator.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { Factor } from '../policy/role.ts'
+import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
+import type { LoginName } from '../shared/names.ts'
+import type { Access, FactorRequirement } from './access.ts'
+import type { Downstream } from './protocol.ts'
+
+/** The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. */
+const REFUSED =
+  'The login was refused. Check the user name, the password or key, and the one-time code, then try again.'
+
+export interface Authenticated {
+  readonly principal: Principal
+  /** Reads the user again: undefined once the user is gone, disabled, or proved less than is now required. */
+  readonly renew: () => Promise<Principal | undefined>
+}
+
+/** Resolves to the proof of who it is, or to the refusal to show. `tries` counts the proofs that were refused. */
+export async function authenticate(
+  parts: { authenticator: Authenticator; access: Access },
+  downstream: Downstream,
+  login: LoginName,
+): Promise<Authenticated | Refusal> {
+  const attempt = await parts.authenticator.begin(login.user, downstream.source)
+  if (isRefusal(attempt)) return attempt
+  const requirement = await parts.access.requirement(attempt.roles, downstream.protocol, login)
+  const wrong: string[] = []
+  while (true) {
+    const proof = await downstream.nextProof()
+    if (proof === undefined)
+      return refuse('LOGIN_REFUSED', REFUSED, wrong.length > 0 ? `refused: ${wrong.join(', ')}` : 'nothing was proven')
+    const accepted = await attempt.verify(proof, requirement)
+    if (!accepted) wrong.push(proof.kind)
+    const principal = accepted ? await attempt.principal(requirement.factors) : undefined
+    if (principal !== undefined) return { principal, renew: () => attempt.principal(requirement.factors) }
+    downstream.askFor(nextFactors(requirement, attempt), accepted)
+  }
+}
+
+/** Lists are proven in order: of each list, the first factor that is missing. */
+function nextFactors({ factors }: FactorRequirement, { proven }: Attempt): Factor[] {
+  const next = factors.map(list => list.find(factor => !proven.has(factor))).filter(factor => factor !== undefined)
+  return [...new Set(next)]
+}
