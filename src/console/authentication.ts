@@ -1,0 +1,104 @@
+/** Who calls the API: the owner (whoever can open the Unix socket) or the holder of a token, and what they may do. */
+
+import type { IncomingMessage } from 'node:http'
+import type { Audit } from '../audit/event.ts'
+import type { Documents } from '../database/documents.ts'
+import type { User } from '../identity/user.ts'
+import type { Clock } from '../shared/clock.ts'
+import { type Refusal, refuse } from '../shared/errors.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { SCOPES, type Scope, type Tokens } from './tokens.ts'
+
+export interface Caller {
+  /** `owner`, or the user that the token speaks for: the actor in the audit log. */
+  readonly actor: string
+  readonly scope: Scope
+  /** The token's name; none for the owner. */
+  readonly token?: string
+  /** `socket`, or the address of the peer. */
+  readonly source: string
+}
+
+export const OWNER: Caller = { actor: 'owner', scope: 'admin', source: 'socket' }
+
+export interface Authentication {
+  /** The holder of the token in the request's Authorization header. */
+  callerOf(request: IncomingMessage): Promise<Caller | Refusal>
+}
+
+const WINDOW_MS = 60_000
+const TRIES_PER_WINDOW = 10
+const SOURCES_KEPT = 10_000
+
+interface Parts {
+  tokens: Tokens
+  users: Documents<User>
+  audit: Audit
+  clock: Clock
+  metrics: Metrics
+}
+
+export function createAuthentication({ tokens, users, audit, clock, metrics }: Parts): Authentication {
+  const failures = createFailures(clock)
+
+  async function holderOf(header: string | undefined): Promise<Omit<Caller, 'source'> | string> {
+    if (header === undefined) return 'no token'
+    const text = /^Bearer +(\S+)$/i.exec(header)?.[1]
+    const token = text === undefined ? undefined : await tokens.find(text)
+    if (token === undefined) return 'token unknown or expired'
+    // A token ends with its user: whoever is removed or disabled has no way in through an old one.
+    const user = await users.get(token.user)
+    if (user === undefined || user.disabled) return `the token's user ${token.user} is removed or disabled`
+    return { actor: token.user, scope: token.scope, token: token.name }
+  }
+
+  return {
+    async callerOf(request) {
+      const source = request.socket.remoteAddress ?? 'unknown'
+      if (failures.blocked(source)) {
+        metrics.logins.inc({ protocol: 'api', result: 'locked' })
+        return refuse('TOO_MANY_TRIES', 'Too many requests without a valid token came from this address.')
+      }
+      const holder = await holderOf(request.headers.authorization)
+      if (typeof holder !== 'string') return { ...holder, source }
+      metrics.logins.inc({ protocol: 'api', result: 'refused' })
+      const tries = failures.add(source)
+      await audit.append({
+        kind: 'api.refused',
+        actor: 'gateway',
+        data: { reason: holder, source, ...(tries === TRIES_PER_WINDOW ? { blockedForMs: WINDOW_MS } : {}) },
+      })
+      return refuse('UNAUTHENTICATED', 'A valid token is needed.', holder)
+    },
+  }
+}
+
+/** Whether a caller's scope includes the one that is needed. */
+export function includesScope(held: Scope, needed: Scope): boolean {
+  return SCOPES.indexOf(held) >= SCOPES.indexOf(needed)
+}
+
+/**
+ * Failures per source. It lives in this process: a token cannot be guessed, so what is bounded here is the noise in
+ * the audit log and the load on the database, which each gateway does for itself (also while the cluster is away).
+ */
+function createFailures(clock: Clock) {
+  const bySource = new Map<string, { count: number; since: number }>()
+  return {
+    blocked(source: string): boolean {
+      const entry = bySource.get(source)
+      return entry !== undefined && clock.now() - entry.since < WINDOW_MS && entry.count >= TRIES_PER_WINDOW
+    },
+    add(source: string): number {
+      const now = clock.now()
+      const known = bySource.get(source)
+      const entry = known !== undefined && now - known.since < WINDOW_MS ? known : { count: 0, since: now }
+      entry.count++
+      bySource.delete(source)
+      bySource.set(source, entry)
+      // A Map keeps the order of insertion: the first is the one that failed least recently.
+      if (bySource.size > SOURCES_KEPT) bySource.delete(bySource.keys().next().value!)
+      return entry.count
+    },
+  }
+}

@@ -1,0 +1,98 @@
+/** Whether the gateway lives and is ready, and its metrics. No secrets, so that a load balancer may ask. */
+
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { ApiParts } from '../parts.ts'
+import type { ApiRoutes } from './route.ts'
+
+const check = z.enum(['ok', 'unavailable'])
+const healthSchema = z.object({
+  status: z.enum(['ready', 'not-ready', 'stopping']),
+  version: z.string(),
+  checks: z.object({ database: check, cluster: check, recordings: check }),
+  /** Sessions that run in this gateway. */
+  sessions: z.number(),
+})
+export type Health = z.output<typeof healthSchema>
+
+/** Anyone may ask, so what it costs is asked at most this often. */
+const CACHE_MS = 1000
+const CHECK_TIMEOUT_MS = 2000
+
+export function health(app: ApiRoutes, parts: ApiParts): void {
+  let known: { at: number; health: Promise<Health> } | undefined
+
+  function current(): Promise<Health> {
+    const now = performance.now()
+    if (known === undefined || now - known.at > CACHE_MS) known = { at: now, health: readHealth(parts) }
+    return known.health
+  }
+
+  app.get(
+    '/healthz',
+    {
+      config: { scope: 'public' },
+      schema: {
+        summary: 'Ready for work: 200, else 503',
+        tags: ['health'],
+        response: { 200: healthSchema, 503: healthSchema },
+      },
+    },
+    async (_request, reply) => {
+      const health = await current()
+      return reply.code(health.status === 'ready' ? 200 : 503).send(health)
+    },
+  )
+
+  app.get(
+    '/healthz/live',
+    {
+      config: { scope: 'public' },
+      schema: {
+        summary: 'The process answers',
+        tags: ['health'],
+        response: { 200: z.object({ status: z.literal('live') }) },
+      },
+    },
+    async () => ({ status: 'live' as const }),
+  )
+
+  app.get(
+    '/metrics',
+    {
+      config: { scope: 'read' },
+      schema: { summary: 'Metrics for Prometheus', tags: ['health'], response: { 200: z.string() } },
+    },
+    async (_request, reply) => {
+      const { registry } = parts.metrics
+      return reply.header('content-type', registry.contentType).send(await registry.metrics())
+    },
+  )
+}
+
+async function readHealth({ database, cluster, live, recordingsFolder, stopping, version }: ApiParts): Promise<Health> {
+  const [databaseCheck, recordings] = await Promise.all([
+    checked(sql`select 1`.execute(database)),
+    checked(access(recordingsFolder, constants.W_OK)),
+  ])
+  const checks = {
+    database: databaseCheck,
+    cluster: cluster.available ? ('ok' as const) : ('unavailable' as const),
+    recordings,
+  }
+  const ready = Object.values(checks).every(check => check === 'ok')
+  return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions: live.count }
+}
+
+async function checked(work: Promise<unknown>): Promise<'ok' | 'unavailable'> {
+  const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
+  const late = new Promise<never>((_resolve, reject) => {
+    timeout.addEventListener('abort', () => reject(timeout.reason))
+  })
+  return Promise.race([work, late]).then(
+    () => 'ok' as const,
+    () => 'unavailable' as const,
+  )
+}

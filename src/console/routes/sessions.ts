@@ -1,0 +1,118 @@
+/** Sessions: which there are and were, and ending one. */
+
+import { z } from 'zod'
+import { PROTOCOLS } from '../../policy/role.ts'
+import type { SessionRow } from '../../session/session-store.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { notFound } from '../errors.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, nameSchema, sessionIdSchema, timeSchema } from './route.ts'
+
+export const sessionSchema = z.object({
+  id: z.string(),
+  protocol: z.string(),
+  user: z.string(),
+  account: z.string(),
+  target: z.string(),
+  role: z.string(),
+  source: z.string(),
+  gateway: z.string(),
+  state: z.string(),
+  startedAt: timeSchema,
+  endedAt: timeSchema.nullable(),
+  endReason: z.string().nullable(),
+  recording: z.object({ file: z.string(), bytes: z.number(), hash: z.string().nullable() }),
+  details: z.record(z.string(), z.string()),
+})
+export type Session = z.output<typeof sessionSchema>
+
+const querySchema = z.object({
+  state: z.enum(['live', 'ended']).optional(),
+  user: nameSchema.optional(),
+  target: nameSchema.optional(),
+  protocol: z.enum(PROTOCOLS).optional(),
+  /** Started at this time or after it. */
+  since: timeSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+
+export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): void {
+  const tags = ['sessions']
+
+  app.get(
+    '/v1/sessions',
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'Sessions, newest first',
+        tags,
+        querystring: querySchema,
+        response: { 200: z.object({ sessions: z.array(sessionSchema) }) },
+      },
+    },
+    async ({ query: { since, ...filters } }) => {
+      const rows = await sessions.list({ ...filters, ...(since === undefined ? {} : { since: Date.parse(since) }) })
+      return { sessions: rows.map(sessionOf) }
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id',
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'One session',
+        tags,
+        params: z.object({ id: sessionIdSchema }),
+        response: { 200: sessionSchema },
+      },
+    },
+    async ({ params }) => sessionOf(await existing(params.id)),
+  )
+
+  app.post(
+    '/v1/sessions/:id/kill',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Ends a live session, wherever it runs',
+        tags,
+        params: z.object({ id: sessionIdSchema }),
+        response: { 202: sessionSchema },
+      },
+    },
+    async ({ params: { id }, caller }, reply) => {
+      const row = await existing(id)
+      if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${id} has ended already.`)
+      const data = { user: row.user, account: row.account, target: row.target }
+      await audit.append({ kind: 'session.kill-requested', actor: caller.actor, session: id, data })
+      await live.kill(id)
+      return reply.code(202).send(sessionOf(row))
+    },
+  )
+
+  async function existing(id: string): Promise<SessionRow> {
+    const row = await sessions.get(id)
+    if (row === undefined) throw notFound(`There is no session ${id}.`)
+    return row
+  }
+}
+
+function sessionOf(row: SessionRow): Session {
+  return {
+    id: row.id,
+    protocol: row.protocol,
+    user: row.user,
+    account: row.account,
+    target: row.target,
+    role: row.role,
+    source: row.source,
+    gateway: row.gateway,
+    state: row.state,
+    startedAt: isoTime(row.started_at),
+    endedAt: row.ended_at === null ? null : isoTime(row.ended_at),
+    endReason: row.end_reason,
+    recording: { file: row.recording, bytes: row.recording_bytes, hash: row.recording_hash },
+    details: row.details,
+  }
+}

@@ -1,0 +1,132 @@
+/** The HTTP API: one contract (OpenAPI), served to the owner on a Unix socket and to the holders of tokens on TLS. */
+
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import swagger from '@fastify/swagger'
+import { fastify } from 'fastify'
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import { GatewayError, isRefusal } from '../shared/errors.ts'
+import { type Caller, createAuthentication, includesScope, OWNER } from './authentication.ts'
+import { answerFor, errorSchema } from './errors.ts'
+import { closeServer, listenOnSocket, listenOnTls } from './listeners.ts'
+import type { ApiParts } from './parts.ts'
+import { routes } from './routes/all.ts'
+import type { Scope } from './tokens.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the caller needs; `public`: nothing at all. Every route must say it, or the API does not start. */
+    scope?: Scope | 'public'
+  }
+  interface FastifyRequest {
+    caller: Caller
+  }
+}
+
+export interface Api {
+  /** Where it listens: the path of the socket, the URL of the TLS side. Throws `CONFIG_INVALID` or `CONFLICT` (see listeners). */
+  listen(): Promise<{ socket?: string; url?: string }>
+  close(): Promise<void>
+}
+
+const BODY_LIMIT_BYTES = 64 * 1024
+const CLOSE_GRACE_MS = 1000
+
+/** Builds the API; nothing listens until `listen()`. */
+export async function createApi(parts: ApiParts): Promise<Api> {
+  const app = await createApp(parts)
+  const servers: Server[] = []
+  return {
+    async listen() {
+      const { socket, tls } = parts.listen
+      const where: { socket?: string; url?: string } = {}
+      if (socket !== undefined) {
+        servers.push(await listenOnSocket(socket, app.routing, connection => app.owners.add(connection)))
+        where.socket = socket
+      }
+      if (tls !== undefined) {
+        const { server, url } = await listenOnTls(tls, app.routing)
+        servers.push(server)
+        where.url = url
+      }
+      return where
+    },
+    async close() {
+      await Promise.all(servers.map(server => closeServer(server, CLOSE_GRACE_MS)))
+      await app.close()
+    },
+  }
+}
+
+async function createApp(parts: ApiParts) {
+  const { log, audit } = parts
+  // Connections of the Unix socket. Whatever is not in here needs a token: a listener that forgets to add is a closed one.
+  const owners = new WeakSet<Duplex>()
+  const authentication = createAuthentication(parts)
+  const app = fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: 256 },
+  }).withTypeProvider<ZodTypeProvider>()
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler((error, request, reply) => {
+    const { status, body, unexpected } = answerFor(error, request.id)
+    if (unexpected) log.error({ err: error, request: request.id, url: request.url }, 'a request to the API failed')
+    return reply.code(status).send(body)
+  })
+  app.setNotFoundHandler(request => {
+    throw new GatewayError('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]} here.`)
+  })
+  app.decorateRequest('caller')
+  app.addHook('onRoute', route => {
+    if (route.config?.scope === undefined) throw new Error(`${route.method} ${route.url} does not say who may call it`)
+    const { response = {}, ...schema } = (route.schema ?? {}) as { response?: Record<string, unknown> }
+    route.schema = { ...schema, response: { ...response, default: errorSchema } }
+  })
+  // Before the body is read: who may not call sends nothing that we would keep.
+  app.addHook('onRequest', async request => {
+    const scope = request.routeOptions.config.scope
+    if (scope === 'public') return
+    const caller = await callerOf(request.raw)
+    if (scope !== undefined && !includesScope(caller.scope, scope)) {
+      const route = `${request.method} ${request.routeOptions.url}`
+      await audit.append({
+        kind: 'api.refused',
+        actor: caller.actor,
+        data: { reason: 'scope', route, needed: scope, held: caller.scope, token: caller.token, source: caller.source },
+      })
+      throw new GatewayError('FORBIDDEN', `This needs a token with the scope ${scope}; this one has ${caller.scope}.`)
+    }
+    request.caller = caller
+  })
+
+  async function callerOf(request: IncomingMessage): Promise<Caller> {
+    if (owners.has(request.socket)) return OWNER
+    const caller = await authentication.callerOf(request)
+    if (isRefusal(caller)) throw new GatewayError(caller.code, caller.message)
+    return caller
+  }
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Sallyport', description: 'The API of a Sallyport gateway.', version: parts.version },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_…' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  })
+  for (const route of routes)
+    await app.register(async scoped => route(scoped.withTypeProvider<ZodTypeProvider>(), parts))
+  app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+    reply.header('content-type', 'application/json').send(JSON.stringify(app.swagger())),
+  )
+  await app.ready()
+  return { owners, routing: app.routing.bind(app), close: () => app.close() }
+}
