@@ -2,6 +2,8 @@
 
 import { z } from 'zod'
 import { NAME_PATTERN } from '../shared/names.ts'
+import { isTimeZone } from './hours.ts'
+import { parseNetwork } from './networks.ts'
 
 export const FACTORS = ['publickey', 'password', 'totp'] as const
 export type Factor = (typeof FACTORS)[number]
@@ -27,6 +29,12 @@ export const PROTOCOLS = ['ssh', 'postgres'] as const
 export type ProtocolName = (typeof PROTOCOLS)[number]
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
+const namePattern = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
+    'a target name, or the beginning of one and "*", for example web-*',
+  )
 const DURATION = /^(\d+)(s|m|h|d)$/
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -47,8 +55,11 @@ const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 export const roleSchema = z.strictObject({
   name,
   description: z.string().optional(),
-  /** Which targets: by name, or by labels that all must match (a value may end in `*`). Empty matches none. */
-  targets: z.strictObject({ names: z.array(name).optional(), labels: z.record(z.string(), z.string()).optional() }),
+  /** Which targets: by name, or by labels that all must match (names and values may end in `*`). Empty matches none. */
+  targets: z.strictObject({
+    names: z.array(namePattern).optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+  }),
   /** Which accounts on them: by name, or by level. */
   accounts: z.strictObject({ names: z.array(name).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
   protocols: z
@@ -71,11 +82,19 @@ export const roleSchema = z.strictObject({
         .string()
         .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time is HH:MM')
         .default('24:00'),
-      zone: z.string().default('UTC'),
+      zone: z.string().refine(isTimeZone, 'a time zone is named as in Europe/Berlin or UTC').default('UTC'),
     })
+    .refine(({ from, to }) => from !== to, 'from and to are the same; for the whole day leave both out')
     .optional(),
   /** From where: networks in CIDR notation, IPv4 or IPv6. Not given: anywhere. */
-  sources: z.array(z.string()).min(1).optional(),
+  sources: z
+    .array(
+      z
+        .string()
+        .refine(text => parseNetwork(text) !== undefined, 'a network is written as in 10.0.0.0/8 or 2001:db8::/32'),
+    )
+    .min(1)
+    .optional(),
   /** Lists of factors; one list must be proven in full. Not given: the gateway's default. */
   factors: z
     .array(z.array(z.enum(FACTORS)).min(1))

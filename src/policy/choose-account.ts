@@ -1,0 +1,19 @@
+/** Which account a request means: the one it names, or the one that policy gives by default. */
+
+import type { Account } from '../targets/target.ts'
+import { type AccessFacts, inScope, judgeRole } from './judge.ts'
+
+/**
+ * The named account, where the target has it. Without a name: of the accounts that the roles speak of, the target's default,
+ * else the only one; `several` where that leaves a choice, and undefined where there is none.
+ */
+export function chooseAccount(facts: AccessFacts): Account | 'several' | undefined {
+  const accounts = facts.target?.accounts ?? []
+  const { account: named } = facts.request
+  if (named !== undefined) return accounts.find(account => account.name === named)
+  const allowed = accounts.filter(account =>
+    facts.roles.some(role => inScope(judgeRole(role, facts, account, undefined))),
+  )
+  const preferred = allowed.find(account => account.default)
+  return preferred ?? (allowed.length > 1 ? 'several' : allowed[0])
+}

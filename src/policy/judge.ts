@@ -1,0 +1,131 @@
+/** Judges one role against one request: which of its conditions hold, and what it would give. */
+
+import { messageOf } from '../shared/errors.ts'
+import type { Account, Target } from '../targets/target.ts'
+import { type FactorLists, formatFactorLists, provenEnough } from './factor-lists.ts'
+import { type Hours, windowEnd } from './hours.ts'
+import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
+import { inNetworks } from './networks.ts'
+import type { Factor, ProtocolName, Role } from './role.ts'
+
+/** What a person asks for, as the login name says it. */
+export interface AccessRequest {
+  readonly protocol: ProtocolName
+  readonly account?: string
+  readonly target?: string
+}
+
+/** Everything that a decision rests on; policy looks nothing up by itself. */
+export interface AccessFacts {
+  readonly request: AccessRequest
+  /** The target that the request names; undefined when there is none of that name. */
+  readonly target: Target | undefined
+  /** The roles that the user holds now, read from the store for this decision (`roles.heldBy(user)`). */
+  readonly roles: readonly Role[]
+  /** The gateway's factor lists, for roles that name none. */
+  readonly defaults: FactorLists
+  /** The address of the peer's socket; undefined: not known yet, and no condition on it holds. */
+  readonly sourceAddress?: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+export interface Condition {
+  readonly name: 'protocol' | 'target' | 'account' | 'channels' | 'hours' | 'source' | 'factors'
+  readonly holds: boolean
+  /** For administrators and the audit log, for example `10.9.8.7 is not in 10.0.0.0/16`. */
+  readonly why: string
+}
+
+/** What a role says to a request. */
+export interface Judgement {
+  readonly role: string
+  readonly conditions: readonly Condition[]
+  /** Milliseconds since the epoch: when the role's maximum time or its hours end, whichever is first. */
+  readonly endsAt: number
+}
+
+/** The conditions that say whether a role speaks of the request at all; the others say whether it holds now and here. */
+const SCOPE: ReadonlySet<Condition['name']> = new Set(['protocol', 'target', 'account', 'channels'])
+
+export function inScope({ conditions }: Judgement): boolean {
+  return conditions.every(({ name, holds }) => holds || !SCOPE.has(name))
+}
+
+export function failures({ conditions }: Judgement): Condition[] {
+  return conditions.filter(({ holds }) => !holds)
+}
+
+/**
+ * Judges `role` for `account` on the target of the facts. `proven` undefined: before or without authentication, the factors are
+ * not asked about. An error in one condition means that it does not hold.
+ */
+export function judgeRole(
+  role: Role,
+  facts: AccessFacts,
+  account: Account | undefined,
+  proven: ReadonlySet<Factor> | undefined,
+): Judgement {
+  const { request, target, now } = facts
+  const lists = role.factors ?? facts.defaults
+  let windowEndsAt = Number.POSITIVE_INFINITY
+  const conditions = [
+    condition('protocol', role.protocols.join(', '), () => role.protocols.includes(request.protocol)),
+    condition(
+      'target',
+      describeSelector(role.targets),
+      () => target !== undefined && target.protocol === request.protocol && matchesTarget(role.targets, target),
+    ),
+    condition(
+      'account',
+      describeSelector(role.accounts),
+      () => account !== undefined && matchesAccount(role.accounts, account),
+    ),
+    condition('channels', role.channels.join(', ') || 'none', () => channelsFor(role, request.protocol).length > 0),
+    condition('hours', role.hours === undefined ? 'always' : formatHours(role.hours), () => {
+      const end = role.hours === undefined ? Number.POSITIVE_INFINITY : windowEnd(role.hours, now)
+      windowEndsAt = end ?? now
+      return end !== undefined
+    }),
+    condition(
+      'source',
+      role.sources?.join(', ') ?? 'anywhere',
+      () =>
+        role.sources === undefined ||
+        (facts.sourceAddress !== undefined && inNetworks(role.sources, facts.sourceAddress)),
+    ),
+  ]
+  if (proven !== undefined) {
+    conditions.push(condition('factors', formatFactorLists(lists), () => provenEnough(lists, proven)))
+  }
+  return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
+}
+
+function condition(name: Condition['name'], why: string, test: () => boolean): Condition {
+  try {
+    return { name, holds: test(), why }
+  } catch (error) {
+    return { name, holds: false, why: `cannot be judged: ${messageOf(error)}` }
+  }
+}
+
+/** `mon, tue 08:00 to 18:00 Europe/Berlin` */
+export function formatHours({ days, from, to, zone }: Hours): string {
+  return `${days.length === 7 ? 'every day' : days.join(', ')} ${from} to ${to} ${zone}`
+}
+
+function describeSelector(selector: Role['targets'] & Role['accounts']): string {
+  const { names = [], labels = {}, levels = [] } = selector
+  const parts = [
+    ...names,
+    ...(levels.length > 0 ? [`level ${levels.join(' or ')}`] : []),
+    ...(Object.keys(labels).length > 0
+      ? [
+          Object.entries(labels)
+            .map(([key, value]) => `${key}=${value}`)
+            .join(' and '),
+        ]
+      : []),
+  ]
+  return parts.join(', ') || 'none'
+}

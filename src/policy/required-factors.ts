@@ -1,0 +1,42 @@
+/** Before a person has proven anything: which factors the request will need. */
+
+import { GatewayError } from '../shared/errors.ts'
+import type { Account } from '../targets/target.ts'
+import { chooseAccount } from './choose-account.ts'
+import type { FactorLists } from './factor-lists.ts'
+import { type AccessFacts, failures, inScope, judgeRole } from './judge.ts'
+import type { Role } from './role.ts'
+
+/**
+ * The factor lists of those of the user's roles that would grant the request if the factors were proven, or, where hours or
+ * sources stand against all of them, of those that speak of it at all. The gateway's defaults where there is none, so that an
+ * unknown user, target or account looks like a plain login. Never empty, and no list in it is.
+ */
+export function requiredFactors(facts: AccessFacts): FactorLists {
+  const lists = rolesThatMatch(facts).flatMap(role => role.factors ?? facts.defaults)
+  const usable = (lists.length > 0 ? lists : facts.defaults).filter(list => list.length > 0)
+  if (usable.length === 0) {
+    throw new GatewayError('CONFIG_INVALID', 'No factors are configured, so nobody can log in.')
+  }
+  return usable
+}
+
+/**
+ * How long a fresh factor of the same user and source counts, in milliseconds: the shortest time of the roles that match; 0
+ * (never) where none does.
+ */
+export function rememberFactorMs(facts: AccessFacts): number {
+  const times = rolesThatMatch(facts).map(role => role.rememberFactor)
+  return times.length === 0 ? 0 : Math.min(...times)
+}
+
+function rolesThatMatch(facts: AccessFacts): Role[] {
+  const account = chooseAccount(facts)
+  const accounts: (Account | undefined)[] = account === 'several' ? facts.target!.accounts : [account]
+  const judged = facts.roles.flatMap(role =>
+    accounts.map(one => ({ role, judgement: judgeRole(role, facts, one, undefined) })),
+  )
+  const inQuestion = judged.filter(({ judgement }) => inScope(judgement))
+  const holding = inQuestion.filter(({ judgement }) => failures(judgement).length === 0)
+  return [...new Set((holding.length > 0 ? holding : inQuestion).map(({ role }) => role))]
+}

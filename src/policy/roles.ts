@@ -1,0 +1,23 @@
+/** The roles in the store, and which of them a user holds. */
+
+import type { Database } from '../database/database.ts'
+import { createDocuments, type Documents } from '../database/documents.ts'
+import type { Clock } from '../shared/clock.ts'
+import { type Role, roleSchema } from './role.ts'
+
+export interface Roles extends Documents<Role> {
+  /** The roles that the user holds now, by name; none for an unknown or disabled user. A role that is gone is left out. */
+  heldBy(user: { readonly roles: readonly string[]; readonly disabled: boolean } | undefined): Promise<Role[]>
+}
+
+export function createRoles(parts: { database: Database; clock: Clock }): Roles {
+  const documents = createDocuments('roles', stored => roleSchema.parse(stored), parts)
+  return {
+    ...documents,
+    async heldBy(user) {
+      if (user === undefined || user.disabled) return []
+      const held = await Promise.all([...new Set(user.roles)].sort().map(name => documents.get(name)))
+      return held.filter(role => role !== undefined)
+    },
+  }
+}
