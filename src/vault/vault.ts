@@ -1,0 +1,116 @@
+/** The vault: keeps credentials sealed, lends them by lease, and seals whatever else must not lie open in the store. */
+
+import type { Database } from '../database/database.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError, type Refusal, refuse } from '../shared/errors.ts'
+import { newId } from '../shared/ids.ts'
+import type { AccountAddress } from '../shared/names.ts'
+import { type CredentialVersion, createCredentials } from './credentials.ts'
+import { openEnvelope, sealEnvelope } from './envelope.ts'
+import { checkKey } from './key-check.ts'
+import type { KeyProvider } from './key-provider.ts'
+import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
+import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey, type Signer } from './own-keys.ts'
+
+export interface Vault {
+  /** Names the key encryption key: 16 hex digits. */
+  readonly keyId: string
+  /** Stores a new version and gives its number; earlier ones stay. Throws `BAD_REQUEST` when it cannot be a credential. */
+  setCredential(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number>
+  /** The newest version of every account, without secrets. */
+  listCredentials(): Promise<CredentialVersion[]>
+  /** All versions of one account, newest first, without secrets. */
+  history(address: AccountAddress): Promise<CredentialVersion[]>
+  /** Lends the newest version to the grant's session. The refusal is `CREDENTIAL_UNAVAILABLE`. */
+  lease(grant: Grant): Promise<Lease | Refusal>
+  /** From here on the credential cannot be read through this lease. Ending one twice does nothing. */
+  endLease(lease: Lease): Promise<void>
+  /** For the sessions of a gateway that died: ends their leases in the store, and gives how many there were. */
+  endLeasesOfSession(session: string): Promise<number>
+  /** Seals bytes for one purpose, for example `totp alice`; only the same purpose opens them. */
+  sealBytes(purpose: string, bytes: Uint8Array): string
+  /** Throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
+  openBytes(purpose: string, sealed: string): Buffer
+  /** The key that signs recordings and audit events: one for all gateways of the store. */
+  signingKey(): Promise<Signer>
+  /** A key of the gateway's own, made once by `generate`: all gateways of the store get the same. */
+  ownKey(name: string, generate: () => Promise<OwnKey>): Promise<OwnKey>
+}
+
+interface Parts {
+  readonly database: Database
+  readonly keyProvider: KeyProvider
+  readonly clock: Clock
+}
+
+/** Throws `VAULT_KEY_UNAVAILABLE` or `VAULT_KEY_MISMATCH`, and has then written nothing. */
+export async function createVault({ database, keyProvider, clock }: Parts): Promise<Vault> {
+  const key = await keyProvider.load()
+  await checkKey(database, clock, key)
+  const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
+  const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
+  const credentials = createCredentials({ database, clock, seal, open })
+  const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
+  const endRows = (column: 'id' | 'session', value: string) =>
+    database
+      .updateTable('leases')
+      .set({ ended_at: clock.now() })
+      .where(column, '=', value)
+      .where('ended_at', 'is', null)
+      .executeTakeFirst()
+
+  return {
+    keyId: key.id,
+    setCredential: credentials.add,
+    listCredentials: credentials.list,
+    history: credentials.history,
+    sealBytes: seal,
+    openBytes: open,
+    ownKey,
+    signingKey: async () => createSigner(await ownKey('signing', generateSigningKey)),
+
+    async lease(grant) {
+      const now = clock.now()
+      if (now >= grant.endsAt) return unavailable('the grant has ended')
+      const address = { account: grant.account.name, target: grant.target.name }
+      let newest: Awaited<ReturnType<typeof credentials.openNewest>>
+      try {
+        newest = await credentials.openNewest(address)
+      } catch (error) {
+        if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
+        throw error
+      }
+      if (newest === undefined) return unavailable('the vault holds no credential for the account')
+      const lease = mintLease(newId('lea', now), grant, newest.version, newest.material)
+      await database
+        .insertInto('leases')
+        .values({
+          id: lease.id,
+          session: grant.session,
+          user: grant.user,
+          ...address,
+          credential_version: newest.version,
+          started_at: now,
+          until: grant.endsAt,
+          ended_at: null,
+        })
+        .execute()
+      return lease
+    },
+
+    async endLease(lease) {
+      lease.end()
+      await endRows('id', lease.id)
+    },
+
+    async endLeasesOfSession(session) {
+      return Number((await endRows('session', session)).numUpdatedRows)
+    },
+  }
+}
+
+function unavailable(detail: string): Refusal {
+  const message = 'The vault has no credential to lend for this account. Ask the administrator of the gateway.'
+  return refuse('CREDENTIAL_UNAVAILABLE', message, detail)
+}
