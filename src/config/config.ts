@@ -1,0 +1,210 @@
+/** The one schema of the configuration: what may stand in sallyport.yaml, its defaults, and its types. */
+
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { duration, FACTORS } from '../policy/role.ts'
+
+const SIZE = /^(\d+)(B|KiB|MiB|GiB)$/
+const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
+
+/** `512B`, `64KiB`, `1MiB`, `1GiB`; parses to bytes. */
+const size = z
+  .string()
+  .regex(SIZE, 'a size is a number and B, KiB, MiB or GiB, for example 1MiB')
+  .transform(text => {
+    const [, amount, unit] = SIZE.exec(text)!
+    return Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES]
+  })
+
+const port = z.number().int().min(0).max(65535)
+const path = z.string().min(1)
+const count = z.number().int().min(1)
+const tls = z.strictObject({
+  /** PEM file of the private key. */
+  keyFile: path,
+  /** PEM file of the certificate, with its intermediates. */
+  certificateFile: path,
+})
+
+const sshSchema = z
+  .strictObject({
+    /** Whether SSH is served. */
+    enabled: z.boolean().default(true),
+    /** The address to listen on. */
+    host: z.string().min(1).default('0.0.0.0'),
+    /** The port to listen on; 0: any free one. */
+    port: port.default(2222),
+    /** How long a connection may take to log in. */
+    loginGrace: duration.prefault('2m'),
+    /** Proofs that a connection may get wrong before it is closed. */
+    maxAuthTries: count.default(6),
+    /** Channels that a session may have open at once. */
+    maxChannels: count.default(32),
+    /** Connections, over all sources, that may be logging in at once. */
+    maxUnauthenticated: count.default(200),
+    /** Connections that one source address may have at once. */
+    maxPerSource: count.default(100),
+    /** New keys after so many bytes in one direction (RFC 4253 §9). */
+    rekeyAfter: size.prefault('1GiB'),
+    /** New keys after so much time. */
+    rekeyEvery: duration.prefault('1h'),
+  })
+  .transform(({ loginGrace, rekeyAfter, rekeyEvery, ...rest }) => ({
+    ...rest,
+    loginGraceMs: loginGrace,
+    rekeyBytes: rekeyAfter,
+    rekeyMs: rekeyEvery,
+  }))
+
+const postgresSchema = z
+  .strictObject({
+    /** Whether PostgreSQL is served. */
+    enabled: z.boolean().default(true),
+    /** The address to listen on. */
+    host: z.string().min(1).default('0.0.0.0'),
+    /** The port to listen on; 0: any free one. */
+    port: port.default(5433),
+    /** The gateway's certificate; not given: one is made at the first start. */
+    tls: tls.optional(),
+    /** Whether clients on this machine's loopback may do without TLS. */
+    allowPlaintextFromLoopback: z.boolean().default(false),
+    /** How long a connection may take to log in. */
+    loginGrace: duration.prefault('1m'),
+    /** Connections, over all sources, that may be logging in at once. */
+    maxUnauthenticated: count.default(200),
+    /** Connections that one source address may have at once. */
+    maxPerSource: count.default(200),
+  })
+  .transform(({ loginGrace, ...rest }) => ({ ...rest, loginGraceMs: loginGrace }))
+
+const apiSchema = z.strictObject({
+  /** The Unix socket for the owner of the gateway's process; not given: sallyport.sock in the data folder. */
+  socket: path.optional(),
+  /** Whether the API is served on TLS too, for holders of a token. */
+  enabled: z.boolean().default(true),
+  /** The address to listen on. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** The port to listen on; 0: any free one. */
+  port: port.default(8443),
+  /** The API's certificate; not given: one is made at the first start. */
+  tls: tls.optional(),
+})
+
+const keySchema = z.union(
+  [
+    /** A file with mode 0600 that `sallyport init` makes. */
+    z.strictObject({ file: path }),
+    /** The name of an environment variable that holds the key in base64. */
+    z.strictObject({ environment: z.string().min(1) }),
+    /** A command and its arguments that print the key in base64. */
+    z.strictObject({ command: z.array(z.string().min(1)).min(1) }),
+  ],
+  'the key comes from one of file, environment or command',
+)
+
+export const configSchema = z.strictObject({
+  /** Where the gateway keeps what it must not lose. */
+  dataFolder: path.default('data'),
+  /** The store: `sqlite:PATH` or `postgres://user:password@host/database`; not given: sallyport.db in the data folder. */
+  database: z
+    .string()
+    .regex(
+      /^(sqlite:.+|postgres(ql)?:\/\/.+)$/,
+      'a database is written as sqlite:PATH or postgres://user@host/database',
+    )
+    .optional(),
+  cluster: z
+    .strictObject({
+      /** Where several gateways meet: `redis://host:6379/0` or `rediss://…`; not given: this gateway is alone. */
+      redis: z
+        .string()
+        .regex(/^rediss?:\/\/.+$/, 'a Redis is written as redis://host:6379/0 or rediss://host:6379/0')
+        .optional(),
+    })
+    .prefault({}),
+  vault: z
+    .strictObject({
+      /** Where the key encryption key comes from; not given: the file vault.key in the data folder. */
+      key: keySchema.optional(),
+    })
+    .prefault({}),
+  ssh: sshSchema.prefault({}),
+  postgres: postgresSchema.prefault({}),
+  api: apiSchema.prefault({}),
+  authentication: z
+    .strictObject({
+      /** Lists of factors, for roles that name none; one list must be proven in full. */
+      factors: z
+        .array(z.array(z.enum(FACTORS)).min(1))
+        .min(1)
+        .default([
+          ['publickey', 'totp'],
+          ['password', 'totp'],
+        ]),
+    })
+    .prefault({}),
+  recording: z
+    .strictObject({
+      /** Where recordings are written; not given: recordings in the data folder. */
+      folder: path.optional(),
+      /** How much output of one exec channel is kept; what is more is counted. */
+      execOutputLimit: size.prefault('1MiB'),
+    })
+    .transform(({ folder, execOutputLimit }) => ({ folder, execOutputLimitBytes: execOutputLimit }))
+    .prefault({}),
+  audit: z
+    .strictObject({
+      /** A file that audit events are appended to, as JSON lines, besides the store. */
+      file: path.optional(),
+      /** Whether audit events are written to stdout too, as JSON lines. */
+      stdout: z.boolean().default(false),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      /** The least important lines that are written. */
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      /** How long open sessions may go on after SIGTERM. */
+      drain: duration.prefault('30s'),
+    })
+    .transform(({ drain }) => ({ drainMs: drain }))
+    .prefault({}),
+})
+
+export type Config = ReturnType<typeof resolveConfig>
+
+/** Fills in what depends on the data folder, and makes every path absolute: relative ones start at `folder`. */
+export function resolveConfig(parsed: z.output<typeof configSchema>, folder: string) {
+  const absolute = (given: string) => resolve(folder, given)
+  const dataFolder = absolute(parsed.dataFolder)
+  const certificate = (given: z.output<typeof tls> | undefined) =>
+    given && { keyFile: absolute(given.keyFile), certificateFile: absolute(given.certificateFile) }
+  const { key = { file: join(dataFolder, 'vault.key') } } = parsed.vault
+  const { database = `sqlite:${join(dataFolder, 'sallyport.db')}` } = parsed
+  return {
+    ...parsed,
+    dataFolder,
+    database:
+      database.startsWith('sqlite:') && database !== 'sqlite::memory:'
+        ? `sqlite:${absolute(database.slice('sqlite:'.length))}`
+        : database,
+    vault: { key: 'file' in key ? { file: absolute(key.file) } : key },
+    postgres: { ...parsed.postgres, tls: certificate(parsed.postgres.tls) },
+    api: {
+      ...parsed.api,
+      socket: absolute(parsed.api.socket ?? join(dataFolder, 'sallyport.sock')),
+      tls: certificate(parsed.api.tls),
+    },
+    recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
+    audit: { ...parsed.audit, file: parsed.audit.file === undefined ? undefined : absolute(parsed.audit.file) },
+  }
+}
+
+/** The configuration that an empty file gives, with everything in `dataFolder`. */
+export function defaultConfig(dataFolder: string): Config {
+  return resolveConfig(configSchema.parse({ dataFolder }), process.cwd())
+}

@@ -1,0 +1,124 @@
+/** Reads YAML so that every complaint can name its line and column. Used for the configuration and for resource files. */
+
+import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml'
+import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
+
+/** Something wrong at a place in a file. `line` and `column` count from 1. */
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+/** Where in a document: keys and indexes from its root. */
+export type Path = readonly PropertyKey[]
+
+export interface YamlDocument {
+  readonly file: string
+  readonly value: unknown
+  /** The problem, placed at the value of a path, or at the nearest thing around it that the document has. */
+  problemAt(path: Path, message: string): Problem
+  /** The same, placed at the key and not at its value. */
+  problemAtKey(path: Path, message: string): Problem
+}
+
+const MAX_BYTES = 4 * 1024 * 1024
+const MAX_ALIASES = 100
+const MAX_DEPTH = 50
+
+/** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
+export function readYaml(file: string, text: string): { documents: YamlDocument[]; problems: Problem[] } {
+  const lines = new LineCounter()
+  const problem = (offset: number, message: string): Problem => {
+    const { line, col } = lines.linePos(offset)
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), message }
+  }
+  const early = refusal(text)
+  if (early !== undefined) return { documents: [], problems: [{ file, line: 1, column: 1, message: early }] }
+  try {
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: false })
+    const documents = Array.isArray(parsed) ? parsed : []
+    const problems = documents.flatMap(document =>
+      [...document.errors, ...document.warnings].map(error =>
+        problem(error.pos[0], plainWords(error.code, error.message)),
+      ),
+    )
+    if (problems.length > 0) return { documents: [], problems }
+    return { documents: documents.map(document => open(file, document, problem)), problems }
+  } catch (error) {
+    return { documents: [], problems: [problem(0, `This YAML cannot be read: ${messageOf(error)}.`)] }
+  }
+}
+
+/** Throws a GatewayError that names every problem with its place; at most 20 of them are written out. */
+export function throwProblems(code: ErrorCode, problems: readonly Problem[]): never {
+  const shown = problems.slice(0, 20).map(formatProblem)
+  if (problems.length > 20) shown.push(`… and ${problems.length - 20} more`)
+  throw new GatewayError(code, shown.join('\n'))
+}
+
+/** `config/sallyport.yaml:12:3: …` */
+export function formatProblem({ file, line, column, message }: Problem): string {
+  return `${file}:${line}:${column}: ${message}`
+}
+
+/** What must not even reach the parser, whose work grows with it. */
+function refusal(text: string): string | undefined {
+  if (Buffer.byteLength(text) > MAX_BYTES) return `The file is larger than ${MAX_BYTES / 1024 / 1024} MiB.`
+  let depth = 0
+  for (const character of text) {
+    if (character === '[' || character === '{') depth++
+    else if (character === ']' || character === '}') depth--
+    if (depth > MAX_DEPTH) return `Brackets are nested more than ${MAX_DEPTH} deep.`
+  }
+  return undefined
+}
+
+function open(
+  file: string,
+  document: Document.Parsed,
+  problem: (offset: number, message: string) => Problem,
+): YamlDocument {
+  let aliases = 0
+  visit(document, { Alias: () => void aliases++ })
+  if (aliases > MAX_ALIASES) throw new Error(`it has ${aliases} aliases, and ${MAX_ALIASES} are allowed`)
+  const offset = (path: Path, wantKey: boolean): number => {
+    let node: unknown = document.contents
+    let found = startOf(node) ?? 0
+    for (const [index, key] of path.entries()) {
+      if (isAlias(node)) node = node.resolve(document)
+      if (!isCollection(node)) return found
+      const pair = isMap(node) ? node.items.find(item => isScalar(item.key) && item.key.value === key) : undefined
+      if (wantKey && index === path.length - 1) return startOf(pair?.key) ?? found
+      node = pair === undefined ? node.get(key, true) : pair.value
+      found = startOf(node) ?? startOf(pair?.key) ?? found
+    }
+    return found
+  }
+  return {
+    file,
+    value: document.toJS({ maxAliasCount: MAX_ALIASES }),
+    problemAt: (path, message) => problem(offset(path, false), message),
+    problemAtKey: (path, message) => problem(offset(path, true), message),
+  }
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as { range?: [number, number, number] | null } | null | undefined)?.range?.[0]
+}
+
+function plainWords(code: string, message: string): string {
+  switch (code) {
+    case 'TAB_AS_INDENT':
+      return 'There is a tab in the indentation: YAML wants spaces.'
+    case 'DUPLICATE_KEY':
+      return 'This key is there twice: keep one of them.'
+    case 'NON_STRING_KEY':
+      return 'A key must be a plain text.'
+    case 'MULTIPLE_DOCS':
+      return 'There is a second document (---) where one is expected.'
+    default:
+      return `This is not valid YAML: ${message.split('\n')[0]!.replace(/[.:]$/, '')}.`
+  }
+}
