@@ -26,7 +26,7 @@ export async function authenticate(
 ): Promise<Authenticated | Refusal> {
   const attempt = await parts.authenticator.begin(login.user, downstream.source)
   if (isRefusal(attempt)) return attempt
-  const requirement = await parts.access.requirement(attempt.roles, downstream.protocol, login)
+  const requirement = await parts.access.requirement(attempt.roles, downstream.protocol, login, downstream.source.address)
   const wrong: string[] = []
   while (true) {
     const proof = await downstream.nextProof()

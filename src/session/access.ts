@@ -1,0 +1,51 @@
+/** Gathers the facts that policy decides on, from the stores of today, and asks it. */
+
+import type { Principal } from '../identity/principal.ts'
+import { authorize, type Denial } from '../policy/authorize.ts'
+import type { FactorLists } from '../policy/factor-lists.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { AccessFacts } from '../policy/judge.ts'
+import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
+import type { ProtocolName } from '../policy/role.ts'
+import type { Roles } from '../policy/roles.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { LoginName } from '../shared/names.ts'
+import type { Targets } from '../targets/targets.ts'
+
+export interface FactorRequirement {
+  /** One of these lists must be proven in full; never empty. */
+  readonly factors: FactorLists
+  /** How long a fresh factor of the same user and source counts, in milliseconds; 0: never. */
+  readonly rememberFactorMs: number
+}
+
+export interface Access {
+  /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
+  requirement(roles: readonly string[], protocol: ProtocolName, login: LoginName, sourceAddress: string): Promise<FactorRequirement>
+  decide(principal: Principal, session: string, protocol: ProtocolName, login: LoginName): Promise<Grant | Denial>
+}
+
+export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clock; defaults: FactorLists }): Access {
+  const { roles, targets, clock, defaults } = parts
+
+  async function gather(held: readonly string[], protocol: ProtocolName, login: LoginName): Promise<AccessFacts> {
+    const { account, target } = login
+    return {
+      request: { protocol, ...(account === undefined ? {} : { account }), ...(target === undefined ? {} : { target }) },
+      target: target === undefined ? undefined : await targets.get(target),
+      roles: await roles.heldBy({ roles: held, disabled: false }),
+      defaults,
+      now: clock.now(),
+    }
+  }
+
+  return {
+    async requirement(held, protocol, login, sourceAddress) {
+      const facts = { ...(await gather(held, protocol, login)), sourceAddress }
+      return { factors: requiredFactors(facts), rememberFactorMs: rememberFactorMs(facts) }
+    },
+    async decide(principal, session, protocol, login) {
+      return authorize({ ...(await gather(principal.roles, protocol, login)), principal, session })
+    },
+  }
+}
