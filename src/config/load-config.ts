@@ -1,5 +1,6 @@
 /** Loads sallyport.yaml. */
 
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { GatewayError, messageOf } from '../shared/errors.ts'
@@ -9,19 +10,31 @@ import { readYaml, throwProblems } from './yaml-source.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+const NAME_IT = 'Name a file with --config.'
+/** Where the configuration is looked for when no file is named. */
+const PLACES = ['config/sallyport.yaml', '/etc/sallyport/sallyport.yaml']
+
 /**
- * The configuration of a file; its relative paths start at the file's folder. `SALLYPORT_DATABASE_URL` and `SALLYPORT_REDIS_URL`
- * stand above the file, so that passwords need not be in it. Throws `CONFIG_INVALID` with every problem as `file:line:column`.
+ * The configuration of a file, by default the first there is of `config/sallyport.yaml` and `/etc/sallyport/sallyport.yaml`;
+ * relative paths in it start at the file's folder. `SALLYPORT_DATABASE_URL` and `SALLYPORT_REDIS_URL` stand above the file, so
+ * that passwords need not be in it. Throws `CONFIG_INVALID` with every problem as `file:line:column`.
  */
-export async function loadConfig(path: string, environment: Environment = process.env): Promise<Config> {
+export async function loadConfig(path?: string, environment: Environment = process.env): Promise<Config> {
+  const chosen = path ?? PLACES.find(place => existsSync(place))
+  if (chosen === undefined) {
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `There is no configuration: looked for ${PLACES.join(' and ')}. ${NAME_IT}`,
+    )
+  }
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readFile(chosen, 'utf8')
   } catch (error) {
-    const message = `The configuration cannot be read: ${messageOf(error)}. Name a file with --config.`
+    const message = `The configuration cannot be read: ${messageOf(error)}. ${NAME_IT}`
     throw new GatewayError('CONFIG_INVALID', message, { cause: error })
   }
-  return parseConfig(path, text, environment)
+  return parseConfig(chosen, text, environment)
 }
 
 /** The same for a text that is at hand; `path` is named in complaints and is where relative paths start. */

@@ -5,6 +5,8 @@ import { createDocuments, type Documents } from '../database/documents.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Target, targetSchema } from './target.ts'
 
-export function createTargets(parts: { database: Database; clock: Clock }): Documents<Target> {
+export type Targets = Documents<Target>
+
+export function createTargets(parts: { database: Database; clock: Clock }): Targets {
   return createDocuments('targets', stored => targetSchema.parse(stored), parts)
 }

@@ -1,0 +1,96 @@
+/** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
+
+import type { Account, Target } from '../targets/target.ts'
+import { chooseAccount } from './choose-account.ts'
+import { type AccessFacts, failures, inScope, type Judgement, judgeRole } from './judge.ts'
+import { channelsFor } from './match.ts'
+import type { Channel, Factor, Role } from './role.ts'
+
+export type Decision = Yes | No
+
+/** What the roles that hold give together. */
+export interface Yes {
+  readonly granted: true
+  readonly target: Target
+  readonly account: Account
+  readonly roles: readonly Role[]
+  readonly channels: ReadonlySet<Channel>
+  readonly endsAt: number
+  readonly idleMs: number | undefined
+  readonly recordInput: boolean
+  readonly judgements: readonly Judgement[]
+}
+
+export interface No {
+  readonly granted: false
+  /** For the person. */
+  readonly message: string
+  /** For the audit log. */
+  readonly detail: string
+  readonly judgements: readonly Judgement[]
+}
+
+/** One text for an unknown target, an unknown account and a forbidden one, so that nobody can probe for names. */
+export const DENIED = 'Access denied: this target and account are not allowed for you, or do not exist.'
+
+/**
+ * Yes when at least one role holds in full. Permissions of all roles that hold add up (channels); limits take the strictest
+ * (end, idle time, recording of input): no permission outlives or escapes the terms of the role that gives it. A role of which
+ * one condition fails, its factors included, adds neither. `proven` undefined: factors are not asked about.
+ */
+export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefined): Decision {
+  const { request, target, roles } = facts
+  if (request.target === undefined) {
+    return no('The login name does not say which target: use user+account+target.', 'no target is named')
+  }
+  const account = chooseAccount(facts)
+  if (account === 'several') {
+    const message = 'You may use several accounts of this target: name one, as in user+account+target.'
+    return no(message, 'no account is named, and several are allowed')
+  }
+  const judged = roles.map(role => ({ role, judgement: judgeRole(role, facts, account, proven) }))
+  const judgements = judged.map(({ judgement }) => judgement)
+  const holding = judged.filter(({ judgement }) => failures(judgement).length === 0)
+  if (target === undefined || target.name !== request.target || account === undefined || holding.length === 0) {
+    return no(messageFor(judgements), detailFor(facts, account), judgements)
+  }
+  const granting = holding.map(({ role }) => role)
+  const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
+  return {
+    granted: true,
+    target,
+    account,
+    roles: granting,
+    channels: new Set(granting.flatMap(role => channelsFor(role, request.protocol))),
+    endsAt: Math.min(...holding.map(({ judgement }) => judgement.endsAt)),
+    idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
+    recordInput: granting.some(role => role.recordInput),
+    judgements,
+  }
+}
+
+/** A clear reason for those whom a role would let in at another time, from elsewhere or with other factors; else the one text. */
+function messageFor(judgements: readonly Judgement[]): string {
+  const reasons = judgements.filter(inScope).map(judgement =>
+    failures(judgement)
+      .map(({ name, why }) => {
+        if (name === 'hours') return `allowed ${why}`
+        return name === 'source' ? 'not allowed from your network' : `needs ${why}`
+      })
+      .join(', '),
+  )
+  return reasons.length === 0 ? DENIED : `Access denied now: ${[...new Set(reasons)].join('; or ')}.`
+}
+
+function detailFor({ request, target }: AccessFacts, account: Account | undefined): string {
+  if (target === undefined) return `there is no target ${request.target}`
+  if (target.protocol !== request.protocol) return `${target.name} is not a target of ${request.protocol}`
+  if (account === undefined && request.account !== undefined) {
+    return `there is no account ${request.account} on ${target.name}`
+  }
+  return account === undefined ? 'no account is named, and none is allowed' : 'no role of the user holds'
+}
+
+function no(message: string, detail: string, judgements: readonly Judgement[] = []): No {
+  return { granted: false, message, detail, judgements }
+}

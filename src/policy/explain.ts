@@ -1,0 +1,85 @@
+/** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
+
+import { messageOf } from '../shared/errors.ts'
+import { decide } from './decide.ts'
+import type { FactorLists } from './factor-lists.ts'
+import { type AccessFacts, type Condition, failures } from './judge.ts'
+import type { Channel, Role } from './role.ts'
+
+export interface ExplainFacts extends AccessFacts {
+  /** The user asked about; undefined when there is none of that name. */
+  readonly user: { readonly name: string; readonly disabled: boolean } | undefined
+}
+
+export interface Explanation {
+  readonly allowed: boolean
+  /** One sentence, for an administrator: it tells unknown from forbidden. */
+  readonly verdict: string
+  /** What is given, when allowed. */
+  readonly given?: {
+    readonly account: string
+    readonly channels: readonly Channel[]
+    /** Milliseconds since the epoch, for a session that begins at `now`. */
+    readonly endsAt: number
+    readonly idleMs?: number
+    readonly recordInput: boolean
+  }
+  /** Every role of the user, with the conditions that hold and those that do not. */
+  readonly roles: readonly RoleExplanation[]
+}
+
+export interface RoleExplanation {
+  readonly role: string
+  readonly holds: boolean
+  readonly conditions: readonly Condition[]
+  /** One of these lists must be proven for the role to count. */
+  readonly factors: FactorLists
+}
+
+/** Factors are taken as proven, and without a `sourceAddress` the source as allowed; both stand in what comes back. */
+export function explain(facts: ExplainFacts): Explanation {
+  const { user, sourceAddress, defaults } = facts
+  if (user === undefined) return refused('There is no such user.')
+  if (user.disabled) return refused(`${user.name} is disabled.`)
+  try {
+    const sourceKnown = sourceAddress !== undefined
+    const judgedRoles = sourceKnown ? facts.roles : facts.roles.map(({ sources: _, ...role }) => role)
+    const decision = decide({ ...facts, roles: judgedRoles }, undefined)
+    const roles = decision.judgements.map((judgement): RoleExplanation => {
+      const role = facts.roles.find(({ name }) => name === judgement.role)!
+      const conditions = judgement.conditions.map(one => (sourceKnown ? one : withSources(one, role)))
+      return {
+        role: role.name,
+        holds: failures(judgement).length === 0,
+        conditions,
+        factors: role.factors ?? defaults,
+      }
+    })
+    if (!decision.granted) return { allowed: false, verdict: `No: ${decision.detail}.`, roles }
+    const { account, channels, endsAt, idleMs, recordInput } = decision
+    const names = decision.roles.map(role => role.name).join(', ')
+    return {
+      allowed: true,
+      verdict: `Yes, by ${decision.roles.length > 1 ? 'the roles' : 'the role'} ${names}.`,
+      given: {
+        account: account.name,
+        channels: [...channels],
+        endsAt,
+        ...(idleMs === undefined ? {} : { idleMs }),
+        recordInput,
+      },
+      roles,
+    }
+  } catch (error) {
+    return refused(`The policy could not be evaluated: ${messageOf(error)}.`)
+  }
+}
+
+function withSources(condition: Condition, role: Role): Condition {
+  if (condition.name !== 'source' || role.sources === undefined) return condition
+  return { ...condition, why: `only from ${role.sources.join(', ')}` }
+}
+
+function refused(verdict: string): Explanation {
+  return { allowed: false, verdict, roles: [] }
+}
