@@ -1,0 +1,40 @@
+/** Reads audit events from the store. */
+
+import type { Database } from '../database/database.ts'
+import type { AuditRow } from './chain.ts'
+import type { AuditKind } from './event.ts'
+
+export interface AuditQuery {
+  /** Events after this number, oldest first from there. */
+  readonly after?: number
+  /** Events before this number. */
+  readonly before?: number
+  readonly kind?: AuditKind
+  readonly actor?: string
+  readonly session?: string
+  /** Milliseconds since the epoch: at or after, and before. */
+  readonly since?: number
+  readonly until?: number
+  /** At most 1000; 100 when not given. */
+  readonly limit?: number
+}
+
+const MAX_LIMIT = 1000
+
+export async function listEvents(database: Database, query: AuditQuery = {}): Promise<AuditRow[]> {
+  const { after, before, kind, actor, session, since, until, limit = 100 } = query
+  let select = database.selectFrom('audit_events').selectAll()
+  if (after !== undefined) select = select.where('seq', '>', after)
+  if (before !== undefined) select = select.where('seq', '<', before)
+  if (kind !== undefined) select = select.where('kind', '=', kind)
+  if (actor !== undefined) select = select.where('actor', '=', actor)
+  if (session !== undefined) select = select.where('session', '=', session)
+  if (since !== undefined) select = select.where('at', '>=', since)
+  if (until !== undefined) select = select.where('at', '<', until)
+  const forward = after !== undefined
+  const rows = await select
+    .orderBy('seq', forward ? 'asc' : 'desc')
+    .limit(Math.min(Math.max(1, Math.trunc(limit)), MAX_LIMIT))
+    .execute()
+  return forward ? rows : rows.reverse()
+}

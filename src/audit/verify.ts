@@ -1,0 +1,130 @@
+/** Verifies an audit chain: in the store, or offline from JSON lines with the public key alone. */
+
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Database } from '../database/database.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { type AuditRow, type ChainHead, type ChainProblem, checkAlone, checkLink } from './chain.ts'
+import { parseLine } from './line.ts'
+
+export interface VerifyOptions {
+  readonly publicKeyPem?: string
+  /** The end of the chain as somebody noted it earlier: it must still be in it. Shows a chain cut short together with its head. */
+  readonly checkpoint?: ChainHead
+}
+
+export type AuditVerdict =
+  /** `head` is worth noting down: given as `checkpoint` next time, it proves that nothing was cut off since. */
+  | { readonly ok: true; readonly events: number; readonly head: ChainHead }
+  /** `seq` is the first bad event; `events` were good before it. */
+  | {
+      readonly ok: false
+      readonly events: number
+      readonly seq: number
+      readonly problem: ChainProblem
+      readonly message: string
+    }
+
+const PAGE = 256
+const START: ChainHead = { seq: 0, hash: '' }
+
+/** Walks the chain in pages, up to the head that the store names when it begins. */
+export async function verifyStore(
+  database: Database,
+  { publicKeyPem, checkpoint }: VerifyOptions & { publicKeyPem: string },
+): Promise<AuditVerdict> {
+  const publicKey = readPublicKey(publicKeyPem)
+  const end = await database.selectFrom('audit_head').select(['seq', 'hash']).where('id', '=', 1).executeTakeFirst()
+  if (end === undefined) return bad(0, 1, 'truncated', 'the head of the chain is missing')
+  let head = START
+  for (;;) {
+    const rows = await database
+      .selectFrom('audit_events')
+      .selectAll()
+      .where('seq', '>', head.seq)
+      .where('seq', '<=', end.seq)
+      .orderBy('seq')
+      .limit(PAGE)
+      .execute()
+    if (rows.length === 0) break
+    const { head: reached, verdict } = await checkRows(head, rows, publicKey)
+    if (verdict !== undefined) return verdict
+    const noted = checkpoint && rows.find(row => row.seq === checkpoint.seq)
+    if (noted !== undefined && noted.hash !== checkpoint?.hash) return notAsNoted(noted.seq)
+    head = reached
+  }
+  if (head.seq < end.seq)
+    return bad(head.seq, head.seq + 1, 'truncated', `events ${head.seq + 1} to ${end.seq} are missing`)
+  if (head.hash !== end.hash) return bad(head.seq, head.seq, 'changed', 'the head names another last event')
+  if (checkpoint !== undefined && checkpoint.seq > head.seq) {
+    return bad(
+      head.seq,
+      head.seq + 1,
+      'truncated',
+      `the chain ends before event ${checkpoint.seq}, which was noted earlier`,
+    )
+  }
+  const beyond = await database
+    .selectFrom('audit_events')
+    .select('seq')
+    .where('seq', '>', sql<number>`(select seq from audit_head where id = 1)`)
+    .executeTakeFirst()
+  if (beyond !== undefined) return bad(head.seq, beyond.seq, 'changed', `event ${beyond.seq} stands after the end`)
+  return { ok: true, events: head.seq, head }
+}
+
+export interface LinesOptions {
+  /** For the file of one of several gateways: events of the others are missing in it. */
+  readonly allowGaps?: boolean
+}
+
+/** Verifies JSON lines as the sinks write them, in their order. They may begin anywhere in the chain. */
+export async function verifyAuditLines(
+  lines: Iterable<string> | AsyncIterable<string>,
+  publicKeyPem: string,
+  { allowGaps = false }: LinesOptions = {},
+): Promise<AuditVerdict> {
+  const publicKey = readPublicKey(publicKeyPem)
+  let head: ChainHead | undefined
+  let events = 0
+  for await (const line of lines) {
+    if (line.trim() === '') continue
+    const row = parseLine(line)
+    if (row === undefined)
+      return bad(events, (head?.seq ?? 0) + 1, 'unreadable', `line ${events + 1} is not an audit event`)
+    const gap = head === undefined || (allowGaps && row.seq > head.seq + 1)
+    const broken = gap ? await checkAlone(row, publicKey) : await checkLink(head!, row, publicKey)
+    if (broken !== undefined) return bad(events, row.seq, broken.problem, broken.message)
+    head = { seq: row.seq, hash: row.hash }
+    events++
+  }
+  return { ok: true, events, head: head ?? START }
+}
+
+async function checkRows(head: ChainHead, rows: AuditRow[], publicKey: KeyObject) {
+  const previous = [head, ...rows]
+  const checked = await Promise.all(rows.map((row, index) => checkLink(previous[index]!, row, publicKey)))
+  const index = checked.findIndex(found => found !== undefined)
+  if (index === -1) return { head: rows.at(-1)! }
+  const { problem, message } = checked[index]!
+  const before = previous[index]!.seq
+  return { head, verdict: bad(before, problem === 'missing' ? before + 1 : rows[index]!.seq, problem, message) }
+}
+
+function bad(events: number, seq: number, problem: ChainProblem, message: string): AuditVerdict {
+  return { ok: false, events, seq, problem, message }
+}
+
+function notAsNoted(seq: number): AuditVerdict {
+  return bad(seq - 1, seq, 'changed', `event ${seq} is not the one that was noted earlier`)
+}
+
+function readPublicKey(pem: string): KeyObject {
+  try {
+    const key = createPublicKey(pem)
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // Told below: a caller can do nothing with OpenSSL's words.
+  }
+  throw new GatewayError('BAD_REQUEST', 'The public key is not an Ed25519 key in PEM form.')
+}

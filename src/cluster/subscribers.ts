@@ -1,0 +1,46 @@
+/** Who listens to which channel inside this process. */
+
+export type Listener = (payload: Buffer) => void
+
+export class Subscribers {
+  readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #failed: (channel: string, error: unknown) => void
+
+  /** `failed` hears of listeners that threw: one of them must not keep a message from the others. */
+  constructor(failed: (channel: string, error: unknown) => void) {
+    this.#failed = failed
+  }
+
+  get channels(): string[] {
+    return [...this.#listeners.keys()]
+  }
+
+  has(channel: string): boolean {
+    return this.#listeners.has(channel)
+  }
+
+  add(channel: string, listener: Listener): void {
+    const listeners = this.#listeners.get(channel) ?? new Set()
+    this.#listeners.set(channel, listeners.add(listener))
+  }
+
+  remove(channel: string, listener: Listener): void {
+    const listeners = this.#listeners.get(channel)
+    listeners?.delete(listener)
+    if (listeners?.size === 0) this.#listeners.delete(channel)
+  }
+
+  deliver(channel: string, payload: Buffer): void {
+    for (const listener of [...(this.#listeners.get(channel) ?? [])]) {
+      try {
+        listener(payload)
+      } catch (error) {
+        this.#failed(channel, error)
+      }
+    }
+  }
+
+  clear(): void {
+    this.#listeners.clear()
+  }
+}

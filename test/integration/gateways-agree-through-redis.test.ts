@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
+import t, { type Test } from 'tap'
+import { createRedisCluster, type RedisClusterOptions } from '../../src/cluster/redis.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { GatewayError } from '../../src/shared/errors.ts'
+import { createLog } from '../../src/shared/log.ts'
+import { clusterPromises, inbox } from '../support/cluster-promises.ts'
+import { startRedis } from '../support/start-redis.ts'
+
+const FAST = { heartbeatMs: 100, deadAfterMs: 500, timeoutMs: 300 }
+let gateways = 0
+
+/** A log that keeps its lines, and waits for one that matches. */
+function keptLog() {
+  const stream = new PassThrough()
+  let text = ''
+  stream.on('data', chunk => {
+    text += chunk
+  })
+  const log = createLog('trace', stream)
+  return {
+    log,
+    text: () => text,
+    async says(pattern: RegExp, from = 0) {
+      while (!pattern.test(text.slice(from))) await new Promise(resolve => stream.once('data', resolve))
+      return text.length
+    },
+  }
+}
+
+function open(url: string, options: Partial<RedisClusterOptions> = {}) {
+  const kept = keptLog()
+  const gateway = `gw_${++gateways}`
+  const cluster = createRedisCluster({ url, gateway, clock: systemClock, log: kept.log, ...FAST, ...options })
+  return { cluster, gateway, ...kept }
+}
+
+/** Asks until the answer is not undefined: `livingGateways` answers by and by, on its own clock. */
+async function known<T>(question: () => Promise<T | undefined>, good: (answer: T) => boolean = () => true): Promise<T> {
+  for (;;) {
+    const answer = await question()
+    if (answer !== undefined && good(answer)) return answer
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+async function refusal(t: Test, promise: Promise<unknown>): Promise<GatewayError> {
+  const begin = performance.now()
+  try {
+    await promise
+  } catch (error) {
+    t.ok(error instanceof GatewayError && error.code === 'CLUSTER_UNAVAILABLE', `CLUSTER_UNAVAILABLE, not ${error}`)
+    t.ok(performance.now() - begin < 1500, 'told within about a second')
+    return error as GatewayError
+  }
+  throw new Error('this should have been refused')
+}
+
+t.test('Redis keeps what every cluster promises', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  await clusterPromises(t, async clock => open(redis.url, { clock, timeoutMs: 2000 }).cluster)
+})
+
+t.test('two gateways share counters, values and messages, and see each other live and leave', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const one = open(redis.url)
+  const two = open(redis.url)
+  t.teardown(() => one.cluster.close())
+  t.equal(await one.cluster.livingGateways(), undefined, 'not known just after connecting')
+  await one.cluster.count('tries', 5000)
+  t.equal(await two.cluster.count('tries', 5000), 2)
+  await one.cluster.remember('code', 'used', 5000)
+  t.equal(await two.cluster.recall('code'), 'used')
+  const box = inbox()
+  await one.cluster.subscribe('kill', box.listener)
+  await two.cluster.publish('kill', Buffer.from([0, 255, 13, 10]))
+  await box.atLeast(1)
+  t.same(box.payloads, [Buffer.from([0, 255, 13, 10])])
+  const both = new Set([one.gateway, two.gateway])
+  t.same(await known(() => one.cluster.livingGateways()), both)
+  await two.cluster.close()
+  t.same(await one.cluster.livingGateways(), new Set([one.gateway]), 'a clean stop is seen at once')
+})
+
+t.test('with Redis killed all is refused quickly, and heals by itself when it is back', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const one = open(redis.url)
+  const two = open(redis.url)
+  t.teardown(() => Promise.all([one.cluster.close(), two.cluster.close()]))
+  const box = inbox()
+  await one.cluster.subscribe('follow', box.listener)
+  await two.cluster.recall('x')
+  await redis.kill()
+  const error = await refusal(t, one.cluster.count('tries', 1000))
+  t.match(error.message, /Try again/)
+  t.equal(one.cluster.available, false)
+  await refusal(t, one.cluster.counted('tries'))
+  await refusal(t, one.cluster.forget('tries'))
+  await refusal(t, one.cluster.remember('x', 'y', 1000))
+  await refusal(t, one.cluster.recall('x'))
+  await refusal(t, one.cluster.publish('follow', Buffer.from('x')))
+  await refusal(
+    t,
+    one.cluster.subscribe('other', () => undefined),
+  )
+  await refusal(t, one.cluster.livingGateways())
+  const marks = [one.text().length, two.text().length]
+  await redis.restart()
+  await Promise.all([one.says(/reachable/, marks[0]), two.says(/reachable/, marks[1])])
+  t.equal(one.cluster.available, true)
+  t.equal(await one.cluster.count('tries', 1000), 1)
+  await two.cluster.publish('follow', Buffer.from('again'))
+  await box.atLeast(1)
+  t.same(box.payloads.map(String), ['again'], 'subscribed again by itself')
+  t.equal(await one.cluster.livingGateways(), undefined, 'a peer may still be on its way back')
+  t.same(await known(() => one.cluster.livingGateways()), new Set([one.gateway, two.gateway]))
+  t.equal(one.text().match(/Redis is gone/g)?.length, 1, 'told once, not at every try')
+})
+
+t.test('a Redis that is frozen counts as gone, until it answers again', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const one = open(redis.url)
+  t.teardown(() => one.cluster.close())
+  await one.cluster.recall('x')
+  redis.freeze()
+  await refusal(t, one.cluster.recall('x'))
+  await refusal(t, one.cluster.recall('x'))
+  t.equal(one.cluster.available, false)
+  const mark = one.text().length
+  redis.thaw()
+  await one.says(/reachable/, mark)
+  t.equal(await one.cluster.count('y', 1000), 1)
+})
+
+t.test('nobody asking, a frozen Redis is noticed by the heartbeat', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const one = open(redis.url)
+  t.teardown(() => one.cluster.close())
+  await one.cluster.recall('x')
+  redis.freeze()
+  await one.says(/Redis is gone/)
+  t.equal(one.cluster.available, false)
+})
+
+t.test('a gateway that dies without a word is missed after its time', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const one = open(redis.url)
+  // Its heart beats once and never again: as if it had been killed.
+  const dead = open(redis.url, { heartbeatMs: 1_000_000_000 })
+  t.teardown(() => Promise.all([one.cluster.close(), dead.cluster.close()]))
+  await dead.cluster.recall('x')
+  t.same(
+    await known(
+      () => one.cluster.livingGateways(),
+      living => !living.has(dead.gateway),
+    ),
+    new Set([one.gateway]),
+  )
+  t.ok((await known(() => dead.cluster.livingGateways())).has(dead.gateway), 'a gateway never counts itself as dead')
+})
+
+t.test('started without Redis, a gateway refuses, and works once Redis is there', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  await redis.kill()
+  const one = open(redis.url)
+  t.teardown(() => one.cluster.close())
+  await refusal(t, one.cluster.recall('x'))
+  await redis.restart()
+  await one.says(/reachable/)
+  t.equal(await one.cluster.recall('x'), undefined)
+})
+
+t.test('TLS and a password work, and neither the log nor an error ever shows the password', async t => {
+  const redis = await startRedis({ tls: true, password: 'hush/hu sh@' })
+  t.teardown(() => redis.stop())
+  const ca = readFileSync(redis.caFile!, 'utf8')
+  const one = open(redis.url, { ca })
+  t.teardown(() => one.cluster.close())
+  t.equal(await one.cluster.count('x', 1000), 1)
+
+  const wrong = open(redis.url.replace('hush', 'wronghush'), { ca })
+  const untrusted = open(redis.url)
+  t.teardown(() => Promise.all([wrong.cluster.close(), untrusted.cluster.close()]))
+  for (const { cluster, log, text } of [wrong, untrusted]) {
+    const error = await refusal(t, cluster.recall('x'))
+    log.error({ err: error }, 'as an edge would log it')
+    t.match(text(), /Redis is gone/)
+    t.notMatch(text(), /hush/)
+  }
+})

@@ -1,0 +1,42 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import { createLocalCluster } from '../../../src/cluster/local.ts'
+import { clusterPromises, movableClock } from '../../support/cluster-promises.ts'
+
+t.test('the local cluster keeps what every cluster promises', t =>
+  clusterPromises(t, async clock => createLocalCluster({ clock, gateway: 'gw_one' })),
+)
+
+t.test('a gateway that is alone knows that it is', async t => {
+  const cluster = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
+  t.same(await cluster.livingGateways(), new Set(['gw_one']))
+  t.equal(cluster.available, true)
+})
+
+t.test('a publisher is never called back before publish returned', async t => {
+  const cluster = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
+  let returned = false
+  const heard = new Promise<boolean>(resolve => void cluster.subscribe('x', () => resolve(returned)))
+  const sent = cluster.publish('x', Buffer.from('1'))
+  returned = true
+  await sent
+  t.equal(await heard, true)
+})
+
+t.test('counters of strangers who came and went do not stay in memory', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const clock = movableClock()
+  const cluster = createLocalCluster({ clock, gateway: 'gw_one' })
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let i = 0; i < 100_000; i++) {
+    if (i % 1000 === 0) clock.move(2000)
+    await cluster.count(`source:${i}`, 1000)
+  }
+  collect()
+  const grown = process.memoryUsage().heapUsed - before
+  t.ok(grown < 2_000_000, `grew by ${grown} bytes`)
+  t.equal((await cluster.counted('source:99999')).count, 1)
+})
