@@ -68,6 +68,11 @@ export type RecordingEvent = StreamEvent | FactEvent
 /** An event as it is read back: `at` in milliseconds since the recording began. */
 export type RecordedEvent = RecordingEvent & { readonly at: number }
 
+/** Stream bytes as they are read back, told apart from facts. */
+export function isStream(event: RecordedEvent): event is StreamEvent & { readonly at: number } {
+  return event.type === 'output' || event.type === 'stderr' || event.type === 'input'
+}
+
 /** What the header of a recording says. Everything is fixed when the recording begins. */
 export interface RecordingSubject {
   readonly session: string

@@ -1,0 +1,311 @@
+/** Writes one recording while its session runs: collects events, cuts frames, and fails closed when the disk does. */
+
+import type { FileHandle } from 'node:fs/promises'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from './container.ts'
+import { Batch, MAX_FACT_BYTES, recycle } from './event-codec.ts'
+import type { FactEvent, StreamEvent } from './events.ts'
+import { compress } from './pack.ts'
+import { RECORDER_BOUND_BYTES, type Recorder, type SealedRecording } from './recorder.ts'
+import { encodeSeal } from './seal.ts'
+import type { Signer } from './signer.ts'
+
+/** How long an event waits at most before it is on its way to the file, and how long while someone follows. */
+const FLUSH_MS = 250
+const FOLLOWED_FLUSH_MS = 50
+/** A caller that goes on in spite of `behind` must not grow the gateway without end. */
+const HARD_BOUND_BYTES = 16 * RECORDER_BOUND_BYTES
+
+export interface WriterParts {
+  /** Open for appending; the header has been written. */
+  readonly handle: FileHandle
+  /** Relative to the recordings folder. */
+  readonly file: string
+  readonly session: string
+  readonly startedAt: number
+  readonly key: Buffer
+  /** The header's link and length. */
+  readonly link: Buffer
+  readonly bytes: number
+  readonly signer: Signer
+  readonly clock: Clock
+  /** Told when bytes begin to wait for the disk (positive) and when they are there (negative). */
+  lag(bytes: number): void
+  /** Called once, when the file is closed: sealed, or failed. */
+  closed(sealed: boolean): Promise<void>
+}
+
+export class RecordingWriter implements Recorder {
+  readonly #parts: WriterParts
+  readonly #batch = new Batch()
+  readonly #full: Buffer[] = []
+  readonly #failure = new AbortController()
+  readonly #watchers = new Set<() => void>()
+  /** Bytes of batches that were cut and are not in the file yet. */
+  #cutBytes = 0
+  #lastAt = 0
+  #timer: NodeJS.Timeout | undefined
+  #armed = false
+  #due = false
+  #pump: Promise<void> | undefined
+  #drained: PromiseWithResolvers<void> | undefined
+  #link: Buffer
+  #frames = 0
+  #bytes: number
+  #touched = true
+  #sealed: Promise<SealedRecording> | undefined
+  #ended = false
+  followers = 0
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    this.#link = parts.link
+    this.#bytes = parts.bytes
+  }
+
+  get failure(): AbortSignal {
+    return this.#failure.signal
+  }
+
+  get behind(): boolean {
+    return this.waiting > RECORDER_BOUND_BYTES && !this.failure.aborted
+  }
+
+  /** Bytes of events that are not in the file yet. */
+  get waiting(): number {
+    return this.#cutBytes + this.#batch.length
+  }
+
+  /** How long the file is: whole frames only. */
+  get written(): number {
+    return this.#bytes
+  }
+
+  /** True when nothing more will be written: sealed, or failed. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  drained(): Promise<void> {
+    if (!this.behind) return Promise.resolve()
+    this.#drained ??= Promise.withResolvers<void>()
+    return this.#drained.promise
+  }
+
+  stream(type: StreamEvent['type'], channel: number, bytes: Buffer): void {
+    if (this.#closed()) return
+    const at = this.#at()
+    for (let rest = bytes; rest.length > 0; ) {
+      const taken = this.#batch.addStream(at, type, channel, rest)
+      if (taken === 0) this.#cut()
+      rest = rest.subarray(taken)
+    }
+    this.#added()
+  }
+
+  fact(event: FactEvent): void {
+    if (this.#closed()) return
+    const json = JSON.stringify(event)
+    const at = this.#at()
+    if (!this.#batch.addFact(at, json)) {
+      this.#cut()
+      if (!this.#batch.addFact(at, json)) this.#addLongFact(at, Buffer.from(json, 'utf8'))
+    }
+    this.#added()
+  }
+
+  #addLongFact(at: number, json: Buffer): void {
+    if (json.length > MAX_FACT_BYTES) this.#fail(new Error(`a fact of ${json.length} bytes`))
+    else
+      for (let rest = json; rest.length > 0; ) {
+        const taken = this.#batch.addPiece(at, rest)
+        if (taken === 0) this.#cut()
+        rest = rest.subarray(taken)
+      }
+  }
+
+  #closed(): boolean {
+    return this.#sealed !== undefined || this.failure.aborted
+  }
+
+  /** Milliseconds since the session began; never back, also when the clock is set back. */
+  #at(): number {
+    this.#lastAt = Math.max(this.#lastAt, Math.trunc(this.#parts.clock.now() - this.#parts.startedAt))
+    return this.#lastAt
+  }
+
+  #added(): void {
+    if (this.waiting > HARD_BOUND_BYTES) this.#fail(new Error('the session went on while the recorder was behind'))
+    if (this.#full.length > 0) this.#start()
+    if (!this.#armed && this.#batch.length > 0) this.#arm()
+  }
+
+  #arm(): void {
+    this.#armed = true
+    if (this.#timer !== undefined) this.#timer.refresh()
+    else this.#timer = setTimeout(() => this.#ring(), this.followers > 0 ? FOLLOWED_FLUSH_MS : FLUSH_MS)
+  }
+
+  #ring(): void {
+    this.#armed = false
+    this.#flush()
+  }
+
+  /** Sends what has been collected on its way now. */
+  #flush(): void {
+    this.#due = true
+    this.#start()
+  }
+
+  #cut(): void {
+    if (this.#batch.length === 0) return
+    this.#wait(this.#batch.length)
+    this.#full.push(this.#batch.take())
+  }
+
+  #start(): void {
+    this.#pump ??= this.#write().finally(() => {
+      this.#pump = undefined
+      // What became due between the last look and now.
+      if (this.#full.length > 0 || (this.#due && this.#batch.length > 0)) this.#start()
+    })
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for (let batch = this.#next(); batch !== undefined; batch = this.#next()) await this.#writeFrame(batch)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** The next batch to write, in order. */
+  #next(): Buffer | undefined {
+    if (this.failure.aborted) return undefined
+    if (this.#full.length === 0 && this.#due) {
+      this.#due = false
+      this.#cut()
+    }
+    return this.#full.shift()
+  }
+
+  async #writeFrame(batch: Buffer): Promise<void> {
+    const packed = await compress(batch)
+    const { key, session } = this.#parts
+    const type = packed === undefined ? FRAME_STORED : FRAME_ZSTD
+    const frame = encodeFrame(packed ?? batch, type, this.#frames, { key, session, previous: this.#link })
+    const length = batch.length
+    recycle(batch)
+    await this.#append(frame.bytes)
+    if (this.failure.aborted) return
+    this.#link = frame.link
+    this.#frames += 1
+    this.#wait(-length)
+    if (this.waiting <= RECORDER_BOUND_BYTES / 2) this.#release()
+  }
+
+  /** Appends, after a look at the file: nobody else may have written to it, sealed it or removed it. */
+  async #append(bytes: Buffer): Promise<void> {
+    const { handle } = this.#parts
+    const { size, nlink } = await handle.stat()
+    if (size !== this.#bytes) throw new Error(`the file has ${size} bytes and should have ${this.#bytes}`)
+    if (nlink === 0) throw new Error('the file has been removed')
+    for (let offset = 0; offset < bytes.length; ) {
+      const { bytesWritten } = await handle.write(bytes, offset, bytes.length - offset)
+      if (bytesWritten === 0) throw new Error('nothing was written')
+      offset += bytesWritten
+    }
+    this.#bytes += bytes.length
+    this.#touched = true
+    this.#wake()
+  }
+
+  #wait(bytes: number): void {
+    this.#cutBytes += bytes
+    this.#parts.lag(bytes)
+  }
+
+  #release(): void {
+    this.#drained?.resolve()
+    this.#drained = undefined
+  }
+
+  #fail(cause: unknown): void {
+    if (this.failure.aborted) return
+    this.#failure.abort(new GatewayError('RECORDING_FAILED', 'The session can no longer be recorded.', { cause }))
+    clearTimeout(this.#timer)
+    this.#batch.take()
+    this.#full.length = 0
+    this.#wait(-this.#cutBytes)
+    this.#release()
+    this.#ended = true
+    this.#wake()
+  }
+
+  /**
+   * Called every few seconds for each open recording: brings what was written to the disk, or says by the file's time that it
+   * is still owned.
+   */
+  async keep(): Promise<void> {
+    if (this.#closed()) return
+    const touched = this.#touched
+    this.#touched = false
+    const { handle, clock } = this.#parts
+    const now = clock.now() / 1000
+    try {
+      await (touched ? handle.datasync() : handle.utimes(now, now))
+    } catch (error) {
+      if (!this.#closed()) this.#fail(error)
+    }
+  }
+
+  /** Calls `listener` after each frame, after the seal and at a failure, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    this.#watchers.add(listener)
+    this.#follow(1)
+    return () => {
+      if (this.#watchers.delete(listener)) this.#follow(-1)
+    }
+  }
+
+  #follow(change: 1 | -1): void {
+    this.followers += change
+    // The next timer has the other pace; what waits now goes at once.
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#armed = false
+    if (!this.#closed() && this.#batch.length > 0) this.#flush()
+  }
+
+  #wake(): void {
+    for (const listener of this.#watchers) listener()
+  }
+
+  seal(reason: string): Promise<SealedRecording> {
+    this.#sealed ??= this.#seal(reason)
+    return this.#sealed
+  }
+
+  async #seal(reason: string): Promise<SealedRecording> {
+    clearTimeout(this.#timer)
+    this.#flush()
+    while (this.#pump !== undefined) await this.#pump
+    const { handle, file, session, signer, clock, closed } = this.#parts
+    try {
+      this.failure.throwIfAborted()
+      const facts = { session, frames: this.#frames, bytes: this.#bytes, endedAt: clock.now(), reason }
+      await this.#append(encodeSeal(facts, this.#link, signer))
+      await handle.datasync()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#ended = true
+    this.#wake()
+    const sealed = !this.failure.aborted
+    await handle.close().catch(() => undefined)
+    await closed(sealed)
+    this.failure.throwIfAborted()
+    return { file, bytes: this.#bytes, hash: this.#link.toString('hex') }
+  }
+}
