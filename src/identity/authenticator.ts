@@ -1,0 +1,134 @@
+/** Who is it? Turns the proofs of one connection, for one user name, into a principal: the one place that mints them. */
+
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Database } from '../database/database.ts'
+import type { Documents } from '../database/documents.ts'
+import type { Factor } from '../policy/role.ts'
+import type { Clock } from '../shared/clock.ts'
+import { type Refusal, refuse } from '../shared/errors.ts'
+import { NAME_PATTERN } from '../shared/names.ts'
+import { createPasswords } from './factors/password.ts'
+import { holdsPublicKey } from './factors/public-key.ts'
+import { totpPurpose } from './factors/stored-factors.ts'
+import { generateTotpSecret } from './factors/totp.ts'
+import type { Claimant, JudgeParts } from './judge.ts'
+import { createLockout, type Lockout } from './lockout.ts'
+import { mintPrincipal, type Principal } from './principal.ts'
+import type { Proof, Source } from './proof.ts'
+import { createRememberedFactors } from './remembered-factors.ts'
+import type { Sealer } from './sealer.ts'
+import { createKeyedTurns } from './turns.ts'
+import type { User } from './user.ts'
+import { verifyProof } from './verify-proof.ts'
+
+export interface Authenticator {
+  /**
+   * Begins for one name and one connection. Unknown and locked users get an attempt like everybody, and it never succeeds.
+   * The refusal is `CLUSTER_UNAVAILABLE`: without the other gateways neither failures nor used codes can be agreed on.
+   */
+  begin(userName: string, source: Source): Promise<Attempt | Refusal>
+  /** Whether the user has this key: for SSH's question before the signature (RFC 4252 §7). It proves nothing. */
+  knowsPublicKey(userName: string, blob: Buffer): Promise<boolean>
+}
+
+export interface Attempt {
+  /** The name as it was given, fixed: proofs for one name never count for another. */
+  readonly user: string
+  /** The user's roles, none for a user who cannot log in. For asking policy what to demand, not for deciding. */
+  readonly roles: readonly string[]
+  /** What has been proven on this connection so far. */
+  readonly proven: ReadonlySet<Factor>
+  /** What was wrong with the proofs so far, for the audit log alone. */
+  readonly trail: readonly string[]
+  /**
+   * True when the proof was right (be it enough or not). Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
+   * too many logins wait for their turn.
+   */
+  verify(proof: Proof, options: { rememberFactorMs: number }): Promise<boolean>
+  /**
+   * The principal, when every factor of one of the lists is proven. Reads the user again, so that it is also the answer to
+   * "are they still?" later on. An empty list, or no list, is never fulfilled.
+   */
+  principal(requirement: readonly (readonly Factor[])[]): Promise<Principal | undefined>
+}
+
+interface Parts {
+  readonly database: Database
+  readonly users: Documents<User>
+  readonly vault: Sealer
+  readonly cluster: Cluster
+  readonly clock: Clock
+}
+
+export function createAuthenticator({ database, users, vault, cluster, clock }: Parts): Authenticator {
+  const decoyPurpose = totpPurpose('')
+  const parts: JudgeParts & { lockout: Lockout } = {
+    database,
+    vault,
+    clock,
+    passwords: createPasswords(),
+    lockout: createLockout(cluster),
+    remembered: createRememberedFactors({ cluster, vault, clock }),
+    decoy: { purpose: decoyPurpose, sealed: vault.sealBytes(decoyPurpose, Buffer.from(generateTotpSecret())) },
+  }
+  const inTurnOf = createKeyedTurns()
+
+  /** The user, if they may log in at all. */
+  async function readUser(name: string): Promise<Pick<Claimant, 'user' | 'absence'>> {
+    const user = await users.get(name)
+    if (user === undefined) return { user, absence: 'no such user' }
+    return user.disabled ? { user: undefined, absence: 'the user is disabled' } : { user, absence: undefined }
+  }
+
+  return {
+    async knowsPublicKey(userName, blob) {
+      const { user } = await readUser(queryable(userName))
+      return holdsPublicKey(user?.publicKeys ?? [], blob)
+    },
+
+    async begin(userName, { address }) {
+      if (!cluster.available) {
+        const message = 'New logins are refused while the gateways cannot reach each other. Try again shortly.'
+        return refuse('CLUSTER_UNAVAILABLE', message)
+      }
+      const name = queryable(userName)
+      const claimant: Claimant = { name, address, ...(await readUser(name)) }
+      const proven = new Set<Factor>()
+      const provenKeys: Buffer[] = []
+      const trail: string[] = []
+
+      return {
+        user: userName,
+        roles: claimant.user?.roles ?? [],
+        proven,
+        trail,
+
+        async verify(proof, { rememberFactorMs }) {
+          const judgement = await inTurnOf(name, () => {
+            const firstProven = proven.has('publickey') || proven.has('password')
+            return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs })
+          })
+          if (judgement.why !== undefined) trail.push(`${proof.kind}: ${judgement.why}`)
+          for (const factor of judgement.proves) proven.add(factor)
+          if (proof.kind === 'publickey' && judgement.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
+          return judgement.proves.length > 0
+        },
+
+        async principal(requirement) {
+          const { user } = await readUser(name)
+          if (user === undefined) return undefined
+          const still = new Set(proven)
+          if (!provenKeys.some(blob => holdsPublicKey(user.publicKeys, blob))) still.delete('publickey')
+          const fulfilled = requirement.some(list => list.length > 0 && list.every(factor => still.has(factor)))
+          if (!fulfilled) return undefined
+          return mintPrincipal({ user: user.name, roles: user.roles, proven: still, sourceAddress: address })
+        },
+      }
+    },
+  }
+}
+
+/** What cannot be a name is looked up as the empty one, which nobody has: the same work, and no odd bytes in a query. */
+function queryable(userName: string): string {
+  return NAME_PATTERN.test(userName) ? userName : ''
+}

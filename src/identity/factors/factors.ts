@@ -1,0 +1,71 @@
+/** Enrolment: sets, lists and removes the factors that people prove who they are with. */
+
+import type { Database } from '../../database/database.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { Secret } from '../../shared/secret.ts'
+import type { Sealer } from '../sealer.ts'
+import { createPasswords, type Passwords } from './password.ts'
+import { totpPurpose } from './stored-factors.ts'
+import { generateTotpSecret, totpUrl } from './totp.ts'
+
+export const ENROLLED_FACTORS = ['password', 'totp'] as const
+export type EnrolledFactor = (typeof ENROLLED_FACTORS)[number]
+
+export interface Factors {
+  /** Throws `BAD_REQUEST` for a password that may not be set, and `NOT_FOUND` for an unknown user. */
+  setPassword(user: string, password: Secret): Promise<void>
+  /** Makes a new secret, in place of an older one. It is shown this one time: base 32, and as the QR code's URL. */
+  enrolTotp(user: string): Promise<{ secret: Secret; url: Secret }>
+  /** False when the user had no such factor. */
+  removeFactor(user: string, kind: EnrolledFactor): Promise<boolean>
+  list(user: string): Promise<{ kind: EnrolledFactor; updatedAt: number }[]>
+}
+
+interface Parts {
+  readonly database: Database
+  readonly vault: Sealer
+  readonly clock: Clock
+  readonly passwords?: Passwords
+}
+
+export function createFactors({ database, vault, clock, passwords = createPasswords() }: Parts): Factors {
+  async function put(user: string, kind: EnrolledFactor, value: string): Promise<void> {
+    const known = await database.selectFrom('users').select('name').where('name', '=', user).executeTakeFirst()
+    if (known === undefined) throw new GatewayError('NOT_FOUND', `There is no user ${user}.`)
+    const values = { value, last_step: 0, updated_at: clock.now() }
+    await database
+      .insertInto('factors')
+      .values({ user, kind, ...values })
+      .onConflict(conflict => conflict.columns(['user', 'kind']).doUpdateSet(values))
+      .execute()
+  }
+
+  return {
+    async setPassword(user, password) {
+      await put(user, 'password', await passwords.hash(password))
+    },
+    async enrolTotp(user) {
+      const secret = generateTotpSecret()
+      await put(user, 'totp', vault.sealBytes(totpPurpose(user), Buffer.from(secret)))
+      return { secret: new Secret(secret), url: new Secret(totpUrl(user, secret)) }
+    },
+    async removeFactor(user, kind) {
+      const { numDeletedRows } = await database
+        .deleteFrom('factors')
+        .where('user', '=', user)
+        .where('kind', '=', kind)
+        .executeTakeFirst()
+      return numDeletedRows > 0n
+    },
+    async list(user) {
+      const rows = await database
+        .selectFrom('factors')
+        .select(['kind', 'updated_at'])
+        .where('user', '=', user)
+        .orderBy('kind')
+        .execute()
+      return rows.map(row => ({ kind: row.kind as EnrolledFactor, updatedAt: row.updated_at }))
+    },
+  }
+}

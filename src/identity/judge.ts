@@ -1,0 +1,163 @@
+/**
+ * Judges passwords and codes. What is wrong costs the same work whichever way it is wrong (unknown user, no such factor,
+ * locked, wrong): each is computed in full and told apart afterwards, for the audit log alone.
+ */
+
+import type { Database } from '../database/database.ts'
+import type { Factor } from '../policy/role.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { Secret } from '../shared/secret.ts'
+import type { Passwords } from './factors/password.ts'
+import { type StoredFactors, totpPurpose, useStep } from './factors/stored-factors.ts'
+import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'
+import type { Guessable, Locks } from './lockout.ts'
+import type { Proof } from './proof.ts'
+import type { RememberedFactors } from './remembered-factors.ts'
+import type { Sealer } from './sealer.ts'
+import type { User } from './user.ts'
+
+/** Who a connection says it is. */
+export interface Claimant {
+  readonly name: string
+  /** Undefined when nobody can log in under the name, for the reason in `absence`. */
+  readonly user: User | undefined
+  readonly absence: string | undefined
+  readonly address: string
+}
+
+/** What a proof proved (nothing, when it was wrong), and what the audit log should know. */
+export interface Judgement {
+  readonly proves: readonly Factor[]
+  /** What was guessed wrong, and so counts as a failure. */
+  readonly failed?: Guessable
+  readonly why?: string
+}
+
+export interface JudgeParts {
+  readonly database: Database
+  readonly vault: Sealer
+  readonly clock: Clock
+  readonly passwords: Passwords
+  readonly remembered: RememberedFactors
+  /** A secret that is nobody's, sealed like a real one: opened in the place of one that is not there. */
+  readonly decoy: { readonly purpose: string; readonly sealed: string }
+}
+
+export interface Round extends JudgeParts {
+  readonly claimant: Claimant
+  readonly stored: StoredFactors
+  readonly locks: Locks
+  readonly firstProven: boolean
+  readonly rememberFactorMs: number
+}
+
+const USED: Judgement = { proves: [], why: 'the code was used before' }
+
+export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<Judgement> {
+  switch (proof.kind) {
+    case 'password':
+      return judgePassword(round, proof.password)
+    case 'totp':
+      return judgeCode(round, proof.code)
+    case 'password-with-code':
+      return judgePasswordWithCode(round, proof.text)
+  }
+}
+
+async function judgePassword(round: Round, password: Secret): Promise<Judgement> {
+  const problem = await passwordProblem(round, password)
+  return problem === undefined ? { proves: ['password'] } : { proves: [], failed: 'password', why: problem }
+}
+
+async function judgeCode(round: Round, code: Secret): Promise<Judgement> {
+  const { step, problem } = readCode(round, code.reveal())
+  // Before a first factor the answer is no, whatever the code: without a key or password nobody learns or locks anything.
+  if (!round.firstProven) return { proves: [], why: round.claimant.absence ?? 'a code before the first factor' }
+  if (step === undefined) return { proves: [], failed: 'totp', why: problem }
+  // A code that was used is not a guess, so it is no failure either: clients that reconnect send it again by themselves.
+  return (await takeStep(round, step)) ? { proves: ['totp'] } : USED
+}
+
+/** The password with the code after it, or the password alone while a code is fresh. No password ends in six digits. */
+async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgement> {
+  const whole = text.reveal()
+  const code = /[0-9]{6}$/.exec(whole)?.[0]
+  const password = code === undefined ? text : new Secret(whole.slice(0, -code.length))
+  const wrong = await passwordProblem(round, password)
+  const { step, problem } = readCode(round, code ?? '')
+  const fresh = await recallStep(round)
+  if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
+  if (code === undefined) {
+    return fresh === undefined ? { proves: ['password'], why: 'no code after it' } : { proves: ['password', 'totp'] }
+  }
+  if (step !== undefined && (await takeStep(round, step))) {
+    await round.remembered.remember(holderOf(round), step, round.rememberFactorMs)
+    return { proves: ['password', 'totp'] }
+  }
+  // A used code: asked again, as another connection of theirs may have used it this moment, on another gateway.
+  const again = step === undefined ? fresh : (fresh ?? (await recallStep(round)))
+  if (again !== undefined && isCodeOfStep(round, again, code)) return { proves: ['password', 'totp'] }
+  return step === undefined ? { proves: [], failed: 'totp', why: problem } : USED
+}
+
+/** Why it is not the password; undefined when it is. */
+async function passwordProblem({ passwords, claimant, stored, locks }: Round, password: Secret) {
+  const hash = claimant.user === undefined ? undefined : stored.passwordHash
+  const right = await orDamaged(() => passwords.verify(hash, password))
+  if (claimant.absence !== undefined) return claimant.absence
+  if (locks.password) return 'locked after too many failures'
+  if (hash === undefined) return 'the user has no password'
+  if (right instanceof GatewayError) return right.message
+  return right ? undefined : 'a wrong password'
+}
+
+/** The step of a code that is right, be it used or not; otherwise why it is not. */
+function readCode(round: Round, code: string): { step: number; problem?: never } | { step?: never; problem: string } {
+  const { claimant, locks, stored, clock } = round
+  const secret = totpSecret(round)
+  const step = matchingStep(secret.text, code, clock.now())
+  if (claimant.absence !== undefined) return { problem: claimant.absence }
+  if (locks.totp) return { problem: 'locked after too many failures' }
+  if (stored.sealedTotp === undefined) return { problem: 'the user has no one-time codes' }
+  if (secret.damage !== undefined) return { problem: secret.damage }
+  return step === undefined ? { problem: 'a wrong code' } : { step }
+}
+
+function isCodeOfStep(round: Round, step: number, code: string): boolean {
+  const { text, damage } = totpSecret(round)
+  return isSameCode(codeOfStep(text, step), code) && damage === undefined && !round.locks.totp
+}
+
+function totpSecret({ vault, claimant, stored, decoy }: Round): { text: string; damage?: string } {
+  const open = (purpose: string, sealed: string) => vault.openBytes(purpose, sealed).toString('latin1')
+  if (claimant.user === undefined || stored.sealedTotp === undefined) return { text: open(decoy.purpose, decoy.sealed) }
+  try {
+    return { text: open(totpPurpose(claimant.user.name), stored.sealedTotp) }
+  } catch (error) {
+    if (error instanceof GatewayError) return { text: open(decoy.purpose, decoy.sealed), damage: error.message }
+    throw error
+  }
+}
+
+function takeStep({ database, claimant, stored }: Round, step: number): Promise<boolean> {
+  return useStep(database, claimant.name, stored.sealedTotp!, step)
+}
+
+function recallStep(round: Round): Promise<number | undefined> {
+  return round.remembered.recall(holderOf(round), round.rememberFactorMs)
+}
+
+function holderOf({ claimant, stored }: Round) {
+  return { user: claimant.name, address: claimant.address, generation: stored.generation }
+}
+
+/** A stored value that is damaged is a "no" with a reason for the audit log; what the person sees stays the same. */
+async function orDamaged<T>(work: () => Promise<T>): Promise<T | GatewayError> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'VAULT_DAMAGED') return error
+    throw error
+  }
+}

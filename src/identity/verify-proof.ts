@@ -1,0 +1,38 @@
+/** Verifies one proof: asks the lockout before, judges, and tells the lockout after. */
+
+import { holdsPublicKey } from './factors/public-key.ts'
+import { readStoredFactors } from './factors/stored-factors.ts'
+import { type Claimant, type Judgement, type JudgeParts, judge, type Round } from './judge.ts'
+import type { Lockout } from './lockout.ts'
+import type { Proof } from './proof.ts'
+
+export interface VerifyOptions {
+  /** Whether a key or a password was proven on this connection before. */
+  readonly firstProven: boolean
+  /** How long an accepted code counts again for the same user and source; 0: never. */
+  readonly rememberFactorMs: number
+}
+
+/** Callers let one proof of a user be verified at a time, so that parallel guesses meet the lockout one by one. Throws
+ * `CLUSTER_UNAVAILABLE` while failures cannot be counted, and `TOO_MANY_CONNECTIONS` when too many logins wait. */
+export async function verifyProof(
+  parts: JudgeParts & { readonly lockout: Lockout },
+  claimant: Claimant,
+  proof: Proof,
+  options: VerifyOptions,
+): Promise<Judgement> {
+  if (proof.kind === 'publickey') {
+    // Not a guess: a key that is not theirs neither counts as a failure nor is held up by one.
+    const theirs = holdsPublicKey(claimant.user?.publicKeys ?? [], proof.blob)
+    return theirs ? { proves: ['publickey'] } : { proves: [], why: claimant.absence ?? 'not a key of the user' }
+  }
+  const known = claimant.user?.name
+  const locks = await parts.lockout.locks(known, claimant.address)
+  const stored = await readStoredFactors(parts.database, claimant.name)
+  const round: Round = { ...parts, ...options, claimant, stored, locks }
+  const judgement = await judge(round, proof)
+  const proven = judgement.proves.filter(factor => factor !== 'publickey')
+  if (known !== undefined && proven.length > 0) await parts.lockout.proven(known, proven)
+  else await parts.lockout.failed(known, judgement.failed, claimant.address, locks)
+  return judgement
+}
