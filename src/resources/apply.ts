@@ -1,0 +1,43 @@
+/** Makes resource files true: all of what they say, in one transaction, or nothing. */
+
+import { throwProblems } from '../config/yaml-source.ts'
+import type { Database } from '../database/database.ts'
+import type { Clock } from '../shared/clock.ts'
+import { type PlacedResource, parseResources, type ResourceFile } from './parse.ts'
+import { type Plan, planResources } from './plan.ts'
+import { openStores, type Stores } from './stores.ts'
+
+export interface ApplyOptions {
+  /** Only say what would change. */
+  readonly dryRun?: boolean
+  /** Delete what no file speaks of, among the kinds that the files have. */
+  readonly prune?: boolean
+}
+
+/**
+ * Applies the files and gives what changed (or would, with `dryRun`); a second time, nothing. Throws `RESOURCE_INVALID`, with
+ * every problem as `file:line:column` and nothing applied, where any of the files is wrong. The caller writes the audit event
+ * and ends the sessions of `withdrawnUsers`.
+ */
+export async function applyResources(
+  files: readonly ResourceFile[],
+  parts: { database: Database; clock: Clock },
+  { dryRun = false, prune = false }: ApplyOptions = {},
+): Promise<Plan> {
+  const { resources, problems } = parseResources(files)
+  if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
+  return await parts.database.transaction().execute(async database => {
+    const stores = openStores({ ...parts, database })
+    const planned = await planResources(resources, stores, { prune })
+    if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
+    if (!dryRun) await carryOut(planned.plan, resources, stores)
+    return planned.plan
+  })
+}
+
+async function carryOut({ changes }: Plan, resources: readonly PlacedResource[], stores: Stores): Promise<void> {
+  for (const { kind, name, action } of changes) {
+    if (action === 'delete') await stores[kind].remove(name)
+    else await stores[kind].put(resources.find(one => one.kind === kind && one.value.name === name)!.value)
+  }
+}

@@ -1,0 +1,92 @@
+/** What a schema cannot say about one resource: keys that must be readable, accounts that must be told apart. */
+
+import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { Path } from '../config/yaml-source.ts'
+import type { User } from '../identity/user.ts'
+import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
+import { parseHostKey } from '../targets/host-keys.ts'
+import type { Target } from '../targets/target.ts'
+import type { Resource } from './parse.ts'
+
+interface Complaint {
+  readonly path: Path
+  readonly message: string
+}
+
+export function checkResource(resource: Resource): Complaint[] {
+  switch (resource.kind) {
+    case 'target':
+      return checkTarget(resource.value)
+    case 'user':
+      return checkUser(resource.value)
+    case 'role':
+      return []
+  }
+}
+
+function checkUser({ publicKeys, roles }: User): Complaint[] {
+  const unreadable = publicKeys.flatMap((line, index) =>
+    parseSshPublicKey(line) === undefined ? [{ path: ['publicKeys', index], message: wrongKey(line, 'public') }] : [],
+  )
+  return [...unreadable, ...twice(roles, 'roles', role => `The role ${role} is there twice.`)]
+}
+
+function checkTarget(target: Target): Complaint[] {
+  const names = target.accounts.map(account => account.name)
+  const defaults = target.accounts.flatMap((account, index) => (account.default ? [index] : []))
+  return [
+    ...checkHost(target),
+    ...twice(names, 'accounts', name => `The account ${name} is there twice.`),
+    ...defaults.slice(1).map(index => ({
+      path: ['accounts', index, 'default'],
+      message: `${names[defaults[0]!]} is the default account already: a target has at most one.`,
+    })),
+    ...(target.protocol === 'ssh' ? checkHostKeys(target.hostKeys) : checkCertificates(target.ca)),
+  ]
+}
+
+function checkHost({ host, protocol }: Target): Complaint[] {
+  const isSocket = protocol === 'postgres' && host.startsWith('/')
+  if (isIP(host) !== 0 || isSocket || /^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?$/.test(host)) return []
+  return [{ path: ['host'], message: 'A host is a name or an address alone; a port is written in the field port.' }]
+}
+
+function checkHostKeys(hostKeys: readonly string[]): Complaint[] {
+  return hostKeys.flatMap((line, index) =>
+    parseHostKey(line) === undefined ? [{ path: ['hostKeys', index], message: wrongKey(line, 'host') }] : [],
+  )
+}
+
+function wrongKey(line: string, what: 'host' | 'public'): string {
+  if (line.includes('PRIVATE KEY')) return 'This is a private key: take it out, and never write one here.'
+  const example = 'one is written as in "ssh-ed25519 AAAA…"'
+  const sources =
+    what === 'host' ? '`sallyport target scan` prints it' : 'it is what a .pub file holds, without options'
+  return `This ${what} key cannot be used: ${example}, ${sources}; RSA from 2048 bits.`
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
+
+function checkCertificates(ca: string | undefined): Complaint[] {
+  if (ca === undefined) return []
+  const blocks = ca.match(CERTIFICATE) ?? []
+  const readable = blocks.length > 0 && blocks.every(isCertificate)
+  return readable
+    ? []
+    : [{ path: ['ca'], message: 'ca is the text of PEM certificates (-----BEGIN CERTIFICATE-----).' }]
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined
+  } catch {
+    return false
+  }
+}
+
+function twice(names: readonly string[], field: string, message: (name: string) => string): Complaint[] {
+  return names.flatMap((name, index) =>
+    names.indexOf(name) < index ? [{ path: [field, index], message: message(name) }] : [],
+  )
+}

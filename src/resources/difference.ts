@@ -1,0 +1,84 @@
+/** What changed between two versions of a resource, as lines that a person can read. */
+
+import { isDeepStrictEqual } from 'node:util'
+
+/** `before` missing: added; `after` missing: taken away. */
+export interface Difference {
+  readonly path: string
+  readonly before?: string
+  readonly after?: string
+}
+
+type Leaves = Map<string, string | readonly string[]>
+
+const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor'])
+
+/** Empty when they are the same. Lists of names or keys are compared by their members. */
+export function differences(before: object, after: object): Difference[] {
+  const [old, now] = [leavesOf(before), leavesOf(after)]
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap(path => compare(path, old.get(path), now.get(path)))
+}
+
+function compare(
+  path: string,
+  before: Leaves extends Map<string, infer V> ? V | undefined : never,
+  after: typeof before,
+): Difference[] {
+  if (isDeepStrictEqual(before, after)) return []
+  if (typeof before === 'string' || typeof after === 'string') {
+    return [
+      {
+        path,
+        ...(before === undefined ? {} : { before: text(before) }),
+        ...(after === undefined ? {} : { after: text(after) }),
+      },
+    ]
+  }
+  const gone = (before ?? []).filter(member => !after?.includes(member))
+  const added = (after ?? []).filter(member => !before?.includes(member))
+  // The same members in another order, which may matter.
+  if (gone.length + added.length === 0) return [{ path, before: text(before ?? []), after: text(after ?? []) }]
+  return [...gone.map(member => ({ path, before: member })), ...added.map(member => ({ path, after: member }))]
+}
+
+function text(leaf: string | readonly string[]): string {
+  return typeof leaf === 'string' ? leaf : leaf.join(', ')
+}
+
+function leavesOf(value: object, prefix = '', leaves: Leaves = new Map()): Leaves {
+  for (const [key, member] of Object.entries(value)) {
+    const path = prefix === '' ? key : `${prefix}.${key}`
+    if (member === undefined) continue
+    if (Array.isArray(member)) addList(path, member, leaves)
+    else if (typeof member === 'object' && member !== null) leavesOf(member, path, leaves)
+    else leaves.set(path, DURATIONS.has(path) ? formatDuration(member) : String(member))
+  }
+  return leaves
+}
+
+function addList(path: string, members: unknown[], leaves: Leaves): void {
+  for (const member of members) {
+    if (typeof member === 'object' && member !== null && 'name' in member) {
+      leavesOf(member, `${path}.${String(member.name)}`, leaves)
+    }
+  }
+  const plain = members.filter(member => typeof member !== 'object' || Array.isArray(member))
+  if (plain.length > 0) {
+    leaves.set(
+      path,
+      plain.map(member => (Array.isArray(member) ? member.join(' and ') : String(member))),
+    )
+  }
+}
+
+/** Milliseconds as people write them in a role: `90s`, `15m`, `8h`, `7d`. */
+function formatDuration(ms: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ] as const
+  const fitting = units.find(([, length]) => ms > 0 && ms % length === 0)
+  return fitting === undefined ? (ms === 0 ? '0s' : `${ms} ms`) : `${ms / fitting[1]}${fitting[0]}`
+}

@@ -1,0 +1,43 @@
+/** A plan as lines of plain text, as `sallyport apply` and the audit log show it. */
+
+import type { Difference } from './difference.ts'
+import type { Plan, ResourceChange } from './plan.ts'
+
+const SIGNS = { create: '+', update: '~', delete: '-' } as const
+
+/** What a changed resource's line begins with tells the action: `+` new, `~` changed, `-` gone. Never empty. */
+export function formatPlan({ changes, unchanged, unmanaged }: Plan): string[] {
+  const lines = changes.flatMap(formatChange)
+  if (unmanaged.length > 0) {
+    const names = unmanaged.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+    lines.push(`Kept, though no file speaks of them (--prune deletes them): ${names}`)
+  }
+  const counted = (action: ResourceChange['action']) => changes.filter(change => change.action === action).length
+  lines.push(
+    changes.length === 0
+      ? `Nothing to change: ${unchanged} ${unchanged === 1 ? 'resource is' : 'resources are'} as the files say.`
+      : `${counted('create')} new, ${counted('update')} changed, ${counted('delete')} deleted, ${unchanged} unchanged.`,
+  )
+  return lines
+}
+
+function formatChange({ kind, name, action, differences }: ResourceChange): string[] {
+  const head = `${SIGNS[action]} ${kind} ${name}`
+  // Of what is gone, its name says enough.
+  return action === 'delete'
+    ? [head]
+    : [head, ...differences.filter(({ path }) => path !== 'name').map(formatDifference)]
+}
+
+function formatDifference({ path, before, after }: Difference): string {
+  if (before === undefined) return `    + ${path}: ${printable(after!)}`
+  return after === undefined
+    ? `    - ${path}: ${printable(before)}`
+    : `    ~ ${path}: ${printable(before)} → ${printable(after)}`
+}
+
+/** Files hold what people put there: nothing of it may steer a terminal. Long texts (certificates) are cut. */
+function printable(text: string): string {
+  const tame = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim()
+  return tame.length > 100 ? `${tame.slice(0, 99)}…` : tame
+}

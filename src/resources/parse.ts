@@ -1,0 +1,91 @@
+/** Reads resource files: YAML with one resource a document, or a list of them, each with its `kind`. */
+
+import type { z } from 'zod'
+import { nearest } from '../config/nearest.ts'
+import { validate } from '../config/validate.ts'
+import { type Path, type Problem, readYaml, type YamlDocument } from '../config/yaml-source.ts'
+import { type User, userSchema } from '../identity/user.ts'
+import { type Role, roleSchema } from '../policy/role.ts'
+import { type Target, targetSchema } from '../targets/target.ts'
+import { checkResource } from './check.ts'
+
+export interface ResourceFile {
+  /** As people know it: it stands in front of complaints. */
+  readonly name: string
+  readonly text: string
+}
+
+export type Resource =
+  | { readonly kind: 'role'; readonly value: Role }
+  | { readonly kind: 'target'; readonly value: Target }
+  | { readonly kind: 'user'; readonly value: User }
+
+export type ResourceKind = Resource['kind']
+
+/** In the order in which they are applied: what is named comes before those who name it. */
+export const RESOURCE_KINDS = ['role', 'target', 'user'] as const satisfies readonly ResourceKind[]
+
+/** A resource, and where it stands. */
+export type PlacedResource = Resource & { readonly at: (path: Path, message: string) => Problem }
+
+const SCHEMAS: Record<ResourceKind, z.ZodType> = { role: roleSchema, target: targetSchema, user: userSchema }
+
+/** Never throws for what people wrote: every problem of every file comes back, each with its place. */
+export function parseResources(files: readonly ResourceFile[]): { resources: PlacedResource[]; problems: Problem[] } {
+  const resources: PlacedResource[] = []
+  const problems: Problem[] = []
+  for (const file of files) {
+    const read = readYaml(file.name, file.text)
+    problems.push(...read.problems)
+    for (const document of read.documents) {
+      for (const { entry, path } of entriesOf(document)) {
+        const parsed = parseEntry(document, entry, path)
+        if ('problems' in parsed) problems.push(...parsed.problems)
+        else resources.push(parsed)
+      }
+    }
+  }
+  return { resources, problems: [...problems, ...findTwins(resources)] }
+}
+
+function entriesOf({ value }: YamlDocument): { entry: unknown; path: Path }[] {
+  if (value === null || value === undefined) return []
+  return Array.isArray(value) ? value.map((entry, index) => ({ entry, path: [index] })) : [{ entry: value, path: [] }]
+}
+
+function parseEntry(document: YamlDocument, entry: unknown, path: Path): PlacedResource | { problems: Problem[] } {
+  const at = (inside: Path, message: string) => document.problemAt([...path, ...inside], message)
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
+    return { problems: [at([], `A resource is a map with a kind (${RESOURCE_KINDS.join(', ')}) and its fields.`)] }
+  }
+  const { kind, ...fields } = entry as Record<string, unknown>
+  if (!isKind(kind)) {
+    const guess = nearest(String(kind), RESOURCE_KINDS)
+    const meant = guess === undefined ? '' : `; did you mean ${guess}?`
+    const text = kind === undefined ? 'kind is missing' : `kind: "${String(kind)}" is not known${meant}`
+    return { problems: [at(['kind'], `${text} (${RESOURCE_KINDS.join(', ')}).`)] }
+  }
+  const checked = validate(document, SCHEMAS[kind], fields, path)
+  if (!checked.ok) return { problems: checked.problems }
+  const resource = { kind, value: checked.value } as Resource
+  const problems = checkResource(resource).map(({ path: inside, message }) => at(inside, message))
+  return problems.length > 0 ? { problems } : { ...resource, at }
+}
+
+function isKind(kind: unknown): kind is ResourceKind {
+  return RESOURCE_KINDS.includes(kind as ResourceKind)
+}
+
+/** The same resource twice would make the result depend on the order of the files. */
+function findTwins(resources: readonly PlacedResource[]): Problem[] {
+  const seen = new Map<string, Problem>()
+  const problems: Problem[] = []
+  for (const { kind, value, at } of resources) {
+    const name = `${kind} ${value.name}`
+    const first = seen.get(name)
+    if (first === undefined) seen.set(name, at(['name'], name))
+    else
+      problems.push(at(['name'], `The ${name} is described already at ${first.file}:${first.line}: keep one of them.`))
+  }
+  return problems
+}

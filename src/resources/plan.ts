@@ -1,0 +1,132 @@
+/** Compares what the files say with what the store holds: what would change, and whether it may. */
+
+import { isDeepStrictEqual } from 'node:util'
+import { nearest } from '../config/nearest.ts'
+import type { Problem } from '../config/yaml-source.ts'
+import type { User } from '../identity/user.ts'
+import { type Difference, differences } from './difference.ts'
+import { type PlacedResource, RESOURCE_KINDS, type Resource, type ResourceKind } from './parse.ts'
+import type { Stores } from './stores.ts'
+
+export interface ResourceChange {
+  readonly kind: ResourceKind
+  readonly name: string
+  readonly action: 'create' | 'update' | 'delete'
+  readonly differences: readonly Difference[]
+}
+
+export interface Plan {
+  /** In the order in which they are made. */
+  readonly changes: readonly ResourceChange[]
+  readonly unchanged: number
+  /** Resources of the files' kinds that no file speaks of: kept, but for `prune`. */
+  readonly unmanaged: readonly { readonly kind: ResourceKind; readonly name: string }[]
+  /** Users who are taken away or newly disabled: their sessions must end. */
+  readonly withdrawnUsers: readonly string[]
+}
+
+type Stored = Record<ResourceKind, Map<string, Resource['value']>>
+
+/**
+ * `prune` deletes what no file speaks of, among the kinds that the files have: a file of roles never deletes a user. A role
+ * that is named and would not exist is a problem, wherever it is named.
+ */
+export async function planResources(
+  resources: readonly PlacedResource[],
+  stores: Stores,
+  { prune = false }: { prune?: boolean } = {},
+): Promise<{ plan: Plan; problems: Problem[] }> {
+  const stored = await readStores(stores)
+  const changes: ResourceChange[] = []
+  const unmanaged: { kind: ResourceKind; name: string }[] = []
+  for (const kind of RESOURCE_KINDS) {
+    const wanted = resources.filter(resource => resource.kind === kind)
+    for (const { value } of wanted) changes.push(...changeTo(kind, stored[kind].get(value.name), value))
+    if (wanted.length === 0) continue
+    const spokenOf = new Set(wanted.map(({ value }) => value.name))
+    for (const name of stored[kind].keys()) if (!spokenOf.has(name)) unmanaged.push({ kind, name })
+  }
+  // The other way round: those who name a thing go before it.
+  const deletions = prune ? unmanaged.toReversed().map(one => deletion(one.kind, stored[one.kind].get(one.name)!)) : []
+  const plan = {
+    changes: [...changes, ...deletions],
+    unchanged: resources.length - changes.length,
+    unmanaged: prune ? [] : unmanaged,
+    withdrawnUsers: withdrawn(resources, stored, deletions),
+  }
+  return { plan, problems: findLooseEnds(resources, stored, deletions) }
+}
+
+async function readStores(stores: Stores): Promise<Stored> {
+  const read = async (kind: ResourceKind) => new Map((await stores[kind].list()).map(value => [value.name, value]))
+  return { role: await read('role'), target: await read('target'), user: await read('user') }
+}
+
+function changeTo(
+  kind: ResourceKind,
+  before: Resource['value'] | undefined,
+  after: Resource['value'],
+): ResourceChange[] {
+  const { name } = after
+  if (before === undefined) return [{ kind, name, action: 'create', differences: differences({}, after) }]
+  return isDeepStrictEqual(plain(before), plain(after))
+    ? []
+    : [{ kind, name, action: 'update', differences: differences(before, after) }]
+}
+
+/** As the store would give it back: without the fields that are undefined. */
+function plain(value: object): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
+
+function deletion(kind: ResourceKind, before: Resource['value']): ResourceChange {
+  return { kind, name: before.name, action: 'delete', differences: differences(before, {}) }
+}
+
+function withdrawn(
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+): string[] {
+  const removed = deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name)
+  const disabled = resources.flatMap(({ kind, value }) => {
+    const before = stored.user.get(value.name) as User | undefined
+    return kind === 'user' && value.disabled && before?.disabled === false ? [value.name] : []
+  })
+  return [...removed, ...disabled].sort()
+}
+
+/** Roles that would be named but not exist. */
+function findLooseEnds(
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+): Problem[] {
+  const roles = new Set([...stored.role.keys(), ...namesOf(resources, 'role')])
+  for (const { kind, name } of deletions) if (kind === 'role') roles.delete(name)
+  const problems = resources.flatMap(({ kind, value, at }) =>
+    kind !== 'user'
+      ? []
+      : value.roles.flatMap((role, index) => (roles.has(role) ? [] : [at(['roles', index], unknownRole(role, roles))])),
+  )
+  const gone = new Set(deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name))
+  const rewritten = new Set(namesOf(resources, 'user'))
+  for (const user of stored.user.values() as Iterable<User>) {
+    if (gone.has(user.name) || rewritten.has(user.name)) continue
+    for (const { kind, name } of deletions) {
+      if (kind !== 'role' || !user.roles.includes(name)) continue
+      const message = `The role ${name} would be removed, and the user ${user.name} still has it: describe the user without it first.`
+      problems.push(resources[0]!.at([], message))
+    }
+  }
+  return problems
+}
+
+function unknownRole(role: string, roles: ReadonlySet<string>): string {
+  const guess = nearest(role, [...roles])
+  return `There is no role ${role}${guess === undefined ? '' : `; did you mean ${guess}?`} Describe the role in one of the files first.`
+}
+
+function namesOf(resources: readonly PlacedResource[], kind: ResourceKind): string[] {
+  return resources.filter(resource => resource.kind === kind).map(({ value }) => value.name)
+}
