@@ -105,7 +105,10 @@ async function checkRows(head: ChainHead, rows: AuditRow[], publicKey: KeyObject
   const previous = [head, ...rows]
   const checked = await Promise.all(rows.map((row, index) => checkLink(previous[index]!, row, publicKey)))
   const index = checked.findIndex(found => found !== undefined)
-  if (index === -1) return { head: rows.at(-1)! }
+  if (index === -1) {
+    const { seq, hash } = rows.at(-1)!
+    return { head: { seq, hash } }
+  }
   const { problem, message } = checked[index]!
   const before = previous[index]!.seq
   return { head, verdict: bad(before, problem === 'missing' ? before + 1 : rows[index]!.seq, problem, message) }

@@ -1,53 +1,55 @@
 /** Opens the store that a URL names, SQLite or PostgreSQL, and brings its tables up to date. */
 
-import { Kysely, Migrator, PostgresDialect, SqliteDialect } from 'kysely'
-import pg from 'pg'
+import { type Dialect, Kysely, Migrator, PostgresDialect } from 'kysely'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { migrations } from './migrations.ts'
-import { openNodeSqlite } from './node-sqlite.ts'
+import { NodeSqliteDialect } from './node-sqlite.ts'
+import { openPostgresPool } from './postgres-pool.ts'
 import type { Schema } from './schema.ts'
 
+/**
+ * Queries throw `DATABASE_UNAVAILABLE` when the store cannot be reached or used now, and the engine's own error when the
+ * statement is wrong. Inside `transaction().execute(callback)` use the callback's argument alone: SQLite has one connection,
+ * and asking for another there waits for ever.
+ */
 export type Database = Kysely<Schema>
-
-const INT8 = 20
 
 /**
  * `url`: `sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/database`.
  * Throws `CONFIG_INVALID` for another URL and `DATABASE_UNAVAILABLE` when the store cannot be opened or migrated.
  */
 export async function openDatabase(url: string): Promise<Database> {
-  const database = new Kysely<Schema>({ dialect: dialectOf(url) })
+  if (url.startsWith('sqlite:')) {
+    return migrate(open(new NodeSqliteDialect(url.slice('sqlite:'.length))))
+  }
+  if (/^postgres(ql)?:\/\//.test(url)) {
+    const dialect = (limits: 'limited' | 'unlimited') => new PostgresDialect({ pool: openPostgresPool(url, limits) })
+    // With a pool of its own: a migration may take longer than any other query is allowed to.
+    await (await migrate(open(dialect('unlimited')))).destroy()
+    return open(dialect('limited'))
+  }
+  throw new GatewayError('CONFIG_INVALID', 'The database URL must begin with sqlite: or postgres://')
+}
+
+function open(dialect: Dialect): Database {
+  return new Kysely<Schema>({ dialect })
+}
+
+/** Several gateways may do this at once on one PostgreSQL: Kysely takes an advisory lock. */
+async function migrate(database: Database): Promise<Database> {
   const { error } = await new Migrator({
     db: database,
     provider: { getMigrations: async () => migrations },
   }).migrateToLatest()
-  if (error !== undefined) {
-    await database.destroy().catch(() => undefined)
-    throw new GatewayError('DATABASE_UNAVAILABLE', `The database cannot be opened: ${messageOf(error)}`, {
-      cause: error,
-    })
-  }
-  return database
+  if (error === undefined) return database
+  await database.destroy().catch(() => undefined)
+  throw new GatewayError('DATABASE_UNAVAILABLE', `The database cannot be opened: ${reasonOf(error)}`, { cause: error })
 }
 
-function dialectOf(url: string) {
-  if (url.startsWith('sqlite:'))
-    return new SqliteDialect({ database: async () => openNodeSqlite(url.slice('sqlite:'.length)) })
-  if (/^postgres(ql)?:\/\//.test(url)) {
-    // Every int8 here is a time or a count, far below 2^53.
-    const types = {
-      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
-    }
-    const pool = new pg.Pool({
-      connectionString: url,
-      max: 10,
-      connectionTimeoutMillis: 5000,
-      types: types as pg.CustomTypesConfig,
-    })
-    // A lost idle connection is replaced at the next query; without a listener it would end the process.
-    pool.on('error', () => undefined)
-    return new PostgresDialect({ pool })
-  }
-  throw new GatewayError('CONFIG_INVALID', 'The database URL must begin with sqlite: or postgres://')
+function reasonOf(error: unknown): string {
+  const message = messageOf(error)
+  if (/corrupted migrations/.test(message)) return 'its tables were made by a newer version of Sallyport'
+  const cause = error instanceof GatewayError ? error.cause : undefined
+  // Node's error for a host with several addresses has no message of its own, only a code.
+  return cause === undefined ? message : messageOf(cause) || String((cause as { code?: unknown }).code)
 }

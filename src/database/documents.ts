@@ -26,7 +26,9 @@ export function createDocuments<T extends { name: string }>(
       return row === undefined ? undefined : parse(JSON.parse(row.document))
     },
     async list() {
-      const rows = await database.selectFrom(table).select('document').orderBy('name').execute()
+      const rows = await database.selectFrom(table).select(['name', 'document']).execute()
+      // Sorted here: engines and their locales order names differently.
+      rows.sort((a, b) => (a.name < b.name ? -1 : 1))
       return rows.map(row => parse(JSON.parse(row.document)))
     },
     async put(document) {

@@ -1,4 +1,10 @@
-/** What brings a store from one version to the next: the same statements on SQLite and PostgreSQL. Only ever add. */
+/**
+ * What brings a store from one version to the next: the same statements on SQLite and PostgreSQL.
+ *
+ * How tables change: a migration that was released is never edited; a new one is added at the end (`0002-…`), with its table types
+ * in `schema.ts`. It only adds: a table, an index, a column that is nullable or has a default. So the version before, still
+ * running beside the new one on the same PostgreSQL, works on. What is no longer used is dropped one release later.
+ */
 
 import type { CreateTableBuilder, Kysely, Migration } from 'kysely'
 
