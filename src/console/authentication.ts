@@ -3,11 +3,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
+import { SCOPES, type Scope, type Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import { SCOPES, type Scope, type Tokens } from './tokens.ts'
 
 export interface Caller {
   /** `owner`, or the user that the token speaks for: the actor in the audit log. */

@@ -1,19 +1,23 @@
 /** What the API is made of: the parts that `gateway.ts` hands over. */
 
-import type { Audit } from '../audit/event.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
+import type { Factors } from '../identity/factors/factors.ts'
+import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
-import type { Role } from '../policy/role.ts'
+import type { FactorLists } from '../policy/factor-lists.ts'
+import type { Roles } from '../policy/roles.ts'
+import type { Recordings } from '../recording/recordings.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import type { Target } from '../targets/target.ts'
-import type { Tokens } from './tokens.ts'
+import type { Targets } from '../targets/targets.ts'
+import type { Vault } from '../vault/vault.ts'
 
 export interface ApiParts {
   readonly version: string
@@ -26,16 +30,25 @@ export interface ApiParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  readonly audit: Audit
+  readonly audit: AuditLog
   readonly database: Database
   readonly cluster: Cluster
   readonly tokens: Tokens
   readonly users: Documents<User>
-  readonly roles: Documents<Role>
-  readonly targets: Documents<Target>
+  readonly factors: Factors
+  readonly roles: Roles
+  readonly targets: Targets
+  /** The gateway's factor lists, for roles that name none. */
+  readonly defaultFactors: FactorLists
+  /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
+  readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
   readonly sessions: SessionStore
+  readonly vault: Vault
+  /** Of the key that signs recordings and audit events. */
+  readonly publicKeyPem: string
   readonly live: LiveSessions
   readonly follow: Follow
+  readonly recordings: Recordings
   /** The folder of the recordings: readiness asks whether it can be written. */
   readonly recordingsFolder: string
   /** True from the moment the gateway drains: it is then not ready for new work. */

@@ -10,13 +10,13 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import type { Scope } from '../identity/tokens.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
 import { type Caller, createAuthentication, includesScope, OWNER } from './authentication.ts'
 import { answerFor, errorSchema } from './errors.ts'
 import { closeServer, listenOnSocket, listenOnTls } from './listeners.ts'
 import type { ApiParts } from './parts.ts'
 import { routes } from './routes/all.ts'
-import type { Scope } from './tokens.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,8 +1,29 @@
 /** The list of all routes, one file a noun. */
 
 import type { ApiParts } from '../parts.ts'
+import { audit } from './audit.ts'
+import { credentials } from './credentials.ts'
+import { explain } from './explain.ts'
 import { health } from './health.ts'
+import { keys } from './keys.ts'
+import { recordings } from './recordings.ts'
+import { roles } from './roles.ts'
 import type { ApiRoutes } from './route.ts'
 import { sessions } from './sessions.ts'
+import { targets } from './targets.ts'
+import { tokens } from './tokens.ts'
+import { users } from './users.ts'
 
-export const routes: ((app: ApiRoutes, parts: ApiParts) => void | Promise<void>)[] = [health, sessions]
+export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
+  health,
+  sessions,
+  recordings,
+  audit,
+  credentials,
+  users,
+  roles,
+  targets,
+  explain,
+  tokens,
+  keys,
+]

@@ -1,0 +1,92 @@
+/** The audit log: reading it, and checking that its chain is whole. */
+
+import { z } from 'zod'
+import type { AuditRow } from '../../audit/chain.ts'
+import type { AuditKind } from '../../audit/event.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
+
+const eventSchema = z.object({
+  seq: z.number(),
+  at: timeSchema,
+  gateway: z.string(),
+  kind: z.string(),
+  actor: z.string(),
+  session: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+})
+export type AuditEntry = z.output<typeof eventSchema>
+
+const number = z.coerce.number().int().min(0)
+const querySchema = z.object({
+  /** Events after this number, oldest first from there. */
+  after: number.optional(),
+  /** Events before this number. */
+  before: number.optional(),
+  kind: z
+    .string()
+    .regex(/^[a-z.-]{1,64}$/, 'a kind is written as session.started')
+    .optional(),
+  actor: z.string().max(64).optional(),
+  session: sessionIdSchema.optional(),
+  since: timeSchema.optional(),
+  until: timeSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+
+const head = z.object({ seq: z.number(), hash: z.string() })
+const verdictSchema = z.union([
+  /** `head` is worth noting down: as `checkpoint` it proves later that nothing was cut off. */
+  z.object({ ok: z.literal(true), events: z.number(), head }),
+  z.object({ ok: z.literal(false), events: z.number(), seq: z.number(), problem: z.string(), message: z.string() }),
+])
+export type AuditVerdict = z.output<typeof verdictSchema>
+
+const checkpointSchema = z.object({
+  seq: number,
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'a hash is 64 hex digits'),
+})
+
+export function audit(app: ApiRoutes, { audit }: ApiParts): void {
+  const tags = ['audit']
+
+  app.get(
+    '/v1/audit',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'Audit events in the order of the chain: the last that match, or the first after `after`',
+        tags,
+        querystring: querySchema,
+        response: { 200: z.object({ events: z.array(eventSchema) }) },
+      },
+    },
+    async ({ query: { since, until, kind, ...filters } }) => {
+      const rows = await audit.list({
+        ...filters,
+        ...(kind === undefined ? {} : { kind: kind as AuditKind }),
+        ...(since === undefined ? {} : { since: Date.parse(since) }),
+        ...(until === undefined ? {} : { until: Date.parse(until) }),
+      })
+      return { events: rows.map(entryOf) }
+    },
+  )
+
+  app.post(
+    '/v1/audit/verify',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'Checks the whole chain; `checkpoint` is a head that was noted earlier',
+        tags,
+        body: z.object({ checkpoint: checkpointSchema.optional() }),
+        response: { 200: verdictSchema },
+      },
+    },
+    async ({ body: { checkpoint } }) => audit.verify(checkpoint === undefined ? {} : { checkpoint }),
+  )
+}
+
+function entryOf({ seq, at, gateway, kind, actor, session, data }: AuditRow): AuditEntry {
+  return { seq, at: isoTime(at), gateway, kind, actor, session, data: JSON.parse(data) }
+}

@@ -1,0 +1,81 @@
+/** Why a user may reach an account, or may not: the same rule that grants, asked without granting. */
+
+import { z } from 'zod'
+import { explain as explainAccess } from '../../policy/explain.ts'
+import { CHANNELS, FACTORS, PROTOCOLS } from '../../policy/role.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+
+const querySchema = z.object({
+  user: nameSchema,
+  /** Not given: the account that `user+target` means. */
+  account: nameSchema.optional(),
+  target: nameSchema,
+  /** Not given: the target's. */
+  protocol: z.enum(PROTOCOLS).optional(),
+  /** The address that the user comes from; not given: every source is taken as allowed. */
+  from: z.union([z.ipv4(), z.ipv6()]).optional(),
+  /** Not given: now. */
+  at: timeSchema.optional(),
+})
+
+const explanationSchema = z.object({
+  allowed: z.boolean(),
+  verdict: z.string(),
+  given: z
+    .object({
+      account: z.string(),
+      channels: z.array(z.enum(CHANNELS)),
+      endsAt: timeSchema,
+      idleMs: z.number().optional(),
+      recordInput: z.boolean(),
+    })
+    .optional(),
+  roles: z.array(
+    z.object({
+      role: z.string(),
+      holds: z.boolean(),
+      conditions: z.array(z.object({ name: z.string(), holds: z.boolean(), why: z.string() })),
+      /** One of these lists must be proven in full. */
+      factors: z.array(z.array(z.enum(FACTORS))),
+    }),
+  ),
+})
+export type Explanation = z.output<typeof explanationSchema>
+
+export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors, clock }: ApiParts): void {
+  app.get(
+    '/v1/explain',
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'Whether a user may reach an account, and by which rule',
+        tags: ['policy'],
+        querystring: querySchema,
+        response: { 200: explanationSchema },
+      },
+    },
+    async ({ query }) => {
+      const [user, target] = await Promise.all([users.get(query.user), targets.get(query.target)])
+      const { given, ...rest } = explainAccess({
+        user,
+        target,
+        roles: await roles.heldBy(user),
+        request: {
+          protocol: query.protocol ?? target?.protocol ?? 'ssh',
+          target: query.target,
+          ...(query.account === undefined ? {} : { account: query.account }),
+        },
+        defaults: defaultFactors,
+        now: query.at === undefined ? clock.now() : Date.parse(query.at),
+        ...(query.from === undefined ? {} : { sourceAddress: query.from }),
+      })
+      return copied({ ...rest, ...(given === undefined ? {} : { given: { ...given, endsAt: isoTime(given.endsAt) } }) })
+    },
+  )
+}
+
+/** The policy's values are read-only; an answer's schema wants its own. */
+function copied(value: unknown): Explanation {
+  return structuredClone(value) as Explanation
+}

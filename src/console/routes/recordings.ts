@@ -1,0 +1,166 @@
+/** Recordings: reading one back, fetching its file, checking it, and following one that is being written. */
+
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { AuditKind } from '../../audit/event.ts'
+import { type Recording, readRecordingStream } from '../../recording/reader.ts'
+import { verifyRecording } from '../../recording/verify.ts'
+import type { SessionRow } from '../../session/session-store.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { audited } from '../audited.ts'
+import { notFound } from '../errors.ts'
+import { EVENT_LINES_TYPE, encodeEventLines } from '../event-lines.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
+
+const verificationSchema = z.object({
+  session: z.string(),
+  ok: z.boolean(),
+  sealed: z.boolean(),
+  frames: z.number(),
+  bytes: z.number(),
+  firstBad: z.object({ frame: z.number(), offset: z.number(), why: z.string() }).nullable(),
+  reason: z.string().nullable(),
+  endedAt: timeSchema.nullable(),
+  /** The last link of the chain that holds; the same as in the session's row and in the audit log. */
+  hash: z.string().nullable(),
+})
+export type RecordingVerdict = z.output<typeof verificationSchema>
+
+const params = z.object({ id: sessionIdSchema })
+/** Why the events are fetched: it stands in the audit log. */
+const purposeSchema = z.object({ purpose: z.enum(['replay', 'export']).default('replay') })
+const KEEP_ALIVE_MS = 15_000
+
+/** Replaying, exporting and following need the scope `auditor`; the audit log knows before the first byte leaves. */
+export function recordings(app: ApiRoutes, parts: ApiParts): void {
+  const { sessions, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
+  const tags = ['recordings']
+
+  app.get(
+    '/v1/sessions/:id/events',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'The events of a recording as NDJSON: header, events, end',
+        tags,
+        params,
+        querystring: purposeSchema,
+        produces: [EVENT_LINES_TYPE],
+      },
+    },
+    async (request, reply) => {
+      const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
+      const recording = await shown(request, kind, {}, row => recordings.read(row.id))
+      return sendEvents(request, reply, recording)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/follow',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'A live session from its beginning and on, as NDJSON',
+        tags,
+        params,
+        produces: [EVENT_LINES_TYPE],
+      },
+    },
+    async (request, reply) => {
+      const recording = await shown(request, 'recording.followed', {}, row => {
+        if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${row.id} has ended; replay it.`)
+        return readRecordingStream(follow.follow(row.id), vault.openBytes)
+      })
+      return sendEvents(request, reply, recording, 'live')
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/recording',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'The file of a recording, encrypted and sealed as it is, for archiving and offline verification',
+        tags,
+        params,
+        produces: ['application/octet-stream'],
+      },
+    },
+    async (request, reply) => {
+      const stream = await shown(request, 'recording.exported', { form: 'file' }, async row => {
+        const file = await open(pathOf(row.id)).catch(cause => {
+          throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
+        })
+        return createReadStream('', { fd: file })
+      })
+      return reply.header('content-type', 'application/octet-stream').send(stream)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/verify',
+    {
+      config: { scope: 'auditor' },
+      schema: { summary: 'Checks chain, seal and signature', tags, params, response: { 200: verificationSchema } },
+    },
+    async ({ params: { id } }) => {
+      const row = await existing(id)
+      const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = await verifyRecording(
+        pathOf(id),
+        publicKeyPem,
+      )
+      // A whole file that is not the one whose seal was noted is somebody's exchange of files.
+      const exchanged = ok && row.recording_hash !== null && row.recording_hash !== hash
+      const why = 'sealed well, but its hash is not the one that was noted when the session ended'
+      return {
+        session: id,
+        ok: ok && !exchanged,
+        sealed,
+        frames,
+        bytes,
+        firstBad: exchanged ? { frame: frames, offset: bytes, why } : (firstBad ?? null),
+        reason: reason ?? null,
+        endedAt: endedAt === undefined ? null : isoTime(endedAt),
+        hash: hash ?? null,
+      }
+    },
+  )
+
+  /** Writes the audit event, then opens what the caller will see. */
+  async function shown<T>(
+    request: { params: { id: string }; caller: FastifyRequest['caller'] },
+    kind: AuditKind,
+    data: Record<string, unknown>,
+    openIt: (row: SessionRow) => Promise<T>,
+  ): Promise<T> {
+    const row = await existing(request.params.id)
+    const { actor, source } = request.caller
+    const facts = { user: row.user, account: row.account, target: row.target, source, ...data }
+    return audited(audit, { kind, actor, session: row.id, data: facts }, () => openIt(row)).catch(error => {
+      if (kind === 'recording.followed' || !(error instanceof GatewayError && error.code === 'NOT_FOUND')) throw error
+      throw notFound(
+        `The recording of ${row.id} is not in this gateway's folder; gateway ${row.gateway} wrote ${row.recording}.`,
+      )
+    })
+  }
+
+  async function existing(id: string): Promise<SessionRow> {
+    const row = await sessions.get(id)
+    if (row === undefined) throw notFound(`There is no session ${id}.`)
+    return row
+  }
+
+  function pathOf(session: string): string {
+    return join(recordingsFolder, recordings.fileOf({ session }))
+  }
+}
+
+function sendEvents(request: FastifyRequest, reply: FastifyReply, recording: Recording, live?: 'live') {
+  // A follower that vanished without a word must not be served for ever.
+  request.raw.socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  return reply.header('content-type', EVENT_LINES_TYPE).send(encodeEventLines(recording, live === 'live'))
+}

@@ -1,0 +1,124 @@
+/** Targets, as they were applied, and learning the host keys of one by an explicit wish. */
+
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { GatewayError } from '../../shared/errors.ts'
+import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
+import { audited } from '../audited.ts'
+import { notFound } from '../errors.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, nameSchema } from './route.ts'
+
+export type { Target }
+
+const params = z.object({ name: nameSchema })
+const hostKey = z
+  .string()
+  .regex(/^[a-z0-9@.-]{1,64} [A-Za-z0-9+/=]{1,8192}$/, 'a host key is written as ssh-ed25519 AAAA…')
+const scanSchema = z.object({
+  host: z.string(),
+  port: z.number(),
+  keys: z.array(
+    z.object({
+      key: z.string(),
+      type: z.string(),
+      /** As `ssh-keygen -l` prints it. */
+      fingerprint: z.string(),
+      pinned: z.boolean(),
+    }),
+  ),
+  /** Pinned, but not shown by the host now. */
+  missing: z.array(z.string()),
+})
+export type Scan = z.output<typeof scanSchema>
+
+export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live }: ApiParts): void {
+  const tags = ['targets']
+
+  app.get(
+    '/v1/targets',
+    {
+      config: { scope: 'read' },
+      schema: { summary: 'All targets', tags, response: { 200: z.object({ targets: z.array(targetSchema) }) } },
+    },
+    async () => ({ targets: await targets.list() }),
+  )
+
+  app.get(
+    '/v1/targets/:name',
+    { config: { scope: 'read' }, schema: { summary: 'One target', tags, params, response: { 200: targetSchema } } },
+    async ({ params: { name } }) => existing(name),
+  )
+
+  app.post(
+    '/v1/targets/:name/scan',
+    {
+      config: { scope: 'admin' },
+      schema: { summary: 'Asks the host for its keys; pins nothing', tags, params, response: { 200: scanSchema } },
+    },
+    async ({ params: { name } }) => {
+      const { host, port, hostKeys } = await existingSsh(name)
+      const keys = await scanHostKeys(host, port)
+      const pinned = new Set(hostKeys.map(withoutComment))
+      return {
+        host,
+        port,
+        keys: keys.map(key => ({
+          key,
+          type: key.split(' ')[0]!,
+          fingerprint: fingerprintOf(key),
+          pinned: pinned.has(withoutComment(key)),
+        })),
+        missing: [...pinned].filter(key => !keys.some(shown => withoutComment(shown) === key)),
+      }
+    },
+  )
+
+  app.put(
+    '/v1/targets/:name/host-keys',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Pins these host keys in place of the ones before',
+        tags,
+        params,
+        body: z.strictObject({ hostKeys: z.array(hostKey).min(1).max(16) }),
+        response: { 200: targetSchema },
+      },
+    },
+    async ({ params: { name }, body: { hostKeys }, caller }) => {
+      const target = await existingSsh(name)
+      const changed = { ...target, hostKeys }
+      const data = { target: name, hostKeys: hostKeys.map(fingerprintOf), before: target.hostKeys.map(fingerprintOf) }
+      await audited(audit, { kind: 'resources.applied', actor: caller.actor, data }, () => targets.put(changed))
+      await live.accessChanged()
+      return changed
+    },
+  )
+
+  async function existing(name: string): Promise<Target> {
+    const target = await targets.get(name)
+    if (target === undefined) throw notFound(`There is no target ${name}.`)
+    return target
+  }
+
+  async function existingSsh(name: string): Promise<SshTarget> {
+    const target = await existing(name)
+    if (target.protocol !== 'ssh') {
+      throw new GatewayError(
+        'BAD_REQUEST',
+        `${name} is a ${target.protocol} target: it is known by its certificate (tls, ca).`,
+      )
+    }
+    return target
+  }
+}
+
+function withoutComment(key: string): string {
+  return key.split(/\s+/).slice(0, 2).join(' ')
+}
+
+function fingerprintOf(key: string): string {
+  const blob = Buffer.from(key.split(/\s+/)[1] ?? '', 'base64')
+  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
+}

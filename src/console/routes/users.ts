@@ -1,0 +1,123 @@
+/** Users: who there is, which factors they have enrolled, and enrolling them. */
+
+import { z } from 'zod'
+import { userSchema } from '../../identity/user.ts'
+import { Secret } from '../../shared/secret.ts'
+import { audited } from '../audited.ts'
+import { notFound } from '../errors.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+
+const userAnswerSchema = userSchema.extend({
+  factors: z.array(z.object({ kind: z.string(), updatedAt: timeSchema })),
+})
+export type UserAnswer = z.output<typeof userAnswerSchema>
+
+const params = z.object({ name: nameSchema })
+const password = z
+  .string()
+  .min(1)
+  .max(1024)
+  .transform(text => new Secret(text))
+
+export function users(app: ApiRoutes, { users, factors, audit }: ApiParts): void {
+  const tags = ['users']
+
+  app.get(
+    '/v1/users',
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'All users',
+        tags,
+        response: { 200: z.object({ users: z.array(userAnswerSchema) }) },
+      },
+    },
+    async () => ({ users: await Promise.all((await users.list()).map(withFactors)) }),
+  )
+
+  app.get(
+    '/v1/users/:name',
+    {
+      config: { scope: 'read' },
+      schema: { summary: 'One user', tags, params, response: { 200: userAnswerSchema } },
+    },
+    async ({ params: { name } }) => withFactors(await existing(name)),
+  )
+
+  app.put(
+    '/v1/users/:name/password',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: "Sets a user's password",
+        tags,
+        params,
+        body: z.strictObject({ password }),
+        response: { 204: z.undefined() },
+      },
+    },
+    async ({ params: { name }, body, caller }, reply) => {
+      await existing(name)
+      await audited(audit, changed(caller.actor, name, 'password', 'set'), () =>
+        factors.setPassword(name, body.password),
+      )
+      return reply.code(204).send()
+    },
+  )
+
+  app.post(
+    '/v1/users/:name/totp',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Enrols a new one-time-code secret, in place of an older one; it is in this answer and never again',
+        tags,
+        params,
+        response: { 201: z.object({ secret: z.string(), url: z.string() }) },
+      },
+    },
+    async ({ params: { name }, caller }, reply) => {
+      await existing(name)
+      const { secret, url } = await audited(audit, changed(caller.actor, name, 'totp', 'enrolled'), () =>
+        factors.enrolTotp(name),
+      )
+      // The one place where it leaves: the person's authenticator must get it.
+      return reply.code(201).header('cache-control', 'no-store').send({ secret: secret.reveal(), url: url.reveal() })
+    },
+  )
+
+  app.delete(
+    '/v1/users/:name/factors/:kind',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Removes an enrolled factor',
+        tags,
+        params: params.extend({ kind: z.enum(['password', 'totp']) }),
+        response: { 204: z.undefined() },
+      },
+    },
+    async ({ params: { name, kind }, caller }, reply) => {
+      const enrolled = await factors.list(name)
+      if (!enrolled.some(factor => factor.kind === kind)) throw notFound(`${name} has no ${kind} enrolled.`)
+      await audited(audit, changed(caller.actor, name, kind, 'removed'), () => factors.removeFactor(name, kind))
+      return reply.code(204).send()
+    },
+  )
+
+  async function existing(name: string) {
+    const user = await users.get(name)
+    if (user === undefined) throw notFound(`There is no user ${name}.`)
+    return user
+  }
+
+  async function withFactors(user: z.output<typeof userSchema>): Promise<UserAnswer> {
+    const enrolled = await factors.list(user.name)
+    return { ...user, factors: enrolled.map(({ kind, updatedAt }) => ({ kind, updatedAt: isoTime(updatedAt) })) }
+  }
+}
+
+function changed(actor: string, user: string, factor: string, change: string) {
+  return { kind: 'factor.changed' as const, actor, data: { user, factor, change } }
+}
