@@ -2,19 +2,25 @@
 
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { duration, FACTORS } from '../policy/role.ts'
+import { durationText, FACTORS } from '../policy/role.ts'
 
-const SIZE = /^(\d+)(B|KiB|MiB|GiB)$/
+const SIZE = /^(\d{1,9})(B|KiB|MiB|GiB)$/
+const SIZE_WORDS = 'a size is a number and B, KiB, MiB or GiB, for example 1MiB'
 const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
 
 /** `512B`, `64KiB`, `1MiB`, `1GiB`; parses to bytes. */
 const size = z
-  .string()
-  .regex(SIZE, 'a size is a number and B, KiB, MiB or GiB, for example 1MiB')
+  .string(SIZE_WORDS)
+  .regex(SIZE, SIZE_WORDS)
   .transform(text => {
     const [, amount, unit] = SIZE.exec(text)!
     return Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES]
   })
+
+/** Node's timers count no further than 24.8 days. */
+const LONGEST_MS = 24 * 86_400_000
+const time = durationText.refine(ms => ms <= LONGEST_MS, 'at most 24d')
+const someTime = time.refine(ms => ms > 0, 'must be more than 0')
 
 const port = z.number().int().min(0).max(65535)
 const path = z.string().min(1)
@@ -35,7 +41,7 @@ const sshSchema = z
     /** The port to listen on; 0: any free one. */
     port: port.default(2222),
     /** How long a connection may take to log in. */
-    loginGrace: duration.prefault('2m'),
+    loginGrace: someTime.prefault('2m'),
     /** Proofs that a connection may get wrong before it is closed. */
     maxAuthTries: count.default(6),
     /** Channels that a session may have open at once. */
@@ -47,7 +53,7 @@ const sshSchema = z
     /** New keys after so many bytes in one direction (RFC 4253 §9). */
     rekeyAfter: size.prefault('1GiB'),
     /** New keys after so much time. */
-    rekeyEvery: duration.prefault('1h'),
+    rekeyEvery: someTime.prefault('1h'),
   })
   .transform(({ loginGrace, rekeyAfter, rekeyEvery, ...rest }) => ({
     ...rest,
@@ -69,7 +75,7 @@ const postgresSchema = z
     /** Whether clients on this machine's loopback may do without TLS. */
     allowPlaintextFromLoopback: z.boolean().default(false),
     /** How long a connection may take to log in. */
-    loginGrace: duration.prefault('1m'),
+    loginGrace: someTime.prefault('1m'),
     /** Connections, over all sources, that may be logging in at once. */
     maxUnauthenticated: count.default(200),
     /** Connections that one source address may have at once. */
@@ -169,7 +175,7 @@ export const configSchema = z.strictObject({
   shutdown: z
     .strictObject({
       /** How long open sessions may go on after SIGTERM. */
-      drain: duration.prefault('30s'),
+      drain: time.prefault('30s'),
     })
     .transform(({ drain }) => ({ drainMs: drain }))
     .prefault({}),

@@ -12,15 +12,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best
 }
 
-/** Levenshtein: how many letters must be added, taken out or changed. */
+/** How many letters must be added, taken out, changed, or swapped with their neighbour (optimal string alignment). */
 function editDistance(a: string, b: string): number {
+  let previous: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
       const change = a[i - 1] === b[j - 1] ? 0 : 1
       next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + change))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (swapped) next[j] = Math.min(next[j]!, previous[j - 2]! + 1)
     }
+    previous = row
     row = next
   }
   return row[b.length]!

@@ -24,9 +24,13 @@ function explain(issue: Issue, document: YamlDocument, schema: z.ZodType, value:
   const path = [...within, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, issue.path, value)
-    return issue.keys.map(key =>
-      document.problemAtKey([...path, key], `The key ${label([...issue.path, key])} is not known${meant(key, known)}`),
-    )
+    return issue.keys.map(key => {
+      const name = label([...issue.path, key])
+      const text = known.includes(key)
+        ? `The key ${name} cannot stand here together with the others: choose one of ${known.join(', ')}.`
+        : `The key ${name} is not known${meant(key, known)}`
+      return document.problemAtKey([...path, key], text)
+    })
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const inner = mostFitting(issue.errors)
@@ -52,6 +56,8 @@ function mostFitting(branches: readonly (readonly Issue[])[]): readonly Issue[] 
 function reason(issue: Issue, given: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
+      // A schema that has words of its own says it better.
+      if (!issue.message.startsWith('Invalid input')) return `${quote(given)}: ${issue.message}.`
       if (issue.expected === 'string' && (typeof given === 'number' || typeof given === 'boolean')) {
         return `expected a text, and this is ${kindOf(given)}; write it in quotes: "${given}".`
       }

@@ -51,9 +51,13 @@ export function readYaml(file: string, text: string): { documents: YamlDocument[
   }
 }
 
-/** Throws a GatewayError that names every problem with its place; at most 20 of them are written out. */
+/** Throws a GatewayError that names every problem with its place, in their order; at most 20 of them are written out. */
 export function throwProblems(code: ErrorCode, problems: readonly Problem[]): never {
-  const shown = problems.slice(0, 20).map(formatProblem)
+  const files = [...new Set(problems.map(({ file }) => file))]
+  const inOrder = problems.toSorted(
+    (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+  )
+  const shown = inOrder.slice(0, 20).map(formatProblem)
   if (problems.length > 20) shown.push(`… and ${problems.length - 20} more`)
   throw new GatewayError(code, shown.join('\n'))
 }

@@ -35,20 +35,22 @@ const namePattern = z
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
     'a target name, or the beginning of one and "*", for example web-*',
   )
-const DURATION = /^(\d+)(s|m|h|d)$/
+const DURATION = /^(\d{1,9})(s|m|h|d)$/
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `90s`, `15m`, `8h`, `7d`; parses to milliseconds. A number is milliseconds already: documents are stored parsed. */
-export const duration = z.union([
-  z
-    .string()
-    .regex(DURATION, 'a duration is a number and s, m, h or d, for example 15m')
-    .transform(text => {
-      const [, amount, unit] = DURATION.exec(text)!
-      return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
-    }),
-  z.number().int().nonnegative(),
-])
+const DURATION_WORDS = 'a duration is a number and s, m, h or d, for example 15m'
+
+/** `90s`, `15m`, `8h`, `7d`, as people write it; parses to milliseconds. */
+export const durationText = z
+  .string(DURATION_WORDS)
+  .regex(DURATION, DURATION_WORDS)
+  .transform(text => {
+    const [, amount, unit] = DURATION.exec(text)!
+    return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
+  })
+
+/** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
+export const duration = z.union([durationText, z.number().int().nonnegative()])
 
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 

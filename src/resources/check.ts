@@ -4,10 +4,13 @@ import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Path } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
+import type { Role } from '../policy/role.ts'
 import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
 import { parseHostKey } from '../targets/host-keys.ts'
 import type { Target } from '../targets/target.ts'
-import type { Resource } from './parse.ts'
+import type { Resource, ResourceKind } from './parse.ts'
+
+const LONGEST_MS = 366 * 86_400_000
 
 interface Complaint {
   readonly path: Path
@@ -21,8 +24,28 @@ export function checkResource(resource: Resource): Complaint[] {
     case 'user':
       return checkUser(resource.value)
     case 'role':
-      return []
+      return checkRole(resource.value)
   }
+}
+
+/** What people may not write, though the store does: a duration as a bare number, of which nobody knows the unit. */
+export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string, unknown>>): Complaint[] {
+  if (kind !== 'role') return []
+  return ['maxSession', 'idle', 'rememberFactor']
+    .filter(field => typeof fields[field] === 'number')
+    .map(field => ({ path: [field], message: `${field} lacks its unit: write ${fields[field]}s, m, h or d.` }))
+}
+
+function checkRole(role: Role): Complaint[] {
+  const times = ['maxSession', 'idle'] as const
+  return [
+    ...times
+      .filter(field => role[field] === 0)
+      .map(field => ({ path: [field], message: `${field} must be more than 0s.` })),
+    ...times
+      .filter(field => (role[field] ?? 0) > LONGEST_MS)
+      .map(field => ({ path: [field], message: `${field} is at most 366d.` })),
+  ]
 }
 
 function checkUser({ publicKeys, roles }: User): Complaint[] {

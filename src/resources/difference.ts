@@ -9,7 +9,8 @@ export interface Difference {
   readonly after?: string
 }
 
-type Leaves = Map<string, string | readonly string[]>
+type Leaf = string | readonly string[]
+type Leaves = Map<string, Leaf>
 
 const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor'])
 
@@ -19,29 +20,21 @@ export function differences(before: object, after: object): Difference[] {
   return [...new Set([...old.keys(), ...now.keys()])].flatMap(path => compare(path, old.get(path), now.get(path)))
 }
 
-function compare(
-  path: string,
-  before: Leaves extends Map<string, infer V> ? V | undefined : never,
-  after: typeof before,
-): Difference[] {
+function compare(path: string, before: Leaf | undefined, after: Leaf | undefined): Difference[] {
   if (isDeepStrictEqual(before, after)) return []
+  if (before === undefined) return [{ path, after: text(after!) }]
+  if (after === undefined) return [{ path, before: text(before) }]
   if (typeof before === 'string' || typeof after === 'string') {
-    return [
-      {
-        path,
-        ...(before === undefined ? {} : { before: text(before) }),
-        ...(after === undefined ? {} : { after: text(after) }),
-      },
-    ]
+    return [{ path, before: text(before), after: text(after) }]
   }
-  const gone = (before ?? []).filter(member => !after?.includes(member))
-  const added = (after ?? []).filter(member => !before?.includes(member))
+  const gone = before.filter(member => !after.includes(member))
+  const added = after.filter(member => !before.includes(member))
   // The same members in another order, which may matter.
-  if (gone.length + added.length === 0) return [{ path, before: text(before ?? []), after: text(after ?? []) }]
+  if (gone.length + added.length === 0) return [{ path, before: text(before), after: text(after) }]
   return [...gone.map(member => ({ path, before: member })), ...added.map(member => ({ path, after: member }))]
 }
 
-function text(leaf: string | readonly string[]): string {
+function text(leaf: Leaf): string {
   return typeof leaf === 'string' ? leaf : leaf.join(', ')
 }
 
@@ -59,7 +52,8 @@ function leavesOf(value: object, prefix = '', leaves: Leaves = new Map()): Leave
 function addList(path: string, members: unknown[], leaves: Leaves): void {
   for (const member of members) {
     if (typeof member === 'object' && member !== null && 'name' in member) {
-      leavesOf(member, `${path}.${String(member.name)}`, leaves)
+      const { name, ...rest } = member
+      leavesOf(rest, `${path}.${String(name)}`, leaves)
     }
   }
   const plain = members.filter(member => typeof member !== 'object' || Array.isArray(member))

@@ -7,7 +7,7 @@ import { type Path, type Problem, readYaml, type YamlDocument } from '../config/
 import { type User, userSchema } from '../identity/user.ts'
 import { type Role, roleSchema } from '../policy/role.ts'
 import { type Target, targetSchema } from '../targets/target.ts'
-import { checkResource } from './check.ts'
+import { checkResource, checkWritten } from './check.ts'
 
 export interface ResourceFile {
   /** As people know it: it stands in front of complaints. */
@@ -68,7 +68,9 @@ function parseEntry(document: YamlDocument, entry: unknown, path: Path): PlacedR
   const checked = validate(document, SCHEMAS[kind], fields, path)
   if (!checked.ok) return { problems: checked.problems }
   const resource = { kind, value: checked.value } as Resource
-  const problems = checkResource(resource).map(({ path: inside, message }) => at(inside, message))
+  const problems = [...checkWritten(kind, fields), ...checkResource(resource)].map(({ path: inside, message }) =>
+    at(inside, message),
+  )
   return problems.length > 0 ? { problems } : { ...resource, at }
 }
 
