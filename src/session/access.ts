@@ -21,7 +21,12 @@ export interface FactorRequirement {
 
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
-  requirement(roles: readonly string[], protocol: ProtocolName, login: LoginName, sourceAddress: string): Promise<FactorRequirement>
+  requirement(
+    roles: readonly string[],
+    protocol: ProtocolName,
+    login: LoginName,
+    sourceAddress: string,
+  ): Promise<FactorRequirement>
   decide(principal: Principal, session: string, protocol: ProtocolName, login: LoginName): Promise<Grant | Denial>
 }
 

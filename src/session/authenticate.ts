@@ -18,7 +18,7 @@ export interface Authenticated {
   readonly renew: () => Promise<Principal | undefined>
 }
 
-/** Resolves to the proof of who it is, or to the refusal to show. `tries` counts the proofs that were refused. */
+/** Resolves to the proof of who it is, or to the refusal to show. */
 export async function authenticate(
   parts: { authenticator: Authenticator; access: Access },
   downstream: Downstream,
@@ -26,14 +26,16 @@ export async function authenticate(
 ): Promise<Authenticated | Refusal> {
   const attempt = await parts.authenticator.begin(login.user, downstream.source)
   if (isRefusal(attempt)) return attempt
-  const requirement = await parts.access.requirement(attempt.roles, downstream.protocol, login, downstream.source.address)
-  const wrong: string[] = []
+  const requirement = await parts.access.requirement(
+    attempt.roles,
+    downstream.protocol,
+    login,
+    downstream.source.address,
+  )
   while (true) {
     const proof = await downstream.nextProof()
-    if (proof === undefined)
-      return refuse('LOGIN_REFUSED', REFUSED, wrong.length > 0 ? `refused: ${wrong.join(', ')}` : 'nothing was proven')
+    if (proof === undefined) return refuse('LOGIN_REFUSED', REFUSED, attempt.trail.join('; ') || 'nothing was proven')
     const accepted = await attempt.verify(proof, requirement)
-    if (!accepted) wrong.push(proof.kind)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined) return { principal, renew: () => attempt.principal(requirement.factors) }
     downstream.askFor(nextFactors(requirement, attempt), accepted)

@@ -83,8 +83,8 @@ export interface LiveSessions {
   accessChanged(): Promise<void>
   notifyAll(text: string): void
   abortAll(reason: EndReason): void
-  /** Resolves when no session is left, or after `timeoutMs`. */
-  drained(timeoutMs: number): Promise<void>
+  /** Resolves when no session is left, after `timeoutMs`, or when `hurry` aborts. */
+  drained(timeoutMs: number, hurry?: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -152,8 +152,8 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     abortAll(reason) {
       for (const session of sessions.values()) session.abort(reason)
     },
-    drained(timeoutMs) {
-      if (sessions.size === 0) return Promise.resolve()
+    drained(timeoutMs, hurry) {
+      if (sessions.size === 0 || hurry?.aborted) return Promise.resolve()
       return new Promise(resolve => {
         const wake = () => {
           clearTimeout(timer)
@@ -162,6 +162,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
         }
         const timer = setTimeout(wake, timeoutMs)
         waiting.add(wake)
+        hurry?.addEventListener('abort', wake, { once: true })
       })
     },
     async close() {

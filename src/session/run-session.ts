@@ -25,7 +25,7 @@ export interface PipelineParts {
   readonly access: Access
   readonly vault: Vault
   readonly recordings: Recordings
-  readonly store: SessionStore
+  readonly sessions: SessionStore
   readonly live: LiveSessions
   readonly audit: Audit
   readonly metrics: Metrics
@@ -131,7 +131,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
 ): Promise<Refusal | undefined> {
   const { grant, signal } = live
   const { session, user } = grant
-  const { audit, metrics, store } = parts
+  const { audit, metrics } = parts
   let upstream: U | undefined
   let recorder: Recorder | undefined
   let reason: EndReason = 'connect-failed'
@@ -148,7 +148,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
       startedAt: parts.clock.now(),
     }
     await Promise.all([
-      store.open(grant, downstream.source.address, parts.recordings.fileOf(subject), downstream.details),
+      parts.sessions.open(grant, downstream.source.address, parts.recordings.fileOf(subject), downstream.details),
       audit.append({
         kind: 'lease.started',
         actor: user,
@@ -159,7 +159,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
     upstream = await protocol.connect(grant, lease, downstream, signal)
     recorder = await parts.recordings.open(subject)
     await Promise.all([
-      store.activate(session),
+      parts.sessions.activate(session),
       audit.append({
         kind: 'session.started',
         actor: user,
@@ -204,10 +204,10 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
 ): Promise<EndReason> {
   const { grant, signal } = live
   const { session, user } = grant
-  const { bytes, sessions } = parts.metrics
+  const { bytes, sessions: open } = parts.metrics
   const counters = { in: bytes.labels(protocol.name, 'in'), out: bytes.labels(protocol.name, 'out') }
   recorder.failure.addEventListener('abort', () => live.abort('recording-failed'), { once: true })
-  sessions.inc({ protocol: protocol.name })
+  open.inc({ protocol: protocol.name })
   try {
     const closedBy = await protocol.relay(downstream, upstream, {
       session,
@@ -228,7 +228,7 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
     await downstream.close(reason, lastWord(reason, session))
     return reason
   } finally {
-    sessions.dec({ protocol: protocol.name })
+    open.dec({ protocol: protocol.name })
   }
 }
 
@@ -249,7 +249,7 @@ async function closeBooks(
   const sealed: SealedRecording | undefined =
     recorder && (await attempt('sealing the recording', () => recorder.seal(reason)))
   await attempt('ending the lease', () => parts.vault.endLease(lease))
-  await attempt("ending the session's row", () => parts.store.end(session, reason, sealed))
+  await attempt("ending the session's row", () => parts.sessions.end(session, reason, sealed))
   await attempt('the audit log', () =>
     Promise.all([
       parts.audit.append({ kind: 'lease.ended', actor: user, session, data: { lease: lease.id } }),
