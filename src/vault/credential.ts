@@ -38,6 +38,13 @@ function checkPrivateKey(privateKey: Secret, passphrase: Secret | undefined): vo
   if (!key.isPrivateKey()) throw refused('This is a public key; the private key is needed.')
   if (key.type === 'ssh-dss')
     throw refused('A DSA key is not used any more; make an Ed25519 key: ssh-keygen -t ed25519')
+  if (!signsForItself(key)) throw refused('The private key is damaged: its halves do not belong together.')
+}
+
+function signsForItself(key: ParsedKey): boolean {
+  const probe = Buffer.from('does the private half belong to the public one?')
+  const signature: Buffer | Error = key.sign(probe)
+  return Buffer.isBuffer(signature) && key.verify(probe, signature) === true
 }
 
 /** The parser's own words may quote the key, so they are not passed on. */

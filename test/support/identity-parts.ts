@@ -1,0 +1,128 @@
+/** A vault, users, factors and an authenticator on a store of their own, and short words for what tests do with them. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Cluster } from '../../src/cluster/cluster.ts'
+import { createLocalCluster } from '../../src/cluster/local.ts'
+import { type Database, openDatabase } from '../../src/database/database.ts'
+import { type Attempt, createAuthenticator } from '../../src/identity/authenticator.ts'
+import { createFactors } from '../../src/identity/factors/factors.ts'
+import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
+import type { Proof } from '../../src/identity/proof.ts'
+import type { UserInput } from '../../src/identity/user.ts'
+import { userSchema } from '../../src/identity/user.ts'
+import { createUsers } from '../../src/identity/users.ts'
+import { mintGrant } from '../../src/policy/grant.ts'
+import { isRefusal } from '../../src/shared/errors.ts'
+import { Secret } from '../../src/shared/secret.ts'
+import { targetSchema } from '../../src/targets/target.ts'
+import { createKeyProvider, initKeyFile, type KeyProvider } from '../../src/vault/key-provider.ts'
+import { createVault } from '../../src/vault/vault.ts'
+
+export interface TestClock {
+  now(): number
+  move(ms: number): void
+}
+
+/** A clock that stands at the middle of a step of one-time codes, until it is moved. */
+export function standingClock(): TestClock {
+  let now = 1_800_000_015_000
+  return {
+    now: () => now,
+    move(ms) {
+      now += ms
+    },
+  }
+}
+
+/** A new key in a file of its own, which is gone when the test is over. */
+export async function newKeyProvider(t: { teardown(handler: () => void): void }): Promise<KeyProvider> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-key-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'key')
+  await initKeyFile(file)
+  return createKeyProvider({ file })
+}
+
+interface Options {
+  readonly database?: Database
+  readonly keyProvider?: KeyProvider
+  readonly cluster?: Cluster
+  readonly clock?: TestClock
+}
+
+/** One gateway's identity parts. Several with the same database, key and cluster are gateways of one installation. */
+export async function createIdentity(t: { teardown(handler: () => unknown): void }, options: Options = {}) {
+  const clock = options.clock ?? standingClock()
+  const database = options.database ?? (await openDatabase('sqlite::memory:'))
+  if (options.database === undefined) t.teardown(() => database.destroy())
+  const cluster = options.cluster ?? createLocalCluster({ clock, gateway: 'gw_test' })
+  const vault = await createVault({ database, keyProvider: options.keyProvider ?? (await newKeyProvider(t)), clock })
+  const users = createUsers({ database, clock })
+  const factors = createFactors({ database, vault, clock })
+  const authenticator = createAuthenticator({ database, users, vault, cluster, clock })
+
+  const begin = async (user: string, address = '192.0.2.1'): Promise<Attempt> => {
+    const attempt = await authenticator.begin(user, { address, port: 50_000 })
+    if (isRefusal(attempt)) throw new Error(attempt.message)
+    return attempt
+  }
+  return {
+    clock,
+    database,
+    cluster,
+    vault,
+    users,
+    factors,
+    authenticator,
+    begin,
+    /** On a connection of its own: whether one proof is right. */
+    async tries(user: string, proof: Proof, address?: string, rememberFactorMs = 0): Promise<boolean> {
+      return (await begin(user, address)).verify(proof, { rememberFactorMs })
+    },
+    /** A user with a password (`open sesame` unless told) and one-time codes; `code()` is the current one. */
+    async enrol(input: UserInput, password = 'open sesame') {
+      await users.put(userSchema.parse(input))
+      await factors.setPassword(input.name, new Secret(password))
+      const { secret } = await factors.enrolTotp(input.name)
+      const code = (steps = 0) => codeOfStep(secret.reveal(), stepAt(clock.now()) + steps)
+      return { secret, code }
+    },
+  }
+}
+
+export const byPassword = (password: string): Proof => ({ kind: 'password', password: new Secret(password) })
+export const byCode = (code: string): Proof => ({ kind: 'totp', code: new Secret(code) })
+export const byBoth = (text: string): Proof => ({ kind: 'password-with-code', text: new Secret(text) })
+
+/** A code that is none of the window's. */
+export function otherCode(right: (steps: number) => string): string {
+  const taken = new Set([-1, 0, 1].map(right))
+  for (let i = 0; ; i++) {
+    const code = String(100_000 + i)
+    if (!taken.has(code)) return code
+  }
+}
+
+/** A grant as `policy` gives one, for an account of an SSH target. */
+export function grantFor(options: { session?: string; account?: string; target?: string; endsAt: number }) {
+  const account = { name: options.account ?? 'root', level: 'admin', default: false } as const
+  const target = targetSchema.parse({
+    protocol: 'ssh',
+    name: options.target ?? 'web-01',
+    host: '192.0.2.9',
+    accounts: [account],
+  })
+  return mintGrant({
+    session: options.session ?? 'ses_1',
+    user: 'alice',
+    target,
+    account,
+    role: 'operators',
+    channels: new Set(['shell']),
+    endsAt: options.endsAt,
+    idleMs: undefined,
+    recordInput: false,
+  })
+}

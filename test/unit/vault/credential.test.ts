@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { Secret } from '../../../src/shared/secret.ts'
+import { checkMaterial, decodeMaterial, encodeMaterial } from '../../../src/vault/credential.ts'
+import type { CredentialMaterial } from '../../../src/vault/lease.ts'
+
+const checkKey = (text: string, passphrase?: string) =>
+  checkMaterial({
+    kind: 'private-key',
+    privateKey: new Secret(text),
+    ...(passphrase === undefined ? {} : { passphrase: new Secret(passphrase) }),
+  })
+
+function sshKeygen(folder: string, name: string, args: string[], passphrase = ''): { key: string; publicKey: string } {
+  const file = join(folder, name)
+  execFileSync('ssh-keygen', ['-q', '-N', passphrase, '-C', 'test', '-f', file, ...args])
+  return { key: readFileSync(file, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8') }
+}
+
+/** The line of base64 with its middle characters made zeros: in an Ed25519 key, line 3 holds the private half. */
+function changeLine(text: string, index: number): string {
+  return text
+    .split('\n')
+    .map((line, i) => (i === index ? `${line.slice(0, 20)}AAAA${line.slice(24)}` : line))
+    .join('\n')
+}
+
+t.test('private keys as ssh-keygen makes them are taken', async t => {
+  const folder = t.testdir()
+  const kinds = [
+    ['-t', 'ed25519'],
+    ['-t', 'ecdsa'],
+    ['-t', 'rsa', '-b', '2048'],
+    ['-t', 'rsa', '-b', '2048', '-m', 'PEM'],
+  ]
+  for (const [index, args] of kinds.entries()) {
+    t.doesNotThrow(() => checkKey(sshKeygen(folder, `key${index}`, args).key), args.join(' '))
+  }
+})
+
+t.test('a private key with a passphrase is taken with the right one only', async t => {
+  const { key } = sshKeygen(t.testdir(), 'key', ['-t', 'ed25519', '-a', '1'], 'hush-hush')
+  t.doesNotThrow(() => checkKey(key, 'hush-hush'))
+  t.throws(() => checkKey(key), { code: 'BAD_REQUEST', message: /needs a passphrase/ })
+  t.throws(() => checkKey(key, 'other'), { code: 'BAD_REQUEST', message: /with this passphrase/ })
+})
+
+t.test('what is no private key is refused with what was meant, and never quoted', async t => {
+  const { key, publicKey } = sshKeygen(t.testdir(), 'key', ['-t', 'ed25519'])
+  const pkcs8 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const cases: [string, RegExp][] = [
+    [publicKey, /not a private key|public key/],
+    [pkcs8, /ssh-keygen -p/],
+    ['hunter2', /not a private key/],
+    ['', /not a private key/],
+    [key.slice(0, 200), /damaged/],
+    [changeLine(key, 3), /damaged/],
+    [`${'-----BEGIN OPENSSH PRIVATE KEY-----\n'}${'A'.repeat(70_000)}`, /longer than/],
+  ]
+  for (const [text, message] of cases) t.throws(() => checkKey(text), { code: 'BAD_REQUEST', message })
+})
+
+t.test('a password that no login can carry is refused', async t => {
+  const check = (password: string) => checkMaterial({ kind: 'password', password: new Secret(password) })
+  for (const password of ['', 'a\0b', 'two\nlines', 'x'.repeat(5000)])
+    t.throws(() => check(password), { code: 'BAD_REQUEST' })
+  for (const password of ['p', 'pässwörd with spaces', '"\\\'$(rm)']) t.doesNotThrow(() => check(password))
+})
+
+t.test('material comes back from its bytes as it was, UTF-8 or not', async t => {
+  const bytes = fc.uint8Array({ maxLength: 200 })
+  const roundTrip = (material: CredentialMaterial) => decodeMaterial(encodeMaterial(material))
+  fc.assert(
+    fc.property(bytes, fc.option(bytes, { nil: undefined }), (first, second) => {
+      const password = roundTrip({ kind: 'password', password: new Secret(first) })
+      t.ok(password.kind === 'password' && password.password.revealBytes().equals(first))
+      const key = roundTrip({
+        kind: 'private-key',
+        privateKey: new Secret(first),
+        ...(second === undefined ? {} : { passphrase: new Secret(second) }),
+      })
+      if (key.kind !== 'private-key') throw new Error('another kind came back')
+      t.ok(key.privateKey.revealBytes().equals(first))
+      t.same(key.passphrase?.revealBytes(), second && Buffer.from(second))
+    }),
+    { numRuns: 30 },
+  )
+})

@@ -1,0 +1,201 @@
+import { verify } from 'node:crypto'
+import { inspect } from 'node:util'
+import t from 'tap'
+import { openDatabase } from '../../../src/database/database.ts'
+import { isRefusal } from '../../../src/shared/errors.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import type { Lease } from '../../../src/vault/lease.ts'
+import { createVault, type Vault } from '../../../src/vault/vault.ts'
+import { grantFor, newKeyProvider, standingClock } from '../../support/identity-parts.ts'
+
+const ROOT = { account: 'root', target: 'web-01' }
+const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
+
+type TestCase = { teardown(handler: () => unknown): void }
+
+async function parts(t: TestCase) {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const clock = standingClock()
+  const keyProvider = await newKeyProvider(t)
+  const vault = await createVault({ database, keyProvider, clock })
+  return { database, clock, keyProvider, vault, endsAt: clock.now() + 3_600_000 }
+}
+
+async function leaseOf(vault: Vault, options: Parameters<typeof grantFor>[0]): Promise<Lease> {
+  const lease = await vault.lease(grantFor(options))
+  if (isRefusal(lease)) throw new Error(lease.detail)
+  return lease
+}
+
+function passwordOf(lease: Lease): string {
+  const { material } = lease
+  if (material.kind !== 'password') throw new Error('not a password')
+  return material.password.reveal()
+}
+
+t.test('the newest version is lent, and earlier ones stay', async t => {
+  const { vault, clock, endsAt } = await parts(t)
+  t.equal(await vault.setCredential(ROOT, password('first'), 'owner'), 1)
+  clock.move(1000)
+  t.equal(await vault.setCredential(ROOT, password('second'), 'carol'), 2)
+  t.equal(await vault.setCredential({ account: 'dba', target: 'orders' }, password('other'), 'owner'), 1)
+
+  const lease = await leaseOf(vault, { endsAt })
+  t.equal(lease.version, 2)
+  t.equal(passwordOf(lease), 'second')
+  t.match(await vault.history(ROOT), [
+    { version: 2, createdBy: 'carol', createdAt: clock.now() },
+    { version: 1, createdBy: 'owner', createdAt: clock.now() - 1000 },
+  ])
+  const listed = await vault.listCredentials()
+  t.same(
+    listed.map(({ account, target, version, kind }) => [account, target, version, kind]),
+    [
+      ['dba', 'orders', 1, 'password'],
+      ['root', 'web-01', 2, 'password'],
+    ],
+  )
+  t.notMatch(JSON.stringify([listed, await vault.history(ROOT)]), /sealed|v1\./)
+})
+
+t.test('versions stored at the same moment each get a number of their own', async t => {
+  const { vault } = await parts(t)
+  const versions = await Promise.all(
+    Array.from({ length: 8 }, (_, i) => vault.setCredential(ROOT, password(`p${i}`), 'owner')),
+  )
+  t.same(
+    versions.sort((a, b) => a - b),
+    [1, 2, 3, 4, 5, 6, 7, 8],
+  )
+})
+
+t.test('an account without a credential is refused with a text that says so', async t => {
+  const { vault, endsAt, database } = await parts(t)
+  await vault.setCredential({ account: 'root', target: 'web-02' }, password('p'), 'owner')
+  const refusal = await vault.lease(grantFor({ endsAt }))
+  t.match(refusal, { refused: true, code: 'CREDENTIAL_UNAVAILABLE', detail: /no credential/ })
+  t.same(await database.selectFrom('leases').selectAll().execute(), [])
+})
+
+t.test('nothing is lent to a grant that has ended', async t => {
+  const { vault, clock } = await parts(t)
+  await vault.setCredential(ROOT, password('p'), 'owner')
+  t.match(await vault.lease(grantFor({ endsAt: clock.now() })), { code: 'CREDENTIAL_UNAVAILABLE', detail: /has ended/ })
+})
+
+t.test('a lease is in the store while it lasts, and cannot be read after its end', async t => {
+  const { vault, clock, endsAt, database } = await parts(t)
+  await vault.setCredential(ROOT, password('hush'), 'owner')
+  const lease = await leaseOf(vault, { endsAt, session: 'ses_a' })
+  const row = () => database.selectFrom('leases').selectAll().executeTakeFirstOrThrow()
+  t.match(await row(), {
+    id: lease.id,
+    session: 'ses_a',
+    user: 'alice',
+    ...ROOT,
+    credential_version: 1,
+    started_at: clock.now(),
+    until: endsAt,
+    ended_at: null,
+  })
+  t.notMatch(inspect(lease, { showHidden: true, depth: 9 }) + JSON.stringify(lease), /hush/)
+  clock.move(5000)
+  await vault.endLease(lease)
+  const ended = (await row()).ended_at
+  t.equal(ended, clock.now())
+  t.throws(() => lease.material, /has ended/)
+  clock.move(5000)
+  await vault.endLease(lease)
+  t.equal((await row()).ended_at, ended, 'ending it twice changes nothing')
+})
+
+t.test('the leases of a session whose gateway died are ended, and no others', async t => {
+  const { vault, endsAt, database } = await parts(t)
+  await vault.setCredential(ROOT, password('p'), 'owner')
+  for (const session of ['ses_a', 'ses_a', 'ses_b']) await leaseOf(vault, { endsAt, session })
+  t.equal(await vault.endLeasesOfSession('ses_a'), 2)
+  t.equal(await vault.endLeasesOfSession('ses_a'), 0)
+  const open = await database.selectFrom('leases').select('session').where('ended_at', 'is', null).execute()
+  t.same(open, [{ session: 'ses_b' }])
+})
+
+t.test('a credential that someone moved to another account or version in the store is not lent', async t => {
+  const { vault, endsAt, database } = await parts(t)
+  await vault.setCredential({ account: 'guest', target: 'web-01' }, password('weak'), 'owner')
+  await vault.setCredential(ROOT, password('strong'), 'owner')
+  const guest = await database
+    .selectFrom('credentials')
+    .select('sealed')
+    .where('account', '=', 'guest')
+    .executeTakeFirstOrThrow()
+  await database.updateTable('credentials').set(guest).where('account', '=', 'root').execute()
+  t.match(await vault.lease(grantFor({ endsAt })), { code: 'CREDENTIAL_UNAVAILABLE', detail: /VAULT_DAMAGED/ })
+
+  await database.updateTable('credentials').set({ version: 2 }).where('account', '=', 'guest').execute()
+  const moved = await vault.lease(grantFor({ endsAt, account: 'guest' }))
+  t.match(moved, { code: 'CREDENTIAL_UNAVAILABLE', detail: /VAULT_DAMAGED/ })
+})
+
+t.test('names and material that cannot be used are refused before anything is stored', async t => {
+  const { vault, database } = await parts(t)
+  await t.rejects(vault.setCredential({ account: 'a b', target: 'x' }, password('p'), 'owner'), { code: 'BAD_REQUEST' })
+  await t.rejects(vault.setCredential(ROOT, password(''), 'owner'), { code: 'BAD_REQUEST' })
+  t.same(await database.selectFrom('credentials').selectAll().execute(), [])
+})
+
+t.test('a key that does not fit the store is told at the start, with both ids, and changes nothing', async t => {
+  const { database, vault, clock } = await parts(t)
+  await vault.setCredential(ROOT, password('p'), 'owner')
+  const rows = () => Promise.all([database.selectFrom('sealed_keys').selectAll().execute(), vault.history(ROOT)])
+  const before = await rows()
+  const other = await newKeyProvider(t)
+  const { id } = await other.load()
+  await t.rejects(createVault({ database, keyProvider: other, clock }), {
+    code: 'VAULT_KEY_MISMATCH',
+    message: new RegExp(`${id}.*${vault.keyId}`),
+  })
+  t.same(await rows(), before)
+})
+
+t.test('a check value that was tampered with is told', async t => {
+  const { database, keyProvider, clock } = await parts(t)
+  await database.updateTable('sealed_keys').set({ sealed: 'v1.nonsense' }).execute()
+  await t.rejects(createVault({ database, keyProvider, clock }), { code: 'VAULT_DAMAGED' })
+})
+
+t.test('the signing key is made once, signs, and is the same for every gateway of the store', async t => {
+  const { database, keyProvider, clock, vault } = await parts(t)
+  const second = await createVault({ database, keyProvider, clock })
+  const [one, two] = await Promise.all([vault.signingKey(), second.signingKey()])
+  t.equal(one.publicKeyPem, two.publicKeyPem)
+  t.equal(one.keyId, two.keyId)
+  const bytes = Buffer.from('the end of a recording')
+  t.ok(verify(null, bytes, two.publicKeyPem, one.sign(bytes)))
+  t.notOk(verify(null, Buffer.from('another end'), two.publicKeyPem, one.sign(bytes)))
+})
+
+t.test('a key of the gateway’s own is generated once, also when many ask at once', async t => {
+  const { vault, database } = await parts(t)
+  let made = 0
+  const generate = async () => {
+    made++
+    return { public: `public ${made}`, secret: new Secret(`secret ${made}`) }
+  }
+  const keys = await Promise.all(Array.from({ length: 5 }, () => vault.ownKey('ssh-host', generate)))
+  t.equal(new Set(keys.map(key => key.public)).size, 1)
+  t.equal(keys[0]!.public.replace('public', 'secret'), keys[0]!.secret.reveal())
+  const before = made
+  await vault.ownKey('ssh-host', generate)
+  t.equal(made, before)
+
+  await database.updateTable('sealed_keys').set({ public: 'of an attacker' }).where('name', '=', 'ssh-host').execute()
+  await t.rejects(vault.ownKey('ssh-host', generate), { code: 'VAULT_DAMAGED' }, 'another public half is found out')
+})
+
+t.test('sealed bytes open for their purpose only', async t => {
+  const { vault } = await parts(t)
+  const sealed = vault.sealBytes('recording ses_a', Buffer.from('key'))
+  t.equal(vault.openBytes('recording ses_a', sealed).toString(), 'key')
+  t.throws(() => vault.openBytes('recording ses_b', sealed), { code: 'VAULT_DAMAGED' })
+})
