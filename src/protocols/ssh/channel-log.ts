@@ -1,0 +1,123 @@
+/** Writes down what happens in one channel: facts, and the streams within the bounds that are kept. */
+
+import type { FactEvent, StreamEvent } from '../../recording/events.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import { plain } from './texts.ts'
+import type { WireReader } from './wire.ts'
+
+type Stream = StreamEvent['type']
+
+export interface ChannelLogOptions {
+  readonly recorder: Recorder
+  readonly recordInput: boolean
+  /** Bytes kept of each stream of a channel without a terminal; what a terminal shows is kept wholly. */
+  readonly execOutputLimitBytes: number
+}
+
+/** Texts of the other side in the recording: enough to know, not enough to flood. */
+const MAX_TEXT = 64 * 1024
+
+export class ChannelLog {
+  readonly #options: ChannelLogOptions
+  readonly #channel: number
+  readonly #kind: string
+  #terminal = false
+  /** Bytes kept of each stream so far; -1 once it is truncated. */
+  readonly #kept: Record<Stream, number> = { output: 0, stderr: 0, input: 0 }
+  #keepStreams = true
+
+  constructor(options: ChannelLogOptions, channel: number, kind: string) {
+    this.#options = options
+    this.#channel = channel
+    this.#kind = kind
+    // Bytes of a forward belong to another protocol: they are counted, where they went is a fact.
+    this.#keepStreams = kind === 'session'
+  }
+
+  opened(detail: WireReader): void {
+    const channel = this.#channel
+    this.#fact({ type: 'channel-open', channel, kind: plain(this.#kind) })
+    if (this.#kind === 'direct-tcpip' || this.#kind === 'forwarded-tcpip' || this.#kind === 'x11') {
+      this.#fact({ type: 'forward', channel, kind: this.#kind, host: text(detail.string()), port: detail.uint32() })
+    } else if (this.#kind.includes('streamlocal')) {
+      this.#fact({ type: 'forward', channel, kind: this.#kind, host: text(detail.string()), port: 0 })
+    }
+  }
+
+  /** A request of the user that passed. Throws WireError. */
+  request(name: string, fields: WireReader): void {
+    const channel = this.#channel
+    switch (name) {
+      case 'pty-req': {
+        this.#terminal = true
+        const term = text(fields.string())
+        this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
+        break
+      }
+      case 'window-change':
+        this.#fact({ type: 'resize', channel, columns: fields.uint32(), rows: fields.uint32() })
+        break
+      case 'shell':
+        this.#fact({ type: 'shell', channel })
+        break
+      case 'exec':
+        this.#fact({ type: 'exec', channel, command: text(fields.string()) })
+        break
+      case 'subsystem': {
+        const subsystem = text(fields.string())
+        this.#keepStreams = subsystem !== 'sftp'
+        this.#fact({ type: 'subsystem', channel, name: subsystem })
+        break
+      }
+      case 'env':
+        this.#fact({ type: 'environment', channel, name: text(fields.string()), value: text(fields.string()) })
+        break
+      case 'signal':
+        this.#fact({ type: 'signal', channel, name: text(fields.string()) })
+        break
+    }
+  }
+
+  /** A request of the target that passed. Throws WireError. */
+  targetRequest(name: string, fields: WireReader): void {
+    if (name === 'exit-status') this.#fact({ type: 'exit', channel: this.#channel, status: fields.uint32() })
+    if (name === 'exit-signal') this.#fact({ type: 'exit', channel: this.#channel, signal: text(fields.string()) })
+  }
+
+  fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
+    this.#keep(stream, bytes)
+  }
+
+  fromClient(bytes: Buffer): void {
+    if (this.#options.recordInput) this.#keep('input', bytes)
+  }
+
+  closed(bytesIn: number, bytesOut: number): void {
+    this.#fact({ type: 'channel-close', channel: this.#channel, bytesIn, bytesOut })
+  }
+
+  #keep(stream: Stream, bytes: Buffer): void {
+    if (!this.#keepStreams || bytes.length === 0) return
+    const { recorder, execOutputLimitBytes } = this.#options
+    if (this.#terminal) {
+      recorder.stream(stream, this.#channel, bytes)
+      return
+    }
+    const kept = this.#kept[stream]
+    if (kept < 0) return
+    const room = execOutputLimitBytes - kept
+    if (room > 0) recorder.stream(stream, this.#channel, bytes.length > room ? bytes.subarray(0, room) : bytes)
+    this.#kept[stream] = kept + bytes.length
+    if (bytes.length <= room) return
+    this.#kept[stream] = -1
+    this.#fact({ type: 'truncated', channel: this.#channel, stream, keptBytes: execOutputLimitBytes })
+  }
+
+  #fact(event: FactEvent): void {
+    this.#options.recorder.fact(event)
+  }
+}
+
+function text(bytes: Buffer): string {
+  return bytes.subarray(0, MAX_TEXT).toString('utf8')
+}

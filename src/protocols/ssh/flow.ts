@@ -1,0 +1,80 @@
+/** Keeps both sockets of a session in step: a side is read only while the other, and the recorder, keep up. */
+
+import type { Recorder } from '../../recording/recorder.ts'
+import { otherSide } from './channels.ts'
+import type { Side } from './policy.ts'
+import type { Transport } from './transport.ts'
+
+/** Bytes that may wait for one side before the other is no longer read. */
+const HIGH_WATER_BYTES = 1024 * 1024
+
+type Cause = 'slow-reader' | 'recorder'
+
+export class Flow {
+  readonly #transports: Record<Side, Transport>
+  readonly #recorder: Recorder
+  readonly #causes = { client: new Set<Cause>(), target: new Set<Cause>() }
+  #over = false
+
+  constructor(transports: Record<Side, Transport>, recorder: Recorder) {
+    this.#transports = transports
+    this.#recorder = recorder
+    for (const side of ['client', 'target'] as const) {
+      transports[side].socket.on('drain', () => this.#caughtUp(side))
+      transports[side].onKeyExchange = () => this.#keyExchange(side)
+    }
+  }
+
+  /** Call it after something was sent to `receiver`. */
+  sent(receiver: Side): void {
+    const transport = this.#transports[receiver]
+    if (transport.pendingBytes > HIGH_WATER_BYTES || transport.exchangingKeys) {
+      this.#stop(otherSide(receiver), 'slow-reader')
+    }
+  }
+
+  /** Call it after something was given to the recorder. */
+  recorded(): void {
+    if (!this.#recorder.behind || this.#causes.client.has('recorder')) return
+    this.#stop('client', 'recorder')
+    this.#stop('target', 'recorder')
+    void this.#recorder.drained().then(() => {
+      this.#go('client', 'recorder')
+      this.#go('target', 'recorder')
+    })
+  }
+
+  end(): void {
+    this.#over = true
+    for (const side of ['client', 'target'] as const) this.#transports[side].onKeyExchange = undefined
+  }
+
+  #caughtUp(receiver: Side): void {
+    if (!this.#transports[receiver].exchangingKeys) this.#go(otherSide(receiver), 'slow-reader')
+  }
+
+  /** New keys are agreed on over the side's own socket: it must be read meanwhile, or both could wait for ever. */
+  #keyExchange(side: Side): void {
+    const transport = this.#transports[side]
+    if (!transport.exchangingKeys && transport.pendingBytes <= HIGH_WATER_BYTES) this.#caughtUp(side)
+    this.#apply(side)
+  }
+
+  #stop(side: Side, cause: Cause): void {
+    this.#causes[side].add(cause)
+    this.#apply(side)
+  }
+
+  #go(side: Side, cause: Cause): void {
+    this.#causes[side].delete(cause)
+    this.#apply(side)
+  }
+
+  #apply(side: Side): void {
+    if (this.#over) return
+    const { socket, exchangingKeys } = this.#transports[side]
+    const pause = this.#causes[side].size > 0 && !exchangingKeys
+    if (pause && !socket.isPaused()) socket.pause()
+    else if (!pause && socket.isPaused()) socket.resume()
+  }
+}

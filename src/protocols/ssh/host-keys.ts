@@ -1,0 +1,68 @@
+/** Host keys: the gateway's own, parsed once at start, and the pinned ones of targets, as known_hosts lines write them. */
+
+import { createHash } from 'node:crypto'
+import { GatewayError } from '../../shared/errors.ts'
+import { Secret } from '../../shared/secret.ts'
+import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
+import { generateKeyPairSync, type ParsedKey, parseKey } from './ssh2-internals.ts'
+import { type HostKeys, serverOffer } from './transport.ts'
+import { WireReader } from './wire.ts'
+
+/** Reads the gateway's private host keys (PEM or OpenSSH form, without passphrase), at most one of a type. Throws `CONFIG_INVALID`. */
+export function parseHostKeys(privateKeys: readonly Secret[]): HostKeys {
+  const byAlgorithm: Record<string, ParsedKey> = {}
+  for (const privateKey of privateKeys) {
+    const key = parseKey(privateKey.reveal())
+    if (key instanceof Error || Array.isArray(key) || !key.isPrivateKey()) {
+      throw new GatewayError('CONFIG_INVALID', 'A host key of the gateway is not a private key in PEM or OpenSSH form.')
+    }
+    for (const algorithm of signatureAlgorithms(key.type)) byAlgorithm[algorithm] = key
+  }
+  const algorithms = HOST_KEY_ALGORITHMS.filter(algorithm => algorithm in byAlgorithm)
+  if (algorithms.length === 0) throw new GatewayError('CONFIG_INVALID', 'The gateway has no SSH host key.')
+  return { byAlgorithm, offer: serverOffer(algorithms) }
+}
+
+/** A new host key for a gateway that has none: Ed25519, in OpenSSH form. */
+export function generateHostKeys(): Secret[] {
+  return [new Secret(generateKeyPairSync('ed25519', { comment: 'sallyport' }).private)]
+}
+
+/** The public halves, as known_hosts lines without the host. Throws `CONFIG_INVALID`. */
+export function publicHostKeys(privateKeys: readonly Secret[]): string[] {
+  const keys = new Set(Object.values(parseHostKeys(privateKeys).byAlgorithm))
+  return [...keys].map(key => formatPublicKeyLine(key.getPublicSSH()))
+}
+
+export interface PinnedKey {
+  readonly type: string
+  readonly blob: Buffer
+}
+
+/** Reads `ssh-ed25519 AAAA… comment`; undefined for anything else. */
+export function parsePublicKeyLine(line: string): PinnedKey | undefined {
+  const [type, base64] = line.trim().split(/\s+/)
+  if (type === undefined || base64 === undefined) return undefined
+  const blob = Buffer.from(base64, 'base64')
+  try {
+    return new WireReader(blob).string().toString('latin1') === type ? { type, blob } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The line that {@link parsePublicKeyLine} reads. Throws WireError when the blob does not begin with its type. */
+export function formatPublicKeyLine(blob: Buffer): string {
+  return `${new WireReader(blob).string().toString('latin1')} ${blob.toString('base64')}`
+}
+
+/** As OpenSSH prints it: `SHA256:…`, without padding. */
+export function fingerprint(blob: Buffer): string {
+  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
+}
+
+/** The host key algorithms to ask a target for, so that it shows a key that is pinned. */
+export function algorithmsFor(keys: readonly PinnedKey[]): string[] {
+  const wanted = new Set(keys.flatMap(key => signatureAlgorithms(key.type)))
+  return HOST_KEY_ALGORITHMS.filter(algorithm => wanted.has(algorithm))
+}

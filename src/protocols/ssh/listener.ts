@@ -1,0 +1,203 @@
+/** The port people connect to: counts and bounds connections, takes them to the login name, and hands them to the pipeline. */
+
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Source } from '../../identity/proof.ts'
+import type { Protocol, RunSession } from '../../session/protocol.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { type ErrorCode, isRefusal, messageOf } from '../../shared/errors.ts'
+import { newId } from '../../shared/ids.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { parseLoginName } from '../../shared/names.ts'
+import type { Secret } from '../../shared/secret.ts'
+import { SshDownstream } from './downstream.ts'
+import { parseHostKeys } from './host-keys.ts'
+import type { SshLimits } from './limits.ts'
+import { DISCONNECT, MESSAGE } from './messages.ts'
+import { type HostKeys, Transport } from './transport.ts'
+import type { SshUpstream } from './upstream.ts'
+import { readRequest } from './user-authentication.ts'
+import { message, string, WireReader } from './wire.ts'
+
+export interface SshListenerOptions {
+  readonly host: string
+  /** 0 for any free port. */
+  readonly port: number
+  /** Private keys in PEM or OpenSSH form, at most one of a type. */
+  readonly hostKeys: readonly Secret[]
+  readonly limits: SshLimits
+  readonly protocol: Protocol<SshDownstream, SshUpstream>
+  readonly run: RunSession<SshDownstream, SshUpstream>
+  /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
+  knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
+  /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */
+  refusedConnection?(source: Source, code: ErrorCode, why: string): void
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface SshListener {
+  /** Throws what `listen` throws (EADDRINUSE…). */
+  listen(): Promise<{ host: string; port: number }>
+  /** No new connections; the open ones go on. */
+  stopAccepting(): void
+  /** Ends every connection at once. Resolves when their sessions are over. */
+  close(): Promise<void>
+}
+
+export function createSshListener(options: SshListenerOptions): SshListener {
+  const hostKeys = parseHostKeys(options.hostKeys)
+  const door = new Door(options, hostKeys)
+  const server: Server = createServer({ noDelay: true }, socket => door.knock(socket))
+  server.on('error', error => options.log.error({ err: error }, 'the SSH port'))
+  return {
+    async listen() {
+      server.listen(options.port, options.host)
+      await once(server, 'listening')
+      const { address, port } = server.address() as AddressInfo
+      return { host: address, port }
+    },
+    stopAccepting() {
+      if (server.listening) server.close()
+    },
+    async close() {
+      if (server.listening) server.close()
+      await door.closeAll()
+    },
+  }
+}
+
+/** Counts who is in front of and behind the door. */
+class Door {
+  readonly #options: SshListenerOptions
+  readonly #hostKeys: HostKeys
+  readonly #perSource = new Map<string, number>()
+  readonly #connections = new Set<Transport>()
+  readonly #sessions = new Set<Promise<void>>()
+  #unauthenticated = 0
+
+  constructor(options: SshListenerOptions, hostKeys: HostKeys) {
+    this.#options = options
+    this.#hostKeys = hostKeys
+  }
+
+  knock(socket: Socket): void {
+    socket.on('error', () => socket.destroy())
+    const source: Source = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
+    if (source.address === '') {
+      socket.destroy()
+      return
+    }
+    const { limits } = this.#options
+    const fromThere = this.#perSource.get(source.address) ?? 0
+    if (fromThere >= limits.maxPerSource || this.#unauthenticated >= limits.maxUnauthenticated) {
+      // RFC 4253 §4.2 lets a server send lines before its identification: people with -v see it.
+      socket.end('Sallyport: too many connections, try again later\r\n')
+      socket.setTimeout(1_000, () => socket.destroy())
+      this.#refused(source, 'TOO_MANY_CONNECTIONS', fromThere >= limits.maxPerSource ? 'from one source' : 'in all')
+      return
+    }
+    this.#perSource.set(source.address, fromThere + 1)
+    this.#unauthenticated += 1
+    this.#options.metrics.connections.inc({ protocol: 'ssh' })
+    this.#greet(socket, source)
+  }
+
+  async closeAll(): Promise<void> {
+    for (const transport of this.#connections) transport.destroy()
+    await Promise.allSettled(this.#sessions)
+  }
+
+  #greet(socket: Socket, source: Source): void {
+    const { limits, clock, metrics } = this.#options
+    let downstream: SshDownstream | undefined
+    let waiting = true
+    const noLongerWaiting = () => {
+      clearTimeout(grace)
+      if (waiting) this.#unauthenticated -= 1
+      waiting = false
+    }
+    const grace = setTimeout(() => {
+      if (downstream !== undefined) downstream.expire()
+      else transport.disconnect(DISCONNECT.BY_APPLICATION, 'LOGIN_TOO_SLOW')
+    }, limits.loginGraceMs)
+
+    const transport: Transport = new Transport(
+      socket,
+      { side: 'server', hostKeys: this.#hostKeys },
+      {
+        message: (type, payload) => {
+          downstream = this.#beforeLogin(transport, source, type, payload, noLongerWaiting)
+        },
+        ended: error => {
+          if (error !== undefined) this.#refused(source, 'PROTOCOL_VIOLATION', messageOf(error))
+        },
+      },
+      limits,
+      clock,
+    )
+    this.#connections.add(transport)
+    socket.once('close', () => {
+      noLongerWaiting()
+      this.#connections.delete(transport)
+      metrics.connections.dec({ protocol: 'ssh' })
+      const left = (this.#perSource.get(source.address) ?? 1) - 1
+      if (left > 0) this.#perSource.set(source.address, left)
+      else this.#perSource.delete(source.address)
+    })
+    transport.start()
+  }
+
+  /** SERVICE_REQUEST, then the first USERAUTH_REQUEST, which names the user. */
+  #beforeLogin(
+    transport: Transport,
+    source: Source,
+    type: number,
+    payload: Buffer,
+    onAccepted: () => void,
+  ): SshDownstream | undefined {
+    if (type === MESSAGE.SERVICE_REQUEST) {
+      const service = new WireReader(payload, 1).utf8()
+      if (service === 'ssh-userauth') transport.send(message(MESSAGE.SERVICE_ACCEPT, string(service)))
+      else transport.disconnect(DISCONNECT.SERVICE_NOT_AVAILABLE, 'there is no such service')
+      return undefined
+    }
+    if (type !== MESSAGE.USERAUTH_REQUEST) {
+      transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'this message cannot come before the login')
+      return undefined
+    }
+    const { limits, clock, protocol, run, log } = this.#options
+    const { login } = readRequest(payload)
+    const name = parseLoginName(login)
+    const session = newId('ses', clock.now())
+    const downstream = new SshDownstream({
+      transport,
+      source,
+      session,
+      clock,
+      login,
+      maxTries: limits.maxAuthTries,
+      knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
+      onAccepted,
+    })
+    transport.listener = downstream
+    downstream.message(type, payload)
+    const running = run(protocol, downstream, session)
+      .catch(error => log.error({ err: error, session }, 'a session broke'))
+      .finally(() => {
+        this.#sessions.delete(running)
+        transport.destroy()
+      })
+    this.#sessions.add(running)
+    return downstream
+  }
+
+  #refused(source: Source, code: ErrorCode, why: string): void {
+    const { log, metrics, refusedConnection } = this.#options
+    metrics.logins.inc({ protocol: 'ssh', result: code })
+    log.info({ source: source.address, code, why }, 'a connection was refused')
+    refusedConnection?.(source, code, why)
+  }
+}

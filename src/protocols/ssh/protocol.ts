@@ -1,0 +1,30 @@
+/** SSH as the pipeline sees it: connects to a target, and relays between the two sides. */
+
+import type { Protocol } from '../../session/protocol.ts'
+import type { Clock } from '../../shared/clock.ts'
+import type { SshDownstream } from './downstream.ts'
+import type { SshLimits } from './limits.ts'
+import { Relay } from './relay.ts'
+import { connectTarget, type SshUpstream } from './upstream.ts'
+
+export interface SshProtocolOptions {
+  readonly limits: SshLimits
+  /** Bytes kept in the recording of each stream of a channel without a terminal. */
+  readonly execOutputLimitBytes: number
+  readonly clock: Clock
+}
+
+export function createSshProtocol(options: SshProtocolOptions): Protocol<SshDownstream, SshUpstream> {
+  const { limits, execOutputLimitBytes, clock } = options
+  return {
+    name: 'ssh',
+    connect: (grant, lease, _downstream, signal) => connectTarget(grant, lease, limits, clock, signal),
+    relay(downstream, upstream, context) {
+      const relay = new Relay(downstream, upstream, context, {
+        maxChannels: limits.maxChannels,
+        execOutputLimitBytes,
+      })
+      return relay.run(downstream, upstream)
+    },
+  }
+}

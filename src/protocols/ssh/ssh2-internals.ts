@@ -1,0 +1,127 @@
+/**
+ * What the gateway uses of ssh2 beneath its public face: the transport layer alone (`Protocol`), with every message from
+ * user authentication upwards handed to us raw. The one file that knows ssh2's private names; ssh2's version is pinned.
+ */
+
+import { createRequire } from 'node:module'
+
+const require = createRequire(import.meta.url)
+
+/** A key as ssh2 parses it. */
+export interface ParsedKey {
+  readonly type: string
+  isPrivateKey(): boolean
+  /** The public half as an SSH blob (RFC 4253 §6.6). */
+  getPublicSSH(): Buffer
+  /** `algorithm` is node's hash name, for RSA. ECDSA signatures come as DER. */
+  sign(data: Buffer, algorithm?: string): Buffer | Error
+}
+
+interface Cipher {
+  allocPacket(payloadBytes: number): Buffer
+  encrypt(packet: Buffer): void
+}
+
+export interface Negotiated {
+  readonly kex: string
+  readonly serverHostKey: string
+  readonly cs: { readonly cipher: string; readonly mac: string }
+  readonly sc: { readonly cipher: string; readonly mac: string }
+}
+
+/** An offer of algorithms, encoded once and shared by all connections. */
+export interface Offer {
+  readonly totalSize: number
+}
+
+export interface Ssh2Protocol {
+  start(): void
+  parse(chunk: Buffer, from: number, to: number): void
+  rekey(): void
+  cleanup(): void
+  /** Our receiver of messages; ssh2 knows nothing of it. */
+  sallyport?: (type: number, payload: Buffer) => void
+  _cipher: Cipher
+  _decipher: { inSeqno: number }
+  _kex: { remoteExtInfoEnabled: boolean; sessionID: Buffer } | undefined
+  /** Set while a key exchange runs: our own KEXINIT. */
+  _kexinit: Buffer | undefined
+  _queue: Buffer[] | undefined
+  _authenticated: boolean
+  _onHandshakeComplete: (negotiated: Negotiated) => void
+  _packetRW: { write: { allocStartKEX: number; alloc(bytes: number, force: boolean): Buffer } }
+}
+
+interface ProtocolConfig {
+  server: boolean
+  hostKeys?: Record<string, ParsedKey>
+  hostVerifier?: (blob: Buffer) => boolean
+  offer: Offer
+  ident: string
+  onWrite: (bytes: Buffer) => void
+  onError: (error: Error) => void
+  onHeader: (header: { versions: { software: string } }) => void
+  onHandshakeComplete: (negotiated: Negotiated) => void
+  messageHandlers: { DISCONNECT: (self: Ssh2Protocol, reason: number, text: string) => void }
+}
+
+type Handler = (self: Ssh2Protocol, payload: Buffer) => unknown
+
+const handlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[]
+const utilities = require('ssh2/lib/protocol/utils.js') as {
+  sendPacket(self: Ssh2Protocol, packet: Buffer, evenDuringKeyExchange?: boolean): boolean
+  sigSSHToASN1(signature: Buffer, type: string): Buffer | undefined
+  convertSignature(signature: Buffer, type: string): Buffer | false
+}
+const cryptography = require('ssh2/lib/protocol/crypto.js') as {
+  bindingAvailable: boolean
+  CIPHER_INFO: Record<string, { blockLen: number; authLen: number }>
+  MAC_INFO: Record<string, { isETM: boolean }>
+}
+const keyParser = require('ssh2/lib/protocol/keyParser.js') as {
+  parseKey(text: string | Buffer, passphrase?: string): ParsedKey | ParsedKey[] | Error
+}
+const keyGenerator = require('ssh2/lib/keygen.js') as {
+  generateKeyPairSync(type: 'ed25519', options: { comment: string }): { private: string }
+}
+const { KexInit } = require('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => Offer }
+const Ssh2ProtocolClass = require('ssh2/lib/protocol/Protocol.js') as new (config: ProtocolConfig) => Ssh2Protocol
+
+/** Whether ssh2's native cryptography is built for this Node. Without it, SSH costs three times the CPU. */
+export const nativeCryptography: boolean = cryptography.bindingAvailable
+
+export const { sendPacket, convertSignature } = utilities
+export const { CIPHER_INFO, MAC_INFO } = cryptography
+export const { parseKey } = keyParser
+export const { generateKeyPairSync } = keyGenerator
+
+/**
+ * From here on, messages that reach a connection of ours (one with a `sallyport` receiver) go there and nowhere else:
+ * everything but the transport layer's own (DISCONNECT to DEBUG, and the key exchange). Other uses of ssh2 stay as they were.
+ */
+function handOverMessages(): void {
+  for (let type = 0; type < 256; type++) {
+    if ((type >= 1 && type <= 4) || (type >= 20 && type <= 49)) continue
+    const original = handlers[type]
+    handlers[type] = (self, payload) => {
+      if (self.sallyport === undefined) return original?.(self, payload)
+      self.sallyport(type, payload)
+      return undefined
+    }
+  }
+}
+handOverMessages()
+
+export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
+  return new Ssh2ProtocolClass(config)
+}
+
+export function createOffer(lists: {
+  keyExchanges: string[]
+  hostKeys: string[]
+  ciphers: string[]
+  macs: string[]
+}): Offer {
+  const direction = { cipher: lists.ciphers, mac: lists.macs, compress: ['none'], lang: [] }
+  return new KexInit({ kex: lists.keyExchanges, serverHostKey: lists.hostKeys, cs: direction, sc: direction })
+}

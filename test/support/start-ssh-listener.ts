@@ -1,0 +1,185 @@
+/** The SSH side alone, in front of a real sshd: a listener and protocol with one user, one account, and a recorder in memory. */
+
+import { Secret } from '../../src/shared/secret.ts'
+import { mintGrant } from '../../src/policy/grant.ts'
+import type { Channel, Factor } from '../../src/policy/role.ts'
+import { createSshListener, type SshListenerOptions } from '../../src/protocols/ssh/listener.ts'
+import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
+import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
+import { generateHostKeys, parsePublicKeyLine, publicHostKeys } from '../../src/protocols/ssh/host-keys.ts'
+import type { RecordingEvent } from '../../src/recording/events.ts'
+import type { Recorder } from '../../src/recording/recorder.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { GatewayError, refuse } from '../../src/shared/errors.ts'
+import { createLog } from '../../src/shared/log.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
+import type { SshTarget } from '../../src/targets/target.ts'
+import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
+import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
+import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
+import type { Protocol } from '../../src/session/protocol.ts'
+
+export interface SshListenerParts {
+  readonly target: Pick<SshTarget, 'host' | 'port' | 'hostKeys'>
+  readonly account: string
+  readonly material: CredentialMaterial
+  /** The user's public key, as a line. */
+  readonly publicKey?: string
+  readonly password?: string
+  readonly code?: string
+  readonly factors?: Factor[]
+  readonly channels?: Channel[]
+  readonly recordInput?: boolean
+  readonly limits?: Partial<SshLimits>
+  readonly execOutputLimitBytes?: number
+  readonly logLevel?: string
+}
+
+export const ALL_CHANNELS: Channel[] = ['shell', 'exec', 'sftp', 'local-forward', 'remote-forward', 'agent', 'x11']
+
+const LIMITS: SshLimits = {
+  loginGraceMs: 30_000,
+  maxAuthTries: 6,
+  maxUnauthenticated: 100,
+  maxPerSource: 200,
+  maxChannels: 64,
+  rekeyBytes: 1024 ** 3,
+  rekeyMs: 3_600_000,
+}
+
+export interface RunningSession {
+  readonly session: string
+  readonly events: RecordingEvent[]
+  readonly refused: { what: string; why: string }[]
+  reason: EndReason | undefined
+  readonly abort: AbortController
+  readonly ended: Promise<void>
+}
+
+/** The SSH listener with the simplest pipeline that keeps its promises; the real one is in `session/`. */
+export async function startSshListener(parts: SshListenerParts) {
+  const hostKeys = generateHostKeys()
+  const sessions: RunningSession[] = []
+  const refusedConnections: { code: string; why: string }[] = []
+  const limits = { ...LIMITS, ...parts.limits }
+  const key = parts.publicKey === undefined ? undefined : parsePublicKeyLine(parts.publicKey)?.blob
+  const protocol = createSshProtocol({
+    limits,
+    execOutputLimitBytes: parts.execOutputLimitBytes ?? 1024 * 1024,
+    clock: systemClock,
+  })
+  const options: SshListenerOptions = {
+    host: '127.0.0.1',
+    port: 0,
+    hostKeys,
+    limits,
+    protocol,
+    knowsPublicKey: async (user, blob) => user === 'alice' && key !== undefined && key.equals(blob),
+    refusedConnection: (_source, code, why) => refusedConnections.push({ code, why }),
+    clock: systemClock,
+    log: createLog(parts.logLevel ?? 'silent'),
+    metrics: createMetrics(),
+    run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
+  }
+  const listener = createSshListener(options)
+  const { host, port } = await listener.listen()
+  return {
+    host,
+    port,
+    hostKey: publicHostKeys(hostKeys)[0]!,
+    sessions,
+    refusedConnections,
+    metrics: options.metrics,
+    close: () => listener.close(),
+  }
+}
+
+async function run(
+  parts: SshListenerParts,
+  key: Buffer | undefined,
+  protocol: Protocol<SshDownstream, SshUpstream>,
+  downstream: SshDownstream,
+  session: string,
+  sessions: RunningSession[],
+): Promise<void> {
+  const wanted: Factor[] = parts.factors ?? ['publickey']
+  const proven = new Set<Factor>()
+  while (!wanted.every(factor => proven.has(factor))) {
+    const proof = await downstream.nextProof()
+    if (proof === undefined) return downstream.deny(refuse('LOGIN_REFUSED', 'The login was refused.'), session)
+    const right =
+      (downstream.login.startsWith('alice') && proof.kind === 'publickey' && key?.equals(proof.blob)) ||
+      (proof.kind === 'password' && proof.password.reveal() === parts.password) ||
+      (proof.kind === 'totp' && proof.code.reveal() === parts.code)
+    if (right) proven.add(proof.kind as Factor)
+    const next = wanted.find(factor => !proven.has(factor))
+    if (next !== undefined) downstream.askFor([next], right === true)
+  }
+  const target: SshTarget = { protocol: 'ssh', name: 'box', labels: {}, accounts: [], ...parts.target }
+  const grant = mintGrant({
+    session,
+    user: 'alice',
+    target,
+    account: { name: parts.account, level: 'basic', default: true },
+    role: 'test',
+    channels: new Set(parts.channels ?? ALL_CHANNELS),
+    endsAt: Date.now() + 3_600_000,
+    idleMs: undefined,
+    recordInput: parts.recordInput ?? false,
+  })
+  const lease = mintLease('lea_test', grant, 1, parts.material)
+  const abort = new AbortController()
+  const finished = Promise.withResolvers<void>()
+  const running: RunningSession = {
+    session,
+    events: [],
+    refused: [],
+    reason: undefined,
+    abort,
+    ended: finished.promise,
+  }
+  try {
+    const upstream = await protocol.connect(grant, lease, downstream, abort.signal)
+    sessions.push(running)
+    await downstream.accept({ session, account: parts.account, target: 'box', endsAt: grant.endsAt })
+    running.reason = await protocol.relay(downstream, upstream, {
+      session,
+      grant,
+      recorder: memoryRecorder(running.events),
+      signal: abort.signal,
+      activity() {},
+      count() {},
+      refused: (what, why) => running.refused.push({ what, why }),
+    })
+    if (abort.signal.aborted) running.reason = 'killed'
+    await downstream.close(running.reason, abort.signal.aborted ? `Sallyport: ${END_REASON_TEXT.killed}` : undefined)
+    upstream.close()
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    await downstream.deny(refuse(error.code, error.message), session)
+  } finally {
+    finished.resolve()
+  }
+}
+
+function memoryRecorder(events: RecordingEvent[]): Recorder {
+  return {
+    stream: (type, channel, bytes) => events.push({ type, channel, bytes: Buffer.from(bytes) }),
+    fact: event => events.push(event),
+    behind: false,
+    drained: () => Promise.resolve(),
+    failure: new AbortController().signal,
+    seal: () => Promise.resolve({ file: '', bytes: 0, hash: '' }),
+  }
+}
+
+export const keyMaterial = (privateKey: string): CredentialMaterial => ({
+  kind: 'private-key',
+  privateKey: new Secret(privateKey),
+})
+
+export const passwordMaterial = (password: string): CredentialMaterial => ({
+  kind: 'password',
+  password: new Secret(password),
+})
