@@ -67,12 +67,15 @@ function makePrivate(path: string): void {
 function prepare(database: DatabaseSync, sql: string): ReturnType<SqliteDatabase['prepare']> {
   // Deferred transactions that read first can fail when they write: the lock is taken at once, where waiting for it is possible.
   const statement: StatementSync = database.prepare(sql === 'begin' ? 'begin immediate' : sql)
+  // A full disk makes SQLite roll back by itself; an error of this statement would then hide the one that tells why.
+  const done = () => sql === 'rollback' && !database.isTransaction
   const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[]
   return {
     // INSERT ... RETURNING gives rows as well, and then has columns.
     reader: statement.columns().length > 0,
     all: parameters => available(() => statement.all(...values(parameters))),
-    run: parameters => available(() => statement.run(...values(parameters))),
+    run: parameters =>
+      done() ? { changes: 0, lastInsertRowid: 0 } : available(() => statement.run(...values(parameters))),
     iterate: parameters => statement.iterate(...values(parameters)) as IterableIterator<unknown>,
   }
 }

@@ -161,7 +161,6 @@ function settingsFile(folder: string, options: PostgresOptions, certificates?: T
     listen_addresses: HOST,
     unix_socket_directories: folder,
     fsync: 'off',
-    synchronous_commit: 'off',
     full_page_writes: 'off',
     shared_buffers: '16MB',
     max_connections: 100,
