@@ -7,6 +7,7 @@ import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
 import { recordings } from './recordings.ts'
+import { resources } from './resources.ts'
 import { roles } from './roles.ts'
 import type { ApiRoutes } from './route.ts'
 import { sessions } from './sessions.ts'
@@ -20,6 +21,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   recordings,
   audit,
   credentials,
+  resources,
   users,
   roles,
   targets,

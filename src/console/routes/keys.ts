@@ -1,20 +1,40 @@
-/** The public half of the key that signs recordings and audit events, for verifying them elsewhere. */
+/** Public keys of the gateway: for verifying recordings elsewhere, and for trusting its TLS certificate. */
 
 import { z } from 'zod'
+import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
-export function keys(app: ApiRoutes, { publicKeyPem }: ApiParts): void {
+export function keys(app: ApiRoutes, { publicKeyPem, listen }: ApiParts): void {
+  const tags = ['keys']
+  const config = { scope: 'read' as const }
+
   app.get(
     '/v1/keys/signing',
     {
-      config: { scope: 'read' },
+      config,
       schema: {
         summary: 'The public signing key (Ed25519, PEM)',
-        tags: ['keys'],
+        tags,
         response: { 200: z.object({ publicKey: z.string() }) },
       },
     },
     async () => ({ publicKey: publicKeyPem }),
+  )
+
+  app.get(
+    '/v1/keys/certificate',
+    {
+      config,
+      schema: {
+        summary: "The API's TLS certificate (PEM)",
+        tags,
+        response: { 200: z.object({ certificate: z.string() }) },
+      },
+    },
+    async () => {
+      if (listen.tls === undefined) throw notFound('The API is not served on TLS.')
+      return { certificate: listen.tls.cert }
+    },
   )
 }

@@ -1,0 +1,89 @@
+/** `sallyport audit`: what happened, and the proof that nothing was taken out or changed. */
+
+import type { AuditEntry, AuditVerdict } from '../console/routes/audit.ts'
+import type { AddCommands } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import { localTime, parseTime } from './time.ts'
+
+interface ListOptions {
+  kind?: string
+  actor?: string
+  session?: string
+  since?: string
+  until?: string
+  after?: string
+  limit: string
+}
+
+export const addAudit: AddCommands = (program, context) => {
+  const { terminal } = context
+  const audit = program.command('audit').description('every login, decision, lease, replay and change')
+
+  audit
+    .command('list')
+    .description('the last events, oldest first')
+    .option('--kind <kind>', 'only this kind, for example login.refused')
+    .option('--actor <name>', 'only by this user, or owner, or gateway')
+    .option('--session <id>', 'only of this session')
+    .option('--since <time>', 'from this time on: 2h, 2026-11-21, 2026-11-21T18:00')
+    .option('--until <time>', 'before this time')
+    .option('--after <number>', 'after the event with this number')
+    .option('--limit <count>', 'how many at most, up to 1000', '50')
+    .action(async ({ since, until, ...filters }: ListOptions) => {
+      const now = context.now()
+      const answer = await (await context.client()).get<{ events: AuditEntry[] }>('/v1/audit', {
+        ...filters,
+        since: since && parseTime(since, '--since', now),
+        until: until && parseTime(until, '--until', now),
+      })
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'NO', value: event => String(event.seq), align: 'right' },
+          { title: 'TIME', value: event => localTime(event.at) },
+          { title: 'EVENT', value: event => event.kind },
+          { title: 'BY', value: event => event.actor, shrinkTo: 8 },
+          { title: 'SESSION', value: event => event.session ?? '', optional: 1 },
+          { title: 'FACTS', value: event => factsOf(event.data), shrinkTo: 20 },
+        ],
+        answer.events,
+        'No audit events match.',
+      )
+    })
+
+  audit
+    .command('verify')
+    .description('check that the chain is whole and signed')
+    .option('--checkpoint <number:hash>', 'a head that was noted earlier: it must still be there')
+    .action(async ({ checkpoint }: { checkpoint?: string }) => {
+      const body = checkpoint === undefined ? {} : { checkpoint: parseCheckpoint(checkpoint) }
+      const verdict = await (await context.client()).send<AuditVerdict>('POST', '/v1/audit/verify', body)
+      if (context.json) terminal.json(verdict)
+      else if (verdict.ok) {
+        terminal.line(`${terminal.style('green', 'whole')}: ${verdict.events} events, each signed and in its place.`)
+        terminal.line(terminal.style('dim', `checkpoint ${verdict.head.seq}:${verdict.head.hash}`))
+      }
+      if (!verdict.ok) {
+        throw new CliError(
+          EXIT.no,
+          `The audit log is not whole: ${verdict.message}.`,
+          `The first ${verdict.events} events are good; event ${verdict.seq} is the first that is not.`,
+        )
+      }
+    })
+}
+
+function parseCheckpoint(text: string): { seq: number; hash: string } {
+  const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text)
+  if (match === null)
+    throw new CliError(EXIT.usage, '--checkpoint: written as NUMBER:HASH, as `sallyport audit verify` prints it.')
+  return { seq: Number(match[1]), hash: match[2]! }
+}
+
+/** `reason=killed target=web-01`: flat, in the order in which they were written. */
+function factsOf(data: Record<string, unknown>): string {
+  return Object.entries(data)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ')
+}

@@ -1,0 +1,138 @@
+/** The CLI's side of the API: requests over the owner's Unix socket, or over TLS with a token. */
+
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { ApiError } from '../console/errors.ts'
+import { messageOf } from '../shared/errors.ts'
+import type { Secret } from '../shared/secret.ts'
+import { CliError, EXIT, type ExitCode } from './exit.ts'
+
+export type Connection =
+  | { readonly socket: string }
+  | { readonly url: URL; readonly token: Secret; readonly ca: string | undefined }
+
+export type Query = Record<string, string | number | undefined>
+
+export interface Client {
+  get<T>(path: string, query?: Query): Promise<T>
+  send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T>
+  /** The body as it comes. Rejects when the gateway cuts it short. */
+  stream(path: string, query?: Query): Promise<IncomingMessage>
+  /** Whatever the status is: for `health`, whose 503 has a body that says more. */
+  raw(path: string): Promise<{ status: number; body: string }>
+}
+
+const ANSWER_TIMEOUT_MS = 60_000
+
+export function createClient(connection: Connection): Client {
+  async function open(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+    const request = begin(method, path, text === undefined ? {} : { 'content-type': 'application/json' })
+    request.setTimeout(ANSWER_TIMEOUT_MS, () => request.destroy(new Error('no answer in time')))
+    request.on('error', reject)
+    request.on('response', response => {
+      // Following a quiet session may say nothing for hours.
+      request.setTimeout(0)
+      resolve(response)
+    })
+    request.end(text)
+    return promise.catch(error => {
+      throw unreachable(connection, error)
+    })
+  }
+
+  function begin(method: string, path: string, headers: Record<string, string>) {
+    if ('socket' in connection) return httpRequest({ socketPath: connection.socket, method, path, headers })
+    // Node's own check of the certificate and of its name stays on: there is no switch to turn it off.
+    const options: RequestOptions = {
+      method,
+      headers: { ...headers, authorization: `Bearer ${connection.token.reveal()}` },
+    }
+    return httpsRequest(new URL(path, connection.url), { ...options, ca: connection.ca })
+  }
+
+  async function json<T>(response: IncomingMessage): Promise<T> {
+    const text = await textOf(response)
+    if (isOk(response)) return (text === '' ? undefined : JSON.parse(text)) as T
+    throw failureOf(response.statusCode!, text)
+  }
+
+  return {
+    async get(path, query) {
+      return json(await open('GET', withQuery(path, query)))
+    },
+    async send(method, path, body) {
+      return json(await open(method, path, body))
+    },
+    async stream(path, query) {
+      const response = await open('GET', withQuery(path, query))
+      if (isOk(response)) return response
+      throw failureOf(response.statusCode!, await textOf(response))
+    },
+    async raw(path) {
+      const response = await open('GET', path)
+      return { status: response.statusCode!, body: await textOf(response) }
+    },
+  }
+}
+
+function isOk({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function withQuery(path: string, query: Query = {}): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value))
+  return parameters.size === 0 ? path : `${path}?${parameters}`
+}
+
+function failureOf(status: number, text: string): CliError {
+  let error: Partial<ApiError['error']> = {}
+  try {
+    error = (JSON.parse(text) as ApiError).error
+  } catch {
+    // Not the API's own words: something between answered, or it is no gateway.
+  }
+  const message = error.message ?? `The gateway answered with HTTP status ${status} and nothing that is understood.`
+  return new CliError(exitOf(status), message, error.hint)
+}
+
+function exitOf(status: number): ExitCode {
+  if (status === 401 || status === 403 || status === 429) return EXIT.notPermitted
+  if (status === 400 || status === 413 || status === 415) return EXIT.usage
+  return status < 500 ? EXIT.no : EXIT.broken
+}
+
+function unreachable(connection: Connection, error: unknown): CliError {
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  if ('socket' in connection) {
+    if (code === 'EACCES')
+      return new CliError(
+        EXIT.notPermitted,
+        `The socket ${connection.socket} may not be opened by this user.`,
+        'It belongs to the user that runs the gateway; or use --url with a token.',
+      )
+    const why =
+      code === 'ENOENT' ? 'it is not there' : code === 'ECONNREFUSED' ? 'nobody listens on it' : messageOf(error)
+    return new CliError(
+      EXIT.unreachable,
+      `No gateway answers on the socket ${connection.socket}: ${why}.`,
+      'Start one with `sallyport start`, or say where it is with --config, --socket or --url.',
+    )
+  }
+  const certificate = /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)
+  return new CliError(
+    EXIT.unreachable,
+    `The gateway at ${connection.url.origin} cannot be reached: ${messageOf(error)}.`,
+    certificate
+      ? 'Name the certificate (or its CA) that the gateway shows, with --ca FILE.'
+      : 'Is it running, and is api.port open?',
+  )
+}

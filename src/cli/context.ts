@@ -1,0 +1,47 @@
+/** What every command gets: the terminal, the options that count everywhere, and a client made when it is first needed. */
+
+import type { Command } from 'commander'
+import type { Config } from '../config/config.ts'
+import { loadConfig } from '../config/load-config.ts'
+import type { Secret } from '../shared/secret.ts'
+import { type Client, createClient } from './client.ts'
+import { type ConnectionOptions, chooseConnection } from './connection.ts'
+import type { Terminal } from './terminal.ts'
+
+interface GlobalOptions extends ConnectionOptions {
+  json?: boolean
+}
+
+export interface Context {
+  readonly terminal: Terminal
+  /** Whether answers are wanted as JSON. */
+  readonly json: boolean
+  client(): Promise<Client>
+  /** Of --config, SALLYPORT_CONFIG, or where it usually lies. Throws `CONFIG_INVALID`. */
+  config(): Promise<Config>
+  now(): number
+}
+
+/** Adds the commands of one noun to the program. */
+export type AddCommands = (program: Command, context: Context) => void
+
+export function createContext(program: Command, terminal: Terminal): Context {
+  const options = () => program.opts<GlobalOptions>()
+  return {
+    terminal,
+    get json() {
+      return options().json === true
+    },
+    config: () => loadConfig(options().config ?? terminal.env.SALLYPORT_CONFIG, terminal.env),
+    async client() {
+      const socket = async () => (await this.config()).api.socket
+      return createClient(await chooseConnection(options(), terminal.env, socket))
+    },
+    now: () => Date.now(),
+  }
+}
+
+/** The text of a secret for a request's body: it leaves over the owner's socket or TLS, to be sealed by the vault. */
+export function textForVault(secret: Secret): string {
+  return secret.reveal()
+}

@@ -1,0 +1,92 @@
+/** `sallyport credential`: what the vault holds. Secrets go in by a prompt, stdin or a file; they never come out. */
+
+import { readFile } from 'node:fs/promises'
+import type { Credential } from '../console/routes/credentials.ts'
+import { messageOf } from '../shared/errors.ts'
+import { Secret } from '../shared/secret.ts'
+import { readAccount } from './account.ts'
+import { type AddCommands, textForVault } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import type { Column } from './table.ts'
+import type { Terminal } from './terminal.ts'
+import { relativeTime } from './time.ts'
+
+interface SetOptions {
+  stdin?: boolean
+  privateKey?: string
+  passphrase?: boolean
+}
+
+export const addCredentials: AddCommands = (program, context) => {
+  const { terminal } = context
+  const credential = program.command('credential').description('the credentials in the vault')
+
+  credential
+    .command('set')
+    .description('store a new version of a password or private key')
+    .argument('<account@target>')
+    .option('--stdin', 'read the password from stdin')
+    .option('--private-key <file>', 'a private key instead of a password; - reads it from stdin')
+    .option('--passphrase', "ask for the private key's passphrase")
+    .action(async (account: string, options: SetOptions) => {
+      const { account: name, target } = readAccount(account)
+      const body = await readMaterial(account, options, terminal)
+      const client = await context.client()
+      const { version } = await client.send<{ version: number }>('PUT', `/v1/credentials/${target}/${name}`, body)
+      if (context.json) terminal.json({ account: name, target, version })
+      else terminal.line(`Stored version ${version} of ${account}.`)
+    })
+
+  credential
+    .command('list')
+    .description('the newest version of each')
+    .action(async () => {
+      const answer = await (await context.client()).get<{ credentials: Credential[] }>('/v1/credentials')
+      if (context.json) return terminal.json(answer)
+      const none = 'The vault holds no credentials. Store one with: sallyport credential set ACCOUNT@TARGET'
+      terminal.table(columns(context.now()), answer.credentials, none)
+    })
+
+  credential
+    .command('history')
+    .description('all versions of one, newest first')
+    .argument('<account@target>')
+    .action(async (account: string) => {
+      const { account: name, target } = readAccount(account)
+      const path = `/v1/credentials/${target}/${name}`
+      const answer = await (await context.client()).get<{ credentials: Credential[] }>(path)
+      if (context.json) return terminal.json(answer)
+      terminal.table(columns(context.now()), answer.credentials, `The vault holds no credential for ${account}.`)
+    })
+}
+
+function columns(now: number): Column<Credential>[] {
+  return [
+    { title: 'ACCOUNT', value: each => `${each.account}@${each.target}`, shrinkTo: 16 },
+    { title: 'KIND', value: each => each.kind },
+    { title: 'VERSION', value: each => String(each.version), align: 'right' },
+    { title: 'STORED', value: each => relativeTime(each.createdAt, now), align: 'right' },
+    { title: 'BY', value: each => each.createdBy, shrinkTo: 8, optional: 1 },
+  ]
+}
+
+async function readMaterial(account: string, { stdin, privateKey, passphrase }: SetOptions, terminal: Terminal) {
+  if (privateKey !== undefined) {
+    const key = privateKey === '-' ? await terminal.secretFromStdin() : await readKeyFile(privateKey)
+    return {
+      kind: 'private-key',
+      privateKey: textForVault(key),
+      ...(passphrase ? { passphrase: textForVault(await terminal.askSecret('Passphrase of the key: ')) } : {}),
+    }
+  }
+  const password = stdin ? await terminal.secretFromStdin() : await terminal.askNewSecret(`Password of ${account}`)
+  return { kind: 'password', password: textForVault(password) }
+}
+
+async function readKeyFile(path: string): Promise<Secret> {
+  try {
+    return new Secret(await readFile(path))
+  } catch (error) {
+    throw new CliError(EXIT.usage, `--private-key: ${path} cannot be read: ${messageOf(error)}.`)
+  }
+}

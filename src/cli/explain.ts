@@ -1,0 +1,81 @@
+/** `sallyport explain`: may this user reach this account, and by which rule? */
+
+import type { Explanation } from '../console/routes/explain.ts'
+import { printable } from '../recording/printable.ts'
+import { NAME_PATTERN, parseAccountAddress } from '../shared/names.ts'
+import type { AddCommands } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import type { Terminal } from './terminal.ts'
+import { formatDuration, localTime, parseTime } from './time.ts'
+
+interface Options {
+  from?: string
+  at?: string
+  protocol?: string
+}
+
+export const addExplain: AddCommands = (program, context) => {
+  const { terminal } = context
+  program
+    .command('explain')
+    .description('may this user reach this account, and by which rule?')
+    .argument('<user>')
+    .argument('<account@target>', 'or a target alone, for the account that the policy gives')
+    .option('--from <address>', 'coming from this address; not given: from an allowed one')
+    .option('--at <time>', 'at this time (2026-11-21T18:00) instead of now')
+    .option('--protocol <protocol>', "ssh or postgres; not given: the target's")
+    .addHelpText('after', '\nThe exit code is 0 for yes and 1 for no.')
+    .action(async (user: string, account: string, { from, at, protocol }: Options) => {
+      const now = context.now()
+      const time = at === undefined ? undefined : parseTime(at, '--at', now)
+      const explanation = await (await context.client()).get<Explanation>('/v1/explain', {
+        user,
+        ...readTarget(account),
+        from,
+        at: time,
+        protocol,
+      })
+      if (context.json) terminal.json(explanation)
+      else show(explanation, terminal, time === undefined ? now : Date.parse(time))
+      // The answer has been given in full: an exit code is all that is left to say.
+      if (!explanation.allowed) throw new CliError(EXIT.no, '')
+    })
+}
+
+function readTarget(text: string): { account?: string; target: string } {
+  const address = parseAccountAddress(text) ?? (NAME_PATTERN.test(text) ? { target: text } : undefined)
+  if (address === undefined)
+    throw new CliError(
+      EXIT.usage,
+      `"${text}" is not an account.`,
+      'An account is named account@target, for example root@web-01.',
+    )
+  return address
+}
+
+function show({ allowed, verdict, given, roles }: Explanation, terminal: Terminal, at: number): void {
+  const { style } = terminal
+  terminal.line(style(['bold', allowed ? 'green' : 'red'], printable(verdict)))
+  if (given !== undefined) {
+    terminal.line()
+    terminal.facts([
+      ['account', given.account],
+      ['channels', given.channels.join(', ')],
+      ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
+      ['idle', given.idleMs === undefined ? undefined : `ends after ${formatDuration(given.idleMs)} without traffic`],
+      ['input', given.recordInput ? 'recorded' : undefined],
+    ])
+  }
+  for (const { role, holds, conditions, factors } of roles) {
+    terminal.line()
+    terminal.line(`${mark(holds)} ${style('bold', printable(role))}`)
+    for (const { name, holds, why } of conditions) {
+      terminal.line(`  ${mark(holds)} ${name.padEnd(9)} ${style(holds ? 'dim' : 'red', printable(why))}`)
+    }
+    terminal.line(`    factors   ${style('dim', factors.map(list => list.join(' + ')).join(', or '))}`)
+  }
+
+  function mark(good: boolean): string {
+    return good ? style('green', '✓') : style('red', '✗')
+  }
+}

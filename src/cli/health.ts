@@ -1,0 +1,28 @@
+/** `sallyport health`: is the gateway ready? */
+
+import type { Health } from '../console/routes/health.ts'
+import type { AddCommands } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+
+export const addHealth: AddCommands = (program, context) => {
+  const { terminal } = context
+  program
+    .command('health')
+    .description('is the gateway ready for work?')
+    .action(async () => {
+      const { status, body } = await (await context.client()).raw('/healthz')
+      if (status !== 200 && status !== 503) throw new CliError(EXIT.broken, `Not a gateway: HTTP status ${status}.`)
+      const health = JSON.parse(body) as Health
+      if (context.json) terminal.json(health)
+      else {
+        terminal.facts([
+          ['gateway', `${health.status}, version ${health.version}`],
+          ['sessions', `${health.sessions} open`],
+          ['database', health.checks.database],
+          ['cluster', health.checks.cluster],
+          ['recordings', health.checks.recordings],
+        ])
+      }
+      if (health.status !== 'ready') throw new CliError(EXIT.no, `The gateway is ${health.status}.`)
+    })
+}

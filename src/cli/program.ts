@@ -1,0 +1,96 @@
+/** The command line as a whole: groups of commands, options that count everywhere, and how errors become exit codes. */
+
+import { Command, CommanderError, Option } from 'commander'
+import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
+import { addApply } from './apply.ts'
+import { addAudit } from './audit.ts'
+import { type AddCommands, createContext } from './context.ts'
+import { addCredentials } from './credential.ts'
+import { CliError, EXIT, type ExitCode } from './exit.ts'
+import { addExplain } from './explain.ts'
+import { addHealth } from './health.ts'
+import { styleHelp } from './help.ts'
+import { addInit } from './init.ts'
+import { addKeys } from './key.ts'
+import { addRoles } from './role.ts'
+import { addSessions } from './session.ts'
+import { addStart } from './start.ts'
+import { addTargets } from './target.ts'
+import { createTerminal, type Streams, type Terminal } from './terminal.ts'
+import { addTokens } from './token.ts'
+import { addUsers } from './user.ts'
+import { version } from './version.ts'
+
+const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommands[]])[] = [
+  ['Run a gateway:', [addInit, addStart, addHealth]],
+  ['Say who may do what:', [addApply, addExplain]],
+  ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
+  ['What happened:', [addSessions, addAudit]],
+  ['Keys to the API:', [addTokens, addKeys]],
+]
+
+/** For what is thrown here and not by the gateway: reading the configuration, starting, verifying offline. */
+const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
+  CONFIG_INVALID: EXIT.usage,
+  BAD_REQUEST: EXIT.usage,
+  NOT_FOUND: EXIT.no,
+  CONFLICT: EXIT.no,
+  RECORDING_DAMAGED: EXIT.no,
+}
+
+/** Runs one command line (without `node` and the script); gives the exit code. Never throws. */
+export async function runCli(argv: readonly string[], streams: Streams): Promise<ExitCode> {
+  const terminal = createTerminal(streams)
+  const program = createProgram(terminal)
+  try {
+    if (argv.length === 0) program.outputHelp()
+    else await program.parseAsync(argv, { from: 'user' })
+    return EXIT.ok
+  } catch (error) {
+    return exitOf(error, terminal)
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('sallyport')
+  program
+    .description('A gate in front of servers and databases: ssh and psql as ever, but recorded.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'help, also after every command')
+    .helpCommand(false)
+    .option(
+      '-c, --config <file>',
+      'configuration (SALLYPORT_CONFIG; config/sallyport.yaml, /etc/sallyport/sallyport.yaml)',
+    )
+    .option('--socket <path>', "the owner's socket (SALLYPORT_SOCKET; from the configuration)")
+    .option('--url <url>', 'a gateway elsewhere, over https (SALLYPORT_URL)')
+    .option('--token-file <file>', 'file with the token for --url (or SALLYPORT_TOKEN)')
+    .option('--ca <file>', 'certificate to trust for --url (SALLYPORT_CA)')
+    .option('--json', 'answers as JSON')
+    .addOption(new Option('--no-color', 'without colours (NO_COLOR)'))
+    .hook('preAction', () => {
+      if (program.opts().color === false) terminal.withoutColours()
+    })
+  styleHelp(program, terminal)
+  const context = createContext(program, terminal)
+  for (const [heading, commands] of GROUPS) {
+    program.commandsGroup(heading)
+    for (const add of commands) add(program, context)
+  }
+  return program
+}
+
+function exitOf(error: unknown, terminal: Terminal): ExitCode {
+  // Commander has printed help, version or what was wrong by itself.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  if (error instanceof CliError) {
+    if (error.message !== '') terminal.complain(error.message, error.hint)
+    return error.exit
+  }
+  if (error instanceof GatewayError) {
+    terminal.complain(error.message)
+    return EXIT_OF[error.code] ?? EXIT.broken
+  }
+  terminal.complain(messageOf(error), terminal.env.SALLYPORT_DEBUG ? (error as Error).stack : undefined)
+  return EXIT.broken
+}

@@ -1,0 +1,70 @@
+/** `sallyport session`: who was where, and what they did. */
+
+import type { Session } from '../console/routes/sessions.ts'
+import type { AddCommands } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import { sessionColumns, sessionFacts } from './session-table.ts'
+import { parseTime } from './time.ts'
+
+interface ListOptions {
+  live?: boolean
+  ended?: boolean
+  user?: string
+  target?: string
+  protocol?: string
+  since?: string
+  limit: string
+}
+
+export const addSessions: AddCommands = (program, context) => {
+  const { terminal } = context
+  const session = program.command('session').description('who was where, and what they did')
+
+  session
+    .command('list')
+    .description('sessions, newest first')
+    .option('--live', 'only those that are open')
+    .option('--ended', 'only those that have ended')
+    .option('--user <user>', 'only of this user')
+    .option('--target <target>', 'only to this target')
+    .option('--protocol <protocol>', 'only ssh, or only postgres')
+    .option('--since <time>', 'started since: 2h, 2026-11-21, 2026-11-21T18:00')
+    .option('--limit <count>', 'how many at most, up to 1000', '50')
+    .action(async ({ live, ended, since, ...filters }: ListOptions) => {
+      const now = context.now()
+      const answer = await (await context.client()).get<{ sessions: Session[] }>('/v1/sessions', {
+        ...filters,
+        state: live ? 'live' : ended ? 'ended' : undefined,
+        since: since && parseTime(since, '--since', now),
+      })
+      if (context.json) return terminal.json(answer)
+      terminal.table(sessionColumns(now, terminal.style), answer.sessions, 'No sessions match.')
+    })
+
+  session
+    .command('show')
+    .description('one session')
+    .argument('<session>')
+    .action(async (id: string) => {
+      const session = await (await context.client()).get<Session>(pathOf(id))
+      if (context.json) terminal.json(session)
+      else terminal.facts(sessionFacts(session, context.now()))
+    })
+
+  session
+    .command('kill')
+    .description('end a live session at once, wherever it runs')
+    .argument('<session>')
+    .action(async (id: string) => {
+      const session = await (await context.client()).send<Session>('POST', `${pathOf(id)}/kill`)
+      if (context.json) terminal.json(session)
+      else terminal.line(`Told ${session.user}'s session on ${session.account}@${session.target} to end.`)
+    })
+}
+
+/** The API's path of a session; an id that is none is refused here, before it becomes part of a path. */
+export function pathOf(id: string): string {
+  if (!/^ses_[0-9a-z]{26}$/.test(id))
+    throw new CliError(EXIT.usage, `"${id}" is not a session's id.`, '`sallyport session list` shows the ids.')
+  return `/v1/sessions/${id}`
+}

@@ -1,0 +1,124 @@
+/** `sallyport target`: what can be reached, and learning the host keys of one. */
+
+import type { Scan, Target } from '../console/routes/targets.ts'
+import type { AddCommands, Context } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+
+export const addTargets: AddCommands = (program, context) => {
+  const { terminal } = context
+  const target = program.command('target').description('the hosts and databases that can be reached')
+
+  target
+    .command('list')
+    .description('all targets')
+    .action(async () => {
+      const answer = await (await context.client()).get<{ targets: Target[] }>('/v1/targets')
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'TARGET', value: target => target.name, shrinkTo: 10 },
+          { title: 'PROTOCOL', value: target => target.protocol },
+          { title: 'ADDRESS', value: target => `${target.host}:${target.port}`, shrinkTo: 14 },
+          { title: 'ACCOUNTS', value: target => target.accounts.map(({ name }) => name).join(', '), shrinkTo: 10 },
+          { title: 'LABELS', value: labelsOf, shrinkTo: 10, optional: 2 },
+          {
+            title: 'IDENTITY',
+            value: identityOf,
+            shrinkTo: 8,
+            optional: 1,
+            style: (text, target) => (isKnown(target) ? text : terminal.style('red', text)),
+          },
+        ],
+        answer.targets,
+        'There are no targets. Describe them in files, then: sallyport apply -f FOLDER',
+      )
+    })
+
+  target
+    .command('show')
+    .description('one target')
+    .argument('<name>')
+    .action(async (name: string) => {
+      const target = await (await context.client()).get<Target>(`/v1/targets/${encodeURIComponent(name)}`)
+      if (context.json) return terminal.json(target)
+      terminal.facts([
+        ['target', target.name],
+        ['description', target.description],
+        ['protocol', target.protocol],
+        ['address', `${target.host}:${target.port}`],
+        ['database', target.protocol === 'postgres' ? target.database : undefined],
+        ['identity', identityOf(target)],
+        ['labels', labelsOf(target)],
+      ])
+      terminal.line()
+      terminal.table(
+        [
+          { title: 'ACCOUNT', value: account => account.name },
+          { title: 'LEVEL', value: account => account.level },
+          { title: 'DEFAULT', value: account => (account.default ? 'yes' : '') },
+        ],
+        target.accounts,
+        'It has no accounts.',
+      )
+    })
+
+  target
+    .command('scan')
+    .description('ask a host for its keys, and pin them')
+    .argument('<name>')
+    .option('-y, --yes', 'pin them without asking: compare the fingerprints yourself')
+    .action((name: string, { yes = false }: { yes?: boolean }) => scan(context, name, yes))
+}
+
+async function scan(context: Context, name: string, yes: boolean): Promise<void> {
+  const { terminal } = context
+  const client = await context.client()
+  const path = `/v1/targets/${encodeURIComponent(name)}`
+  const found = await client.send<Scan>('POST', `${path}/scan`)
+  const hostKeys = found.keys.map(({ key }) => key)
+  const news = found.keys.some(({ pinned }) => !pinned) || found.missing.length > 0
+  if (!context.json) {
+    terminal.line(`${name} at ${found.host}:${found.port} shows:`)
+    terminal.table(
+      [
+        { title: 'KEY', value: key => key.type },
+        { title: 'FINGERPRINT', value: key => key.fingerprint },
+        {
+          title: '',
+          value: key => (key.pinned ? 'pinned' : 'new'),
+          style: (text, key) => terminal.style(key.pinned ? 'green' : 'yellow', text),
+        },
+      ],
+      found.keys,
+      'It shows no keys.',
+    )
+    if (found.missing.length > 0)
+      terminal.line(terminal.style('yellow', `${found.missing.length} pinned before, and not shown now.`))
+  }
+  if (hostKeys.length === 0) throw new CliError(EXIT.no, `${name} shows no host keys that can be used.`)
+  const pin =
+    news &&
+    (yes ||
+      (!context.json && (await terminal.confirm('Pin them, if these are the fingerprints that the host really has?'))))
+  if (pin) await client.send('PUT', `${path}/host-keys`, { hostKeys })
+  if (context.json) return terminal.json({ ...found, pinned: pin || !news })
+  if (!news) terminal.line('They are pinned already.')
+  else if (pin) terminal.line(`Pinned. To keep them in ${name}'s file, add them to its hostKeys.`)
+  else throw new CliError(EXIT.no, 'Nothing was pinned.')
+}
+
+function labelsOf(target: Target): string {
+  return Object.entries(target.labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ')
+}
+
+function isKnown(target: Target): boolean {
+  return target.protocol !== 'ssh' || target.hostKeys.length > 0
+}
+
+function identityOf(target: Target): string {
+  if (target.protocol === 'postgres') return `tls ${target.tls}`
+  const { length } = target.hostKeys
+  return length === 0 ? 'not known: scan it' : `${length} host ${length === 1 ? 'key' : 'keys'}`
+}

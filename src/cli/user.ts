@@ -1,0 +1,99 @@
+/** `sallyport user`: who there is, and enrolling their factors. */
+
+import qrcode from 'qrcode'
+import type { UserAnswer } from '../console/routes/users.ts'
+import { type AddCommands, textForVault } from './context.ts'
+import { relativeTime } from './time.ts'
+
+export const addUsers: AddCommands = (program, context) => {
+  const { terminal } = context
+  const user = program.command('user').description('the people (and services) that Sallyport knows')
+  const pathOf = (name: string) => `/v1/users/${encodeURIComponent(name)}`
+
+  user
+    .command('list')
+    .description('all users')
+    .action(async () => {
+      const answer = await (await context.client()).get<{ users: UserAnswer[] }>('/v1/users')
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'USER', value: user => user.name, shrinkTo: 10 },
+          { title: 'NAME', value: user => user.fullName ?? '', shrinkTo: 10, optional: 1 },
+          { title: 'ROLES', value: user => user.roles.join(', '), shrinkTo: 10 },
+          { title: 'FACTORS', value: factorsOf, shrinkTo: 10 },
+          { title: '', value: user => (user.disabled ? 'disabled' : ''), style: text => terminal.style('red', text) },
+        ],
+        answer.users,
+        'There are no users. Describe them in files, then: sallyport apply -f FOLDER',
+      )
+    })
+
+  user
+    .command('show')
+    .description('one user')
+    .argument('<name>')
+    .action(async (name: string) => {
+      const user = await (await context.client()).get<UserAnswer>(pathOf(name))
+      if (context.json) return terminal.json(user)
+      const now = context.now()
+      terminal.facts([
+        ['user', user.name],
+        ['name', user.fullName],
+        ['email', user.email],
+        ['roles', user.roles.join(', ')],
+        ['state', user.disabled ? 'disabled' : 'enabled'],
+        ...user.factors.map(({ kind, updatedAt }) => [kind, `enrolled ${relativeTime(updatedAt, now)}`] as const),
+        ...user.publicKeys.map(key => ['public key', key] as const),
+      ])
+    })
+
+  user
+    .command('password')
+    .description('set the password')
+    .argument('<name>')
+    .option('--stdin', 'read it from stdin')
+    .option('--remove', 'remove it instead')
+    .action(async (name: string, { stdin = false, remove = false }: { stdin?: boolean; remove?: boolean }) => {
+      const client = await context.client()
+      if (remove) await client.send('DELETE', `${pathOf(name)}/factors/password`)
+      else {
+        const password = stdin
+          ? await terminal.secretFromStdin()
+          : await terminal.askNewSecret(`New password of ${name}`)
+        await client.send('PUT', `${pathOf(name)}/password`, { password: textForVault(password) })
+      }
+      if (context.json) terminal.json({ user: name, password: remove ? 'removed' : 'set' })
+      else terminal.line(remove ? `${name} has no password now.` : `The password of ${name} is set.`)
+    })
+
+  user
+    .command('totp')
+    .description('enrol one-time codes: a new secret, shown this one time')
+    .argument('<name>')
+    .option('--remove', 'remove it instead')
+    .action(async (name: string, { remove = false }: { remove?: boolean }) => {
+      const client = await context.client()
+      if (remove) {
+        await client.send('DELETE', `${pathOf(name)}/factors/totp`)
+        if (context.json) terminal.json({ user: name, totp: 'removed' })
+        else terminal.line(`${name} has no one-time codes now.`)
+        return
+      }
+      const { secret, url } = await client.send<{ secret: string; url: string }>('POST', `${pathOf(name)}/totp`)
+      if (context.json) return terminal.json({ user: name, secret, url })
+      if (terminal.width !== undefined)
+        terminal.line(await qrcode.toString(url, { type: 'utf8', errorCorrectionLevel: 'L' }))
+      terminal.facts([
+        ['url', url],
+        ['secret', secret],
+      ])
+      terminal.note(terminal.style('dim', 'Scan it with an authenticator now: it cannot be shown again.'))
+    })
+}
+
+function factorsOf({ publicKeys, factors }: UserAnswer): string {
+  const { length } = publicKeys
+  const keys = length === 0 ? [] : [length === 1 ? 'publickey' : `${length} publickeys`]
+  return [...keys, ...factors.map(({ kind }) => kind)].join(', ')
+}

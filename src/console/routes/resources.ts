@@ -1,0 +1,87 @@
+/** Applying resource files: what would change, and changing it. */
+
+import { z } from 'zod'
+import { applyResources } from '../../resources/apply.ts'
+import { formatPlan } from '../../resources/format-plan.ts'
+import type { Plan } from '../../resources/plan.ts'
+import { audited } from '../audited.ts'
+import type { ApiParts } from '../parts.ts'
+import type { ApiRoutes } from './route.ts'
+
+const applySchema = z.strictObject({
+  files: z
+    .array(z.strictObject({ name: z.string().max(1024), text: z.string() }))
+    .min(1)
+    .max(1000),
+  dryRun: z.boolean().default(false),
+  prune: z.boolean().default(false),
+})
+
+const resource = { kind: z.string(), name: z.string() }
+const planSchema = z.object({
+  applied: z.boolean(),
+  changes: z.array(
+    z.object({
+      ...resource,
+      action: z.enum(['create', 'update', 'delete']),
+      differences: z.array(z.object({ path: z.string(), before: z.string().optional(), after: z.string().optional() })),
+    }),
+  ),
+  unchanged: z.number(),
+  /** Of the same kinds as the files' resources, but in none of the files. */
+  unmanaged: z.array(z.object(resource)),
+  /** The same for people. */
+  lines: z.array(z.string()),
+})
+export type AppliedPlan = z.output<typeof planSchema>
+
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024
+/** So much of a change stands in its audit event. */
+const AUDITED_LINES = 150
+
+export function resources(app: ApiRoutes, { database, clock, audit, live }: ApiParts): void {
+  app.post(
+    '/v1/resources/apply',
+    {
+      bodyLimit: BODY_LIMIT_BYTES,
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Makes resource files true: all of them or nothing; `dryRun` only says what would change',
+        tags: ['resources'],
+        body: applySchema,
+        response: { 200: planSchema },
+      },
+    },
+    async ({ body: { files, dryRun, prune }, caller }) => {
+      const planned = await applyResources(files, { database, clock }, { dryRun: true, prune })
+      if (dryRun) return answer(planned, false)
+      const event = (plan: Plan) => {
+        const lines = formatPlan(plan)
+        const left = lines.length - AUDITED_LINES
+        const changes = left > 0 ? [...lines.slice(0, AUDITED_LINES), `… and ${left} more lines`] : lines
+        return { kind: 'resources.applied' as const, actor: caller.actor, data: { prune, changes } }
+      }
+      if (planned.changes.length === 0) {
+        // Nothing changes, but a change of before may not have reached every gateway's sessions.
+        await live.accessChanged()
+        return answer(planned, true)
+      }
+      const plan = await audited(audit, event(planned), () => applyResources(files, { database, clock }, { prune }))
+      // Somebody else applied in between: what really changed is told too.
+      if (JSON.stringify(plan) !== JSON.stringify(planned)) await audit.append(event(plan))
+      await live.accessChanged()
+      return answer(plan, true)
+    },
+  )
+}
+
+function answer(plan: Plan, applied: boolean): AppliedPlan {
+  const { changes, unchanged, unmanaged } = structuredClone(plan)
+  return {
+    applied,
+    changes: changes.map(({ differences, ...change }) => ({ ...change, differences: [...differences] })),
+    unchanged,
+    unmanaged: [...unmanaged],
+    lines: formatPlan(plan),
+  }
+}
