@@ -1,0 +1,70 @@
+/** What a replay writes to the viewer's terminal for each event: the picture of a terminal, or lines of a transcript. */
+
+import { type FactEvent, isStream, type RecordedEvent } from './events.ts'
+import { createNeutraliser, type Neutraliser } from './neutralise.ts'
+import { type TranscriptOptions, transcriptLines } from './transcript.ts'
+
+export interface ScreenOptions extends TranscriptOptions {
+  /** Show this channel alone; otherwise all, and from the first terminal on only that. */
+  readonly channel?: number
+}
+
+export interface Screen {
+  show(event: RecordedEvent): string
+  /** Brings the terminal back to normal. */
+  restore(): string
+}
+
+/** Inside a terminal's picture these would only disturb. */
+const QUIET = new Set<RecordedEvent['type']>([
+  'input',
+  'resize',
+  'environment',
+  'channel-open',
+  'channel-close',
+  'shell',
+  'pty',
+])
+
+export function createScreen(options: ScreenOptions): Screen {
+  const streams = new Map<string, Neutraliser>()
+  let terminal = false
+  let shown = options.channel
+  let column = 0
+
+  function stream(channel: number, type: string): Neutraliser {
+    const name = `${channel} ${type}`
+    const known = streams.get(name) ?? createNeutraliser()
+    streams.set(name, known)
+    return known
+  }
+
+  function fact(event: FactEvent & { at: number }): string {
+    if (event.type === 'pty' && (shown === undefined || shown === event.channel)) {
+      shown = event.channel
+      terminal = true
+    }
+    if (terminal && QUIET.has(event.type)) return ''
+    const begin = column > 0 ? '\r\n' : ''
+    column = 0
+    return (
+      begin +
+      transcriptLines(event, options)
+        .map(line => `${line}\r\n`)
+        .join('')
+    )
+  }
+
+  return {
+    show(event) {
+      if (shown !== undefined && 'channel' in event && event.channel !== undefined && event.channel !== shown) return ''
+      if (!isStream(event)) return fact(event)
+      if (event.type === 'input') return ''
+      const text = stream(event.channel, event.type).push(event.bytes)
+      if (text !== '') column = text.endsWith('\n') ? 0 : 1
+      // Without a terminal nobody turned line ends into what a terminal needs.
+      return terminal ? text : text.replace(/\r?\n/g, '\r\n')
+    },
+    restore: () => [...streams.values()].map(neutraliser => neutraliser.end() + neutraliser.restore()).join(''),
+  }
+}
