@@ -19,7 +19,7 @@ interface SetOptions {
 
 export const addCredentials: AddCommands = (program, context) => {
   const { terminal } = context
-  const credential = program.command('credential').description('the credentials in the vault')
+  const credential = program.command('credential').helpCommand(false).description('the credentials in the vault')
 
   credential
     .command('set')

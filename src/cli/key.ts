@@ -4,7 +4,7 @@ import type { AddCommands } from './context.ts'
 
 export const addKeys: AddCommands = (program, context) => {
   const { terminal } = context
-  const key = program.command('key').description("the gateway's public key and certificate")
+  const key = program.command('key').helpCommand(false).description("the gateway's public key and certificate")
 
   key
     .command('public')

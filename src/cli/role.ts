@@ -6,7 +6,7 @@ import { formatDuration } from './time.ts'
 
 export const addRoles: AddCommands = (program, context) => {
   const { terminal } = context
-  const role = program.command('role').description('what the holders of a role may do')
+  const role = program.command('role').helpCommand(false).description('what the holders of a role may do')
 
   role
     .command('list')

@@ -18,7 +18,7 @@ interface ListOptions {
 
 export const addSessions: AddCommands = (program, context) => {
   const { terminal } = context
-  const session = program.command('session').description('who was where, and what they did')
+  const session = program.command('session').helpCommand(false).description('who was where, and what they did')
 
   session
     .command('list')

@@ -6,7 +6,7 @@ import { CliError, EXIT } from './exit.ts'
 
 export const addTargets: AddCommands = (program, context) => {
   const { terminal } = context
-  const target = program.command('target').description('the hosts and databases that can be reached')
+  const target = program.command('target').helpCommand(false).description('the hosts and databases that can be reached')
 
   target
     .command('list')

@@ -9,7 +9,7 @@ const SCOPES = ['read', 'auditor', 'admin']
 
 export const addTokens: AddCommands = (program, context) => {
   const { terminal } = context
-  const token = program.command('token').description('tokens for the API')
+  const token = program.command('token').helpCommand(false).description('tokens for the API')
 
   token
     .command('create')

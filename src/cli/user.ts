@@ -7,7 +7,7 @@ import { relativeTime } from './time.ts'
 
 export const addUsers: AddCommands = (program, context) => {
   const { terminal } = context
-  const user = program.command('user').description('the people (and services) that Sallyport knows')
+  const user = program.command('user').helpCommand(false).description('the people (and services) that Sallyport knows')
   const pathOf = (name: string) => `/v1/users/${encodeURIComponent(name)}`
 
   user
