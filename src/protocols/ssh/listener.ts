@@ -197,7 +197,7 @@ class Door {
   #refused(source: Source, code: ErrorCode, why: string): void {
     const { log, metrics, refusedConnection } = this.#options
     metrics.logins.inc({ protocol: 'ssh', result: code })
-    log.info({ source: source.address, code, why }, 'a connection was refused')
+    log.info({ source: source.address, reason: code, why }, 'a connection was refused')
     refusedConnection?.(source, code, why)
   }
 }
