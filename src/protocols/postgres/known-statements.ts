@@ -1,0 +1,140 @@
+/** What a session has prepared and bound, as the server confirmed it: names of statements and portals, bounded. */
+
+import { showValue } from './bind-values.ts'
+import type { TextDecode } from './client-encoding.ts'
+import type { Pending } from './pending-queue.ts'
+import { readBindValues } from './wire/client-requests.ts'
+
+const REDACTED = '[redacted]'
+const MOST_NAMES = 10_000
+const MOST_BYTES = 16 * 1024 * 1024
+
+export interface Statement {
+  /** As it is recorded: secrets redacted, long texts cut. */
+  readonly text: string
+  readonly redacted: boolean
+  readonly types: readonly number[]
+}
+
+/** A statement with its values. */
+export class Portal {
+  readonly statement: Statement
+  readonly #body: Buffer | undefined
+  readonly #length: number
+  #shown: (string | null)[] | undefined
+
+  constructor(statement: Statement, body?: Buffer, length = 0) {
+    this.statement = statement
+    this.#body = body
+    this.#length = length
+  }
+
+  get bytes(): number {
+    return 64 + (this.#body?.length ?? 0)
+  }
+
+  /** The values as they are recorded. */
+  parameters(decode: TextDecode): (string | null)[] {
+    this.#shown ??= this.#show(decode)
+    return this.#shown
+  }
+
+  #show(decode: TextDecode): (string | null)[] {
+    if (this.#body === undefined) return []
+    const { redacted, types } = this.statement
+    return readBindValues(this.#body, this.#length, (index, bytes, binary, length) =>
+      redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, decode),
+    )
+  }
+}
+
+export class KnownStatements {
+  readonly #statements = new BoundedMap<Statement>(statement => 64 + statement.text.length)
+  readonly #portals = new BoundedMap<Portal>(portal => portal.bytes)
+
+  parsed(pending: Pending): void {
+    this.#statements.set(pending.name, pending.statement!)
+  }
+
+  bound(pending: Pending): void {
+    this.#portals.set(pending.name, this.portalOfBind(pending))
+  }
+
+  closed(pending: Pending): void {
+    if (pending.ofStatement) this.#statements.delete(pending.statementName)
+    else this.#portals.delete(pending.name)
+  }
+
+  /** Forgets every named statement; the unnamed one stays. */
+  forgetNamed(): void {
+    const unnamed = this.#statements.get('')
+    this.#statements.clear()
+    if (unnamed !== undefined) this.#statements.set('', unnamed)
+  }
+
+  statement(name: string): Statement {
+    return (
+      this.#statements.get(name) ?? {
+        text: `(the statement "${name}", prepared by SQL or too long ago to be known here)`,
+        // What it says is not known, so its values are kept to themselves.
+        redacted: true,
+        types: [],
+      }
+    )
+  }
+
+  portal(name: string): Portal {
+    return (
+      this.#portals.get(name) ??
+      new Portal({
+        text: `(the portal "${name}", opened by SQL or too long ago to be known here)`,
+        redacted: false,
+        types: [],
+      })
+    )
+  }
+
+  portalOfBind(pending: Pending): Portal {
+    return new Portal(this.statement(pending.statementName), pending.body, pending.bodyLength)
+  }
+
+  withoutValues(statement: Statement): Portal {
+    return new Portal(statement)
+  }
+}
+
+/** A map that forgets its oldest entries when it holds too much. */
+class BoundedMap<V> {
+  readonly #map = new Map<string, V>()
+  readonly #sizeOf: (value: V) => number
+  #bytes = 0
+
+  constructor(sizeOf: (value: V) => number) {
+    this.#sizeOf = sizeOf
+  }
+
+  get(name: string): V | undefined {
+    return this.#map.get(name)
+  }
+
+  set(name: string, value: V): void {
+    this.delete(name)
+    this.#map.set(name, value)
+    this.#bytes += name.length + this.#sizeOf(value)
+    while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
+      this.delete(this.#map.keys().next().value!)
+    }
+  }
+
+  delete(name: string): void {
+    const value = this.#map.get(name)
+    if (value === undefined) return
+    this.#bytes -= name.length + this.#sizeOf(value)
+    this.#map.delete(name)
+  }
+
+  clear(): void {
+    this.#map.clear()
+    this.#bytes = 0
+  }
+}

@@ -1,0 +1,180 @@
+/** Accepts database clients: limits, grace time, the opening of a connection, and then the pipeline. */
+
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { RunSession } from '../../session/protocol.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
+import { newId } from '../../shared/ids.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { Cancellations } from './cancel.ts'
+import { createConnectionLimits, type Place } from './connection-limits.ts'
+import { PostgresDownstream } from './downstream.ts'
+import { type Opening, openConnection } from './negotiation.ts'
+import type { PostgresProtocol } from './protocol.ts'
+import { fatal } from './sqlstate.ts'
+import { createTlsUpgrade, type TlsCertificate } from './tls-upgrade.ts'
+import type { PostgresUpstream } from './upstream.ts'
+import { errorResponse, negotiateProtocolVersion } from './wire/backend-messages.ts'
+import { PROTOCOL_3_0, PROTOCOL_3_2 } from './wire/startup.ts'
+
+const GOODBYE_PATIENCE_MS = 1000
+
+export interface PostgresListenerOptions {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly tls: TlsCertificate
+  readonly allowPlaintextFromLoopback: boolean
+  readonly limits: {
+    /** From the connection until the password has come. */
+    readonly loginGraceMs: number
+    readonly maxUnauthenticated: number
+    readonly maxPerSource: number
+  }
+  readonly protocol: PostgresProtocol
+  readonly run: RunSession<PostgresDownstream, PostgresUpstream>
+  readonly cancellations: Cancellations
+  /** Told of connections that ended before the pipeline began: for the audit log. Never throws. */
+  readonly refused: (event: { source: string; code: ErrorCode; session: string; detail: string }) => void
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface PostgresListener {
+  listen(): Promise<{ host: string; port: number }>
+  /** No new connections; the open ones go on. */
+  stopAccepting(): void
+  /** Destroys every connection that is still open, and resolves when all are gone. */
+  close(): Promise<void>
+}
+
+export function createPostgresListener(options: PostgresListenerOptions): PostgresListener {
+  const { limits, log, metrics, clock, protocol } = options
+  const upgrade = createTlsUpgrade(options.tls, limits.loginGraceMs)
+  const places = createConnectionLimits(limits)
+  const open = new Set<Socket>()
+  const server = createServer({ noDelay: true, keepAlive: true }, raw => {
+    serve(raw).catch(error => {
+      log.error({ err: error }, 'a PostgreSQL connection broke')
+      raw.destroy()
+    })
+  })
+  server.on('error', error => log.error({ err: error }, 'the PostgreSQL listener failed'))
+
+  async function serve(raw: Socket): Promise<void> {
+    raw.on('error', () => undefined)
+    const address = raw.remoteAddress
+    if (address === undefined) return void raw.destroy()
+    const session = newId('ses', clock.now())
+    let socket = raw
+    const refuse = (code: ErrorCode, text: string, detail: string) => {
+      options.refused({ source: address, code, session, detail })
+      metrics.logins.inc({ protocol: 'postgres', result: code })
+      sayGoodbye(socket, errorResponse(fatal(code, text, session)))
+    }
+    const place = places.enter(address)
+    if (place === undefined) {
+      return refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', 'limit')
+    }
+    open.add(raw)
+    metrics.connections.inc({ protocol: 'postgres' })
+    raw.once('close', () => {
+      open.delete(raw)
+      place.leave()
+      metrics.connections.dec({ protocol: 'postgres' })
+    })
+    const grace = setTimeout(() => {
+      refuse('LOGIN_TOO_SLOW', 'The login took too long.', 'login grace time')
+    }, limits.loginGraceMs)
+    raw.once('close', () => clearTimeout(grace))
+
+    try {
+      const opening = await openConnection(raw, {
+        upgrade,
+        mayBePlaintext: options.allowPlaintextFromLoopback && isLoopback(address),
+        current: secured => {
+          socket = secured
+        },
+      })
+      if (opening === undefined) return void socket.destroy()
+      if (opening.kind === 'cancel') {
+        await options.cancellations.request(opening.processId, opening.key)
+        return void socket.end()
+      }
+      const onProof = () => clearTimeout(grace)
+      await options.run(
+        protocol,
+        downstreamOf(opening, { address, port: raw.remotePort ?? 0 }, place, onProof),
+        session,
+      )
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      refuse(error.code, error.message, 'before the login')
+    }
+  }
+
+  return {
+    async listen() {
+      server.listen({ host: options.host, port: options.port })
+      await once(server, 'listening')
+      const { address, port } = server.address() as AddressInfo
+      return { host: address, port }
+    },
+    stopAccepting() {
+      server.close()
+    },
+    async close() {
+      const closed = server.listening ? once(server, 'close') : undefined
+      server.close()
+      for (const socket of open) socket.destroy()
+      await closed
+    },
+  }
+}
+
+function downstreamOf(
+  opening: Extract<Opening, { kind: 'startup' }>,
+  source: { address: string; port: number },
+  place: Place,
+  onProof: () => void,
+): PostgresDownstream {
+  const { socket, reader, packet } = opening
+  const { parameters, minorVersion, protocolOptions } = packet
+  const spoken = minorVersion >= 2 ? PROTOCOL_3_2 : PROTOCOL_3_0
+  if (PROTOCOL_3_0 + minorVersion !== spoken || protocolOptions.length > 0) {
+    socket.write(negotiateProtocolVersion(spoken, protocolOptions))
+  }
+  const details: Record<string, string> = {
+    encryption: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'TLS') : 'none',
+    protocol: `3.${spoken - PROTOCOL_3_0}`,
+  }
+  for (const name of ['application_name', 'database', 'client_encoding', 'replication']) {
+    const value = parameters.get(name)
+    if (value !== undefined) details[name] = value.slice(0, 256)
+  }
+  return new PostgresDownstream({
+    socket,
+    reader,
+    source,
+    startup: { login: parameters.get('user') ?? '', minorVersion: spoken - PROTOCOL_3_0, parameters },
+    details,
+    onProof,
+    onAccept: () => place.authenticated(),
+  })
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address)
+}
+
+function sayGoodbye(socket: Socket, words: Buffer): void {
+  if (socket.destroyed) return
+  socket.end(words)
+  const timer = setTimeout(() => socket.destroy(), GOODBYE_PATIENCE_MS)
+  socket.once('close', () => clearTimeout(timer))
+  socket.resume()
+}

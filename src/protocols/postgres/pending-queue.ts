@@ -1,0 +1,93 @@
+/** The requests of a client that wait for their answers, in order; bounded, so that a client cannot grow the gateway's memory. */
+
+import type { Statement } from './known-statements.ts'
+
+/** More than any server holds back in its own output buffer, so that waiting for answers can never be for ever. */
+const MOST_ENTRIES = 65_536
+const MOST_BYTES = 16 * 1024 * 1024
+const COMPACT_AFTER = 1024
+
+/** One request. `kind` is its message type; which fields are used depends on it. */
+export class Pending {
+  readonly kind: number
+  /** performance.now() when it passed. */
+  readonly at: number
+  readonly bytes: number
+  /** The portal's name; of a Parse, the statement's. */
+  name = ''
+  statementName = ''
+  ofStatement = false
+  statement: Statement | undefined = undefined
+  /** The body of a Bind (its head, where it is long) and its whole length. */
+  body: Buffer | undefined = undefined
+  bodyLength = 0
+  rows = 0
+  tag = ''
+  tagCount = 0
+  tagRows: number | undefined = undefined
+  recorded = false
+
+  constructor(kind: number, at: number, bytes: number) {
+    this.kind = kind
+    this.at = at
+    this.bytes = bytes
+  }
+}
+
+export class PendingQueue {
+  #entries: Pending[] = []
+  #first = 0
+  #bytes = 0
+
+  get head(): Pending | undefined {
+    return this.#entries[this.#first]
+  }
+
+  get full(): boolean {
+    return this.#entries.length - this.#first > MOST_ENTRIES || this.#bytes > MOST_BYTES
+  }
+
+  push(kind: number, at: number, bytes: number): Pending {
+    const pending = new Pending(kind, at, bytes)
+    this.#entries.push(pending)
+    this.#bytes += bytes
+    return pending
+  }
+
+  shift(): Pending | undefined {
+    const pending = this.#entries[this.#first]
+    if (pending === undefined) return undefined
+    this.#bytes -= pending.bytes
+    this.#first++
+    if (this.#first === this.#entries.length) {
+      this.#entries.length = 0
+      this.#first = 0
+    } else if (this.#first > COMPACT_AFTER && this.#first * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#first)
+      this.#first = 0
+    }
+    return pending
+  }
+
+  /** Drops what stands before the next request of this kind; false when there is none and all were dropped. */
+  dropUntil(kind: number): boolean {
+    while (this.head !== undefined) {
+      if (this.head.kind === kind) return true
+      this.shift()
+    }
+    return false
+  }
+
+  /**
+   * The server has begun to take COPY data: it ignores the Syncs that were sent before the copy's end. True when that end is
+   * among what was sent already; it is dropped too.
+   */
+  dropSyncsUntilCopyEnd(sync: number, copyEnd: number): boolean {
+    const from = this.#first + 1
+    let at = from
+    while (at < this.#entries.length && this.#entries[at]!.kind === sync) at++
+    const ended = this.#entries[at]?.kind === copyEnd
+    this.#entries.splice(from, at - from + (ended ? 1 : 0))
+    return ended
+  }
+}

@@ -1,0 +1,47 @@
+/** PostgreSQL as the pipeline sees it: connect to the target of a grant, relay. */
+
+import type { Protocol } from '../../session/protocol.ts'
+import type { Log } from '../../shared/log.ts'
+import { type Cancellations, cancelOnTarget } from './cancel.ts'
+import type { PostgresDownstream, Startup } from './downstream.ts'
+import { relay } from './relay.ts'
+import { connectUpstream, type PostgresUpstream } from './upstream.ts'
+
+export type PostgresProtocol = Protocol<PostgresDownstream, PostgresUpstream>
+
+const CANCEL_KEY_BYTES = { 0: 4, 2: 32 } as const
+
+/** `connectTimeoutMs` bounds the whole way to a target that is ready: name, TCP, TLS, login. */
+export function createPostgresProtocol(options: {
+  cancellations: Cancellations
+  log: Log
+  connectTimeoutMs?: number
+}): PostgresProtocol {
+  const { cancellations, log, connectTimeoutMs = 10_000 } = options
+  return {
+    name: 'postgres',
+    async connect(grant, lease, downstream, signal) {
+      const { startup } = downstream
+      const wishes = { database: wantedDatabase(startup), parameters: startup.parameters }
+      const upstream = await connectUpstream(grant, lease, wishes, signal, connectTimeoutMs)
+      const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
+      const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
+        upstream.onCancel?.()
+        await cancelOnTarget(upstream).catch(error =>
+          log.warn({ err: error, session: grant.session }, 'a cancel request could not be passed to the target'),
+        )
+      })
+      upstream.socket.once('close', key.forget)
+      downstream.prepare(upstream.greeting, key)
+      return upstream
+    },
+    relay: (downstream, upstream, context) => relay(downstream, upstream, context, log),
+  }
+}
+
+/** libpq names the database like the user when none is given: the whole login name is nobody's database. */
+function wantedDatabase({ parameters, login }: Startup): string | undefined {
+  const database = parameters.get('database')
+  if (database === undefined || database === '') return undefined
+  return database.replaceAll(' ', '+') === login.replaceAll(' ', '+') ? undefined : database
+}

@@ -1,0 +1,151 @@
+/** Moves bytes between client and target as they came, no faster than the slower side and the recorder take them. */
+
+import type { RelayContext } from '../../session/protocol.ts'
+import type { EndReason } from '../../session/state.ts'
+import type { Log } from '../../shared/log.ts'
+import { cancelOnTarget } from './cancel.ts'
+import type { PostgresDownstream } from './downstream.ts'
+import { StatementLog } from './statement-log.ts'
+import type { PostgresUpstream } from './upstream.ts'
+
+// Why a side is not read at the moment: a set of bits.
+const OTHER_SIDE_FULL = 1
+const RECORDER_BEHIND = 2
+const TOO_MUCH_UNANSWERED = 4
+
+/** Resolves with the reason once one side has closed, or `context.signal` has aborted; the statements are with the recorder then. */
+export function relay(
+  downstream: PostgresDownstream,
+  upstream: PostgresUpstream,
+  context: RelayContext,
+  log: Log,
+): Promise<EndReason> {
+  const { recorder, signal } = context
+  const statements = new StatementLog(recorder, upstream.greeting.parameters)
+  const client = downstream.socket
+  const target = upstream.socket
+  const early = downstream.beginRelay(() => statements.atBoundary && !statements.fatal)
+  let ended = false
+  let clientPaused = 0
+  let targetPaused = 0
+
+  return new Promise(resolve => {
+    function end(reason: EndReason): void {
+      if (ended) return
+      ended = true
+      signal.removeEventListener('abort', onAbort)
+      client.off('data', onClientData).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
+      target.off('data', onTargetData).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
+      statements.flush()
+      resolve(reason)
+    }
+
+    function pauseClient(why: number): void {
+      if (clientPaused === 0) client.pause()
+      clientPaused |= why
+    }
+    function resumeClient(why: number): void {
+      if (clientPaused === 0) return
+      clientPaused &= ~why
+      if (clientPaused === 0 && !ended) client.resume()
+    }
+    function pauseTarget(why: number): void {
+      if (targetPaused === 0) target.pause()
+      targetPaused |= why
+    }
+    function resumeTarget(why: number): void {
+      if (targetPaused === 0) return
+      targetPaused &= ~why
+      if (targetPaused === 0 && !ended) target.resume()
+    }
+
+    function waitForRecorder(): void {
+      if ((clientPaused & RECORDER_BEHIND) !== 0) return
+      pauseClient(RECORDER_BEHIND)
+      pauseTarget(RECORDER_BEHIND)
+      void recorder.drained().then(() => {
+        resumeClient(RECORDER_BEHIND)
+        resumeTarget(RECORDER_BEHIND)
+      })
+    }
+
+    function onClientData(chunk: Buffer): void {
+      context.activity()
+      context.count('in', chunk.length)
+      try {
+        statements.fromClient(chunk)
+      } catch (error) {
+        violated('client', error)
+        return
+      }
+      if (!target.write(chunk)) pauseClient(OTHER_SIDE_FULL)
+      if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
+      if (recorder.behind) waitForRecorder()
+    }
+
+    function onTargetData(chunk: Buffer): void {
+      context.activity()
+      context.count('out', chunk.length)
+      try {
+        statements.fromTarget(chunk)
+      } catch (error) {
+        violated('target', error)
+        return
+      }
+      if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
+      if (downstream.hasWaitingNotices && statements.atBoundary) downstream.flushNotices()
+      if (!statements.full) resumeClient(TOO_MUCH_UNANSWERED)
+      if (recorder.behind) waitForRecorder()
+    }
+
+    function violated(side: 'client' | 'target', error: unknown): void {
+      log.warn({ err: error, session: context.session, side }, 'a message broke the PostgreSQL protocol')
+      target.destroy()
+      end('protocol-violation')
+    }
+
+    function onClientEnd(): void {
+      target.end()
+      end('client-closed')
+    }
+    function onTargetEnd(): void {
+      end(statements.terminated ? 'client-closed' : 'target-closed')
+    }
+    function onAbort(): void {
+      if (client.destroyed) {
+        onClientEnd()
+        return
+      }
+      // What still runs for this session on the target is to end with it, not when its backend next writes.
+      if (statements.unanswered) {
+        cancelOnTarget(upstream).catch(error =>
+          log.warn({ err: error, session: context.session }, 'the last cancel request failed'),
+        )
+      }
+      target.destroy()
+      end('killed')
+    }
+
+    function onClientDrain(): void {
+      resumeTarget(OTHER_SIDE_FULL)
+    }
+    function onTargetDrain(): void {
+      resumeClient(OTHER_SIDE_FULL)
+    }
+
+    client.on('data', onClientData).on('drain', onClientDrain).on('end', onClientEnd).on('close', onClientEnd)
+    target.on('data', onTargetData).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
+    upstream.onCancel = () => {
+      context.activity()
+      if (!ended) recorder.fact({ type: 'cancel' })
+    }
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (client.destroyed) return onClientEnd()
+    if (target.destroyed) return onTargetEnd()
+    if (upstream.early.length > 0) onTargetData(upstream.early)
+    if (early.length > 0) onClientData(early)
+    client.resume()
+    target.resume()
+  })
+}

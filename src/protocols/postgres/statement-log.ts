@@ -1,0 +1,379 @@
+/** Follows both directions of a session, pairs requests with answers in order, and records each statement once it has ended. */
+
+import type { FactEvent } from '../../recording/events.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import { decoderOf, type TextDecode } from './client-encoding.ts'
+import { KnownStatements, type Portal, type Statement } from './known-statements.ts'
+import { LongText } from './long-text.ts'
+import { type Pending, PendingQueue } from './pending-queue.ts'
+import { redactStatement } from './redact.ts'
+import { readBindNames, readExecutePortal, readNamed, readParse, readQuery, type Text } from './wire/client-requests.ts'
+import { FrameScanner, type FrameSink } from './wire/frame-scanner.ts'
+import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
+
+/** How much of one message is kept for the recording. What is relayed has no bound. */
+export const KEPT_BYTES = 1024 * 1024
+const REDACTED = '[redacted]'
+const MOST_TAGS = 32
+
+const code = (letter: string): number => letter.charCodeAt(0)
+const QUERY = code('Q')
+const PARSE = code('P')
+const BIND = code('B')
+const DESCRIBE = code('D')
+const EXECUTE = code('E')
+const CLOSE = code('C')
+const SYNC = code('S')
+const FUNCTION_CALL = code('F')
+const COPY_DATA = code('d')
+const COPY_DONE = code('c')
+const COPY_FAIL = code('f')
+const TERMINATE = code('X')
+const ROW = code('D')
+const COMMAND_COMPLETE = code('C')
+const EMPTY_QUERY = code('I')
+const PORTAL_SUSPENDED = code('s')
+const ERROR = code('E')
+const READY = code('Z')
+const PARAMETER_STATUS = code('S')
+const PARSE_COMPLETE = code('1')
+const BIND_COMPLETE = code('2')
+const CLOSE_COMPLETE = code('3')
+const ROW_DESCRIPTION = code('T')
+const NO_DATA = code('n')
+const FUNCTION_RESULT = code('V')
+const COPY_IN = code('G')
+const COPY_OUT = code('H')
+const COPY_BOTH = code('W')
+
+export class StatementLog {
+  readonly #recorder: Recorder
+  readonly #queue = new PendingQueue()
+  readonly #known = new KnownStatements()
+  readonly #client: FrameScanner
+  readonly #target: FrameScanner
+  readonly #longText = new LongText()
+  #decode: TextDecode
+  #backslashQuotes: boolean
+  #now = 0
+  /** After an error in the extended protocol the server skips everything until Sync. */
+  #skipping = false
+  /** `in-sent`: the client has said that its data is complete. */
+  #copying: 'in' | 'in-sent' | 'out' | undefined
+  #copiedIn = 0
+  #copiedOut = 0
+  #terminated = false
+  #fatal = false
+
+  /** `parameters` are what the target reported at login. */
+  constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
+    this.#recorder = recorder
+    this.#decode = decoderOf(parameters.get('client_encoding'))
+    this.#backslashQuotes = parameters.get('standard_conforming_strings') === 'off'
+    const fromClient: FrameSink = {
+      counted: (type, length) => this.#clientCounted(type, length),
+      body: (type, bytes, start, end, length) => this.#clientBody(type, bytes, start, end, length),
+      part: (type, bytes, start, end, first) => {
+        if (type !== BIND) this.#longText.add(bytes, start, end, first, type === PARSE ? 1 : 0)
+      },
+    }
+    const fromTarget: FrameSink = {
+      counted: (type, length) => this.#targetCounted(type, length),
+      body: (type, bytes, start, end) => this.#targetBody(type, bytes, start, end),
+      part: () => undefined,
+    }
+    this.#client = new FrameScanner(fromClient, { counted: 'SFdcfX', bodies: 'QPBDEC', keepBytes: KEPT_BYTES })
+    this.#target = new FrameScanner(fromTarget, { counted: 'DZ123TnIsVGHWd', bodies: 'CES', keepBytes: KEPT_BYTES })
+  }
+
+  /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
+  fromClient(chunk: Buffer): void {
+    this.#now = performance.now()
+    this.#client.scan(chunk)
+  }
+
+  /** Bytes from the target, before they are forwarded. Throws PROTOCOL_VIOLATION. */
+  fromTarget(chunk: Buffer): void {
+    this.#now = performance.now()
+    this.#target.scan(chunk)
+  }
+
+  /** True when so many requests wait for answers that no more should be read from the client. */
+  get full(): boolean {
+    return this.#queue.full
+  }
+
+  /** True while the target works on something. */
+  get unanswered(): boolean {
+    return this.#queue.head !== undefined
+  }
+
+  /** True where a message to the client may go in between. */
+  get atBoundary(): boolean {
+    return this.#target.atBoundary
+  }
+
+  /** The client has said Terminate. */
+  get terminated(): boolean {
+    return this.#terminated
+  }
+
+  /** The target has said FATAL: no last word of ours may follow. */
+  get fatal(): boolean {
+    return this.#fatal
+  }
+
+  /** Records what was asked and never answered: the session is over. */
+  flush(): void {
+    this.#now = performance.now()
+    this.#endCopy()
+    for (let pending = this.#queue.head; pending !== undefined; pending = this.#queue.head) {
+      if (pending.kind === QUERY || pending.kind === EXECUTE) this.#record(pending, undefined)
+      this.#queue.shift()
+    }
+  }
+
+  #clientCounted(type: number, length: number): void {
+    switch (type) {
+      case COPY_DATA:
+        this.#copiedIn += length
+        break
+      case SYNC:
+        // In copy-in mode the server ignores Sync (protocol-flow, COPY Operations).
+        if (this.#copying === 'in') break
+        this.#skipping = false
+        this.#add(SYNC)
+        break
+      case COPY_DONE:
+      case COPY_FAIL:
+        if (this.#copying === 'in') this.#copying = 'in-sent'
+        else if (!this.#skipping) this.#add(COPY_DONE)
+        break
+      case FUNCTION_CALL:
+        if (!this.#skipping) this.#add(FUNCTION_CALL)
+        break
+      case TERMINATE:
+        this.#terminated = true
+        break
+    }
+  }
+
+  #clientBody(type: number, bytes: Buffer, start: number, end: number, length: number): void {
+    switch (type) {
+      case QUERY: {
+        // The server skips this too (postgres.c, ignore_till_sync).
+        if (this.#skipping) break
+        const statement = this.#statementOf(readQuery(bytes, start, end, length), [])
+        const pending = this.#add(QUERY, statement.text.length)
+        pending.statement = statement
+        break
+      }
+      case PARSE: {
+        const { name, text, types } = readParse(bytes, start, end, length)
+        if (this.#skipping) break
+        const statement = this.#statementOf(text, types)
+        const pending = this.#add(PARSE, statement.text.length)
+        pending.name = name
+        pending.statement = statement
+        break
+      }
+      case BIND: {
+        const { portal, statement } = readBindNames(bytes, start, end)
+        if (this.#skipping) break
+        const pending = this.#add(BIND, end - start)
+        pending.name = portal
+        pending.statementName = statement
+        pending.body = Buffer.from(bytes.subarray(start, end))
+        pending.bodyLength = length
+        break
+      }
+      case EXECUTE: {
+        const portal = readExecutePortal(bytes, start, end)
+        if (!this.#skipping) this.#add(EXECUTE).name = portal
+        break
+      }
+      case DESCRIBE:
+      case CLOSE: {
+        const { kind, name } = readNamed(bytes, start, end)
+        if (this.#skipping) break
+        const pending = this.#add(type)
+        if (kind === 'S') pending.statementName = name
+        else pending.name = name
+        pending.ofStatement = kind === 'S'
+        break
+      }
+    }
+  }
+
+  #add(kind: number, bytes = 0): Pending {
+    return this.#queue.push(kind, this.#now, bytes)
+  }
+
+  #statementOf(text: Text, types: readonly number[]): Statement {
+    const plain = this.#decode(text.bytes)
+    const { text: safe, redacted } = redactStatement(plain, this.#backslashQuotes)
+    const note = text.cut ? this.#longText.note(redacted) : ''
+    return { text: safe + note, redacted, types }
+  }
+
+  #targetCounted(type: number, length: number): void {
+    if (type === COPY_DATA) {
+      this.#copiedOut += length
+      return
+    }
+    const head = this.#headPastCopyEnds(type === COPY_IN)
+    switch (type) {
+      case ROW:
+        if (head !== undefined) head.rows++
+        break
+      case READY:
+        this.#ready(head)
+        break
+      case PARSE_COMPLETE:
+        if (head?.kind === PARSE) this.#known.parsed(this.#queue.shift()!)
+        break
+      case BIND_COMPLETE:
+        if (head?.kind === BIND) this.#known.bound(this.#queue.shift()!)
+        break
+      case CLOSE_COMPLETE:
+        if (head?.kind === CLOSE) this.#known.closed(this.#queue.shift()!)
+        break
+      case ROW_DESCRIPTION:
+      case NO_DATA:
+        if (head?.kind === DESCRIBE) this.#queue.shift()
+        break
+      case EMPTY_QUERY:
+        this.#complete(head, '', undefined)
+        break
+      case PORTAL_SUSPENDED:
+        this.#complete(head, '(more rows to fetch)', head?.rows)
+        break
+      case FUNCTION_RESULT:
+        if (head?.kind === FUNCTION_CALL) this.#record(head, undefined)
+        break
+      case COPY_IN:
+        this.#copying = this.#queue.dropSyncsUntilCopyEnd(SYNC, COPY_DONE) ? 'in-sent' : 'in'
+        break
+      case COPY_OUT:
+      case COPY_BOTH:
+        this.#copying = 'out'
+        break
+    }
+  }
+
+  #targetBody(type: number, bytes: Buffer, start: number, end: number): void {
+    if (type === COMMAND_COMPLETE) {
+      const tag = bytes.toString('latin1', start, end - 1)
+      this.#complete(this.#headPastCopyEnds(false), tag, rowsOfTag(tag))
+    } else if (type === ERROR) this.#failed(bytes, start, end)
+    else if (type === PARAMETER_STATUS) this.#parameter(bytes, start, end)
+  }
+
+  /** CopyDone and CopyFail have no answer of their own; a late one is ignored by the server, and here. */
+  #headPastCopyEnds(keep: boolean): Pending | undefined {
+    if (!keep) while (this.#queue.head?.kind === COPY_DONE) this.#queue.shift()
+    return this.#queue.head
+  }
+
+  #complete(head: Pending | undefined, tag: string, rows: number | undefined): void {
+    if (head === undefined) return
+    this.#endCopy()
+    if (head.kind === QUERY) {
+      if (head.tagCount++ < MOST_TAGS) head.tag = head.tagCount === 1 ? tag : `${head.tag}; ${tag}`
+      if (rows !== undefined) head.tagRows = (head.tagRows ?? 0) + rows
+    } else if (head.kind === EXECUTE) {
+      head.tag = tag
+      head.tagRows = rows
+      this.#record(head, undefined)
+      this.#queue.shift()
+    }
+    // Names that SQL itself prepares or drops: what was known of them may be wrong from here on.
+    if (tag === 'PREPARE' || tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.forgetNamed()
+  }
+
+  #ready(head: Pending | undefined): void {
+    this.#endCopy()
+    let pending = head
+    while (pending !== undefined && pending.kind !== QUERY && pending.kind !== SYNC && pending.kind !== FUNCTION_CALL) {
+      this.#queue.shift()
+      pending = this.#queue.head
+    }
+    if (pending === undefined) return
+    if (pending.kind === QUERY && !pending.recorded) this.#record(pending, undefined)
+    this.#queue.shift()
+  }
+
+  #failed(bytes: Buffer, start: number, end: number): void {
+    const error = readError(bytes, start, end, this.#decode)
+    if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#fatal = true
+    const head = this.#headPastCopyEnds(false)
+    this.#endCopy()
+    // The server ends an idle session by itself: no statement is to blame.
+    if (head === undefined) return
+    this.#record(head, error)
+    if (head.kind === QUERY || head.kind === FUNCTION_CALL || head.kind === SYNC) return
+    this.#skipping = !this.#queue.dropUntil(SYNC)
+  }
+
+  #endCopy(): void {
+    if (this.#copying === undefined) return
+    const out = this.#copying === 'out'
+    this.#recorder.fact({ type: 'copy', direction: out ? 'out' : 'in', bytes: out ? this.#copiedOut : this.#copiedIn })
+    this.#copying = undefined
+    this.#copiedIn = 0
+    this.#copiedOut = 0
+  }
+
+  #parameter(bytes: Buffer, start: number, end: number): void {
+    const { name, value } = readParameterStatus(bytes, start, end)
+    if (name === 'client_encoding') this.#decode = decoderOf(value)
+    if (name === 'standard_conforming_strings') this.#backslashQuotes = value === 'off'
+    this.#recorder.fact({ type: 'parameter', name, value })
+  }
+
+  #record(pending: Pending, error: { sqlstate: string; message: string } | undefined): void {
+    pending.recorded = true
+    const portal = this.#portalOf(pending)
+    const statement = portal.statement
+    const event: Extract<FactEvent, { type: 'statement' }> = {
+      type: 'statement',
+      text: statement.text,
+      protocol: pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended',
+      durationUs: Math.round((this.#now - pending.at) * 1000),
+    }
+    const parameters = portal.parameters(this.#decode)
+    if (parameters.length > 0) event.parameters = parameters
+    if (pending.tagCount > 0 || pending.tag !== '') event.tag = pending.tag
+    const rows = pending.tagRows ?? (pending.rows > 0 ? pending.rows : undefined)
+    if (rows !== undefined) event.rows = rows
+    if (error !== undefined) {
+      // The server quotes the statement in its errors.
+      event.error = { sqlstate: error.sqlstate, message: statement.redacted ? REDACTED : error.message }
+    }
+    if (statement.redacted) event.redacted = true
+    this.#recorder.fact(event)
+  }
+
+  #portalOf(pending: Pending): Portal {
+    switch (pending.kind) {
+      case QUERY:
+      case PARSE:
+        return this.#known.withoutValues(pending.statement!)
+      case BIND:
+        return this.#known.portalOfBind(pending)
+      case EXECUTE:
+        return this.#known.portal(pending.name)
+      case DESCRIBE:
+      case CLOSE:
+        return pending.ofStatement
+          ? this.#known.withoutValues(this.#known.statement(pending.statementName))
+          : this.#known.portal(pending.name)
+      default:
+        return this.#known.withoutValues({
+          text: pending.kind === SYNC ? '(the end of the implicit transaction, at Sync)' : '(a function call)',
+          redacted: false,
+          types: [],
+        })
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/** Logs in to a target: startup, authentication without any downgrade, and what the server says until it is ready for queries. */
+
+import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { serialize } from 'pg-protocol'
+import { GatewayError } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { PostgresTarget } from '../../targets/target.ts'
+import type { Connection } from './dial.ts'
+import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
+import type { Message, SocketReader } from './socket-reader.ts'
+import { startupMessage } from './wire/frontend-messages.ts'
+import {
+  type AuthenticationRequest,
+  readAuthentication,
+  readBackendKeyData,
+  readError,
+  readParameterStatus,
+  type ServerError,
+} from './wire/server-answers.ts'
+import { violation } from './wire/violation.ts'
+
+/** What the target said before it was ready; the client hears it when it is let in. */
+export interface TargetGreeting {
+  readonly parameters: ReadonlyMap<string, string>
+  readonly processId: number
+  readonly cancelKey: Buffer
+}
+
+/** The target's own ErrorResponse during login. */
+export class TargetRefusal extends Error {
+  readonly answer: ServerError
+
+  constructor(answer: ServerError) {
+    super(`the target answered ${answer.severity} ${answer.sqlstate}: ${answer.message}`)
+    this.name = 'TargetRefusal'
+    this.answer = answer
+  }
+}
+
+/**
+ * Runs the login on a fresh connection. Throws TargetRefusal when the server says no, GatewayError TARGET_LOGIN_FAILED when it asks for
+ * what the lease must not be used for, PROTOCOL_VIOLATION when it does not speak the protocol.
+ */
+export async function logIn(
+  connection: Connection,
+  reader: SocketReader,
+  parameters: ReadonlyMap<string, string>,
+  password: Secret,
+  target: PostgresTarget,
+): Promise<TargetGreeting> {
+  connection.socket.write(startupMessage(parameters))
+  await authenticate(connection, reader, parameters.get('user')!, password, target)
+  return await readGreeting(reader)
+}
+
+async function authenticate(
+  connection: Connection,
+  reader: SocketReader,
+  user: string,
+  password: Secret,
+  target: PostgresTarget,
+): Promise<void> {
+  const { socket } = connection
+  let proven = false
+  while (true) {
+    const request = await nextRequest(reader)
+    switch (request.kind) {
+      case 'ok':
+        if (proven) return
+        // Anyone can say "come in". Only a server that asked for the password, or that proved its name, is the target.
+        if (!connection.verified) throw refused('The target let us in without asking for a password.')
+        return
+      case 'md5':
+        requireOnce(proven)
+        socket.write(serialize.password(md5Password(user, password, request.salt)))
+        break
+      case 'cleartext':
+        requireOnce(proven)
+        if (!connection.verified) {
+          throw refused(`The target asks for the password in the clear; its entry needs tls: verify-full for that.`)
+        }
+        socket.write(serialize.password(password.reveal()))
+        break
+      case 'sasl':
+        requireOnce(proven)
+        await proveByScram(socket, reader, chooseScram(connection, request.mechanisms, target), password)
+        break
+      default:
+        throw refused('The target asks for an authentication method that is not supported.')
+    }
+    proven = true
+  }
+}
+
+function requireOnce(proven: boolean): void {
+  if (proven) throw violation('the server asks for a second authentication')
+}
+
+async function nextRequest(reader: SocketReader): Promise<AuthenticationRequest> {
+  while (true) {
+    const { type, body } = await nextMessage(reader)
+    if (type === 'R') return readAuthentication(body)
+    if (type !== 'N') throw violation('the server answers out of turn')
+  }
+}
+
+async function nextMessage(reader: SocketReader): Promise<Message> {
+  const message = await reader.message()
+  if (message === undefined) throw new Error('the target closed the connection during login')
+  if (message.type === 'E') throw new TargetRefusal(readError(message.body))
+  return message
+}
+
+/** -PLUS whenever it can be had; over TLS without it, say that we could, so that a stripped offer is noticed by the server. */
+function chooseScram(connection: Connection, mechanisms: readonly string[], target: PostgresTarget): ScramClient {
+  const binding = connection.certificate && tlsServerEndPoint(connection.certificate)
+  if (mechanisms.includes('SCRAM-SHA-256-PLUS') && binding !== undefined) return createScramClient(binding)
+  if (!mechanisms.includes('SCRAM-SHA-256')) {
+    throw refused(`The target ${target.name} offers no SCRAM mechanism that is supported.`)
+  }
+  return createScramClient(binding === undefined ? 'n' : 'y')
+}
+
+async function proveByScram(socket: Socket, reader: SocketReader, scram: ScramClient, password: Secret): Promise<void> {
+  socket.write(serialize.sendSASLInitialResponseMessage(scram.mechanism, scram.first))
+  const challenge = await nextRequest(reader)
+  if (challenge.kind !== 'sasl-continue') throw violation('the server breaks off the SCRAM exchange')
+  socket.write(serialize.sendSCRAMClientFinalMessage(await scram.final(challenge.data, password)))
+  const final = await nextRequest(reader)
+  // Without this message, or with a wrong one, the server has not shown that it knows the password.
+  if (final.kind !== 'sasl-final' || !scram.proves(final.data)) {
+    throw new GatewayError('TARGET_IDENTITY_MISMATCH', 'The target did not prove that it knows the password.')
+  }
+}
+
+/** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP */
+function md5Password(user: string, password: Secret, salt: Buffer): string {
+  const md5 = (...parts: (string | Buffer)[]) =>
+    createHash('md5')
+      .update(Buffer.concat(parts.map(part => Buffer.from(part))))
+      .digest('hex')
+  return `md5${md5(md5(password.revealBytes(), user), salt)}`
+}
+
+const MOST_PARAMETERS = 256
+
+async function readGreeting(reader: SocketReader): Promise<TargetGreeting> {
+  const parameters = new Map<string, string>()
+  let processId = 0
+  let cancelKey: Buffer = Buffer.alloc(0)
+  while (true) {
+    const { type, body } = await nextMessage(reader)
+    switch (type) {
+      case 'S': {
+        const { name, value } = readParameterStatus(body)
+        parameters.set(name, value)
+        if (parameters.size > MOST_PARAMETERS) throw violation('the server reports too many parameters')
+        break
+      }
+      case 'K':
+        ;({ processId, key: cancelKey } = readBackendKeyData(body))
+        break
+      case 'N':
+        break
+      case 'Z':
+        return { parameters, processId, cancelKey }
+      default:
+        throw violation('the server answers out of turn')
+    }
+  }
+}
+
+function refused(message: string): GatewayError {
+  return new GatewayError('TARGET_LOGIN_FAILED', message)
+}

@@ -1,0 +1,154 @@
+/** The side of the target: dialled, logged in with the lease, and quiet until the relay takes it. */
+
+import type { Socket } from 'node:net'
+import type { Grant } from '../../policy/grant.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { PostgresTarget } from '../../targets/target.ts'
+import type { Lease } from '../../vault/lease.ts'
+import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts'
+import { SocketReader } from './socket-reader.ts'
+import { readStartupWishes } from './startup-parameters.ts'
+import { logIn, type TargetGreeting, TargetRefusal } from './target-login.ts'
+
+/** The longest message that a server may send before it is ready for queries. */
+const MESSAGE_LIMIT_BYTES = 64 * 1024
+const TERMINATE_PATIENCE_MS = 2000
+/** "no pg_hba.conf entry": the server may take the same login with the other kind of connection. */
+const INVALID_AUTHORIZATION = '28000'
+
+export interface PostgresUpstream {
+  readonly socket: Socket
+  readonly target: PostgresTarget
+  readonly encryption: Encryption
+  readonly greeting: TargetGreeting
+  /** What came right after the login; the relay forwards it first. */
+  readonly early: Buffer
+  /** Told of each cancel request for this session: set by the relay. */
+  onCancel?: () => void
+  close(): void
+}
+
+export interface ConnectWishes {
+  /** The database that the person named, if any. */
+  readonly database: string | undefined
+  /** The client's startup parameters, as they came. */
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+/**
+ * Connects to the grant's target and logs in with the lease's password. Throws TARGET_UNREACHABLE, TARGET_IDENTITY_MISMATCH,
+ * TARGET_LOGIN_FAILED, or CHANNEL_DENIED for a wish that the grant does not give.
+ */
+export async function connectUpstream(
+  grant: Grant,
+  lease: Lease,
+  wishes: ConnectWishes,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Promise<PostgresUpstream> {
+  const { target } = grant
+  if (target.protocol !== 'postgres') throw new GatewayError('INTERNAL', 'The target is not a PostgreSQL target.')
+  const parameters = targetParameters(grant, target, wishes)
+  const { material } = lease
+  if (material.kind !== 'password') {
+    throw new GatewayError(
+      'TARGET_LOGIN_FAILED',
+      'A PostgreSQL target needs a password in the vault, not a private key.',
+    )
+  }
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  let failure: unknown
+  for (const encryption of encryptionsOf(target.tls)) {
+    const attempt = await attemptLogin(target, encryption, parameters, material.password, deadline).catch(error => {
+      failure = error
+      return undefined
+    })
+    if (attempt !== undefined) return attempt
+    if (!mayTryOtherwise(failure)) break
+  }
+  throw translate(failure, target)
+}
+
+/** `user` and `database` for the target, and the settings that may pass. */
+function targetParameters(grant: Grant, target: PostgresTarget, wishes: ConnectWishes): Map<string, string> {
+  const { settings, replication } = readStartupWishes(wishes.parameters)
+  if (replication !== undefined && !grant.allows('replication')) {
+    throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow replication connections.')
+  }
+  if (!grant.allows('sql')) throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow SQL on this target.')
+  const parameters = new Map<string, string>([
+    ['user', grant.account.name],
+    ['database', wishes.database ?? target.database ?? 'postgres'],
+  ])
+  if (replication !== undefined) parameters.set('replication', replication)
+  for (const [name, value] of settings) parameters.set(name, value)
+  return parameters
+}
+
+async function attemptLogin(
+  target: PostgresTarget,
+  encryption: Encryption,
+  parameters: ReadonlyMap<string, string>,
+  password: Secret,
+  signal: AbortSignal,
+): Promise<PostgresUpstream> {
+  const connection: Connection = await dial(target, encryption, signal)
+  const { socket } = connection
+  const stop = () => socket.destroy()
+  signal.addEventListener('abort', stop, { once: true })
+  const reader = new SocketReader(socket, MESSAGE_LIMIT_BYTES)
+  try {
+    const greeting = await logIn(connection, reader, parameters, password, target)
+    return {
+      socket,
+      target,
+      encryption: connection.encrypted ? 'tls' : 'plain',
+      greeting,
+      early: reader.detach(),
+      close: () => terminate(socket),
+    }
+  } catch (error) {
+    socket.destroy()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** As libpq: `allow` and `prefer` have a second way when the first was refused before the login, or TLS itself failed. */
+function mayTryOtherwise(failure: unknown): boolean {
+  if (failure instanceof TargetRefusal) return failure.answer.sqlstate === INVALID_AUTHORIZATION
+  return failure instanceof GatewayError && failure.code === 'TARGET_UNREACHABLE'
+}
+
+function terminate(socket: Socket): void {
+  if (socket.destroyed) return
+  socket.end()
+  socket.setTimeout(TERMINATE_PATIENCE_MS, () => socket.destroy())
+  socket.resume()
+}
+
+/** Of the target's own words a person sees those that help them: no such database, too many connections, starting up. */
+const TOLD = new Set(['3D000', '42501', '53300', '57P03', '22023'])
+
+function translate(failure: unknown, target: PostgresTarget): GatewayError {
+  if (failure instanceof GatewayError) {
+    if (failure.code !== 'PROTOCOL_VIOLATION') return failure
+    return new GatewayError(
+      'TARGET_LOGIN_FAILED',
+      `The target ${target.name} does not answer as a PostgreSQL server.`,
+      {
+        cause: failure,
+      },
+    )
+  }
+  if (failure instanceof TargetRefusal) {
+    const { sqlstate, message } = failure.answer
+    const text = TOLD.has(sqlstate)
+      ? `The target ${target.name} says: ${message.slice(0, 300).replace(/[\p{Cc}]/gu, '?')}`
+      : `The target ${target.name} did not accept the login of this account; ask its administrator.`
+    return new GatewayError('TARGET_LOGIN_FAILED', text, { cause: failure })
+  }
+  return new GatewayError('TARGET_UNREACHABLE', `The target ${target.name} could not be reached.`, { cause: failure })
+}

@@ -1,0 +1,182 @@
+/** The PostgreSQL front alone, with real parts but a decision and a factor that the test gives: for tests of the protocol itself. */
+
+import { writeFileSync } from 'node:fs'
+import { pino } from 'pino'
+import { createLocalCluster } from '../../src/cluster/local.ts'
+import type { Proof } from '../../src/identity/proof.ts'
+import { mintGrant } from '../../src/policy/grant.ts'
+import type { Channel } from '../../src/policy/role.ts'
+import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
+import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
+import { createPostgresListener } from '../../src/protocols/postgres/listener.ts'
+import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
+import { generateCertificate } from '../../src/protocols/postgres/tls-context.ts'
+import type { FactEvent, StreamEvent } from '../../src/recording/events.ts'
+import type { Recorder } from '../../src/recording/recorder.ts'
+import { systemClock } from '../../src/shared/clock.ts'
+import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
+import { createMetrics } from '../../src/shared/metrics.ts'
+import { Secret } from '../../src/shared/secret.ts'
+import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
+import { mintLease } from '../../src/vault/lease.ts'
+
+/** What the front takes for the right password with its code. */
+export const RIGHT_ANSWER = 'correct horse123456'
+
+export interface FrontOptions {
+  readonly target: Partial<Extract<TargetInput, { protocol: 'postgres' }>>
+  readonly account: string
+  readonly password: string
+  readonly channels?: Channel[]
+  readonly allowPlaintextFromLoopback?: boolean
+  readonly loginGraceMs?: number
+  readonly maxPerSource?: number
+  readonly maxUnauthenticated?: number
+  readonly caFile?: string
+}
+
+export interface Front {
+  readonly host: string
+  readonly port: number
+  /** Facts of all sessions, in order. */
+  readonly facts: FactEvent[]
+  readonly ended: { session: string; reason: string }[]
+  readonly refused: { source: string; code: ErrorCode; detail: string }[]
+  readonly causes: string[]
+  readonly certificatePem: string
+  readonly proofs: string[]
+  /** Ends the open sessions as an administrator would. */
+  kill(): void
+  /** Says something to everyone who is connected. */
+  notify(text: string): void
+  /** Resolves when a session has ended since the last call. */
+  sessionEnded(): Promise<string>
+  statements(): Extract<FactEvent, { type: 'statement' }>[]
+  close(): Promise<void>
+}
+
+export async function startPostgresFront(options: FrontOptions): Promise<Front> {
+  const target = targetSchema.parse({
+    name: 'orders',
+    host: '127.0.0.1',
+    accounts: [{ name: options.account }],
+    tls: 'disable',
+    ...options.target,
+    protocol: 'postgres',
+  })
+  const account = target.accounts[0]!
+  const facts: FactEvent[] = []
+  const ended: { session: string; reason: string }[] = []
+  const refused: { source: string; code: ErrorCode; detail: string }[] = []
+  const causes: string[] = []
+  const proofs: string[] = []
+  const live = new Map<PostgresDownstream, AbortController>()
+  const waiting: ((reason: string) => void)[] = []
+  const log = pino({ level: process.env.SALLYPORT_TEST_LOG ?? 'silent' })
+  const metrics = createMetrics()
+  const cluster = createLocalCluster({ clock: systemClock, gateway: 'gw_test' })
+  const cancellations = await createCancellations({ cluster, log })
+  const { keyPem, certificatePem } = await generateCertificate({ names: [] })
+  if (options.caFile !== undefined) writeFileSync(options.caFile, certificatePem)
+
+  async function run(protocol: PostgresProtocol, downstream: PostgresDownstream, session: string): Promise<void> {
+    const proof: Proof | undefined = await downstream.nextProof()
+    const text = proof?.kind === 'password-with-code' ? proof.text.reveal() : ''
+    proofs.push(text)
+    if (text !== RIGHT_ANSWER) return await downstream.deny(refuse('LOGIN_REFUSED', 'The login was refused.'), session)
+    const grant = mintGrant({
+      session,
+      user: 'alice',
+      target,
+      account,
+      role: 'test',
+      channels: new Set(options.channels ?? ['sql']),
+      endsAt: Number.MAX_SAFE_INTEGER,
+      idleMs: undefined,
+      recordInput: false,
+    })
+    const lease = mintLease('lea_test', grant, 1, { kind: 'password', password: new Secret(options.password) })
+    const abort = new AbortController()
+    live.set(downstream, abort)
+    downstream.gone.addEventListener('abort', () => abort.abort(), { once: true })
+    let reason = 'connect-failed'
+    try {
+      const upstream = await protocol.connect(grant, lease, downstream, abort.signal)
+      await downstream.accept()
+      const closedBy = await protocol.relay(downstream, upstream, {
+        session,
+        grant,
+        recorder: recorderInto(facts),
+        signal: abort.signal,
+        activity: () => undefined,
+        count: () => undefined,
+        refused: () => undefined,
+      })
+      reason = abort.signal.aborted && !downstream.gone.aborted ? 'killed' : closedBy
+      await downstream.close(closedBy, reason === 'killed' ? `killed (session ${session})` : undefined)
+      upstream.close()
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      causes.push(String((error.cause as Error | undefined)?.message ?? ''))
+      await downstream.deny(refuse(error.code, error.message), session)
+    } finally {
+      live.delete(downstream)
+      ended.push({ session, reason })
+      for (const resolve of waiting.splice(0)) resolve(reason)
+    }
+  }
+
+  const listener = createPostgresListener({
+    host: '127.0.0.1',
+    port: 0,
+    tls: { key: keyPem, cert: certificatePem },
+    allowPlaintextFromLoopback: options.allowPlaintextFromLoopback ?? false,
+    limits: {
+      loginGraceMs: options.loginGraceMs ?? 10_000,
+      maxUnauthenticated: options.maxUnauthenticated ?? 100,
+      maxPerSource: options.maxPerSource ?? 200,
+    },
+    protocol: createPostgresProtocol({ cancellations, log }),
+    run,
+    cancellations,
+    refused: ({ source, code, detail }) => refused.push({ source, code, detail }),
+    clock: systemClock,
+    log,
+    metrics,
+  })
+  const { host, port } = await listener.listen()
+  return {
+    host,
+    port,
+    facts,
+    ended,
+    refused,
+    causes,
+    certificatePem,
+    proofs,
+    kill() {
+      for (const abort of live.values()) abort.abort()
+    },
+    notify(text) {
+      for (const downstream of live.keys()) downstream.notify(text)
+    },
+    sessionEnded: () => new Promise(resolve => waiting.push(resolve)),
+    statements: () => facts.filter(fact => fact.type === 'statement'),
+    async close() {
+      await listener.close()
+      await cancellations.close()
+      await cluster.close()
+    },
+  }
+}
+
+function recorderInto(facts: FactEvent[]): Recorder {
+  return {
+    stream(_type: StreamEvent['type']) {},
+    fact: event => void facts.push(structuredClone(event)),
+    behind: false,
+    drained: async () => undefined,
+    failure: new AbortController().signal,
+    seal: async () => ({ file: '', bytes: 0, hash: '' }),
+  }
+}
