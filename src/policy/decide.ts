@@ -51,7 +51,7 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
   const judged = roles.map(role => ({ role, judgement: judgeRole(role, facts, account, proven) }))
   const judgements = judged.map(({ judgement }) => judgement)
   const holding = judged.filter(({ judgement }) => failures(judgement).length === 0)
-  if (target === undefined || target.name !== request.target || account === undefined || holding.length === 0) {
+  if (target === undefined || account === undefined || holding.length === 0) {
     return no(messageFor(judgements), detailFor(facts, account), judgements)
   }
   const granting = holding.map(({ role }) => role)

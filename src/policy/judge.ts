@@ -74,7 +74,11 @@ export function judgeRole(
     condition(
       'target',
       describeSelector(role.targets),
-      () => target !== undefined && target.protocol === request.protocol && matchesTarget(role.targets, target),
+      () =>
+        target !== undefined &&
+        target.name === request.target &&
+        target.protocol === request.protocol &&
+        matchesTarget(role.targets, target),
     ),
     condition(
       'account',

@@ -27,11 +27,13 @@ export function inNetworks(networks: readonly string[], address: string): boolea
   const normal = normalizeAddress(address)
   const version = isIP(normal)
   if (version === 0) return false
+  const family = version === 4 ? 'ipv4' : 'ipv6'
   const list = new BlockList()
   for (const network of networks.map(parseNetwork)) {
-    if (network !== undefined) list.addSubnet(network.address, network.prefix, network.family)
+    // A BlockList would find IPv4 addresses in IPv6 networks such as ::/0 too.
+    if (network?.family === family) list.addSubnet(network.address, network.prefix, family)
   }
-  return list.check(normal, version === 4 ? 'ipv4' : 'ipv6')
+  return list.check(normal, family)
 }
 
 /** `::ffff:10.1.2.3`, as a socket that listens on both families names an IPv4 peer, becomes `10.1.2.3`; zones are cut off. */
