@@ -10,13 +10,13 @@ import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
 import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
 import { createPostgresListener } from '../../src/protocols/postgres/listener.ts'
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
-import { generateCertificate } from '../../src/protocols/postgres/tls-context.ts'
 import type { FactEvent, StreamEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
 import { Secret } from '../../src/shared/secret.ts'
+import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { mintLease } from '../../src/vault/lease.ts'
 
@@ -76,8 +76,8 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
   const metrics = createMetrics()
   const cluster = createLocalCluster({ clock: systemClock, gateway: 'gw_test' })
   const cancellations = await createCancellations({ cluster, log })
-  const { keyPem, certificatePem } = await generateCertificate({ names: [] })
-  if (options.caFile !== undefined) writeFileSync(options.caFile, certificatePem)
+  const tls = await generateTlsCertificate(['localhost', '127.0.0.1'], Date.now())
+  if (options.caFile !== undefined) writeFileSync(options.caFile, tls.cert)
 
   async function run(protocol: PostgresProtocol, downstream: PostgresDownstream, session: string): Promise<void> {
     const proof: Proof | undefined = await downstream.nextProof()
@@ -129,7 +129,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
   const listener = createPostgresListener({
     host: '127.0.0.1',
     port: 0,
-    tls: { key: keyPem, cert: certificatePem },
+    tls,
     allowPlaintextFromLoopback: options.allowPlaintextFromLoopback ?? false,
     limits: {
       loginGraceMs: options.loginGraceMs ?? 10_000,
@@ -152,7 +152,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     ended,
     refused,
     causes,
-    certificatePem,
+    certificatePem: tls.cert,
     proofs,
     kill() {
       for (const abort of live.values()) abort.abort()

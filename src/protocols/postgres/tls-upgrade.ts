@@ -2,12 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-
-export interface TlsCertificate {
-  /** PEM: the private key, and the certificate with its chain. */
-  readonly key: string
-  readonly cert: string
-}
+import type { TlsCertificate } from '../../shared/tls-certificate.ts'
 
 /** Resolves to undefined when the handshake failed or the client left; the socket is destroyed then. */
 export type TlsUpgrade = (socket: Socket) => Promise<TLSSocket | undefined>
