@@ -7,8 +7,9 @@ import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { type AuditRow, type AuditSigner, type ChainHead, link, type UnlinkedRow } from './chain.ts'
 import type { Audit, AuditEvent } from './event.ts'
+import { feedSinks } from './feed.ts'
 import { type AuditQuery, listEvents } from './list.ts'
-import { type AuditSink, feedSinks } from './sinks.ts'
+import type { AuditSink } from './sinks.ts'
 import { type AuditVerdict, type VerifyOptions, verifyStore } from './verify.ts'
 
 export interface AuditLog extends Audit {
@@ -43,6 +44,8 @@ const BATCH = 256
 const MAX_WAITING = 10_000
 const MAX_DATA_LENGTH = 64 * 1024
 const RETRY_DELAYS_MS = [20, 100, 400]
+/** After this long nothing is tried again: somebody waits at the gate. */
+const RETRY_WITHIN_MS = 3000
 
 export function createAuditLog(options: AuditLogOptions): AuditLog {
   const { database, signer, gateway, clock, sinks = [], log } = options
@@ -61,7 +64,7 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
           batch.map(entry => entry.event),
         )
         for (const entry of batch) entry.resolve()
-        feed.stored(last)
+        feed.stored(last.seq)
       } catch (cause) {
         const error = new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.', { cause })
         for (const entry of batch) entry.reject(error)
@@ -95,6 +98,7 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
  * PostgreSQL take turns. A commit whose answer was lost is looked for under that lock before it is tried again: never stored twice.
  */
 async function store(database: Database, signer: AuditSigner, events: UnlinkedRow[]): Promise<ChainHead> {
+  const begin = performance.now()
   let tried: AuditRow | undefined
   for (let tries = 0; ; tries++) {
     try {
@@ -125,7 +129,7 @@ async function store(database: Database, signer: AuditSigner, events: UnlinkedRo
       })
     } catch (error) {
       const delay = RETRY_DELAYS_MS[tries]
-      if (delay === undefined) throw error
+      if (delay === undefined || performance.now() - begin > RETRY_WITHIN_MS) throw error
       await new Promise(resolve => setTimeout(resolve, delay * (0.5 + Math.random())))
     }
   }

@@ -1,39 +1,42 @@
-/** Where audit events go besides the store: JSON lines to a file or to stdout, in the order of the chain. */
+/** Where audit events go besides the store: JSON lines in a file or on stdout. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
-import type { Database } from '../database/database.ts'
-import { messageOf } from '../shared/errors.ts'
-import type { Log } from '../shared/log.ts'
-import type { ChainHead } from './chain.ts'
-import { formatLine } from './line.ts'
+import { GatewayError, messageOf } from '../shared/errors.ts'
+import { parseLine } from './line.ts'
 
 export interface AuditSink {
   /** For the log: `file /var/log/…`. */
   readonly name: string
+  /** The last event that is already there, written by a process before this one. */
+  readonly last?: { gateway: string; seq: number } | undefined
   /** Writes whole lines; when it rejects, nothing of them was written, and they come again later. */
   write(text: string): Promise<void>
   reopen(): Promise<void>
   close(): Promise<void>
 }
 
-/** Appends to a file that only its owner may read. A partial write (a full disk) is taken back. */
+/**
+ * Appends to a file that only its owner may read; each gateway has a file of its own. A line that was written in part (a crash,
+ * a full disk) is taken back. Throws `CONFIG_INVALID` when the file cannot be opened.
+ */
 export async function openFileSink(path: string): Promise<AuditSink> {
-  const openFile = () => open(path, 'a', 0o600)
-  let file: FileHandle = await openFile()
+  let file: FileHandle = await openFile(path)
+  const last = await mendEnd(file)
   return {
     name: `file ${path}`,
+    last,
     async write(text) {
       const { size } = await file.stat()
       try {
         await file.appendFile(text)
       } catch (error) {
-        await file.truncate(size)
+        await file.truncate(size).catch(() => undefined)
         throw error
       }
     },
     async reopen() {
-      const next = await openFile()
+      const next = await openFile(path)
       await file.close()
       file = next
     },
@@ -51,87 +54,28 @@ export function createStreamSink(stream: Writable = process.stdout): AuditSink {
   }
 }
 
-interface Feed {
-  /** The chain of this gateway has grown up to here. Never blocks: a slow sink never holds up a login. */
-  stored(head: ChainHead): void
-  reopen(): Promise<void>
-  close(): Promise<void>
-}
-
-const PAGE = 256
-const RETRY_MS = 5000
-
-/**
- * Copies this gateway's events from the store to each sink. A sink that fails is tried again, from the event where it stopped;
- * the store has them all meanwhile.
- */
-export function feedSinks({
-  database,
-  gateway,
-  sinks,
-  log,
-}: {
-  database: Database
-  gateway: string
-  sinks: readonly AuditSink[]
-  log?: Log | undefined
-}): Feed {
-  const feeders = sinks.map(sink => feedOne(database, gateway, sink, log))
-  return {
-    stored: ({ seq }) => feeders.forEach(feeder => void feeder.upTo(seq)),
-    reopen: async () => void (await Promise.all(feeders.map(feeder => feeder.reopen()))),
-    close: async () => void (await Promise.all(feeders.map(feeder => feeder.close()))),
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'a+', 0o600)
+  } catch (cause) {
+    throw new GatewayError('CONFIG_INVALID', `The audit file cannot be opened: ${messageOf(cause)}`, { cause })
   }
 }
 
-function feedOne(database: Database, gateway: string, sink: AuditSink, log?: Log) {
-  let written = 0
-  let wanted = 0
-  let failing = false
-  let retry: NodeJS.Timeout | undefined
-  // One after the other: lines, reopening and closing never overlap.
-  let last = Promise.resolve()
-  const next = (step: () => Promise<void>) => (last = last.then(step, step))
+/** Longer than any line: see MAX_DATA_LENGTH in `audit-log.ts`. */
+const END_BYTES = 512 * 1024
 
-  async function copy(): Promise<void> {
-    while (written < wanted) {
-      const rows = await database
-        .selectFrom('audit_events')
-        .selectAll()
-        .where('gateway', '=', gateway)
-        .where('seq', '>', written)
-        .where('seq', '<=', wanted)
-        .orderBy('seq')
-        .limit(PAGE)
-        .execute()
-      if (rows.length > 0) await sink.write(`${rows.map(formatLine).join('\n')}\n`)
-      written = rows.length < PAGE ? wanted : rows.at(-1)!.seq
-    }
-    if (failing) log?.info({ sink: sink.name }, 'audit events are written here again')
-    failing = false
-  }
-
-  async function tryCopy(): Promise<void> {
-    try {
-      await copy()
-    } catch (error) {
-      if (!failing) log?.error({ sink: sink.name, reason: messageOf(error) }, 'audit events cannot be written here')
-      failing = true
-      clearTimeout(retry)
-      retry = setTimeout(() => void next(tryCopy), RETRY_MS).unref()
-    }
-  }
-
-  return {
-    upTo(seq: number) {
-      wanted = Math.max(wanted, seq)
-      return failing ? last : next(tryCopy)
-    },
-    reopen: () => next(() => sink.reopen()).then(() => next(tryCopy)),
-    async close() {
-      await next(tryCopy)
-      clearTimeout(retry)
-      await next(() => sink.close())
-    },
-  }
+/** Takes back a last line that is not whole, and gives the last event that is. */
+async function mendEnd(file: FileHandle): Promise<AuditSink['last']> {
+  const status = await file.stat()
+  if (!status.isFile()) return undefined
+  const start = Math.max(0, status.size - END_BYTES)
+  const end = Buffer.alloc(status.size - start)
+  const { bytesRead } = await file.read(end, 0, end.length, start)
+  const whole = end.subarray(0, bytesRead).lastIndexOf('\n') + 1
+  if (whole === 0 && start > 0) return undefined
+  if (start + whole < status.size) await file.truncate(start + whole)
+  const line = end.toString('utf8', 0, whole).trimEnd().split('\n').at(-1)
+  const row = line === undefined ? undefined : parseLine(line)
+  return row && { gateway: row.gateway, seq: row.seq }
 }
