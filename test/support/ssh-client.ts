@@ -37,7 +37,6 @@ export function clientOptions({ password, identityFile }: SshAnswers): string[] 
     ...[
       'UserKnownHostsFile=/dev/null',
       'StrictHostKeyChecking=no',
-      'LogLevel=ERROR',
       'IdentityAgent=none',
       'NumberOfPasswordPrompts=1',
     ],

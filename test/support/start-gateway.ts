@@ -39,6 +39,8 @@ export interface TestUser {
   readonly totpSecret: string
   /** A code that was not used before: every call moves the clock to the next time step. */
   code(): string
+  /** The code of a moment, in milliseconds since the epoch. */
+  codeAt(now: number): string
 }
 
 export interface TestGateway extends Gateway {
@@ -129,6 +131,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
           clock.advance(30_000)
           return codeOfStep(totpSecret, stepAt(clock.now()))
         },
+        codeAt: now => codeOfStep(totpSecret, stepAt(now)),
       }
     },
     async ended(session) {
