@@ -67,7 +67,8 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
         feed.stored(last.seq)
       } catch (cause) {
         const error = new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.', { cause })
-        for (const entry of batch) entry.reject(error)
+        // Those behind waited for the same store: they are told now, not each after tries of their own.
+        for (const entry of [...batch, ...waiting.splice(0)]) entry.reject(error)
       }
     }
     writing = undefined
