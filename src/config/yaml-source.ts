@@ -30,7 +30,7 @@ const MAX_DEPTH = 50
 /** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
 export function readYaml(file: string, text: string): { documents: YamlDocument[]; problems: Problem[] } {
   const lines = new LineCounter()
-  const problem = (offset: number, message: string): Problem => {
+  const problem: Place = (offset, message) => {
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1), message }
   }
@@ -44,6 +44,7 @@ export function readYaml(file: string, text: string): { documents: YamlDocument[
         problem(error.pos[0], plainWords(error.code, error.message)),
       ),
     )
+    if (problems.length === 0) problems.push(...documents.flatMap(document => aliasProblems(document, problem)))
     if (problems.length > 0) return { documents: [], problems }
     return { documents: documents.map(document => open(file, document, problem)), problems }
   } catch (error) {
@@ -79,14 +80,27 @@ function refusal(text: string): string | undefined {
   return undefined
 }
 
-function open(
-  file: string,
-  document: Document.Parsed,
-  problem: (offset: number, message: string) => Problem,
-): YamlDocument {
-  let aliases = 0
-  visit(document, { Alias: () => void aliases++ })
-  if (aliases > MAX_ALIASES) throw new Error(`it has ${aliases} aliases, and ${MAX_ALIASES} are allowed`)
+type Place = (offset: number, message: string) => Problem
+
+/** Aliases may repeat a piece of the document, but neither stand for nothing, nor for themselves, nor be a flood. */
+function aliasProblems(document: Document.Parsed, problem: Place): Problem[] {
+  const problems: Problem[] = []
+  let count = 0
+  visit(document, {
+    Alias(_, alias, ancestors) {
+      const meant = alias.resolve(document)
+      const at = startOf(alias) ?? 0
+      if (meant === undefined) problems.push(problem(at, `There is no &${alias.source} before this alias.`))
+      else if (ancestors.includes(meant)) problems.push(problem(at, `The alias *${alias.source} stands inside itself.`))
+      count++
+      if (count > MAX_ALIASES) problems.push(problem(at, `There are more than ${MAX_ALIASES} aliases.`))
+      return problems.length > 0 ? visit.BREAK : undefined
+    },
+  })
+  return problems
+}
+
+function open(file: string, document: Document.Parsed, problem: Place): YamlDocument {
   const offset = (path: Path, wantKey: boolean): number => {
     let node: unknown = document.contents
     let found = startOf(node) ?? 0
