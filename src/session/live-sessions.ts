@@ -79,6 +79,8 @@ export interface LiveSessions {
   has(id: string): boolean
   /** Ends the session wherever it runs. Resolves once the wish is delivered. */
   kill(id: string): Promise<void>
+  /** Looks at deadlines and idle times now; it happens every second by itself. */
+  tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
   accessChanged(): Promise<void>
   notifyAll(text: string): void
@@ -93,11 +95,11 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   const sessions = new Map<string, LiveSession>()
   const waiting = new Set<() => void>()
 
-  const ticker = setInterval(() => {
+  function tick(): void {
     const now = clock.now()
     for (const session of sessions.values()) session.tick(now)
-  }, TICK_MS)
-  ticker.unref()
+  }
+  const ticker = setInterval(tick, TICK_MS).unref()
 
   async function decideAnew(): Promise<void> {
     for (const session of [...sessions.values()]) {
@@ -129,6 +131,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
       return sessions.size
     },
     has: id => sessions.has(id),
+    tick,
     async kill(id) {
       const local = sessions.get(id)
       if (local !== undefined) local.abort('killed')
