@@ -41,7 +41,7 @@ const MAX_SLEEP_MS = 60_000
 const CLEAR = '\x1b[0m\x1b[H\x1b[2J\x1b[3J'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what arrow keys send
-const KEY = /\x1b[[O][A-D]|[^]/g
+const KEY = /\x1b[[O][A-D]|[\s\S]/g
 
 type End = 'end' | 'quit'
 

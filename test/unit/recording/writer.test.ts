@@ -1,0 +1,170 @@
+import { rmSync, statSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { readRecordingStream } from '../../../src/recording/reader.ts'
+import { RECORDER_BOUND_BYTES } from '../../../src/recording/recorder.ts'
+import { createRecordings } from '../../../src/recording/recordings.ts'
+import { createMetrics } from '../../../src/shared/metrics.ts'
+import {
+  collect,
+  createTestClock,
+  createTestKeyWrap,
+  createTestRecordings,
+  createTestSigner,
+  readable,
+  testSubject,
+} from '../../support/recording-parts.ts'
+
+t.test('a session that is ahead of the disk is told so, and when it may go on; the lag is a metric', async t => {
+  const metrics = createMetrics()
+  const parts = { seal: createTestKeyWrap(), signer: createTestSigner(), clock: createTestClock(), metrics }
+  const recordings = createRecordings({ folder: t.testdir(), ...parts })
+  const recorder = await recordings.open(testSubject())
+  const lag = async () => (await metrics.recorderLag.get()).values[0]!.value
+  t.equal(recorder.behind, false)
+  await recorder.drained()
+  const chunk = Buffer.alloc(1024 * 1024, 'x')
+  for (let sent = 0; sent <= RECORDER_BOUND_BYTES; sent += chunk.length) recorder.stream('output', 0, chunk)
+  t.equal(recorder.behind, true)
+  t.ok((await lag()) > RECORDER_BOUND_BYTES / 2)
+  await recorder.drained()
+  t.equal(recorder.behind, false)
+  await recorder.seal('client-closed')
+  t.equal(await lag(), 0)
+})
+
+t.test('a caller that goes on in spite of that does not grow the gateway without end', async t => {
+  const { recordings } = createTestRecordings(t.testdir())
+  const recorder = await recordings.open(testSubject())
+  const chunk = Buffer.alloc(1024 * 1024)
+  for (let i = 0; i < 200; i++) recorder.stream('output', 0, chunk)
+  t.match(recorder.failure.reason, { code: 'RECORDING_FAILED' })
+  t.equal(recorder.behind, false, 'nobody waits for a recording that failed')
+  await t.rejects(recorder.seal('recording-failed'), { code: 'RECORDING_FAILED' })
+})
+
+t.test('a fact that no reader would take ends the recording instead of damaging it', async t => {
+  const { recordings } = createTestRecordings(t.testdir())
+  const recorder = await recordings.open(testSubject())
+  recorder.fact({ type: 'notice', text: 'x'.repeat(65 * 1024 * 1024) })
+  t.match(recorder.failure.reason, { code: 'RECORDING_FAILED' })
+  await t.rejects(recorder.seal('recording-failed'), { code: 'RECORDING_FAILED' })
+})
+
+t.test('when the file is removed, the session must end', async t => {
+  const { recordings, pathOf } = createTestRecordings(t.testdir())
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  rmSync(pathOf(subject.session))
+  const failed = new Promise(resolve => recorder.failure.addEventListener('abort', resolve, { once: true }))
+  recorder.fact({ type: 'notice', text: 'hello' })
+  await failed
+  t.match(recorder.failure.reason, { code: 'RECORDING_FAILED' })
+  await t.rejects(recorder.seal('recording-failed'), { code: 'RECORDING_FAILED' })
+})
+
+t.test('without a folder to write to, the session cannot begin', async t => {
+  const folder = t.testdir({ file: '' })
+  const { recordings } = createTestRecordings(join(folder, 'file'))
+  await t.rejects(recordings.open(testSubject()), { code: 'RECORDING_UNAVAILABLE' })
+})
+
+t.test('sealing twice gives the same seal; what comes after it is not recorded', async t => {
+  const { recordings, pathOf } = createTestRecordings(t.testdir())
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  recorder.fact({ type: 'shell', channel: 0 })
+  const [one, two] = await Promise.all([recorder.seal('killed'), recorder.seal('client-closed')])
+  t.same(one, two)
+  recorder.fact({ type: 'shell', channel: 1 })
+  recorder.stream('output', 0, Buffer.from('late'))
+  const recording = await recordings.read(subject.session)
+  t.same((await collect(recording)).map(readable), [{ type: 'shell', channel: 0, at: 0 }])
+  t.match(recording.end, { seal: { reason: 'killed' } })
+  t.equal(statSync(pathOf(subject.session)).size, one.bytes)
+})
+
+t.test('a live session is followed by early and late followers alike: all events, once, and the seal', async t => {
+  const { recordings, seal } = createTestRecordings(t.testdir())
+  const subject = testSubject()
+  t.equal(recordings.tap(subject.session), undefined, 'not before it runs')
+  const recorder = await recordings.open(subject)
+  const follow = async () => {
+    const recording = await readRecordingStream(recordings.tap(subject.session)!, seal.openBytes)
+    const texts = (await collect(recording)).map(event => (event.type === 'notice' ? event.text : '?'))
+    return { texts, end: recording.end }
+  }
+  const early = follow()
+  const followers = [early]
+  // A follower of its own, to know when each frame is in the file.
+  const pace = recordings.tap(subject.session)![Symbol.asyncIterator]()
+  await pace.next()
+  const said: string[] = []
+  for (let i = 0; i < 12; i++) {
+    said.push(`word ${i}`)
+    recorder.fact({ type: 'notice', text: `word ${i}` })
+    await pace.next()
+    if (i % 4 === 3) followers.push(follow())
+  }
+  await recorder.seal('client-closed')
+  await pace.return?.()
+  for (const { texts, end } of await Promise.all(followers)) {
+    t.same(texts, said)
+    t.match(end, { kind: 'sealed', seal: { reason: 'client-closed' } })
+  }
+  t.equal(recordings.tap(subject.session), undefined, 'not after it ended')
+})
+
+t.test('a follower that does not read holds nothing up', async t => {
+  const { recordings, seal } = createTestRecordings(t.testdir())
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  const slow = recordings.tap(subject.session)![Symbol.asyncIterator]()
+  const first = await slow.next()
+  const chunk = Buffer.alloc(64 * 1024, 'y')
+  for (let i = 0; i < 500; i++) {
+    recorder.stream('output', 0, chunk)
+    if (recorder.behind) await recorder.drained()
+  }
+  await recorder.seal('client-closed')
+  async function* all() {
+    yield first.value!
+    for (let next = await slow.next(); next.done !== true; next = await slow.next()) yield next.value
+  }
+  const recording = await readRecordingStream(all(), seal.openBytes)
+  let bytes = 0
+  for await (const event of recording) bytes += event.type === 'output' ? event.bytes.length : 0
+  t.equal(bytes, 500 * chunk.length)
+  t.equal(recording.end?.kind, 'sealed')
+})
+
+t.test('a follower can stop while it waits, and ends when recording fails', async t => {
+  const { recordings, pathOf } = createTestRecordings(t.testdir())
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  const stop = new AbortController()
+  const stopped = collect(recordings.tap(subject.session, stop.signal)!)
+  const others = collect(recordings.tap(subject.session)!)
+  stop.abort()
+  await stopped
+  rmSync(pathOf(subject.session))
+  recorder.fact({ type: 'notice', text: 'hello' })
+  t.ok((await others).length >= 1)
+  await t.rejects(recorder.seal('recording-failed'))
+})
+
+t.test('a marker says which recordings have no seal, and goes with the seal', async t => {
+  const folder = t.testdir()
+  await mkdir(join(folder, 'recordings'))
+  const { recordings } = createTestRecordings(join(folder, 'recordings'), {
+    clock: createTestClock(Date.now() + 3_600_000),
+  })
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  t.ok(statSync(join(folder, 'recordings', 'unsealed', subject.session)))
+  t.same(await recordings.findUnsealed(), [], 'one that this gateway writes is not found, whatever its age')
+  t.equal(await recordings.sealInterrupted(subject, 'force'), undefined, 'and never sealed by others')
+  await recorder.seal('client-closed')
+  t.throws(() => statSync(join(folder, 'recordings', 'unsealed', subject.session)), { code: 'ENOENT' })
+})
