@@ -21,7 +21,7 @@ export const addApply: AddCommands = (program, context) => {
   program
     .command('apply')
     .description('make users, roles and targets as files describe them')
-    .requiredOption('-f, --file <path…>', 'a YAML file, or a folder of them; may be given several times', collect)
+    .requiredOption('-f, --file <path...>', 'YAML files, or folders of them')
     .option('--dry-run', 'only show what would change')
     .option('--prune', 'delete what no file speaks of, among the kinds in the files')
     .action(async ({ file, dryRun = false, prune = false }: Options) => {
@@ -36,10 +36,6 @@ export const addApply: AddCommands = (program, context) => {
       if (dryRun && plan.changes.length > 0)
         terminal.note(terminal.style('dim', 'Nothing was changed: this was a dry run.'))
     })
-}
-
-function collect(path: string, before: string[] = []): string[] {
-  return [...before, path]
 }
 
 async function readResources(path: string): Promise<{ name: string; text: string }[]> {

@@ -17,7 +17,10 @@ interface ListOptions {
 
 export const addAudit: AddCommands = (program, context) => {
   const { terminal } = context
-  const audit = program.command('audit').helpCommand(false).description('every login, decision, lease, replay and change')
+  const audit = program
+    .command('audit')
+    .helpCommand(false)
+    .description('every login, decision, lease, replay and change')
 
   audit
     .command('list')

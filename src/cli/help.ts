@@ -40,7 +40,10 @@ export function styleHelp(program: Command, terminal: Terminal): void {
 
 /** Commander's words, in our form: what is wrong, what to do next. */
 function complaint(text: string): string {
-  const [wrong, ...hints] = text.replace(/^error: /, '').trimEnd().split('\n')
+  const [wrong, ...hints] = text
+    .replace(/^error: /, '')
+    .trimEnd()
+    .split('\n')
   const sentence = `${wrong!.replace(/[.]?$/, '')}.`
   return [`sallyport: ${sentence}`, ...hints, 'See --help after any command, or sallyport alone.', ''].join('\n')
 }
@@ -51,7 +54,11 @@ function formatHelp(command: Command, help: Help): string {
   const item = (term: string, text: string) => help.formatItem(term, termWidth, text, help)
   const lines = [help.boxWrap(sentence(command.description()), help.helpWidth ?? MAX_WIDTH), '']
   lines.push(`${help.styleTitle('Usage:')} ${pathOf(command)} ${usageOf(command)}`.trimEnd(), '')
-  const groups = help.groupItems([...command.commands], help.visibleCommands(command), each => each.helpGroup() || 'Commands:')
+  const groups = help.groupItems(
+    [...command.commands],
+    help.visibleCommands(command),
+    each => each.helpGroup() || 'Commands:',
+  )
   for (const [heading, commands] of groups) {
     const items = commands.map(each => item(help.styleSubcommandTerm(subcommandTerm(each)), each.description()))
     lines.push(...help.formatItemList(heading, items, help))
@@ -60,7 +67,9 @@ function formatHelp(command: Command, help: Help): string {
   const argumentItems = explained.map(argument => item(nameOf(argument), argument.description))
   lines.push(...help.formatItemList('Arguments:', argumentItems, help))
   const options = help.visibleOptions(command).filter(option => command.parent === null || option.long !== '--help')
-  const optionItems = options.map(option => item(help.styleOptionTerm(help.optionTerm(option)), help.optionDescription(option)))
+  const optionItems = options.map(option =>
+    item(help.styleOptionTerm(help.optionTerm(option)), help.optionDescription(option)),
+  )
   lines.push(...help.formatItemList(command.parent === null ? 'Options everywhere:' : 'Options:', optionItems, help))
   return `${lines.join('\n').trimEnd()}\n`
 }
@@ -80,7 +89,7 @@ function subcommandTerm(command: Command): string {
 /** What a command cannot do without, in short: `USER ACCOUNT@TARGET`, `-f PATH…`. */
 function needs(command: Command): string[] {
   const mandatory = command.options.filter(option => option.mandatory)
-  const value = (flags: string) => (/<(.*)>/.exec(flags)?.[1] ?? '').toUpperCase()
+  const value = (flags: string) => (/<(.*)>/.exec(flags)?.[1] ?? '').toUpperCase().replace('...', '…')
   return [
     ...command.registeredArguments.map(nameOf),
     ...mandatory.map(option => `${option.short ?? option.long} ${value(option.flags)}`),

@@ -2,8 +2,11 @@
 
 import type { Session } from '../console/routes/sessions.ts'
 import type { AddCommands } from './context.ts'
-import { CliError, EXIT } from './exit.ts'
+import { addExport } from './session-export.ts'
+import { pathOf } from './session-path.ts'
+import { addReplay } from './session-replay.ts'
 import { sessionColumns, sessionFacts } from './session-table.ts'
+import { addVerify } from './session-verify.ts'
 import { parseTime } from './time.ts'
 
 interface ListOptions {
@@ -51,6 +54,10 @@ export const addSessions: AddCommands = (program, context) => {
       else terminal.facts(sessionFacts(session, context.now()))
     })
 
+  addReplay(session, context)
+  addExport(session, context)
+  addVerify(session, context)
+
   session
     .command('kill')
     .description('end a live session at once, wherever it runs')
@@ -60,11 +67,4 @@ export const addSessions: AddCommands = (program, context) => {
       if (context.json) terminal.json(session)
       else terminal.line(`Told ${session.user}'s session on ${session.account}@${session.target} to end.`)
     })
-}
-
-/** The API's path of a session; an id that is none is refused here, before it becomes part of a path. */
-export function pathOf(id: string): string {
-  if (!/^ses_[0-9a-z]{26}$/.test(id))
-    throw new CliError(EXIT.usage, `"${id}" is not a session's id.`, '`sallyport session list` shows the ids.')
-  return `/v1/sessions/${id}`
 }

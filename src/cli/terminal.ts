@@ -1,14 +1,16 @@
 /** Where a command reads and writes: streams, width, colours, and questions that do not echo. */
 
-import type { Readable, Writable } from 'node:stream'
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 import { printable } from '../recording/printable.ts'
 import { Secret } from '../shared/secret.ts'
 import { CliError, EXIT } from './exit.ts'
+import { readKeys, readLine, type TerminalInput } from './keyboard.ts'
 import { type Column, formatFacts, formatTable } from './table.ts'
 
 export interface Streams {
-  readonly stdin: Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown }
+  readonly stdin: TerminalInput
   readonly stdout: Writable & { isTTY?: boolean; columns?: number }
   readonly stderr: Writable & { isTTY?: boolean }
   readonly env: NodeJS.ProcessEnv
@@ -39,6 +41,10 @@ export function createTerminal(streams: Streams) {
     get colours(): boolean {
       return colours
     },
+    /** Resolves when more may be written. */
+    async write(text: string): Promise<void> {
+      if (!stdout.write(text)) await once(stdout, 'drain')
+    },
     line(text = ''): void {
       stdout.write(`${text}\n`)
     },
@@ -60,6 +66,11 @@ export function createTerminal(streams: Streams) {
       this.lines(formatFacts(facts, text => style('dim', text)))
     },
 
+    /** What is typed, key by key, until `close`; undefined where nobody types or nobody sees. */
+    keys(): { typed: AsyncIterable<string>; close(): void } | undefined {
+      return stdin.isTTY === true && stdout.isTTY === true ? readKeys(stdin) : undefined
+    },
+
     /** Everything on stdin as a secret, without the line end that `echo` adds. */
     async secretFromStdin(): Promise<Secret> {
       const chunks: Buffer[] = []
@@ -79,7 +90,7 @@ export function createTerminal(streams: Streams) {
     /** Asks without echo. Throws a usage error where there is no terminal to ask on. */
     async askSecret(question: string): Promise<Secret> {
       needTerminal('give the secret with --stdin')
-      return new Secret(await readLine(question, false))
+      return new Secret(await readLine(stdin, stderr, question, false))
     },
 
     /** Asks twice, until both are the same. */
@@ -95,13 +106,13 @@ export function createTerminal(streams: Streams) {
 
     async ask(question: string): Promise<string> {
       needTerminal('it cannot be asked here')
-      return (await readLine(question, true)).trim()
+      return (await readLine(stdin, stderr, question, true)).trim()
     },
 
     /** True when the answer begins with y. */
     async confirm(question: string): Promise<boolean> {
       needTerminal('confirm with --yes')
-      return /^y(es)?$/i.test((await readLine(`${question} [y/N] `, true)).trim())
+      return /^y(es)?$/i.test((await readLine(stdin, stderr, `${question} [y/N] `, true)).trim())
     },
 
     /** One or two lines: what is wrong, what to do next. */
@@ -116,35 +127,5 @@ export function createTerminal(streams: Streams) {
   function needTerminal(instead: string): void {
     if (stdin.isTTY !== true || stdin.setRawMode === undefined)
       throw new CliError(EXIT.usage, `There is no terminal to ask on; ${instead}.`)
-  }
-
-  /** One line in raw mode, so that what is typed is echoed only where it may be. Ctrl-C and Ctrl-D give up. */
-  async function readLine(question: string, echo: boolean): Promise<string> {
-    stderr.write(question)
-    stdin.setRawMode!(true)
-    let typed: string[] = []
-    try {
-      for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
-        for (const character of Buffer.from(chunk).toString('utf8')) {
-          if (character === '\r' || character === '\n') return typed.join('')
-          if (character === '\u0003' || character === '\u0004')
-            throw new CliError(EXIT.no, 'Stopped; nothing was changed.')
-          if (character === '\u007f' || character === '\b') {
-            if (typed.pop() !== undefined && echo) stderr.write('\b \b')
-          } else if (character === '\u0015') {
-            if (echo) stderr.write('\b \b'.repeat(typed.length))
-            typed = []
-          } else if (character >= ' ') {
-            typed.push(character)
-            if (echo) stderr.write(character)
-          }
-        }
-      }
-      throw new CliError(EXIT.no, 'The terminal went away; nothing was changed.')
-    } finally {
-      stdin.setRawMode!(false)
-      stdin.pause()
-      stderr.write('\n')
-    }
   }
 }

@@ -103,7 +103,7 @@ function isStream(type: unknown): boolean {
 async function* splitLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<string, void> {
   let rest: Buffer[] = []
   let length = 0
-  for await (const chunk of bytes) {
+  for await (const chunk of orDamaged(bytes)) {
     let from = 0
     for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, from)) {
       yield Buffer.concat([...rest, chunk.subarray(from, at)]).toString('utf8')
@@ -119,6 +119,15 @@ async function* splitLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<string,
   if (length > 0) throw damaged()
 }
 
+/** A connection that is cut says so in many ways; here it means one thing. */
+async function* orDamaged(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  try {
+    yield* bytes
+  } catch (cause) {
+    throw damaged(cause)
+  }
+}
+
 function parse(text: string): Record<string, unknown> & { type?: unknown } {
   try {
     return JSON.parse(text)
@@ -127,6 +136,7 @@ function parse(text: string): Record<string, unknown> & { type?: unknown } {
   }
 }
 
-function damaged(): GatewayError {
-  return new GatewayError('RECORDING_DAMAGED', 'The recording came only in part: the gateway stopped sending it.')
+function damaged(cause?: unknown): GatewayError {
+  const message = 'The recording came only in part: the gateway stopped sending it.'
+  return new GatewayError('RECORDING_DAMAGED', message, { cause })
 }

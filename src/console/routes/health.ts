@@ -1,9 +1,10 @@
 /** Whether the gateway lives and is ready, and its metrics. No secrets, so that a load balancer may ask. */
 
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, mkdir, statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { RECORDER_BOUND_BYTES } from '../../recording/recorder.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
@@ -75,7 +76,7 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
 async function readHealth({ database, cluster, live, recordingsFolder, stopping, version }: ApiParts): Promise<Health> {
   const [databaseCheck, recordings] = await Promise.all([
     checked(sql`select 1`.execute(database)),
-    checked(access(recordingsFolder, constants.W_OK)),
+    checked(roomFor(recordingsFolder)),
   ])
   const checks = {
     database: databaseCheck,
@@ -84,6 +85,14 @@ async function readHealth({ database, cluster, live, recordingsFolder, stopping,
   }
   const ready = Object.values(checks).every(check => check === 'ok')
   return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions: live.count }
+}
+
+/** What a recorder needs: its folder (which it makes where it is missing), and more room than may wait to be written. */
+async function roomFor(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await access(folder, constants.W_OK)
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize < RECORDER_BOUND_BYTES) throw new Error('the disk is full')
 }
 
 async function checked(work: Promise<unknown>): Promise<'ok' | 'unavailable'> {

@@ -1,0 +1,73 @@
+/** `sallyport session export`: a recording in the formats of others, or its sealed file as it is. */
+
+import { createWriteStream } from 'node:fs'
+import { unlink } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Command, Option } from 'commander'
+import { decodeEventLines } from '../console/event-lines.ts'
+import { exportCast, exportJsonLines, exportText } from '../recording/export.ts'
+import { messageOf } from '../shared/errors.ts'
+import type { Client } from './client.ts'
+import type { Context } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import { pathOf } from './session-path.ts'
+
+const FORMATS = ['cast', 'jsonl', 'text', 'raw'] as const
+type Format = (typeof FORMATS)[number]
+
+export function addExport(session: Command, context: Context): void {
+  const { terminal } = context
+  session
+    .command('export')
+    .description('write a recording as a file')
+    .argument('<session>')
+    .addOption(new Option('--format <format>', 'see below').choices(FORMATS).default('text'))
+    .option('-o, --output <file>', 'where to; not given: stdout')
+    .addHelpText(
+      'after',
+      `
+Formats:
+  cast   for asciinema and its players
+  jsonl  every event as a line of JSON
+  text   what was on the screen, and a transcript
+  raw    the sealed, encrypted file as it is: \`session verify\` checks it anywhere`,
+    )
+    .action(async (id: string, { format, output }: { format: Format; output?: string }) => {
+      if (format === 'raw' && output === undefined && terminal.width !== undefined)
+        throw new CliError(EXIT.usage, 'A raw recording is no text for a terminal.', 'Name a file with -o FILE.')
+      const content = await contentOf(await context.client(), pathOf(id), format)
+      if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
+      await writeTo(output, content)
+      if (context.json) terminal.json({ session: id, format, file: output })
+      else terminal.note(`Wrote ${output}.`)
+    })
+}
+
+async function contentOf(client: Client, path: string, format: Format): Promise<Readable> {
+  if (format === 'raw') return client.stream(`${path}/recording`)
+  const stream = await decodeEventLines(await client.stream(`${path}/events`, { purpose: 'export' }))
+  const { subject } = stream
+  switch (format) {
+    case 'cast':
+      return Readable.from(exportCast(subject, stream))
+    case 'jsonl':
+      return Readable.from(exportJsonLines(subject, stream))
+    case 'text':
+      return Readable.from(exportText(subject, stream))
+  }
+}
+
+/** A new file, for its owner alone. What was written in part is taken away again: it must not look like the whole. */
+async function writeTo(path: string, content: Readable): Promise<void> {
+  try {
+    await pipeline(content, createWriteStream(path, { mode: 0o600, flags: 'wx' }))
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') throw new CliError(EXIT.no, `There is a file ${path} already; nothing was written.`)
+    await unlink(path).catch(() => undefined)
+    if (syscall === 'open' || syscall === 'write')
+      throw new CliError(EXIT.usage, `-o: ${path} cannot be written: ${messageOf(error)}.`)
+    throw error
+  }
+}

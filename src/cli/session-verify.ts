@@ -1,0 +1,87 @@
+/** `sallyport session verify`: is a recording whole and unaltered? Files offline with the public key alone, sessions by the gateway. */
+
+import { readFile, stat } from 'node:fs/promises'
+import type { Command } from 'commander'
+import type { RecordingVerdict } from '../console/routes/recordings.ts'
+import { type Verification, verifyFolder, verifyRecording } from '../recording/verify.ts'
+import { messageOf } from '../shared/errors.ts'
+import type { Context } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+import { isSessionId, pathOf } from './session-path.ts'
+
+/** What is said of one recording, wherever it was checked. */
+interface Verdict {
+  readonly what: string
+  readonly ok: boolean
+  readonly frames: number
+  readonly bytes: number
+  readonly firstBad: { readonly frame: number; readonly offset: number; readonly why: string } | null
+  readonly reason: string | null
+}
+
+export function addVerify(session: Command, context: Context): void {
+  const { terminal } = context
+  session
+    .command('verify')
+    .description('check that recordings are whole and unaltered')
+    .argument('<session|file|folder...>', 'a session by its id, or recordings by their path')
+    .option('--key <file>', 'for files: the public key, as `sallyport key public` prints it')
+    .addHelpText(
+      'after',
+      '\nFiles are checked here, without a gateway and without its vault. The exit code is 1 where one is not good.',
+    )
+    .action(async (things: string[], { key }: { key?: string }) => {
+      const verdicts: Verdict[] = []
+      for (const thing of things) {
+        for await (const verdict of verdictsOf(thing, key, context)) {
+          verdicts.push(verdict)
+          if (!context.json) terminal.line(lineOf(verdict))
+        }
+      }
+      const bad = verdicts.filter(({ ok }) => !ok).length
+      if (context.json) terminal.json({ recordings: verdicts })
+      else if (verdicts.length > 1) terminal.line(`${verdicts.length - bad} good, ${bad} not.`)
+      if (verdicts.length === 0) throw new CliError(EXIT.no, 'There are no recordings here.')
+      if (bad > 0) throw new CliError(EXIT.no, '')
+    })
+
+  function lineOf({ what, ok, frames, firstBad, reason }: Verdict): string {
+    if (ok)
+      return `${terminal.style('green', 'good')}  ${what}  ${terminal.style('dim', `${frames} frames, ended: ${reason}`)}`
+    const where =
+      firstBad === null ? '' : firstBad.frame < 0 ? 'header: ' : `frame ${firstBad.frame} at byte ${firstBad.offset}: `
+    return `${terminal.style('red', 'bad ')}  ${what}  ${where}${firstBad?.why ?? 'not sealed'}`
+  }
+}
+
+async function* verdictsOf(thing: string, keyFile: string | undefined, context: Context): AsyncGenerator<Verdict> {
+  const there = await stat(thing).catch(() => undefined)
+  if (there === undefined) {
+    if (!isSessionId(thing)) throw new CliError(EXIT.usage, `${thing} is no file, no folder and no session's id.`)
+    const verdict = await (await context.client()).get<RecordingVerdict>(`${pathOf(thing)}/verify`)
+    yield { what: thing, ...verdict }
+    return
+  }
+  const key = await readKey(keyFile)
+  if (there.isDirectory()) {
+    for await (const { file, ...found } of verifyFolder(thing, key)) yield verdictOf(file, found)
+  } else yield verdictOf(thing, await verifyRecording(thing, key))
+}
+
+function verdictOf(what: string, { ok, frames, bytes, firstBad, reason }: Verification): Verdict {
+  return { what, ok, frames, bytes, firstBad: firstBad ?? null, reason: reason ?? null }
+}
+
+async function readKey(path: string | undefined): Promise<string> {
+  if (path === undefined)
+    throw new CliError(
+      EXIT.usage,
+      'A file is checked with --key FILE.',
+      'Make it once with: sallyport key public > sallyport.pub',
+    )
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new CliError(EXIT.usage, `--key: ${path} cannot be read: ${messageOf(error)}.`)
+  }
+}
