@@ -148,7 +148,6 @@ function createControl({ speed = 1, idleLimitMs = Number.POSITIVE_INFINITY, from
   /** Waits until the recording's time is `at`, or the viewer wants something else. */
   async function until(at: number, timing: Timing): Promise<void> {
     state.position = Math.max(state.position, at - idleLimitMs)
-    state.skip = false
     while (!state.quit && !state.restart) {
       if (
         !state.paused &&
@@ -162,6 +161,7 @@ function createControl({ speed = 1, idleLimitMs = Number.POSITIVE_INFINITY, from
       await timing.sleep(left, signal).catch(() => undefined)
       if (!paused) state.position = Math.min(at, state.position + (timing.now() - begun) * speed)
     }
+    state.skip = false
     if (!state.restart) state.position = Math.max(state.position, at)
   }
 
