@@ -17,10 +17,15 @@ export interface Cluster {
   recall(key: string): Promise<string | undefined>
   /** Sends to every gateway's subscribers, its own included. Payloads are bytes; at most once. */
   publish(channel: string, payload: Buffer): Promise<void>
-  /** Calls `listener` for each message on the channel until the returned function is called. */
+  /**
+   * Calls `listener` for each message on the channel until the returned function is called. While the others cannot be reached it
+   * resolves too: the subscription then begins by itself when they are back.
+   */
   subscribe(channel: string, listener: (payload: Buffer) => void): Promise<() => Promise<void>>
   /** The ids of the gateways that are alive, this one included. Undefined when that is not known (just reconnected). */
   livingGateways(): Promise<Set<string> | undefined>
+  /** Calls `listener` whenever the others can be reached again: messages of the time between are lost. Gives its end. */
+  onReturn(listener: () => void): () => void
   /** False while the others cannot be reached. */
   readonly available: boolean
   close(): Promise<void>

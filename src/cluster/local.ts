@@ -66,6 +66,8 @@ export function createLocalCluster({ clock, gateway, log }: LocalClusterOptions)
       subscribers.add(channel, own)
       return async () => subscribers.remove(channel, own)
     },
+    // Nobody is ever out of reach.
+    onReturn: () => () => undefined,
     async livingGateways() {
       return new Set([gateway])
     },

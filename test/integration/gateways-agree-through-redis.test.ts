@@ -83,6 +83,7 @@ t.test('two gateways share counters, values and messages, and see each other liv
   t.same(await known(() => one.cluster.livingGateways()), both)
   await two.cluster.close()
   t.same(await one.cluster.livingGateways(), new Set([one.gateway]), 'a clean stop is seen at once')
+  t.notMatch(one.text(), /warn|error/)
 })
 
 t.test('with Redis killed all is refused quickly, and heals by itself when it is back', async t => {
@@ -103,10 +104,14 @@ t.test('with Redis killed all is refused quickly, and heals by itself when it is
   await refusal(t, one.cluster.remember('x', 'y', 1000))
   await refusal(t, one.cluster.recall('x'))
   await refusal(t, one.cluster.publish('follow', Buffer.from('x')))
-  await refusal(
-    t,
-    one.cluster.subscribe('other', () => undefined),
-  )
+  const later = inbox()
+  const returned = inbox()
+  await one.cluster.subscribe('later', later.listener)
+  one.cluster.onReturn(() => {
+    throw new Error('a bug')
+  })
+  one.cluster.onReturn(() => returned.listener(Buffer.alloc(0)))
+  one.cluster.onReturn(() => t.fail('who left is not called'))()
   await refusal(t, one.cluster.livingGateways())
   const marks = [one.text().length, two.text().length]
   await redis.restart()
@@ -116,6 +121,9 @@ t.test('with Redis killed all is refused quickly, and heals by itself when it is
   await two.cluster.publish('follow', Buffer.from('again'))
   await box.atLeast(1)
   t.same(box.payloads.map(String), ['again'], 'subscribed again by itself')
+  await two.cluster.publish('later', Buffer.from('now'))
+  await later.atLeast(1)
+  t.equal(returned.payloads.length, 1, 'who may have missed messages is told')
   t.equal(await one.cluster.livingGateways(), undefined, 'a peer may still be on its way back')
   t.same(await known(() => one.cluster.livingGateways()), new Set([one.gateway, two.gateway]))
   t.equal(one.text().match(/Redis is gone/g)?.length, 1, 'told once, not at every try')
@@ -173,9 +181,14 @@ t.test('started without Redis, a gateway refuses, and works once Redis is there'
   const one = open(redis.url)
   t.teardown(() => one.cluster.close())
   await refusal(t, one.cluster.recall('x'))
+  const box = inbox()
+  one.cluster.onReturn(() => t.fail('the first connection is no return'))
+  await one.cluster.subscribe('kill', box.listener)
   await redis.restart()
   await one.says(/reachable/)
   t.equal(await one.cluster.recall('x'), undefined)
+  await one.cluster.publish('kill', Buffer.from('x'))
+  await box.atLeast(1)
 })
 
 t.test('TLS and a password work, and neither the log nor an error ever shows the password', async t => {

@@ -31,12 +31,12 @@ t.test('counters of strangers who came and went do not stay in memory', async t 
   const cluster = createLocalCluster({ clock, gateway: 'gw_one' })
   collect()
   const before = process.memoryUsage().heapUsed
-  for (let i = 0; i < 100_000; i++) {
+  for (let i = 0; i < 200_000; i++) {
     if (i % 1000 === 0) clock.move(2000)
     await cluster.count(`source:${i}`, 1000)
   }
   collect()
   const grown = process.memoryUsage().heapUsed - before
-  t.ok(grown < 2_000_000, `grew by ${grown} bytes`)
-  t.equal((await cluster.counted('source:99999')).count, 1)
+  t.ok(grown < 8_000_000, `grew by ${grown} bytes`)
+  t.equal((await cluster.counted('source:199999')).count, 1)
 })
