@@ -1,24 +1,25 @@
 /** The SSH side alone, in front of a real sshd: a listener and protocol with one user, one account, and a recorder in memory. */
 
-import { Secret } from '../../src/shared/secret.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel, Factor } from '../../src/policy/role.ts'
+import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
+import { generateHostKey } from '../../src/protocols/ssh/generate-host-key.ts'
+import { parsePublicKeyLine } from '../../src/protocols/ssh/host-keys.ts'
+import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
 import { createSshListener, type SshListenerOptions } from '../../src/protocols/ssh/listener.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
-import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
-import { generateHostKeys, parsePublicKeyLine, publicHostKeys } from '../../src/protocols/ssh/host-keys.ts'
+import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
 import type { RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import type { Protocol } from '../../src/session/protocol.ts'
+import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
-import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
+import { Secret } from '../../src/shared/secret.ts'
 import type { SshTarget } from '../../src/targets/target.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
-import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
-import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
-import type { Protocol } from '../../src/session/protocol.ts'
 
 export interface SshListenerParts {
   readonly target: Pick<SshTarget, 'host' | 'port' | 'hostKeys'>
@@ -59,7 +60,7 @@ export interface RunningSession {
 
 /** The SSH listener with the simplest pipeline that keeps its promises; the real one is in `session/`. */
 export async function startSshListener(parts: SshListenerParts) {
-  const hostKeys = generateHostKeys()
+  const hostKey = generateHostKey('ed25519')
   const sessions: RunningSession[] = []
   const refusedConnections: { code: string; why: string }[] = []
   const limits = { ...LIMITS, ...parts.limits }
@@ -72,7 +73,7 @@ export async function startSshListener(parts: SshListenerParts) {
   const options: SshListenerOptions = {
     host: '127.0.0.1',
     port: 0,
-    hostKeys,
+    hostKeys: [hostKey.secret],
     limits,
     protocol,
     knowsPublicKey: async (user, blob) => user === 'alice' && key !== undefined && key.equals(blob),
@@ -87,7 +88,7 @@ export async function startSshListener(parts: SshListenerParts) {
   return {
     host,
     port,
-    hostKey: publicHostKeys(hostKeys)[0]!,
+    hostKey: hostKey.public.trim(),
     sessions,
     refusedConnections,
     metrics: options.metrics,

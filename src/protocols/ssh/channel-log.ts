@@ -2,6 +2,9 @@
 
 import type { FactEvent, StreamEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
+import { EchoedInput } from './echoed-input.ts'
+import { parseScpCommand, ScpDecoder } from './scp-decoder.ts'
+import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
 import { plain } from './texts.ts'
 import type { WireReader } from './wire.ts'
 
@@ -25,6 +28,8 @@ export class ChannelLog {
   /** Bytes kept of each stream so far; -1 once it is truncated. */
   readonly #kept: Record<Stream, number> = { output: 0, stderr: 0, input: 0 }
   #keepStreams = true
+  #files: SftpDecoder | ScpDecoder | undefined
+  #typed: EchoedInput | undefined
 
   constructor(options: ChannelLogOptions, channel: number, kind: string) {
     this.#options = options
@@ -50,6 +55,7 @@ export class ChannelLog {
     switch (name) {
       case 'pty-req': {
         this.#terminal = true
+        if (this.#options.recordInput) this.#typed = new EchoedInput(bytes => this.#keep('input', bytes))
         const term = text(fields.string())
         this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
         break
@@ -60,12 +66,19 @@ export class ChannelLog {
       case 'shell':
         this.#fact({ type: 'shell', channel })
         break
-      case 'exec':
-        this.#fact({ type: 'exec', channel, command: text(fields.string()) })
+      case 'exec': {
+        const command = text(fields.string())
+        this.#fact({ type: 'exec', channel, command })
+        const scp = parseScpCommand(command)
+        if (scp !== undefined) this.#files = new ScpDecoder(scp, event => this.#file('scp', event))
         break
+      }
       case 'subsystem': {
         const subsystem = text(fields.string())
-        this.#keepStreams = subsystem !== 'sftp'
+        if (subsystem === 'sftp') {
+          this.#keepStreams = false
+          this.#files = new SftpDecoder(event => this.#file('sftp', event))
+        }
         this.#fact({ type: 'subsystem', channel, name: subsystem })
         break
       }
@@ -86,13 +99,20 @@ export class ChannelLog {
 
   fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
     this.#keep(stream, bytes)
+    if (stream === 'stderr') return
+    this.#typed?.shown(bytes)
+    this.#files?.fromTarget(bytes)
   }
 
   fromClient(bytes: Buffer): void {
-    if (this.#options.recordInput) this.#keep('input', bytes)
+    if (this.#typed !== undefined) this.#typed.typed(bytes)
+    else if (this.#options.recordInput) this.#keep('input', bytes)
+    this.#files?.fromClient(bytes)
   }
 
   closed(bytesIn: number, bytesOut: number): void {
+    this.#typed?.end()
+    this.#files?.end()
     this.#fact({ type: 'channel-close', channel: this.#channel, bytesIn, bytesOut })
   }
 
@@ -111,6 +131,10 @@ export class ChannelLog {
     if (bytes.length <= room) return
     this.#kept[stream] = -1
     this.#fact({ type: 'truncated', channel: this.#channel, stream, keptBytes: execOutputLimitBytes })
+  }
+
+  #file(via: 'sftp' | 'scp', event: FileEvent): void {
+    this.#fact({ type: 'file', channel: this.#channel, via, ...event })
   }
 
   #fact(event: FactEvent): void {

@@ -34,6 +34,8 @@ export interface Channel {
   readonly client: ChannelEnd
   readonly target: ChannelEnd
   open: boolean
+  /** Messages of the target that wait until the client has room again: what the gateway put in took theirs. */
+  readonly held: Buffer[]
 }
 
 export interface OpenFields {
@@ -72,6 +74,7 @@ export class Channels {
       client: side === 'client' ? opener : other,
       target: side === 'client' ? other : opener,
       open: false,
+      held: [],
     }
     this.#opening[side].set(sender, channel)
     return channel

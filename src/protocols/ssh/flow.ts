@@ -25,6 +25,12 @@ export class Flow {
     }
   }
 
+  /** Both sides were paused until here. */
+  start(): void {
+    this.#apply('client')
+    this.#apply('target')
+  }
+
   /** Call it after something was sent to `receiver`. */
   sent(receiver: Side): void {
     const transport = this.#transports[receiver]
@@ -44,9 +50,13 @@ export class Flow {
     })
   }
 
+  /** Neither side is read any more. */
   end(): void {
     this.#over = true
-    for (const side of ['client', 'target'] as const) this.#transports[side].onKeyExchange = undefined
+    for (const side of ['client', 'target'] as const) {
+      this.#transports[side].onKeyExchange = undefined
+      this.#transports[side].socket.pause()
+    }
   }
 
   #caughtUp(receiver: Side): void {

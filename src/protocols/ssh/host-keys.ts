@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../../shared/errors.ts'
-import { Secret } from '../../shared/secret.ts'
+import type { Secret } from '../../shared/secret.ts'
 import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
-import { generateKeyPairSync, type ParsedKey, parseKey } from './ssh2-internals.ts'
+import { type ParsedKey, parseKey } from './ssh2-internals.ts'
 import { type HostKeys, serverOffer } from './transport.ts'
 import { WireReader } from './wire.ts'
 
@@ -21,17 +21,6 @@ export function parseHostKeys(privateKeys: readonly Secret[]): HostKeys {
   const algorithms = HOST_KEY_ALGORITHMS.filter(algorithm => algorithm in byAlgorithm)
   if (algorithms.length === 0) throw new GatewayError('CONFIG_INVALID', 'The gateway has no SSH host key.')
   return { byAlgorithm, offer: serverOffer(algorithms) }
-}
-
-/** A new host key for a gateway that has none: Ed25519, in OpenSSH form. */
-export function generateHostKeys(): Secret[] {
-  return [new Secret(generateKeyPairSync('ed25519', { comment: 'sallyport' }).private)]
-}
-
-/** The public halves, as known_hosts lines without the host. Throws `CONFIG_INVALID`. */
-export function publicHostKeys(privateKeys: readonly Secret[]): string[] {
-  const keys = new Set(Object.values(parseHostKeys(privateKeys).byAlgorithm))
-  return [...keys].map(key => formatPublicKeyLine(key.getPublicSSH()))
 }
 
 export interface PinnedKey {

@@ -4,7 +4,7 @@ import type { Protocol } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { SshDownstream } from './downstream.ts'
 import type { SshLimits } from './limits.ts'
-import { Relay } from './relay.ts'
+import { relay } from './relay.ts'
 import { connectTarget, type SshUpstream } from './upstream.ts'
 
 export interface SshProtocolOptions {
@@ -19,12 +19,7 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol<SshDown
   return {
     name: 'ssh',
     connect: (grant, lease, _downstream, signal) => connectTarget(grant, lease, limits, clock, signal),
-    relay(downstream, upstream, context) {
-      const relay = new Relay(downstream, upstream, context, {
-        maxChannels: limits.maxChannels,
-        execOutputLimitBytes,
-      })
-      return relay.run(downstream, upstream)
-    },
+    relay: (downstream, upstream, context) =>
+      relay(downstream, upstream, context, { maxChannels: limits.maxChannels, execOutputLimitBytes }),
   }
 }

@@ -81,9 +81,6 @@ const cryptography = require('ssh2/lib/protocol/crypto.js') as {
 const keyParser = require('ssh2/lib/protocol/keyParser.js') as {
   parseKey(text: string | Buffer, passphrase?: string): ParsedKey | ParsedKey[] | Error
 }
-const keyGenerator = require('ssh2/lib/keygen.js') as {
-  generateKeyPairSync(type: 'ed25519', options: { comment: string }): { private: string }
-}
 const { KexInit } = require('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => Offer }
 const Ssh2ProtocolClass = require('ssh2/lib/protocol/Protocol.js') as new (config: ProtocolConfig) => Ssh2Protocol
 
@@ -93,7 +90,6 @@ export const nativeCryptography: boolean = cryptography.bindingAvailable
 export const { sendPacket, convertSignature } = utilities
 export const { CIPHER_INFO, MAC_INFO } = cryptography
 export const { parseKey } = keyParser
-export const { generateKeyPairSync } = keyGenerator
 
 /**
  * From here on, messages that reach a connection of ours (one with a `sallyport` receiver) go there and nowhere else:

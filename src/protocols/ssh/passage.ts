@@ -1,0 +1,104 @@
+/** What passes between the two sides of a session, and what the gateway puts in between: words, answers, and what must wait. */
+
+import type { RelayContext } from '../../session/protocol.ts'
+import { ChannelLog } from './channel-log.ts'
+import { type Channel, Channels, otherSide } from './channels.ts'
+import type { Flow } from './flow.ts'
+import { EXTENDED_DATA_STDERR, MESSAGE } from './messages.ts'
+import type { Objection, Side } from './policy.ts'
+import { plain } from './texts.ts'
+import type { Transport } from './transport.ts'
+import { message, string, uint32 } from './wire.ts'
+
+export class Passage {
+  readonly channels = new Channels()
+  readonly context: RelayContext
+  readonly #transports: Record<Side, Transport>
+  readonly #flow: Flow
+  readonly #execOutputLimitBytes: number
+  readonly #logs = new Map<Channel, ChannelLog>()
+
+  constructor(
+    transports: Record<Side, Transport>,
+    flow: Flow,
+    context: RelayContext,
+    options: { execOutputLimitBytes: number },
+  ) {
+    this.#transports = transports
+    this.#flow = flow
+    this.context = context
+    this.#execOutputLimitBytes = options.execOutputLimitBytes
+  }
+
+  send(to: Side, payload: Buffer): void {
+    this.#transports[to].send(payload)
+    this.#flow.sent(to)
+  }
+
+  forward(from: Side, payload: Buffer): void {
+    this.send(otherSide(from), payload)
+  }
+
+  /** Forwards a message of a channel, but not past what the client has no room for: see {@link whisper}. */
+  forwardInOrder(from: Side, channel: Channel, payload: Buffer): void {
+    const wait = from === 'target' && (channel.client.window < 0 || channel.held.length > 0)
+    if (wait) channel.held.push(Buffer.from(payload))
+    else this.forward(from, payload)
+  }
+
+  /** The client has room again. */
+  release(channel: Channel): void {
+    for (const payload of channel.held.splice(0)) this.forward('target', payload)
+  }
+
+  /**
+   * Puts words of the gateway into a channel, as stderr (which a terminal shows as well). They use window that the target
+   * does not know of: its next adjustment is that much smaller. False when there is no room for them.
+   */
+  whisper(channel: Channel, text: string): boolean {
+    const bytes = Buffer.from(text, 'utf8')
+    const { client, target } = channel
+    if (bytes.length > Math.min(client.window, client.maxPacket) || target.sentEof || target.sentClose) return false
+    client.window -= bytes.length
+    client.debt += bytes.length
+    const fields = [uint32(client.id), uint32(EXTENDED_DATA_STDERR), string(bytes)]
+    this.send('client', message(MESSAGE.CHANNEL_EXTENDED_DATA, ...fields))
+    return true
+  }
+
+  /** Puts words of the gateway before the person, wherever a session channel is open. */
+  say(text: string): void {
+    if (this.#transports.client.over) return
+    this.context.recorder.fact({ type: 'notice', text: text.trimEnd() })
+    for (const channel of this.channels) {
+      if (channel.kind === 'session' && channel.open) this.whisper(channel, text)
+    }
+  }
+
+  /** Tells the audit log and the recording of something that was refused. */
+  report({ what, why }: Objection, channel?: Channel): void {
+    this.context.refused(plain(what), why, channel?.number)
+  }
+
+  /** What the person reads of a refusal. */
+  sentence({ what, why }: Objection): string {
+    return `Sallyport: ${plain(what)} refused: ${why} [CHANNEL_DENIED, session ${this.context.session}]`
+  }
+
+  openLog(channel: Channel): ChannelLog {
+    const { recorder, grant } = this.context
+    const options = { recorder, recordInput: grant.recordInput, execOutputLimitBytes: this.#execOutputLimitBytes }
+    const log = new ChannelLog(options, channel.number, channel.kind)
+    this.#logs.set(channel, log)
+    return log
+  }
+
+  log(channel: Channel): ChannelLog {
+    return this.#logs.get(channel)!
+  }
+
+  closeLog(channel: Channel): void {
+    this.#logs.get(channel)?.closed(channel.client.sentBytes, channel.target.sentBytes)
+    this.#logs.delete(channel)
+  }
+}

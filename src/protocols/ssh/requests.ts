@@ -1,0 +1,130 @@
+/** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
+
+import { type Channel, MAX_PACKET } from './channels.ts'
+import { MESSAGE, OPEN_FAILURE } from './messages.ts'
+import type { Passage } from './passage.ts'
+import {
+  type AskedFor,
+  type Objection,
+  objectToGlobalRequest,
+  objectToOpen,
+  objectToRequest,
+  type Side,
+} from './policy.ts'
+import { ReplyQueue } from './reply-queue.ts'
+import { plain } from './texts.ts'
+import { message, string, uint32, WireReader } from './wire.ts'
+
+/** OpenSSH's client ends at once when a shell is refused: give it time to show why. */
+const READING_MS = 100
+const REMOTE_FORWARDS = new Set(['tcpip-forward', 'streamlocal-forward@openssh.com'])
+
+export class Requests {
+  readonly #passage: Passage
+  readonly #maxChannels: number
+  readonly #global = { client: new ReplyQueue(), target: new ReplyQueue() }
+  readonly #asked: { -readonly [wish in keyof AskedFor]: boolean } = { remoteForward: false, agent: false, x11: false }
+  readonly #allows: (channel: Parameters<Passage['context']['grant']['allows']>[0]) => boolean
+
+  constructor(passage: Passage, options: { maxChannels: number }) {
+    this.#passage = passage
+    this.#maxChannels = options.maxChannels
+    this.#allows = channel => passage.context.grant.allows(channel)
+  }
+
+  open(side: Side, payload: Buffer): void {
+    const reader = new WireReader(payload, 1)
+    const kind = reader.utf8()
+    const sender = reader.uint32()
+    const window = reader.uint32()
+    const packetAt = reader.offset
+    const maxPacket = reader.uint32()
+    const { channels } = this.#passage
+    const objection = objectToOpen(side, kind, this.#allows, this.#asked)
+    if (objection !== undefined) {
+      this.#refuseOpen(side, sender, OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, objection)
+    } else if (channels.count >= this.#maxChannels) {
+      const why = 'there are too many channels in this session'
+      this.#refuseOpen(side, sender, OPEN_FAILURE.RESOURCE_SHORTAGE, { what: kind, why, tell: true })
+    } else {
+      const channel = channels.opening(side, kind, { sender, window, maxPacket })
+      this.#passage.openLog(channel).opened(reader)
+      if (maxPacket > MAX_PACKET) payload.writeUInt32BE(MAX_PACKET, packetAt)
+      this.#passage.forward(side, payload)
+    }
+  }
+
+  confirmation(side: Side, payload: Buffer): void {
+    const reader = new WireReader(payload, 1)
+    const recipient = reader.uint32()
+    const fields = { sender: reader.uint32(), window: reader.uint32(), maxPacket: reader.uint32() }
+    this.#passage.channels.confirmed(side, recipient, fields)
+    if (fields.maxPacket > MAX_PACKET) payload.writeUInt32BE(MAX_PACKET, 13)
+    this.#passage.forward(side, payload)
+  }
+
+  channel(side: Side, channel: Channel, payload: Buffer): void {
+    const reader = new WireReader(payload, 5)
+    const name = reader.utf8()
+    const wantsReply = reader.boolean()
+    const fieldsAt = reader.offset
+    const argument = name === 'subsystem' || name === 'env' ? reader.utf8() : ''
+    const objection = objectToRequest(side, name, argument, this.#allows)
+    if (objection !== undefined) {
+      this.#refuseRequest(side, channel, wantsReply, objection)
+      return
+    }
+    const log = this.#passage.log(channel)
+    const fields = new WireReader(payload, fieldsAt)
+    if (side === 'client') {
+      log.request(name, fields)
+      if (name === 'auth-agent-req@openssh.com') this.#asked.agent = true
+      if (name === 'x11-req') this.#asked.x11 = true
+    } else log.targetRequest(name, fields)
+    if (wantsReply) channel[side].requests.forwarded()
+    this.#passage.forwardInOrder(side, channel, payload)
+  }
+
+  global(side: Side, payload: Buffer): void {
+    const reader = new WireReader(payload, 1)
+    const name = reader.utf8()
+    const wantsReply = reader.boolean()
+    const objection = objectToGlobalRequest(side, name, this.#allows)
+    if (objection !== undefined) {
+      if (objection.tell) this.#passage.report(objection)
+      const answer = () => this.#passage.send(side, message(MESSAGE.REQUEST_FAILURE))
+      if (wantsReply) this.#global[side].refused(answer)
+      return
+    }
+    if (REMOTE_FORWARDS.has(name)) this.#asked.remoteForward = true
+    if (wantsReply) this.#global[side].forwarded()
+    this.#passage.forward(side, payload)
+  }
+
+  /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`, for a global request of the other. */
+  answered(side: Side, payload: Buffer): void {
+    const queue = side === 'client' ? this.#global.target : this.#global.client
+    queue.answered(() => this.#passage.forward(side, payload))
+  }
+
+  #refuseOpen(side: Side, recipient: number, code: number, objection: Objection): void {
+    this.#passage.report(objection)
+    const fields = [uint32(recipient), uint32(code), string(this.#passage.sentence(objection)), string('')]
+    this.#passage.send(side, message(MESSAGE.CHANNEL_OPEN_FAILURE, ...fields))
+  }
+
+  #refuseRequest(side: Side, channel: Channel, wantsReply: boolean, objection: Objection): void {
+    const passage = this.#passage
+    let told = false
+    if (objection.tell) {
+      passage.report(objection, channel)
+      told = side === 'client' && passage.whisper(channel, `${passage.sentence(objection)}\r\n`)
+    } else {
+      const { what, why } = objection
+      passage.context.recorder.fact({ type: 'refused', what: plain(what), reason: why, channel: channel.number })
+    }
+    if (!wantsReply) return
+    const answer = () => passage.send(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
+    channel[side].requests.refused(answer, told ? READING_MS : 0)
+  }
+}

@@ -1,0 +1,173 @@
+/** Reads along the old scp protocol (`scp -t` and `scp -f` on the target) and tells which files went which way. */
+
+import { posix } from 'node:path'
+import { FileTransfer } from './file-transfer.ts'
+import type { FileEvent } from './sftp-decoder.ts'
+
+export interface ScpCommand {
+  readonly direction: 'upload' | 'download'
+  /** What the person named on the target. */
+  readonly path: string
+  /** The path is a folder that names go into (-r, -d, or a trailing slash). */
+  readonly intoFolder: boolean
+}
+
+/** Reads the command that an scp client asks for with `exec`; undefined for anything else. */
+export function parseScpCommand(command: string): ScpCommand | undefined {
+  const words = command.trim().split(/\s+/)
+  if (posix.basename(words[0] ?? '') !== 'scp') return undefined
+  let flags = ''
+  let index = 1
+  for (; words[index]?.startsWith('-') && words[index] !== '--'; index++) flags += words[index]!.slice(1)
+  if (words[index] === '--') index++
+  const path = words.slice(index).join(' ')
+  const direction = flags.includes('t') ? 'upload' : flags.includes('f') ? 'download' : undefined
+  if (direction === undefined || path === '') return undefined
+  return { direction, path, intoFolder: /[rd]/.test(flags) || path.endsWith('/') }
+}
+
+const MAX_LINE = 4_096 + 64
+const NEWLINE = 10
+
+/** Bytes of the sending side: lines `C0644 5 name`, `D0755 0 name`, `E`, `T…`, each file's data and one byte of status. */
+export class ScpDecoder {
+  readonly #tell: (event: FileEvent) => void
+  readonly #command: ScpCommand
+  readonly #folders: string[] = []
+  #line: Buffer[] = []
+  #lineBytes = 0
+  #mode: 'line' | 'data' | 'status' | 'lost' = 'line'
+  #left = 0
+  #path = ''
+  #transfer: FileTransfer | undefined
+  #error: Buffer[] | undefined
+
+  constructor(command: ScpCommand, tell: (event: FileEvent) => void) {
+    this.#command = command
+    this.#tell = tell
+  }
+
+  fromClient(bytes: Buffer): void {
+    if (this.#command.direction === 'upload') this.#sent(bytes)
+    else this.#received(bytes)
+  }
+
+  fromTarget(bytes: Buffer): void {
+    if (this.#command.direction === 'download') this.#sent(bytes)
+    else this.#received(bytes)
+  }
+
+  /** The channel is over: a file that is not complete is told as such. */
+  end(): void {
+    const transfer = this.#transfer
+    if (transfer === undefined) return
+    if (this.#mode === 'data') transfer.spoil()
+    this.#tellFile(this.#mode === 'line' ? undefined : 'not finished')
+  }
+
+  #sent(bytes: Buffer): void {
+    let rest = bytes
+    while (rest.length > 0 && this.#mode !== 'lost') {
+      if (this.#mode === 'line') rest = this.#takeLine(rest)
+      else if (this.#mode === 'data') rest = this.#takeData(rest)
+      else {
+        // 0, or 1 and 2 with a message that reads like a line.
+        if (rest[0] === 0) rest = rest.subarray(1)
+        else this.#transfer?.spoil()
+        this.#mode = 'line'
+      }
+    }
+  }
+
+  #takeData(bytes: Buffer): Buffer {
+    const part = bytes.subarray(0, this.#left)
+    this.#transfer?.take(part)
+    this.#left -= part.length
+    if (this.#left === 0) this.#mode = 'status'
+    return bytes.subarray(part.length)
+  }
+
+  #takeLine(bytes: Buffer): Buffer {
+    const end = bytes.indexOf(NEWLINE)
+    const part = end === -1 ? bytes : bytes.subarray(0, end)
+    this.#lineBytes += part.length
+    if (this.#lineBytes > MAX_LINE) {
+      this.#lose()
+      return bytes
+    }
+    // Leading zeros are acknowledgements of a side that also sends.
+    this.#line.push(Buffer.from(part))
+    if (end === -1) return bytes.subarray(part.length)
+    const line = Buffer.concat(this.#line).toString('utf8').replace(/^\0+/, '')
+    this.#line = []
+    this.#lineBytes = 0
+    this.#record(line)
+    return bytes.subarray(end + 1)
+  }
+
+  #record(line: string): void {
+    const code = line[0]
+    if (code === 'T' || code === undefined) return
+    if (code === '\x01' || code === '\x02') {
+      this.#tell({ operation: this.#command.direction, path: this.#command.path, error: line.slice(1) })
+      return
+    }
+    this.#tellFile(undefined)
+    if (code === 'E') {
+      this.#folders.pop()
+      return
+    }
+    const match = /^[CD][0-7]{4,5} (\d{1,15}) (.+)$/s.exec(line)
+    if (match === null) {
+      this.#lose()
+      return
+    }
+    const [, size, name] = match
+    if (code === 'D') {
+      this.#folders.push(name!)
+      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', path: this.#place('') })
+      return
+    }
+    this.#path = this.#place(name!)
+    this.#transfer = new FileTransfer()
+    this.#left = Number(size)
+    this.#mode = this.#left === 0 ? 'status' : 'data'
+  }
+
+  /** Acknowledgements: a byte 0, or 1 and 2 with a line of text that belongs to the file in hand. */
+  #received(bytes: Buffer): void {
+    for (const byte of bytes) {
+      if (this.#error !== undefined) {
+        if (byte === NEWLINE || this.#error.length >= MAX_LINE) {
+          this.#tellFile(Buffer.concat(this.#error).toString('utf8'))
+          this.#error = undefined
+        } else this.#error.push(Buffer.from([byte]))
+      } else if (byte === 1 || byte === 2) this.#error = []
+      else if (byte === 0 && this.#mode === 'line') this.#tellFile(undefined)
+    }
+  }
+
+  #tellFile(error: string | undefined): void {
+    const transfer = this.#transfer
+    if (transfer === undefined) return
+    this.#transfer = undefined
+    if (error !== undefined) transfer.spoil()
+    const event = { operation: this.#command.direction, path: this.#path, ...transfer.result() }
+    this.#tell(error === undefined ? event : { ...event, error })
+  }
+
+  #place(name: string): string {
+    const { direction, path, intoFolder } = this.#command
+    if (direction === 'download') return posix.join(posix.dirname(path), ...this.#folders, name)
+    return intoFolder ? posix.join(path, ...this.#folders, name) : path
+  }
+
+  #lose(): void {
+    this.#mode = 'lost'
+    this.#tell({
+      operation: this.#command.direction,
+      path: this.#command.path,
+      error: 'the scp stream could not be read from here on',
+    })
+  }
+}

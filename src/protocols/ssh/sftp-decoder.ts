@@ -1,0 +1,267 @@
+/** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
+
+import type { FactEvent } from '../../recording/events.ts'
+import { FileTransfer } from './file-transfer.ts'
+import { SFTP, SftpPacketStream } from './sftp-packets.ts'
+import type { WireReader } from './wire.ts'
+
+export type FileEvent = Omit<Extract<FactEvent, { type: 'file' }>, 'type' | 'channel' | 'via'>
+
+interface OpenFile {
+  readonly path: string
+  readonly folder: boolean
+  readonly forWriting: boolean
+  read: FileTransfer | undefined
+  written: FileTransfer | undefined
+  error: string | undefined
+}
+
+/** What a request will have been when its answer comes. */
+type Pending =
+  | { readonly kind: 'open'; readonly file: OpenFile }
+  | { readonly kind: 'close'; readonly handle: string }
+  | { readonly kind: 'read'; readonly file: OpenFile; readonly offset: number }
+  | { readonly kind: 'write'; readonly file: OpenFile }
+  | { readonly kind: 'change'; readonly event: FileEvent }
+
+/** Requests without answers, and open files: more than any client has; beyond it nothing is tracked any more. */
+const MAX_TRACKED = 4_096
+const MAX_PATH = 4_096
+const OPEN_FOR_WRITING = 2
+
+const STATUS_TEXT: Record<number, string> = {
+  2: 'no such file',
+  3: 'permission denied',
+  4: 'failure',
+  5: 'bad message',
+  8: 'operation not supported',
+}
+
+export class SftpDecoder {
+  readonly #tell: (event: FileEvent) => void
+  readonly #requests: SftpPacketStream
+  readonly #answers: SftpPacketStream
+  readonly #pending = new Map<number, Pending>()
+  readonly #files = new Map<string, OpenFile>()
+  /** The file that the data in passing belongs to. */
+  #writing: FileTransfer | undefined
+  #reading: FileTransfer | undefined
+  /** The stream is not what we take it for: nothing is decoded any more. */
+  #lost = false
+
+  constructor(tell: (event: FileEvent) => void) {
+    this.#tell = tell
+    this.#requests = new SftpPacketStream({
+      packet: (type, fields) => this.#request(type, fields),
+      data: bytes => this.#writing?.take(bytes),
+      dataEnd: () => {
+        this.#writing = undefined
+      },
+    })
+    this.#answers = new SftpPacketStream({
+      packet: (type, fields) => this.#answer(type, fields),
+      data: bytes => this.#reading?.take(bytes),
+      dataEnd: () => {
+        this.#reading = undefined
+      },
+    })
+  }
+
+  fromClient(bytes: Buffer): void {
+    this.#decode(this.#requests, bytes)
+  }
+
+  fromTarget(bytes: Buffer): void {
+    this.#decode(this.#answers, bytes)
+  }
+
+  /** The channel is over: what was still open is told as unfinished. */
+  end(): void {
+    for (const file of this.#files.values()) {
+      file.read?.spoil()
+      file.written?.spoil()
+      file.error ??= 'not finished'
+      this.#tellFile(file)
+    }
+    this.#files.clear()
+  }
+
+  #decode(stream: SftpPacketStream, bytes: Buffer): void {
+    if (this.#lost) return
+    try {
+      stream.take(bytes)
+    } catch {
+      // The target judges the packet; the record goes on without file events, and says so.
+      this.#lost = true
+      this.end()
+      this.#tell({ operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' })
+    }
+  }
+
+  #request(type: number, fields: WireReader): void {
+    switch (type) {
+      case SFTP.OPEN:
+      case SFTP.OPENDIR: {
+        const id = fields.uint32()
+        const path = pathOf(fields)
+        const folder = type === SFTP.OPENDIR
+        const forWriting = !folder && (fields.uint32() & OPEN_FOR_WRITING) !== 0
+        const file = { path, folder, forWriting, read: undefined, written: undefined, error: undefined }
+        this.#expect(id, { kind: 'open', file })
+        return
+      }
+      case SFTP.CLOSE:
+        this.#expect(fields.uint32(), { kind: 'close', handle: handleOf(fields) })
+        return
+      case SFTP.READ: {
+        const id = fields.uint32()
+        const file = this.#files.get(handleOf(fields))
+        if (file !== undefined) this.#expect(id, { kind: 'read', file, offset: Number(fields.uint64()) })
+        return
+      }
+      case SFTP.WRITE: {
+        const id = fields.uint32()
+        const file = this.#files.get(handleOf(fields))
+        if (file === undefined) return
+        file.written ??= new FileTransfer()
+        file.written.at(Number(fields.uint64()))
+        this.#writing = file.written
+        this.#expect(id, { kind: 'write', file })
+        return
+      }
+      case SFTP.SETSTAT:
+        this.#change(fields.uint32(), { operation: 'setstat', path: pathOf(fields) })
+        return
+      case SFTP.FSETSTAT: {
+        const id = fields.uint32()
+        const file = this.#files.get(handleOf(fields))
+        if (file !== undefined) this.#change(id, { operation: 'setstat', path: file.path })
+        return
+      }
+      case SFTP.REMOVE:
+        this.#change(fields.uint32(), { operation: 'remove', path: pathOf(fields) })
+        return
+      case SFTP.MKDIR:
+        this.#change(fields.uint32(), { operation: 'mkdir', path: pathOf(fields) })
+        return
+      case SFTP.RMDIR:
+        this.#change(fields.uint32(), { operation: 'rmdir', path: pathOf(fields) })
+        return
+      case SFTP.RENAME:
+        this.#change(fields.uint32(), { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case SFTP.SYMLINK:
+        // OpenSSH sends what the link points to first, against the draft; everybody follows OpenSSH.
+        this.#change(fields.uint32(), symlink(fields))
+        return
+      case SFTP.EXTENDED:
+        this.#extended(fields.uint32(), fields.utf8(), fields)
+    }
+  }
+
+  #extended(id: number, name: string, fields: WireReader): void {
+    if (name === 'posix-rename@openssh.com') {
+      this.#change(id, { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
+    } else if (name === 'hardlink@openssh.com') {
+      this.#change(id, { operation: 'link', path: pathOf(fields), to: pathOf(fields) })
+    } else if (name === 'lsetstat@openssh.com') {
+      this.#change(id, { operation: 'setstat', path: pathOf(fields) })
+    } else if (name === 'copy-data') {
+      // Bytes that go from file to file on the target never pass here.
+      handleOf(fields)
+      fields.uint64()
+      fields.uint64()
+      const to = this.#files.get(handleOf(fields))
+      if (to === undefined) return
+      to.written ??= new FileTransfer()
+      to.written.spoil()
+    }
+  }
+
+  #answer(type: number, fields: WireReader): void {
+    if (type !== SFTP.STATUS && type !== SFTP.HANDLE && type !== SFTP.DATA) {
+      if (type > SFTP.STATUS) this.#pending.delete(fields.uint32())
+      return
+    }
+    const id = fields.uint32()
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (pending === undefined) return
+    if (type === SFTP.HANDLE) {
+      if (pending.kind === 'open') this.#opened(fields.string().toString('hex'), pending.file)
+    } else if (type === SFTP.DATA) {
+      if (pending.kind !== 'read') return
+      pending.file.read ??= new FileTransfer()
+      pending.file.read.at(pending.offset)
+      this.#reading = pending.file.read
+    } else this.#status(pending, fields.uint32())
+  }
+
+  #opened(handle: string, file: OpenFile): void {
+    if (this.#files.size >= MAX_TRACKED) return
+    this.#files.set(handle, file)
+    if (file.folder) this.#tell({ operation: 'list', path: file.path })
+    else if (file.forWriting) file.written = new FileTransfer()
+    else file.read = new FileTransfer()
+  }
+
+  #status(pending: Pending, status: number): void {
+    // 1 is the end of a file or listing: no error.
+    const error = status > 1 ? (STATUS_TEXT[status] ?? `status ${status}`) : undefined
+    switch (pending.kind) {
+      case 'open': {
+        const { path, folder, forWriting } = pending.file
+        if (error !== undefined)
+          this.#tell({ operation: folder ? 'list' : forWriting ? 'upload' : 'download', path, error })
+        return
+      }
+      case 'close': {
+        const file = this.#files.get(pending.handle)
+        this.#files.delete(pending.handle)
+        if (file !== undefined) this.#tellFile(file)
+        return
+      }
+      case 'read':
+        if (error !== undefined) pending.file.error ??= error
+        return
+      case 'write':
+        if (error === undefined) return
+        pending.file.error ??= error
+        pending.file.written?.spoil()
+        return
+      case 'change':
+        this.#tell(error === undefined ? pending.event : { ...pending.event, error })
+    }
+  }
+
+  #tellFile(file: OpenFile): void {
+    const error = file.error === undefined ? {} : { error: file.error }
+    if (file.written !== undefined) {
+      this.#tell({ operation: 'upload', path: file.path, ...file.written.result(), ...error })
+    }
+    if (file.read !== undefined && (file.written === undefined || file.read.bytes > 0)) {
+      this.#tell({ operation: 'download', path: file.path, ...file.read.result(), ...error })
+    }
+  }
+
+  #change(id: number, event: FileEvent): void {
+    this.#expect(id, { kind: 'change', event })
+  }
+
+  #expect(id: number, pending: Pending): void {
+    if (this.#pending.size < MAX_TRACKED) this.#pending.set(id, pending)
+  }
+}
+
+function symlink(fields: WireReader): FileEvent {
+  const to = pathOf(fields)
+  return { operation: 'symlink', path: pathOf(fields), to }
+}
+
+function pathOf(fields: WireReader): string {
+  return fields.string().subarray(0, MAX_PATH).toString('utf8')
+}
+
+function handleOf(fields: WireReader): string {
+  return fields.string().toString('hex')
+}
