@@ -6,6 +6,8 @@ import { z } from 'zod'
 /** The first 9 bytes: the name of the format and its version. */
 export const MAGIC = Buffer.from('SALLYREC\x01', 'latin1')
 
+/** Of AES-256. */
+export const KEY_BYTES = 32
 export const LINK_BYTES = 32
 export const TAG_BYTES = 16
 export const SIGNATURE_BYTES = 64

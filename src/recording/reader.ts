@@ -2,7 +2,15 @@
 
 import { open } from 'node:fs/promises'
 import { GatewayError } from '../shared/errors.ts'
-import { decodeHead, decryptFrame, FRAME_ZSTD, MAX_PLAIN_BYTES, type RecordingHeader, type Seal } from './container.ts'
+import {
+  decodeHead,
+  decryptFrame,
+  FRAME_ZSTD,
+  KEY_BYTES,
+  MAX_PLAIN_BYTES,
+  type RecordingHeader,
+  type Seal,
+} from './container.ts'
 import { BatchReader } from './event-codec.ts'
 import type { RecordedEvent } from './events.ts'
 import { decompress } from './pack.ts'
@@ -43,7 +51,10 @@ export async function readRecordingStream(chunks: AsyncIterable<Buffer>, openByt
   }
   const { header } = first
   const { session } = header.subject
-  const key = openBytes(dataKeyPurpose(session), header.key)
+  const key = await openKey(openBytes, header).catch(async error => {
+    await parts.return()
+    throw error
+  })
   const recording = {
     header,
     end: undefined as RecordingEnd | undefined,
@@ -56,6 +67,12 @@ export async function readRecordingStream(chunks: AsyncIterable<Buffer>, openByt
     },
   }
   return recording
+}
+
+async function openKey(openBytes: OpenBytes, { subject, key }: RecordingHeader): Promise<Buffer> {
+  const opened = openBytes(dataKeyPurpose(subject.session), key)
+  if (opened.length !== KEY_BYTES) throw damaged('its data key has the wrong length')
+  return opened
 }
 
 /** The plain bytes of a frame. Throws `RECORDING_DAMAGED`. */

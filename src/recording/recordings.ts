@@ -8,7 +8,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import { encodeHeader, signingKeyId } from './container.ts'
+import { encodeHeader, KEY_BYTES, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
 import { followWriter } from './follow.ts'
 import { isSessionId, markerFile, recordingFile, UNSEALED_FOLDER } from './paths.ts'
@@ -80,7 +80,7 @@ export function createRecordings(parts: {
 
   async function create(subject: RecordingSubject): Promise<RecordingWriter> {
     const { session, startedAt } = subject
-    const key = randomBytes(32)
+    const key = randomBytes(KEY_BYTES)
     const { bytes, link } = encodeHeader({
       subject,
       key: seal.sealBytes(dataKeyPurpose(session), key),

@@ -1,10 +1,11 @@
-import { rmSync, statSync } from 'node:fs'
+import { rmSync, statSync, utimesSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readRecordingStream } from '../../../src/recording/reader.ts'
 import { RECORDER_BOUND_BYTES } from '../../../src/recording/recorder.ts'
 import { createRecordings } from '../../../src/recording/recordings.ts'
+import type { RecordingWriter } from '../../../src/recording/writer.ts'
 import { createMetrics } from '../../../src/shared/metrics.ts'
 import {
   collect,
@@ -152,6 +153,22 @@ t.test('a follower can stop while it waits, and ends when recording fails', asyn
   recorder.fact({ type: 'notice', text: 'hello' })
   t.ok((await others).length >= 1)
   await t.rejects(recorder.seal('recording-failed'))
+})
+
+t.test('an idle recording says by its time that it is owned; what was written is synced', async t => {
+  const folder = t.testdir()
+  const { recordings, clock, pathOf } = createTestRecordings(folder)
+  const subject = testSubject()
+  const recorder = (await recordings.open(subject)) as RecordingWriter
+  const old = new Date(2001, 1, 1)
+  utimesSync(pathOf(subject.session), old, old)
+  await recorder.keep()
+  t.equal(statSync(pathOf(subject.session)).mtimeMs, old.getTime(), 'first what is new is brought to the disk')
+  await recorder.keep()
+  t.equal(statSync(pathOf(subject.session)).mtimeMs, clock.now())
+  await recorder.seal('client-closed')
+  await recorder.keep()
+  t.equal(recorder.failure.aborted, false)
 })
 
 t.test('a marker says which recordings have no seal, and goes with the seal', async t => {
