@@ -3,8 +3,8 @@
 import { throwProblems } from '../config/yaml-source.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
-import { type PlacedResource, parseResources, type ResourceFile } from './parse.ts'
-import { type Plan, planResources } from './plan.ts'
+import { parseResources, type ResourceFile } from './parse.ts'
+import { type Plan, type Planned, planResources } from './plan.ts'
 import { openStores, type Stores } from './stores.ts'
 
 export interface ApplyOptions {
@@ -30,13 +30,13 @@ export async function applyResources(
     const stores = openStores({ ...parts, database })
     const planned = await planResources(resources, stores, { prune })
     if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
-    if (!dryRun) await carryOut(planned.plan, resources, stores)
+    if (!dryRun) await carryOut(planned, stores)
     return planned.plan
   })
 }
 
-async function carryOut({ changes }: Plan, resources: readonly PlacedResource[], stores: Stores): Promise<void> {
-  for (const { kind, name, action } of changes) {
+async function carryOut({ plan, resources }: Planned, stores: Stores): Promise<void> {
+  for (const { kind, name, action } of plan.changes) {
     if (action === 'delete') await stores[kind].remove(name)
     else await stores[kind].put(resources.find(one => one.kind === kind && one.value.name === name)!.value)
   }

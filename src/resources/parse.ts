@@ -25,8 +25,11 @@ export type ResourceKind = Resource['kind']
 /** In the order in which they are applied: what is named comes before those who name it. */
 export const RESOURCE_KINDS = ['role', 'target', 'user'] as const satisfies readonly ResourceKind[]
 
-/** A resource, and where it stands. */
-export type PlacedResource = Resource & { readonly at: (path: Path, message: string) => Problem }
+/** A resource, where it stands, and which of its fields the file says something of (the others have their defaults). */
+export type PlacedResource = Resource & {
+  readonly at: (path: Path, message: string) => Problem
+  readonly written: ReadonlySet<string>
+}
 
 const SCHEMAS: Record<ResourceKind, z.ZodType> = { role: roleSchema, target: targetSchema, user: userSchema }
 
@@ -71,7 +74,7 @@ function parseEntry(document: YamlDocument, entry: unknown, path: Path): PlacedR
   const problems = [...checkWritten(kind, fields), ...checkResource(resource)].map(({ path: inside, message }) =>
     at(inside, message),
   )
-  return problems.length > 0 ? { problems } : { ...resource, at }
+  return problems.length > 0 ? { problems } : { ...resource, at, written: new Set(Object.keys(fields)) }
 }
 
 function isKind(kind: unknown): kind is ResourceKind {

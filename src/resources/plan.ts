@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { nearest } from '../config/nearest.ts'
 import type { Problem } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
+import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
 import { type PlacedResource, RESOURCE_KINDS, type Resource, type ResourceKind } from './parse.ts'
 import type { Stores } from './stores.ts'
@@ -27,16 +28,24 @@ export interface Plan {
 
 type Stored = Record<ResourceKind, Map<string, Resource['value']>>
 
+export interface Planned {
+  readonly plan: Plan
+  readonly problems: readonly Problem[]
+  /** The resources as they are to be stored. */
+  readonly resources: readonly PlacedResource[]
+}
+
 /**
  * `prune` deletes what no file speaks of, among the kinds that the files have: a file of roles never deletes a user. A role
  * that is named and would not exist is a problem, wherever it is named.
  */
 export async function planResources(
-  resources: readonly PlacedResource[],
+  described: readonly PlacedResource[],
   stores: Stores,
   { prune = false }: { prune?: boolean } = {},
-): Promise<{ plan: Plan; problems: Problem[] }> {
+): Promise<Planned> {
   const stored = await readStores(stores)
+  const resources = described.map(resource => keepLearnt(resource, stored))
   const changes: ResourceChange[] = []
   const unmanaged: { kind: ResourceKind; name: string }[] = []
   for (const kind of RESOURCE_KINDS) {
@@ -54,7 +63,17 @@ export async function planResources(
     unmanaged: prune ? [] : unmanaged,
     withdrawnUsers: withdrawn(resources, stored, deletions),
   }
-  return { plan, problems: findLooseEnds(resources, stored, deletions) }
+  return { plan, problems: findLooseEnds(resources, stored, deletions), resources }
+}
+
+/** Host keys that `sallyport target scan` pinned stay, while the file says nothing of host keys and the address is the same. */
+function keepLearnt(resource: PlacedResource, stored: Stored): PlacedResource {
+  if (resource.kind !== 'target' || resource.written.has('hostKeys')) return resource
+  const now = resource.value
+  const before = stored.target.get(now.name) as Target | undefined
+  if (now.protocol !== 'ssh' || before?.protocol !== 'ssh') return resource
+  const same = now.host === before.host && now.port === before.port
+  return same ? { ...resource, value: { ...now, hostKeys: before.hostKeys } } : resource
 }
 
 async function readStores(stores: Stores): Promise<Stored> {

@@ -1,7 +1,5 @@
 /** One line of an SSH public key, as in authorized_keys (without options) and, after the host, in known_hosts. */
 
-import { createHash } from 'node:crypto'
-
 export interface SshPublicKey {
   readonly type: string
   /** RFC 4253 §6.6. */
@@ -38,11 +36,6 @@ export function parseSshPublicKey(line: string): SshPublicKey | undefined {
   const blob = Buffer.from(base64, 'base64')
   const [named, ...fields] = splitFields(blob) ?? []
   return named?.toString('latin1') === type && FIELDS[type]!(fields) ? { type, blob, comment } : undefined
-}
-
-/** `SHA256:…`, as `ssh-keygen -l` prints it. */
-export function sshFingerprint(blob: Buffer): string {
-  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
 }
 
 /** RFC 4251 §5 strings, one after the other to the very end; undefined when they do not fit. */

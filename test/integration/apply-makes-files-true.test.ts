@@ -164,6 +164,25 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     ])
   })
 
+  t.test('host keys that were learnt stay, until the file says which or the address changes', async t => {
+    const { apply, stores } = on(await open(t))
+    const silent = FILES.targets.replace(/^hostKeys: .*\n/m, '')
+    await apply({ targets: silent })
+    const hostKeys = FILES.targets.match(/ssh-ed25519 \w+/)!.slice(0, 1)
+    const web = (await stores.target.get('web-01'))!
+    await stores.target.put({ ...web, hostKeys } as typeof web)
+    t.strictSame(summary(await apply({ targets: silent })), [])
+    t.strictSame(summary(await apply({ targets: silent.replace('level: admin', 'level: power') })), [
+      'update target web-01',
+    ])
+    t.match(await stores.target.get('web-01'), { hostKeys })
+    const moved = await apply({ targets: silent.replace('192.0.2.1', '192.0.2.2') })
+    t.match(formatPlan(moved).join('\n'), /- hostKeys: ssh-ed25519/, 'another address is another host')
+    await stores.target.put({ ...web, hostKeys } as typeof web)
+    await apply({ targets: FILES.targets.replace(/^hostKeys: .*$/m, 'hostKeys: []') })
+    t.match(await stores.target.get('web-01'), { hostKeys: [] }, 'the file says that there is none')
+  })
+
   t.test('who is newly disabled is named, so that their sessions end', async t => {
     const { apply } = on(await open(t))
     await apply(FILES)

@@ -3,22 +3,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import {
-  HOST_KEY_TYPES,
-  parseSshPublicKey,
-  sshFingerprint,
-  USER_KEY_TYPES,
-} from '../../../src/shared/ssh-public-key.ts'
+import { HOST_KEY_TYPES, parseSshPublicKey, USER_KEY_TYPES } from '../../../src/shared/ssh-public-key.ts'
 
-/** A public key as ssh-keygen makes it: its line, and the fingerprint that it prints. */
-function generate(folder: string, type: string, bits: string): { line: string; fingerprint: string } {
+/** A public key's line, as ssh-keygen makes it. */
+function generate(folder: string, type: string, bits: string): string {
   const file = join(folder, `${type}-${bits}`)
   execFileSync('ssh-keygen', ['-q', '-t', type, '-b', bits, '-N', '', '-C', 'alice at home', '-f', file])
-  const fingerprint = execFileSync('ssh-keygen', ['-l', '-f', `${file}.pub`], { encoding: 'utf8' }).split(' ')[1]!
-  return { line: readFileSync(`${file}.pub`, 'utf8'), fingerprint }
+  return readFileSync(`${file}.pub`, 'utf8')
 }
 
-t.test('the keys that ssh-keygen makes are read, with its fingerprints', async t => {
+t.test('the keys that ssh-keygen makes are read', async t => {
   const folder = t.testdir()
   const kinds = [
     ['ed25519', '256', 'ssh-ed25519'],
@@ -28,16 +22,14 @@ t.test('the keys that ssh-keygen makes are read, with its fingerprints', async t
     ['rsa', '2048', 'ssh-rsa'],
   ] as const
   for (const [kind, bits, type] of kinds) {
-    const { line, fingerprint } = generate(folder, kind, bits)
-    const key = parseSshPublicKey(line)
+    const key = parseSshPublicKey(generate(folder, kind, bits))
     t.match(key, { type, comment: 'alice at home' }, type)
-    t.equal(sshFingerprint(key!.blob), fingerprint)
     t.ok(HOST_KEY_TYPES.includes(type) && USER_KEY_TYPES.includes(type))
   }
 })
 
 t.test('an RSA key of less than 2048 bits is none', async t => {
-  t.equal(parseSshPublicKey(generate(t.testdir(), 'rsa', '1024').line), undefined)
+  t.equal(parseSshPublicKey(generate(t.testdir(), 'rsa', '1024')), undefined)
 })
 
 const ED25519 = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl'
