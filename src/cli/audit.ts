@@ -83,10 +83,22 @@ function parseCheckpoint(text: string): { seq: number; hash: string } {
   return { seq: Number(match[1]), hash: match[2]! }
 }
 
-/** `reason=killed target=web-01`: flat, in the order in which they were written. */
-function factsOf(data: Record<string, unknown>): string {
+const LISTED = 3
+
+/** `reason=killed target=web-01`: flat, in the order in which they were written; of long lists the first few. */
+function factsOf(data: Record<string, unknown>, prefix = ''): string {
   return Object.entries(data)
     .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => {
+      if (Array.isArray(value)) {
+        const more = value.length > LISTED ? ` and ${value.length - LISTED} more` : ''
+        return `${prefix}${name}=${value
+          .slice(0, LISTED)
+          .map(each => String(each).trim())
+          .join(', ')}${more}`
+      }
+      if (typeof value === 'object') return factsOf(value as Record<string, unknown>, `${prefix}${name}.`)
+      return `${prefix}${name}=${value}`
+    })
     .join(' ')
 }

@@ -127,12 +127,19 @@ function unreachable(connection: Connection, error: unknown): CliError {
       'Start one with `sallyport start`, or say where it is with --config, --socket or --url.',
     )
   }
-  const certificate = /CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)
+  const distrust = distrusted(code)
   return new CliError(
     EXIT.unreachable,
-    `The gateway at ${connection.url.origin} cannot be reached: ${messageOf(error)}.`,
-    certificate
-      ? 'Name the certificate (or its CA) that the gateway shows, with --ca FILE.'
-      : 'Is it running, and is api.port open?',
+    `The gateway at ${connection.url.origin} cannot be reached: ${distrust ?? messageOf(error)}.`,
+    distrust === undefined
+      ? 'Is it running, and is api.port open from here?'
+      : 'Name the certificate that it shows, or its CA, with --ca FILE (`sallyport key certificate` on the gateway prints it).',
   )
+}
+
+/** OpenSSL's codes in words; undefined for what is not about the certificate. */
+function distrusted(code: string): string | undefined {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another name'
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired'
+  return /CERT|UNABLE_TO/.test(code) ? 'its certificate is not trusted here' : undefined
 }

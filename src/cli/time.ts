@@ -26,15 +26,19 @@ export function relativeTime(iso: string, now: number): string {
   return `${Math.floor(age / DAY)}d ago`
 }
 
-/** `0.4s`, `42s`, `5m 03s`, `3h 07m`, `2d 04h`: two units at most. */
+/** `0.4s`, `42s`, `5m 03s`, `12h`, `2d 04h`: two units at most, and one when the second is nothing. */
 export function formatDuration(ms: number): string {
-  if (ms < 10 * SECOND) return `${(Math.max(0, ms) / SECOND).toFixed(1)}s`
+  if (ms < 10 * SECOND) return `${(Math.floor(Math.max(0, ms) / 100) / 10).toFixed(1)}s`
   if (ms < MINUTE) return `${Math.floor(ms / SECOND)}s`
-  const pair = (large: number, small: number, names: string) =>
-    `${Math.floor(ms / large)}${names[0]} ${String(Math.floor((ms % large) / small)).padStart(2, '0')}${names[1]}`
-  if (ms < HOUR) return pair(MINUTE, SECOND, 'ms')
-  if (ms < DAY) return pair(HOUR, MINUTE, 'hm')
-  return pair(DAY, HOUR, 'dh')
+  if (ms < HOUR) return twoUnits(ms, [MINUTE, 'm'], [SECOND, 's'])
+  if (ms < DAY) return twoUnits(ms, [HOUR, 'h'], [MINUTE, 'm'])
+  return twoUnits(ms, [DAY, 'd'], [HOUR, 'h'])
+}
+
+function twoUnits(ms: number, [large, largeName]: [number, string], [small, smallName]: [number, string]): string {
+  const rest = Math.floor((ms % large) / small)
+  const first = `${Math.floor(ms / large)}${largeName}`
+  return rest === 0 ? first : `${first} ${String(rest).padStart(2, '0')}${smallName}`
 }
 
 /** `512 B`, `1.5 kB`, `20 MB`: powers of 1000, three digits at most. */

@@ -47,7 +47,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 }
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  UNAUTHENTICATED: 'Send "Authorization: Bearer sp_…" with a token of `sallyport token create`.',
+  UNAUTHENTICATED: '`sallyport token create` makes one; it is sent as "Authorization: Bearer sp_…".',
   TOO_MANY_TRIES: 'Wait a minute, then try again with a token that is valid.',
   AUDIT_UNAVAILABLE: 'Nothing was changed or shown, because it could not be written to the audit log.',
   CLUSTER_UNAVAILABLE: 'Sessions go on; try again when Redis is back.',

@@ -1,0 +1,58 @@
+import t from 'tap'
+import { formatBytes, formatDuration, parseDuration, parseTime, relativeTime } from '../../../src/cli/time.ts'
+
+t.test('a duration shows two units at most', async t => {
+  const shown: [number, string][] = [
+    [-5, '0.0s'],
+    [0, '0.0s'],
+    [449, '0.4s'],
+    [9_999, '9.9s'],
+    [10_000, '10s'],
+    [59_999, '59s'],
+    [60_000, '1m'],
+    [303_000, '5m 03s'],
+    [43_200_000, '12h'],
+    [11_220_000, '3h 07m'],
+    [187_200_000, '2d 04h'],
+  ]
+  for (const [ms, text] of shown) t.equal(formatDuration(ms), text)
+})
+
+t.test('sizes have three digits at most', async t => {
+  const shown: [number, string][] = [
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.0 kB'],
+    [9_940, '9.9 kB'],
+    [9_960, '10 kB'],
+    [999_499, '999 kB'],
+    [999_500, '1.0 MB'],
+    [20_000_000, '20 MB'],
+    [3_200_000_000_000, '3.2 TB'],
+  ]
+  for (const [bytes, text] of shown) t.equal(formatBytes(bytes), text)
+})
+
+t.test('a time is told from now, an old or future one by the calendar', async t => {
+  const now = Date.parse('2026-11-21T21:00:00Z')
+  const ago = (ms: number) => relativeTime(new Date(now - ms).toISOString(), now)
+  t.equal(ago(0), 'just now')
+  t.equal(ago(42_000), '42s ago')
+  t.equal(ago(300_000), '5m ago')
+  t.equal(ago(7_200_000), '2h ago')
+  t.equal(ago(86_400_000 * 3), '3d ago')
+  t.match(ago(86_400_000 * 30), /^2026-10-2\d \d\d:\d\d$/)
+  t.match(ago(-60_000), /^2026-11-2\d \d\d:\d\d$/)
+})
+
+t.test('people type times as they think of them', async t => {
+  const now = Date.parse('2026-11-21T21:00:00Z')
+  t.equal(parseTime('2h', '--since', now), '2026-11-21T19:00:00.000Z')
+  t.equal(parseTime('2026-11-21T18:00Z', '--since', now), '2026-11-21T18:00:00.000Z')
+  t.equal(Date.parse(parseTime('2026-11-21', '--since', now)), new Date(2026, 10, 21).getTime(), 'a day begins here')
+  t.equal(parseDuration('15m', '--from'), 900_000)
+  for (const wrong of ['', 'soon', '5', '-5m', '1e3s', '2026', '2026-13-40']) {
+    t.throws(() => parseTime(wrong, '--since', now), { exit: 2, message: /^--since: / }, wrong)
+  }
+  t.throws(() => parseDuration('5 m', '--from'), { exit: 2, message: /^--from: / })
+})
