@@ -69,7 +69,7 @@ export function createRedisCluster(options: RedisClusterOptions): Cluster {
       return redis.usable
     },
     count: (key, ttlMs) =>
-      redis.ask(async commands => Number(await commands.eval(COUNT, 1, counterKey(key), lead(), ttlMs))),
+      redis.ask(async commands => Number(await commands.eval(COUNT, 1, counterKey(key), lead(), Math.ceil(ttlMs)))),
     counted: key =>
       redis.ask(async commands => {
         const [count, ageMs] = (await commands.eval(COUNTED, 1, counterKey(key), lead())) as [number, number]
@@ -77,7 +77,9 @@ export function createRedisCluster(options: RedisClusterOptions): Cluster {
       }),
     forget: key => redis.ask(async commands => void (await commands.del(counterKey(key), valueKey(key)))),
     remember: (key, value, ttlMs) =>
-      redis.ask(async commands => void (await commands.eval(REMEMBER, 1, valueKey(key), lead(), ttlMs, value))),
+      redis.ask(
+        async commands => void (await commands.eval(REMEMBER, 1, valueKey(key), lead(), Math.ceil(ttlMs), value)),
+      ),
     recall: key =>
       redis.ask(async commands => {
         const text = (await commands.eval(RECALL, 1, valueKey(key), lead())) as string | null

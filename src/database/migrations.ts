@@ -51,6 +51,7 @@ async function first(database: Kysely<never>): Promise<void> {
     .addColumn('until', 'bigint', column => column.notNull())
     .addColumn('ended_at', 'bigint')
     .execute()
+  await schema.createIndex('leases_by_session').on('leases').column('session').execute()
   await schema
     .createTable('sessions')
     .addColumn('id', 'text', column => column.primaryKey())
@@ -72,6 +73,8 @@ async function first(database: Kysely<never>): Promise<void> {
     .execute()
   await schema.createIndex('sessions_by_state').on('sessions').columns(['state', 'gateway']).execute()
   await schema.createIndex('sessions_by_start').on('sessions').column('started_at').execute()
+  await schema.createIndex('sessions_by_user').on('sessions').columns(['user', 'started_at']).execute()
+  await schema.createIndex('sessions_by_target').on('sessions').columns(['target', 'started_at']).execute()
   await schema
     .createTable('audit_events')
     .addColumn('seq', 'bigint', column => column.primaryKey())
@@ -85,7 +88,10 @@ async function first(database: Kysely<never>): Promise<void> {
     .addColumn('hash', 'text', column => column.notNull())
     .addColumn('signature', 'text', column => column.notNull())
     .execute()
-  await schema.createIndex('audit_events_by_session').on('audit_events').column('session').execute()
+  await schema.createIndex('audit_events_by_session').on('audit_events').columns(['session', 'seq']).execute()
+  await schema.createIndex('audit_events_by_actor').on('audit_events').columns(['actor', 'seq']).execute()
+  await schema.createIndex('audit_events_by_kind').on('audit_events').columns(['kind', 'seq']).execute()
+  await schema.createIndex('audit_events_by_time').on('audit_events').column('at').execute()
   await schema
     .createTable('audit_head')
     .addColumn('id', 'bigint', column => column.primaryKey())

@@ -5,8 +5,8 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely'
 import { databaseUnavailable } from './unavailable.ts'
 
-/** How long another process (a backup, say) may hold the file before a statement fails. */
-const BUSY_TIMEOUT_MS = 5000
+/** How long another process (a backup, say) may hold the file before a statement fails. The main thread waits for it. */
+const BUSY_TIMEOUT_MS = 2000
 
 /** SQLite's result codes that mean that the store cannot be used, rather than that a statement is wrong: https://www.sqlite.org/rescode.html */
 const UNAVAILABLE_CODES = new Set([
