@@ -73,7 +73,7 @@ export async function verifyStore(
   return { ok: true, events: head.seq, head }
 }
 
-export interface LinesOptions {
+interface LinesOptions {
   /** For the file of one of several gateways: events of the others are missing in it. */
   readonly allowGaps?: boolean
 }

@@ -42,7 +42,7 @@ export class NodeSqliteDialect extends SqliteDialect {
  * (`synchronous=FULL`, WAL: https://www.sqlite.org/pragma.html#pragma_synchronous). Statements run on the main thread:
  * a login should need few commits. Throws `DATABASE_UNAVAILABLE`.
  */
-export function openNodeSqlite(path: string): SqliteDatabase {
+function openNodeSqlite(path: string): SqliteDatabase {
   return available(() => {
     if (path !== ':memory:') makePrivate(path)
     const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
