@@ -114,7 +114,7 @@ function condition(name: Condition['name'], why: string, test: () => boolean): C
 }
 
 /** `mon, tue 08:00 to 18:00 Europe/Berlin` */
-export function formatHours({ days, from, to, zone }: Hours): string {
+function formatHours({ days, from, to, zone }: Hours): string {
   return `${days.length === 7 ? 'every day' : days.join(', ')} ${from} to ${to} ${zone}`
 }
 
