@@ -1,0 +1,59 @@
+/** The gateway that is measured, in a process of its own: reads what it needs from its argument, serves until stdin ends. */
+
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { defaultConfig } from '../src/config/config.ts'
+import { startGateway } from '../src/gateway.ts'
+import { userSchema } from '../src/identity/user.ts'
+import { roleSchema } from '../src/policy/role.ts'
+import { createLog } from '../src/shared/log.ts'
+import { parseAccountAddress } from '../src/shared/names.ts'
+import { Secret } from '../src/shared/secret.ts'
+import { type TargetInput, targetSchema } from '../src/targets/target.ts'
+import { initKeyFile } from '../src/vault/key-provider.ts'
+
+export interface GatewaySetup {
+  readonly folder: string
+  readonly publicKey: string
+  readonly password: string
+  readonly targets: readonly TargetInput[]
+  /** By address of the account. */
+  readonly credentials: Record<string, { privateKey: string } | { password: string }>
+}
+
+const HOST = '127.0.0.1'
+const setup: GatewaySetup = JSON.parse(process.argv[2]!)
+
+const config = defaultConfig(setup.folder)
+// Everything is as it is by default, recording too, but for the limits on what comes from one address.
+config.ssh = { ...config.ssh, host: HOST, port: 0, maxPerSource: 2000, maxUnauthenticated: 2000 }
+config.postgres = { ...config.postgres, host: HOST, port: 0 }
+config.api = { ...config.api, enabled: false }
+config.shutdown = { drainMs: 0 }
+await initKeyFile(join(setup.folder, 'vault.key'))
+const gateway = await startGateway({
+  config,
+  log: createLog('info', pino.destination(join(setup.folder, 'gateway.log'))),
+})
+const { roles, users, factors, targets, vault } = gateway.parts
+await roles.put(
+  roleSchema.parse({
+    name: 'bench',
+    targets: { names: setup.targets.map(target => target.name) },
+    accounts: { levels: ['basic'] },
+    factors: [['publickey'], ['password']],
+  }),
+)
+for (const target of setup.targets) await targets.put(targetSchema.parse(target))
+for (const [address, credential] of Object.entries(setup.credentials)) {
+  const material =
+    'privateKey' in credential
+      ? ({ kind: 'private-key', privateKey: new Secret(credential.privateKey) } as const)
+      : ({ kind: 'password', password: new Secret(credential.password) } as const)
+  await vault.setCredential(parseAccountAddress(address)!, material, 'bench')
+}
+await users.put(userSchema.parse({ name: 'bench', roles: ['bench'], publicKeys: [setup.publicKey] }))
+await factors.setPassword('bench', new Secret(setup.password))
+
+process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)
+process.stdin.resume().once('end', () => void gateway.stop())

@@ -1,0 +1,57 @@
+/**
+ * `npm run bench`: measures the gateway beside its peers, in one run, and prints a table.
+ *   --only ssh|postgres   one part      --quick   a first impression      --json   the rows as JSON, for scripts
+ */
+
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { benchPostgres } from './postgres.ts'
+import { isReached, judged, type Row } from './row.ts'
+import { benchSsh } from './ssh.ts'
+import { formatRows } from './table.ts'
+
+const PARTS = { ssh: benchSsh, postgres: benchPostgres }
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+})
+const { only, quick } = options
+if (only !== undefined && !(only in PARTS)) {
+  console.error(`--only is one of ${Object.keys(PARTS).join(', ')}`)
+  process.exit(2)
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
+const rows: Row[] = []
+try {
+  // PostgreSQL and PgBouncer, which do not run as root, have folders of their own inside.
+  await chmod(folder, 0o755)
+  for (const [name, run] of Object.entries(PARTS)) {
+    if (only !== undefined && only !== name) continue
+    const own = join(folder, name)
+    await mkdir(own, { mode: 0o755 })
+    const started = performance.now()
+    const say = (what: string) => {
+      const at = ((performance.now() - started) / 1000).toFixed(0).padStart(4)
+      process.stderr.write(`${at} s  ${name}: ${what}\n`)
+    }
+    rows.push(...(await run({ quick, folder: own, say })))
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+const machine = { cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version }
+if (options.json) {
+  const measured = rows.map(row => ({ ...row, result: judged(row), reached: isReached(row) }))
+  console.log(JSON.stringify({ machine, quick, rows: measured }, null, 2))
+} else {
+  console.log(formatRows(rows))
+  console.log(`Node ${machine.node} on ${machine.cores} cores (${machine.cpu}); medians of interleaved runs.`)
+}

@@ -1,0 +1,51 @@
+/** How things are measured: medians of interleaved runs, and what /proc says of a process. */
+
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+const PAGE_BYTES = Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' }))
+
+/** CPU seconds, user and system, of all threads of a process since it started (proc(5): fields 14 and 15 of stat). */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // The second field is the program's name in parentheses and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Memory of a process that is in RAM, in bytes. */
+export function residentBytes(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/**
+ * Runs every lane once a round, each round beginning with the next one: what else the machine does then hits all lanes alike.
+ * Gives all results of each lane.
+ */
+export async function interleave<Lane extends string, Result>(
+  rounds: number,
+  lanes: readonly Lane[],
+  run: (lane: Lane) => Promise<Result>,
+): Promise<Record<Lane, Result[]>> {
+  const results = Object.fromEntries(lanes.map(lane => [lane, []])) as unknown as Record<Lane, Result[]>
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < lanes.length; turn++) {
+      const lane = lanes[(round + turn) % lanes.length]!
+      results[lane].push(await run(lane))
+    }
+  }
+  return results
+}
+
+export async function seconds(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await run()
+  return (performance.now() - start) / 1000
+}

@@ -1,0 +1,33 @@
+/** Starts the gateway that is measured, and says on which ports and as which process it runs. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { GatewaySetup } from './gateway-process.ts'
+
+export interface MeasuredGateway {
+  readonly pid: number
+  readonly ports: { readonly ssh: number; readonly postgres: number }
+  stop(): Promise<void>
+}
+
+const PROGRAM = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
+
+export async function startMeasuredGateway(setup: GatewaySetup): Promise<MeasuredGateway> {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(setup)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  const line = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line').then(([text]) => text as string),
+    exited.then(() => undefined),
+  ])
+  if (line === undefined) throw new Error('the gateway did not start')
+  return {
+    pid: child.pid!,
+    ports: JSON.parse(line),
+    async stop() {
+      child.stdin.end()
+      await exited
+    },
+  }
+}
