@@ -6,6 +6,7 @@ import type { Pending } from './pending-queue.ts'
 import { readBindValues } from './wire/client-requests.ts'
 
 const REDACTED = '[redacted]'
+const UNREADABLE = '(values that cannot be read)'
 const MOST_NAMES = 10_000
 const MOST_BYTES = 16 * 1024 * 1024
 
@@ -42,9 +43,14 @@ export class Portal {
   #show(decode: TextDecode): (string | null)[] {
     if (this.#body === undefined) return []
     const { redacted, types } = this.statement
-    return readBindValues(this.#body, this.#length, (index, bytes, binary, length) =>
-      redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, decode),
-    )
+    try {
+      return readBindValues(this.#body, this.#length, (index, bytes, binary, length) =>
+        redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, decode),
+      )
+    } catch {
+      // The counts in it lie. It is for the target to refuse; that it was tried is recorded.
+      return [UNREADABLE]
+    }
   }
 }
 

@@ -1,0 +1,129 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { redactStatement } from '../../../../src/protocols/postgres/redact.ts'
+import { tokenize } from '../../../../src/protocols/postgres/sql-tokens.ts'
+
+const SECRET = 'hunter2'
+
+/** Each holds the secret, in one of the ways in which SQL can say it. */
+const WITH_SECRETS = [
+  `ALTER ROLE bob PASSWORD 'hunter2'`,
+  `alter user "bob" with encrypted password 'hunter2' valid until '2030-01-01'`,
+  `CREATE ROLE bob LOGIN PASSWORD E'hunter2\\'x'`,
+  `create user bob /* password */ password -- it follows\n 'hunter2'`,
+  `ALTER USER bob PASSWORD $$hunter2$$`,
+  `ALTER USER bob PASSWORD $a$hunter2$a$`,
+  `ALTER USER bob PASSWORD U&'hunter2'`,
+  `ALTER USER bob PASSWORD 'a'\n'hunter2'`,
+  `ALTER USER "postgres" PASSWORD 'SCRAM-SHA-256$4096:hunter2$x:y'`,
+  `CREATE SUBSCRIPTION s CONNECTION 'host=a dbname=b user=c password=hunter2' PUBLICATION p`,
+  `CREATE SUBSCRIPTION s CONNECTION 'postgres://c:hunter2@a/b' PUBLICATION p`,
+  `CREATE USER MAPPING FOR bob SERVER s OPTIONS (user 'bob', password 'hunter2')`,
+  `ALTER USER MAPPING FOR bob SERVER s OPTIONS (SET password 'hunter2', user 'bob')`,
+  `SELECT dblink_connect('c', 'dbname=x password=hunter2')`,
+  `SELECT * FROM dblink('host=h password = ''hunter2''', 'select 1') AS t(a int)`,
+  `SET my.password = 'hunter2'`,
+  `SET app.secret TO 'hunter2'`,
+  `SELECT set_config('app.api_key', 'hunter2', false)`,
+  `UPDATE users SET password = crypt('hunter2', gen_salt('bf')) WHERE id = 3`,
+  `SELECT * FROM users WHERE password_hash = crypt('hunter2', password_hash)`,
+  `SELECT pgp_sym_encrypt('data', 'hunter2')`,
+  `INSERT INTO users (name, password) VALUES ('bob', 'hunter2')`,
+  `DO $$ BEGIN EXECUTE 'ALTER ROLE bob PASSWORD ''hunter2'''; END $$`,
+  `DO $x$ BEGIN ALTER ROLE bob PASSWORD 'hunter2'; END $x$`,
+  `DO $$ BEGIN EXECUTE format('ALTER ROLE %I PASSWORD %L', 'bob', 'hunter2'); END $$`,
+  `EXECUTE 'alter role bob password ' || quote_literal('hunter2')`,
+  `SELECT 1; ALTER ROLE bob PASSWORD 'hunter2'; SELECT 2`,
+  `ALTER ROLE bob PASSWORD 'hunter2`,
+  `ALTER ROLE bob PASSWORD 'it\\'hunter2'`,
+  `SELECT '{"user": "bob", "password": "hunter2"}'::jsonb`,
+]
+
+for (const sql of WITH_SECRETS) {
+  t.test(`the secret is taken out of: ${sql.slice(0, 70)}`, async t => {
+    const { text, redacted } = redactStatement(sql, false)
+    t.notMatch(text, SECRET)
+    t.ok(redacted)
+  })
+}
+
+t.test('what is not secret stays readable', async t => {
+  const { text } = redactStatement(`alter user bob with password 'hunter2' valid until '2030-01-01'`, false)
+  t.equal(text, `alter user bob with password '[redacted]' valid until '2030-01-01'`)
+  const update = redactStatement(`UPDATE users SET password = crypt('a', 'b'), name = 'bob' WHERE city = 'Bern'`, false)
+  t.equal(
+    update.text,
+    `UPDATE users SET password = crypt('[redacted]', '[redacted]'), name = 'bob' WHERE city = 'Bern'`,
+  )
+})
+
+t.test('statements without secrets are not touched', async t => {
+  for (const sql of [
+    `SELECT abalance FROM pgbench_accounts WHERE aid = 123`,
+    `SELECT password FROM users WHERE name = 'bob'`,
+    `SET password_encryption = 'scram-sha-256'`,
+    `INSERT INTO notes VALUES ('the user lost their key')`,
+    `SELECT 'it''s fine' -- password 'x'`,
+  ]) {
+    t.same(redactStatement(sql, false), { text: sql, redacted: false })
+  }
+})
+
+t.test('a secret that comes as a bind value marks the statement', async t => {
+  t.ok(redactStatement('UPDATE users SET password = $1 WHERE name = $2', false).redacted)
+  t.ok(redactStatement('INSERT INTO users (name, password) VALUES ($1, $2)', false).redacted)
+  t.notOk(redactStatement('SELECT name FROM users WHERE id = $1', false).redacted)
+})
+
+t.test('with standard_conforming_strings off a backslash quotes', async t => {
+  const sql = `ALTER ROLE bob PASSWORD 'a\\'hunter2' VALID UNTIL '2030-01-01'`
+  t.equal(redactStatement(sql, true).text, `ALTER ROLE bob PASSWORD '[redacted]' VALID UNTIL '2030-01-01'`)
+})
+
+t.test('no text breaks the tokenizer, and its tokens lie in order inside the text', async () => {
+  const piece = fc.constantFrom(
+    "'",
+    '"',
+    '$',
+    '$a$',
+    '\\',
+    '--',
+    '/*',
+    '*/',
+    '\n',
+    "E'",
+    "U&'",
+    'password ',
+    'x',
+    '1',
+    ' ',
+    ';',
+    'é',
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), fc.boolean(), (pieces, backslashes) => {
+      const sql = pieces.join('')
+      let at = 0
+      for (const token of tokenize(sql, backslashes).tokens) {
+        if (token.start < at || token.end <= token.start || token.end > sql.length) return false
+        at = token.end
+      }
+      redactStatement(sql, backslashes)
+      return true
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+t.test('whatever stands around it, the password of ALTER ROLE is taken out', async () => {
+  const around = fc.string({ maxLength: 20 }).map(text => `/* ${text.replaceAll('*/', '').replaceAll('/*', '')} */`)
+  fc.assert(
+    fc.property(
+      around,
+      around,
+      fc.constantFrom("'hunter2'", "E'hunter2'", '$$hunter2$$', "'a' 'hunter2'"),
+      (a, b, literal) =>
+        !redactStatement(`${a} ALTER ROLE bob ${b} PASSWORD ${a} ${literal}`, false).text.includes(SECRET),
+    ),
+  )
+})

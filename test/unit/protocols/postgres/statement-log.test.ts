@@ -1,0 +1,230 @@
+import t from 'tap'
+import { StatementLog } from '../../../../src/protocols/postgres/statement-log.ts'
+import type { FactEvent } from '../../../../src/recording/events.ts'
+import type { Recorder } from '../../../../src/recording/recorder.ts'
+import * as bytes from '../../../support/postgres-bytes.ts'
+import { cstring, frame, int16, int32 } from '../../../support/postgres-bytes.ts'
+
+function open(parameters: Record<string, string> = {}) {
+  const facts: FactEvent[] = []
+  const recorder = { fact: (fact: FactEvent) => facts.push(fact) } as unknown as Recorder
+  const log = new StatementLog(recorder, new Map(Object.entries(parameters)))
+  return {
+    log,
+    facts,
+    client: (...messages: Buffer[]) => log.fromClient(Buffer.concat(messages)),
+    target: (...messages: Buffer[]) => log.fromTarget(Buffer.concat(messages)),
+    /** Everything but the duration, which is checked to be a number. */
+    seen: () =>
+      facts.map(fact => {
+        if (fact.type !== 'statement') return fact
+        const { durationUs, ...rest } = fact
+        if (!Number.isInteger(durationUs) || durationUs < 0) throw new Error(`a duration of ${durationUs}`)
+        return rest
+      }),
+  }
+}
+
+t.test('a simple query is recorded once it is ready, with its tags and rows together', async t => {
+  const { client, target, seen } = open()
+  client(bytes.query('select 1; update a set b = 2'))
+  target(bytes.row, bytes.complete('SELECT 1'), bytes.complete('UPDATE 7'))
+  t.same(seen(), [])
+  target(bytes.ready)
+  t.same(seen(), [
+    { type: 'statement', text: 'select 1; update a set b = 2', protocol: 'simple', tag: 'SELECT 1; UPDATE 7', rows: 8 },
+  ])
+})
+
+t.test('an extended query is recorded with its bind values, each execution once', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'select $1, $2, $3, $4', [23, 0, 16, 25]), bytes.sync)
+  target(bytes.parseComplete, bytes.ready)
+  const four = int32(4)
+  client(bytes.bind('', 's', [four, Buffer.from('cafe', 'hex'), Buffer.from([1]), null]), bytes.describePortal(''))
+  client(bytes.execute(''), bytes.bind('', 's', ['a', 'b', 'c', 'd']), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, frame('T', int16(0)), bytes.row, bytes.complete('SELECT 1'))
+  target(bytes.bindComplete, bytes.complete('SELECT 0'), bytes.ready)
+  const common = { type: 'statement', text: 'select $1, $2, $3, $4', protocol: 'extended' }
+  t.same(seen(), [
+    { ...common, parameters: ['4', '\\xcafe', 'true', null], tag: 'SELECT 1', rows: 1 },
+    { ...common, parameters: ['a', 'b', 'c', 'd'], tag: 'SELECT 0', rows: 0 },
+  ])
+})
+
+t.test('a portal fetched in parts tells the rows of each part', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('', 'select n'), bytes.bind('p', ''), bytes.execute('p', 2), bytes.sync)
+  target(bytes.parseComplete, bytes.bindComplete, bytes.row, bytes.row, frame('s'), bytes.ready)
+  client(bytes.execute('p', 2), bytes.sync)
+  target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
+  t.match(seen(), [
+    { tag: '(more rows to fetch)', rows: 2 },
+    { tag: 'SELECT 1', rows: 1 },
+  ])
+})
+
+t.test('after an error the server skips to Sync, and so does the recording', async t => {
+  const { client, target, seen } = open()
+  const statement = (text: string) => [bytes.parse('', text), bytes.bind('', ''), bytes.execute('')]
+  client(...statement('first'), ...statement('second'), ...statement('third'), bytes.sync, bytes.query('fourth'))
+  target(bytes.parseComplete, bytes.bindComplete, bytes.complete('OK'))
+  target(bytes.parseComplete, bytes.error('22012', 'division by zero'), bytes.ready)
+  target(bytes.complete('DONE'), bytes.ready)
+  t.match(seen(), [
+    { text: 'first', tag: 'OK' },
+    { text: 'second', error: { sqlstate: '22012', message: 'division by zero' } },
+    { text: 'fourth', tag: 'DONE' },
+  ])
+  t.equal(seen().length, 3)
+})
+
+t.test('what comes after the error and before Sync is skipped too', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('', 'broken'))
+  target(bytes.error('42601', 'syntax error'))
+  client(bytes.bind('', ''), bytes.execute(''), bytes.query('never run'), bytes.sync, bytes.query('run'))
+  target(bytes.ready, bytes.complete('OK'), bytes.ready)
+  t.match(seen(), [{ text: 'broken', error: { sqlstate: '42601' } }, { text: 'run' }])
+  t.equal(seen().length, 2)
+})
+
+t.test('a name that the server did not accept again keeps its first statement', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'delete from orders'), bytes.sync)
+  target(bytes.parseComplete, bytes.ready)
+  client(bytes.parse('s', 'select 1'), bytes.sync)
+  target(bytes.error('42P05', 'prepared statement "s" already exists'), bytes.ready)
+  client(bytes.bind('', 's'), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, bytes.complete('DELETE 9'), bytes.ready)
+  t.match(seen().at(-1), { text: 'delete from orders', tag: 'DELETE 9', rows: 9 })
+})
+
+t.test('a name that SQL may have prepared anew is not guessed', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'select 1'), bytes.sync)
+  target(bytes.parseComplete, bytes.ready)
+  client(bytes.query('deallocate s; prepare s as delete from orders'))
+  target(bytes.complete('DEALLOCATE'), bytes.complete('PREPARE'), bytes.ready)
+  client(bytes.bind('', 's', ['x']), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, bytes.complete('DELETE 9'), bytes.ready)
+  t.match(seen().at(-1), { text: /the statement "s", prepared by SQL/, parameters: ['[redacted]'] })
+})
+
+t.test('a closed statement is forgotten', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'select 1'), bytes.closeStatement('s'), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
+  target(bytes.parseComplete, bytes.closeComplete, bytes.error('26000', 'does not exist'), bytes.ready)
+  t.match(seen(), [{ text: /the statement "s"/, error: { sqlstate: '26000' } }])
+})
+
+t.test(
+  'COPY is counted in both directions, also in the extended protocol, where the server ignores the Sync before it',
+  async t => {
+    const { client, target, seen } = open()
+    const data = frame('d', Buffer.alloc(100))
+    client(bytes.query('copy a to stdout'))
+    target(frame('H', Buffer.alloc(3)), data, data, frame('c'), bytes.complete('COPY 2'), bytes.ready)
+    client(bytes.parse('', 'copy a from stdin'), bytes.bind('', ''), bytes.execute(''), bytes.sync)
+    target(bytes.parseComplete, bytes.bindComplete, frame('G', Buffer.alloc(3)))
+    client(data, frame('c'), bytes.sync)
+    target(bytes.complete('COPY 1'), bytes.ready)
+    client(bytes.parse('', 'copy b from stdin'), bytes.bind('', ''), bytes.execute(''), data, frame('c'), bytes.sync)
+    target(bytes.parseComplete, bytes.bindComplete, frame('G', Buffer.alloc(3)), bytes.complete('COPY 1'), bytes.ready)
+    client(bytes.query('select 1'))
+    target(bytes.complete('SELECT 1'), bytes.ready)
+    t.match(seen(), [
+      { type: 'copy', direction: 'out', bytes: 200 },
+      { text: 'copy a to stdout', tag: 'COPY 2' },
+      { type: 'copy', direction: 'in', bytes: 100 },
+      { text: 'copy a from stdin', tag: 'COPY 1' },
+      { type: 'copy', direction: 'in', bytes: 100 },
+      { text: 'copy b from stdin', tag: 'COPY 1' },
+      { text: 'select 1' },
+    ])
+  },
+)
+
+t.test('a long statement is cut, and its whole text can be checked by its hash', async t => {
+  const { createHash } = await import('node:crypto')
+  const text = `select '${'ä'.repeat(700_000)}'`
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  for (const message of [bytes.query(text), bytes.parse('name', text)]) {
+    const { log, target, seen } = open()
+    for (let at = 0; at < message.length; at += 60_001) log.fromClient(message.subarray(at, at + 60_001))
+    target(bytes.error('42601', 'no'), bytes.ready)
+    const [statement] = seen() as { text: string }[]
+    t.ok(statement!.text.length < 1_100_000)
+    t.match(statement!.text, `${Buffer.byteLength(text)} bytes in all; SHA-256 of the whole text: ${sha256}`)
+  }
+})
+
+t.test('secrets are not recorded: not in the text, not in the values, not in the error that quotes them', async t => {
+  const { client, target, facts } = open()
+  client(bytes.query(`alter role bob password 'hunter2' oops`))
+  target(bytes.error('42601', `syntax error at or near "hunter2"`), bytes.ready)
+  client(
+    bytes.parse('', 'update users set password = $1'),
+    bytes.bind('', '', ['hunter2']),
+    bytes.execute(''),
+    bytes.sync,
+  )
+  target(bytes.parseComplete, bytes.bindComplete, bytes.complete('UPDATE 1'), bytes.ready)
+  t.match(facts, [{ redacted: true }, { redacted: true, parameters: ['[redacted]'] }])
+  t.notMatch(JSON.stringify(facts), 'hunter2')
+})
+
+t.test('text is read in the encoding of the client, also when that changes', async t => {
+  const { client, target, seen } = open({ client_encoding: 'LATIN1' })
+  client(frame('Q', Buffer.from("select 'z\xfcrich'\0", 'latin1')))
+  target(frame('S', cstring('client_encoding'), cstring('UTF8')), bytes.complete('SELECT 1'), bytes.ready)
+  client(bytes.query("select 'zürich'"))
+  target(bytes.complete('SELECT 1'), bytes.ready)
+  t.match(seen(), [
+    { type: 'parameter', name: 'client_encoding', value: 'UTF8' },
+    { text: "select 'zürich'" },
+    { text: "select 'zürich'" },
+  ])
+})
+
+t.test('what was never answered is recorded when the session ends', async t => {
+  const { log, client, seen } = open()
+  client(bytes.query('select pg_sleep(100)'))
+  t.ok(log.unanswered)
+  log.flush()
+  t.same(seen(), [{ type: 'statement', text: 'select pg_sleep(100)', protocol: 'simple' }])
+})
+
+t.test('a FATAL error on an idle session blames no statement', async t => {
+  const { log, target, seen } = open()
+  target(bytes.error('57P01', 'terminating connection', 'FATAL'))
+  t.ok(log.fatal)
+  t.same(seen(), [])
+})
+
+t.test('requests without answers are bounded: the log says when it is full, and when no more', async t => {
+  const { log, client, target } = open()
+  client(...Array.from({ length: 70_000 }, () => bytes.sync))
+  t.ok(log.full)
+  target(...Array.from({ length: 70_000 }, () => bytes.ready))
+  t.notOk(log.full)
+})
+
+t.test('a malformed request is a violation, not a crash', async t => {
+  for (const message of [frame('B', Buffer.from('no end')), frame('P'), frame('E', Buffer.from('x')), frame('D')]) {
+    const { client } = open()
+    t.throws(() => client(message), { code: 'PROTOCOL_VIOLATION' })
+  }
+})
+
+t.test('a Bind whose counts lie is left to the target, and recorded', async t => {
+  const { client, target, seen } = open()
+  client(
+    bytes.parse('', 'select 1'),
+    frame('B', cstring(''), cstring(''), int16(0), int16(-1), int32(9)),
+    bytes.execute(''),
+    bytes.sync,
+  )
+  target(bytes.parseComplete, bytes.error('08P01', 'insufficient data left in message'), bytes.ready)
+  t.match(seen(), [{ text: 'select 1', parameters: ['(values that cannot be read)'], error: { sqlstate: '08P01' } }])
+})
