@@ -38,7 +38,7 @@ export interface Attempt {
   readonly roles: readonly string[]
   /** What has been proven on this connection so far. */
   readonly proven: ReadonlySet<Factor>
-  /** What was wrong with the proofs so far, for the audit log alone. */
+  /** What was wrong with the proofs so far, and which counted for a reason of their own: for the audit log alone. */
   readonly trail: readonly string[]
   /**
    * True when the proof was right (be it enough or not). Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when

@@ -53,6 +53,7 @@ export interface Round extends JudgeParts {
 }
 
 const USED: Judgement = { proves: [], why: 'the code was used before' }
+const FRESH: Judgement = { proves: ['password', 'totp'], why: 'a code that was accepted a short time ago' }
 
 export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<Judgement> {
   switch (proof.kind) {
@@ -88,16 +89,14 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgem
   const { step, problem } = readCode(round, code ?? '')
   const fresh = await recallStep(round)
   if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
-  if (code === undefined) {
-    return fresh === undefined ? { proves: ['password'], why: 'no code after it' } : { proves: ['password', 'totp'] }
-  }
+  if (code === undefined) return fresh === undefined ? { proves: ['password'], why: 'no code after it' } : FRESH
   if (step !== undefined && (await takeStep(round, step))) {
     await round.remembered.remember(holderOf(round), step, round.rememberFactorMs)
     return { proves: ['password', 'totp'] }
   }
   // A used code: asked again, as another connection of theirs may have used it this moment, on another gateway.
   const again = step === undefined ? fresh : (fresh ?? (await recallStep(round)))
-  if (again !== undefined && isCodeOfStep(round, again, code)) return { proves: ['password', 'totp'] }
+  if (again !== undefined && isCodeOfStep(round, again, code)) return FRESH
   return step === undefined ? { proves: [], failed: 'totp', why: problem } : USED
 }
 

@@ -3,7 +3,8 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { KEY_BYTES, KeyEncryptionKey } from './key-encryption-key.ts'
@@ -39,15 +40,23 @@ export function createKeyProvider(source: KeySource): KeyProvider {
  */
 export async function initKeyFile(path: string): Promise<KeyEncryptionKey> {
   const key = randomBytes(KEY_BYTES)
-  try {
-    await using file = await open(path, 'wx', 0o600)
-    await file.writeFile(`${key.toString('base64')}\n`)
-    await file.sync()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+  const file = await open(path, 'wx', 0o600).catch(error => {
+    if (error.code === 'EEXIST') {
       throw new GatewayError('CONFLICT', `There is a file ${path} already; a vault key is never overwritten.`)
     }
     throw unavailable(`The vault key file ${path} cannot be made: ${messageOf(error)}`, error)
+  })
+  try {
+    await file.writeFile(`${key.toString('base64')}\n`)
+    await file.sync()
+    await file.close()
+    await using folder = await open(dirname(path))
+    await folder.sync()
+  } catch (error) {
+    // A key that is perhaps not whole on the disk must never seal anything.
+    await file.close().catch(() => undefined)
+    await rm(path)
+    throw unavailable(`The vault key file ${path} cannot be written: ${messageOf(error)}`, error)
   }
   return new KeyEncryptionKey(key)
 }

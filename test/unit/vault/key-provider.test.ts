@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createKeyProvider, initKeyFile } from '../../../src/vault/key-provider.ts'
@@ -13,6 +23,22 @@ t.test('a new key file is ours alone, and is never overwritten', async t => {
   const before = readFileSync(file, 'utf8')
   await t.rejects(initKeyFile(file), { code: 'CONFLICT', message: /never overwritten/ })
   t.equal(readFileSync(file, 'utf8'), before)
+})
+
+t.test('a key file that cannot be made or written whole is told, and leaves nothing behind', async t => {
+  await t.rejects(initKeyFile(join(t.testdir(), 'no', 'such', 'folder', 'key')), { code: 'VAULT_KEY_UNAVAILABLE' })
+  // A process that may write files of no byte at all meets what a full disk brings: an error in the middle.
+  const folder = t.testdir()
+  const script = `
+    import { initKeyFile } from ${JSON.stringify(new URL('../../../src/vault/key-provider.ts', import.meta.url).href)}
+    process.on('SIGXFSZ', () => undefined)
+    await initKeyFile(${JSON.stringify(join(folder, 'key'))}).catch(error => console.log(error.code))`
+  const child = ['-c', 'ulimit -f 0; exec "$0" --input-type=module-typescript -e "$1"', process.execPath, script]
+  t.equal(
+    execFileSync('sh', child, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(),
+    'VAULT_KEY_UNAVAILABLE',
+  )
+  t.same(readdirSync(folder), [])
 })
 
 t.test('a link in the place of a new key file is not followed', async t => {
@@ -48,6 +74,8 @@ t.test('a key file that is missing, a folder, too long or no key is told as such
   await t.rejects(load('none'), { code: 'VAULT_KEY_UNAVAILABLE', message: /sallyport init/ })
   mkdirSync(join(folder, 'folder'), { mode: 0o700 })
   await t.rejects(load('folder'), { code: 'VAULT_KEY_UNAVAILABLE', message: /is not a file/ })
+  execFileSync('mkfifo', ['-m', '600', join(folder, 'pipe')])
+  await t.rejects(load('pipe'), { code: 'VAULT_KEY_UNAVAILABLE', message: /is not a file/ })
   for (const text of ['', 'hello', KEY.slice(0, 40), `${KEY}${KEY}`, `!${KEY}`, KEY.replace('B', '-')]) {
     write('bad', text)
     await t.rejects(load('bad'), { code: 'VAULT_KEY_UNAVAILABLE', message: /32 bytes in base64/ }, JSON.stringify(text))
