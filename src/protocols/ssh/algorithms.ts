@@ -1,6 +1,10 @@
 /** The algorithms the gateway offers: modern ones only, the same list towards users and targets. */
 
+import { HYBRID } from './hybrid-key-exchange.ts'
+
+/** The first is secure against quantum computers too: OpenSSH warns its user from 10.1 on where it is missing. */
 export const KEY_EXCHANGES = [
+  HYBRID,
   'curve25519-sha256',
   'curve25519-sha256@libssh.org',
   'ecdh-sha2-nistp256',

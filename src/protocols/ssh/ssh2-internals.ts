@@ -34,6 +34,15 @@ export interface Offer {
   readonly totalSize: number
 }
 
+/** A running key exchange. */
+export interface KeyExchange {
+  remoteExtInfoEnabled: boolean
+  /** The hash of the connection's first exchange. */
+  sessionID: Buffer
+  negotiated: { kex: string }
+  _remoteKexinit: Buffer
+}
+
 export interface Ssh2Protocol {
   start(): void
   parse(chunk: Buffer, from: number, to: number): void
@@ -42,8 +51,11 @@ export interface Ssh2Protocol {
   /** Our receiver of messages; ssh2 knows nothing of it. */
   sallyport?: (type: number, payload: Buffer) => void
   _cipher: Cipher
-  _decipher: { inSeqno: number }
-  _kex: { remoteExtInfoEnabled: boolean; sessionID: Buffer } | undefined
+  /** Ours: what ssh2 is to see in place of the peer's KEXINIT. */
+  sallyportKexinit?: (payload: Buffer) => Buffer
+  _decipher: { inSeqno: number; _onPayload: (payload: Buffer) => unknown }
+  _skipNextInboundPacket: boolean
+  _kex: KeyExchange | undefined
   /** Set while a key exchange runs: our own KEXINIT. */
   _kexinit: Buffer | undefined
   _queue: Buffer[] | undefined
@@ -64,6 +76,8 @@ interface ProtocolConfig {
   onHandshakeComplete: (negotiated: Negotiated) => void
   messageHandlers: { DISCONNECT: (self: Ssh2Protocol, reason: number, text: string) => void }
 }
+
+const KEXINIT = 20
 
 type Handler = (self: Ssh2Protocol, payload: Buffer) => unknown
 
@@ -96,6 +110,9 @@ export const { parseKey } = keyParser
  * everything but the transport layer's own (DISCONNECT to DEBUG, and the key exchange). Other uses of ssh2 stay as they were.
  */
 function handOverMessages(): void {
+  const kexinit = handlers[KEXINIT]!
+  // A key exchange that the peer begins later; the first one goes another way, see `seeFirstKexinit`.
+  handlers[KEXINIT] = (self, payload) => kexinit(self, self.sallyportKexinit?.(payload) ?? payload)
   for (let type = 0; type < 256; type++) {
     if ((type >= 1 && type <= 4) || (type >= 20 && type <= 49)) continue
     const original = handlers[type]
@@ -107,6 +124,16 @@ function handOverMessages(): void {
   }
 }
 handOverMessages()
+
+/** Call it when the peer's identification has come: its first KEXINIT follows. */
+export function seeFirstKexinit(protocol: Ssh2Protocol): void {
+  const decipher = protocol._decipher
+  const read = decipher._onPayload
+  decipher._onPayload = payload => {
+    if (payload[0] !== KEXINIT || protocol._kex !== undefined || protocol._skipNextInboundPacket) return read(payload)
+    return read(protocol.sallyportKexinit?.(payload) ?? payload)
+  }
+}
 
 export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
   return new Ssh2ProtocolClass(config)

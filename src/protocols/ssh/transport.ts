@@ -4,6 +4,7 @@ import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
+import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import {
   CIPHER_INFO,
@@ -14,6 +15,7 @@ import {
   type Offer,
   type ParsedKey,
   type Ssh2Protocol,
+  seeFirstKexinit,
   sendPacket,
 } from './ssh2-internals.ts'
 import { message, string, uint32 } from './wire.ts'
@@ -99,10 +101,12 @@ export class Transport {
       onError: error => this.#end(error),
       onHeader: header => {
         this.peerSoftware = header.versions.software.slice(0, 100)
+        seeFirstKexinit(protocol)
       },
       onHandshakeComplete: negotiated => this.#keysAgreed(negotiated),
       messageHandlers: { DISCONNECT: () => this.#end(undefined) },
     })
+    protocol.sallyportKexinit = installHybrid(protocol, this.#isServer, KEY_EXCHANGES)
     protocol.sallyport = (type, payload) => this.#message(type, payload)
     correctExtensionInfo(protocol, () => this.#sendExtensionInfo())
     this.#protocol = protocol
