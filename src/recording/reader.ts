@@ -76,7 +76,7 @@ async function openKey(openBytes: OpenBytes, { subject, key }: RecordingHeader):
 }
 
 /** The plain bytes of a frame. Throws `RECORDING_DAMAGED`. */
-export async function openFrame(frame: Part & { kind: 'frame' }, key: Buffer, session: string): Promise<Buffer> {
+async function openFrame(frame: Part & { kind: 'frame' }, key: Buffer, session: string): Promise<Buffer> {
   const payload = decryptFrame(frame.head, frame.body, { key, session, previous: frame.previous })
   const { type, seq } = decodeHead(frame.head)
   if (payload === undefined) throw damaged(`frame ${seq} does not decrypt`)

@@ -114,16 +114,20 @@ export function createRecordings(parts: {
     })
   }
 
+  /** One gateway gets it: the marker can be renamed once. */
   async function claim(session: string): Promise<boolean> {
     const marker = markerOf(session)
+    const now = clock.now() / 1000
     try {
+      // The time first: a claim must never look old, or another would take it over.
+      await utimes(marker, now, now)
       await rename(marker, marker + CLAIM)
+      return true
     } catch (error) {
       if (!isMissing(error)) throw error
-      const claimed = await ageOf(marker + CLAIM, clock)
-      if (claimed === undefined || claimed < CLAIM_MS) return false
     }
-    const now = clock.now() / 1000
+    const claimed = await ageOf(marker + CLAIM, clock)
+    if (claimed === undefined || claimed < CLAIM_MS) return false
     await utimes(marker + CLAIM, now, now)
     return true
   }
