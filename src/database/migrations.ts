@@ -103,6 +103,11 @@ async function first(database: Kysely<never>): Promise<void> {
     .values({ id: 1, seq: 0, hash: '' } as never)
     .execute()
   await schema
+    .createTable('gateways')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('seen_at', 'bigint', column => column.notNull())
+    .execute()
+  await schema
     .createTable('sealed_keys')
     .addColumn('name', 'text', column => column.primaryKey())
     .addColumn('public', 'text', column => column.notNull())

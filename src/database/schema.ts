@@ -10,6 +10,7 @@ export interface Schema {
   sessions: SessionTable
   audit_events: AuditEventTable
   audit_head: AuditHeadTable
+  gateways: GatewayTable
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
 }
@@ -93,6 +94,12 @@ export interface AuditHeadTable {
   id: number
   seq: number
   hash: string
+}
+
+/** The gateways that use this store, and when each one last said so: see `gateways.ts`. */
+export interface GatewayTable {
+  id: string
+  seen_at: number
 }
 
 /** Keys of the gateway's own (signing key, host key, TLS key), sealed by the vault. */

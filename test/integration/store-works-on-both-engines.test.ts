@@ -4,6 +4,7 @@ import t from 'tap'
 import { z } from 'zod'
 import { openDatabase } from '../../src/database/database.ts'
 import { createDocuments } from '../../src/database/documents.ts'
+import { createStoreGateways } from '../../src/database/gateways.ts'
 import { GatewayError } from '../../src/shared/errors.ts'
 import { run } from '../support/child.ts'
 import { movableClock } from '../support/cluster-promises.ts'
@@ -209,4 +210,30 @@ t.test('a database that cannot be opened says why, and never its password', asyn
     t.notMatch(`${invalid.message}${invalid.stack}${String(invalid.cause)}`, /hush/)
   }
   for (const error of [refused, gone]) t.notMatch(`${error.message}${error.stack}${String(error.cause)}`, /hush/)
+})
+
+await eachStore(t, 'the store knows which gateways use it, until they leave or fall silent', async (t, store) => {
+  const database = await store.open()
+  const clock = movableClock()
+  const one = createStoreGateways({ database, clock, gateway: 'gw_1' })
+  const two = createStoreGateways({ database, clock, gateway: 'gw_2' })
+  t.same(await one.alive(), new Set(['gw_1']), 'oneself is alive, also before the first beat')
+  await one.beat()
+  await two.beat()
+  clock.move(15_000)
+  await one.beat()
+  t.same(await one.alive(), new Set(['gw_1', 'gw_2']))
+  clock.move(6_000)
+  t.same(await one.alive(), new Set(['gw_1']))
+  await two.beat()
+  t.same(await one.alive(), new Set(['gw_1', 'gw_2']))
+  await two.leave()
+  t.same(await one.alive(), new Set(['gw_1']))
+  clock.move(25 * 60 * 60_000)
+  await createStoreGateways({ database, clock, gateway: 'gw_3' }).beat()
+  t.same(
+    (await database.selectFrom('gateways').select('id').execute()).map(row => row.id),
+    ['gw_3'],
+    'ids of long ago do not pile up',
+  )
 })

@@ -1,0 +1,53 @@
+/**
+ * Which gateways use this store, as they note it in the store itself. A gateway that lost the cluster, but not the store, is alive:
+ * nobody may end its sessions or seal its recordings.
+ */
+
+import type { Clock } from '../shared/clock.ts'
+import type { Database } from './database.ts'
+
+export interface StoreGateways {
+  /** Notes that this gateway is alive. Call it every few seconds. */
+  beat(): Promise<void>
+  /** The ids of the gateways that did so within the last 20 seconds, this one included. */
+  alive(): Promise<Set<string>>
+  /** This gateway stops: the others need not wait to see it. */
+  leave(): Promise<void>
+}
+
+/** The clocks of the gateways may differ by less than this (one-time codes ask for more than that already). */
+const ALIVE_FOR_MS = 20_000
+const FORGOTTEN_AFTER_MS = 24 * 60 * 60_000
+
+export function createStoreGateways(parts: { database: Database; clock: Clock; gateway: string }): StoreGateways {
+  const { database, clock, gateway } = parts
+  let first = true
+  return {
+    async beat() {
+      const seen = { seen_at: clock.now() }
+      await database
+        .insertInto('gateways')
+        .values({ id: gateway, ...seen })
+        .onConflict(conflict => conflict.column('id').doUpdateSet(seen))
+        .execute()
+      if (!first) return
+      first = false
+      // Ids are new at every start; those of long ago would only pile up.
+      await database
+        .deleteFrom('gateways')
+        .where('seen_at', '<', clock.now() - FORGOTTEN_AFTER_MS)
+        .execute()
+    },
+    async alive() {
+      const rows = await database
+        .selectFrom('gateways')
+        .select('id')
+        .where('seen_at', '>', clock.now() - ALIVE_FOR_MS)
+        .execute()
+      return new Set([gateway, ...rows.map(row => row.id)])
+    },
+    async leave() {
+      await database.deleteFrom('gateways').where('id', '=', gateway).execute()
+    },
+  }
+}
