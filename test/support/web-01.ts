@@ -19,10 +19,12 @@ export async function addWeb01(gateway: TestGateway, sshd: Sshd): Promise<TestUs
   return gateway.addUser({ name: 'alice', roles: ['ops'] })
 }
 
+type Login = Pick<TestUser, 'name' | 'password' | 'code'>
+
 /** Begins a session; it runs `command` on the target. */
 export function startSession(
   gateway: TestGateway,
-  { name, password, code }: TestUser,
+  { name, password, code }: Login,
   account: string,
   command: string,
 ): SshProcess {
@@ -32,7 +34,7 @@ export function startSession(
 /** The id of the newest session, and what ssh said, after a whole session. */
 export async function runSession(
   gateway: TestGateway,
-  user: TestUser,
+  user: Login,
   account: string,
   command: string,
 ): Promise<SshResult & { session: string }> {

@@ -1,0 +1,253 @@
+/** The API's doors: the owner's socket, tokens with scopes, refusals that are audited, and answers that give nothing away. */
+
+import { readFileSync, statSync } from 'node:fs'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import t from 'tap'
+import { asOwner, withToken } from '../support/run-cli.ts'
+import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
+import { makeToken } from '../support/web-01.ts'
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+async function start(): Promise<TestGateway> {
+  const gateway = await startTestGateway()
+  t.teardown(() => gateway.close())
+  for (const name of ['ada', 'bob']) await gateway.addUser({ name })
+  return gateway
+}
+
+/** One request, as a program would make it: `token` undefined sends none; `socket` uses the owner's. */
+function call(
+  gateway: TestGateway,
+  path: string,
+  {
+    token,
+    ca,
+    method = 'GET',
+    body,
+    socket = false,
+    headers = {},
+  }: {
+    token?: string
+    ca?: string
+    method?: string
+    body?: string
+    socket?: boolean
+    headers?: Record<string, string>
+  } = {},
+): Promise<Answer> {
+  const all = {
+    ...headers,
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  }
+  return new Promise((resolve, reject) => {
+    const request = socket
+      ? httpRequest({ socketPath: gateway.api.socket!, path, method, headers: all })
+      : httpsRequest(new URL(path, gateway.api.url), {
+          method,
+          headers: all,
+          ca: ca === undefined ? undefined : readFileSync(ca),
+        })
+    request.on('error', reject).on('response', response => {
+      let text = ''
+      response.setEncoding('utf8').on('data', chunk => (text += chunk))
+      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body: text }))
+    })
+    request.end(body)
+  })
+}
+
+const refusals = async (gateway: TestGateway) =>
+  (await gateway.parts.audit.list({ kind: 'api.refused', limit: 1000 })).map(({ actor, data }) => ({
+    actor,
+    ...JSON.parse(data),
+  }))
+
+t.test('the socket is for the owner alone', async t => {
+  const gateway = await start()
+  const { mode } = statSync(gateway.api.socket!)
+  t.equal(mode & 0o777, 0o600)
+  t.equal(statSync(gateway.folder).mode & 0o777, 0o700)
+  t.equal((await call(gateway, '/v1/tokens', { socket: true })).status, 200)
+  const open = startTestGateway({ configure: config => (config.api.socket = '/tmp/sallyport-not-here.sock') })
+  await t.rejects(open, { code: 'CONFIG_INVALID', message: /chmod 700/ }, 'a folder that others can enter is refused')
+  const second = startTestGateway({ beside: gateway, configure: config => (config.api.socket = gateway.api.socket!) })
+  await t.rejects(second, { code: 'CONFLICT' }, "a second gateway does not take the first one's socket")
+  t.equal((await call(gateway, '/healthz', { socket: true })).status, 200)
+})
+
+t.test('a wrong token is refused, audited, and after some tries not even looked at', async t => {
+  const gateway = await start()
+  const { token, ca } = await makeToken(gateway, 'ada', 'admin')
+  t.equal((await call(gateway, '/v1/sessions', { ca, token })).status, 200)
+  const wrong: [string, object][] = [
+    ['none', {}],
+    ['another', { token: `sp_${'A'.repeat(43)}` }],
+    ['almost', { token: `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}` }],
+    ['no bearer', { headers: { authorization: `Basic ${token}` } }],
+    ['in the query', { headers: { cookie: `token=${token}` } }],
+  ]
+  for (const [what, options] of wrong) {
+    const answer = await call(gateway, `/v1/sessions?token=${token}`, { ca, ...options })
+    t.equal(answer.status, 401, what)
+    t.equal(JSON.parse(answer.body).error.code, 'UNAUTHENTICATED', what)
+  }
+  t.equal((await call(gateway, '/v1/no-such-thing', { ca })).status, 401, 'what there is, is not told to strangers')
+  for (let more = 0; more < 4; more++) await call(gateway, '/v1/sessions', { ca })
+  const answer = await call(gateway, '/v1/sessions', { ca, token })
+  t.equal(answer.status, 429, 'ten failures from one source are enough, even for a token that is right')
+  const events = await refusals(gateway)
+  t.equal(events.length, 10, 'and no more of them fill the audit log')
+  t.match(events[1], { actor: 'gateway', reason: 'token unknown or expired', source: '127.0.0.1' })
+  t.notMatch(JSON.stringify(events), token.slice(0, 10))
+  t.equal((await call(gateway, '/v1/sessions', { socket: true })).status, 200, 'the owner is not locked out')
+  gateway.clock.advance(60_001)
+  t.equal((await call(gateway, '/v1/sessions', { ca, token })).status, 200)
+})
+
+t.test('a token ends with its time, its revocation, and its user', async t => {
+  const gateway = await start()
+  const ada = await makeToken(gateway, 'ada', 'read')
+  const bob = await makeToken(gateway, 'bob', 'read')
+  t.equal((await withToken(gateway, ada, ['session', 'list'])).exit, 0)
+  t.match(await asOwner(gateway, ['token', 'create', 'ada-read', '--user', 'ada']), { exit: 1, stderr: /already/ })
+  t.match(await asOwner(gateway, ['token', 'create', 'x', '--user', 'nobody']), { exit: 1, stderr: /no user nobody/ })
+
+  await asOwner(gateway, ['token', 'revoke', 'ada-read'])
+  t.equal((await withToken(gateway, ada, ['session', 'list'])).exit, 4, 'revoked')
+  t.match(await asOwner(gateway, ['token', 'revoke', 'ada-read']), { exit: 1, stderr: /no token ada-read/ })
+
+  const user = (await gateway.parts.users.get('bob'))!
+  await gateway.parts.users.put({ ...user, disabled: true })
+  t.equal((await withToken(gateway, bob, ['session', 'list'])).exit, 4, 'user disabled')
+  await gateway.parts.users.put(user)
+  t.equal((await withToken(gateway, bob, ['session', 'list'])).exit, 0)
+  await gateway.parts.users.remove('bob')
+  await gateway.addUser({ name: 'bob' })
+  t.equal(
+    (await withToken(gateway, bob, ['session', 'list'])).exit,
+    4,
+    'a new user of the same name does not inherit it',
+  )
+
+  const short = await makeToken(gateway, 'ada', 'read', 'short')
+  gateway.clock.advance(91 * 86_400_000)
+  t.equal((await withToken(gateway, short, ['session', 'list'])).exit, 4, 'expired')
+})
+
+t.test('the store holds no token', async t => {
+  const gateway = await start()
+  const { token } = await makeToken(gateway, 'ada', 'admin')
+  const rows = await gateway.parts.database.selectFrom('api_tokens').selectAll().execute()
+  t.equal(rows.length, 1)
+  t.notMatch(JSON.stringify(rows), token.slice(3, 13))
+  t.notMatch(gateway.logLines.join(''), token.slice(3, 13))
+})
+
+t.test('every route asks for what it should', async t => {
+  const gateway = await start()
+  const tokens = {
+    read: await makeToken(gateway, 'ada', 'read'),
+    auditor: await makeToken(gateway, 'ada', 'auditor'),
+    admin: await makeToken(gateway, 'ada', 'admin'),
+  }
+  const { paths } = JSON.parse((await call(gateway, '/openapi.json', { ca: tokens.read.ca })).body)
+  const needed: Record<string, string> = {}
+  for (const [path, methods] of Object.entries<Record<string, unknown>>(paths)) {
+    for (const method of Object.keys(methods).filter(name => name !== 'head')) {
+      const url = path
+        .replace('{id}', `ses_${'0'.repeat(26)}`)
+        .replace('{kind}', 'totp')
+        .replace(/\{\w+\}/g, 'nobody')
+      const lets = async (scope: keyof typeof tokens) => {
+        const { status } = await call(gateway, url, { ...tokens[scope], method: method.toUpperCase() })
+        return status !== 403
+      }
+      const open = (await call(gateway, url, { ca: tokens.read.ca, method: method.toUpperCase() })).status !== 401
+      if (!open) gateway.clock.advance(60_001)
+      const scope = open ? 'public' : (await lets('read')) ? 'read' : (await lets('auditor')) ? 'auditor' : 'admin'
+      needed[`${method} ${path}`] = scope
+    }
+  }
+  t.same(needed, {
+    'get /healthz': 'public',
+    'get /healthz/live': 'public',
+    'get /metrics': 'read',
+    'get /v1/sessions': 'read',
+    'get /v1/sessions/{id}': 'read',
+    'post /v1/sessions/{id}/kill': 'admin',
+    'get /v1/sessions/{id}/events': 'auditor',
+    'get /v1/sessions/{id}/follow': 'auditor',
+    'get /v1/sessions/{id}/recording': 'auditor',
+    'get /v1/sessions/{id}/verify': 'auditor',
+    'get /v1/audit': 'auditor',
+    'post /v1/audit/verify': 'auditor',
+    'get /v1/credentials': 'read',
+    'get /v1/credentials/{target}/{account}': 'read',
+    'put /v1/credentials/{target}/{account}': 'admin',
+    'post /v1/resources/apply': 'admin',
+    'get /v1/users': 'read',
+    'get /v1/users/{name}': 'read',
+    'put /v1/users/{name}/password': 'admin',
+    'post /v1/users/{name}/totp': 'admin',
+    'delete /v1/users/{name}/factors/{kind}': 'admin',
+    'get /v1/roles': 'read',
+    'get /v1/roles/{name}': 'read',
+    'get /v1/targets': 'read',
+    'get /v1/targets/{name}': 'read',
+    'post /v1/targets/{name}/scan': 'admin',
+    'put /v1/targets/{name}/host-keys': 'admin',
+    'get /v1/explain': 'read',
+    'get /v1/tokens': 'admin',
+    'post /v1/tokens': 'admin',
+    'delete /v1/tokens/{name}': 'admin',
+    'get /v1/keys/signing': 'read',
+    'get /v1/keys/certificate': 'read',
+  })
+})
+
+t.test('health is for anyone, metrics for holders of a token, neither has secrets', async t => {
+  const gateway = await start()
+  const { token, ca } = await makeToken(gateway, 'ada', 'read')
+  const health = await call(gateway, '/healthz', { ca })
+  t.equal(health.status, 200)
+  t.match(JSON.parse(health.body), {
+    status: 'ready',
+    checks: { database: 'ok', cluster: 'ok', recordings: 'ok' },
+    sessions: 0,
+  })
+  t.equal((await call(gateway, '/metrics', { ca })).status, 401)
+  const metrics = await call(gateway, '/metrics', { ca, token })
+  t.match(metrics.headers['content-type'], /^text\/plain; version=0\.0\.4/)
+  t.match(metrics.body, /^sallyport_logins_total\{protocol="api",result="refused"\} 1$/m)
+})
+
+t.test('requests that are too large, broken or wrong get a clear no', async t => {
+  const gateway = await start()
+  const post = (body: string, path = '/v1/tokens') => call(gateway, path, { socket: true, method: 'POST', body })
+  t.match(await post('{'), { status: 400, body: /BAD_REQUEST/ })
+  t.match(await post(JSON.stringify({ name: 'x'.repeat(100_000) })), { status: 413, body: /BAD_REQUEST/ })
+  t.match(await post('{"name":"a b","user":"ada","scope":"root"}'), {
+    status: 400,
+    body: /name: a name has letters.*scope: /,
+  })
+  t.match(await post('{"name":"ok","user":"ada","scope":"read","admin":true}'), { status: 400, body: /admin/ })
+  t.match(await call(gateway, '/v1/sessions/..%2f..%2fetc', { socket: true }), { status: 400 })
+  t.match(await call(gateway, '/v1/sessions?since=yesterday', { socket: true }), { status: 400, body: /since: / })
+})
+
+t.test('what breaks inside is told by a code, and its cause is for the log', async t => {
+  const gateway = await start()
+  await gateway.parts.database.schema.dropTable('api_tokens').execute()
+  const answer = await call(gateway, '/v1/tokens', { socket: true })
+  t.equal(answer.status, 500)
+  t.match(JSON.parse(answer.body), { error: { code: 'INTERNAL', message: 'Something broke in the gateway.' } })
+  t.notMatch(answer.body, /api_tokens|sqlite|select/i)
+  t.match(gateway.logLines.join(''), /api_tokens/)
+})
