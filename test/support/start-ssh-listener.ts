@@ -4,7 +4,6 @@ import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel, Factor } from '../../src/policy/role.ts'
 import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
 import { generateHostKey } from '../../src/protocols/ssh/generate-host-key.ts'
-import { parsePublicKeyLine } from '../../src/protocols/ssh/host-keys.ts'
 import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
 import { createSshListener, type SshListenerOptions } from '../../src/protocols/ssh/listener.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
@@ -18,6 +17,7 @@ import { GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
 import { Secret } from '../../src/shared/secret.ts'
+import { parseSshPublicKey } from '../../src/shared/ssh-public-key.ts'
 import type { SshTarget } from '../../src/targets/target.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
 
@@ -64,7 +64,7 @@ export async function startSshListener(parts: SshListenerParts) {
   const sessions: RunningSession[] = []
   const refusedConnections: { code: string; why: string }[] = []
   const limits = { ...LIMITS, ...parts.limits }
-  const key = parts.publicKey === undefined ? undefined : parsePublicKeyLine(parts.publicKey)?.blob
+  const key = parts.publicKey === undefined ? undefined : parseSshPublicKey(parts.publicKey)?.blob
   const protocol = createSshProtocol({
     limits,
     execOutputLimitBytes: parts.execOutputLimitBytes ?? 1024 * 1024,

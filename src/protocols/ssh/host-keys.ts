@@ -28,19 +28,7 @@ export interface PinnedKey {
   readonly blob: Buffer
 }
 
-/** Reads `ssh-ed25519 AAAA… comment`; undefined for anything else. */
-export function parsePublicKeyLine(line: string): PinnedKey | undefined {
-  const [type, base64] = line.trim().split(/\s+/)
-  if (type === undefined || base64 === undefined) return undefined
-  const blob = Buffer.from(base64, 'base64')
-  try {
-    return new WireReader(blob).string().toString('latin1') === type ? { type, blob } : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** The line that {@link parsePublicKeyLine} reads. Throws WireError when the blob does not begin with its type. */
+/** A line as in known_hosts without the host. Throws WireError when the blob does not begin with its type. */
 export function formatPublicKeyLine(blob: Buffer): string {
   return `${new WireReader(blob).string().toString('latin1')} ${blob.toString('base64')}`
 }

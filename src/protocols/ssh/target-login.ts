@@ -2,9 +2,8 @@
 
 import { GatewayError } from '../../shared/errors.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
-import { signatureAlgorithms } from './algorithms.ts'
 import { MESSAGE } from './messages.ts'
-import { convertSignature, type ParsedKey, parseKey } from './ssh2-internals.ts'
+import { readPrivateKey } from './private-key.ts'
 import type { Transport } from './transport.ts'
 import { boolean, message, string, uint32, WireReader } from './wire.ts'
 
@@ -90,24 +89,13 @@ export class TargetLogin {
       this.#fail('the private key cannot be read')
       return
     }
-    const algorithm = signatureAlgorithms(key.type)[0]!
-    const fields = [
-      string(this.#account),
-      string('ssh-connection'),
-      string('publickey'),
-      boolean(true),
-      string(algorithm),
-      string(key.getPublicSSH()),
-    ]
-    const request = message(MESSAGE.USERAUTH_REQUEST, ...fields)
-    const data = Buffer.concat([string(this.#transport.sessionId), request])
-    const raw = key.sign(data, algorithm === 'rsa-sha2-512' ? 'sha512' : undefined)
-    const signature = raw instanceof Error ? false : convertSignature(raw, key.type)
-    if (signature === false) {
-      this.#fail('the private key cannot sign')
-      return
-    }
-    this.#transport.send(Buffer.concat([request, string(Buffer.concat([string(algorithm), string(signature)]))]))
+    const fields = [boolean(true), string(key.algorithm), string(key.blob)]
+    const common = [string(this.#account), string('ssh-connection'), string('publickey')]
+    const request = message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields)
+    const signature = key.sign(Buffer.concat([string(this.#transport.sessionId), request]))
+    if (signature === undefined) this.#fail('the private key cannot sign')
+    else
+      this.#transport.send(Buffer.concat([request, string(Buffer.concat([string(key.algorithm), string(signature)]))]))
   }
 
   /** Message 60: questions (keyboard-interactive), or the wish for a new password. */
@@ -150,10 +138,4 @@ export function loginFailed(cause: unknown): GatewayError {
   return new GatewayError('TARGET_LOGIN_FAILED', 'The target did not accept the stored credential of the account.', {
     cause,
   })
-}
-
-function readPrivateKey(material: CredentialMaterial): ParsedKey | undefined {
-  if (material.kind !== 'private-key') return undefined
-  const key = parseKey(material.privateKey.reveal(), material.passphrase?.reveal())
-  return key instanceof Error || Array.isArray(key) || !key.isPrivateKey() ? undefined : key
 }

@@ -5,9 +5,10 @@ import type { Grant } from '../../policy/grant.ts'
 import type { Upstream } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { parseSshPublicKey } from '../../shared/ssh-public-key.ts'
 import type { SshTarget } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
-import { algorithmsFor, fingerprint, type PinnedKey, parsePublicKeyLine } from './host-keys.ts'
+import { algorithmsFor, fingerprint, type PinnedKey } from './host-keys.ts'
 import { DISCONNECT } from './messages.ts'
 import { loginFailed, TargetLogin } from './target-login.ts'
 import { type RekeyLimits, Transport, type TransportListener } from './transport.ts'
@@ -125,7 +126,7 @@ function sshTarget(grant: Grant): SshTarget {
 }
 
 function pinnedKeys(target: SshTarget): PinnedKey[] {
-  const keys = target.hostKeys.map(parsePublicKeyLine).filter(key => key !== undefined)
+  const keys = target.hostKeys.map(parseSshPublicKey).filter(key => key !== undefined)
   if (keys.length < target.hostKeys.length || algorithmsFor(keys).length === 0) {
     throw new GatewayError(
       'TARGET_IDENTITY_UNKNOWN',
