@@ -52,7 +52,7 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
   const judgements = judged.map(({ judgement }) => judgement)
   const holding = judged.filter(({ judgement }) => failures(judgement).length === 0)
   if (target === undefined || account === undefined || holding.length === 0) {
-    return no(messageFor(judgements), detailFor(facts, account), judgements)
+    return no(messageFor(judgements), detailFor(facts, account, judgements), judgements)
   }
   const granting = holding.map(({ role }) => role)
   const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
@@ -82,13 +82,23 @@ function messageFor(judgements: readonly Judgement[]): string {
   return reasons.length === 0 ? DENIED : `Access denied now: ${[...new Set(reasons)].join('; or ')}.`
 }
 
-function detailFor({ request, target }: AccessFacts, account: Account | undefined): string {
+function detailFor(
+  { request, target }: AccessFacts,
+  account: Account | undefined,
+  judgements: readonly Judgement[],
+): string {
   if (target === undefined) return `there is no target ${request.target}`
   if (target.protocol !== request.protocol) return `${target.name} is not a target of ${request.protocol}`
   if (account === undefined && request.account !== undefined) {
     return `there is no account ${request.account} on ${target.name}`
   }
-  return account === undefined ? 'no account is named, and none is allowed' : 'no role of the user holds'
+  if (judgements.length === 0) return 'the user has no role'
+  const nearly = judgements.filter(inScope).map(judgement => {
+    const names = failures(judgement).map(({ name }) => name)
+    return `the role ${judgement.role} would allow it but for its ${names.join(' and ')}`
+  })
+  const what = account === undefined ? target.name : `${account.name}@${target.name}`
+  return nearly.length > 0 ? nearly.join('; ') : `no role of the user allows ${what}`
 }
 
 function no(message: string, detail: string, judgements: readonly Judgement[] = []): No {

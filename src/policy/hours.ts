@@ -30,6 +30,8 @@ export function windowEnd(hours: Hours, now: number): number | undefined {
   const today = Math.floor(wallTime(hours.zone, now) / DAY_MS)
   let end: number | undefined
   for (let day = today - 1; day <= today + MOST_DAYS; day++) {
+    // What begins on a later day does not hold this moment.
+    if (day > today && end === undefined) return undefined
     const window = windowOn(hours, day)
     if (window === undefined) continue
     if (end === undefined ? window.start <= now && now < window.end : window.start <= end) {

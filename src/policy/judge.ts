@@ -45,7 +45,7 @@ export interface Judgement {
   readonly endsAt: number
 }
 
-/** The conditions that say whether a role speaks of the request at all; the others say whether it holds now and here. */
+/** Those of `judgeScope`. */
 const SCOPE: ReadonlySet<Condition['name']> = new Set(['protocol', 'target', 'account', 'channels'])
 
 export function inScope({ conditions }: Judgement): boolean {
@@ -66,26 +66,11 @@ export function judgeRole(
   account: Account | undefined,
   proven: ReadonlySet<Factor> | undefined,
 ): Judgement {
-  const { request, target, now } = facts
-  const lists = role.factors ?? facts.defaults
+  const { now, sourceAddress, defaults } = facts
+  const lists = role.factors ?? defaults
   let windowEndsAt = Number.POSITIVE_INFINITY
   const conditions = [
-    condition('protocol', role.protocols.join(', '), () => role.protocols.includes(request.protocol)),
-    condition(
-      'target',
-      describeSelector(role.targets),
-      () =>
-        target !== undefined &&
-        target.name === request.target &&
-        target.protocol === request.protocol &&
-        matchesTarget(role.targets, target),
-    ),
-    condition(
-      'account',
-      describeSelector(role.accounts),
-      () => account !== undefined && matchesAccount(role.accounts, account),
-    ),
-    condition('channels', role.channels.join(', ') || 'none', () => channelsFor(role, request.protocol).length > 0),
+    ...judgeScope(role, facts, account),
     condition('hours', role.hours === undefined ? 'always' : formatHours(role.hours), () => {
       const end = role.hours === undefined ? Number.POSITIVE_INFINITY : windowEnd(role.hours, now)
       windowEndsAt = end ?? now
@@ -94,15 +79,31 @@ export function judgeRole(
     condition(
       'source',
       role.sources?.join(', ') ?? 'anywhere',
-      () =>
-        role.sources === undefined ||
-        (facts.sourceAddress !== undefined && inNetworks(role.sources, facts.sourceAddress)),
+      () => role.sources === undefined || (sourceAddress !== undefined && inNetworks(role.sources, sourceAddress)),
     ),
   ]
   if (proven !== undefined) {
     conditions.push(condition('factors', formatFactorLists(lists), () => provenEnough(lists, proven)))
   }
   return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
+}
+
+/** The conditions that say whether a role speaks of the request at all; the others say whether it holds now and here. */
+export function judgeScope(role: Role, { request, target }: AccessFacts, account: Account | undefined): Condition[] {
+  const { protocol } = request
+  return [
+    condition('protocol', role.protocols.join(', '), () => role.protocols.includes(protocol)),
+    condition('target', describeSelector(role.targets), () => {
+      const isAskedFor = target !== undefined && target.name === request.target && target.protocol === protocol
+      return isAskedFor && matchesTarget(role.targets, target)
+    }),
+    condition(
+      'account',
+      describeSelector(role.accounts),
+      () => account !== undefined && matchesAccount(role.accounts, account),
+    ),
+    condition('channels', role.channels.join(', ') || 'none', () => channelsFor(role, protocol).length > 0),
+  ]
 }
 
 function condition(name: Condition['name'], why: string, test: () => boolean): Condition {

@@ -4,7 +4,7 @@ import { GatewayError } from '../shared/errors.ts'
 import type { Account } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import type { FactorLists } from './factor-lists.ts'
-import { type AccessFacts, failures, inScope, judgeRole } from './judge.ts'
+import { type AccessFacts, failures, judgeRole, judgeScope } from './judge.ts'
 import type { Role } from './role.ts'
 
 /**
@@ -33,10 +33,10 @@ export function rememberFactorMs(facts: AccessFacts): number {
 function rolesThatMatch(facts: AccessFacts): Role[] {
   const account = chooseAccount(facts)
   const accounts: (Account | undefined)[] = account === 'several' ? facts.target!.accounts : [account]
-  const judged = facts.roles.flatMap(role =>
-    accounts.map(one => ({ role, judgement: judgeRole(role, facts, one, undefined) })),
-  )
-  const inQuestion = judged.filter(({ judgement }) => inScope(judgement))
+  const inQuestion = facts.roles.flatMap(role => {
+    const spokenOf = accounts.find(one => judgeScope(role, facts, one).every(({ holds }) => holds))
+    return spokenOf === undefined ? [] : [{ role, judgement: judgeRole(role, facts, spokenOf, undefined) }]
+  })
   const holding = inQuestion.filter(({ judgement }) => failures(judgement).length === 0)
-  return [...new Set((holding.length > 0 ? holding : inQuestion).map(({ role }) => role))]
+  return (holding.length > 0 ? holding : inQuestion).map(({ role }) => role)
 }

@@ -36,6 +36,7 @@ t.test('yes, by which role, and what it gives', async t => {
 t.test('no, and which condition of which role fails', async t => {
   const explanation = ask({ roles: [role({ sources: ['10.0.0.0/8'], hours: { days: ['mon'] } })] })
   t.equal(explanation.allowed, false)
+  t.equal(explanation.verdict, 'No: the role ops would allow it but for its hours and source.')
   t.equal(explanation.given, undefined)
   t.strictSame(
     explanation.roles[0]!.conditions.filter(({ holds }) => !holds),
