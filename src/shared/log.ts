@@ -4,7 +4,8 @@ import { type DestinationStream, type Logger, pino } from 'pino'
 
 export type Log = Logger
 
-const SECRET_FIELDS = ['password', 'code', 'secret', 'token', 'key', 'privateKey', 'authorization', 'cookie']
+// A safety net only: what could be a secret is a `Secret`, and shows itself as such.
+const SECRET_FIELDS = ['password', 'passphrase', 'totp', 'secret', 'token', 'privateKey', 'authorization', 'cookie']
 
 /** `level` is one of pino's: trace, debug, info, warn, error, silent. Writes to `destination`, by default stdout. */
 export function createLog(level: string, destination?: DestinationStream): Log {

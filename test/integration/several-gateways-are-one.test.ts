@@ -1,15 +1,14 @@
 /** Two gateways on one PostgreSQL and one Redis behave as one: codes, kill, follow, the death of a gateway, the loss of Redis. */
 
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readRecordingStream } from '../../src/recording/reader.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
 import { Secret } from '../../src/shared/secret.ts'
-import { startChild } from '../support/child.ts'
 import { startSsh } from '../support/ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../support/start-gateway.ts'
+import { startGatewayProcess } from '../support/start-gateway-process.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 import { startRedis } from '../support/start-redis.ts'
 import { startSshd } from '../support/start-sshd.ts'
@@ -31,7 +30,14 @@ cleanup.defer(() => second.close())
 
 await first.addRole({ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [sshd.account] } })
 await first.addTarget(
-  { name: 'web-01', protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys, accounts: [{ name: sshd.account }] },
+  {
+    name: 'web-01',
+    protocol: 'ssh',
+    host: sshd.host,
+    port: sshd.port,
+    hostKeys: sshd.hostKeys,
+    accounts: [{ name: sshd.account }],
+  },
   { [sshd.account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
 )
 const alice = await first.addUser({ name: 'alice', roles: ['ops'] })
@@ -47,7 +53,9 @@ async function liveSession(gateway: TestGateway): Promise<string> {
 }
 
 t.test('both gateways show the same host key and certificate', async t => {
-  const keys = await Promise.all([first, second].map(({ parts }) => parts.database.selectFrom('sealed_keys').selectAll().orderBy('name').execute()))
+  const keys = await Promise.all(
+    [first, second].map(({ parts }) => parts.database.selectFrom('sealed_keys').selectAll().orderBy('name').execute()),
+  )
   t.same(keys[0], keys[1])
 })
 
@@ -82,47 +90,38 @@ t.test('a session on one is listed, followed and killed from the other', async t
   t.equal((await first.ended(session)).reason, 'killed')
 })
 
-t.test('the sessions of a gateway that was killed are ended, and sealed as interrupted, by the one that lives', async t => {
-  const folder = second.folder
-  const config = join(folder, 'doomed.yaml')
-  const { vault, recording } = first.config
-  const off = { enabled: false }
-  const settings = {
-    dataFolder: join(folder, 'doomed'),
-    database: postgres.url(),
-    cluster: { redis: redis.url },
-    vault,
-    recording: { folder: recording.folder },
-    ssh: { host: '127.0.0.1', port: 0 },
-    postgres: off,
-    api: off,
-  }
-  writeFileSync(config, JSON.stringify(settings))
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
-  const doomed = startChild(process.execPath, [main, 'start', '--config', config], { folder, logFile: join(folder, 'log') })
-  await doomed.printed(/the gateway is ready/)
-  const port = Number(/"ssh":\{"host":"127.0.0.1","port":(\d+)\}/.exec(doomed.output())![1])
+t.test(
+  'the sessions of a gateway that was killed are ended, and sealed as interrupted, by the one that lives',
+  async t => {
+    const { recording } = first.config
+    const { child: doomed, ssh: at } = await startGatewayProcess(second, { dataFolder: join(second.folder, 'doomed') })
 
-  // A code by the child's clock, which nobody moves: of a step that no earlier test has used.
-  const bob = await first.addUser({ name: 'bob', roles: ['ops'] })
-  const code = bob.codeAt(Date.now())
-  const ssh = startSsh({ host: '127.0.0.1', port }, `bob+${sshd.account}+web-01`, { password: bob.password, code: () => code }, 'echo ready; cat')
-  await ssh.printed(/ready/)
-  const session = await liveSession(second)
-  await doomed.end('SIGKILL')
-  t.equal((await ssh.ended).status, 255)
+    // A code by the child's clock, which nobody moves: of a step that no earlier test has used.
+    const bob = await first.addUser({ name: 'bob', roles: ['ops'] })
+    const code = bob.codeAt(Date.now())
+    const ssh = startSsh(
+      at,
+      `bob+${sshd.account}+web-01`,
+      { password: bob.password, code: () => code },
+      'echo ready; cat',
+    )
+    await ssh.printed(/ready/)
+    const session = await liveSession(second)
+    await doomed.end('SIGKILL')
+    t.equal((await ssh.ended).status, 255)
 
-  // Redis forgets the dead gateway after its time to live; the reaper's rounds find out.
-  let row = await second.parts.sessions.get(session)
-  while (row?.recording_hash == null) {
-    await second.parts.reaper.round()
-    row = await second.parts.sessions.get(session)
-    if (row?.recording_hash == null) await once(AbortSignal.timeout(250), 'abort')
-  }
-  t.equal(row.end_reason, 'interrupted')
-  const verdict = await verifyRecording(join(recording.folder, row.recording), first.parts.signer.publicKeyPem)
-  t.match(verdict, { ok: true, reason: 'interrupted', hash: row.recording_hash })
-})
+    // Redis forgets the dead gateway after its time to live; the reaper's rounds find out.
+    let row = await second.parts.sessions.get(session)
+    while (row?.recording_hash == null) {
+      await second.parts.reaper.round()
+      row = await second.parts.sessions.get(session)
+      if (row?.recording_hash == null) await once(AbortSignal.timeout(250), 'abort')
+    }
+    t.equal(row.end_reason, 'interrupted')
+    const verdict = await verifyRecording(join(recording.folder, row.recording), first.parts.signer.publicKeyPem)
+    t.match(verdict, { ok: true, reason: 'interrupted', hash: row.recording_hash })
+  },
+)
 
 t.test('without Redis sessions go on, new logins are refused with a reason, and all heals when it is back', async t => {
   const ssh = connect(first, alice, alice.code(), 'echo ready; cat')

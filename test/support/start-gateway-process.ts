@@ -1,0 +1,54 @@
+/** A gateway in a process of its own, as `sallyport start` runs it, on the folder of a test gateway: for what ends a process. */
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Child, startChild } from './child.ts'
+import type { TestGateway } from './start-gateway.ts'
+
+export interface GatewayProcess {
+  readonly child: Child
+  readonly ssh: { host: string; port: number }
+}
+
+export interface GatewayProcessOptions {
+  /** The largest file that the process may write, in KiB: what a full disk looks like to it. */
+  readonly fileSizeLimitKiB?: number
+  /** Where its own files go; by default the test gateway's folder, which must have been stopped. */
+  readonly dataFolder?: string
+}
+
+/** Shares store, cluster, vault key and recordings with `prepared`. The process is the caller's to end. */
+export async function startGatewayProcess(
+  prepared: TestGateway,
+  options: GatewayProcessOptions = {},
+): Promise<GatewayProcess> {
+  const { folder, config } = prepared
+  const off = { enabled: false }
+  const file = join(folder, 'process.yaml')
+  // JSON is YAML.
+  writeFileSync(
+    file,
+    JSON.stringify({
+      dataFolder: options.dataFolder ?? folder,
+      database: config.database,
+      cluster: config.cluster,
+      vault: config.vault,
+      recording: { folder: config.recording.folder },
+      ssh: { host: '127.0.0.1', port: 0 },
+      postgres: off,
+      api: off,
+    }),
+  )
+  const main = new URL('../../src/main.ts', import.meta.url).pathname
+  // With the signal ignored, a write beyond the limit fails as on a full disk.
+  const limit = options.fileSizeLimitKiB === undefined ? '' : `trap '' XFSZ; ulimit -f ${options.fileSizeLimitKiB}; `
+  // The test runner's own hooks would handle signals in the child.
+  const command = `unset NODE_OPTIONS; ${limit}exec "$0" "$@"`
+  const child = startChild('bash', ['-c', command, process.execPath, main, 'start', '--config', file], {
+    folder,
+    logFile: join(folder, 'process.log'),
+  })
+  await child.printed(/the gateway is ready/)
+  const port = Number(/"ssh":\{"host":"127.0.0.1","port":(\d+)\}/.exec(child.output())![1])
+  return { child, ssh: { host: '127.0.0.1', port } }
+}
