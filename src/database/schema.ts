@@ -22,7 +22,7 @@ export interface ResourceTable {
   updated_at: number
 }
 
-/** `kind`: password (argon2id in PHC form, not sealed) or totp (sealed by the vault). */
+/** `kind`: password (argon2id in PHC form) or totp (its secret); both sealed by the vault. */
 export interface FactorTable {
   user: string
   kind: string

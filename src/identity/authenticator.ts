@@ -9,7 +9,7 @@ import { type Refusal, refuse } from '../shared/errors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { createPasswords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
-import { totpPurpose } from './factors/stored-factors.ts'
+import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
 import type { Claimant, JudgeParts } from './judge.ts'
 import { createLockout, type Lockout } from './lockout.ts'
@@ -61,7 +61,8 @@ interface Parts {
 }
 
 export function createAuthenticator({ database, users, vault, cluster, clock }: Parts): Authenticator {
-  const decoyPurpose = totpPurpose('')
+  const secret = generateTotpSecret()
+  const purpose = factorPurpose('totp', '')
   const parts: JudgeParts & { lockout: Lockout } = {
     database,
     vault,
@@ -69,7 +70,7 @@ export function createAuthenticator({ database, users, vault, cluster, clock }: 
     passwords: createPasswords(),
     lockout: createLockout(cluster),
     remembered: createRememberedFactors({ cluster, vault, clock }),
-    decoy: { purpose: decoyPurpose, sealed: vault.sealBytes(decoyPurpose, Buffer.from(generateTotpSecret())) },
+    decoy: { purpose, sealed: vault.sealBytes(purpose, Buffer.from(secret)), secret },
   }
   const inTurnOf = createKeyedTurns()
 

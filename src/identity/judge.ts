@@ -9,7 +9,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Passwords } from './factors/password.ts'
-import { type StoredFactors, totpPurpose, useStep } from './factors/stored-factors.ts'
+import { type EnrolledFactor, factorPurpose, type StoredFactors, useStep } from './factors/stored-factors.ts'
 import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'
 import type { Guessable, Locks } from './lockout.ts'
 import type { Proof } from './proof.ts'
@@ -40,8 +40,8 @@ export interface JudgeParts {
   readonly clock: Clock
   readonly passwords: Passwords
   readonly remembered: RememberedFactors
-  /** A secret that is nobody's, sealed like a real one: opened in the place of one that is not there. */
-  readonly decoy: { readonly purpose: string; readonly sealed: string }
+  /** A one-time-code secret that is nobody's, sealed like a real one: opened in the place of what is not there. */
+  readonly decoy: { readonly purpose: string; readonly sealed: string; readonly secret: string }
 }
 
 export interface Round extends JudgeParts {
@@ -101,46 +101,48 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgem
 }
 
 /** Why it is not the password; undefined when it is. */
-async function passwordProblem({ passwords, claimant, stored, locks }: Round, password: Secret) {
-  const hash = claimant.user === undefined ? undefined : stored.passwordHash
-  const right = await orDamaged(() => passwords.verify(hash, password))
-  if (claimant.absence !== undefined) return claimant.absence
-  if (locks.password) return 'locked after too many failures'
-  if (hash === undefined) return 'the user has no password'
-  if (right instanceof GatewayError) return right.message
-  return right ? undefined : 'a wrong password'
+async function passwordProblem(round: Round, password: Secret): Promise<string | undefined> {
+  const hash = openFactor(round, 'password')
+  const right = await round.passwords.verify(hash.text, password)
+  if (round.claimant.absence !== undefined) return round.claimant.absence
+  if (round.locks.password) return 'locked after too many failures'
+  return hash.problem ?? (right ? undefined : 'a wrong password')
 }
 
 /** The step of a code that is right, be it used or not; otherwise why it is not. */
 function readCode(round: Round, code: string): { step: number; problem?: never } | { step?: never; problem: string } {
-  const { claimant, locks, stored, clock } = round
-  const secret = totpSecret(round)
-  const step = matchingStep(secret.text, code, clock.now())
-  if (claimant.absence !== undefined) return { problem: claimant.absence }
-  if (locks.totp) return { problem: 'locked after too many failures' }
-  if (stored.sealedTotp === undefined) return { problem: 'the user has no one-time codes' }
-  if (secret.damage !== undefined) return { problem: secret.damage }
+  const secret = openFactor(round, 'totp')
+  const step = matchingStep(secret.text ?? round.decoy.secret, code, round.clock.now())
+  if (round.claimant.absence !== undefined) return { problem: round.claimant.absence }
+  if (round.locks.totp) return { problem: 'locked after too many failures' }
+  if (secret.problem !== undefined) return { problem: secret.problem }
   return step === undefined ? { problem: 'a wrong code' } : { step }
 }
 
 function isCodeOfStep(round: Round, step: number, code: string): boolean {
-  const { text, damage } = totpSecret(round)
-  return isSameCode(codeOfStep(text, step), code) && damage === undefined && !round.locks.totp
+  const { text } = openFactor(round, 'totp')
+  return isSameCode(codeOfStep(text ?? round.decoy.secret, step), code) && text !== undefined && !round.locks.totp
 }
 
-function totpSecret({ vault, claimant, stored, decoy }: Round): { text: string; damage?: string } {
-  const open = (purpose: string, sealed: string) => vault.openBytes(purpose, sealed).toString('latin1')
-  if (claimant.user === undefined || stored.sealedTotp === undefined) return { text: open(decoy.purpose, decoy.sealed) }
+/** What is stored of a factor; where there is nothing that can be used, something else is opened in its place. */
+function openFactor(
+  { vault, claimant, stored, decoy }: Round,
+  kind: EnrolledFactor,
+): { text: string; problem?: never } | { text?: never; problem: string } {
+  const sealed = claimant.user === undefined ? undefined : stored.sealed[kind]
+  const purpose = sealed === undefined ? decoy.purpose : factorPurpose(kind, claimant.name)
   try {
-    return { text: open(totpPurpose(claimant.user.name), stored.sealedTotp) }
+    const text = vault.openBytes(purpose, sealed ?? decoy.sealed).toString('latin1')
+    return sealed === undefined ? { problem: `the user has no ${kind}` } : { text }
   } catch (error) {
-    if (error instanceof GatewayError) return { text: open(decoy.purpose, decoy.sealed), damage: error.message }
+    // A "no" with a reason for the audit log; what the person sees stays the same.
+    if (error instanceof GatewayError) return { problem: error.message }
     throw error
   }
 }
 
 function takeStep({ database, claimant, stored }: Round, step: number): Promise<boolean> {
-  return useStep(database, claimant.name, stored.sealedTotp!, step)
+  return useStep(database, claimant.name, stored.sealed.totp!, step)
 }
 
 function recallStep(round: Round): Promise<number | undefined> {
@@ -149,14 +151,4 @@ function recallStep(round: Round): Promise<number | undefined> {
 
 function holderOf({ claimant, stored }: Round) {
   return { user: claimant.name, address: claimant.address, generation: stored.generation }
-}
-
-/** A stored value that is damaged is a "no" with a reason for the audit log; what the person sees stays the same. */
-async function orDamaged<T>(work: () => Promise<T>): Promise<T | GatewayError> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof GatewayError && error.code === 'VAULT_DAMAGED') return error
-    throw error
-  }
 }

@@ -70,6 +70,7 @@ t.test('no password, key or one-time-code secret is in the file, in any usual sp
   t.ok(files.includes('sallyport.db'))
   const bytes = Buffer.concat(files.map(name => readFileSync(join(store, name))))
   t.ok(bytes.includes('web-01'), 'what is not secret is found: the search works')
+  t.notOk(bytes.includes('argon2'), 'nor a hash to try passwords on')
   for (const [index, searched] of secrets.entries()) {
     for (const spelling of spellings(searched)) t.notOk(bytes.includes(spelling), `secret ${index}`)
   }

@@ -6,11 +6,8 @@ import { GatewayError } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { Sealer } from '../sealer.ts'
 import { createPasswords, type Passwords } from './password.ts'
-import { totpPurpose } from './stored-factors.ts'
+import { type EnrolledFactor, factorPurpose } from './stored-factors.ts'
 import { generateTotpSecret, totpUrl } from './totp.ts'
-
-export const ENROLLED_FACTORS = ['password', 'totp'] as const
-export type EnrolledFactor = (typeof ENROLLED_FACTORS)[number]
 
 export interface Factors {
   /** Throws `BAD_REQUEST` for a password that may not be set, and `NOT_FOUND` for an unknown user. */
@@ -30,9 +27,10 @@ interface Parts {
 }
 
 export function createFactors({ database, vault, clock, passwords = createPasswords() }: Parts): Factors {
-  async function put(user: string, kind: EnrolledFactor, value: string): Promise<void> {
+  async function put(user: string, kind: EnrolledFactor, text: string): Promise<void> {
     const known = await database.selectFrom('users').select('name').where('name', '=', user).executeTakeFirst()
     if (known === undefined) throw new GatewayError('NOT_FOUND', `There is no user ${user}.`)
+    const value = vault.sealBytes(factorPurpose(kind, user), Buffer.from(text))
     const values = { value, last_step: 0, updated_at: clock.now() }
     await database
       .insertInto('factors')
@@ -47,7 +45,7 @@ export function createFactors({ database, vault, clock, passwords = createPasswo
     },
     async enrolTotp(user) {
       const secret = generateTotpSecret()
-      await put(user, 'totp', vault.sealBytes(totpPurpose(user), Buffer.from(secret)))
+      await put(user, 'totp', secret)
       return { secret: new Secret(secret), url: new Secret(totpUrl(user, secret)) }
     },
     async removeFactor(user, kind) {

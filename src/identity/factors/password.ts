@@ -12,7 +12,7 @@ export interface Passwords {
   hash(password: Secret): Promise<string>
   /**
    * Whether it is the password that `stored` (a PHC string) was made from. `undefined`, no password at all, takes the same
-   * work and is never true. Throws `TOO_MANY_CONNECTIONS` when too many wait already.
+   * work and is never true, and so is what is not of that form. Throws `TOO_MANY_CONNECTIONS` when too many wait already.
    */
   verify(stored: string | undefined, password: Secret): Promise<boolean>
 }
@@ -45,9 +45,10 @@ export function createPasswords({ atOnce = 2, waiting = 200 } = {}): Passwords {
     },
     async verify(stored, password) {
       const text = normalise(password)
-      const { cost, salt, hash } = stored === undefined ? nobody : parse(stored)
+      const known = stored === undefined ? undefined : parse(stored)
+      const { cost, salt, hash } = known ?? nobody
       const derived = await inTurn(() => derive(text ?? '', salt, cost))
-      return timingSafeEqual(derived, hash) && stored !== undefined && text !== undefined
+      return timingSafeEqual(derived, hash) && known !== undefined && text !== undefined
     },
   }
 }
@@ -86,10 +87,9 @@ function format({ cost, salt, hash }: Stored): string {
   return `$argon2id$v=19$m=${cost.memory},t=${cost.passes},p=${cost.parallelism}$${base64(salt)}$${base64(hash)}`
 }
 
-function parse(text: string): Stored {
+function parse(text: string): Stored | undefined {
   const [, memory, passes, parallelism, salt, hash] = PHC.exec(text) ?? []
-  if (hash === undefined)
-    throw new GatewayError('VAULT_DAMAGED', 'A stored password hash is not of a form that is known.')
+  if (hash === undefined) return undefined
   return {
     cost: { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism) },
     salt: Buffer.from(salt!, 'base64'),

@@ -3,18 +3,23 @@
 import { createHash } from 'node:crypto'
 import type { Database } from '../../database/database.ts'
 
+/** The factors that are enrolled here, as rows; keys are in the user's entry. */
+export const ENROLLED_FACTORS = ['password', 'totp'] as const
+export type EnrolledFactor = (typeof ENROLLED_FACTORS)[number]
+
 export interface StoredFactors {
-  /** In PHC form. */
-  readonly passwordHash: string | undefined
-  /** The one-time-code secret, sealed for {@link totpPurpose}. */
-  readonly sealedTotp: string | undefined
+  /** Sealed for {@link factorPurpose}: the password's hash, the one-time codes' secret. */
+  readonly sealed: Readonly<Partial<Record<EnrolledFactor, string>>>
   /** Changes whenever the user's entry, password or one-time-code secret does. */
   readonly generation: string
 }
 
-/** What a user's one-time-code secret is sealed for. */
-export function totpPurpose(user: string): string {
-  return `totp ${user}`
+/**
+ * What a factor is sealed for. Password hashes are sealed too: whoever steals the store cannot try out passwords on them, and
+ * whoever can write to it cannot put a hash of their own there.
+ */
+export function factorPurpose(kind: EnrolledFactor, user: string): string {
+  return `${kind} ${user}`
 }
 
 /** One query, the same for a user who does not exist. */
@@ -25,13 +30,15 @@ export async function readStoredFactors(database: Database, user: string): Promi
     .select(['users.updated_at', 'factors.kind', 'factors.value'])
     .where('users.name', '=', user)
     .execute()
-  const stored = (kind: string) => rows.find(row => row.kind === kind)?.value ?? undefined
-  const passwordHash = stored('password')
-  const sealedTotp = stored('totp')
+  const sealed: Partial<Record<EnrolledFactor, string>> = {}
+  for (const kind of ENROLLED_FACTORS) {
+    const value = rows.find(row => row.kind === kind)?.value
+    if (value != null) sealed[kind] = value
+  }
   const generation = createHash('sha256')
-    .update(JSON.stringify([rows[0]?.updated_at, passwordHash, sealedTotp]))
+    .update(JSON.stringify([rows[0]?.updated_at, sealed.password, sealed.totp]))
     .digest('hex')
-  return { passwordHash, sealedTotp, generation }
+  return { sealed, generation }
 }
 
 /**

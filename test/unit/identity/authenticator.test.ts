@@ -304,31 +304,27 @@ t.test('without the other gateways nobody new gets in', async t => {
 })
 
 t.test(
-  'a factor that was tampered with in the store is a refusal like any other, with the reason on the trail',
+  'a factor that someone put into the store by hand is refused like any other, with the reason on the trail',
   async t => {
     const { enrol, begin, database } = await createIdentity(t)
-    const { code } = await enrol({ name: 'alice' })
-    const mallory = await enrol({ name: 'mallory' })
-    const sealed = (user: string) =>
-      database.selectFrom('factors').select('value').where('user', '=', user).where('kind', '=', 'totp')
-    const value = (await sealed('mallory').executeTakeFirstOrThrow()).value
-    await database
-      .updateTable('factors')
-      .set({ value })
-      .where('user', '=', 'alice')
-      .where('kind', '=', 'totp')
-      .execute()
+    const key = newKey()
+    const alice = await enrol({ name: 'alice', publicKeys: [key.line] })
+    const mallory = await enrol({ name: 'mallory' }, 'mallorys password')
+    const rows = await database.selectFrom('factors').selectAll().where('user', '=', 'mallory').execute()
+    for (const { kind, value } of rows) {
+      await database
+        .updateTable('factors')
+        .set({ value })
+        .where('user', '=', 'alice')
+        .where('kind', '=', kind)
+        .execute()
+    }
     const attempt = await begin('alice')
-    t.equal(await attempt.verify(byPassword(PASSWORD), NEVER), true)
-    for (const typed of [code(), mallory.code()]) t.equal(await attempt.verify(byCode(typed), NEVER), false)
-    t.match(attempt.trail, [/totp: .*damaged/, /totp: .*damaged/])
-    await database
-      .updateTable('factors')
-      .set({ value: 'x' })
-      .where('user', '=', 'alice')
-      .where('kind', '=', 'password')
-      .execute()
-    t.equal(await attempt.verify(byPassword(PASSWORD), NEVER), false)
+    for (const password of [PASSWORD, 'mallorys password'])
+      t.equal(await attempt.verify(byPassword(password), NEVER), false)
+    await attempt.verify(key.proof, NEVER)
+    for (const { code } of [alice, mallory]) t.equal(await attempt.verify(byCode(code()), NEVER), false)
+    t.match(attempt.trail, [/password: .*damaged/, /password: .*damaged/, /totp: .*damaged/, /totp: .*damaged/])
   },
 )
 

@@ -16,10 +16,10 @@ t.test('a password fits the hash that was made from it, and no other', async t =
   }
 })
 
-t.test('a stored value that is no hash of ours is told, not taken', async t => {
+t.test('a stored value that is no hash of ours fits nothing', async t => {
   const good = await passwords.hash(secret('open sesame'))
   for (const stored of ['', 'open sesame', good.replace('argon2id', 'argon2i'), good.slice(0, -1), `${good}$`]) {
-    await t.rejects(passwords.verify(stored, secret('open sesame')), { code: 'VAULT_DAMAGED' }, stored)
+    t.equal(await passwords.verify(stored, secret('open sesame')), false, stored)
   }
 })
 
