@@ -18,7 +18,8 @@ export function localTime(iso: string): string {
 /** `just now`, `42s ago`, `5m ago`, `3h ago`, `6d ago`; older or in the future: the local day and time. */
 export function relativeTime(iso: string, now: number): string {
   const age = now - Date.parse(iso)
-  if (age < 0 || age >= 14 * DAY) return localTime(iso).slice(0, 16)
+  // A little in the future is a clock that is a little behind.
+  if (age < -MINUTE || age >= 14 * DAY) return localTime(iso).slice(0, 16)
   if (age < 5 * SECOND) return 'just now'
   if (age < MINUTE) return `${Math.floor(age / SECOND)}s ago`
   if (age < HOUR) return `${Math.floor(age / MINUTE)}m ago`

@@ -28,6 +28,7 @@ export function createNeutraliser(): Neutraliser {
   let output = ''
   let alternate = ''
   let region = false
+  let origin = false
 
   const parser = createTerminalParser({
     text(text) {
@@ -67,7 +68,10 @@ export function createNeutraliser(): Neutraliser {
 
   function modes(parameters: string[], final: 'h' | 'l'): string {
     const kept = parameters.filter(mode => KEPT_DEC_MODES.has(mode))
-    for (const mode of kept) if (ALTERNATE_SCREENS.has(mode)) alternate = final === 'h' ? mode : ''
+    for (const mode of kept) {
+      if (ALTERNATE_SCREENS.has(mode)) alternate = final === 'h' ? mode : ''
+      if (mode === '6') origin = final === 'h'
+    }
     return kept.length === 0 ? '' : `\x1b[?${kept.join(';')}${final}`
   }
 
@@ -87,10 +91,10 @@ export function createNeutraliser(): Neutraliser {
       return take()
     },
     restore() {
-      // The scroll region's reset moves the cursor home, the alternate screen's end brings it back: only where they are due.
+      // What resets the scroll region or the origin moves the cursor home, the alternate screen's end brings it back: only where due.
       const screen = alternate === '' ? '' : `\x1b[?${alternate}l`
       const scroll = region ? '\x1b7\x1b[r\x1b8' : ''
-      return `\x1b[?5l\x1b[?6l\x1b[?7h\x1b[4l\x0f\x1b(B\x1b)B${scroll}${screen}\x1b[0m\x1b[?25h`
+      return `${origin ? '\x1b[?6l' : ''}\x1b[?5l\x1b[?7h\x1b[4l\x0f\x1b(B\x1b)B${scroll}${screen}\x1b[0m\x1b[?25h`
     },
   }
 }
