@@ -1,0 +1,35 @@
+# Sallyport in a container. State is in /var/lib/sallyport: keep it on a volume, and the vault key in a backup elsewhere.
+#   docker build -t sallyport .
+#   docker run --rm -v sallyport:/var/lib/sallyport sallyport init
+#   docker run -d --name sallyport -p 2222:2222 -p 5433:5433 -p 8443:8443 -v sallyport:/var/lib/sallyport sallyport
+
+FROM node:24-slim AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 make g++ \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/sallyport
+COPY package.json package-lock.json ./
+COPY scripts scripts
+# The packages, and ssh2's native binding for Node 24; then only what is needed to run stays. The image brings its own Node.
+RUN scripts/bring \
+ && npm prune --omit=dev --ignore-scripts \
+ && rm -rf node_modules/node-linux-* node_modules/.bin/node
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /opt/sallyport
+COPY --from=build /opt/sallyport/node_modules node_modules
+COPY package.json LICENSE ./
+COPY bin bin
+COPY src src
+RUN node -e 'if (!require("ssh2/lib/protocol/crypto.js").bindingAvailable) throw new Error("the native binding is missing")' \
+ && ln -s /opt/sallyport/bin/sallyport /usr/local/bin/sallyport \
+ && install -d -o node -g node -m 0700 /var/lib/sallyport \
+ && install -d /etc/sallyport \
+ && printf '%s\n' 'dataFolder: /var/lib/sallyport' 'api: { host: 0.0.0.0 }' > /etc/sallyport/sallyport.yaml
+USER node
+VOLUME /var/lib/sallyport
+EXPOSE 2222 5433 8443
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["sallyport", "health"]
+ENTRYPOINT ["sallyport"]
+CMD ["start"]
