@@ -12,6 +12,7 @@ import type { Config } from './config/config.ts'
 import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
 import { openDatabase } from './database/database.ts'
+import { createStoreGateways } from './database/gateways.ts'
 import { createAuthenticator } from './identity/authenticator.ts'
 import { createFactors } from './identity/factors/factors.ts'
 import { createTokens } from './identity/tokens.ts'
@@ -167,7 +168,9 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
   started.defer(() => follow.close())
   const reaper = createReaper({
     cluster,
+    gateways: config.database.startsWith('sqlite:') ? undefined : createStoreGateways({ database, clock, gateway }),
     store: sessions,
+    live,
     findUnsealed: () => recordings.findUnsealed(),
     sealInterrupted: recording => recordings.sealInterrupted(recording),
     endLeases: async session => void (await vault.endLeasesOfSession(session)),

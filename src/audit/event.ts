@@ -4,7 +4,6 @@ export type AuditKind =
   | 'gateway.started'
   | 'gateway.stopped'
   | 'login.refused'
-  | 'login.locked'
   | 'login.accepted'
   | 'connection.refused'
   | 'decision.granted'

@@ -14,6 +14,8 @@ const REFUSED =
 
 export interface Authenticated {
   readonly principal: Principal
+  /** What the audit log should know of the way there: wrong tries, a remembered code. */
+  readonly trail: readonly string[]
   /** Reads the user again: undefined once the user is gone, disabled, or proved less than is now required. */
   readonly renew: () => Promise<Principal | undefined>
 }
@@ -37,7 +39,8 @@ export async function authenticate(
     if (proof === undefined) return refuse('LOGIN_REFUSED', REFUSED, attempt.trail.join('; ') || 'nothing was proven')
     const accepted = await attempt.verify(proof, requirement)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
-    if (principal !== undefined) return { principal, renew: () => attempt.principal(requirement.factors) }
+    if (principal !== undefined)
+      return { principal, trail: attempt.trail, renew: () => attempt.principal(requirement.factors) }
     downstream.askFor(nextFactors(requirement, attempt), accepted)
   }
 }

@@ -77,6 +77,9 @@ export interface LiveSessions {
   remove(session: LiveSession): void
   readonly count: number
   has(id: string): boolean
+  ids(): string[]
+  /** Ends a session of this gateway; nothing when it is not here. */
+  end(id: string, reason: EndReason): void
   /** Ends the session wherever it runs. Resolves once the wish is delivered. */
   kill(id: string): Promise<void>
   /** Looks at deadlines and idle times now; it happens every second by itself. */
@@ -117,6 +120,9 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
   ])
 
+  // What the others said while they could not be reached is lost.
+  const forgetReturn = cluster.onReturn(() => void decideAnew())
+
   return {
     add(grant, downstream, stillAllowed) {
       const session = new LiveSession(grant, downstream, stillAllowed, clock.now())
@@ -131,6 +137,8 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
       return sessions.size
     },
     has: id => sessions.has(id),
+    ids: () => [...sessions.keys()],
+    end: (id, reason) => sessions.get(id)?.abort(reason),
     tick,
     async kill(id) {
       const local = sessions.get(id)
@@ -170,6 +178,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     },
     async close() {
       clearInterval(ticker)
+      forgetReturn()
       await Promise.all(unsubscribes.map(unsubscribe => unsubscribe().catch(() => undefined)))
     },
   }

@@ -2,8 +2,10 @@
 
 import type { Audit } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
+import type { StoreGateways } from '../database/gateways.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
 import type { Log } from '../shared/log.ts'
+import type { LiveSessions } from './live-sessions.ts'
 import type { SessionStore } from './session-store.ts'
 
 const EVERY_MS = 5000
@@ -21,7 +23,10 @@ export interface UnsealedRecording {
 
 export function createReaper(parts: {
   cluster: Cluster
+  /** Undefined where the store is this gateway's alone (SQLite): whatever another id left there is dead. */
+  gateways: StoreGateways | undefined
   store: SessionStore
+  live: LiveSessions
   /** Recordings without a seal that nobody has touched for a while; the ones this gateway writes are left out. */
   findUnsealed: () => Promise<UnsealedRecording[]>
   sealInterrupted: (recording: UnsealedRecording) => Promise<SealedRecording | undefined>
@@ -29,7 +34,7 @@ export function createReaper(parts: {
   audit: Audit
   log: Log
 }): Reaper {
-  const { cluster, store, audit, log } = parts
+  const { cluster, gateways, store, live, audit, log } = parts
   let running: Promise<void> = Promise.resolve()
   let closed = false
 
@@ -63,9 +68,18 @@ export function createReaper(parts: {
     }
   }
 
+  /** A session of ours that another gateway has ended: it took us for dead, and the books are closed. */
+  async function endReaped(): Promise<void> {
+    for (const id of await store.endedAmong(live.ids())) live.end(id, 'interrupted')
+  }
+
   async function round(): Promise<void> {
-    const living = await cluster.livingGateways()
-    if (living === undefined) return
+    await gateways?.beat()
+    await endReaped()
+    const inCluster = await cluster.livingGateways()
+    if (inCluster === undefined) return
+    // Who lost only the cluster, or only the store, is alive.
+    const living = inCluster.union((await gateways?.alive()) ?? new Set<string>())
     await endOrphans(living)
     await sealOrphans(living)
   }
@@ -86,6 +100,7 @@ export function createReaper(parts: {
       closed = true
       clearInterval(timer)
       await running
+      await gateways?.leave().catch(error => log.warn({ err: error }, 'the store was not told that this gateway stops'))
     },
   }
 }

@@ -3,6 +3,7 @@
 import type { Audit } from '../audit/event.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
+import { covers } from '../policy/covers.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { Recorder, SealedRecording } from '../recording/recorder.ts'
 import type { Recordings } from '../recording/recordings.ts'
@@ -14,7 +15,7 @@ import { formatAccountAddress, parseLoginName } from '../shared/names.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Access } from './access.ts'
-import { authenticate } from './authenticate.ts'
+import { type Authenticated, authenticate } from './authenticate.ts'
 import { type LiveSession, type LiveSessions, SessionEnd } from './live-sessions.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
 import type { SessionStore } from './session-store.ts'
@@ -77,7 +78,7 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
     kind: 'login.accepted',
     actor: principal.user,
     session,
-    data: loginFacts(downstream, principal),
+    data: loginFacts(downstream, who),
   })
   const decision = audit.append(
     isRefusal(grant)
@@ -99,7 +100,8 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
 
   const stillAllowed = async () => {
     const fresh = await who.renew()
-    return fresh !== undefined && !isRefusal(await decide(fresh))
+    const anew = fresh && (await decide(fresh))
+    return anew !== undefined && !isRefusal(anew) && covers(anew, grant)
   }
   const live = parts.live.add(grant, downstream, stillAllowed)
   downstream.gone.addEventListener('abort', () => live.abort('client-closed'), { once: true })
@@ -285,12 +287,16 @@ async function refuseLogin(
   return refusal
 }
 
-function loginFacts(downstream: Downstream, principal: Principal): Record<string, unknown> {
+function loginFacts(
+  { protocol, source, login }: Downstream,
+  { principal, trail }: Authenticated,
+): Record<string, unknown> {
   return {
-    protocol: downstream.protocol,
-    source: downstream.source.address,
-    login: downstream.login,
+    protocol,
+    source: source.address,
+    login,
     factors: [...principal.proven],
+    ...(trail.length > 0 ? { trail } : {}),
   }
 }
 

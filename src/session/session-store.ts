@@ -97,6 +97,22 @@ export function createSessionStore({
       return (await select.limit(query.limit ?? 100).execute()).map(readRow)
     },
 
+    /** Those of these sessions that have ended. */
+    async endedAmong(ids: readonly string[]): Promise<string[]> {
+      const ended: string[] = []
+      for (let from = 0; from < ids.length; from += 500) {
+        const some = ids.slice(from, from + 500)
+        const rows = await database
+          .selectFrom('sessions')
+          .select('id')
+          .where('id', 'in', some)
+          .where('state', '=', 'ended')
+          .execute()
+        ended.push(...rows.map(row => row.id))
+      }
+      return ended
+    },
+
     /** The sessions that are not ended and belong to none of these gateways. */
     async orphans(living: ReadonlySet<string>): Promise<SessionRow[]> {
       const rows = await database
