@@ -66,6 +66,8 @@ export class Transport {
   listener: TransportListener
   /** The software part of the peer's identification string; empty before it came. */
   peerSoftware = ''
+  /** The method of the last key exchange. */
+  keyExchange = ''
   /** Called when a key exchange begins or ends. */
   onKeyExchange: (() => void) | undefined
   readonly #protocol: Ssh2Protocol
@@ -151,8 +153,7 @@ export class Transport {
       const packet = this.#frame(payload)
       this.#count(packet.length)
       this.#protocol._cipher.encrypt(packet)
-      if (this.#sinceKeys > this.#limits.rekeyBytes || this.#clock.now() - this.#keysAt > this.#limits.rekeyMs)
-        this.#rekey()
+      this.#rekeyIfDue()
     }
     if (this.pendingBytes > WAITING_BYTES) this.#end(new Error('the peer does not take its data'))
   }
@@ -185,6 +186,7 @@ export class Transport {
       if (this.peerSoftware === '') this.#boundIdent(chunk)
       this.#count(chunk.length)
       this.#protocol.parse(chunk, 0, chunk.length)
+      this.#rekeyIfDue()
     } catch (error) {
       this.#sayGoodbye(DISCONNECT.PROTOCOL_ERROR, 'a message broke the protocol')
       this.#end(error instanceof Error ? error : new Error(String(error)))
@@ -244,7 +246,10 @@ export class Transport {
     this.#sinceKeys += bytes
   }
 
-  #rekey(): void {
+  #rekeyIfDue(): void {
+    if (this.#over || !this.#ready || this.exchangingKeys) return
+    const { rekeyBytes, rekeyMs } = this.#limits
+    if (this.#sinceKeys <= rekeyBytes && this.#clock.now() - this.#keysAt <= rekeyMs) return
     this.#protocol.rekey()
     this.#keyExchangeTimer = setTimeout(
       () => this.#end(new Error('the key exchange took too long')),
@@ -259,6 +264,7 @@ export class Transport {
     this.#sinceKeys = 0
     this.#keysAt = this.#clock.now()
     this.#waiting = 0
+    this.keyExchange = negotiated.kex
     const { cipher, mac } = this.#isServer ? negotiated.sc : negotiated.cs
     const info = CIPHER_INFO[cipher]!
     this.#block = info.blockLen

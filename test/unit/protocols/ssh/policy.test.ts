@@ -1,0 +1,64 @@
+import t from 'tap'
+import { CHANNELS, type Channel } from '../../../../src/policy/role.ts'
+import { objectToGlobalRequest, objectToOpen, objectToRequest } from '../../../../src/protocols/ssh/policy.ts'
+
+const only =
+  (...channels: Channel[]) =>
+  (channel: Channel) =>
+    channels.includes(channel)
+const nothing = only()
+const everything = only(...CHANNELS)
+const asked = { remoteForward: false, agent: false, x11: false }
+
+t.test('each channel of a role opens its own door and no other', async t => {
+  const doors: [Channel, (allows: typeof nothing) => unknown][] = [
+    ['shell', allows => objectToRequest('client', 'shell', '', allows)],
+    ['exec', allows => objectToRequest('client', 'exec', '', allows)],
+    ['sftp', allows => objectToRequest('client', 'subsystem', 'sftp', allows)],
+    ['exec', allows => objectToRequest('client', 'subsystem', 'netconf', allows)],
+    ['agent', allows => objectToRequest('client', 'auth-agent-req@openssh.com', '', allows)],
+    ['x11', allows => objectToRequest('client', 'x11-req', '', allows)],
+    ['local-forward', allows => objectToOpen('client', 'direct-tcpip', allows, asked)],
+    ['local-forward', allows => objectToOpen('client', 'direct-streamlocal@openssh.com', allows, asked)],
+    ['remote-forward', allows => objectToGlobalRequest('client', 'tcpip-forward', allows)],
+    ['remote-forward', allows => objectToGlobalRequest('client', 'streamlocal-forward@openssh.com', allows)],
+  ]
+  for (const [channel, door] of doors) {
+    t.equal(door(only(channel)), undefined, `${channel} opens its door`)
+    const others = CHANNELS.filter(other => other !== channel)
+    t.match(door(only(...others)), { what: channel, tell: true }, `the others do not open that of ${channel}`)
+  }
+})
+
+t.test('what the gateway does not know is refused, whatever the role', async t => {
+  t.ok(objectToOpen('client', 'tun@openssh.com', everything, asked))
+  t.ok(objectToOpen('client', 'forwarded-tcpip', everything, asked))
+  t.ok(objectToRequest('client', 'anything@example.com', '', everything))
+  t.ok(objectToRequest('target', 'shell', '', everything))
+  t.ok(objectToGlobalRequest('client', 'anything@example.com', everything))
+})
+
+t.test("the target's offer of its own host keys is dropped: clients would pin them for the gateway", async t => {
+  t.match(objectToGlobalRequest('target', 'hostkeys-00@openssh.com', everything), { tell: false })
+})
+
+t.test('a target opens only what the person asked it for', async t => {
+  for (const [kind, wish] of [
+    ['forwarded-tcpip', 'remoteForward'],
+    ['auth-agent@openssh.com', 'agent'],
+    ['x11', 'x11'],
+  ] as const) {
+    t.match(objectToOpen('target', kind, everything, asked), { tell: true })
+    t.equal(objectToOpen('target', kind, everything, { ...asked, [wish]: true }), undefined)
+  }
+  t.ok(objectToOpen('target', 'session', everything, { remoteForward: true, agent: true, x11: true }))
+})
+
+t.test('the environment is for language and terminal, not for what the loader runs', async t => {
+  for (const name of ['LANG', 'LC_ALL', 'TERM', 'GIT_PROTOCOL']) {
+    t.equal(objectToRequest('client', 'env', name, nothing), undefined)
+  }
+  for (const name of ['LD_PRELOAD', 'BASH_ENV', 'LC_', 'PATH', 'lang']) {
+    t.match(objectToRequest('client', 'env', name, everything), { tell: false })
+  }
+})

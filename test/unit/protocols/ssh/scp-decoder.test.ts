@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import { parseScpCommand, ScpDecoder } from '../../../../src/protocols/ssh/scp-decoder.ts'
+import type { FileEvent } from '../../../../src/protocols/ssh/sftp-decoder.ts'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** Plays the sender's bytes in pieces; the receiver acknowledges each piece and says `last` in the end. */
+function play(command: string, sent: string, size = 10_000, last = '\0'): FileEvent[] {
+  const scp = parseScpCommand(command)!
+  const events: FileEvent[] = []
+  const decoder = new ScpDecoder(scp, event => events.push(event))
+  const upload = scp.direction === 'upload'
+  const bytes = Buffer.from(sent)
+  for (let at = 0; at < bytes.length; at += size) {
+    const piece = bytes.subarray(at, at + size)
+    if (upload) decoder.fromClient(piece)
+    else decoder.fromTarget(piece)
+  }
+  if (upload) decoder.fromTarget(Buffer.from(last))
+  else decoder.fromClient(Buffer.from(last))
+  decoder.end()
+  return events
+}
+
+t.test('the commands that an scp client asks for are known, others are not', async t => {
+  t.same(parseScpCommand('scp -t /tmp/x'), { direction: 'upload', path: '/tmp/x', intoFolder: false })
+  t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', path: 'a b', intoFolder: true })
+  t.same(parseScpCommand('/usr/bin/scp -dt /srv/'), { direction: 'upload', path: '/srv/', intoFolder: true })
+  for (const command of ['scp /a /b', 'scpx -t /a', 'ls -t /a', 'scp -t', ''])
+    t.equal(parseScpCommand(command), undefined)
+})
+
+t.test('a tree is told file by file, however the stream is cut', async t => {
+  const sent = 'T1 0 1 0\nC0644 5 one\nhello\0D0755 0 sub\nC0600 0 empty\n\0E\nC0644 3 two\nabc\0'
+  const expected = [
+    { operation: 'upload', path: '/srv/one', bytes: 5, sha256: sha256('hello') },
+    { operation: 'mkdir', path: '/srv/sub' },
+    { operation: 'upload', path: '/srv/sub/empty', bytes: 0, sha256: sha256('') },
+    { operation: 'upload', path: '/srv/two', bytes: 3, sha256: sha256('abc') },
+  ]
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: sent.length }), size => {
+      t.same(play('scp -r -t /srv', sent, size), expected)
+    }),
+    { numRuns: 20 },
+  )
+})
+
+t.test('a download is named beside what was asked for', async t => {
+  t.same(play('scp -f /etc/ho*', 'C0644 2 hosts\nhi\0'), [
+    { operation: 'download', path: '/etc/hosts', bytes: 2, sha256: sha256('hi') },
+  ])
+})
+
+t.test('an error of the receiver is told with the file, and no hash', async t => {
+  t.same(play('scp -t /full', 'C0644 2 a\nhi\0', 100, '\x01scp: No space left\n'), [
+    { operation: 'upload', path: '/full', bytes: 2, error: 'scp: No space left' },
+  ])
+})
+
+t.test('a transfer that breaks off is told as not finished', async t => {
+  t.same(play('scp -t /a', 'C0644 100 a\nhi', 100, ''), [
+    { operation: 'upload', path: '/a', bytes: 2, error: 'not finished' },
+  ])
+})
+
+t.test('any bytes at all are survived', async t => {
+  fc.assert(
+    fc.property(fc.string(), fc.integer({ min: 1, max: 50 }), (sent, size) => {
+      play('scp -t /a', sent, size)
+      play('scp -f /a', sent, size)
+    }),
+  )
+  t.match(play('scp -t /a', `C${'0'.repeat(10_000)}`), [{ error: /could not be read/ }])
+})

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import t from 'tap'
+import { type FileEvent, SftpDecoder } from '../../../../src/protocols/ssh/sftp-decoder.ts'
+import { string, uint32 } from '../../../../src/protocols/ssh/wire.ts'
+
+const uint64 = (value: number) => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
+const packet = (type: number, ...fields: Uint8Array[]) => string(Buffer.concat([Buffer.from([type]), ...fields]))
+const open = (id: number, path: string, flags: number) => packet(3, uint32(id), string(path), uint32(flags), uint32(0))
+const write = (id: number, handle: string, offset: number, data: Uint8Array) =>
+  packet(6, uint32(id), string(handle), uint64(offset), string(data))
+const read = (id: number, handle: string, offset: number, length: number) =>
+  packet(5, uint32(id), string(handle), uint64(offset), uint32(length))
+const close = (id: number, handle: string) => packet(4, uint32(id), string(handle))
+const status = (id: number, code: number) => packet(101, uint32(id), uint32(code), string(''), string(''))
+const handle = (id: number, name: string) => packet(102, uint32(id), string(name))
+const data = (id: number, bytes: Uint8Array) => packet(103, uint32(id), string(bytes))
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+type Turn = ['client' | 'target', Buffer]
+
+/** Plays the turns, each cut into pieces of `size`. */
+function play(turns: Turn[], size = Number.POSITIVE_INFINITY): FileEvent[] {
+  const events: FileEvent[] = []
+  const decoder = new SftpDecoder(event => events.push(event))
+  for (const [side, bytes] of turns) {
+    for (let at = 0; at < bytes.length; at += size) {
+      const piece = bytes.subarray(at, at + size)
+      if (side === 'client') decoder.fromClient(piece)
+      else decoder.fromTarget(piece)
+    }
+  }
+  decoder.end()
+  return events
+}
+
+const HALF = Buffer.alloc(40_000, 'a')
+const REST = Buffer.alloc(123, 'b')
+const WHOLE = Buffer.concat([HALF, REST])
+
+t.test('an upload and a download are told the same, however the stream is cut', async t => {
+  const turns: Turn[] = [
+    ['client', open(1, '/srv/up', 0x1a)],
+    ['target', handle(1, 'h1')],
+    ['client', Buffer.concat([write(2, 'h1', 0, HALF), write(3, 'h1', 40_000, REST)])],
+    ['target', Buffer.concat([status(2, 0), status(3, 0)])],
+    ['client', close(4, 'h1')],
+    ['target', status(4, 0)],
+    ['client', open(5, '/srv/down', 1)],
+    ['target', handle(5, 'h2')],
+    ['client', Buffer.concat([read(6, 'h2', 0, 40_000), read(7, 'h2', 40_000, 40_000), read(8, 'h2', 40_123, 1)])],
+    ['target', Buffer.concat([data(6, HALF), data(7, REST), status(8, 1)])],
+    ['client', close(9, 'h2')],
+    ['target', status(9, 0)],
+  ]
+  const expected = [
+    { operation: 'upload', path: '/srv/up', bytes: 40_123, sha256: sha256(WHOLE) },
+    { operation: 'download', path: '/srv/down', bytes: 40_123, sha256: sha256(WHOLE) },
+  ]
+  t.same(play(turns), expected)
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 70_000 }),
+      size => JSON.stringify(play(turns, size)) === JSON.stringify(expected),
+    ),
+    { numRuns: 30 },
+  )
+})
+
+t.test('bytes out of order have a count and no hash', async t => {
+  const events = play([
+    ['client', open(1, '/f', 2)],
+    ['target', handle(1, 'h')],
+    ['client', Buffer.concat([write(2, 'h', 10, REST), write(3, 'h', 0, REST), close(4, 'h')])],
+    ['target', Buffer.concat([status(2, 0), status(3, 0), status(4, 0)])],
+  ])
+  t.same(events, [{ operation: 'upload', path: '/f', bytes: 246 }])
+})
+
+t.test('a write that the target refuses spoils the hash and names the error', async t => {
+  const events = play([
+    ['client', open(1, '/f', 2)],
+    ['target', handle(1, 'h')],
+    ['client', Buffer.concat([write(2, 'h', 0, REST), close(4, 'h')])],
+    ['target', Buffer.concat([status(2, 4), status(4, 0)])],
+  ])
+  t.same(events, [{ operation: 'upload', path: '/f', bytes: 123, error: 'failure' }])
+})
+
+t.test('what is not finished when the channel ends is told as such', async t => {
+  const events = play([
+    ['client', open(1, '/f', 2)],
+    ['target', handle(1, 'h')],
+    ['client', write(2, 'h', 0, REST)],
+  ])
+  t.same(events, [{ operation: 'upload', path: '/f', bytes: 123, error: 'not finished' }])
+})
+
+t.test('changes are told with their answer', async t => {
+  const events = play([
+    ['client', packet(18, uint32(1), string('/a'), string('/b'))],
+    ['client', packet(13, uint32(2), string('/c'))],
+    ['client', packet(200, uint32(3), string('posix-rename@openssh.com'), string('/d'), string('/e'))],
+    ['client', packet(20, uint32(4), string('/points-to'), string('/link'))],
+    ['target', Buffer.concat([status(1, 0), status(2, 3), status(3, 0), status(4, 0)])],
+    ['client', open(5, '/secret', 1)],
+    ['target', status(5, 3)],
+  ])
+  t.same(events, [
+    { operation: 'rename', path: '/a', to: '/b' },
+    { operation: 'remove', path: '/c', error: 'permission denied' },
+    { operation: 'rename', path: '/d', to: '/e' },
+    { operation: 'symlink', path: '/link', to: '/points-to' },
+    { operation: 'download', path: '/secret', error: 'permission denied' },
+  ])
+})
+
+t.test('any bytes at all are survived, in bounded memory, and the loss is told once', async t => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.boolean(), fc.uint8Array({ maxLength: 200 })), { maxLength: 20 }), pieces => {
+      const turns = pieces.map(([client, bytes]): Turn => [client ? 'client' : 'target', Buffer.from(bytes)])
+      return play(turns).filter(event => event.error?.includes('could not be read')).length <= 1
+    }),
+  )
+  const huge = Buffer.concat([uint32(0xffffffff), Buffer.from([13])])
+  t.same(play([['client', huge]]), [], 'a length is not believed before its bytes come')
+})
