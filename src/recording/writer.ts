@@ -168,7 +168,8 @@ export class RecordingWriter implements Recorder {
     this.#pump ??= this.#write().finally(() => {
       this.#pump = undefined
       // What became due between the last look and now.
-      if (this.#full.length > 0 || (this.#due && this.#batch.length > 0)) this.#start()
+      const more = this.#full.length > 0 || (this.#due && this.#batch.length > 0)
+      if (more && !this.failure.aborted) this.#start()
     })
   }
 
