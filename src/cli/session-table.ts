@@ -16,7 +16,12 @@ export function sessionColumns(now: number, style: StyleText): Column<Session>[]
     { title: 'FROM', value: session => session.source, optional: 4, shrinkTo: 9 },
     { title: 'STARTED', value: session => relativeTime(session.startedAt, now), align: 'right' },
     { title: 'TOOK', value: session => formatDuration(tookMs(session, now)), align: 'right', optional: 3 },
-    { title: 'SIZE', value: session => (session.state === 'ended' ? formatBytes(session.recording.bytes) : ''), align: 'right', optional: 5 },
+    {
+      title: 'SIZE',
+      value: session => (session.state === 'ended' ? formatBytes(session.recording.bytes) : ''),
+      align: 'right',
+      optional: 5,
+    },
     {
       title: 'STATE',
       value: stateOf,

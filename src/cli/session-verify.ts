@@ -3,11 +3,13 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { RecordingVerdict } from '../console/routes/recordings.ts'
+import { printable } from '../recording/printable.ts'
 import { type Verification, verifyFolder, verifyRecording } from '../recording/verify.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { isSessionId, pathOf } from './session-path.ts'
+import { cut } from './text.ts'
 
 /** What is said of one recording, wherever it was checked. */
 interface Verdict {
@@ -35,7 +37,7 @@ export function addVerify(session: Command, context: Context): void {
       for (const thing of things) {
         for await (const verdict of verdictsOf(thing, key, context)) {
           verdicts.push(verdict)
-          if (!context.json) terminal.line(lineOf(verdict))
+          if (!context.json) terminal.lines(linesOf(verdict))
         }
       }
       const bad = verdicts.filter(({ ok }) => !ok).length
@@ -45,12 +47,15 @@ export function addVerify(session: Command, context: Context): void {
       if (bad > 0) throw new CliError(EXIT.no, '')
     })
 
-  function lineOf({ what, ok, frames, firstBad, reason }: Verdict): string {
-    if (ok)
-      return `${terminal.style('green', 'good')}  ${what}  ${terminal.style('dim', `${frames} frames, ended: ${reason}`)}`
-    const where =
-      firstBad === null ? '' : firstBad.frame < 0 ? 'header: ' : `frame ${firstBad.frame} at byte ${firstBad.offset}: `
-    return `${terminal.style('red', 'bad ')}  ${what}  ${where}${firstBad?.why ?? 'not sealed'}`
+  function linesOf({ what, ok, frames, firstBad, reason }: Verdict): string[] {
+    const name = cut(printable(what), Math.max(20, (terminal.width ?? Number.POSITIVE_INFINITY) - 30))
+    if (ok) {
+      const facts = `${frames} ${frames === 1 ? 'frame' : 'frames'}, ${printable(reason ?? '')}`
+      return [`${terminal.style('green', 'good')}  ${name}  ${terminal.style('dim', facts)}`]
+    }
+    const { frame, offset, why } = firstBad ?? { frame: -1, offset: 0, why: 'not sealed' }
+    const where = frame < 0 ? '' : `frame ${frame} at byte ${offset}: `
+    return [`${terminal.style('red', 'bad')}   ${name}`, `      ${where}${printable(why)}`]
   }
 }
 

@@ -10,6 +10,8 @@ import { GatewayError, messageOf } from '../shared/errors.ts'
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_CONNECTIONS = 512
+/** `sun_path` of unix(7), less its end. */
+const MAX_SOCKET_PATH_BYTES = 107
 
 /**
  * Listens on a Unix socket with mode 0600, in a folder that only its owner can enter (made, with mode 0700, where it is missing).
@@ -21,6 +23,12 @@ export async function listenOnSocket(
   handle: RequestListener,
   accepted: (socket: Socket) => void,
 ): Promise<Server> {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `api.socket: ${path} is too long for a socket: at most ${MAX_SOCKET_PATH_BYTES} bytes, for example /run/sallyport/api.sock`,
+    )
+  }
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   // With the folder closed to others there is no moment at which they could reach the socket, whatever the umask.
