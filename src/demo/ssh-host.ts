@@ -3,7 +3,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import ssh2, { type AuthContext, type Connection, type PseudoTtyInfo, type Session } from 'ssh2'
-import { CIPHERS, KEY_EXCHANGES, MACS } from '../protocols/ssh/algorithms.ts'
+import { CIPHERS, MACS } from '../protocols/ssh/algorithms.ts'
 import type { Secret } from '../shared/secret.ts'
 import { canHaveTerminal, type Job, runJob, sftpServer } from './ssh-job.ts'
 
@@ -30,7 +30,7 @@ export async function startDemoSshHost(options: DemoSshHostOptions): Promise<Dem
   const jobs = new Set<Job>()
 
   const server = new ssh2.Server(
-    { hostKeys: [key.private], algorithms: { kex: KEY_EXCHANGES, cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms },
+    { hostKeys: [key.private], algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms },
     connection => {
       connections.add(connection)
       connection.on('close', () => connections.delete(connection))
