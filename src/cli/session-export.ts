@@ -11,7 +11,7 @@ import { messageOf } from '../shared/errors.ts'
 import type { Client } from './client.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
-import { pathOf } from './session-path.ts'
+import { pathOfOrLast } from './session-path.ts'
 
 const FORMATS = ['cast', 'jsonl', 'text', 'raw'] as const
 type Format = (typeof FORMATS)[number]
@@ -21,7 +21,7 @@ export function addExport(session: Command, context: Context): void {
   session
     .command('export')
     .description('write a recording as a file')
-    .argument('<session>')
+    .argument('<session>', 'its id, or last')
     .addOption(new Option('--format <format>', 'see below').choices(FORMATS).default('text'))
     .option('-o, --output <file>', 'where to; not given: stdout')
     .addHelpText(
@@ -36,7 +36,8 @@ Formats:
     .action(async (id: string, { format, output }: { format: Format; output?: string }) => {
       if (format === 'raw' && output === undefined && terminal.width !== undefined)
         throw new CliError(EXIT.usage, 'A raw recording is no text for a terminal.', 'Name a file with -o FILE.')
-      const content = await contentOf(await context.client(), pathOf(id), format)
+      const client = await context.client()
+      const content = await contentOf(client, await pathOfOrLast(id, client), format)
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
       await writeTo(output, content)
       if (context.json) terminal.json({ session: id, format, file: output })

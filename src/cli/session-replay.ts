@@ -6,7 +6,7 @@ import { KEYS, play } from '../recording/playback.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { keepStart } from './keep-start.ts'
-import { pathOf } from './session-path.ts'
+import { pathOf, pathOfOrLast } from './session-path.ts'
 import type { Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
 
@@ -27,7 +27,7 @@ export function addReplay(session: Command, context: Context): void {
   session
     .command('replay')
     .description('play a recording in this terminal')
-    .argument('<session>')
+    .argument('<session>', 'its id, or last')
     .option('--speed <factor>', 'how fast: 0.5, 2, 10, or max', terminal.width === undefined ? 'max' : '1')
     .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
     .option('--from <duration>', 'begin here: 90s, 5m')
@@ -35,7 +35,7 @@ export function addReplay(session: Command, context: Context): void {
     .addHelpText('after', `\nKeys: ${KEYS}.`)
     .action(async (id: string, options: ReplayOptions) => {
       const client = await context.client()
-      const path = `${pathOf(id)}/events`
+      const path = `${await pathOfOrLast(id, client)}/events`
       const speed = parseSpeed(options.speed)
       const idle = options.skipIdle === true ? DEFAULT_IDLE_MS : parseOptional(options.skipIdle, '--skip-idle')
       const from = parseOptional(options.from, '--from')

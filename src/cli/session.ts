@@ -3,7 +3,7 @@
 import type { Session } from '../console/routes/sessions.ts'
 import type { AddCommands } from './context.ts'
 import { addExport } from './session-export.ts'
-import { pathOf } from './session-path.ts'
+import { pathOf, pathOfOrLast } from './session-path.ts'
 import { addReplay } from './session-replay.ts'
 import { sessionColumns, sessionFacts } from './session-table.ts'
 import { addVerify } from './session-verify.ts'
@@ -47,9 +47,10 @@ export const addSessions: AddCommands = (program, context) => {
   session
     .command('show')
     .description('one session')
-    .argument('<session>')
+    .argument('<session>', 'its id, or last')
     .action(async (id: string) => {
-      const session = await (await context.client()).get<Session>(pathOf(id))
+      const client = await context.client()
+      const session = await client.get<Session>(await pathOfOrLast(id, client))
       if (context.json) terminal.json(session)
       else terminal.facts(sessionFacts(session, context.now()))
     })

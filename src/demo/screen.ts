@@ -47,7 +47,7 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
       ),
       step(
         '3. Watch what happened',
-        `${sallyport} session replay --last`,
+        `${sallyport} session replay last`,
         `Also: ${sallyport} session list, and audit list.`,
       ),
       '',

@@ -30,7 +30,10 @@ export async function startDemoSshHost(options: DemoSshHostOptions): Promise<Dem
   const jobs = new Set<Job>()
 
   const server = new ssh2.Server(
-    { hostKeys: [key.private], algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms },
+    {
+      hostKeys: [key.private],
+      algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms,
+    },
     connection => {
       connections.add(connection)
       connection.on('close', () => connections.delete(connection))
