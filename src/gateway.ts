@@ -162,7 +162,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
   const follow = await createFollow({
     cluster,
     log,
-    tap: session => recordings.tap(session),
+    tap: (session, stop) => recordings.tap(session, stop),
     isLive: async session => (await sessions.get(session))?.state === 'active',
   })
   started.defer(() => follow.close())

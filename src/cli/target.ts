@@ -103,7 +103,7 @@ async function scan(context: Context, name: string, yes: boolean): Promise<void>
   if (pin) await client.send('PUT', `${path}/host-keys`, { hostKeys })
   if (context.json) return terminal.json({ ...found, pinned: pin || !news })
   if (!news) terminal.line('They are pinned already.')
-  else if (pin) terminal.line(`Pinned. To keep them in ${name}'s file, add them to its hostKeys.`)
+  else if (pin) terminal.line('Pinned.')
   else throw new CliError(EXIT.no, 'Nothing was pinned.')
 }
 

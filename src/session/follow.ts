@@ -20,8 +20,11 @@ interface Request {
 }
 
 export interface Follow {
-  /** The container's bytes of a live session: header, every frame so far, then each new one, then the seal. */
-  follow(session: string): AsyncIterable<Buffer>
+  /**
+   * The container's bytes of a live session: header, every frame so far, then each new one, then the seal. `stop` ends it at once,
+   * also while the session is quiet.
+   */
+  follow(session: string, stop?: AbortSignal): AsyncIterable<Buffer>
   close(): Promise<void>
 }
 
@@ -32,14 +35,16 @@ export interface Follow {
 export async function createFollow(parts: {
   cluster: Cluster
   log: Log
-  tap: (session: string) => AsyncIterable<Buffer> | undefined
+  tap: (session: string, stop?: AbortSignal) => AsyncIterable<Buffer> | undefined
   isLive: (session: string) => Promise<boolean>
 }): Promise<Follow> {
   const { cluster, log, tap, isLive } = parts
   const sending = new Map<string, { stop: AbortController; heard: number }>()
 
-  async function send(id: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+  async function send(id: string, session: string): Promise<void> {
     const entry = { stop: new AbortController(), heard: performance.now() }
+    const chunks = tap(session, entry.stop.signal)
+    if (chunks === undefined) return
     sending.set(id, entry)
     try {
       let sequence = 0
@@ -62,11 +67,10 @@ export async function createFollow(parts: {
     if (request.kind === 'keep' && entry !== undefined) entry.heard = performance.now()
     if (request.kind === 'stop') entry?.stop.abort()
     if (request.kind !== 'start' || entry !== undefined) return
-    const chunks = tap(request.session)
-    if (chunks !== undefined) void send(request.id, chunks)
+    void send(request.id, request.session)
   })
 
-  async function* followRemote(session: string): AsyncGenerator<Buffer> {
+  async function* followRemote(session: string, stop?: AbortSignal): AsyncGenerator<Buffer> {
     const id = randomBytes(16).toString('hex')
     const request = (kind: Request['kind']) =>
       cluster.publish(REQUEST_CHANNEL, Buffer.from(JSON.stringify({ kind, id, session })))
@@ -78,11 +82,14 @@ export async function createFollow(parts: {
       queuedBytes += payload.length
       wake()
     })
+    const stopped = () => wake()
+    stop?.addEventListener('abort', stopped)
     const keepAlive = setInterval(() => void request('keep').catch(() => undefined), KEEP_ALIVE_MS)
     try {
       await request('start')
       for (let expected = 0; ; expected++) {
         while (queue.length === 0) {
+          if (stop?.aborted) return
           const came = await arrival(resolve => (wake = resolve), expected === 0 ? ANSWER_TIMEOUT_MS : KEEP_ALIVE_MS)
           if (came) continue
           if (expected === 0)
@@ -99,13 +106,14 @@ export async function createFollow(parts: {
       }
     } finally {
       clearInterval(keepAlive)
+      stop?.removeEventListener('abort', stopped)
       await stopListening().catch(() => undefined)
       await request('stop').catch(() => undefined)
     }
   }
 
   return {
-    follow: session => tap(session) ?? followRemote(session),
+    follow: (session, stop) => tap(session, stop) ?? followRemote(session, stop),
     async close() {
       for (const { stop } of sending.values()) stop.abort()
       await unsubscribe().catch(() => undefined)

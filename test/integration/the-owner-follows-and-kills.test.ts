@@ -1,5 +1,8 @@
 /** A live session is followed as it happens, and ended by a command; both stand in the audit log. */
 
+import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
 import t from 'tap'
 import { asOwner, withToken } from '../support/run-cli.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -38,4 +41,32 @@ t.test('a follower sees the beginning, what comes, and the end; the killed clien
   const kinds = (await gateway.parts.audit.list({ session: id })).map(({ kind, actor }) => `${kind} by ${actor}`)
   for (const event of ['recording.followed by owner', 'session.kill-requested by owner'])
     t.ok(kinds.includes(event), event)
+})
+
+t.test('a follower who leaves a quiet session leaves nothing open', async t => {
+  const gateway = await startTestGateway()
+  t.teardown(() => gateway.close())
+  const alice = await addWeb01(gateway, sshd)
+  const ssh = startSession(gateway, alice, sshd.account, 'echo ready; cat')
+  await ssh.printed(/ready/)
+  const [row] = await gateway.parts.sessions.list({ state: 'live' })
+  const openFiles = () =>
+    readdirSync('/proc/self/fd').filter(fd => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).endsWith(row!.recording)
+      } catch {
+        return false
+      }
+    }).length
+  t.equal(openFiles(), 1, 'the recorder')
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const path = `/v1/sessions/${row!.id}/follow`
+    get({ socketPath: gateway.api.socket!, path }).on('response', resolve).on('error', reject)
+  })
+  await once(response, 'data')
+  t.equal(openFiles(), 2, 'and the follower')
+  response.destroy()
+  while (openFiles() > 1) await new Promise(resolve => setImmediate(resolve))
+  await gateway.parts.live.kill(row!.id)
+  await ssh.ended
 })

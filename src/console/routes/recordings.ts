@@ -71,9 +71,12 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
+      // A follower may leave while the session is quiet: nothing would be written then that could tell.
+      const left = new AbortController()
+      reply.raw.on('close', () => left.abort())
       const recording = await shown(request, 'recording.followed', {}, row => {
         if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${row.id} has ended; replay it.`)
-        return readRecordingStream(follow.follow(row.id), vault.openBytes)
+        return readRecordingStream(follow.follow(row.id, left.signal), vault.openBytes)
       })
       return sendEvents(request, reply, recording, 'live')
     },
