@@ -8,6 +8,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { AppendFile } from './append-file.ts'
 import { encodeHeader, KEY_BYTES, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
 import { followWriter } from './follow.ts'
@@ -65,17 +66,21 @@ export function createRecordings(parts: {
   const writers = new Map<string, RecordingWriter>()
   const pathOf = (session: string) => join(folder, recordingFile(session))
   const markerOf = (session: string) => join(folder, markerFile(session))
-  let keeper: NodeJS.Timeout | undefined
+  let keeping = false
 
-  function keep(): void {
-    for (const writer of writers.values()) void writer.keep()
+  /** One round: says that all are owned, then syncs one after the other, so that other work finds a free thread. */
+  async function keep(): Promise<void> {
+    await Promise.all(Array.from(writers.values(), writer => writer.touch()))
+    for (const writer of writers.values()) await writer.sync()
+    keeping = false
+    keepLater()
   }
 
-  function closed(session: string): void {
-    writers.delete(session)
-    if (writers.size > 0) return
-    clearInterval(keeper)
-    keeper = undefined
+  /** One timer for all recordings, and none without any. */
+  function keepLater(): void {
+    if (keeping || writers.size === 0) return
+    keeping = true
+    setTimeout(keep, KEEP_MS).unref()
   }
 
   async function create(subject: RecordingSubject): Promise<RecordingWriter> {
@@ -93,22 +98,12 @@ export function createRecordings(parts: {
       await removeIfThere(markerOf(session))
       throw error
     })
-    const common = {
-      handle,
-      file: recordingFile(session),
-      session,
-      startedAt,
-      key,
-      link,
-      bytes: bytes.length,
-      signer,
-      clock,
-    }
+    const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
-      ...common,
+      ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock },
       lag: bytes => metrics?.recorderLag.inc(bytes),
       async closed(sealed) {
-        closed(session)
+        writers.delete(session)
         if (sealed) await removeIfThere(markerOf(session))
       },
     })
@@ -142,7 +137,7 @@ export function createRecordings(parts: {
         writer.failure.addEventListener('abort', () => {
           log?.error({ err: writer.failure.reason, session: subject.session }, 'a recording failed')
         })
-        keeper ??= setInterval(keep, KEEP_MS).unref()
+        keepLater()
         return writer
       } catch (cause) {
         throw new GatewayError('RECORDING_UNAVAILABLE', 'The session cannot be recorded.', { cause })
@@ -206,6 +201,7 @@ async function makeFile(path: string, bytes: Buffer): Promise<FileHandle> {
     return handle
   } catch (error) {
     await handle.close()
+    await removeIfThere(path)
     throw error
   }
 }

@@ -1,6 +1,6 @@
 /** Seals a recording whose gateway stopped without doing so: keeps all whole frames, sets aside the unfinished one. */
 
-import { open, rename, writeFile } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { decryptFrame } from './container.ts'
@@ -49,7 +49,7 @@ export async function sealUnfinished(parts: InterruptedParts, reason: string): P
     return undefined
   }
   const { link, end, frames } = whole
-  const handle = await open(path, 'r+')
+  const handle = await open(path, 'a')
   try {
     const cutBytes = (await handle.stat()).size - end
     if (cutBytes > 0) await setAside(path, end, cutBytes)
@@ -59,7 +59,7 @@ export async function sealUnfinished(parts: InterruptedParts, reason: string): P
       signer,
     )
     await handle.truncate(end)
-    await handle.write(seal, 0, seal.length, end)
+    await handle.appendFile(seal)
     await handle.sync()
     return { file, bytes: end + seal.length, hash: link.toString('hex') }
   } finally {
@@ -67,17 +67,19 @@ export async function sealUnfinished(parts: InterruptedParts, reason: string): P
   }
 }
 
-/** Evidence is never destroyed: what is cut off stays beside the recording. */
+/** Evidence is never destroyed: what is cut off stays beside the recording, behind what an earlier try may have left there. */
 async function setAside(path: string, from: number, length: number): Promise<void> {
-  const aside = await open(`${path}.torn`, 'w', 0o600)
+  const aside = await open(`${path}.torn`, 'a', 0o600)
   try {
     let skip = from
+    let kept = 0
     for await (const chunk of fileChunks(path)) {
-      if (skip < chunk.length) await writeFile(aside, chunk.subarray(skip))
+      const rest = chunk.subarray(skip)
+      await aside.appendFile(rest)
+      kept += rest.length
       skip = Math.max(0, skip - chunk.length)
     }
-    if ((await aside.stat()).size !== length)
-      throw new GatewayError('CONFLICT', 'The recording is still being written.')
+    if (kept !== length) throw new GatewayError('CONFLICT', 'The recording is still being written.')
     await aside.sync()
   } finally {
     await aside.close()

@@ -1,8 +1,8 @@
 /** Writes one recording while its session runs: collects events, cuts frames, and fails closed when the disk does. */
 
-import type { FileHandle } from 'node:fs/promises'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
+import type { AppendFile } from './append-file.ts'
 import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from './container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from './event-codec.ts'
 import type { FactEvent, StreamEvent } from './events.ts'
@@ -18,16 +18,15 @@ const FOLLOWED_FLUSH_MS = 50
 const HARD_BOUND_BYTES = 16 * RECORDER_BOUND_BYTES
 
 export interface WriterParts {
-  /** Open for appending; the header has been written. */
-  readonly handle: FileHandle
+  /** The header has been written. */
+  readonly file: AppendFile
   /** Relative to the recordings folder. */
-  readonly file: string
+  readonly name: string
   readonly session: string
   readonly startedAt: number
   readonly key: Buffer
-  /** The header's link and length. */
+  /** The header's. */
   readonly link: Buffer
-  readonly bytes: number
   readonly signer: Signer
   readonly clock: Clock
   /** Told when bytes begin to wait for the disk (positive) and when they are there (negative). */
@@ -41,7 +40,6 @@ export class RecordingWriter implements Recorder {
   readonly #batch = new Batch()
   readonly #full: Buffer[] = []
   readonly #failure = new AbortController()
-  readonly #watchers = new Set<() => void>()
   /** Bytes of batches that were cut and are not in the file yet. */
   #cutBytes = 0
   #lastAt = 0
@@ -52,16 +50,12 @@ export class RecordingWriter implements Recorder {
   #drained: PromiseWithResolvers<void> | undefined
   #link: Buffer
   #frames = 0
-  #bytes: number
-  #touched = true
   #sealed: Promise<SealedRecording> | undefined
   #ended = false
-  followers = 0
 
   constructor(parts: WriterParts) {
     this.#parts = parts
     this.#link = parts.link
-    this.#bytes = parts.bytes
   }
 
   get failure(): AbortSignal {
@@ -79,7 +73,7 @@ export class RecordingWriter implements Recorder {
 
   /** How long the file is: whole frames only. */
   get written(): number {
-    return this.#bytes
+    return this.#parts.file.length
   }
 
   /** True when nothing more will be written: sealed, or failed. */
@@ -144,7 +138,7 @@ export class RecordingWriter implements Recorder {
   #arm(): void {
     this.#armed = true
     if (this.#timer !== undefined) this.#timer.refresh()
-    else this.#timer = setTimeout(() => this.#ring(), this.followers > 0 ? FOLLOWED_FLUSH_MS : FLUSH_MS)
+    else this.#timer = setTimeout(() => this.#ring(), this.#parts.file.watched ? FOLLOWED_FLUSH_MS : FLUSH_MS)
   }
 
   #ring(): void {
@@ -198,28 +192,12 @@ export class RecordingWriter implements Recorder {
     const frame = encodeFrame(packed ?? batch, type, this.#frames, { key, session, previous: this.#link })
     const length = batch.length
     recycle(batch)
-    await this.#append(frame.bytes)
+    await this.#parts.file.append(frame.bytes)
     if (this.failure.aborted) return
     this.#link = frame.link
     this.#frames += 1
     this.#wait(-length)
     if (this.waiting <= RECORDER_BOUND_BYTES / 2) this.#release()
-  }
-
-  /** Appends, after a look at the file: nobody else may have written to it, sealed it or removed it. */
-  async #append(bytes: Buffer): Promise<void> {
-    const { handle } = this.#parts
-    const { size, nlink } = await handle.stat()
-    if (size !== this.#bytes) throw new Error(`the file has ${size} bytes and should have ${this.#bytes}`)
-    if (nlink === 0) throw new Error('the file has been removed')
-    for (let offset = 0; offset < bytes.length; ) {
-      const { bytesWritten } = await handle.write(bytes, offset, bytes.length - offset)
-      if (bytesWritten === 0) throw new Error('nothing was written')
-      offset += bytesWritten
-    }
-    this.#bytes += bytes.length
-    this.#touched = true
-    this.#wake()
   }
 
   #wait(bytes: number): void {
@@ -241,21 +219,22 @@ export class RecordingWriter implements Recorder {
     this.#wait(-this.#cutBytes)
     this.#release()
     this.#ended = true
-    this.#wake()
+    this.#parts.file.wake()
   }
 
-  /**
-   * Called every few seconds for each open recording: brings what was written to the disk, or says by the file's time that it
-   * is still owned.
-   */
-  async keep(): Promise<void> {
+  /** Both are called every few seconds for each open recording: first `touch` for all, as it is quick. */
+  touch(): Promise<void> {
+    return this.#keep(file => file.touch())
+  }
+
+  sync(): Promise<void> {
+    return this.#keep(file => file.sync())
+  }
+
+  async #keep(act: (file: AppendFile) => Promise<void>): Promise<void> {
     if (this.#closed()) return
-    const touched = this.#touched
-    this.#touched = false
-    const { handle, clock } = this.#parts
-    const now = clock.now() / 1000
     try {
-      await (touched ? handle.datasync() : handle.utimes(now, now))
+      await act(this.#parts.file)
     } catch (error) {
       if (!this.#closed()) this.#fail(error)
     }
@@ -263,24 +242,20 @@ export class RecordingWriter implements Recorder {
 
   /** Calls `listener` after each frame, after the seal and at a failure, until the returned function is called. */
   watch(listener: () => void): () => void {
-    this.#watchers.add(listener)
-    this.#follow(1)
+    const unwatch = this.#parts.file.watch(listener)
+    this.#changePace()
     return () => {
-      if (this.#watchers.delete(listener)) this.#follow(-1)
+      unwatch()
+      this.#changePace()
     }
   }
 
-  #follow(change: 1 | -1): void {
-    this.followers += change
-    // The next timer has the other pace; what waits now goes at once.
+  /** The next timer has the other pace; what waits now goes at once. */
+  #changePace(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#armed = false
     if (!this.#closed() && this.#batch.length > 0) this.#flush()
-  }
-
-  #wake(): void {
-    for (const listener of this.#watchers) listener()
   }
 
   seal(reason: string): Promise<SealedRecording> {
@@ -292,21 +267,20 @@ export class RecordingWriter implements Recorder {
     clearTimeout(this.#timer)
     this.#flush()
     while (this.#pump !== undefined) await this.#pump
-    const { handle, file, session, signer, clock, closed } = this.#parts
+    const { file, name, session, signer, clock, closed } = this.#parts
     try {
       this.failure.throwIfAborted()
-      const facts = { session, frames: this.#frames, bytes: this.#bytes, endedAt: clock.now(), reason }
-      await this.#append(encodeSeal(facts, this.#link, signer))
-      await handle.datasync()
+      const facts = { session, frames: this.#frames, bytes: file.length, endedAt: clock.now(), reason }
+      await file.append(encodeSeal(facts, this.#link, signer))
+      await file.sync()
     } catch (error) {
       this.#fail(error)
     }
     this.#ended = true
-    this.#wake()
-    const sealed = !this.failure.aborted
-    await handle.close().catch(() => undefined)
-    await closed(sealed)
+    file.wake()
+    await file.close().catch(() => undefined)
+    await closed(!this.failure.aborted)
     this.failure.throwIfAborted()
-    return { file, bytes: this.#bytes, hash: this.#link.toString('hex') }
+    return { file: name, bytes: file.length, hash: this.#link.toString('hex') }
   }
 }

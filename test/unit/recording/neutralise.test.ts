@@ -84,9 +84,7 @@ t.test('afterwards the terminal is brought back from what was let through', asyn
 
 /** The only escape sequences that may ever come out. */
 const ALLOWED =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what it is about
   /\x1b(?:[78DEHM]|[()][0AB]|#[34568]|\[[0-9:;]*m|\[\??[0-9;]*[JK]|\[[0-9;]*[@A-IL-MPSTXZ`abdefgr]|\[[su]|\[4[hl]|\[\?(?:(?:5|6|7|12|25|47|1047|1048|1049)(?:;|(?=[hl])))+[hl])/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: this is what it is about
 const FORBIDDEN = /[\x00-\x07\x10-\x1f\x7f-\x9f]/
 
 const snippets = fc.oneof(

@@ -162,12 +162,18 @@ t.test('an idle recording says by its time that it is owned; what was written is
   const recorder = (await recordings.open(subject)) as RecordingWriter
   const old = new Date(2001, 1, 1)
   utimesSync(pathOf(subject.session), old, old)
-  await recorder.keep()
-  t.equal(statSync(pathOf(subject.session)).mtimeMs, old.getTime(), 'first what is new is brought to the disk')
-  await recorder.keep()
+  await recorder.touch()
+  t.equal(
+    statSync(pathOf(subject.session)).mtimeMs,
+    old.getTime(),
+    'what was written a moment ago has its time from that',
+  )
+  await recorder.sync()
+  await recorder.touch()
   t.equal(statSync(pathOf(subject.session)).mtimeMs, clock.now())
   await recorder.seal('client-closed')
-  await recorder.keep()
+  await recorder.touch()
+  await recorder.sync()
   t.equal(recorder.failure.aborted, false)
 })
 

@@ -1,0 +1,70 @@
+/** A recording's file while it is written: only ever appended to, by one owner, who notices when anybody else touches it. */
+
+import type { FileHandle } from 'node:fs/promises'
+import type { Clock } from '../shared/clock.ts'
+
+export class AppendFile {
+  readonly #handle: FileHandle
+  readonly #clock: Clock
+  readonly #watchers = new Set<() => void>()
+  #length: number
+  #unsynced = true
+
+  /** `handle` is open for appending; the file has `length` bytes. */
+  constructor(handle: FileHandle, length: number, clock: Clock) {
+    this.#handle = handle
+    this.#length = length
+    this.#clock = clock
+  }
+
+  /** Bytes that were written whole: a frame is in it or not. */
+  get length(): number {
+    return this.#length
+  }
+
+  get watched(): boolean {
+    return this.#watchers.size > 0
+  }
+
+  /** Throws when the disk does not take all of it, or when somebody else wrote to the file, sealed it or removed it. */
+  async append(bytes: Buffer): Promise<void> {
+    const { size, nlink } = await this.#handle.stat()
+    if (size !== this.#length) throw new Error(`the file has ${size} bytes and should have ${this.#length}`)
+    if (nlink === 0) throw new Error('the file has been removed')
+    for (let offset = 0; offset < bytes.length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, offset, bytes.length - offset)
+      if (bytesWritten === 0) throw new Error('nothing was written')
+      offset += bytesWritten
+    }
+    this.#length += bytes.length
+    this.#unsynced = true
+    this.wake()
+  }
+
+  /** Brings what was written since the last time to the disk. */
+  async sync(): Promise<void> {
+    if (!this.#unsynced) return
+    this.#unsynced = false
+    await this.#handle.datasync()
+  }
+
+  /** Says by the file's time that it is still owned, where nothing was written lately. */
+  async touch(): Promise<void> {
+    const now = this.#clock.now() / 1000
+    if (!this.#unsynced) await this.#handle.utimes(now, now)
+  }
+
+  /** Calls `listener` when the file has grown, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    this.#watchers.add(listener)
+    return () => void this.#watchers.delete(listener)
+  }
+
+  wake(): void {
+    for (const listener of this.#watchers) listener()
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
