@@ -3,19 +3,13 @@
 import { showValue } from './bind-values.ts'
 import type { TextDecode } from './client-encoding.ts'
 import type { Pending } from './pending-queue.ts'
+import { Statement } from './statement.ts'
 import { readBindValues } from './wire/client-requests.ts'
 
 const REDACTED = '[redacted]'
 const UNREADABLE = '(values that cannot be read)'
 const MOST_NAMES = 10_000
 const MOST_BYTES = 16 * 1024 * 1024
-
-export interface Statement {
-  /** As it is recorded: secrets redacted, long texts cut. */
-  readonly text: string
-  readonly redacted: boolean
-  readonly types: readonly number[]
-}
 
 /** A statement with its values. */
 export class Portal {
@@ -55,7 +49,7 @@ export class Portal {
 }
 
 export class KnownStatements {
-  readonly #statements = new BoundedMap<Statement>(statement => 64 + statement.text.length)
+  readonly #statements = new BoundedMap<Statement>(statement => 64 + statement.size)
   readonly #portals = new BoundedMap<Portal>(portal => portal.bytes)
 
   parsed(pending: Pending): void {
@@ -79,25 +73,11 @@ export class KnownStatements {
   }
 
   statement(name: string): Statement {
-    return (
-      this.#statements.get(name) ?? {
-        text: `(the statement "${name}", prepared by SQL or too long ago to be known here)`,
-        // What it says is not known, so its values are kept to themselves.
-        redacted: true,
-        types: [],
-      }
-    )
+    return this.#statements.get(name) ?? Statement.named(unknown(`statement "${name}", prepared`), true)
   }
 
   portal(name: string): Portal {
-    return (
-      this.#portals.get(name) ??
-      new Portal({
-        text: `(the portal "${name}", opened by SQL or too long ago to be known here)`,
-        redacted: false,
-        types: [],
-      })
-    )
+    return this.#portals.get(name) ?? new Portal(Statement.named(unknown(`portal "${name}", opened`)))
   }
 
   portalOfBind(pending: Pending): Portal {
@@ -108,6 +88,8 @@ export class KnownStatements {
     return new Portal(statement)
   }
 }
+
+const unknown = (what: string): string => `(the ${what} by SQL or too long ago to be known here)`
 
 /** A map that forgets its oldest entries when it holds too much. */
 class BoundedMap<V> {

@@ -2,6 +2,12 @@
 
 import { createHash, type Hash } from 'node:crypto'
 
+/** How long a text was of which the head is kept, and the hash of all of it. */
+export interface LongTextNote {
+  readonly bytes: number
+  readonly sha256?: string
+}
+
 export class LongText {
   #hash: Hash | undefined
   #bytes = 0
@@ -28,11 +34,10 @@ export class LongText {
     }
   }
 
-  /** What is said in the recording in place of the rest; no hash where it could be used to guess a secret. */
-  note(redacted: boolean): string {
-    const digest = this.#hash?.digest('hex')
+  /** What is to be said of the text that has passed. */
+  note(): LongTextNote {
+    const sha256 = this.#hash?.digest('hex')
     this.#hash = undefined
-    const hash = redacted || digest === undefined ? '' : `; SHA-256 of the whole text: ${digest}`
-    return `\n… (cut here; ${this.#bytes} bytes in all${hash})`
+    return { bytes: this.#bytes, ...(sha256 === undefined ? {} : { sha256 }) }
   }
 }

@@ -86,13 +86,15 @@ export function relay(
     function onTargetData(chunk: Buffer): void {
       context.activity()
       context.count('out', chunk.length)
+      // First to the client: the recorder writes while the client reads. (From the client it is the other way round: what
+      // cannot be read here must not reach the target.)
+      if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
       try {
         statements.fromTarget(chunk)
       } catch (error) {
         violated('target', error)
         return
       }
-      if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
       if (downstream.hasWaitingNotices && statements.atBoundary) downstream.flushNotices()
       if (!statements.full) resumeClient(TOO_MUCH_UNANSWERED)
       if (recorder.behind) waitForRecorder()

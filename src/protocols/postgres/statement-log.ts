@@ -3,10 +3,10 @@
 import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { decoderOf, type TextDecode } from './client-encoding.ts'
-import { KnownStatements, type Portal, type Statement } from './known-statements.ts'
+import { KnownStatements, type Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
-import { redactStatement } from './redact.ts'
+import { Statement } from './statement.ts'
 import { readBindNames, readExecutePortal, readNamed, readParse, readQuery, type Text } from './wire/client-requests.ts'
 import { FrameScanner, type FrameSink } from './wire/frame-scanner.ts'
 import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
@@ -15,6 +15,8 @@ import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers
 export const KEPT_BYTES = 1024 * 1024
 const REDACTED = '[redacted]'
 const MOST_TAGS = 32
+const IMPLICIT_COMMIT = Statement.named('(the end of the implicit transaction, at Sync)')
+const FUNCTION = Statement.named('(a function call)')
 
 const code = (letter: string): number => letter.charCodeAt(0)
 const QUERY = code('Q')
@@ -92,7 +94,7 @@ export class StatementLog {
     this.#client.scan(chunk)
   }
 
-  /** Bytes from the target, before they are forwarded. Throws PROTOCOL_VIOLATION. */
+  /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
   fromTarget(chunk: Buffer): void {
     this.#now = performance.now()
     this.#target.scan(chunk)
@@ -164,7 +166,7 @@ export class StatementLog {
         // The server skips this too (postgres.c, ignore_till_sync).
         if (this.#skipping) break
         const statement = this.#statementOf(readQuery(bytes, start, end, length), [])
-        const pending = this.#add(QUERY, statement.text.length)
+        const pending = this.#add(QUERY, statement.size)
         pending.statement = statement
         break
       }
@@ -172,7 +174,7 @@ export class StatementLog {
         const { name, text, types } = readParse(bytes, start, end, length)
         if (this.#skipping) break
         const statement = this.#statementOf(text, types)
-        const pending = this.#add(PARSE, statement.text.length)
+        const pending = this.#add(PARSE, statement.size)
         pending.name = name
         pending.statement = statement
         break
@@ -210,10 +212,8 @@ export class StatementLog {
   }
 
   #statementOf(text: Text, types: readonly number[]): Statement {
-    const plain = this.#decode(text.bytes)
-    const { text: safe, redacted } = redactStatement(plain, this.#backslashQuotes)
-    const note = text.cut ? this.#longText.note(redacted) : ''
-    return { text: safe + note, redacted, types }
+    const note = text.cut ? this.#longText.note() : undefined
+    return new Statement(this.#decode(text.bytes), this.#backslashQuotes, types, note)
   }
 
   #targetCounted(type: number, length: number): void {
@@ -369,11 +369,7 @@ export class StatementLog {
           ? this.#known.withoutValues(this.#known.statement(pending.statementName))
           : this.#known.portal(pending.name)
       default:
-        return this.#known.withoutValues({
-          text: pending.kind === SYNC ? '(the end of the implicit transaction, at Sync)' : '(a function call)',
-          redacted: false,
-          types: [],
-        })
+        return this.#known.withoutValues(pending.kind === SYNC ? IMPLICIT_COMMIT : FUNCTION)
     }
   }
 }

@@ -1,0 +1,53 @@
+/** A statement of a session, as it is recorded: its secrets are taken out when that is first asked for. */
+
+import type { LongTextNote } from './long-text.ts'
+import { type Redacted, redactStatement } from './redact.ts'
+
+export class Statement {
+  readonly types: readonly number[]
+  readonly #plain: string
+  readonly #backslashQuotes: boolean
+  readonly #note: LongTextNote | undefined
+  #safe: Redacted | undefined
+
+  /** `types` are the OIDs that Parse gave; `note` is there when `plain` is the head of a longer text. */
+  constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
+    this.#plain = plain
+    this.#backslashQuotes = backslashQuotes
+    this.types = types
+    this.#note = note
+  }
+
+  /** Words of the gateway in place of a text that is not known. `valuesAreSecret`: nor can be known what its values are. */
+  static named(words: string, valuesAreSecret = false): Statement {
+    const statement = new Statement('', false)
+    statement.#safe = { text: words, redacted: valuesAreSecret }
+    return statement
+  }
+
+  get size(): number {
+    return this.#plain.length
+  }
+
+  get redacted(): boolean {
+    return this.#made().redacted
+  }
+
+  get text(): string {
+    return this.#made().text
+  }
+
+  #made(): Redacted {
+    this.#safe ??= this.#make()
+    return this.#safe
+  }
+
+  #make(): Redacted {
+    const safe = redactStatement(this.#plain, this.#backslashQuotes)
+    if (this.#note === undefined) return safe
+    const { bytes, sha256 } = this.#note
+    // No hash where it could be used to guess the secret.
+    const hash = safe.redacted || sha256 === undefined ? '' : `; SHA-256 of the whole text: ${sha256}`
+    return { text: `${safe.text}\n… (cut here; ${bytes} bytes in all${hash})`, redacted: safe.redacted }
+  }
+}
