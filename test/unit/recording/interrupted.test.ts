@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { encodeFrame, FRAME_STORED } from '../../../src/recording/container.ts'
 import { verifyRecording } from '../../../src/recording/verify.ts'
@@ -15,7 +16,7 @@ import {
   testSubject,
 } from '../../support/recording-parts.ts'
 
-const SCRIPT = join(import.meta.dirname, '../../support/record-until-stopped.ts')
+const SCRIPT = fileURLToPath(import.meta.resolve('../../support/record-until-stopped.ts'))
 const MINUTE = 60_000
 
 function startRecorder(t: Tap, folder: string, key: Buffer, limitKiB?: number, bytes = 100) {
