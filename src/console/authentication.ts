@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
+import { networkOf } from '../identity/lockout.ts'
 import { SCOPES, type Scope, type Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -28,7 +29,7 @@ export interface Authentication {
 
 const WINDOW_MS = 60_000
 const TRIES_PER_WINDOW = 10
-const SOURCES_KEPT = 10_000
+const NETWORKS_KEPT = 10_000
 
 interface Parts {
   tokens: Tokens
@@ -55,14 +56,15 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
   return {
     async callerOf(request) {
       const source = request.socket.remoteAddress ?? 'unknown'
-      if (failures.blocked(source)) {
+      const network = networkOf(source)
+      if (failures.blocked(network)) {
         metrics.logins.inc({ protocol: 'api', result: 'locked' })
         return refuse('TOO_MANY_TRIES', 'Too many requests without a valid token came from this address.')
       }
       const holder = await holderOf(request.headers.authorization)
       if (typeof holder !== 'string') return { ...holder, source }
       metrics.logins.inc({ protocol: 'api', result: 'refused' })
-      const tries = failures.add(source)
+      const tries = failures.add(network)
       await audit.append({
         kind: 'api.refused',
         actor: 'gateway',
@@ -79,25 +81,25 @@ export function includesScope(held: Scope, needed: Scope): boolean {
 }
 
 /**
- * Failures per source. It lives in this process: a token cannot be guessed, so what is bounded here is the noise in
+ * Failures per network (an IPv4 address, or an IPv6 /64). It lives in this process: a token cannot be guessed, so what is bounded here is the noise in
  * the audit log and the load on the database, which each gateway does for itself (also while the cluster is away).
  */
 function createFailures(clock: Clock) {
-  const bySource = new Map<string, { count: number; since: number }>()
+  const byNetwork = new Map<string, { count: number; since: number }>()
   return {
-    blocked(source: string): boolean {
-      const entry = bySource.get(source)
+    blocked(network: string): boolean {
+      const entry = byNetwork.get(network)
       return entry !== undefined && clock.now() - entry.since < WINDOW_MS && entry.count >= TRIES_PER_WINDOW
     },
-    add(source: string): number {
+    add(network: string): number {
       const now = clock.now()
-      const known = bySource.get(source)
+      const known = byNetwork.get(network)
       const entry = known !== undefined && now - known.since < WINDOW_MS ? known : { count: 0, since: now }
       entry.count++
-      bySource.delete(source)
-      bySource.set(source, entry)
+      byNetwork.delete(network)
+      byNetwork.set(network, entry)
       // A Map keeps the order of insertion: the first is the one that failed least recently.
-      if (bySource.size > SOURCES_KEPT) bySource.delete(bySource.keys().next().value!)
+      if (byNetwork.size > NETWORKS_KEPT) byNetwork.delete(byNetwork.keys().next().value!)
       return entry.count
     },
   }

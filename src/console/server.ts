@@ -70,6 +70,8 @@ async function createApp(parts: ApiParts) {
   const authentication = createAuthentication(parts)
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
+    // A HEAD of a recording would open it, audit it and throw it away.
+    exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 256 },
   }).withTypeProvider<ZodTypeProvider>()
 

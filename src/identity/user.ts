@@ -5,8 +5,11 @@ import { NAME_PATTERN } from '../shared/names.ts'
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 
+/** Actors of the audit log that are no users: a user of that name would be taken for them. */
+const RESERVED = ['owner', 'gateway', 'unknown']
+
 export const userSchema = z.strictObject({
-  name,
+  name: name.refine(given => !RESERVED.includes(given), 'this name is reserved: the audit log uses it'),
   fullName: z.string().optional(),
   email: z.string().optional(),
   roles: z.array(name).default([]),

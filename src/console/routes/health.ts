@@ -34,6 +34,7 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/healthz',
     {
+      exposeHeadRoute: true,
       config: { scope: 'public' },
       schema: {
         summary: 'Ready for work: 200, else 503',
@@ -50,6 +51,7 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/healthz/live',
     {
+      exposeHeadRoute: true,
       config: { scope: 'public' },
       schema: {
         summary: 'The process answers',
