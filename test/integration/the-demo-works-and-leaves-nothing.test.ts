@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -90,6 +90,8 @@ t.test('the demo', async t => {
 t.test('a demo that is stopped while it starts leaves nothing either', async t => {
   // Short: the path of a socket may have 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  // PostgreSQL does not run as root, and must reach its folder inside.
+  chmodSync(folder, 0o755)
   t.teardown(() => removeFolder(folder))
   const demo = startDemo({ TMPDIR: folder })
   const exited = once(demo, 'exit')
