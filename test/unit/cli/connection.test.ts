@@ -1,0 +1,60 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { chooseConnection } from '../../../src/cli/connection.ts'
+import { keepStart } from '../../../src/cli/keep-start.ts'
+
+const fromConfig = async () => '/from/config.sock'
+const TOKEN = `sp_${'x'.repeat(43)}`
+
+t.test('what is typed stands above the environment, and that above the configuration', async t => {
+  const all = { SALLYPORT_SOCKET: '/from/env.sock', SALLYPORT_URL: 'https://env:1', SALLYPORT_TOKEN: TOKEN }
+  const { SALLYPORT_URL: _, ...socketOnly } = all
+  t.same(await chooseConnection({ socket: '/typed.sock' }, all, fromConfig), { socket: '/typed.sock' })
+  t.match(await chooseConnection({ url: 'https://typed:2' }, all, fromConfig), { url: { host: 'typed:2' } })
+  t.match(await chooseConnection({}, all, fromConfig), { url: { host: 'env:1' } })
+  t.same(await chooseConnection({}, socketOnly, fromConfig), { socket: '/from/env.sock' })
+  t.same(await chooseConnection({ config: 'x.yaml' }, all, fromConfig), { socket: '/from/config.sock' })
+  t.same(await chooseConnection({}, {}, fromConfig), { socket: '/from/config.sock' })
+})
+
+t.test('a token goes only over TLS, and comes from a file or the environment', async t => {
+  const folder = t.testdir({ token: `${TOKEN}\n`, empty: '\n' })
+  const options = { url: 'https://gateway:8443', tokenFile: join(folder, 'token') }
+  const connection = await chooseConnection(options, {}, fromConfig)
+  t.equal('token' in connection && connection.token.reveal(), TOKEN)
+  for (const url of ['http://gateway:8443', 'gateway:8443', 'file:///etc/passwd', '']) {
+    await t.rejects(chooseConnection({ ...options, url }, {}, fromConfig), { exit: 2, message: /https/ }, url)
+  }
+  const without = { url: 'https://gateway:8443' }
+  await t.rejects(chooseConnection(without, {}, fromConfig), { message: /needs a token/, hint: /SALLYPORT_TOKEN/ })
+  await t.rejects(chooseConnection({ ...without, tokenFile: join(folder, 'empty') }, {}, fromConfig), {
+    exit: 2,
+    message: /needs a token/,
+  })
+  await t.rejects(chooseConnection({ ...without, tokenFile: join(folder, 'none') }, {}, fromConfig), {
+    exit: 2,
+    message: /cannot be read/,
+  })
+  writeFileSync(join(folder, 'ca'), 'PEM')
+  const trusted = await chooseConnection({ ...options, ca: join(folder, 'ca') }, {}, fromConfig)
+  t.equal('ca' in trusted && trusted.ca, 'PEM')
+})
+
+t.test('a short stream is kept and read again, a long one is asked for anew', async t => {
+  let opened = 0
+  async function* source(chunks: number) {
+    for (let index = 0; index < chunks; index++) yield Buffer.from(String(index))
+  }
+  const read = async (stream: AsyncIterable<Buffer>) => Buffer.concat(await Array.fromAsync(stream)).toString()
+  const open = (chunks: number) => async () => {
+    opened++
+    return source(chunks)
+  }
+  const short = await keepStart(open(5), 10)
+  t.same([await read(await short()), await read(await short())], ['01234', '01234'])
+  t.equal(opened, 1)
+  const long = await keepStart(open(9), 3)
+  t.same([await read(await long()), await read(await long())], ['012345678', '012345678'])
+  t.equal(opened, 3)
+})
