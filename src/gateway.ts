@@ -25,6 +25,7 @@ import { generateHostKey } from './protocols/ssh/generate-host-key.ts'
 import { createSshListener } from './protocols/ssh/listener.ts'
 import { createSshProtocol } from './protocols/ssh/protocol.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
+import { nativeCryptography } from './protocols/ssh/ssh2-internals.ts'
 import { createRecordings } from './recording/recordings.ts'
 import { createAccess } from './session/access.ts'
 import { createFollow } from './session/follow.ts'
@@ -221,6 +222,9 @@ type RunDownstream = <D extends Downstream, U extends Upstream>(
 
 async function createSsh(parts: GatewayParts, config: Config) {
   const { authenticator, clock, log, metrics, vault } = parts
+  // ssh2 falls back without a word.
+  if (!nativeCryptography)
+    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; mend it with scripts/bring")
   const hostKeys = await Promise.all(
     HOST_KEY_TYPES.map(
       async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateHostKey(type))).secret,
