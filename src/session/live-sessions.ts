@@ -86,6 +86,8 @@ export interface LiveSessions {
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
   accessChanged(): Promise<void>
+  /** Grows with every change of access that this gateway hears of: a decision made before it may be out of date. */
+  readonly accessChanges: number
   notifyAll(text: string): void
   abortAll(reason: EndReason): void
   /** Resolves when no session is left, after `timeoutMs`, or when `hurry` aborts. */
@@ -97,14 +99,15 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   const { cluster, clock, log } = parts
   const sessions = new Map<string, LiveSession>()
   const waiting = new Set<() => void>()
+  let accessChanges = 0
 
   function tick(): void {
     const now = clock.now()
     for (const session of sessions.values()) session.tick(now)
   }
-  const ticker = setInterval(tick, TICK_MS).unref()
 
   async function decideAnew(): Promise<void> {
+    accessChanges++
     for (const session of [...sessions.values()]) {
       // An error while deciding is a no.
       const allowed = await session.stillAllowed().catch(error => {
@@ -122,6 +125,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
 
   // What the others said while they could not be reached is lost.
   const forgetReturn = cluster.onReturn(() => void decideAnew())
+  const ticker = setInterval(tick, TICK_MS).unref()
 
   return {
     add(grant, downstream, stillAllowed) {
@@ -156,6 +160,9 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
           },
         )
       })
+    },
+    get accessChanges() {
+      return accessChanges
     },
     notifyAll(text) {
       for (const session of sessions.values()) session.downstream.notify(text)

@@ -5,10 +5,10 @@ import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import { covers } from '../policy/covers.ts'
 import type { Grant } from '../policy/grant.ts'
-import type { Recorder, SealedRecording } from '../recording/recorder.ts'
+import type { Recorder } from '../recording/recorder.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Clock } from '../shared/clock.ts'
-import { GatewayError, isRefusal, type Refusal, refuse } from '../shared/errors.ts'
+import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { formatAccountAddress, parseLoginName } from '../shared/names.ts'
@@ -16,10 +16,19 @@ import type { Lease } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Access } from './access.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
-import { type LiveSession, type LiveSessions, SessionEnd } from './live-sessions.ts'
+import { closeBooks } from './close-books.ts'
+import type { LiveSession, LiveSessions } from './live-sessions.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
+import { endFor, endOf, lastWord, refusalOf, refusedByEnd } from './session-end.ts'
 import type { SessionStore } from './session-store.ts'
-import { END_REASON_TEXT, type EndReason } from './state.ts'
+import type { EndReason } from './state.ts'
+
+/** Longer than any login name that is one. */
+const MAX_LOGIN_SHOWN = 256
+/** So many refused channels of one session may wait for the audit log. */
+const MAX_UNWRITTEN_REFUSALS = 256
+
+const STOPPING = refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')
 
 export interface PipelineParts {
   readonly authenticator: Authenticator
@@ -63,7 +72,7 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
 ): Promise<Refusal | undefined> {
   const startedAt = performance.now()
   const { audit } = parts
-  if (parts.stopping()) return refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')
+  if (parts.stopping()) return STOPPING
 
   const login = parseLoginName(downstream.login)
   if (isRefusal(login)) return refuseLogin(parts, downstream, session, login)
@@ -73,6 +82,7 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
   const { principal } = who
 
   const decide = (fresh: Principal) => parts.access.decide(fresh, session, downstream.protocol, login)
+  const changesSeen = parts.live.accessChanges
   const grant = await decide(principal)
   const accepted = audit.append({
     kind: 'login.accepted',
@@ -104,22 +114,29 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
     return anew !== undefined && !isRefusal(anew) && covers(anew, grant)
   }
   const live = parts.live.add(grant, downstream, stillAllowed)
-  downstream.gone.addEventListener('abort', () => live.abort('client-closed'), { once: true })
   try {
-    const lease = await parts.vault.lease(grant)
-    if (isRefusal(lease)) {
-      await audit.append({
-        kind: 'session.refused',
-        actor: grant.user,
-        session,
-        data: { account: accountOf(grant), code: lease.code, why: lease.detail },
-      })
-      return lease
-    }
+    onceAborted(downstream.gone, () => live.abort('client-closed'))
+    const lease = (await refusedMeanwhile(parts, live, changesSeen)) ?? (await parts.vault.lease(grant))
+    if (isRefusal(lease)) return await refuseSession(parts, grant, lease)
     return await lendAndRun(parts, protocol, downstream, live, lease, startedAt)
   } finally {
     parts.live.remove(live)
   }
+}
+
+/** What happened while the decision was written down, when the session could not be found yet to be ended. */
+async function refusedMeanwhile(
+  parts: PipelineParts,
+  live: LiveSession,
+  changesSeen: number,
+): Promise<Refusal | undefined> {
+  if (parts.stopping()) return STOPPING
+  // An error while deciding is a no.
+  if (parts.live.accessChanges !== changesSeen && !(await live.stillAllowed().catch(() => false))) {
+    live.abort('access-revoked')
+  }
+  const end = endOf(live.signal)
+  return end && refusedByEnd(end)
 }
 
 /** The part of the pipeline in which a credential is lent: the lease ends with it, whatever happens. */
@@ -136,7 +153,8 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
   const { audit, metrics } = parts
   let upstream: U | undefined
   let recorder: Recorder | undefined
-  let reason: EndReason = 'connect-failed'
+  let letIn = false
+  let reason: EndReason = 'internal-error'
   try {
     const subject = {
       session,
@@ -149,7 +167,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
       gateway: parts.gateway,
       startedAt: parts.clock.now(),
     }
-    await Promise.all([
+    await bothDone(
       parts.sessions.open(grant, downstream.source.address, parts.recordings.fileOf(subject), downstream.details),
       audit.append({
         kind: 'lease.started',
@@ -157,10 +175,12 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
         session,
         data: { lease: lease.id, account: accountOf(grant), version: lease.version },
       }),
-    ])
+    )
     upstream = await protocol.connect(grant, lease, downstream, signal)
+    signal.throwIfAborted()
     recorder = await parts.recordings.open(subject)
-    await Promise.all([
+    onceAborted(recorder.failure, () => live.abort('recording-failed'))
+    await bothDone(
       parts.sessions.activate(session),
       audit.append({
         kind: 'session.started',
@@ -168,30 +188,29 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
         session,
         data: { account: accountOf(grant), role: grant.role },
       }),
-    ])
+    )
+    signal.throwIfAborted()
+    letIn = true
     await downstream.accept({ session, account: grant.account.name, target: grant.target.name, endsAt: grant.endsAt })
     metrics.logins.inc({ protocol: protocol.name, result: 'accepted' })
     metrics.handshake.observe({ protocol: protocol.name }, (performance.now() - startedAt) / 1000)
     reason = await relayUntilEnd(parts, protocol, downstream, upstream, live, recorder)
     return undefined
   } catch (error) {
-    if (recorder === undefined) {
-      const refusal = refusalOf(parts.log, session, error)
-      await audit.append({
-        kind: 'session.refused',
-        actor: user,
-        session,
-        data: { account: accountOf(grant), code: refusal.code, why: refusal.detail },
-      })
-      return refusal
+    if (letIn) {
+      reason = endOf(signal) ?? 'internal-error'
+      parts.log.error({ err: error, session }, 'a session broke')
+      upstream?.close()
+      await downstream.close(reason, lastWord(reason, session))
+      return undefined
     }
-    reason = endOf(signal) ?? 'internal-error'
-    parts.log.error({ err: error, session }, 'a session broke')
-    await downstream.close(reason, lastWord(reason, session))
-    return undefined
+    // Whoever ended the session is the reason, and not what broke because of it.
+    const refusal = refusalOf(parts.log, session, signal.aborted ? signal.reason : error)
+    reason = endOf(signal) ?? endFor(refusal.code)
+    return await refuseSession(parts, grant, refusal)
   } finally {
     upstream?.close()
-    await closeBooks(parts, live, lease, recorder, reason)
+    await closeBooks(parts, lease, recorder, reason)
   }
 }
 
@@ -208,7 +227,7 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   const { session, user } = grant
   const { bytes, sessions: open } = parts.metrics
   const counters = { in: bytes.labels(protocol.name, 'in'), out: bytes.labels(protocol.name, 'out') }
-  recorder.failure.addEventListener('abort', () => live.abort('recording-failed'), { once: true })
+  let unwritten = 0
   open.inc({ protocol: protocol.name })
   try {
     const closedBy = await protocol.relay(downstream, upstream, {
@@ -220,13 +239,18 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
       count: (direction, count) => counters[direction].inc(count),
       refused(what, why, channel) {
         recorder.fact({ type: 'refused', what, reason: why, ...(channel === undefined ? {} : { channel }) })
-        parts.audit
-          .append({ kind: 'channel.denied', actor: user, session, data: { what, why } })
+        // One session must not fill the queue that the logins of the others wait in.
+        if (++unwritten > MAX_UNWRITTEN_REFUSALS) return live.abort('protocol-violation')
+        parts.audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }).then(
+          () => unwritten--,
           // What is not in the audit log must not go on.
-          .catch(() => live.abort('internal-error'))
+          () => live.abort('internal-error'),
+        )
       },
     })
     const reason = endOf(signal) ?? closedBy
+    // First: the person may be slow to hear the last word.
+    upstream.close()
     await downstream.close(reason, lastWord(reason, session))
     return reason
   } finally {
@@ -234,36 +258,12 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   }
 }
 
-/** Ends the lease, seals the recording, ends the session's row and says so in the audit log. Each step is tried. */
-async function closeBooks(
-  parts: PipelineParts,
-  live: LiveSession,
-  lease: Lease,
-  recorder: Recorder | undefined,
-  reason: EndReason,
-): Promise<void> {
-  const { session, user, target } = live.grant
-  const attempt = <T>(what: string, step: () => Promise<T>): Promise<T | undefined> =>
-    step().catch(error => {
-      parts.log.error({ err: error, session }, `${what} failed at the end of a session`)
-      return undefined
-    })
-  const sealed: SealedRecording | undefined =
-    recorder && (await attempt('sealing the recording', () => recorder.seal(reason)))
-  await attempt('ending the lease', () => parts.vault.endLease(lease))
-  await attempt("ending the session's row", () => parts.sessions.end(session, reason, sealed))
-  await attempt('the audit log', () =>
-    Promise.all([
-      parts.audit.append({ kind: 'lease.ended', actor: user, session, data: { lease: lease.id } }),
-      parts.audit.append({
-        kind: 'session.ended',
-        actor: user,
-        session,
-        data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
-      }),
-    ]),
-  )
-  parts.metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
+/** Writes down that a session was granted and yet did not begin. */
+async function refuseSession({ audit }: PipelineParts, grant: Grant, refusal: Refusal): Promise<Refusal> {
+  const { session, user } = grant
+  const data = { account: accountOf(grant), code: refusal.code, why: refusal.detail }
+  await audit.append({ kind: 'session.refused', actor: user, session, data })
+  return refusal
 }
 
 async function refuseLogin(
@@ -279,7 +279,8 @@ async function refuseLogin(
     data: {
       protocol: downstream.protocol,
       source: downstream.source.address,
-      login: downstream.login,
+      // Nobody has proven anything yet: what they sent must not fill the log.
+      login: downstream.login.slice(0, MAX_LOGIN_SHOWN),
       code: refusal.code,
       why: refusal.detail,
     },
@@ -304,25 +305,14 @@ function accountOf(grant: Grant): string {
   return formatAccountAddress({ account: grant.account.name, target: grant.target.name })
 }
 
-function endOf(signal: AbortSignal): EndReason | undefined {
-  if (!signal.aborted) return undefined
-  return signal.reason instanceof SessionEnd ? signal.reason.reason : 'internal-error'
+/** Calls `act` when the signal aborts, and at once where it has already. */
+function onceAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act()
+  else signal.addEventListener('abort', act, { once: true })
 }
 
-/** What the person reads last; nothing when they or the target hung up themselves. */
-function lastWord(reason: EndReason, session: string): string | undefined {
-  if (reason === 'client-closed' || reason === 'target-closed') return undefined
-  return `Sallyport: ${END_REASON_TEXT[reason]} (session ${session})`
-}
-
-function refusalOf(log: Log, session: string, error: unknown): Refusal {
-  if (error instanceof GatewayError) {
-    log.warn({ err: error, session }, error.message)
-    return refuse(error.code, error.message, error.cause instanceof Error ? error.cause.message : undefined)
-  }
-  log.error({ err: error, session }, 'a session could not begin')
-  return refuse(
-    'INTERNAL',
-    'Something broke in the gateway; ask its administrator, who finds the cause under the session id.',
-  )
+/** Waits for both also when one fails: a step that is still on its way must not arrive after the books are closed. */
+async function bothDone(...steps: [Promise<void>, Promise<void>]): Promise<void> {
+  await Promise.allSettled(steps)
+  await Promise.all(steps)
 }

@@ -1,0 +1,43 @@
+/** How a session's end, or its failure to begin, is named and told. */
+
+import { type ErrorCode, GatewayError, type Refusal, refuse } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import { SessionEnd } from './live-sessions.ts'
+import { END_REASON_TEXT, type EndReason } from './state.ts'
+
+/** Why the session must end; undefined while it may go on. */
+export function endOf(signal: AbortSignal): EndReason | undefined {
+  if (!signal.aborted) return undefined
+  return signal.reason instanceof SessionEnd ? signal.reason.reason : 'internal-error'
+}
+
+/** The end of a session that was refused for this code after its row was opened. */
+export function endFor(code: ErrorCode): EndReason {
+  if (code === 'RECORDING_UNAVAILABLE' || code === 'RECORDING_FAILED') return 'recording-failed'
+  return code.startsWith('TARGET_') || code === 'CHANNEL_DENIED' ? 'connect-failed' : 'internal-error'
+}
+
+/** What the person reads last; nothing when they or the target hung up themselves. */
+export function lastWord(reason: EndReason, session: string): string | undefined {
+  if (reason === 'client-closed' || reason === 'target-closed') return undefined
+  return `Sallyport: ${END_REASON_TEXT[reason]} (session ${session})`
+}
+
+/** For a session that was ended before the person was let in. */
+export function refusedByEnd(reason: EndReason): Refusal {
+  return refuse('SESSION_ENDED', `The session was ended before it began: ${END_REASON_TEXT[reason]}.`, reason)
+}
+
+/** For what was thrown: its code where it has one. The cause goes to the log alone. */
+export function refusalOf(log: Log, session: string, error: unknown): Refusal {
+  if (error instanceof SessionEnd) return refusedByEnd(error.reason)
+  if (error instanceof GatewayError) {
+    log.warn({ err: error, session }, error.message)
+    return refuse(error.code, error.message, error.cause instanceof Error ? error.cause.message : undefined)
+  }
+  log.error({ err: error, session }, 'a session could not begin')
+  return refuse(
+    'INTERNAL',
+    'Something broke in the gateway; ask its administrator, who finds the cause under the session id.',
+  )
+}

@@ -1,0 +1,142 @@
+/** The pipeline fails closed: whatever breaks or changes at whichever step, nothing runs on that should not. */
+
+import t from 'tap'
+import { GatewayError } from '../../../src/shared/errors.ts'
+import { startScriptedGateway } from '../../support/scripted-session.ts'
+
+const { gateway, begin } = await startScriptedGateway()
+t.teardown(() => gateway.close())
+const { parts } = gateway
+
+const rowOf = (session: string) => parts.sessions.get(session)
+
+async function openLeases(): Promise<number> {
+  const rows = await parts.database.selectFrom('leases').selectAll().where('ended_at', 'is', null).execute()
+  return rows.length
+}
+
+await t.test('a recorder that fails before the relay begins ends the session', { timeout: 10_000 }, async t => {
+  const broken = new AbortController()
+  const recordings: typeof parts.recordings = {
+    ...parts.recordings,
+    async open(subject) {
+      const recorder = await parts.recordings.open(subject)
+      return new Proxy(recorder, {
+        get: (target, name) => {
+          if (name === 'failure') return broken.signal
+          const value = Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+    },
+  }
+  const session = begin(
+    { accepting: () => broken.abort(new GatewayError('RECORDING_FAILED', 'The disk is full.')) },
+    { recordings },
+  )
+  await session.over
+  t.equal(session.downstream.closed?.reason, 'recording-failed')
+  t.match(await rowOf(session.id), { state: 'ended', end_reason: 'recording-failed' })
+  t.equal(await openLeases(), 0)
+})
+
+await t.test('a client that is gone before the grant never reaches the target', { timeout: 10_000 }, async t => {
+  let connected = false
+  const session = begin({
+    beforeProof() {
+      // The last proof comes from a client that hangs up right after it.
+      session.downstream.leave()
+    },
+    connecting: signal => {
+      connected = !signal.aborted
+    },
+  })
+  await session.over
+  t.notOk(connected)
+  t.equal(await openLeases(), 0)
+})
+
+await t.test(
+  'access that is withdrawn between the decision and the session does not let in',
+  { timeout: 10_000 },
+  async t => {
+    const user = (await parts.users.get('alice'))!
+    const session = begin(
+      {},
+      {
+        audit: {
+          async append(event) {
+            if (event.kind === 'decision.granted') {
+              await parts.users.put({ ...user, disabled: true })
+              await parts.live.accessChanged()
+            }
+            return parts.audit.append(event)
+          },
+        },
+      },
+    )
+    t.teardown(() => parts.users.put(user))
+    await session.over
+    t.notOk(session.downstream.accepted)
+    t.notOk(session.upstreamOpen())
+    parts.live.end(session.id, 'killed')
+    await session.over
+    await parts.users.put(user)
+  },
+)
+
+await t.test('a session that is killed while its target is dialled ends as killed', { timeout: 10_000 }, async t => {
+  const session = begin({
+    async connecting(signal) {
+      await parts.live.kill(session.id)
+      t.ok(signal.aborted)
+      throw new GatewayError('TARGET_UNREACHABLE', 'The target web-01 could not be reached.')
+    },
+  })
+  await session.over
+  t.match(await rowOf(session.id), { state: 'ended', end_reason: 'killed' })
+  t.equal(session.downstream.denied?.code, 'SESSION_ENDED')
+})
+
+await t.test('a session without a recording is refused, and its row says why', { timeout: 10_000 }, async t => {
+  const recordings = {
+    ...parts.recordings,
+    open: async () => {
+      throw new GatewayError('RECORDING_UNAVAILABLE', 'The session cannot be recorded.')
+    },
+  }
+  const session = begin({}, { recordings })
+  await session.over
+  t.notOk(session.downstream.accepted)
+  t.equal(session.downstream.denied?.code, 'RECORDING_UNAVAILABLE')
+  t.notOk(session.upstreamOpen())
+  t.match(await rowOf(session.id), { state: 'ended', end_reason: 'recording-failed' })
+  t.equal(await openLeases(), 0)
+})
+
+await t.test('the target is left before the person is told', { timeout: 10_000 }, async t => {
+  let openAtClose: boolean | undefined
+  const session = begin({
+    relaying: async () => undefined,
+    closing: () => {
+      openAtClose = session.upstreamOpen()
+    },
+  })
+  await session.over
+  t.equal(openAtClose, false)
+})
+
+await t.test('a login that ends while the gateway drains is refused', { timeout: 10_000 }, async t => {
+  let stopping = false
+  const session = begin(
+    {
+      beforeProof() {
+        stopping = true
+      },
+    },
+    { stopping: () => stopping },
+  )
+  await session.over
+  t.notOk(session.downstream.accepted)
+  t.equal(session.downstream.denied?.code, 'GATEWAY_STOPPING')
+})
