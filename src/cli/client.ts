@@ -22,7 +22,9 @@ export interface Client {
   raw(path: string): Promise<{ status: number; body: string }>
 }
 
-const ANSWER_TIMEOUT_MS = 60_000
+const CONNECT_TIMEOUT_MS = 10_000
+/** Verifying a long audit log takes its time. */
+const ANSWER_TIMEOUT_MS = 600_000
 
 export function createClient(connection: Connection): Client {
   async function open(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
@@ -30,7 +32,9 @@ export function createClient(connection: Connection): Client {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
     const request = begin(method, path, text === undefined ? {} : { 'content-type': 'application/json' })
     request.setTimeout(ANSWER_TIMEOUT_MS, () => request.destroy(new Error('no answer in time')))
-    request.on('error', reject)
+    const connecting = setTimeout(() => request.destroy(new Error('no connection in time')), CONNECT_TIMEOUT_MS)
+    request.on('socket', socket => socket.once('connect', () => clearTimeout(connecting)))
+    request.on('error', reject).on('close', () => clearTimeout(connecting))
     request.on('response', response => {
       // Following a quiet session may say nothing for hours.
       request.setTimeout(0)

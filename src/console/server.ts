@@ -36,6 +36,10 @@ export interface Api {
 
 const BODY_LIMIT_BYTES = 64 * 1024
 const CLOSE_GRACE_MS = 1000
+const ERROR_RESPONSE = {
+  description: 'An error',
+  content: { 'application/json': { schema: errorSchema } },
+}
 
 /** Builds the API; nothing listens until `listen()`. */
 export async function createApi(parts: ApiParts): Promise<Api> {
@@ -87,9 +91,11 @@ async function createApp(parts: ApiParts) {
   })
   app.decorateRequest('caller')
   app.addHook('onRoute', route => {
-    if (route.config?.scope === undefined) throw new Error(`${route.method} ${route.url} does not say who may call it`)
+    const scope = route.config?.scope
+    if (scope === undefined) throw new Error(`${route.method} ${route.url} does not say who may call it`)
     const { response = {}, ...schema } = (route.schema ?? {}) as { response?: Record<string, unknown> }
-    route.schema = { ...schema, response: { ...response, default: errorSchema } }
+    const who = scope === 'public' ? { security: [] } : { description: `Needs the scope \`${scope}\`.` }
+    route.schema = { ...schema, ...who, response: { ...response, default: ERROR_RESPONSE } }
   })
   // Before the body is read: who may not call sends nothing that we would keep.
   app.addHook('onRequest', async request => {

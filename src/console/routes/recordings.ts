@@ -3,6 +3,7 @@
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { AuditKind } from '../../audit/event.ts'
@@ -33,6 +34,11 @@ export type RecordingVerdict = z.output<typeof verificationSchema>
 const params = z.object({ id: sessionIdSchema })
 /** Why the events are fetched: it stands in the audit log. */
 const purposeSchema = z.object({ purpose: z.enum(['replay', 'export']).default('replay') })
+/** A body that goes out as it is read. */
+const streamOf = (type: string) => ({
+  description: 'A stream',
+  content: { [type]: { schema: z.instanceof(Readable) } },
+})
 const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `auditor`; the audit log knows before the first byte leaves. */
@@ -49,7 +55,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
         tags,
         params,
         querystring: purposeSchema,
-        produces: [EVENT_LINES_TYPE],
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
       },
     },
     async (request, reply) => {
@@ -67,7 +73,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
         summary: 'A live session from its beginning and on, as NDJSON',
         tags,
         params,
-        produces: [EVENT_LINES_TYPE],
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
       },
     },
     async (request, reply) => {
@@ -90,7 +96,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
         summary: 'The file of a recording, encrypted and sealed as it is, for archiving and offline verification',
         tags,
         params,
-        produces: ['application/octet-stream'],
+        response: { 200: streamOf('application/octet-stream') },
       },
     },
     async (request, reply) => {
