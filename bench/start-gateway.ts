@@ -15,7 +15,10 @@ export interface MeasuredGateway {
 const PROGRAM = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
 
 export async function startMeasuredGateway(setup: GatewaySetup): Promise<MeasuredGateway> {
-  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(setup)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  // The flag of bin/sallyport.
+  const child = spawn(process.execPath, ['--max-semi-space-size=1', PROGRAM, JSON.stringify(setup)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const exited = once(child, 'exit')
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line').then(([text]) => text as string),
