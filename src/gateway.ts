@@ -2,6 +2,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import packageFile from '../package.json' with { type: 'json' }
 import { createAuditLog } from './audit/audit-log.ts'
 import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
@@ -179,6 +180,11 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     log,
   })
   started.defer(() => reaper.close())
+  const pipelines = new Set<Promise<void>>()
+  started.defer(async () => {
+    live.abortAll('gateway-stopped')
+    await Promise.race([Promise.allSettled(pipelines), setTimeout(CLOSE_MS, undefined, { ref: false })])
+  })
 
   return {
     gateway,
@@ -203,6 +209,8 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     live,
     follow,
     reaper,
+    /** Every connection that has named its user, until its books are closed. */
+    pipelines,
     stopping: () => state.stopping,
   }
 }
@@ -282,7 +290,11 @@ async function apiParts(parts: GatewayParts, config: Config): Promise<ApiParts> 
 }
 
 function pipelineOf(parts: GatewayParts): RunDownstream {
-  return (protocol, downstream, session) => runSession(parts, protocol, downstream, session)
+  return (protocol, downstream, session) => {
+    const ended = runSession(parts, protocol, downstream, session).finally(() => parts.pipelines.delete(ended))
+    parts.pipelines.add(ended)
+    return ended
+  }
 }
 
 /** A connection that never came to a login. */
