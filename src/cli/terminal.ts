@@ -35,6 +35,10 @@ export function createTerminal(streams: Streams) {
     get width(): number | undefined {
       return stdout.isTTY === true ? (stdout.columns ?? 80) : undefined
     },
+    /** Whether somebody is there to answer. */
+    get interactive(): boolean {
+      return stdin.isTTY === true && stdout.isTTY === true
+    },
     withoutColours(): void {
       colours = false
     },
@@ -68,7 +72,7 @@ export function createTerminal(streams: Streams) {
 
     /** What is typed, key by key, until `close`; undefined where nobody types or nobody sees. */
     keys(): { typed: AsyncIterable<string>; close(): void } | undefined {
-      return stdin.isTTY === true && stdout.isTTY === true ? readKeys(stdin) : undefined
+      return this.interactive ? readKeys(stdin) : undefined
     },
 
     /** Everything on stdin as a secret, without the line end that `echo` adds. */

@@ -2,7 +2,8 @@
 
 import qrcode from 'qrcode'
 import type { UserAnswer } from '../console/routes/users.ts'
-import { type AddCommands, textForVault } from './context.ts'
+import { matchingStep } from '../identity/factors/totp.ts'
+import { type AddCommands, type Context, textForVault } from './context.ts'
 import { relativeTime } from './time.ts'
 
 export const addUsers: AddCommands = (program, context) => {
@@ -82,14 +83,29 @@ export const addUsers: AddCommands = (program, context) => {
       }
       const { secret, url } = await client.send<{ secret: string; url: string }>('POST', `${pathOf(name)}/totp`)
       if (context.json) return terminal.json({ user: name, secret, url })
-      if (terminal.width !== undefined)
-        terminal.line(await qrcode.toString(url, { type: 'utf8', errorCorrectionLevel: 'L' }))
+      if (terminal.width !== undefined) terminal.line(await drawQr(url, terminal.colours))
       terminal.facts([
         ['url', url],
         ['secret', secret],
       ])
       terminal.note(terminal.style('dim', 'Scan it with an authenticator now: it cannot be shown again.'))
+      if (terminal.interactive) await confirmCode(context, secret)
     })
+}
+
+/** In its own colours, where there are any: a code drawn light on dark is not read by every app. */
+function drawQr(url: string, colours: boolean): Promise<string> {
+  return qrcode.toString(url, { type: colours ? 'terminal' : 'utf8', small: true, errorCorrectionLevel: 'L' })
+}
+
+/** A try with the authenticator while the secret can still be seen. It is made here, so the code stays good for a login. */
+async function confirmCode({ terminal, now }: Context, secret: string): Promise<void> {
+  for (;;) {
+    const code = await terminal.ask('The code that it shows now (Return skips this): ')
+    if (code === '') return
+    if (matchingStep(secret, code, now()) !== undefined) return terminal.line(terminal.style('green', 'It is right.'))
+    terminal.note('That is not it. Was this QR code scanned, and are both clocks right?')
+  }
 }
 
 function factorsOf({ publicKeys, factors }: UserAnswer): string {
