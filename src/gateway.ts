@@ -33,6 +33,7 @@ import { createFollow } from './session/follow.ts'
 import { createLiveSessions } from './session/live-sessions.ts'
 import type { Downstream, Protocol, Upstream } from './session/protocol.ts'
 import { createReaper } from './session/reaper.ts'
+import { createRefusedConnections } from './session/refused-connections.ts'
 import { runSession } from './session/run-session.ts'
 import { createSessionStore } from './session/session-store.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
@@ -180,6 +181,8 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     log,
   })
   started.defer(() => reaper.close())
+  const refusedConnections = createRefusedConnections({ audit, log })
+  started.defer(() => refusedConnections.close())
   const pipelines = new Set<Promise<void>>()
   started.defer(async () => {
     live.abortAll('gateway-stopped')
@@ -209,6 +212,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     live,
     follow,
     reaper,
+    refusedConnections,
     /** Every connection that has named its user, until its books are closed. */
     pipelines,
     stopping: () => state.stopping,
@@ -229,7 +233,7 @@ type RunDownstream = <D extends Downstream, U extends Upstream>(
 ) => Promise<void>
 
 async function createSsh(parts: GatewayParts, config: Config) {
-  const { authenticator, clock, log, metrics, vault } = parts
+  const { authenticator, clock, log, metrics, refusedConnections, vault } = parts
   // ssh2 falls back without a word.
   if (!nativeCryptography)
     log.warn("ssh2's native binding is missing: SSH costs three times the CPU; mend it with scripts/bring")
@@ -247,7 +251,8 @@ async function createSsh(parts: GatewayParts, config: Config) {
     protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
     run: pipelineOf(parts),
     knowsPublicKey: authenticator.knowsPublicKey,
-    refusedConnection: ({ address }, code, why) => auditRefusal(parts, { protocol: 'ssh', source: address, code, why }),
+    refusedConnection: ({ address }, code, why) =>
+      refusedConnections.tell({ protocol: 'ssh', source: address, code, why }),
     clock,
     log,
     metrics,
@@ -255,7 +260,7 @@ async function createSsh(parts: GatewayParts, config: Config) {
 }
 
 async function createPostgres(parts: GatewayParts, config: Config, started: AsyncDisposableStack) {
-  const { clock, cluster, log, metrics } = parts
+  const { clock, cluster, log, metrics, refusedConnections } = parts
   const cancellations = await createCancellations({ cluster, log })
   started.defer(() => cancellations.close())
   const { host, port, allowPlaintextFromLoopback, tls, ...limits } = config.postgres
@@ -269,7 +274,7 @@ async function createPostgres(parts: GatewayParts, config: Config, started: Asyn
     run: pipelineOf(parts),
     cancellations,
     refused: ({ source, code, session, detail }) =>
-      auditRefusal(parts, { protocol: 'postgres', source, code, why: detail }, session),
+      refusedConnections.tell({ protocol: 'postgres', source, code, why: detail, session }),
     clock,
     log,
     metrics,
@@ -295,13 +300,6 @@ function pipelineOf(parts: GatewayParts): RunDownstream {
     parts.pipelines.add(ended)
     return ended
   }
-}
-
-/** A connection that never came to a login. */
-function auditRefusal({ audit, log }: GatewayParts, data: Record<string, unknown>, session?: string): void {
-  audit
-    .append({ kind: 'connection.refused', actor: 'unknown', ...(session === undefined ? {} : { session }), data })
-    .catch(error => log.error({ err: error }, 'a refused connection was not audited'))
 }
 
 /** The configured certificate, or the one that the gateway made for itself at its first start. */
