@@ -1,12 +1,11 @@
 /** A real sshd of the system on a free port, its files in a throw-away folder, for tests. */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { onFreePort, removeFolder, startChild } from './child.ts'
 
 export interface SshdOptions {
   /** Lines for sshd_config; the first of a keyword wins over the defaults here. */
@@ -16,7 +15,6 @@ export interface SshdOptions {
   readonly passwordAccount?: boolean
   /** The sshd program; a newer one than the system's. */
   readonly program?: string
-  readonly port?: number
 }
 
 export interface Sshd {
@@ -39,37 +37,18 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const identityFile = makeKey(folder, 'identity', 'ed25519')
   writeFileSync(join(folder, 'authorized_keys'), readFileSync(`${identityFile}.pub`))
   const hostKeyFiles = (options.hostKeyTypes ?? ['ed25519']).map(type => makeKey(folder, `host_${type}`, type))
-  const passwordAccount = options.passwordAccount ? addAccount(folder) : undefined
-  const port = options.port ?? (await freePort())
-  const configFile = join(folder, 'sshd_config')
-  writeFileSync(
-    configFile,
-    [
-      ...(options.config ?? []),
-      `Port ${port}`,
-      'ListenAddress 127.0.0.1',
-      ...hostKeyFiles.map(file => `HostKey ${file}`),
-      `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
-      `PidFile ${join(folder, 'sshd.pid')}`,
-      'StrictModes no',
-      'UsePAM no',
-      'PermitRootLogin prohibit-password',
-      `PasswordAuthentication ${passwordAccount ? 'yes' : 'no'}`,
-      'KbdInteractiveAuthentication no',
-      'MaxStartups 200',
-      'MaxSessions 100',
-      'AcceptEnv LANG LC_*',
-      'PrintMotd no',
-      'PrintLastLog no',
-      'Subsystem sftp internal-sftp',
-      '',
-    ].join('\n'),
-  )
+  const account = options.passwordAccount ? addAccount(folder) : undefined
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
-  const logFile = join(folder, 'log')
-  writeFileSync(logFile, '')
-  const child = spawn(options.program ?? '/usr/sbin/sshd', ['-D', '-f', configFile, '-E', logFile], { stdio: 'ignore' })
-  await listening(port, child, logFile)
+  const configFile = join(folder, 'sshd_config')
+  const { child, port } = await onFreePort(async port => {
+    writeFileSync(configFile, sshdConfig(options, folder, port, hostKeyFiles, account !== undefined))
+    const child = startChild(options.program ?? '/usr/sbin/sshd', ['-D', '-e', '-f', configFile], {
+      logFile: join(folder, 'log'),
+      folder,
+    })
+    await child.printed(/Server listening on 127/)
+    return { child, port }
+  })
   return {
     host: '127.0.0.1',
     port,
@@ -77,18 +56,44 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     account: userInfo().username,
     privateKey: readFileSync(identityFile, 'utf8'),
     identityFile,
-    passwordAccount,
+    passwordAccount: account,
     folder,
-    log: () => readFileSync(logFile, 'utf8'),
+    log: () => child.output(),
     async stop() {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill()
-        await once(child, 'exit')
-      }
-      if (passwordAccount !== undefined) removeAccount(passwordAccount.name)
-      rmSync(folder, { recursive: true, force: true })
+      await child.end('SIGTERM')
+      account?.remove()
+      removeFolder(folder)
     },
   }
+}
+
+function sshdConfig(
+  options: SshdOptions,
+  folder: string,
+  port: number,
+  hostKeyFiles: string[],
+  passwords: boolean,
+): string {
+  return [
+    ...(options.config ?? []),
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    ...hostKeyFiles.map(file => `HostKey ${file}`),
+    `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
+    `PidFile ${join(folder, 'sshd.pid')}`,
+    'StrictModes no',
+    'UsePAM no',
+    'PermitRootLogin prohibit-password',
+    `PasswordAuthentication ${passwords ? 'yes' : 'no'}`,
+    'KbdInteractiveAuthentication no',
+    'MaxStartups 200',
+    'MaxSessions 100',
+    'AcceptEnv LANG LC_*',
+    'PrintMotd no',
+    'PrintLastLog no',
+    'Subsystem sftp internal-sftp',
+    '',
+  ].join('\n')
 }
 
 /** Makes a key pair without passphrase; gives the path of the private half. */
@@ -98,41 +103,34 @@ export function makeKey(folder: string, name: string, type: 'ed25519' | 'ecdsa' 
   return file
 }
 
-function addAccount(folder: string): { name: string; password: string } {
+interface ThrowAwayAccount {
+  readonly name: string
+  readonly password: string
+  remove(): void
+}
+
+/** Also removed when this process is killed: a shell waits for its end. */
+function addAccount(folder: string): ThrowAwayAccount {
   const name = `sp${randomBytes(6).toString('hex')}`
   const password = randomBytes(18).toString('base64url')
   execFileSync('useradd', ['--create-home', '--home-dir', join(folder, 'home'), '--shell', '/bin/bash', name])
   execFileSync('chpasswd', { input: `${name}:${password}\n` })
   execFileSync('chmod', ['0755', folder])
-  return { name, password }
-}
-
-/** A process of a session that has just ended may linger for a moment: userdel then refuses. */
-function removeAccount(name: string): void {
-  execFileSync('userdel', ['--force', name], { stdio: 'ignore' })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function listening(port: number, child: ChildProcess, logFile: string): Promise<void> {
-  while (child.exitCode === null) {
-    const socket = connect(port, '127.0.0.1')
-    const open = await Promise.race([
-      once(socket, 'connect').then(
-        () => true,
-        () => false,
-      ),
-    ])
-    socket.destroy()
-    if (open) return
-    await new Promise(resolve => setTimeout(resolve, 20))
+  const guard = spawn('/bin/sh', ['-c', 'read _; userdel --force "$1"', 'guard', name], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    cwd: '/',
+    detached: true,
+  })
+  guard.unref()
+  guard.stdin.on('error', () => undefined)
+  ;(guard.stdin as unknown as { unref(): void }).unref()
+  return {
+    name,
+    password,
+    remove() {
+      guard.kill('SIGKILL')
+      // Its last process may still be ending: --force removes it all the same.
+      execFileSync('userdel', ['--force', name], { stdio: 'ignore' })
+    },
   }
-  throw new Error(`sshd did not start: ${readFileSync(logFile, 'utf8')}`)
 }
