@@ -5,11 +5,13 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_CONNECTIONS = 512
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'
 /** `sun_path` of unix(7), less its end. */
 const MAX_SOCKET_PATH_BYTES = 107
 
@@ -74,8 +76,10 @@ function bounded<S extends Server>(server: S): S {
   server.headersTimeout = HEADERS_TIMEOUT_MS
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = MAX_CONNECTIONS
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // Of a TLS handshake that failed there is nobody to answer.
+    const isHttp = /^HPE_|^ERR_HTTP_/.test(error.code ?? '')
+    if (isHttp && socket.writable) socket.end(BAD_REQUEST, () => socket.destroy())
     else socket.destroy()
   })
   return server

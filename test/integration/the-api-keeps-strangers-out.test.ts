@@ -1,8 +1,11 @@
 /** The API's doors: the owner's socket, tokens with scopes, refusals that are audited, and answers that give nothing away. */
 
-import { readFileSync, statSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { connect, type NetConnectOpts } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { asOwner, withToken } from '../support/run-cli.ts'
 import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
@@ -250,4 +253,44 @@ t.test('what breaks inside is told by a code, and its cause is for the log', asy
   t.match(JSON.parse(answer.body), { error: { code: 'INTERNAL', message: 'Something broke in the gateway.' } })
   t.notMatch(answer.body, /api_tokens|sqlite|select/i)
   t.match(gateway.logLines.join(''), /api_tokens/)
+})
+
+t.test('what is no HTTP, or no TLS, is closed, and the gateway lives on', async t => {
+  const gateway = await start()
+  const { port } = new URL(gateway.api.url!)
+  const say = async (where: NetConnectOpts, bytes: string | Buffer) => {
+    const socket = connect(where)
+    socket.on('error', () => undefined).write(bytes)
+    let answer = ''
+    socket.setEncoding('latin1').on('data', text => (answer += text))
+    await new Promise(resolve => socket.once('close', resolve))
+    return answer
+  }
+  for (const bytes of [
+    'SSH-2.0-OpenSSH_9.2p1\r\n',
+    'GET /v1/sessions HTTP/1.1\r\nhost: x\r\n\r\n',
+    randomBytes(2000),
+  ]) {
+    t.notMatch(await say({ host: '127.0.0.1', port: Number(port) }, bytes), /HTTP/)
+  }
+  const path = gateway.api.socket!
+  t.match(await say({ path }, 'SSH-2.0-OpenSSH_9.2p1\r\n'), /^HTTP\/1\.1 400/)
+  t.match(await say({ path }, `GET /${'x'.repeat(100_000)} HTTP/1.1\r\n\r\n`), /^HTTP\/1\.1 4/)
+  t.equal((await call(gateway, '/healthz', { socket: true })).status, 200)
+})
+
+t.test('a gateway that cannot record is not ready', async t => {
+  const gateway = await startTestGateway({
+    configure(config) {
+      const file = join(config.dataFolder, 'no-folder')
+      writeFileSync(file, '')
+      config.recording = { ...config.recording, folder: file }
+    },
+  })
+  t.teardown(() => gateway.close())
+  const health = await call(gateway, '/healthz', { socket: true })
+  t.equal(health.status, 503)
+  t.match(JSON.parse(health.body), { status: 'not-ready', checks: { database: 'ok', recordings: 'unavailable' } })
+  t.match(await asOwner(gateway, ['health']), { exit: 1, stdout: /recordings +unavailable/, stderr: /not-ready/ })
+  t.equal((await call(gateway, '/healthz/live', { socket: true })).status, 200)
 })
