@@ -29,6 +29,8 @@ export interface Claimant {
 /** What a proof proved (nothing, when it was wrong), and what the audit log should know. */
 export interface Judgement {
   readonly proves: readonly Factor[]
+  /** What was shown anew, where that is less than what counts as proven: only that makes earlier failures forgotten. */
+  readonly shown?: readonly Guessable[]
   /** What was guessed wrong, and so counts as a failure. */
   readonly failed?: Guessable
   readonly why?: string
@@ -53,7 +55,11 @@ export interface Round extends JudgeParts {
 }
 
 const USED: Judgement = { proves: [], why: 'the code was used before' }
-const FRESH: Judgement = { proves: ['password', 'totp'], why: 'a code that was accepted a short time ago' }
+const FRESH: Judgement = {
+  proves: ['password', 'totp'],
+  shown: ['password'],
+  why: 'a code that was accepted a short time ago',
+}
 
 export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<Judgement> {
   switch (proof.kind) {

@@ -31,8 +31,8 @@ export async function verifyProof(
   const stored = await readStoredFactors(parts.database, claimant.name)
   const round: Round = { ...parts, ...options, claimant, stored, locks }
   const judgement = await judge(round, proof)
-  const proven = judgement.proves.filter(factor => factor !== 'publickey')
-  if (known !== undefined && proven.length > 0) await parts.lockout.proven(known, proven)
+  const shown = judgement.shown ?? judgement.proves.filter(factor => factor !== 'publickey')
+  if (known !== undefined && shown.length > 0) await parts.lockout.proven(known, shown)
   else await parts.lockout.failed(known, judgement.failed, claimant.address, locks)
   return judgement
 }

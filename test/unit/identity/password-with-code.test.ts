@@ -155,3 +155,12 @@ t.test('the code is no part of the password for clients that ask for each', asyn
   const { tries, code } = await alice(t)
   t.equal(await tries('alice', byPassword(PASSWORD + code())), false)
 })
+
+t.test('a remembered code does not buy new guesses at the next one', async t => {
+  const { login, code } = await alice(t)
+  t.equal(await login(PASSWORD + code()), true)
+  for (let i = 0; i < 7; i++) await login(PASSWORD + otherCode(code), { from: `198.51.100.${i}` })
+  t.equal(await login(PASSWORD + code(1), { from: '203.0.113.1' }), false, 'locked')
+  t.equal(await login(PASSWORD), true, 'what is fresh still counts')
+  t.equal(await login(PASSWORD + code(1), { from: '203.0.113.2' }), false, 'and the lock is as it was')
+})
