@@ -5,6 +5,8 @@ import type { Database } from './database.ts'
 
 export interface Documents<T extends { name: string }> {
   get(name: string): Promise<T | undefined>
+  /** Those of these that there are, by name: one query, also for no name at all. */
+  getAll(names: readonly string[]): Promise<T[]>
   /** All of them, by name. */
   list(): Promise<T[]>
   put(document: T): Promise<void>
@@ -20,16 +22,24 @@ export function createDocuments<T extends { name: string }>(
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
 ): Documents<T> {
+  const parseAll = (rows: { name: string; document: string }[]): T[] =>
+    // Sorted here: engines and their locales order names differently.
+    rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => parse(JSON.parse(row.document)))
+
   return {
     async get(name) {
       const row = await database.selectFrom(table).select('document').where('name', '=', name).executeTakeFirst()
       return row === undefined ? undefined : parse(JSON.parse(row.document))
     },
+    async getAll(names) {
+      // The empty name is nobody's.
+      const wanted = names.length > 0 ? [...names] : ['']
+      return parseAll(
+        await database.selectFrom(table).select(['name', 'document']).where('name', 'in', wanted).execute(),
+      )
+    },
     async list() {
-      const rows = await database.selectFrom(table).select(['name', 'document']).execute()
-      // Sorted here: engines and their locales order names differently.
-      rows.sort((a, b) => (a.name < b.name ? -1 : 1))
-      return rows.map(row => parse(JSON.parse(row.document)))
+      return parseAll(await database.selectFrom(table).select(['name', 'document']).execute())
     },
     async put(document) {
       const values = { document: JSON.stringify(document), updated_at: clock.now() }

@@ -36,3 +36,23 @@ t.test('a user holds the roles that exist, once each; a disabled or unknown one 
   await roles.remove('a')
   t.strictSame(await held({ roles: ['a', 'b'], disabled: false }), ['b'], 'a role that is deleted is gone at once')
 })
+
+t.test('it takes one query, whoever asks: the time says nothing of how many roles a name has', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  let queries = 0
+  const counting = database.withPlugin({
+    transformQuery({ node }) {
+      queries++
+      return node
+    },
+    transformResult: async ({ result }) => result,
+  })
+  const roles = createRoles({ database: counting, clock: { now: () => 1 } })
+  for (const name of ['a', 'b', 'c']) await roles.put(role({ name }))
+  for (const held of [[], ['a'], ['gone'], ['a', 'b', 'c', 'gone']]) {
+    queries = 0
+    await roles.heldBy({ roles: held, disabled: false })
+    t.equal(queries, 1, held.join(' '))
+  }
+})
