@@ -27,7 +27,8 @@ export interface Authentication {
   callerOf(request: IncomingMessage): Promise<Caller | Refusal>
 }
 
-const WINDOW_MS = 60_000
+/** So long an address waits after too many failures. */
+export const REFUSAL_WINDOW_MS = 60_000
 const TRIES_PER_WINDOW = 10
 const NETWORKS_KEPT = 10_000
 
@@ -68,7 +69,7 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
       await audit.append({
         kind: 'api.refused',
         actor: 'gateway',
-        data: { reason: holder, source, ...(tries === TRIES_PER_WINDOW ? { blockedForMs: WINDOW_MS } : {}) },
+        data: { reason: holder, source, ...(tries === TRIES_PER_WINDOW ? { blockedForMs: REFUSAL_WINDOW_MS } : {}) },
       })
       return refuse('UNAUTHENTICATED', 'A valid token is needed.', holder)
     },
@@ -89,12 +90,12 @@ function createFailures(clock: Clock) {
   return {
     blocked(network: string): boolean {
       const entry = byNetwork.get(network)
-      return entry !== undefined && clock.now() - entry.since < WINDOW_MS && entry.count >= TRIES_PER_WINDOW
+      return entry !== undefined && clock.now() - entry.since < REFUSAL_WINDOW_MS && entry.count >= TRIES_PER_WINDOW
     },
     add(network: string): number {
       const now = clock.now()
       const known = byNetwork.get(network)
-      const entry = known !== undefined && now - known.since < WINDOW_MS ? known : { count: 0, since: now }
+      const entry = known !== undefined && now - known.since < REFUSAL_WINDOW_MS ? known : { count: 0, since: now }
       entry.count++
       byNetwork.delete(network)
       byNetwork.set(network, entry)

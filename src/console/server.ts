@@ -12,7 +12,7 @@ import {
 } from 'fastify-type-provider-zod'
 import type { Scope } from '../identity/tokens.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
-import { type Caller, createAuthentication, includesScope, OWNER } from './authentication.ts'
+import { type Caller, createAuthentication, includesScope, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
 import { answerFor, errorSchema } from './errors.ts'
 import { closeServer, listenOnSocket, listenOnTls } from './listeners.ts'
 import type { ApiParts } from './parts.ts'
@@ -84,6 +84,9 @@ async function createApp(parts: ApiParts) {
   app.setErrorHandler((error, request, reply) => {
     const { status, body, unexpected } = answerFor(error, request.id)
     if (unexpected) log.error({ err: error, request: request.id, url: request.url }, 'a request to the API failed')
+    // RFC 6750 §3 and RFC 6585 §4.
+    if (status === 401) reply.header('www-authenticate', 'Bearer')
+    if (status === 429) reply.header('retry-after', REFUSAL_WINDOW_MS / 1000)
     return reply.code(status).send(body)
   })
   app.setNotFoundHandler(request => {

@@ -1,6 +1,6 @@
 /** An auditor lists sessions, replays and exports one, and proves that it is unchanged; each look stands in the audit log. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
@@ -118,7 +118,19 @@ t.test('the gateway verifies it too, and knows a well sealed file that is not th
     .where('id', '=', session)
     .execute()
   const bad = await withToken(gateway, auditor, ['session', 'verify', session])
-  t.match(bad, { exit: 1, stdout: /not the one that was noted/ })
+  t.match(bad, { exit: 1, stdout: /not the recording that was noted/ })
+})
+
+t.test('the recording of another session in its place is not taken for it', async t => {
+  const other = await runSession(gateway, alice, sshd.account, 'echo something else')
+  const row = await gateway.parts.sessions.get(other.session)
+  const mine = await gateway.parts.sessions.get(session)
+  const folder = gateway.config.recording.folder
+  copyFileSync(join(folder, mine!.recording), join(folder, row!.recording))
+  const replay = await withToken(gateway, auditor, ['session', 'replay', other.session])
+  t.match(replay, { exit: 1, stdout: '', stderr: new RegExp(`lies that of ${session}`) })
+  const verified = await withToken(gateway, auditor, ['session', 'verify', other.session])
+  t.match(verified, { exit: 1, stdout: /not the recording that was noted/ })
 })
 
 t.test('who may only read sees that there was a session, and nothing of it', async t => {

@@ -100,11 +100,13 @@ t.test('a wrong token is refused, audited, and after some tries not even looked 
     const answer = await call(gateway, `/v1/sessions?token=${token}`, { ca, ...options })
     t.equal(answer.status, 401, what)
     t.equal(JSON.parse(answer.body).error.code, 'UNAUTHENTICATED', what)
+    t.equal(answer.headers['www-authenticate'], 'Bearer', what)
   }
   t.equal((await call(gateway, '/v1/no-such-thing', { ca })).status, 401, 'what there is, is not told to strangers')
   for (let more = 0; more < 4; more++) await call(gateway, '/v1/sessions', { ca })
   const answer = await call(gateway, '/v1/sessions', { ca, token })
   t.equal(answer.status, 429, 'ten failures from one source are enough, even for a token that is right')
+  t.equal(answer.headers['retry-after'], '60')
   const events = await refusals(gateway)
   t.equal(events.length, 10, 'and no more of them fill the audit log')
   t.match(events[1], { actor: 'gateway', reason: 'token unknown or expired', source: '127.0.0.1' })

@@ -60,7 +60,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     },
     async (request, reply) => {
       const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
-      const recording = await shown(request, kind, {}, row => recordings.read(row.id))
+      const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
       return sendEvents(request, reply, recording)
     },
   )
@@ -118,13 +118,12 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     },
     async ({ params: { id } }) => {
       const row = await existing(id)
-      const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = await verifyRecording(
-        pathOf(id),
-        publicKeyPem,
-      )
+      const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem)
+      const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
       // A whole file that is not the one whose seal was noted is somebody's exchange of files.
-      const exchanged = ok && row.recording_hash !== null && row.recording_hash !== hash
-      const why = 'sealed well, but its hash is not the one that was noted when the session ended'
+      const noted = row.recording_hash === null || row.recording_hash === hash
+      const exchanged = ok && (subject?.session !== id || !noted)
+      const why = 'sealed well, but not the recording that was noted when the session ended'
       return {
         session: id,
         ok: ok && !exchanged,
@@ -166,6 +165,15 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   function pathOf(session: string): string {
     return join(recordingsFolder, recordings.fileOf({ session }))
   }
+}
+
+/** A file in the place of another's is whole, and still not what was asked for. */
+async function ofSession(id: string, recording: Recording): Promise<Recording> {
+  const { session } = recording.header.subject
+  if (session === id) return recording
+  // Begun and left, so that the file is closed.
+  for await (const _ of recording) break
+  throw new GatewayError('RECORDING_DAMAGED', `In the place of this recording lies that of ${session}.`)
 }
 
 function sendEvents(request: FastifyRequest, reply: FastifyReply, recording: Recording, live?: 'live') {
