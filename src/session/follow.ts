@@ -76,10 +76,18 @@ export async function createFollow(parts: {
       cluster.publish(REQUEST_CHANNEL, Buffer.from(JSON.stringify({ kind, id, session })))
     const queue: { sequence: number; chunk: Buffer }[] = []
     let queuedBytes = 0
+    let tooSlow = false
     let wake: () => void = () => undefined
     const stopListening = await cluster.subscribe(dataChannel(id), payload => {
+      if (tooSlow) return
       queue.push({ sequence: payload.readUInt32BE(0), chunk: payload.subarray(4) })
       queuedBytes += payload.length
+      if (queuedBytes > MAX_QUEUED_BYTES) {
+        // Now, and not when the follower next reads: it may never do so.
+        tooSlow = true
+        queue.length = 0
+        void request('stop').catch(() => undefined)
+      }
       wake()
     })
     const stopped = () => wake()
@@ -90,6 +98,7 @@ export async function createFollow(parts: {
       for (let expected = 0; ; expected++) {
         while (queue.length === 0) {
           if (stop?.aborted) return
+          if (tooSlow) throw lost()
           const came = await arrival(resolve => (wake = resolve), expected === 0 ? ANSWER_TIMEOUT_MS : KEEP_ALIVE_MS)
           if (came) continue
           if (expected === 0)
@@ -98,9 +107,7 @@ export async function createFollow(parts: {
         }
         const { sequence, chunk } = queue.shift()!
         queuedBytes -= chunk.length + 4
-        if (sequence !== expected || queuedBytes > MAX_QUEUED_BYTES) {
-          throw new GatewayError('CLUSTER_UNAVAILABLE', 'Parts of the session were lost on the way; follow it again.')
-        }
+        if (sequence !== expected) throw lost()
         if (chunk.length === 0) return
         yield chunk
       }
@@ -119,6 +126,10 @@ export async function createFollow(parts: {
       await unsubscribe().catch(() => undefined)
     },
   }
+}
+
+function lost(): GatewayError {
+  return new GatewayError('CLUSTER_UNAVAILABLE', 'Parts of the session were lost on the way; follow it again.')
 }
 
 function dataChannel(id: string): string {
