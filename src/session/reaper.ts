@@ -37,18 +37,25 @@ export function createReaper(parts: {
   const { cluster, gateways, store, live, audit, log } = parts
   let running: Promise<void> = Promise.resolve()
   let closed = false
+  /** What is still to be written of what was done: should the store fail now, it comes first in the next round. */
+  const owed: (() => Promise<void>)[] = []
+
+  async function writeOwed(): Promise<void> {
+    for (let write = owed[0]; write !== undefined; write = owed[0]) {
+      await write()
+      owed.shift()
+    }
+  }
 
   async function endOrphans(living: ReadonlySet<string>): Promise<void> {
     for (const row of await store.orphans(living)) {
+      // Before the row, which is how the next round would find them.
+      await parts.endLeases(row.id)
       // Several living gateways may find the same orphan: the one whose update changes the row goes on.
       if (!(await store.end(row.id, 'interrupted'))) continue
-      await parts.endLeases(row.id)
-      await audit.append({
-        kind: 'session.ended',
-        actor: 'gateway',
-        session: row.id,
-        data: { reason: 'interrupted', gateway: row.gateway },
-      })
+      const data = { reason: 'interrupted', gateway: row.gateway }
+      owed.push(() => audit.append({ kind: 'session.ended', actor: 'gateway', session: row.id, data }))
+      await writeOwed()
     }
   }
 
@@ -58,13 +65,13 @@ export function createReaper(parts: {
       if (row !== undefined && row.state !== 'ended' && living.has(row.gateway)) continue
       const sealed = await parts.sealInterrupted(unsealed)
       if (sealed === undefined) continue
-      await store.noteSeal(unsealed.session, sealed)
-      await audit.append({
-        kind: 'recording.sealed-as-interrupted',
-        actor: 'gateway',
-        session: unsealed.session,
-        data: { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes },
-      })
+      const { session } = unsealed
+      const data = { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes }
+      owed.push(
+        () => store.noteSeal(session, sealed),
+        () => audit.append({ kind: 'recording.sealed-as-interrupted', actor: 'gateway', session, data }),
+      )
+      await writeOwed()
     }
   }
 
@@ -76,6 +83,7 @@ export function createReaper(parts: {
   async function round(): Promise<void> {
     await gateways?.beat()
     await endReaped()
+    await writeOwed()
     const inCluster = await cluster.livingGateways()
     if (inCluster === undefined) return
     // Who lost only the cluster, or only the store, is alive.
