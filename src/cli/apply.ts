@@ -20,7 +20,7 @@ export const addApply: AddCommands = (program, context) => {
   const { terminal } = context
   program
     .command('apply')
-    .description('make users, roles and targets as files describe them')
+    .description('make users, roles and targets what files say')
     .requiredOption('-f, --file <path...>', 'YAML files, or folders of them')
     .option('--dry-run', 'only show what would change')
     .option('--prune', 'delete what no file speaks of, among the kinds in the files')

@@ -18,7 +18,7 @@ export const addExplain: AddCommands = (program, context) => {
   const { terminal } = context
   program
     .command('explain')
-    .description('may this user reach this account, and by which rule?')
+    .description('may this user go there, and by which role?')
     .argument('<user>')
     .argument('<account@target>', 'or a target alone, for the account that the policy gives')
     .option('--from <address>', 'coming from this address; not given: from an allowed one')

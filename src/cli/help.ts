@@ -4,6 +4,10 @@ import type { Command, Help } from 'commander'
 import type { Terminal } from './terminal.ts'
 
 const MAX_WIDTH = 100
+/** Where it is not a terminal that would tell. */
+const USUAL_WIDTH = 80
+/** A noun with more commands than these shows the first of them. */
+const SHOWN_COMMANDS = 4
 
 const AFTER_ALL = `
 Exit codes:
@@ -12,7 +16,7 @@ Exit codes:
   2  the command is not understood  5  something broke in the gateway
 
 An account is named account@target, for example root@web-01.
-A secret is never an argument: it is asked for without echo, or read with --stdin.`
+A secret is never an argument: it is asked for, or read with --stdin.`
 
 /** Must be called before commands are added: they inherit it. */
 export function styleHelp(program: Command, terminal: Terminal): void {
@@ -21,8 +25,8 @@ export function styleHelp(program: Command, terminal: Terminal): void {
     .configureOutput({
       writeOut: text => void terminal.stdout.write(text),
       writeErr: text => void terminal.stderr.write(text),
-      getOutHelpWidth: () => Math.min(terminal.width ?? MAX_WIDTH, MAX_WIDTH),
-      getErrHelpWidth: () => MAX_WIDTH,
+      getOutHelpWidth: () => Math.min(terminal.width ?? USUAL_WIDTH, MAX_WIDTH),
+      getErrHelpWidth: () => USUAL_WIDTH,
       getOutHasColors: () => terminal.colours,
       getErrHasColors: () => false,
       outputError: (text, write) => write(complaint(text)),
@@ -52,7 +56,7 @@ function complaint(text: string): string {
 function formatHelp(command: Command, help: Help): string {
   const termWidth = help.padWidth(command, help)
   const item = (term: string, text: string) => help.formatItem(term, termWidth, text, help)
-  const lines = [help.boxWrap(sentence(command.description()), help.helpWidth ?? MAX_WIDTH), '']
+  const lines = [help.boxWrap(sentence(command.description()), help.helpWidth ?? USUAL_WIDTH), '']
   lines.push(`${help.styleTitle('Usage:')} ${pathOf(command)} ${usageOf(command)}`.trimEnd(), '')
   const groups = help.groupItems(
     [...command.commands],
@@ -82,8 +86,12 @@ function usageOf(command: Command): string {
 
 /** `session list|show|…` for a noun, `explain USER ACCOUNT@TARGET` for a verb. */
 function subcommandTerm(command: Command): string {
-  if (command.commands.length > 0) return `${command.name()} ${command.commands.map(each => each.name()).join('|')}`
+  if (command.commands.length > 0) return `${command.name()} ${listed(command.commands.map(each => each.name()))}`
   return [command.name(), ...needs(command)].join(' ')
+}
+
+function listed(names: readonly string[]): string {
+  return names.length > SHOWN_COMMANDS ? `${names.slice(0, SHOWN_COMMANDS - 1).join('|')}|…` : names.join('|')
 }
 
 /** What a command cannot do without, in short: `USER ACCOUNT@TARGET`, `-f PATH…`. */

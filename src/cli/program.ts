@@ -58,14 +58,11 @@ function createProgram(terminal: Terminal): Command {
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'help, also after every command')
     .helpCommand(false)
-    .option(
-      '-c, --config <file>',
-      'configuration (SALLYPORT_CONFIG; config/sallyport.yaml, /etc/sallyport/sallyport.yaml)',
-    )
-    .option('--socket <path>', "the owner's socket (SALLYPORT_SOCKET; from the configuration)")
-    .option('--url <url>', 'a gateway elsewhere, over https (SALLYPORT_URL)')
-    .option('--token-file <file>', 'file with the token for --url (or SALLYPORT_TOKEN)')
-    .option('--ca <file>', 'certificate to trust for --url (SALLYPORT_CA)')
+    .option('-c, --config <file>', 'the configuration (SALLYPORT_CONFIG)')
+    .option('--socket <path>', "the owner's socket (SALLYPORT_SOCKET)")
+    .option('--url <url>', 'a gateway elsewhere (SALLYPORT_URL)')
+    .option('--token-file <file>', 'the token for --url (or SALLYPORT_TOKEN)')
+    .option('--ca <file>', 'what to trust for --url (SALLYPORT_CA)')
     .option('--json', 'answers as JSON')
     .addOption(new Option('--no-color', 'without colours (NO_COLOR)'))
     .hook('preAction', () => {

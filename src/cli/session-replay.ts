@@ -32,7 +32,12 @@ export function addReplay(session: Command, context: Context): void {
     .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
     .option('--from <duration>', 'begin here: 90s, 5m')
     .option('--channel <number>', 'only this channel')
-    .addHelpText('after', `\nKeys: ${KEYS}.`)
+    .addHelpText(
+      'after',
+      `\nKeys:\n${KEYS.split(', ')
+        .map(key => `  ${key}`)
+        .join('\n')}`,
+    )
     .action(async (id: string, options: ReplayOptions) => {
       const client = await context.client()
       const path = `${await pathOfOrLast(id, client)}/events`

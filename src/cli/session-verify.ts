@@ -30,7 +30,7 @@ export function addVerify(session: Command, context: Context): void {
     .option('--key <file>', 'for files: the public key, as `sallyport key public` prints it')
     .addHelpText(
       'after',
-      '\nFiles are checked here, without a gateway and without its vault. The exit code is 1 where one is not good.',
+      '\nFiles are checked here, without a gateway and without its vault.\nThe exit code is 1 where one is not good.',
     )
     .action(async (things: string[], { key }: { key?: string }) => {
       const verdicts: Verdict[] = []

@@ -8,7 +8,10 @@ export const addStart: AddCommands = (program, context) => {
     .description('serve, until SIGTERM or Ctrl-C')
     .addHelpText(
       'after',
-      '\nSIGTERM and Ctrl-C let open sessions end (shutdown.drain in the configuration); a second one ends them at once.\nSIGHUP opens the audit file again, after log rotation.',
+      `
+  SIGTERM, Ctrl-C  let open sessions end (shutdown.drain in the configuration);
+                   a second one ends them at once
+  SIGHUP           opens the audit file again, after log rotation`,
     )
     .action(async () => {
       const { signals } = context.terminal

@@ -20,7 +20,11 @@ export const addTokens: AddCommands = (program, context) => {
     .option('--expires <duration>', 'how long it is valid: 12h, 30d, or never', '90d')
     .addHelpText(
       'after',
-      '\nScopes: read sees sessions and resources; auditor also replays recordings and reads the audit log;\nadmin may change everything.',
+      `
+Scopes:
+  read     sees sessions and resources
+  auditor  also replays recordings and reads the audit log
+  admin    may change everything`,
     )
     .action(async (name: string, { user, scope, expires }: { user: string; scope: string; expires: string }) => {
       const expiresAt =
