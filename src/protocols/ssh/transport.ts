@@ -6,6 +6,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
+import { type PacketBuffer, takePacketBuffer } from './packet-buffers.ts'
 import {
   CIPHER_INFO,
   createOffer,
@@ -78,6 +79,8 @@ export class Transport {
   #ready = false
   #over = false
   #corked = false
+  /** The memory of the packet that is being encrypted. */
+  #pooled: PacketBuffer | undefined
   #block = 8
   #clearBytes = 0
   #trailerBytes = 0
@@ -153,6 +156,9 @@ export class Transport {
       const packet = this.#frame(payload)
       this.#count(packet.length)
       this.#protocol._cipher.encrypt(packet)
+      // Still here where the cipher made a buffer of its own, or the socket is gone.
+      this.#pooled?.release()
+      this.#pooled = undefined
       this.#rekeyIfDue()
     }
     if (this.pendingBytes > WAITING_BYTES) this.#end(new Error('the peer does not take its data'))
@@ -226,7 +232,13 @@ export class Transport {
         socket.uncork()
       })
     }
-    socket.write(bytes)
+    const pooled = this.#pooled
+    if (pooled === undefined || bytes.buffer !== pooled.memory.buffer) {
+      socket.write(bytes)
+    } else {
+      this.#pooled = undefined
+      socket.write(bytes, pooled.release)
+    }
   }
 
   /** A packet with its length, padding, and room for the tag that encryption in place will fill. */
@@ -234,7 +246,9 @@ export class Transport {
     const bare = 5 + payload.length
     let padding = this.#block - ((bare - this.#clearBytes) % this.#block)
     if (padding < 4) padding += this.#block
-    const packet = Buffer.allocUnsafe(bare + padding + this.#trailerBytes)
+    const total = bare + padding + this.#trailerBytes
+    this.#pooled = takePacketBuffer(total)
+    const packet = this.#pooled?.memory.subarray(0, total) ?? Buffer.allocUnsafe(total)
     packet.writeUInt32BE(bare - 4 + padding, 0)
     packet[4] = padding
     packet.set(payload, 5)
