@@ -31,6 +31,7 @@ import { createRecordings } from './recording/recordings.ts'
 import { createAccess } from './session/access.ts'
 import { createFollow } from './session/follow.ts'
 import { createLiveSessions } from './session/live-sessions.ts'
+import { createOwedSteps } from './session/owed-steps.ts'
 import type { Downstream, Protocol, Upstream } from './session/protocol.ts'
 import { createReaper } from './session/reaper.ts'
 import { createRefusedConnections } from './session/refused-connections.ts'
@@ -169,6 +170,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     isLive: async session => (await sessions.get(session))?.state === 'active',
   })
   started.defer(() => follow.close())
+  const owed = createOwedSteps({ log })
   const reaper = createReaper({
     cluster,
     gateways: config.database.startsWith('sqlite:') ? undefined : createStoreGateways({ database, clock, gateway }),
@@ -178,6 +180,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     sealInterrupted: recording => recordings.sealInterrupted(recording),
     endLeases: async session => void (await vault.endLeasesOfSession(session)),
     audit,
+    owed,
     log,
   })
   started.defer(() => reaper.close())
@@ -211,6 +214,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     access,
     live,
     follow,
+    owed,
     reaper,
     refusedConnections,
     /** Every connection that has named its user, until its books are closed. */

@@ -1,11 +1,12 @@
 /** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
 
 import type { Audit } from '../audit/event.ts'
-import type { Recorder, SealedRecording } from '../recording/recorder.ts'
+import type { Recorder } from '../recording/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { OwedSteps } from './owed-steps.ts'
 import type { SessionStore } from './session-store.ts'
 import type { EndReason } from './state.ts'
 
@@ -14,39 +15,42 @@ interface Parts {
   readonly sessions: SessionStore
   readonly audit: Audit
   readonly metrics: Metrics
+  readonly owed: OwedSteps
   readonly log: Log
 }
 
-/** Ends the lease, seals the recording, ends the session's row and says so in the audit log. Each step is tried; never rejects. */
+/**
+ * Seals the recording, ends the lease and the session's row, and says so in the audit log. What cannot be written now is written
+ * when the store is back. Never rejects.
+ */
 export async function closeBooks(
-  { vault, sessions, audit, metrics, log }: Parts,
+  { vault, sessions, audit, metrics, owed, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
   reason: EndReason,
 ): Promise<void> {
   const { session, user, target } = lease.grant
-  const attempt = <T>(what: string, step: () => Promise<T>): Promise<T | undefined> =>
-    step().catch(error => {
-      log.error({ err: error, session }, `${what} failed at the end of a session`)
-      return undefined
-    })
-  const sealed: SealedRecording | undefined =
-    recorder && (await attempt('sealing the recording', () => recorder.seal(reason)))
-  await attempt('ending the lease', () => vault.endLease(lease))
-  await attempt("ending the session's row", async () => {
-    // Another gateway that took this one for dead has ended the row already: it did not know the seal.
-    if (!(await sessions.end(session, reason, sealed)) && sealed) await sessions.noteSeal(session, sealed)
+  const sealed = await recorder?.seal(reason).catch(error => {
+    // It is found without a seal, and sealed as interrupted as far as it goes.
+    log.error({ err: error, session }, 'a recording could not be sealed')
+    return undefined
   })
-  await attempt('the audit log', () =>
-    Promise.all([
-      audit.append({ kind: 'lease.ended', actor: user, session, data: { lease: lease.id } }),
-      audit.append({
-        kind: 'session.ended',
-        actor: user,
-        session,
-        data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
-      }),
-    ]),
-  )
+  await owed.settle(session, [
+    () => vault.endLease(lease),
+    async () => {
+      // Another gateway that took this one for dead has ended the row already: it did not know the seal.
+      if (!(await sessions.end(session, reason, sealed)) && sealed) await sessions.noteSeal(session, sealed)
+    },
+    () =>
+      Promise.all([
+        audit.append({ kind: 'lease.ended', actor: user, session, data: { lease: lease.id } }),
+        audit.append({
+          kind: 'session.ended',
+          actor: user,
+          session,
+          data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
+        }),
+      ]),
+  ])
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

@@ -6,6 +6,7 @@ import type { StoreGateways } from '../database/gateways.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { LiveSessions } from './live-sessions.ts'
+import type { OwedSteps } from './owed-steps.ts'
 import type { SessionStore } from './session-store.ts'
 
 const EVERY_MS = 5000
@@ -32,21 +33,13 @@ export function createReaper(parts: {
   sealInterrupted: (recording: UnsealedRecording) => Promise<SealedRecording | undefined>
   endLeases: (session: string) => Promise<void>
   audit: Audit
+  /** What sessions of this gateway still owe, too, is tried again in every round. */
+  owed: OwedSteps
   log: Log
 }): Reaper {
-  const { cluster, gateways, store, live, audit, log } = parts
+  const { cluster, gateways, store, live, audit, owed, log } = parts
   let running: Promise<void> = Promise.resolve()
   let closed = false
-  /** What is still to be written of what was done: should the store fail now, it comes first in the next round. */
-  const owed: (() => Promise<void>)[] = []
-
-  async function writeOwed(): Promise<void> {
-    for (let write = owed[0]; write !== undefined; write = owed[0]) {
-      await write()
-      owed.shift()
-    }
-  }
-
   async function endOrphans(living: ReadonlySet<string>): Promise<void> {
     for (const row of await store.orphans(living)) {
       // Before the row, which is how the next round would find them.
@@ -54,8 +47,9 @@ export function createReaper(parts: {
       // Several living gateways may find the same orphan: the one whose update changes the row goes on.
       if (!(await store.end(row.id, 'interrupted'))) continue
       const data = { reason: 'interrupted', gateway: row.gateway }
-      owed.push(() => audit.append({ kind: 'session.ended', actor: 'gateway', session: row.id, data }))
-      await writeOwed()
+      await owed.settle(row.id, [
+        () => audit.append({ kind: 'session.ended', actor: 'gateway', session: row.id, data }),
+      ])
     }
   }
 
@@ -67,11 +61,10 @@ export function createReaper(parts: {
       if (sealed === undefined) continue
       const { session } = unsealed
       const data = { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes }
-      owed.push(
+      await owed.settle(session, [
         () => store.noteSeal(session, sealed),
         () => audit.append({ kind: 'recording.sealed-as-interrupted', actor: 'gateway', session, data }),
-      )
-      await writeOwed()
+      ])
     }
   }
 
@@ -83,7 +76,7 @@ export function createReaper(parts: {
   async function round(): Promise<void> {
     await gateways?.beat()
     await endReaped()
-    await writeOwed()
+    await owed.retry()
     const inCluster = await cluster.livingGateways()
     if (inCluster === undefined) return
     // Who lost only the cluster, or only the store, is alive.

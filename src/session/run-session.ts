@@ -18,6 +18,7 @@ import type { Access } from './access.ts'
 import { type Authenticated, authenticate } from './authenticate.ts'
 import { closeBooks } from './close-books.ts'
 import type { LiveSession, LiveSessions } from './live-sessions.ts'
+import type { OwedSteps } from './owed-steps.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
 import { endFor, endOf, lastWord, refusalOf, refusedByEnd } from './session-end.ts'
 import type { SessionStore } from './session-store.ts'
@@ -39,6 +40,7 @@ export interface PipelineParts {
   readonly live: LiveSessions
   readonly audit: Audit
   readonly metrics: Metrics
+  readonly owed: OwedSteps
   readonly clock: Clock
   readonly log: Log
   readonly gateway: string

@@ -140,3 +140,36 @@ await t.test('a login that ends while the gateway drains is refused', { timeout:
   t.notOk(session.downstream.accepted)
   t.equal(session.downstream.denied?.code, 'GATEWAY_STOPPING')
 })
+
+await t.test(
+  'a session that ends while the store is away is written down when it is back',
+  { timeout: 10_000 },
+  async t => {
+    let away = true
+    const fail = async () => {
+      throw new GatewayError('DATABASE_UNAVAILABLE', 'The database cannot be used at the moment.')
+    }
+    const vault: typeof parts.vault = {
+      ...parts.vault,
+      endLease: lease => (away ? fail() : parts.vault.endLease(lease)),
+    }
+    const sessions: typeof parts.sessions = {
+      ...parts.sessions,
+      end: (...args) => (away ? fail() : parts.sessions.end(...args)),
+    }
+    const session = begin({ relaying: async () => undefined }, { vault, sessions })
+    await session.over
+    t.equal(session.downstream.closed?.reason, 'client-closed')
+    t.match(await rowOf(session.id), { state: 'active' })
+    t.equal(await openLeases(), 1)
+    away = false
+    await parts.reaper.round()
+    t.match(await rowOf(session.id), { state: 'ended', end_reason: 'client-closed', recording_hash: /^[0-9a-f]{64}$/ })
+    t.equal(await openLeases(), 0)
+    const events = await parts.audit.list({ session: session.id })
+    t.same(
+      events.slice(-2).map(event => event.kind),
+      ['lease.ended', 'session.ended'],
+    )
+  },
+)
