@@ -44,7 +44,7 @@ export function readYaml(file: string, text: string): { documents: YamlDocument[
         problem(error.pos[0], plainWords(error.code, error.message)),
       ),
     )
-    if (problems.length === 0) problems.push(...documents.flatMap(document => aliasProblems(document, problem)))
+    if (problems.length === 0) problems.push(...documents.flatMap(document => nodeProblems(document, problem)))
     if (problems.length > 0) return { documents: [], problems }
     return { documents: documents.map(document => open(file, document, problem)), problems }
   } catch (error) {
@@ -82,8 +82,11 @@ function refusal(text: string): string | undefined {
 
 type Place = (offset: number, message: string) => Problem
 
-/** Aliases may repeat a piece of the document, but neither stand for nothing, nor for themselves, nor be a flood. */
-function aliasProblems(document: Document.Parsed, problem: Place): Problem[] {
+/**
+ * Aliases may repeat a piece of the document, but neither stand for nothing, nor for themselves, nor be a flood. The key
+ * `__proto__` would vanish on the way into an object: a role that lost a label so would speak of more targets than it says.
+ */
+function nodeProblems(document: Document.Parsed, problem: Place): Problem[] {
   const problems: Problem[] = []
   let count = 0
   visit(document, {
@@ -95,6 +98,10 @@ function aliasProblems(document: Document.Parsed, problem: Place): Problem[] {
       count++
       if (count > MAX_ALIASES) problems.push(problem(at, `There are more than ${MAX_ALIASES} aliases.`))
       return problems.length > 0 ? visit.BREAK : undefined
+    },
+    Pair(_, { key }) {
+      if (isScalar(key) && key.value === '__proto__')
+        problems.push(problem(startOf(key) ?? 0, 'No key can be __proto__.'))
     },
   })
   return problems

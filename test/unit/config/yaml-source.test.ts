@@ -28,6 +28,7 @@ t.test('what is broken is told in plain words, with its place', async t => {
   t.strictSame(complaints('a: 1\nb: 2\na: 3'), ['f.yaml:3:1: This key is there twice: keep one of them.'])
   t.strictSame(complaints('? [a]\n: b'), ['f.yaml:1:3: A key must be a plain text.'])
   t.match(complaints('a: "b'), [/^f\.yaml:1:\d+: This is not valid YAML: /])
+  t.strictSame(complaints('labels:\n  env: prod\n  __proto__: x'), ['f.yaml:3:3: No key can be __proto__.'])
   t.strictSame(complaints('a: *nowhere'), ['f.yaml:1:4: There is no &nowhere before this alias.'])
 })
 
