@@ -28,6 +28,8 @@ import type { EndReason } from './state.ts'
 const MAX_LOGIN_SHOWN = 256
 /** So many refused channels of one session may wait for the audit log. */
 const MAX_UNWRITTEN_REFUSALS = 256
+/** How long a downstream may take to close after its session was ended from outside. */
+const CLOSE_PATIENCE_MS = 5000
 
 const STOPPING = refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')
 
@@ -203,7 +205,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
       reason = endOf(signal) ?? 'internal-error'
       parts.log.error({ err: error, session }, 'a session broke')
       upstream?.close()
-      await downstream.close(reason, lastWord(reason, session))
+      await sayGoodbye(downstream, live, reason)
       return undefined
     }
     // Whoever ended the session is the reason, and not what broke because of it.
@@ -253,11 +255,23 @@ async function relayUntilEnd<D extends Downstream, U extends Upstream>(
     const reason = endOf(signal) ?? closedBy
     // First: the person may be slow to hear the last word.
     upstream.close()
-    await downstream.close(reason, lastWord(reason, session))
+    await sayGoodbye(downstream, live, reason)
     return reason
   } finally {
     open.dec({ protocol: protocol.name })
   }
+}
+
+/**
+ * The last word takes as long as a slow reader takes for the rest of their output; once the session must end, in the midst of
+ * that too, not longer than `CLOSE_PATIENCE_MS`.
+ */
+async function sayGoodbye(downstream: Downstream, { grant, signal }: LiveSession, reason: EndReason): Promise<void> {
+  const said = downstream.close(reason, lastWord(reason, grant.session))
+  const outOfPatience = new Promise<void>(resolve => {
+    onceAborted(signal, () => void setTimeout(resolve, CLOSE_PATIENCE_MS).unref())
+  })
+  await Promise.race([said, outOfPatience])
 }
 
 /** Writes down that a session was granted and yet did not begin. */

@@ -173,3 +173,24 @@ await t.test(
     )
   },
 )
+
+await t.test(
+  'a client that never closes does not keep its session: a kill still ends it',
+  { timeout: 20_000 },
+  async t => {
+    const closing = Promise.withResolvers<void>()
+    const session = begin({
+      relaying: async () => undefined,
+      closing() {
+        closing.resolve()
+        return new Promise(() => undefined)
+      },
+    })
+    await closing.promise
+    await parts.live.kill(session.id)
+    await session.over
+    t.notOk(parts.live.has(session.id))
+    t.match(await rowOf(session.id), { state: 'ended' })
+    t.equal(await openLeases(), 0)
+  },
+)
