@@ -27,7 +27,12 @@ if (only !== undefined && !(only in PARTS)) {
   process.exit(2)
 }
 
+const stack = new AsyncDisposableStack()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)))
+}
 const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
+stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 const rows: Row[] = []
 try {
   // PostgreSQL and PgBouncer, which do not run as root, have folders of their own inside.
@@ -41,10 +46,11 @@ try {
       const at = ((performance.now() - started) / 1000).toFixed(0).padStart(4)
       process.stderr.write(`${at} s  ${name}: ${what}\n`)
     }
-    rows.push(...(await run({ quick, folder: own, say })))
+    await using ownStack = stack.use(new AsyncDisposableStack())
+    rows.push(...(await run({ quick, folder: own, stack: ownStack, say })))
   }
 } finally {
-  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  await stack.disposeAsync()
 }
 
 const machine = { cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version }

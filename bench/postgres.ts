@@ -15,8 +15,7 @@ interface Transactions {
   readonly cpuMicroseconds: number | undefined
 }
 
-export async function benchPostgres({ quick, folder, say }: BenchOptions): Promise<Row[]> {
-  await using stack = new AsyncDisposableStack()
+export async function benchPostgres({ quick, folder, stack, say }: BenchOptions): Promise<Row[]> {
   const bench = await setUpPostgres(folder, stack)
   say('filling tables')
   await bench.client('direct', 'pgbench', ['-i', '-q', '-s', '10'], '2>&1')

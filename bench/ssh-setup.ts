@@ -16,13 +16,13 @@ export interface SshBench {
   readonly gateway: MeasuredGateway
   readonly identityFile: string
   readonly login: string
-  /** Starts OpenSSH's client on the way, with aes128-gcm on every leg; stdout is a pipe. */
+  /** Starts OpenSSH's client on the way, with the same algorithms on every leg; stdout is a pipe. */
   start(way: SshWay, command: string): ReturnType<typeof spawn>
   /** Runs a command on the way, its output read and thrown away. Throws when it fails. */
   run(way: SshWay, command: string): Promise<void>
 }
 
-const MANY = ['MaxStartups 2000', 'MaxSessions 1000', 'LoginGraceTime 0', 'LogLevel ERROR']
+const MANY = ['MaxStartups 2000', 'MaxSessions 1000', 'LoginGraceTime 0']
 
 export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Promise<SshBench> {
   const target = await startSshd({ config: MANY })
@@ -66,7 +66,7 @@ export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Pro
       host('HAProxy', haproxyPort, target.account, target.identityFile),
       host('Sallyport', gateway.ports.ssh, login, identityFile),
       'Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  IdentitiesOnly yes',
-      '  IdentityAgent none\n  Ciphers aes128-gcm@openssh.com\n  BatchMode yes\n',
+      '  IdentityAgent none\n  Ciphers aes128-gcm@openssh.com\n  KexAlgorithms curve25519-sha256\n  BatchMode yes\n',
     ].join('\n'),
   )
   const start = (way: SshWay, command: string) =>

@@ -9,6 +9,8 @@ import type { GatewaySetup } from './gateway-process.ts'
 export interface MeasuredGateway {
   readonly pid: number
   readonly ports: { readonly ssh: number; readonly postgres: number }
+  /** Has its garbage collected. */
+  collectGarbage(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -20,14 +22,17 @@ export async function startMeasuredGateway(setup: GatewaySetup): Promise<Measure
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
-  const line = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line').then(([text]) => text as string),
-    exited.then(() => undefined),
-  ])
+  const lines = createInterface({ input: child.stdout })
+  const line = await Promise.race([once(lines, 'line').then(([text]) => text as string), exited.then(() => undefined)])
   if (line === undefined) throw new Error('the gateway did not start')
   return {
     pid: child.pid!,
     ports: JSON.parse(line),
+    async collectGarbage() {
+      const collected = once(lines, 'line')
+      child.kill('SIGUSR2')
+      await collected
+    },
     async stop() {
       child.stdin.end()
       await exited
