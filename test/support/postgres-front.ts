@@ -33,6 +33,8 @@ export interface FrontOptions {
   readonly maxPerSource?: number
   readonly maxUnauthenticated?: number
   readonly caFile?: string
+  /** Changes to the recorder, which keeps facts in memory and is never behind. */
+  readonly recorder?: Partial<Recorder>
 }
 
 export interface Front {
@@ -106,7 +108,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       const closedBy = await protocol.relay(downstream, upstream, {
         session,
         grant,
-        recorder: recorderInto(facts),
+        recorder: withChanges(recorderInto(facts), options.recorder),
         signal: abort.signal,
         activity: () => undefined,
         count: () => undefined,
@@ -168,6 +170,11 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       await cluster.close()
     },
   }
+}
+
+/** Getters of the changes stay getters. */
+function withChanges(recorder: Recorder, changes: Partial<Recorder> = {}): Recorder {
+  return Object.defineProperties(recorder, Object.getOwnPropertyDescriptors(changes))
 }
 
 function recorderInto(facts: FactEvent[]): Recorder {

@@ -106,9 +106,9 @@ class BoundedMap<V> {
   }
 
   set(name: string, value: V): void {
-    this.delete(name)
+    const before = this.#map.get(name)
+    this.#bytes += this.#sizeOf(value) + (before === undefined ? name.length : -this.#sizeOf(before))
     this.#map.set(name, value)
-    this.#bytes += name.length + this.#sizeOf(value)
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
       this.delete(this.#map.keys().next().value!)
     }

@@ -58,6 +58,11 @@ export class BodyReader {
   }
 
   cstring(): string {
+    // Most names are empty.
+    if (this.#at < this.#end && this.#bytes[this.#at] === 0) {
+      this.#at++
+      return ''
+    }
     return this.cstringBytes().toString('utf8')
   }
 
