@@ -1,6 +1,8 @@
 /** The mistakes that others made at the door of SSH, each one tried against the gateway. */
 
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
@@ -180,4 +182,16 @@ t.test('connections are bounded: from one source, and of those not logged in', a
     );
     t.pass('a place became free')
   }
+})
+
+t.test('HTTP on the port is closed and told of; a port that is only looked at is not', async t => {
+  const gateway = await start()
+  const looked = connect(gateway.port, gateway.host)
+  await once(looked, 'connect')
+  looked.destroy()
+  const browser = connect(gateway.port, gateway.host).resume()
+  browser.write('GET / HTTP/1.1\r\n\r\n')
+  await once(browser, 'close')
+  t.match(gateway.refusedConnections, [{ code: 'PROTOCOL_VIOLATION' }])
+  t.equal(gateway.refusedConnections.length, 1)
 })

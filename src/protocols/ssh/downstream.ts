@@ -4,11 +4,10 @@ import type { Proof, Source } from '../../identity/proof.ts'
 import type { Factor } from '../../policy/role.ts'
 import type { Downstream, SessionNotice } from '../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../session/state.ts'
-import type { Clock } from '../../shared/clock.ts'
 import { type Refusal, refuse } from '../../shared/errors.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { plain, terminalLines } from './texts.ts'
-import type { Transport, TransportListener } from './transport.ts'
+import { type Transport, type TransportListener, TransportViolation } from './transport.ts'
 import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
 import { message, string } from './wire.ts'
 
@@ -21,9 +20,10 @@ export interface SshDownstreamOptions extends AuthenticationOptions {
   readonly transport: Transport
   readonly source: Source
   readonly session: string
-  readonly clock: Clock
   /** Called once when the person is let in. */
   onAccepted(): void
+  /** Called when the client broke the protocol before it was let in. */
+  onBroken(error: TransportViolation): void
 }
 
 export class SshDownstream implements Downstream, TransportListener {
@@ -37,8 +37,9 @@ export class SshDownstream implements Downstream, TransportListener {
   speaker: ((text: string) => void) | undefined
   readonly #authentication: UserAuthentication
   readonly #gone = new AbortController()
-  readonly #onAccepted: () => void
+  readonly #options: SshDownstreamOptions
   #accepted = false
+  #expired = false
   #held: Buffer[] = []
   #ownRefusal: Refusal | undefined
 
@@ -49,7 +50,7 @@ export class SshDownstream implements Downstream, TransportListener {
     this.session = options.session
     this.details = { client: plain(options.transport.peerSoftware) }
     this.#authentication = new UserAuthentication(options.transport, options)
-    this.#onAccepted = () => options.onAccepted()
+    this.#options = options
   }
 
   get gone(): AbortSignal {
@@ -68,7 +69,8 @@ export class SshDownstream implements Downstream, TransportListener {
     }
   }
 
-  ended(): void {
+  ended(error: Error | undefined): void {
+    if (error instanceof TransportViolation && !this.#accepted) this.#options.onBroken(error)
     this.#authentication.end()
     this.#gone.abort()
   }
@@ -76,7 +78,9 @@ export class SshDownstream implements Downstream, TransportListener {
   async nextProof(): Promise<Proof | undefined> {
     const proof = await this.#authentication.nextProof()
     if (proof === undefined && this.#authentication.exhausted) {
-      this.#ownRefusal ??= refuse('TOO_MANY_TRIES', 'Too many tries on one connection.')
+      this.#ownRefusal = refuse('TOO_MANY_TRIES', 'Too many tries on one connection.')
+    } else if (proof === undefined && this.#expired) {
+      this.#ownRefusal = refuse('LOGIN_TOO_SLOW', 'The login took too long.')
     }
     return proof
   }
@@ -87,17 +91,16 @@ export class SshDownstream implements Downstream, TransportListener {
 
   /** The login took too long: there will be no more proofs. */
   expire(): void {
-    this.#ownRefusal ??= refuse('LOGIN_TOO_SLOW', 'The login took too long.')
+    this.#expired = true
     this.#authentication.end()
   }
 
   async accept(_notice: SessionNotice): Promise<void> {
     this.#authentication.end()
     this.#accepted = true
-    this.transport.markAuthenticated()
     this.transport.socket.pause()
     this.transport.send(message(MESSAGE.USERAUTH_SUCCESS))
-    this.#onAccepted()
+    this.#options.onAccepted()
   }
 
   async deny(refusal: Refusal, session: string): Promise<void> {

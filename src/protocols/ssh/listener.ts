@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Source } from '../../identity/proof.ts'
 import type { Protocol, RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { type ErrorCode, isRefusal, messageOf } from '../../shared/errors.ts'
+import { type ErrorCode, isRefusal } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
@@ -15,7 +15,7 @@ import { SshDownstream } from './downstream.ts'
 import { parseHostKeys } from './host-keys.ts'
 import type { SshLimits } from './limits.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
-import { type HostKeys, Transport } from './transport.ts'
+import { type HostKeys, Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
 import { readRequest } from './user-authentication.ts'
 import { message, string, WireReader } from './wire.ts'
@@ -132,7 +132,7 @@ class Door {
           downstream = this.#beforeLogin(transport, source, type, payload, noLongerWaiting)
         },
         ended: error => {
-          if (error !== undefined) this.#refused(source, 'PROTOCOL_VIOLATION', messageOf(error))
+          if (error instanceof TransportViolation) this.#refused(source, 'PROTOCOL_VIOLATION', error.message)
         },
       },
       limits,
@@ -176,11 +176,11 @@ class Door {
       transport,
       source,
       session,
-      clock,
       login,
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
       onAccepted,
+      onBroken: error => this.#refused(source, 'PROTOCOL_VIOLATION', error.message),
     })
     transport.listener = downstream
     downstream.message(type, payload)

@@ -9,7 +9,7 @@ import { DISCONNECT, EXTENDED_DATA_STDERR, MESSAGE } from './messages.ts'
 import { Passage } from './passage.ts'
 import type { Side } from './policy.ts'
 import { Requests } from './requests.ts'
-import type { Transport } from './transport.ts'
+import { type Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
 import { message, uint32, WireError, WireReader } from './wire.ts'
 
@@ -77,12 +77,12 @@ class Relay {
       message: (type, payload) => this.#take('client', type, payload),
       ended: error => {
         this.#downstream.lost()
-        this.#end(error === undefined ? 'client-closed' : 'protocol-violation')
+        this.#end(error instanceof TransportViolation ? 'protocol-violation' : 'client-closed')
       },
     })
     this.#upstream.handOver({
       message: (type, payload) => this.#take('target', type, payload),
-      ended: error => this.#end(error === undefined ? 'target-closed' : 'protocol-violation'),
+      ended: error => this.#end(error instanceof TransportViolation ? 'protocol-violation' : 'target-closed'),
     })
   }
 
@@ -116,7 +116,10 @@ class Relay {
   }
 
   #pass(side: Side, type: number, payload: Buffer): void {
-    this.#context.activity()
+    // Keepalives and their answers are not: they would keep an idle session open for ever.
+    if (type === MESSAGE.CHANNEL_DATA || type === MESSAGE.CHANNEL_EXTENDED_DATA || type === MESSAGE.CHANNEL_OPEN) {
+      this.#context.activity()
+    }
     switch (type) {
       case MESSAGE.CHANNEL_DATA:
         this.#data(side, payload)

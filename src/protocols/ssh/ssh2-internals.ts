@@ -59,7 +59,6 @@ export interface Ssh2Protocol {
   /** Set while a key exchange runs: our own KEXINIT. */
   _kexinit: Buffer | undefined
   _queue: Buffer[] | undefined
-  _authenticated: boolean
   _onHandshakeComplete: (negotiated: Negotiated) => void
   _packetRW: { write: { allocStartKEX: number; alloc(bytes: number, force: boolean): Buffer } }
 }

@@ -3,6 +3,7 @@
 import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
+import { messageOf } from '../../shared/errors.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
@@ -52,13 +53,18 @@ export interface RekeyLimits {
   readonly rekeyMs: number
 }
 
+/** The peer broke the transport protocol; any other error is one of the network. */
+export class TransportViolation extends Error {
+  override readonly name = 'TransportViolation'
+}
+
 /** Who is told of what happens on a transport; replaced as the connection moves on (authentication, relay). */
 export interface TransportListener {
   /** The first key exchange has ended. */
   ready?(): void
   /** A message above the transport layer. The payload is this listener's to read until it returns, and to keep if copied. */
   message(type: number, payload: Buffer): void
-  /** The transport is over; `error` where the peer (or we) broke it. Called once. */
+  /** The transport is over: without an error where one side said goodbye or closed. Called once. */
   ended(error: Error | undefined): void
 }
 
@@ -103,7 +109,7 @@ export class Transport {
         ? { hostKeys: role.hostKeys.byAlgorithm, offer: role.hostKeys.offer }
         : { hostVerifier: blob => role.verifyHostKey(blob), offer: clientOffer(role.hostKeyAlgorithms) }),
       onWrite: bytes => this.#write(bytes),
-      onError: error => this.#end(error),
+      onError: error => this.#end(new TransportViolation(error.message)),
       onHeader: header => {
         this.peerSoftware = header.versions.software.slice(0, 100)
         seeFirstKexinit(protocol)
@@ -161,7 +167,7 @@ export class Transport {
       this.#pooled = undefined
       this.#rekeyIfDue()
     }
-    if (this.pendingBytes > WAITING_BYTES) this.#end(new Error('the peer does not take its data'))
+    if (this.pendingBytes > WAITING_BYTES) this.#end(new TransportViolation('the peer does not take its data'))
   }
 
   /** Says goodbye with DISCONNECT and closes once it has left; `text` is what the person reads. */
@@ -181,11 +187,6 @@ export class Transport {
     this.send(message(MESSAGE.UNIMPLEMENTED, uint32((this.#protocol._decipher.inSeqno - 1) >>> 0)))
   }
 
-  /** Ours is the last word on what ssh2 takes for authenticated; it keeps compression and nothing else by it. */
-  markAuthenticated(): void {
-    this.#protocol._authenticated = true
-  }
-
   #parse(chunk: Buffer): void {
     if (this.#over) return
     try {
@@ -195,7 +196,7 @@ export class Transport {
       this.#rekeyIfDue()
     } catch (error) {
       this.#sayGoodbye(DISCONNECT.PROTOCOL_ERROR, 'a message broke the protocol')
-      this.#end(error instanceof Error ? error : new Error(String(error)))
+      this.#end(new TransportViolation(messageOf(error), { cause: error }))
     }
   }
 
@@ -213,7 +214,7 @@ export class Transport {
     const bound = this.#isServer ? IDENT_BYTES.server : IDENT_BYTES.client
     const line = this.#isServer ? chunk.indexOf(10) : chunk.indexOf('SSH-')
     this.#identBytes += line === -1 ? chunk.length : line
-    if (this.#identBytes > bound) throw new Error('the peer does not speak SSH')
+    if (this.#identBytes > bound) throw new TransportViolation('the peer does not speak SSH')
   }
 
   #message(type: number, payload: Buffer): void {
@@ -266,7 +267,7 @@ export class Transport {
     if (this.#sinceKeys <= rekeyBytes && this.#clock.now() - this.#keysAt <= rekeyMs) return
     this.#protocol.rekey()
     this.#keyExchangeTimer = setTimeout(
-      () => this.#end(new Error('the key exchange took too long')),
+      () => this.#end(new TransportViolation('the key exchange took too long')),
       KEY_EXCHANGE_MS,
     ).unref()
     this.onKeyExchange?.()
