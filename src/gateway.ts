@@ -3,6 +3,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
+import { createSecureContext } from 'node:tls'
 import packageFile from '../package.json' with { type: 'json' }
 import { createAuditLog } from './audit/audit-log.ts'
 import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
@@ -86,7 +87,11 @@ export async function startGateway({
   started.defer(() => api.close())
   for (const listener of [ssh, postgres]) if (listener !== undefined) started.defer(() => listener.close())
 
-  const listening = { api: await api.listen(), ssh: await ssh?.listen(), postgres: await postgres?.listen() }
+  const listening = {
+    api: await api.listen(),
+    ssh: await listenOn('ssh', config.ssh, ssh),
+    postgres: await listenOn('postgres', config.postgres, postgres),
+  }
   await audit.append({ kind: 'gateway.started', actor: 'gateway', data: { ...listening, vaultKey: vault.keyId } })
   // Only now: a second gateway that was started by mistake has failed by here, on the ports or on the socket.
   await reaper.round()
@@ -306,12 +311,32 @@ function pipelineOf(parts: GatewayParts): RunDownstream {
   }
 }
 
+/** Throws `CONFIG_INVALID` where the address or the port cannot be had. */
+async function listenOn(
+  name: 'ssh' | 'postgres',
+  { host, port }: { host: string; port: number },
+  listener: { listen(): Promise<{ host: string; port: number }> } | undefined,
+): Promise<{ host: string; port: number } | undefined> {
+  return listener?.listen().catch(cause => {
+    throw new GatewayError('CONFIG_INVALID', `${name} cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause })
+  })
+}
+
 /** The configured certificate, or the one that the gateway made for itself at its first start. */
 async function tlsCertificate(
   { vault, clock }: GatewayParts,
   files: { keyFile: string; certificateFile: string } | undefined,
 ): Promise<TlsCertificate> {
-  if (files !== undefined) return { key: await readText(files.keyFile), cert: await readText(files.certificateFile) }
+  if (files !== undefined) {
+    const given = { key: await readText(files.keyFile), cert: await readText(files.certificateFile) }
+    try {
+      createSecureContext(given)
+    } catch (cause) {
+      const message = `${files.certificateFile} and ${files.keyFile} are no certificate and its key in PEM form: ${messageOf(cause)}`
+      throw new GatewayError('CONFIG_INVALID', message, { cause })
+    }
+    return given
+  }
   const own = await vault.ownKey('tls', async () => {
     const made = await generateTlsCertificate(['localhost', '127.0.0.1', '::1', hostname()], clock.now())
     return { public: made.cert, secret: new Secret(made.key) }

@@ -1,0 +1,65 @@
+/** A start that fails names what is wrong, and leaves nothing running: the next one, with it put right, works. */
+
+import { once } from 'node:events'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { type Config, defaultConfig } from '../../src/config/config.ts'
+import { startGateway } from '../../src/gateway.ts'
+import { createLog } from '../../src/shared/log.ts'
+import { initKeyFile } from '../../src/vault/key-provider.ts'
+import { removeFolder } from '../support/child.ts'
+
+const busy = createServer().listen(0, '127.0.0.1')
+await once(busy, 'listening')
+t.teardown(() => busy.close())
+const { port } = busy.address() as AddressInfo
+
+const problems: Record<string, { spoil: (config: Config) => void; message: RegExp }> = {
+  'a port for SSH that is taken': {
+    spoil: config => Object.assign(config.ssh, { port }),
+    message: new RegExp(`ssh cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`),
+  },
+  'a port for PostgreSQL that is taken': {
+    spoil: config => Object.assign(config.postgres, { port }),
+    message: new RegExp(`postgres cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`),
+  },
+  'a port for the API that is taken': {
+    spoil: config => Object.assign(config.api, { port }),
+    message: /API cannot listen/,
+  },
+  'a certificate that is none': {
+    spoil: config => {
+      const file = join(config.dataFolder, 'server.pem')
+      writeFileSync(file, 'not a certificate')
+      config.postgres.tls = { keyFile: file, certificateFile: file }
+    },
+    message: /server\.pem and .*server\.pem are no certificate and its key/,
+  },
+  'an audit file that cannot be opened': {
+    spoil: config => Object.assign(config.audit, { file: join(config.dataFolder, 'nowhere', 'audit.jsonl') }),
+    message: /The audit file cannot be opened/,
+  },
+}
+
+for (const [name, { spoil, message }] of Object.entries(problems)) {
+  t.test(name, async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-start-'))
+    t.teardown(() => removeFolder(folder))
+    await initKeyFile(join(folder, 'vault.key'))
+    const configure = () => {
+      const config = defaultConfig(folder)
+      for (const part of [config.ssh, config.postgres, config.api]) Object.assign(part, { host: '127.0.0.1', port: 0 })
+      return config
+    }
+    const spoilt = configure()
+    spoil(spoilt)
+    const log = createLog('silent')
+    await t.rejects(startGateway({ config: spoilt, log }), { name: 'GatewayError', code: 'CONFIG_INVALID', message })
+    // The same socket, the same store: nothing of the first one holds them.
+    const gateway = await startGateway({ config: configure(), log })
+    await gateway.stop()
+  })
+}
