@@ -147,7 +147,7 @@ export function relay(
     if (target.destroyed) return onTargetEnd()
     if (upstream.early.length > 0) onTargetData(upstream.early)
     if (early.length > 0) onClientData(early)
-    client.resume()
-    target.resume()
+    if (clientPaused === 0) client.resume()
+    if (targetPaused === 0) target.resume()
   })
 }

@@ -9,44 +9,44 @@ import { type Pending, PendingQueue } from './pending-queue.ts'
 import { Statement } from './statement.ts'
 import { readBindNames, readExecutePortal, readNamed, readParse, readQuery, type Text } from './wire/client-requests.ts'
 import { FrameScanner, type FrameSink } from './wire/frame-scanner.ts'
+import {
+  BIND,
+  BIND_COMPLETE,
+  CLOSE,
+  CLOSE_COMPLETE,
+  COMMAND_COMPLETE,
+  COPY_BOTH,
+  COPY_DATA,
+  COPY_DONE,
+  COPY_FAIL,
+  COPY_IN,
+  COPY_OUT,
+  DESCRIBE,
+  EMPTY_QUERY,
+  ERROR,
+  EXECUTE,
+  FUNCTION_CALL,
+  FUNCTION_RESULT,
+  NO_DATA,
+  PARAMETER_STATUS,
+  PARSE,
+  PARSE_COMPLETE,
+  PORTAL_SUSPENDED,
+  QUERY,
+  READY,
+  ROW,
+  ROW_DESCRIPTION,
+  SYNC,
+  TERMINATE,
+} from './wire/message-types.ts'
 import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
 
 /** How much of one message is kept for the recording. What is relayed has no bound. */
-export const KEPT_BYTES = 1024 * 1024
+const KEPT_BYTES = 1024 * 1024
 const REDACTED = '[redacted]'
 const MOST_TAGS = 32
 const IMPLICIT_COMMIT = Statement.named('(the end of the implicit transaction, at Sync)')
 const FUNCTION = Statement.named('(a function call)')
-
-const code = (letter: string): number => letter.charCodeAt(0)
-const QUERY = code('Q')
-const PARSE = code('P')
-const BIND = code('B')
-const DESCRIBE = code('D')
-const EXECUTE = code('E')
-const CLOSE = code('C')
-const SYNC = code('S')
-const FUNCTION_CALL = code('F')
-const COPY_DATA = code('d')
-const COPY_DONE = code('c')
-const COPY_FAIL = code('f')
-const TERMINATE = code('X')
-const ROW = code('D')
-const COMMAND_COMPLETE = code('C')
-const EMPTY_QUERY = code('I')
-const PORTAL_SUSPENDED = code('s')
-const ERROR = code('E')
-const READY = code('Z')
-const PARAMETER_STATUS = code('S')
-const PARSE_COMPLETE = code('1')
-const BIND_COMPLETE = code('2')
-const CLOSE_COMPLETE = code('3')
-const ROW_DESCRIPTION = code('T')
-const NO_DATA = code('n')
-const FUNCTION_RESULT = code('V')
-const COPY_IN = code('G')
-const COPY_OUT = code('H')
-const COPY_BOTH = code('W')
 
 export class StatementLog {
   readonly #recorder: Recorder

@@ -1,6 +1,7 @@
 /** The side of the target: dialled, logged in with the lease, and quiet until the relay takes it. */
 
 import type { Socket } from 'node:net'
+import { serialize } from 'pg-protocol'
 import type { Grant } from '../../policy/grant.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
@@ -124,6 +125,8 @@ function mayTryOtherwise(failure: unknown): boolean {
 
 function terminate(socket: Socket): void {
   if (socket.destroyed) return
+  // The relay has ended the socket itself: this is for a session that never came so far.
+  if (socket.writable) socket.write(serialize.end())
   socket.end()
   socket.setTimeout(TERMINATE_PATIENCE_MS, () => socket.destroy())
   socket.resume()

@@ -1,0 +1,35 @@
+/** Message types by PostgreSQL's names, as the byte that begins a message; some letters mean one thing from each side. */
+
+const code = (letter: string): number => letter.charCodeAt(0)
+
+// from the client
+export const QUERY = code('Q')
+export const PARSE = code('P')
+export const BIND = code('B')
+export const DESCRIBE = code('D')
+export const EXECUTE = code('E')
+export const CLOSE = code('C')
+export const SYNC = code('S')
+export const FUNCTION_CALL = code('F')
+export const COPY_DATA = code('d')
+export const COPY_DONE = code('c')
+export const COPY_FAIL = code('f')
+export const TERMINATE = code('X')
+
+// from the server
+export const ROW = code('D')
+export const COMMAND_COMPLETE = code('C')
+export const EMPTY_QUERY = code('I')
+export const PORTAL_SUSPENDED = code('s')
+export const ERROR = code('E')
+export const READY = code('Z')
+export const PARAMETER_STATUS = code('S')
+export const PARSE_COMPLETE = code('1')
+export const BIND_COMPLETE = code('2')
+export const CLOSE_COMPLETE = code('3')
+export const ROW_DESCRIPTION = code('T')
+export const NO_DATA = code('n')
+export const FUNCTION_RESULT = code('V')
+export const COPY_IN = code('G')
+export const COPY_OUT = code('H')
+export const COPY_BOTH = code('W')
