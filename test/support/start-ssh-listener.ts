@@ -179,8 +179,3 @@ export const keyMaterial = (privateKey: string): CredentialMaterial => ({
   kind: 'private-key',
   privateKey: new Secret(privateKey),
 })
-
-export const passwordMaterial = (password: string): CredentialMaterial => ({
-  kind: 'password',
-  password: new Secret(password),
-})

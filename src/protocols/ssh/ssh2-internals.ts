@@ -17,7 +17,7 @@ export interface ParsedKey {
   sign(data: Buffer, algorithm?: string): Buffer | Error
 }
 
-interface Cipher {
+export interface Cipher {
   allocPacket(payloadBytes: number): Buffer
   encrypt(packet: Buffer): void
 }

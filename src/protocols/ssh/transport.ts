@@ -1,6 +1,5 @@
 /** One SSH transport over one socket (RFC 4253): idents, key exchange, packets in and out, rekeying, the orderly and the sudden end. */
 
-import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { messageOf } from '../../shared/errors.ts'
@@ -8,11 +7,10 @@ import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algor
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { type PacketBuffer, takePacketBuffer } from './packet-buffers.ts'
+import { PacketFraming } from './packet-framing.ts'
 import {
-  CIPHER_INFO,
   createOffer,
   createProtocol,
-  MAC_INFO,
   type Negotiated,
   type Offer,
   type ParsedKey,
@@ -87,9 +85,8 @@ export class Transport {
   #corked = false
   /** The memory of the packet that is being encrypted. */
   #pooled: PacketBuffer | undefined
-  #block = 8
-  #clearBytes = 0
-  #trailerBytes = 0
+  /** Known from the first keys on: before them, nothing of ours is sent. */
+  #framing: PacketFraming | undefined
   #sinceKeys = 0
   #keysAt: number
   #waiting = 0
@@ -242,18 +239,12 @@ export class Transport {
     }
   }
 
-  /** A packet with its length, padding, and room for the tag that encryption in place will fill. */
   #frame(payload: Uint8Array): Buffer {
-    const bare = 5 + payload.length
-    let padding = this.#block - ((bare - this.#clearBytes) % this.#block)
-    if (padding < 4) padding += this.#block
-    const total = bare + padding + this.#trailerBytes
-    this.#pooled = takePacketBuffer(total)
-    const packet = this.#pooled?.memory.subarray(0, total) ?? Buffer.allocUnsafe(total)
-    packet.writeUInt32BE(bare - 4 + padding, 0)
-    packet[4] = padding
-    packet.set(payload, 5)
-    takePadding(packet, bare, padding)
+    const framing = this.#framing!
+    const bytes = framing.bytes(payload.length)
+    this.#pooled = takePacketBuffer(bytes)
+    const packet = this.#pooled?.memory.subarray(0, bytes) ?? Buffer.allocUnsafe(bytes)
+    framing.write(packet, payload)
     return packet
   }
 
@@ -280,12 +271,7 @@ export class Transport {
     this.#keysAt = this.#clock.now()
     this.#waiting = 0
     this.keyExchange = negotiated.kex
-    const { cipher, mac } = this.#isServer ? negotiated.sc : negotiated.cs
-    const info = CIPHER_INFO[cipher]!
-    this.#block = info.blockLen
-    this.#clearBytes = info.authLen > 0 || MAC_INFO[mac]!.isETM ? 4 : 0
-    const probe = this.#protocol._cipher.allocPacket(0)
-    this.#trailerBytes = probe.length - 4 - probe.readUInt32BE(0)
+    this.#framing = new PacketFraming(this.#protocol._cipher, this.#isServer ? negotiated.sc : negotiated.cs)
     if (!this.#ready) {
       this.#ready = true
       this.listener.ready?.()
@@ -339,17 +325,4 @@ function correctExtensionInfo(protocol: Ssh2Protocol, sendOurs: () => void): voi
     complete(negotiated)
     if (wanted) sendOurs()
   }
-}
-
-const paddingPool = Buffer.allocUnsafeSlow(32 * 1024)
-let paddingTaken = paddingPool.length
-
-/** Random padding, drawn in large portions: a system call a packet costs an eighth of the relay's time. */
-function takePadding(packet: Buffer, offset: number, bytes: number): void {
-  if (paddingTaken + bytes > paddingPool.length) {
-    randomFillSync(paddingPool)
-    paddingTaken = 0
-  }
-  paddingPool.copy(packet, offset, paddingTaken, paddingTaken + bytes)
-  paddingTaken += bytes
 }
