@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { RecordedEvent } from '../../src/recording/events.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { psql } from '../support/psql.ts'
 import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
@@ -53,6 +54,15 @@ t.test('with password and code alice is dba on the target, without ever having k
   await gateway.ended(session!.id)
   const ended = await gateway.parts.sessions.get(session!.id)
   t.match(ended, { user: 'alice', account: 'dba', target: 'orders', end_reason: 'client-closed' })
+
+  const statements: RecordedEvent[] = []
+  for await (const event of await gateway.parts.recordings.read(session!.id)) {
+    if (event.type === 'statement') statements.push(event)
+  }
+  t.match(statements, [
+    { text: 'select current_user, current_database()', tag: 'SELECT 1', rows: 1 },
+    { text: 'select 1/0', error: { sqlstate: '22012' } },
+  ])
 })
 
 t.test('the certificate of the gateway can be verified by name and by address', async t => {
@@ -110,4 +120,21 @@ t.test('what policy does not give is denied with its code, and by SQLSTATE', asy
   const answer = await psql(to(gateway, 'sslmode=require', 'eve+dba+orders'), eve.password + eve.code(), ['select 1'])
   t.match(answer.stderr, /ACCESS_DENIED|LOGIN_REFUSED/)
   t.equal(answer.stdout, '')
+})
+
+t.test('an administrator ends the session: psql reads why, and the statement that ran is in the recording', async t => {
+  const gateway = await gatewayWithOrders(t)
+  const alice = await gateway.addUser({ name: 'alice', roles: ['dba'] })
+  const result = psql(to(gateway), alice.password + alice.code(), ['select pg_sleep(300)'])
+  const running = `select count(*) from pg_stat_activity where query = 'select pg_sleep(300)' and state = 'active'`
+  while ((await target.psql(running)) === '0');
+  const [session] = await gateway.parts.sessions.list({})
+  await gateway.parts.live.kill(session!.id)
+  t.match((await result).stderr, `FATAL:  Sallyport: an administrator ended the session (session ${session!.id})`)
+  while ((await target.psql(running)) !== '0');
+  t.equal((await gateway.ended(session!.id)).reason, 'killed')
+  const recording = await gateway.parts.recordings.read(session!.id)
+  const texts: string[] = []
+  for await (const event of recording) if (event.type === 'statement') texts.push(event.text)
+  t.same(texts, ['select pg_sleep(300)'])
 })

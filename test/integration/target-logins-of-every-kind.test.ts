@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { serialize } from 'pg-protocol'
 import t, { type Test } from 'tap'
 import type { TargetInput } from '../../src/targets/target.ts'
 import { cstring, frame, int32 } from '../support/postgres-bytes.ts'
@@ -69,6 +70,19 @@ t.test('every mode of TLS logs in as libpq would', async t => {
     const { stdout, stderr } = await attempt(t, account, entry)
     t.equal(stdout, expected, `${account} ${entry.tls} ${stderr}`)
   }
+})
+
+t.test('over TLS the login is bound to the certificate of the target', async t => {
+  const calls = t.capture(serialize, 'sendSASLInitialResponseMessage', serialize.sendSASLInitialResponseMessage)
+  t.equal((await attempt(t, 'scram', VERIFIED)).stdout, 'scram|t')
+  t.equal((await attempt(t, 'scram', { tls: 'disable' })).stdout, 'scram|f')
+  t.match(
+    calls().map(({ args }) => args),
+    [
+      ['SCRAM-SHA-256-PLUS', /^p=tls-server-end-point,,/],
+      ['SCRAM-SHA-256', /^n,,/],
+    ],
+  )
 })
 
 t.test('what the entry does not allow is not done', async t => {
