@@ -23,7 +23,7 @@ import { createRoles } from './policy/roles.ts'
 import { createCancellations } from './protocols/postgres/cancel.ts'
 import { createPostgresListener } from './protocols/postgres/listener.ts'
 import { createPostgresProtocol } from './protocols/postgres/protocol.ts'
-import { generateHostKey } from './protocols/ssh/generate-host-key.ts'
+import { generateKeyPair } from './protocols/ssh/generate-key-pair.ts'
 import { createSshListener } from './protocols/ssh/listener.ts'
 import { createSshProtocol } from './protocols/ssh/protocol.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
@@ -248,7 +248,7 @@ async function createSsh(parts: GatewayParts, config: Config) {
     log.warn("ssh2's native binding is missing: SSH costs three times the CPU; mend it with scripts/bring")
   const hostKeys = await Promise.all(
     HOST_KEY_TYPES.map(
-      async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateHostKey(type))).secret,
+      async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret,
     ),
   )
   const { host, port, ...limits } = config.ssh

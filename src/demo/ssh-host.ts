@@ -4,6 +4,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import ssh2, { type AuthContext, type Connection, type PseudoTtyInfo, type Session } from 'ssh2'
 import { CIPHERS, MACS } from '../protocols/ssh/algorithms.ts'
+import { generateKeyPair } from '../protocols/ssh/generate-key-pair.ts'
 import type { Secret } from '../shared/secret.ts'
 import { canHaveTerminal, type Job, runJob, sftpServer } from './ssh-job.ts'
 
@@ -25,13 +26,13 @@ export interface DemoSshHostOptions {
 
 /** Listens on a free loopback port. Understands shell, exec and sftp; every forwarding is refused. */
 export async function startDemoSshHost(options: DemoSshHostOptions): Promise<DemoSshHost> {
-  const key = ssh2.utils.generateKeyPairSync('ed25519')
+  const key = generateKeyPair('ed25519')
   const connections = new Set<Connection>()
   const jobs = new Set<Job>()
 
   const server = new ssh2.Server(
     {
-      hostKeys: [key.private],
+      hostKeys: [key.secret.revealBytes()],
       algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms,
     },
     connection => {

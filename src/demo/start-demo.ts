@@ -5,11 +5,11 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import ssh2 from 'ssh2'
 import { defaultConfig } from '../config/config.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
 import { userSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
+import { generateKeyPair } from '../protocols/ssh/generate-key-pair.ts'
 import { createLog } from '../shared/log.ts'
 import { Secret } from '../shared/secret.ts'
 import { targetSchema } from '../targets/target.ts'
@@ -136,9 +136,9 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
 /** alice, who works, and audrey, who looks at what was done. */
 async function addPeople(gateway: Gateway, folder: string): Promise<{ facts: DemoFacts; totpUrl: string }> {
   const { users, factors, tokens, vault } = gateway.parts
-  const key = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'alice@demo' })
+  const key = generateKeyPair('ed25519', 'alice@demo')
   const identityFile = join(folder, 'alice.key')
-  await writeFile(identityFile, key.private, { mode: 0o600 })
+  await writeFile(identityFile, key.secret.revealBytes(), { mode: 0o600 })
   const password = makePassword(12)
   await users.put(userSchema.parse({ name: 'alice', roles: ['engineer'], publicKeys: [key.public.trim()] }))
   await factors.setPassword('alice', new Secret(password))

@@ -3,7 +3,7 @@
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel, Factor } from '../../src/policy/role.ts'
 import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
-import { generateHostKey } from '../../src/protocols/ssh/generate-host-key.ts'
+import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
 import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
 import { createSshListener, type SshListenerOptions } from '../../src/protocols/ssh/listener.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
@@ -60,7 +60,7 @@ export interface RunningSession {
 
 /** The SSH listener with the simplest pipeline that keeps its promises; the real one is in `session/`. */
 export async function startSshListener(parts: SshListenerParts) {
-  const hostKey = generateHostKey('ed25519')
+  const hostKey = generateKeyPair('ed25519')
   const sessions: RunningSession[] = []
   const refusedConnections: { code: string; why: string }[] = []
   const limits = { ...LIMITS, ...parts.limits }

@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { KEY_EXCHANGES } from '../../../../src/protocols/ssh/algorithms.ts'
-import { generateHostKey } from '../../../../src/protocols/ssh/generate-host-key.ts'
+import { generateKeyPair } from '../../../../src/protocols/ssh/generate-key-pair.ts'
 import { parseHostKeys } from '../../../../src/protocols/ssh/host-keys.ts'
 import { HYBRID } from '../../../../src/protocols/ssh/hybrid-key-exchange.ts'
 import { Transport, type TransportListener } from '../../../../src/protocols/ssh/transport.ts'
 import { message, string, uint32 } from '../../../../src/protocols/ssh/wire.ts'
 import { systemClock } from '../../../../src/shared/clock.ts'
 
-const hostKeys = parseHostKeys([generateHostKey('ed25519').secret, generateHostKey('ecdsa').secret])
+const hostKeys = parseHostKeys([generateKeyPair('ed25519').secret, generateKeyPair('ecdsa').secret])
 const NEVER = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_INFINITY }
 
 /** A server end, and a raw socket in front of it. */
