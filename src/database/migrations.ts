@@ -125,6 +125,12 @@ async function first(database: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Two administrators at once must not make two tokens of one name: revoking would then mean both. */
+async function tokenNames({ schema }: Kysely<never>): Promise<void> {
+  await schema.createIndex('api_tokens_by_name').on('api_tokens').column('name').unique().execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
+  '0002-token-names': { up: tokenNames },
 }

@@ -45,25 +45,21 @@ export function createTokens({ database, clock }: { database: Database; clock: C
   return {
     async create({ name, user, scope, expiresAt }) {
       const text = `sp_${randomBytes(32).toString('base64url')}`
-      await database.transaction().execute(async transaction => {
-        const taken = await transaction
-          .selectFrom('api_tokens')
-          .select('name')
-          .where('name', '=', name)
-          .executeTakeFirst()
-        if (taken !== undefined) throw new GatewayError('CONFLICT', `There is a token with the name ${name} already.`)
-        await transaction
-          .insertInto('api_tokens')
-          .values({
-            hash: hashOf(text),
-            name,
-            user,
-            scopes: scope,
-            created_at: clock.now(),
-            expires_at: expiresAt ?? null,
-          })
-          .execute()
-      })
+      const { numInsertedOrUpdatedRows } = await database
+        .insertInto('api_tokens')
+        .values({
+          hash: hashOf(text),
+          name,
+          user,
+          scopes: scope,
+          created_at: clock.now(),
+          expires_at: expiresAt ?? null,
+        })
+        .onConflict(conflict => conflict.column('name').doNothing())
+        .executeTakeFirst()
+      if (numInsertedOrUpdatedRows !== 1n) {
+        throw new GatewayError('CONFLICT', `There is a token with the name ${name} already.`)
+      }
       return new Secret(text)
     },
 

@@ -5,6 +5,8 @@ import { z } from 'zod'
 import { openDatabase } from '../../src/database/database.ts'
 import { createDocuments } from '../../src/database/documents.ts'
 import { createStoreGateways } from '../../src/database/gateways.ts'
+import { createTokens } from '../../src/identity/tokens.ts'
+import { systemClock } from '../../src/shared/clock.ts'
 import { GatewayError } from '../../src/shared/errors.ts'
 import { run } from '../support/child.ts'
 import { movableClock } from '../support/cluster-promises.ts'
@@ -236,4 +238,17 @@ await eachStore(t, 'the store knows which gateways use it, until they leave or f
     ['gw_3'],
     'ids of long ago do not pile up',
   )
+})
+
+await eachStore(t, 'of tokens of one name that are made at once there is one', async (t, { open }) => {
+  const one = await open()
+  const two = await open()
+  const made = await Promise.allSettled(
+    [one, two, one, two].map(database =>
+      createTokens({ database, clock: systemClock }).create({ name: 'ci', user: 'alice', scope: 'read' }),
+    ),
+  )
+  t.same(made.map(({ status }) => status).sort(), ['fulfilled', 'rejected', 'rejected', 'rejected'])
+  for (const result of made) if (result.status === 'rejected') t.match(result.reason, { code: 'CONFLICT' })
+  t.equal((await createTokens({ database: one, clock: systemClock }).list()).length, 1)
 })
