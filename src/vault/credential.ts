@@ -1,5 +1,6 @@
 /** What a credential may be: checks the material when it comes in, and turns it to bytes and back for sealing. */
 
+import { createPrivateKey } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { ParsedKey } from 'ssh2'
 import { z } from 'zod'
@@ -32,6 +33,11 @@ function checkPassword(password: Secret): void {
 function checkPrivateKey(privateKey: Secret, passphrase: Secret | undefined): void {
   const bytes = privateKey.revealBytes()
   if (bytes.length > MAX_KEY_BYTES) throw refused(`The private key is longer than ${MAX_KEY_BYTES} bytes.`)
+  if (PKCS8.test(bytes.toString('latin1'))) checkPkcs8(bytes, passphrase)
+  else checkOpenSsh(bytes, passphrase)
+}
+
+function checkOpenSsh(bytes: Buffer, passphrase: Secret | undefined): void {
   const parsed = parseKey(bytes, passphrase?.revealBytes())
   const key = Array.isArray(parsed) ? parsed[0] : parsed
   if (key === undefined || key instanceof Error) throw refused(whyNotParsed(bytes, passphrase !== undefined))
@@ -39,6 +45,23 @@ function checkPrivateKey(privateKey: Secret, passphrase: Secret | undefined): vo
   if (key.type === 'ssh-dss')
     throw refused('A DSA key is not used any more; make an Ed25519 key: ssh-keygen -t ed25519')
   if (!signsForItself(key)) throw refused('The private key is damaged: its halves do not belong together.')
+}
+
+/** What `openssl genpkey` writes; ssh2's parser does not know it, Node does. */
+const PKCS8 = /^-----BEGIN (ENCRYPTED )?PRIVATE KEY-----/m
+const PKCS8_TYPES = ['ed25519', 'rsa', 'ec']
+
+function checkPkcs8(bytes: Buffer, passphrase: Secret | undefined): void {
+  let type: string | undefined
+  try {
+    const input = passphrase === undefined ? { key: bytes } : { key: bytes, passphrase: passphrase.revealBytes() }
+    type = createPrivateKey(input).asymmetricKeyType
+  } catch {
+    throw refused(cannotBeRead(passphrase !== undefined))
+  }
+  if (type === undefined || !PKCS8_TYPES.includes(type)) {
+    throw refused(`A key of the type ${type} cannot log in to an SSH host; make an Ed25519 key: ssh-keygen -t ed25519`)
+  }
 }
 
 function signsForItself(key: ParsedKey): boolean {
@@ -50,12 +73,13 @@ function signsForItself(key: ParsedKey): boolean {
 /** The parser's own words may quote the key, so they are not passed on. */
 function whyNotParsed(bytes: Buffer, hasPassphrase: boolean): string {
   const text = bytes.toString('latin1')
-  if (/^-----BEGIN (ENCRYPTED )?PRIVATE KEY-----/m.test(text)) {
-    return 'The private key is in PKCS#8 form; rewrite a copy of it in OpenSSH form with: ssh-keygen -p -f FILE'
-  }
   if (!/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m.test(text)) {
     return 'This is not a private key: OpenSSH and PEM forms begin with "-----BEGIN … PRIVATE KEY-----".'
   }
+  return cannotBeRead(hasPassphrase)
+}
+
+function cannotBeRead(hasPassphrase: boolean): string {
   return hasPassphrase
     ? 'The private key cannot be read with this passphrase.'
     : 'The private key cannot be read: it is damaged, or it needs a passphrase.'

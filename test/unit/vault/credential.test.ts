@@ -49,12 +49,27 @@ t.test('a private key with a passphrase is taken with the right one only', async
   t.throws(() => checkKey(key, 'other'), { code: 'BAD_REQUEST', message: /with this passphrase/ })
 })
 
+t.test('the PKCS #8 keys of openssl are taken, with their passphrase where they have one', async t => {
+  const pairs = [
+    generateKeyPairSync('ed25519'),
+    generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ]
+  for (const { privateKey } of pairs) {
+    t.doesNotThrow(() => checkKey(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()))
+    const options = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'hush-hush' } as const
+    const locked = privateKey.export(options).toString()
+    t.doesNotThrow(() => checkKey(locked, 'hush-hush'))
+    t.throws(() => checkKey(locked, 'other'), { code: 'BAD_REQUEST', message: /with this passphrase/ })
+  }
+})
+
 t.test('what is no private key is refused with what was meant, and never quoted', async t => {
   const { key, publicKey } = sshKeygen(t.testdir(), 'key', ['-t', 'ed25519'])
-  const pkcs8 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const x25519 = generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const cases: [string, RegExp][] = [
     [publicKey, /not a private key|public key/],
-    [pkcs8, /ssh-keygen -p/],
+    [x25519, /x25519 cannot log in/],
     ['hunter2', /not a private key/],
     ['', /not a private key/],
     [key.slice(0, 200), /damaged/],
