@@ -2,7 +2,7 @@
 
 import type { Log } from '../shared/log.ts'
 
-export type Step = () => Promise<unknown>
+type Step = () => Promise<unknown>
 
 export interface OwedSteps {
   /** Does the steps one after the other; from the first that fails on they are owed. Never rejects. */

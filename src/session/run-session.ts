@@ -278,7 +278,9 @@ async function sayGoodbye(downstream: Downstream, { grant, signal }: LiveSession
 async function refuseSession({ audit }: PipelineParts, grant: Grant, refusal: Refusal): Promise<Refusal> {
   const { session, user } = grant
   const data = { account: accountOf(grant), code: refusal.code, why: refusal.detail }
-  await audit.append({ kind: 'session.refused', actor: user, session, data })
+  // Somebody may stand between, so it is found by a kind of its own.
+  const kind = refusal.code === 'TARGET_IDENTITY_MISMATCH' ? 'target.identity-mismatch' : 'session.refused'
+  await audit.append({ kind, actor: user, session, data })
   return refusal
 }
 

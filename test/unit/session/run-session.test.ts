@@ -194,3 +194,16 @@ await t.test(
     t.equal(await openLeases(), 0)
   },
 )
+
+await t.test('a target that is not the one that was pinned has an audit event of its own kind', async t => {
+  const session = begin({
+    connecting() {
+      throw new GatewayError('TARGET_IDENTITY_MISMATCH', 'Another key.', { cause: new Error('it showed SHA256:x') })
+    },
+  })
+  await session.over
+  t.equal(session.downstream.denied?.code, 'TARGET_IDENTITY_MISMATCH')
+  const events = await parts.audit.list({ session: session.id, kind: 'target.identity-mismatch' })
+  t.match(JSON.parse(events[0]!.data), { account: 'root@web-01', why: 'it showed SHA256:x' })
+  t.match(await rowOf(session.id), { state: 'ended', end_reason: 'connect-failed' })
+})
