@@ -105,10 +105,13 @@ export function createAuthenticator({ database, users, vault, cluster, clock }: 
         trail,
 
         async verify(proof, { rememberFactorMs }) {
-          const judgement = await inTurnOf(name, () => {
+          const verify = () => {
             const firstProven = proven.has('publickey') || proven.has('password')
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs })
-          })
+          }
+          // Whoever has their key and their code does not stand in line behind those who guess at their password.
+          const line = proof.kind === 'totp' ? `codes of ${name}` : name
+          const judgement = await (proof.kind === 'publickey' ? verify() : inTurnOf(line, verify))
           if (judgement.why !== undefined) trail.push(`${proof.kind}: ${judgement.why}`)
           for (const factor of judgement.proves) proven.add(factor)
           if (proof.kind === 'publickey' && judgement.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))

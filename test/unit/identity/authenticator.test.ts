@@ -338,3 +338,19 @@ t.test('a secret handed to the authenticator is in no error and on no trail', as
   t.notMatch(JSON.stringify(attempt), /guess-guess/)
   t.notOk(JSON.stringify(attempt).includes(wrong))
 })
+
+t.test('a key and a code do not wait behind guesses at the password', async t => {
+  const { enrol, begin, tries } = await createIdentity(t)
+  const key = newKey()
+  const { code } = await enrol({ name: 'alice', publicKeys: [key.line] })
+  let answered = 0
+  const guesses = Array.from({ length: 30 }, async (_, index) => {
+    await tries('alice', byPassword('guess-guess'), `198.51.100.${index}`)
+    answered++
+  })
+  const attempt = await begin('alice')
+  t.equal(await attempt.verify(key.proof, NEVER), true)
+  t.equal(await attempt.verify(byCode(code()), NEVER), true)
+  t.ok(answered < 15, `${answered} guesses were answered before`)
+  await Promise.all(guesses)
+})
