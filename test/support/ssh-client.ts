@@ -34,12 +34,7 @@ export function clientOptions({ password, identityFile }: SshAnswers): string[] 
     identityFile === undefined ? ['PubkeyAuthentication=no'] : [`IdentityFile=${identityFile}`, 'IdentitiesOnly=yes']
   const methods = password === undefined ? 'publickey,keyboard-interactive' : 'password,keyboard-interactive'
   return [
-    ...[
-      'UserKnownHostsFile=/dev/null',
-      'StrictHostKeyChecking=no',
-      'IdentityAgent=none',
-      'NumberOfPasswordPrompts=1',
-    ],
+    ...['UserKnownHostsFile=/dev/null', 'StrictHostKeyChecking=no', 'IdentityAgent=none', 'NumberOfPasswordPrompts=1'],
     ...identity,
     ...(identityFile === undefined || password === undefined ? [`PreferredAuthentications=${methods}`] : []),
   ].flatMap(option => ['-o', option])
