@@ -23,7 +23,6 @@ export const CHANNELS = [
 export type Channel = (typeof CHANNELS)[number]
 
 export const LEVELS = ['basic', 'power', 'admin', 'system'] as const
-export type Level = (typeof LEVELS)[number]
 
 export const PROTOCOLS = ['ssh', 'postgres'] as const
 export type ProtocolName = (typeof PROTOCOLS)[number]
