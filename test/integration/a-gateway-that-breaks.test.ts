@@ -8,7 +8,7 @@ import { readRecording } from '../../src/recording/reader.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { startSsh } from '../support/ssh-client.ts'
-import { startTestGateway } from '../support/start-gateway.ts'
+import { PAIR, startTestGateway } from '../support/start-gateway.ts'
 import { startGatewayProcess } from '../support/start-gateway-process.ts'
 import { startSshd } from '../support/start-sshd.ts'
 
@@ -61,8 +61,10 @@ t.test('a gateway that was killed seals its recordings as interrupted when it re
   t.teardown(() => after.child.end('SIGTERM'))
   const read = () => store.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
   let row = await read()
-  t.match(row, { state: 'ended', end_reason: 'interrupted' }, 'the session had ended before new ones began')
+  // Nobody else can use an SQLite store; on a shared one the dead gateway is waited for.
+  if (PAIR === 'sqlite-local') t.match(row, { state: 'ended' }, 'the session had ended before new ones began')
   for (; row.recording_hash === null; row = await read()) await once(AbortSignal.timeout(200), 'abort')
+  t.match(row, { state: 'ended', end_reason: 'interrupted' })
   t.match(await verifyRecording(path, gateway.parts.signer.publicKeyPem), { ok: true, reason: 'interrupted' })
   t.match(await outputOf(path), 'ready')
 })
