@@ -3,12 +3,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
-import { networkOf } from '../identity/lockout.ts'
 import { SCOPES, type Scope, type Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { networkOf } from '../shared/source-network.ts'
 
 export interface Caller {
   /** `owner`, or the user that the token speaks for: the actor in the audit log. */

@@ -1,9 +1,9 @@
 /** Connections that never came to a login, for the audit log: told one by one while they are few, counted when they are a flood. */
 
 import type { Audit } from '../audit/event.ts'
-import { networkOf } from '../identity/lockout.ts'
 import type { ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
+import { networkOf } from '../shared/source-network.ts'
 
 const WINDOW_MS = 60_000
 /** What is told one by one in a window: of one network, and of all. Anybody can make these events, and the log keeps them for ever. */

@@ -5,13 +5,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
+import { createConnectionLimits, type Place } from '../../shared/connection-limits.ts'
 import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { TlsCertificate } from '../../shared/tls-certificate.ts'
 import type { Cancellations } from './cancel.ts'
-import { createConnectionLimits, type Place } from './connection-limits.ts'
 import { PostgresDownstream } from './downstream.ts'
 import { type Opening, openConnection } from './negotiation.ts'
 import type { PostgresProtocol } from './protocol.ts'
@@ -78,8 +78,8 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
       sayGoodbye(socket, errorResponse(fatal(code, text, session)))
     }
     const place = places.enter(address)
-    if (place === undefined) {
-      return refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', 'limit')
+    if (typeof place === 'string') {
+      return refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', place)
     }
     open.add(raw)
     metrics.connections.inc({ protocol: 'postgres' })

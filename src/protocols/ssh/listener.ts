@@ -5,6 +5,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Source } from '../../identity/proof.ts'
 import type { Protocol, RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
+import { type ConnectionLimits, createConnectionLimits, type Place } from '../../shared/connection-limits.ts'
 import { type ErrorCode, isRefusal } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
@@ -73,14 +74,14 @@ export function createSshListener(options: SshListenerOptions): SshListener {
 class Door {
   readonly #options: SshListenerOptions
   readonly #hostKeys: HostKeys
-  readonly #perSource = new Map<string, number>()
+  readonly #places: ConnectionLimits
   readonly #connections = new Set<Transport>()
   readonly #sessions = new Set<Promise<void>>()
-  #unauthenticated = 0
 
   constructor(options: SshListenerOptions, hostKeys: HostKeys) {
     this.#options = options
     this.#hostKeys = hostKeys
+    this.#places = createConnectionLimits(options.limits)
   }
 
   knock(socket: Socket): void {
@@ -90,19 +91,16 @@ class Door {
       socket.destroy()
       return
     }
-    const { limits } = this.#options
-    const fromThere = this.#perSource.get(source.address) ?? 0
-    if (fromThere >= limits.maxPerSource || this.#unauthenticated >= limits.maxUnauthenticated) {
+    const place = this.#places.enter(source.address)
+    if (typeof place === 'string') {
       // RFC 4253 §4.2 lets a server send lines before its identification: people with -v see it.
       socket.end('Sallyport: too many connections, try again later\r\n')
       socket.setTimeout(1_000, () => socket.destroy())
-      this.#refused(source, 'TOO_MANY_CONNECTIONS', fromThere >= limits.maxPerSource ? 'from one source' : 'in all')
+      this.#refused(source, 'TOO_MANY_CONNECTIONS', place)
       return
     }
-    this.#perSource.set(source.address, fromThere + 1)
-    this.#unauthenticated += 1
     this.#options.metrics.connections.inc({ protocol: 'ssh' })
-    this.#greet(socket, source)
+    this.#greet(socket, source, place)
   }
 
   async closeAll(): Promise<void> {
@@ -110,14 +108,12 @@ class Door {
     await Promise.allSettled(this.#sessions)
   }
 
-  #greet(socket: Socket, source: Source): void {
+  #greet(socket: Socket, source: Source, place: Place): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
-    let waiting = true
     const noLongerWaiting = () => {
       clearTimeout(grace)
-      if (waiting) this.#unauthenticated -= 1
-      waiting = false
+      place.authenticated()
     }
     const grace = setTimeout(() => {
       if (downstream !== undefined) downstream.expire()
@@ -143,9 +139,7 @@ class Door {
       noLongerWaiting()
       this.#connections.delete(transport)
       metrics.connections.dec({ protocol: 'ssh' })
-      const left = (this.#perSource.get(source.address) ?? 1) - 1
-      if (left > 0) this.#perSource.set(source.address, left)
-      else this.#perSource.delete(source.address)
+      place.leave()
     })
     transport.start()
   }

@@ -293,11 +293,21 @@ export class Transport {
     const socket = this.socket
     socket.end()
     socket.resume()
-    socket.setTimeout(LINGER_MS, () => socket.destroy())
+    destroyWhenStuck(socket)
     // Encrypted packets are with the socket by now; the ciphers' memory is outside of the heap, so free it at once.
     this.#protocol.cleanup()
     this.listener.ended(error)
   }
+}
+
+/** What the peer sends does not count, only what it takes: else one that dribbles bytes would keep its session open. */
+function destroyWhenStuck(socket: Socket): void {
+  let waiting = Number.POSITIVE_INFINITY
+  const watch = setInterval(() => {
+    if (socket.writableLength === 0 || socket.writableLength >= waiting) socket.destroy()
+    waiting = socket.writableLength
+  }, LINGER_MS).unref()
+  socket.once('close', () => clearInterval(watch))
 }
 
 /** The server's offer: host key algorithms by the keys there are. */

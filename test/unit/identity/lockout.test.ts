@@ -2,7 +2,8 @@ import { isIPv6 } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
-import { createLockout, networkOf, waitAfter } from '../../../src/identity/lockout.ts'
+import { createLockout, waitAfter } from '../../../src/identity/lockout.ts'
+import { networkOf } from '../../../src/shared/source-network.ts'
 import { standingClock } from '../../support/identity-parts.ts'
 
 const MINUTE = 60_000
