@@ -24,6 +24,8 @@ export const addStart: AddCommands = (program, context) => {
       // A second call of `stop` ends the waiting for open sessions.
       const stop = () => stopped.resolve(gateway.stop())
       const reopen = () => gateway.reopen().catch(error => log.error({ err: error }, 'the audit file cannot be opened'))
+      // A promise that nobody waited for belongs to one connection: the others must not end with it.
+      process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
       signals.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reopen)
       await stopped.promise
     })

@@ -91,6 +91,17 @@ t.test('what was proven for one name is not carried over to another', async t =>
   t.same(gateway.sessions, [])
 })
 
+t.test('a malformed request that waited behind another ends this connection and nothing else', async t => {
+  const gateway = await start()
+  const client = await connectRaw(gateway)
+  client.transport.send(publicKeyRequest(client, LOGIN, undefined, blobOf(alice)))
+  client.send(MESSAGE.USERAUTH_REQUEST, string(LOGIN), uint32(0xffffffff))
+  await client.ended
+  const other = await connectRaw(gateway)
+  other.transport.send(publicKeyRequest(other, LOGIN, alice))
+  await t.resolves(other.next(MESSAGE.USERAUTH_SUCCESS))
+})
+
 t.test('one small answer that claims four billion more costs nothing', async t => {
   const client = await connectRaw(await start({ factors: ['publickey', 'totp'], code: '123456' }))
   client.transport.send(publicKeyRequest(client, LOGIN, alice))

@@ -44,6 +44,8 @@ export class UserAuthentication {
   readonly #options: AuthenticationOptions
   #next: readonly Factor[] = FIRST_FACTORS
   #waiting: Buffer[] = []
+  /** False until the pipeline asks: a login that is refused before is answered by the refusal alone. */
+  #open = false
   /** True from a request to its answer. */
   #busy = false
   #awaitingCode = false
@@ -86,6 +88,8 @@ export class UserAuthentication {
     if (proof !== undefined) return Promise.resolve(proof)
     return new Promise(resolve => {
       this.#deliver = resolve
+      this.#open = true
+      this.#takeNext()
     })
   }
 
@@ -106,11 +110,17 @@ export class UserAuthentication {
   }
 
   #takeNext(): void {
-    if (this.#busy || this.#over) return
+    if (!this.#open || this.#busy || this.#over) return
     const payload = this.#waiting.shift()
     if (payload === undefined) return
     this.#busy = true
-    this.#request(payload)
+    try {
+      this.#request(payload)
+    } catch (error) {
+      // It may have waited: then nobody is there any more who would catch it.
+      if (!(error instanceof WireError)) throw error
+      this.#transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'a message broke the protocol')
+    }
   }
 
   #request(payload: Buffer): void {
