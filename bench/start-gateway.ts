@@ -17,10 +17,14 @@ export interface MeasuredGateway {
 const PROGRAM = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
 
 export async function startMeasuredGateway(setup: GatewaySetup): Promise<MeasuredGateway> {
-  // The flag of bin/sallyport.
-  const child = spawn(process.execPath, ['--max-semi-space-size=1', PROGRAM, JSON.stringify(setup)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  // The flags of bin/sallyport.
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=1', '--no-incremental-marking', PROGRAM, JSON.stringify(setup)],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  )
   const exited = once(child, 'exit')
   const lines = createInterface({ input: child.stdout })
   const line = await Promise.race([once(lines, 'line').then(([text]) => text as string), exited.then(() => undefined)])
