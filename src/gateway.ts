@@ -37,6 +37,7 @@ import type { Downstream, Protocol, Upstream } from './session/protocol.ts'
 import { createReaper } from './session/reaper.ts'
 import { createRefusedConnections } from './session/refused-connections.ts'
 import { runSession } from './session/run-session.ts'
+import { createSessionAudit } from './session/session-audit.ts'
 import { createSessionStore } from './session/session-store.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import { GatewayError, messageOf } from './shared/errors.ts'
@@ -208,6 +209,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
     vault,
     signer,
     audit,
+    say: createSessionAudit(audit),
     recordings,
     users,
     roles,

@@ -4,7 +4,7 @@ import type { Attempt, Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Factor } from '../policy/role.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
-import type { LoginName } from '../shared/names.ts'
+import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Access, FactorRequirement } from './access.ts'
 import type { Downstream } from './protocol.ts'
 
@@ -13,6 +13,7 @@ const REFUSED =
   'The login was refused. Check the user name, the password or key, and the one-time code, then try again.'
 
 export interface Authenticated {
+  readonly login: LoginName
   readonly principal: Principal
   /** What the audit log should know of the way there: wrong tries, a remembered code. */
   readonly trail: readonly string[]
@@ -24,8 +25,9 @@ export interface Authenticated {
 export async function authenticate(
   parts: { authenticator: Authenticator; access: Access },
   downstream: Downstream,
-  login: LoginName,
 ): Promise<Authenticated | Refusal> {
+  const login = parseLoginName(downstream.login)
+  if (isRefusal(login)) return login
   const attempt = await parts.authenticator.begin(login.user, downstream.source)
   if (isRefusal(attempt)) return attempt
   const requirement = await parts.access.requirement(
@@ -40,7 +42,7 @@ export async function authenticate(
     const accepted = await attempt.verify(proof, requirement)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined)
-      return { principal, trail: attempt.trail, renew: () => attempt.principal(requirement.factors) }
+      return { login, principal, trail: attempt.trail, renew: () => attempt.principal(requirement.factors) }
     downstream.askFor(nextFactors(requirement, attempt), accepted)
   }
 }

@@ -1,19 +1,19 @@
 /** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
 
-import type { Audit } from '../audit/event.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { OwedSteps } from './owed-steps.ts'
+import type { SessionAudit } from './session-audit.ts'
 import type { SessionStore } from './session-store.ts'
 import type { EndReason } from './state.ts'
 
 interface Parts {
   readonly vault: Vault
   readonly sessions: SessionStore
-  readonly audit: Audit
+  readonly say: SessionAudit
   readonly metrics: Metrics
   readonly owed: OwedSteps
   readonly log: Log
@@ -24,12 +24,12 @@ interface Parts {
  * when the store is back. Never rejects.
  */
 export async function closeBooks(
-  { vault, sessions, audit, metrics, owed, log }: Parts,
+  { vault, sessions, say, metrics, owed, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
   reason: EndReason,
 ): Promise<void> {
-  const { session, user, target } = lease.grant
+  const { session, target } = lease.grant
   const sealed = await recorder?.seal(reason).catch(error => {
     // It is found without a seal, and sealed as interrupted as far as it goes.
     log.error({ err: error, session }, 'a recording could not be sealed')
@@ -41,16 +41,7 @@ export async function closeBooks(
       // Another gateway that took this one for dead has ended the row already: it did not know the seal.
       if (!(await sessions.end(session, reason, sealed)) && sealed) await sessions.noteSeal(session, sealed)
     },
-    () =>
-      Promise.all([
-        audit.append({ kind: 'lease.ended', actor: user, session, data: { lease: lease.id } }),
-        audit.append({
-          kind: 'session.ended',
-          actor: user,
-          session,
-          data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
-        }),
-      ]),
+    () => say.sessionEnded(lease, reason, sealed),
   ])
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

@@ -11,6 +11,12 @@ export function endOf(signal: AbortSignal): EndReason | undefined {
   return signal.reason instanceof SessionEnd ? signal.reason.reason : 'internal-error'
 }
 
+/** Calls `act` when the signal aborts, and at once where it has already. */
+export function onceAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act()
+  else signal.addEventListener('abort', act, { once: true })
+}
+
 /** The end of a session that was refused for this code after its row was opened. */
 export function endFor(code: ErrorCode): EndReason {
   if (code === 'RECORDING_UNAVAILABLE' || code === 'RECORDING_FAILED') return 'recording-failed'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { openDatabase } from '../../src/database/database.ts'
+import { createSessionAudit } from '../../src/session/session-audit.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { psql } from '../support/psql.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -28,8 +29,7 @@ t.test('a database login that is under way when the gateway stops is refused, an
   const told = Promise.withResolvers<void>()
   let stopped: Promise<void> | undefined
   Object.assign(parts, {
-    audit: {
-      ...audit,
+    say: createSessionAudit({
       async append(event: AuditEvent) {
         if (event.kind === 'login.accepted') {
           stopped = gateway.stop()
@@ -38,7 +38,7 @@ t.test('a database login that is under way when the gateway stops is refused, an
         }
         return audit.append(event)
       },
-    },
+    }),
   })
   const { host, port } = gateway.postgres!
   const client = psql(

@@ -1,6 +1,7 @@
 /** The pipeline fails closed: whatever breaks or changes at whichever step, nothing runs on that should not. */
 
 import t from 'tap'
+import { createSessionAudit } from '../../../src/session/session-audit.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
 import { startScriptedGateway } from '../../support/scripted-session.ts'
 
@@ -64,7 +65,7 @@ await t.test(
     const session = begin(
       {},
       {
-        audit: {
+        say: createSessionAudit({
           async append(event) {
             if (event.kind === 'decision.granted') {
               await parts.users.put({ ...user, disabled: true })
@@ -72,7 +73,7 @@ await t.test(
             }
             return parts.audit.append(event)
           },
-        },
+        }),
       },
     )
     t.teardown(() => parts.users.put(user))

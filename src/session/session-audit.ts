@@ -1,0 +1,102 @@
+/** What the audit log says of a login and a session, from the first proof to the end. */
+
+import type { Audit } from '../audit/event.ts'
+import type { Denial } from '../policy/authorize.ts'
+import type { Grant } from '../policy/grant.ts'
+import type { SealedRecording } from '../recording/recorder.ts'
+import { isRefusal, type Refusal } from '../shared/errors.ts'
+import { formatAccountAddress } from '../shared/names.ts'
+import type { Lease } from '../vault/lease.ts'
+import type { Authenticated } from './authenticate.ts'
+import type { Downstream } from './protocol.ts'
+import type { EndReason } from './state.ts'
+
+/** Longer than any login name that is one. */
+const MAX_LOGIN_SHOWN = 256
+
+export type SessionAudit = ReturnType<typeof createSessionAudit>
+
+/** Every method resolves when the event is durable, and throws `AUDIT_UNAVAILABLE`: what it tells of must then not happen. */
+export function createSessionAudit(audit: Audit) {
+  return {
+    loginRefused: ({ protocol, source, login }: Downstream, session: string, { code, detail }: Refusal) =>
+      audit.append({
+        kind: 'login.refused',
+        actor: 'unknown',
+        session,
+        // Nobody has proven anything yet: what they sent must not fill the log.
+        data: { protocol, source: source.address, login: login.slice(0, MAX_LOGIN_SHOWN), code, why: detail },
+      }),
+
+    /** Who it is, and whether they may: two events, durable together. */
+    async decided(downstream: Downstream, session: string, who: Authenticated, decision: Grant | Denial) {
+      const { protocol, source, login } = downstream
+      const { principal, trail } = who
+      const common = { actor: principal.user, session }
+      const factors = [...principal.proven]
+      await Promise.all([
+        audit.append({
+          ...common,
+          kind: 'login.accepted',
+          data: { protocol, source: source.address, login, factors, ...(trail.length > 0 ? { trail } : {}) },
+        }),
+        isRefusal(decision)
+          ? audit.append({
+              ...common,
+              kind: 'decision.denied',
+              data: { wanted: login, code: decision.code, why: decision.detail },
+            })
+          : audit.append({
+              ...common,
+              kind: 'decision.granted',
+              data: { account: accountOf(decision), role: decision.role, endsAt: decision.endsAt },
+            }),
+      ])
+    },
+
+    leaseStarted: ({ id, grant, version }: Lease) =>
+      audit.append({
+        kind: 'lease.started',
+        actor: grant.user,
+        session: grant.session,
+        data: { lease: id, account: accountOf(grant), version },
+      }),
+
+    sessionStarted: (grant: Grant) =>
+      audit.append({
+        kind: 'session.started',
+        actor: grant.user,
+        session: grant.session,
+        data: { account: accountOf(grant), role: grant.role },
+      }),
+
+    /** A session that was granted and yet did not begin. */
+    sessionRefused: (grant: Grant, { code, detail }: Refusal) =>
+      audit.append({
+        // Somebody may stand between, so it is found by a kind of its own.
+        kind: code === 'TARGET_IDENTITY_MISMATCH' ? 'target.identity-mismatch' : 'session.refused',
+        actor: grant.user,
+        session: grant.session,
+        data: { account: accountOf(grant), code, why: detail },
+      }),
+
+    channelDenied: ({ user, session }: Grant, what: string, why: string) =>
+      audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }),
+
+    async sessionEnded({ id, grant }: Lease, reason: EndReason, sealed: SealedRecording | undefined) {
+      const common = { actor: grant.user, session: grant.session }
+      await Promise.all([
+        audit.append({ ...common, kind: 'lease.ended', data: { lease: id } }),
+        audit.append({
+          ...common,
+          kind: 'session.ended',
+          data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
+        }),
+      ])
+    },
+  }
+}
+
+function accountOf({ account, target }: Grant): string {
+  return formatAccountAddress({ account: account.name, target: target.name })
+}
