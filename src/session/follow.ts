@@ -10,13 +10,23 @@ const ANSWER_TIMEOUT_MS = 3000
 const KEEP_ALIVE_MS = 5000
 /** A follower that has been silent for this long is gone. */
 const SILENCE_MS = 3 * KEEP_ALIVE_MS
-/** A follower that falls this far behind is dropped: never the session. */
-const MAX_QUEUED_BYTES = 16 * 1024 * 1024
+/** So many chunks (of at most about 256 KB) may be under way to a follower: a slow one waits, and nobody else does. */
+const WINDOW = 32
 
 interface Request {
   readonly kind: 'start' | 'keep' | 'stop'
   readonly id: string
   readonly session: string
+  /** Chunks up to this number (not included) may be sent. */
+  readonly until: number
+}
+
+/** A follower on another gateway, as the owner of the session knows it. */
+interface Sending {
+  readonly stop: AbortController
+  heardAt: number
+  until: number
+  wake: () => void
 }
 
 export interface Follow {
@@ -39,17 +49,22 @@ export async function createFollow(parts: {
   isLive: (session: string) => Promise<boolean>
 }): Promise<Follow> {
   const { cluster, log, tap, isLive } = parts
-  const sending = new Map<string, { stop: AbortController; heard: number }>()
+  const sending = new Map<string, Sending>()
 
-  async function send(id: string, session: string): Promise<void> {
-    const entry = { stop: new AbortController(), heard: performance.now() }
-    const chunks = tap(session, entry.stop.signal)
+  async function send({ id, session, until }: Request): Promise<void> {
+    const follower: Sending = { stop: new AbortController(), heardAt: performance.now(), until, wake: () => undefined }
+    const { signal } = follower.stop
+    const chunks = tap(session, signal)
     if (chunks === undefined) return
-    sending.set(id, entry)
+    sending.set(id, follower)
     try {
       let sequence = 0
       for await (const chunk of chunks) {
-        if (entry.stop.signal.aborted || performance.now() - entry.heard > SILENCE_MS) return
+        // The recording's file is the buffer: waiting costs nothing.
+        while (sequence >= follower.until && !signal.aborted && !silent(follower)) {
+          await arrival(wake => (follower.wake = wake), KEEP_ALIVE_MS)
+        }
+        if (signal.aborted || silent(follower)) return
         await cluster.publish(dataChannel(id), encodeChunk(sequence++, chunk))
       }
       await cluster.publish(dataChannel(id), encodeChunk(sequence, Buffer.alloc(0)))
@@ -63,31 +78,26 @@ export async function createFollow(parts: {
   const unsubscribe = await cluster.subscribe(REQUEST_CHANNEL, payload => {
     const request = parseRequest(payload)
     if (request === undefined) return
-    const entry = sending.get(request.id)
-    if (request.kind === 'keep' && entry !== undefined) entry.heard = performance.now()
-    if (request.kind === 'stop') entry?.stop.abort()
-    if (request.kind !== 'start' || entry !== undefined) return
-    void send(request.id, request.session)
+    const follower = sending.get(request.id)
+    if (follower === undefined) {
+      if (request.kind === 'start') void send(request)
+      return
+    }
+    follower.heardAt = performance.now()
+    follower.until = Math.max(follower.until, request.until)
+    if (request.kind === 'stop') follower.stop.abort()
+    follower.wake()
   })
 
   async function* followRemote(session: string, stop?: AbortSignal): AsyncGenerator<Buffer> {
     const id = randomBytes(16).toString('hex')
+    let expected = 0
     const request = (kind: Request['kind']) =>
-      cluster.publish(REQUEST_CHANNEL, Buffer.from(JSON.stringify({ kind, id, session })))
+      cluster.publish(REQUEST_CHANNEL, Buffer.from(JSON.stringify({ kind, id, session, until: expected + WINDOW })))
     const queue: { sequence: number; chunk: Buffer }[] = []
-    let queuedBytes = 0
-    let tooSlow = false
     let wake: () => void = () => undefined
     const stopListening = await cluster.subscribe(dataChannel(id), payload => {
-      if (tooSlow) return
       queue.push({ sequence: payload.readUInt32BE(0), chunk: payload.subarray(4) })
-      queuedBytes += payload.length
-      if (queuedBytes > MAX_QUEUED_BYTES) {
-        // Now, and not when the follower next reads: it may never do so.
-        tooSlow = true
-        queue.length = 0
-        void request('stop').catch(() => undefined)
-      }
       wake()
     })
     const stopped = () => wake()
@@ -95,10 +105,9 @@ export async function createFollow(parts: {
     const keepAlive = setInterval(() => void request('keep').catch(() => undefined), KEEP_ALIVE_MS)
     try {
       await request('start')
-      for (let expected = 0; ; expected++) {
+      for (; ; expected++) {
         while (queue.length === 0) {
           if (stop?.aborted) return
-          if (tooSlow) throw lost()
           const came = await arrival(resolve => (wake = resolve), expected === 0 ? ANSWER_TIMEOUT_MS : KEEP_ALIVE_MS)
           if (came) continue
           if (expected === 0)
@@ -106,10 +115,12 @@ export async function createFollow(parts: {
           if (!(await isLive(session))) return
         }
         const { sequence, chunk } = queue.shift()!
-        queuedBytes -= chunk.length + 4
-        if (sequence !== expected) throw lost()
+        if (sequence !== expected) {
+          throw new GatewayError('CLUSTER_UNAVAILABLE', 'Parts of the session were lost on the way; follow it again.')
+        }
         if (chunk.length === 0) return
         yield chunk
+        if (expected % (WINDOW / 2) === 0) await request('keep')
       }
     } finally {
       clearInterval(keepAlive)
@@ -122,14 +133,17 @@ export async function createFollow(parts: {
   return {
     follow: (session, stop) => tap(session, stop) ?? followRemote(session, stop),
     async close() {
-      for (const { stop } of sending.values()) stop.abort()
+      for (const { stop, wake } of sending.values()) {
+        stop.abort()
+        wake()
+      }
       await unsubscribe().catch(() => undefined)
     },
   }
 }
 
-function lost(): GatewayError {
-  return new GatewayError('CLUSTER_UNAVAILABLE', 'Parts of the session were lost on the way; follow it again.')
+function silent({ heardAt }: Sending): boolean {
+  return performance.now() - heardAt > SILENCE_MS
 }
 
 function dataChannel(id: string): string {
@@ -146,7 +160,8 @@ function encodeChunk(sequence: number, chunk: Buffer): Buffer {
 function parseRequest(payload: Buffer): Request | undefined {
   try {
     const request: Request = JSON.parse(payload.toString('utf8'))
-    return typeof request.id === 'string' && typeof request.session === 'string' ? request : undefined
+    const { id, session, until } = request
+    return typeof id === 'string' && typeof session === 'string' && Number.isSafeInteger(until) ? request : undefined
   } catch {
     return undefined
   }

@@ -1,4 +1,4 @@
-/** Following from another gateway: a follower that does not read is dropped, before it costs memory. */
+/** Following from another gateway: everything in order, and a follower that does not read costs nobody memory. */
 
 import t from 'tap'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
@@ -40,11 +40,14 @@ t.test('every chunk arrives, in order, and the end', async t => {
   )
 })
 
-t.test('a follower that stalls is dropped while it stalls, and told when it reads on', async t => {
+t.test('a follower that stalls holds nothing but a few chunks, and gets the rest when it reads on', async t => {
   const { other, sent } = await twoGateways(t, MANY)
   const following = other.follow('ses_1')[Symbol.asyncIterator]()
   await following.next()
-  await sent.ended.promise
-  t.ok(sent.chunks * CHUNK_BYTES < 20 * 1024 * 1024, `the owner stopped after ${sent.chunks} chunks`)
-  await t.rejects(following.next(), { code: 'CLUSTER_UNAVAILABLE', message: /follow it again/ })
+  // Longer than the owner would need for all of them.
+  for (let turn = 0; turn < 3 * MANY; turn++) await new Promise(resolve => setImmediate(resolve))
+  t.ok(sent.chunks < 100, `the owner waits after ${sent.chunks} chunks`)
+  let rest = 0
+  for (let next = await following.next(); !next.done; next = await following.next()) rest++
+  t.equal(rest, MANY - 1)
 })
