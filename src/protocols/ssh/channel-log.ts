@@ -77,7 +77,10 @@ export class ChannelLog {
         const subsystem = text(fields.string())
         if (subsystem === 'sftp') {
           this.#keepStreams = false
-          this.#files = new SftpDecoder(event => this.#file('sftp', event))
+          const lost = () => {
+            this.#keepStreams = true
+          }
+          this.#files = new SftpDecoder(event => this.#file('sftp', event), lost)
         }
         this.#fact({ type: 'subsystem', channel, name: subsystem })
         break
@@ -91,6 +94,13 @@ export class ChannelLog {
     }
   }
 
+  /** The target said no to the shell, command or subsystem: the channel is as it was before. */
+  notStarted(): void {
+    this.#files?.end()
+    this.#files = undefined
+    this.#keepStreams = this.#kind === 'session'
+  }
+
   /** A request of the target that passed. Throws WireError. */
   targetRequest(name: string, fields: WireReader): void {
     if (name === 'exit-status') this.#fact({ type: 'exit', channel: this.#channel, status: fields.uint32() })
@@ -98,16 +108,16 @@ export class ChannelLog {
   }
 
   fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
+    // First: what turns out to be no file transfer is kept as the output that it is.
+    if (stream === 'output') this.#files?.fromTarget(bytes)
     this.#keep(stream, bytes)
-    if (stream === 'stderr') return
-    this.#typed?.shown(bytes)
-    this.#files?.fromTarget(bytes)
+    if (stream === 'output') this.#typed?.shown(bytes)
   }
 
   fromClient(bytes: Buffer): void {
+    this.#files?.fromClient(bytes)
     if (this.#typed !== undefined) this.#typed.typed(bytes)
     else if (this.#options.recordInput) this.#keep('input', bytes)
-    this.#files?.fromClient(bytes)
   }
 
   closed(bytesIn: number, bytesOut: number): void {

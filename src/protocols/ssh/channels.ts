@@ -34,6 +34,8 @@ export interface Channel {
   readonly client: ChannelEnd
   readonly target: ChannelEnd
   open: boolean
+  /** A program was asked for, and the target has not said no. */
+  started: boolean
   /** Messages of the target that wait until the client has room again: what the gateway put in took theirs. */
   readonly held: Buffer[]
 }
@@ -74,6 +76,7 @@ export class Channels {
       client: side === 'client' ? opener : other,
       target: side === 'client' ? other : opener,
       open: false,
+      started: false,
       held: [],
     }
     this.#opening[side].set(sender, channel)

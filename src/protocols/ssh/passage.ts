@@ -8,7 +8,17 @@ import { EXTENDED_DATA_STDERR, MESSAGE } from './messages.ts'
 import type { Objection, Side } from './policy.ts'
 import { plain } from './texts.ts'
 import type { Transport } from './transport.ts'
-import { message, string, uint32 } from './wire.ts'
+import { message, string, uint32, WireError } from './wire.ts'
+
+/** Messages of a target that wait for the client's window: as many as the gateway's words could displace, and some. */
+const MAX_HELD = 4_096
+/** A name that was refused is the other side's to choose, and the audit log keeps it for ever. */
+const MAX_NAME_SHOWN = 100
+
+/** What was refused, for people and logs. */
+export function shown(what: string): string {
+  return plain(what.slice(0, MAX_NAME_SHOWN))
+}
 
 export class Passage {
   readonly channels = new Channels()
@@ -42,6 +52,7 @@ export class Passage {
   /** Forwards a message of a channel, but not past what the client has no room for: see {@link whisper}. */
   forwardInOrder(from: Side, channel: Channel, payload: Buffer): void {
     const wait = from === 'target' && (channel.client.window < 0 || channel.held.length > 0)
+    if (wait && channel.held.length >= MAX_HELD) throw new WireError('too much for a channel that has no room')
     if (wait) channel.held.push(Buffer.from(payload))
     else this.forward(from, payload)
   }
@@ -77,12 +88,12 @@ export class Passage {
 
   /** Tells the audit log and the recording of something that was refused. */
   report({ what, why }: Objection, channel?: Channel): void {
-    this.context.refused(plain(what), why, channel?.number)
+    this.context.refused(shown(what), why, channel?.number)
   }
 
   /** What the person reads of a refusal. */
   sentence({ what, why }: Objection): string {
-    return `Sallyport: ${plain(what)} refused: ${why} [CHANNEL_DENIED, session ${this.context.session}]`
+    return `Sallyport: ${shown(what)} refused: ${why} [CHANNEL_DENIED, session ${this.context.session}]`
   }
 
   openLog(channel: Channel): ChannelLog {

@@ -195,7 +195,9 @@ class Relay {
     const bytes = reader.string()
     if (!reader.atEnd) throw new WireError('data of another length')
     this.#passage.channels.data(side, channel, bytes.length)
-    if (side === 'target' && type === EXTENDED_DATA_STDERR) this.#passage.log(channel).fromTarget('stderr', bytes)
+    // No other type is in use, and what came as one would pass by the recording.
+    if (type !== EXTENDED_DATA_STDERR) throw new WireError('extended data of an unknown type')
+    if (side === 'target') this.#passage.log(channel).fromTarget('stderr', bytes)
     this.#context.count(side === 'client' ? 'in' : 'out', bytes.length)
     this.#passage.forwardInOrder(side, channel, payload)
     this.#flow.recorded()
@@ -216,7 +218,8 @@ class Relay {
   #channelReply(side: Side, payload: Buffer): void {
     const channel = this.#channelOf(side, payload)
     const { requests } = channel[otherSide(side)]
-    requests.answered(() => this.#passage.forwardInOrder(side, channel, payload))
+    const success = payload[0] === MESSAGE.CHANNEL_SUCCESS
+    requests.answered(() => this.#passage.forwardInOrder(side, channel, payload), success)
   }
 
   #endOfData(side: Side, payload: Buffer): void {

@@ -10,13 +10,19 @@ interface Refused {
   due: boolean
 }
 
-export class ReplyQueue {
-  /** For each open request: undefined where the peer answers. */
-  #waiting: (Refused | undefined)[] = []
+interface Forwarded {
+  readonly answer?: undefined
+  readonly due?: undefined
+  /** Called when the peer says no. */
+  readonly failed: (() => void) | undefined
+}
 
-  /** The peer was sent a request that it must answer. */
-  forwarded(): void {
-    this.#push(undefined)
+export class ReplyQueue {
+  #waiting: (Refused | Forwarded)[] = []
+
+  /** The peer was sent a request that it must answer; `failed` is called when it says no. */
+  forwarded(failed?: () => void): void {
+    this.#push({ failed })
   }
 
   /** The gateway refuses a request: `answer` is called when it is its turn, and not before `afterMs`. */
@@ -32,19 +38,20 @@ export class ReplyQueue {
   }
 
   /** The peer answered: pass its answer on with `pass`, then those of the gateway that waited behind it. */
-  answered(pass: () => void): void {
+  answered(pass: () => void, success = true): void {
     // A refusal that was to wait a little goes first all the same: order is the rule, the delay a courtesy.
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+    for (let first = this.#waiting[0]; first?.answer !== undefined; first = this.#waiting[0]) {
       this.#waiting.shift()
       first.answer()
     }
-    if (this.#waiting.length === 0) throw new WireError('a reply to no request')
-    this.#waiting.shift()
+    const request = this.#waiting.shift() as Forwarded | undefined
+    if (request === undefined) throw new WireError('a reply to no request')
+    if (!success) request.failed?.()
     pass()
     this.#flush()
   }
 
-  #push(entry: Refused | undefined): void {
+  #push(entry: Refused | Forwarded): void {
     if (this.#waiting.length >= MAX_OPEN_REQUESTS) throw new WireError('too many open requests')
     this.#waiting.push(entry)
   }

@@ -1,8 +1,9 @@
 /** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
 
-import { type Channel, MAX_PACKET } from './channels.ts'
+import type { ChannelLog } from './channel-log.ts'
+import { type Channel, MAX_PACKET, otherSide } from './channels.ts'
 import { MESSAGE, OPEN_FAILURE } from './messages.ts'
-import type { Passage } from './passage.ts'
+import { type Passage, shown } from './passage.ts'
 import {
   type AskedFor,
   type Objection,
@@ -12,11 +13,12 @@ import {
   type Side,
 } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
-import { plain } from './texts.ts'
 import { message, string, uint32, WireReader } from './wire.ts'
 
 /** OpenSSH's client ends at once when a shell is refused: give it time to show why. */
 const READING_MS = 100
+/** What starts a program: one of these can succeed in a channel (RFC 4254 §6.5). */
+const STARTS = new Set(['shell', 'exec', 'subsystem'])
 const REMOTE_FORWARDS = new Set(['tcpip-forward', 'streamlocal-forward@openssh.com'])
 
 export class Requests {
@@ -69,7 +71,10 @@ export class Requests {
     const wantsReply = reader.boolean()
     const fieldsAt = reader.offset
     const argument = name === 'subsystem' || name === 'env' ? reader.utf8() : ''
-    const objection = objectToRequest(side, name, argument, this.#allows)
+    const starts = side === 'client' && STARTS.has(name)
+    const objection =
+      objectToRequest(side, name, argument, this.#allows) ??
+      (starts && channel.started ? secondProgram(name) : undefined)
     if (objection !== undefined) {
       this.#refuseRequest(side, channel, wantsReply, objection)
       return
@@ -81,7 +86,8 @@ export class Requests {
       if (name === 'auth-agent-req@openssh.com') this.#asked.agent = true
       if (name === 'x11-req') this.#asked.x11 = true
     } else log.targetRequest(name, fields)
-    if (wantsReply) channel[side].requests.forwarded()
+    if (starts) channel.started = true
+    if (wantsReply) channel[side].requests.forwarded(starts ? () => notStarted(channel, log) : undefined)
     this.#passage.forwardInOrder(side, channel, payload)
   }
 
@@ -121,10 +127,24 @@ export class Requests {
       told = side === 'client' && passage.whisper(channel, `${passage.sentence(objection)}\r\n`)
     } else {
       const { what, why } = objection
-      passage.context.recorder.fact({ type: 'refused', what: plain(what), reason: why, channel: channel.number })
+      passage.context.recorder.fact({ type: 'refused', what: shown(what), reason: why, channel: channel.number })
     }
     if (!wantsReply) return
-    const answer = () => passage.send(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
+    const answer = () => {
+      // After the other side's CLOSE the number may stand for another channel by now.
+      if (channel[otherSide(side)].sentClose) return
+      passage.send(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
+    }
     channel[side].requests.refused(answer, told ? READING_MS : 0)
   }
+}
+
+/** How a channel is recorded follows from its program: another one must not change it while the first runs. */
+function secondProgram(name: string): Objection {
+  return { what: `request ${name}`, why: 'a program was started in this channel already', tell: true }
+}
+
+function notStarted(channel: Channel, log: ChannelLog): void {
+  channel.started = false
+  log.notStarted()
 }

@@ -27,6 +27,9 @@ export function parseScpCommand(command: string): ScpCommand | undefined {
 }
 
 const MAX_LINE = 4_096 + 64
+/** Folders in folders: no path is longer. Each is told with all above it, so they must not grow without end. */
+const MAX_DEPTH = 256
+const MAX_PATH = 4_096
 const NEWLINE = 10
 
 /** Bytes of the sending side: lines `C0644 5 name`, `D0755 0 name`, `E`, `T…`, each file's data and one byte of status. */
@@ -124,6 +127,10 @@ export class ScpDecoder {
     }
     const [, size, name] = match
     if (code === 'D') {
+      if (this.#folders.length >= MAX_DEPTH) {
+        this.#lose()
+        return
+      }
       this.#folders.push(name!)
       if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', path: this.#place('') })
       return
@@ -158,8 +165,9 @@ export class ScpDecoder {
 
   #place(name: string): string {
     const { direction, path, intoFolder } = this.#command
-    if (direction === 'download') return posix.join(posix.dirname(path), ...this.#folders, name)
-    return intoFolder ? posix.join(path, ...this.#folders, name) : path
+    const folder = direction === 'download' ? posix.dirname(path) : path
+    if (direction === 'upload' && !intoFolder) return path
+    return posix.join(folder, ...this.#folders, name).slice(0, MAX_PATH)
   }
 
   #lose(): void {

@@ -19,12 +19,12 @@ interface OpenFile {
 /** What a request will have been when its answer comes. */
 type Pending =
   | { readonly kind: 'open'; readonly file: OpenFile }
-  | { readonly kind: 'close'; readonly handle: string }
+  | { readonly kind: 'close'; readonly file: OpenFile }
   | { readonly kind: 'read'; readonly file: OpenFile; readonly offset: number }
   | { readonly kind: 'write'; readonly file: OpenFile }
   | { readonly kind: 'change'; readonly event: FileEvent }
 
-/** Requests without answers, and open files: more than any client has; beyond it nothing is tracked any more. */
+/** Requests without answers, and open files: more than any client has. */
 const MAX_TRACKED = 4_096
 const MAX_PATH = 4_096
 const OPEN_FOR_WRITING = 2
@@ -39,6 +39,7 @@ const STATUS_TEXT: Record<number, string> = {
 
 export class SftpDecoder {
   readonly #tell: (event: FileEvent) => void
+  readonly #onLost: () => void
   readonly #requests: SftpPacketStream
   readonly #answers: SftpPacketStream
   readonly #pending = new Map<number, Pending>()
@@ -49,8 +50,10 @@ export class SftpDecoder {
   /** The stream is not what we take it for: nothing is decoded any more. */
   #lost = false
 
-  constructor(tell: (event: FileEvent) => void) {
+  /** `onLost` is called when the stream turns out to be something else: no more events will come. */
+  constructor(tell: (event: FileEvent) => void, onLost: () => void = () => undefined) {
     this.#tell = tell
+    this.#onLost = onLost
     this.#requests = new SftpPacketStream({
       packet: (type, fields) => this.#request(type, fields),
       data: bytes => this.#writing?.take(bytes),
@@ -77,7 +80,9 @@ export class SftpDecoder {
 
   /** The channel is over: what was still open is told as unfinished. */
   end(): void {
-    for (const file of this.#files.values()) {
+    const closing = [...this.#pending.values()].flatMap(pending => (pending.kind === 'close' ? [pending.file] : []))
+    this.#pending.clear()
+    for (const file of [...closing, ...this.#files.values()]) {
       file.read?.spoil()
       file.written?.spoil()
       file.error ??= 'not finished'
@@ -95,6 +100,7 @@ export class SftpDecoder {
       this.#lost = true
       this.end()
       this.#tell({ operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' })
+      this.#onLost()
     }
   }
 
@@ -110,19 +116,23 @@ export class SftpDecoder {
         this.#expect(id, { kind: 'open', file })
         return
       }
-      case SFTP.CLOSE:
-        this.#expect(fields.uint32(), { kind: 'close', handle: handleOf(fields) })
+      case SFTP.CLOSE: {
+        const id = fields.uint32()
+        const handle = handleOf(fields)
+        // From here on the target takes nothing more for it, also when its answer is still to come.
+        this.#expect(id, { kind: 'close', file: this.#file(handle) })
+        this.#files.delete(handle)
         return
+      }
       case SFTP.READ: {
         const id = fields.uint32()
-        const file = this.#files.get(handleOf(fields))
-        if (file !== undefined) this.#expect(id, { kind: 'read', file, offset: Number(fields.uint64()) })
+        const file = this.#file(handleOf(fields))
+        this.#expect(id, { kind: 'read', file, offset: Number(fields.uint64()) })
         return
       }
       case SFTP.WRITE: {
         const id = fields.uint32()
-        const file = this.#files.get(handleOf(fields))
-        if (file === undefined) return
+        const file = this.#file(handleOf(fields))
         file.written ??= new FileTransfer()
         file.written.at(Number(fields.uint64()))
         this.#writing = file.written
@@ -134,8 +144,7 @@ export class SftpDecoder {
         return
       case SFTP.FSETSTAT: {
         const id = fields.uint32()
-        const file = this.#files.get(handleOf(fields))
-        if (file !== undefined) this.#change(id, { operation: 'setstat', path: file.path })
+        this.#change(id, { operation: 'setstat', path: this.#file(handleOf(fields)).path })
         return
       }
       case SFTP.REMOVE:
@@ -171,8 +180,7 @@ export class SftpDecoder {
       handleOf(fields)
       fields.uint64()
       fields.uint64()
-      const to = this.#files.get(handleOf(fields))
-      if (to === undefined) return
+      const to = this.#file(handleOf(fields))
       to.written ??= new FileTransfer()
       to.written.spoil()
     }
@@ -186,19 +194,19 @@ export class SftpDecoder {
     const id = fields.uint32()
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
-    if (pending === undefined) return
     if (type === SFTP.HANDLE) {
-      if (pending.kind === 'open') this.#opened(fields.string().toString('hex'), pending.file)
+      if (pending?.kind !== 'open') throw new RangeError('a handle that nobody asked for')
+      this.#opened(fields.string().toString('hex'), pending.file)
     } else if (type === SFTP.DATA) {
-      if (pending.kind !== 'read') return
+      if (pending?.kind !== 'read') throw new RangeError('data that nobody asked for')
       pending.file.read ??= new FileTransfer()
       pending.file.read.at(pending.offset)
       this.#reading = pending.file.read
-    } else this.#status(pending, fields.uint32())
+    } else if (pending !== undefined) this.#status(pending, fields.uint32())
   }
 
   #opened(handle: string, file: OpenFile): void {
-    if (this.#files.size >= MAX_TRACKED) return
+    if (this.#files.size >= MAX_TRACKED || this.#files.has(handle)) throw new RangeError('a handle that cannot be')
     this.#files.set(handle, file)
     if (file.folder) this.#tell({ operation: 'list', path: file.path })
     else if (file.forWriting) file.written = new FileTransfer()
@@ -216,9 +224,7 @@ export class SftpDecoder {
         return
       }
       case 'close': {
-        const file = this.#files.get(pending.handle)
-        this.#files.delete(pending.handle)
-        if (file !== undefined) this.#tellFile(file)
+        this.#tellFile(pending.file)
         return
       }
       case 'read':
@@ -249,7 +255,17 @@ export class SftpDecoder {
   }
 
   #expect(id: number, pending: Pending): void {
-    if (this.#pending.size < MAX_TRACKED) this.#pending.set(id, pending)
+    // An answer to one of two could be taken for the other's, and what is not tracked would not be told.
+    if (this.#pending.has(id) || this.#pending.size >= MAX_TRACKED)
+      throw new RangeError('a request that cannot be told apart')
+    this.#pending.set(id, pending)
+  }
+
+  /** A handle that the target never gave could be guessed: then it is not known what is written where. */
+  #file(handle: string): OpenFile {
+    const file = this.#files.get(handle)
+    if (file === undefined) throw new RangeError('a handle that is not known')
+    return file
   }
 }
 

@@ -18,7 +18,9 @@ export const SFTP = {
   STATUS: 101,
   HANDLE: 102,
   DATA: 103,
+  NAME: 104,
   EXTENDED: 200,
+  EXTENDED_REPLY: 201,
 } as const
 
 export interface SftpPackets {
@@ -30,8 +32,11 @@ export interface SftpPackets {
   dataEnd(): void
 }
 
-/** Packets larger than this (but for file data) are passed over: only listings of directories are. */
+/** Packets are not larger than this, but for file data and listings; a server would read one in which the rest is rubbish. */
 const MAX_BUFFERED = 64 * 1024
+/** OpenSSH takes a quarter of it. */
+const MAX_PACKET = 1024 * 1024
+const MAY_BE_LONG = new Set<number>([SFTP.NAME, SFTP.EXTENDED_REPLY])
 /** WRITE: id, handle (256 bytes at most), offset, length. */
 const MAX_WRITE_HEADER = 4 + 4 + 256 + 8 + 4
 const DATA_HEADER = 4 + 4
@@ -89,9 +94,12 @@ export class SftpPacketStream {
     const length = fields.uint32()
     if (length < 1) throw new RangeError('an SFTP packet without a type')
     this.#type = fields.byte()
+    if (length > MAX_PACKET) throw new RangeError('an SFTP packet that is too long')
     this.#left = length - 1
     if (this.#type === SFTP.WRITE || this.#type === SFTP.DATA) this.#mode = 'fields'
-    else this.#mode = this.#left > MAX_BUFFERED ? 'skip' : 'buffer'
+    else if (this.#left <= MAX_BUFFERED) this.#mode = 'buffer'
+    else if (MAY_BE_LONG.has(this.#type)) this.#mode = 'skip'
+    else throw new RangeError('an SFTP packet that is too long')
     this.#buffered = Buffer.alloc(0)
     if (this.#left === 0) this.#whole()
     return bytes.subarray(part.length)
@@ -127,6 +135,10 @@ export class SftpPacketStream {
     if (this.#fieldsLeft() > 0) {
       if (this.#left === 0) throw new RangeError('an SFTP packet that is too short')
       return
+    }
+    // The other side takes what the length says for data, and passes over the rest.
+    if (this.#buffered.readUInt32BE(this.#buffered.length - 4) !== this.#left) {
+      throw new RangeError('an SFTP packet whose data has another length')
     }
     this.#mode = 'data'
     this.#packets.packet(this.#type, new WireReader(this.#buffered))

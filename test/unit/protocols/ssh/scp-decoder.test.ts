@@ -75,3 +75,12 @@ t.test('any bytes at all are survived', async t => {
   )
   t.match(play('scp -t /a', `C${'0'.repeat(10_000)}`), [{ error: /could not be read/ }])
 })
+
+t.test('folders in folders without end do not make paths without end', async t => {
+  const events: FileEvent[] = []
+  const decoder = new ScpDecoder(parseScpCommand('scp -r -t /srv')!, event => events.push(event))
+  for (let i = 0; i < 1_000; i++) decoder.fromClient(Buffer.from(`D0755 0 ${'d'.repeat(200)}\n`))
+  t.match(events.at(-1), { error: 'the scp stream could not be read from here on' })
+  t.ok(events.every(event => event.path.length <= 4_096))
+  t.ok(events.length <= 257)
+})

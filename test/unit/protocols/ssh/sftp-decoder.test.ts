@@ -21,6 +21,8 @@ const handle = (id: number, name: string) => packet(102, uint32(id), string(name
 const data = (id: number, bytes: Uint8Array) => packet(103, uint32(id), string(bytes))
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
+const LOST = { operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' }
+
 type Turn = ['client' | 'target', Buffer]
 
 /** Plays the turns, each cut into pieces of `size`. */
@@ -127,5 +129,58 @@ t.test('any bytes at all are survived, in bounded memory, and the loss is told o
     }),
   )
   const huge = Buffer.concat([uint32(0xffffffff), Buffer.from([13])])
-  t.same(play([['client', huge]]), [], 'a length is not believed before its bytes come')
+  t.match(play([['client', huge]]), [LOST], 'a length that no server takes is not waited for')
+})
+
+/** What a client could send so that one thing is recorded and another done: what a server makes of it stands behind each. */
+const CONFUSIONS: Record<string, Turn[]> = {
+  'two requests of one number: the first answer is the first file': [
+    ['client', Buffer.concat([open(1, '/etc/shadow', 1), open(1, '/tmp/innocent', 1)])],
+    ['target', Buffer.concat([handle(1, 'h1'), handle(1, 'h2')])],
+  ],
+  'a packet that goes on behind its data: what is behind is not written': [
+    ['client', open(1, '/srv/up', 0x1a)],
+    ['target', handle(1, 'h1')],
+    ['client', packet(6, uint32(2), string('h1'), uint64(0), string('evil'), Buffer.from(' and more'))],
+  ],
+  'a guessed handle, used before it is given: it is written': [
+    ['client', Buffer.concat([open(1, '/srv/up', 0x1a), write(2, 'h1', 0, Buffer.from('evil'))])],
+    ['target', Buffer.concat([handle(1, 'h1'), status(2, 0)])],
+  ],
+  'a request with rubbish behind it: it is done': [
+    ['client', packet(13, uint32(1), string('/srv/log'), Buffer.alloc(70_000))],
+  ],
+  'more requests without answers than anyone has': [
+    ['client', Buffer.concat(Array.from({ length: 4_097 }, (_, id) => packet(13, uint32(id), string('/nowhere'))))],
+  ],
+}
+for (const [what, turns] of Object.entries(CONFUSIONS)) {
+  t.test(`${what}, so it is not guessed at`, async t => {
+    t.match(play(turns).at(-1), LOST)
+  })
+}
+
+t.test('what is written behind the close of a file is not part of it', async t => {
+  const events = play([
+    ['client', open(1, '/srv/up', 0x1a)],
+    ['target', handle(1, 'h1')],
+    ['client', Buffer.concat([write(2, 'h1', 0, REST), close(3, 'h1'), write(4, 'h1', REST.length, HALF)])],
+    ['target', Buffer.concat([status(2, 0), status(3, 0), status(4, 4)])],
+  ])
+  t.match(events, [{ path: '/srv/up', bytes: REST.length, sha256: undefined, error: 'not finished' }, LOST])
+})
+
+t.test('whoever decodes is told when there is nothing more to decode', async t => {
+  let lost = 0
+  const decoder = new SftpDecoder(
+    () => undefined,
+    () => lost++,
+  )
+  decoder.fromTarget(Buffer.from('root@box:~# '))
+  decoder.fromTarget(Buffer.from('root@box:~# '))
+  t.equal(lost, 1)
+})
+
+t.test('a shell behind what looks like a listing without end is not passed over', async t => {
+  t.match(play([['target', Buffer.from('AAAAh and then root@box:~# ')]]).at(-1), LOST)
 })

@@ -1,0 +1,77 @@
+/** Whoever writes their own SSH client still cannot do what the recording does not show. */
+
+import { generateKeyPairSync } from 'node:crypto'
+import t from 'tap'
+import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
+import { blobOf, connectRaw, openSession, publicKeyRequest } from '../support/raw-ssh-client.ts'
+import { keyMaterial, startSshListener } from '../support/start-ssh-listener.ts'
+import { type SshdOptions, startSshd } from '../support/start-sshd.ts'
+
+const alice = generateKeyPairSync('ed25519')
+
+async function begin(options: SshdOptions = {}) {
+  const sshd = await startSshd(options)
+  t.teardown(() => sshd.stop())
+  const gateway = await startSshListener({
+    target: sshd,
+    account: sshd.account,
+    material: keyMaterial(sshd.privateKey),
+    publicKey: `ssh-ed25519 ${blobOf(alice).toString('base64')}`,
+  })
+  t.teardown(() => gateway.close())
+  const client = await connectRaw(gateway)
+  client.transport.send(publicKeyRequest(client, 'alice+root+box', alice))
+  await client.next(MESSAGE.USERAUTH_SUCCESS)
+  const session = gateway.sessions.at(-1)!
+  const channel = await openSession(client, 1_000_000)
+  return {
+    client,
+    session,
+    ask: (name: string, ...fields: Uint8Array[]) =>
+      client.send(MESSAGE.CHANNEL_REQUEST, uint32(channel), string(name), boolean(true), ...fields),
+    type: (text: string) => client.send(MESSAGE.CHANNEL_DATA, uint32(channel), string(text)),
+    data: async () => new WireReader(await client.next(MESSAGE.CHANNEL_DATA), 5).utf8(),
+    async recordedOutput() {
+      client.transport.disconnect(11, 'bye')
+      await session.ended
+      return session.events.map(event => (event.type === 'output' ? event.bytes.toString() : '')).join('')
+    },
+  }
+}
+
+t.test('the wish for sftp in a channel where a shell runs does not end its recording', async t => {
+  const { client, ask, type, data, recordedOutput } = await begin()
+  ask('shell')
+  await client.next(MESSAGE.CHANNEL_SUCCESS)
+  ask('subsystem', string('sftp'))
+  await client.next(MESSAGE.CHANNEL_FAILURE)
+  type('echo hid""den\n')
+  t.equal(await data(), 'hidden\n')
+  t.match(await recordedOutput(), /hidden/)
+})
+
+t.test('a shell in the place of the sftp server is recorded as what it is', async t => {
+  const { client, ask, type, data, recordedOutput } = await begin({ config: ['ForceCommand /bin/sh'] })
+  ask('subsystem', string('sftp'))
+  await client.next(MESSAGE.CHANNEL_SUCCESS)
+  type('echo hid""den\n')
+  t.equal(await data(), 'hidden\n')
+  t.match(await recordedOutput(), /hidden/)
+})
+
+t.test('where the target refuses a subsystem, the command that comes instead runs and is recorded', async t => {
+  const { client, ask, data, recordedOutput } = await begin()
+  ask('subsystem', string('other'))
+  await client.next(MESSAGE.CHANNEL_FAILURE)
+  ask('exec', string('echo hid""den'))
+  t.equal(await data(), 'hidden\n')
+  t.match(await recordedOutput(), /hidden/)
+})
+
+t.test('data of another kind than stdout and stderr does not pass', async t => {
+  const { client, session } = await begin()
+  client.send(MESSAGE.CHANNEL_EXTENDED_DATA, uint32(0), uint32(2), string('x'))
+  await session.ended
+  t.equal(session.reason, 'protocol-violation')
+})
