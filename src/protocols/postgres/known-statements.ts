@@ -16,10 +16,13 @@ export class Portal {
   readonly statement: Statement
   readonly #body: Buffer | undefined
   readonly #length: number
+  readonly #read: typeof readBindValues
   #shown: (string | null)[] | undefined
 
-  constructor(statement: Statement, body?: Buffer, length = 0) {
+  /** `read` knows how the values stand in `body`. */
+  constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
     this.statement = statement
+    this.#read = read
     this.#body = body
     this.#length = length
   }
@@ -38,7 +41,7 @@ export class Portal {
     if (this.#body === undefined) return []
     const { redacted, types } = this.statement
     try {
-      return readBindValues(this.#body, this.#length, (index, bytes, binary, length) =>
+      return this.#read(this.#body, this.#length, (index, bytes, binary, length) =>
         redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, decode),
       )
     } catch {
@@ -70,6 +73,11 @@ export class KnownStatements {
     const unnamed = this.#statements.get('')
     this.#statements.clear()
     if (unnamed !== undefined) this.#statements.set('', unnamed)
+  }
+
+  /** A cursor of SQL is a portal too, and may have the name of one that the end of a transaction closed. */
+  forgetPortals(): void {
+    this.#portals.clear()
   }
 
   statement(name: string): Statement {

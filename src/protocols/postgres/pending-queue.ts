@@ -79,15 +79,15 @@ export class PendingQueue {
   }
 
   /**
-   * The server has begun to take COPY data: it ignores the Syncs that were sent before the copy's end. True when that end is
-   * among what was sent already; it is dropped too.
+   * The server has begun to take COPY data: it ignores the Syncs that were sent before the copy's end. `ended` when that end
+   * is among what was sent already; it is dropped too.
    */
-  dropSyncsUntilCopyEnd(sync: number, copyEnd: number): boolean {
+  dropSyncsUntilCopyEnd(sync: number, copyEnd: number): { syncs: number; ended: boolean } {
     const from = this.#first + 1
     let at = from
     while (at < this.#entries.length && this.#entries[at]!.kind === sync) at++
     const ended = this.#entries[at]?.kind === copyEnd
     this.#entries.splice(from, at - from + (ended ? 1 : 0))
-    return ended
+    return { syncs: at - from, ended }
   }
 }

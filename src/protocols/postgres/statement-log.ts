@@ -3,11 +3,20 @@
 import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { decoderOf, type TextDecode } from './client-encoding.ts'
-import { KnownStatements, type Portal } from './known-statements.ts'
+import { KnownStatements, Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
 import { Statement } from './statement.ts'
-import { readBindNames, readExecutePortal, readNamed, readParse, readQuery, type Text } from './wire/client-requests.ts'
+import {
+  readArguments,
+  readBindNames,
+  readExecutePortal,
+  readFunction,
+  readNamed,
+  readParse,
+  readQuery,
+  type Text,
+} from './wire/client-requests.ts'
 import { FrameScanner, type FrameSink } from './wire/frame-scanner.ts'
 import {
   BIND,
@@ -40,13 +49,13 @@ import {
   TERMINATE,
 } from './wire/message-types.ts'
 import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
+import { violation } from './wire/violation.ts'
 
 /** How much of one message is kept for the recording. What is relayed has no bound. */
 const KEPT_BYTES = 1024 * 1024
 const REDACTED = '[redacted]'
 const MOST_TAGS = 32
 const IMPLICIT_COMMIT = Statement.named('(the end of the implicit transaction, at Sync)')
-const FUNCTION = Statement.named('(a function call)')
 
 export class StatementLog {
   readonly #recorder: Recorder
@@ -64,6 +73,8 @@ export class StatementLog {
   #copying: 'in' | 'in-sent' | 'out' | undefined
   #copiedIn = 0
   #copiedOut = 0
+  /** Syncs that the server ignores if it read them while it took COPY data. */
+  #syncsInCopy = 0
   #terminated = false
   #fatal = false
 
@@ -76,7 +87,7 @@ export class StatementLog {
       counted: (type, length) => this.#clientCounted(type, length),
       body: (type, bytes, start, end, length) => this.#clientBody(type, bytes, start, end, length),
       part: (type, bytes, start, end, first) => {
-        if (type !== BIND) this.#longText.add(bytes, start, end, first, type === PARSE ? 1 : 0)
+        if (type === QUERY || type === PARSE) this.#longText.add(bytes, start, end, first, type === PARSE ? 1 : 0)
       },
     }
     const fromTarget: FrameSink = {
@@ -84,7 +95,7 @@ export class StatementLog {
       body: (type, bytes, start, end) => this.#targetBody(type, bytes, start, end),
       part: () => undefined,
     }
-    this.#client = new FrameScanner(fromClient, { counted: 'SFdcfX', bodies: 'QPBDEC', keepBytes: KEPT_BYTES })
+    this.#client = new FrameScanner(fromClient, { counted: 'SdcfX', bodies: 'QPBDECF', keepBytes: KEPT_BYTES })
     this.#target = new FrameScanner(fromTarget, { counted: 'DZ123TnIsVGHWd', bodies: 'CES', keepBytes: KEPT_BYTES })
   }
 
@@ -142,7 +153,10 @@ export class StatementLog {
         break
       case SYNC:
         // In copy-in mode the server ignores Sync (protocol-flow, COPY Operations).
-        if (this.#copying === 'in') break
+        if (this.#copying === 'in') {
+          this.#syncsInCopy++
+          break
+        }
         this.#skipping = false
         this.#add(SYNC)
         break
@@ -150,9 +164,6 @@ export class StatementLog {
       case COPY_FAIL:
         if (this.#copying === 'in') this.#copying = 'in-sent'
         else if (!this.#skipping) this.#add(COPY_DONE)
-        break
-      case FUNCTION_CALL:
-        if (!this.#skipping) this.#add(FUNCTION_CALL)
         break
       case TERMINATE:
         this.#terminated = true
@@ -185,6 +196,15 @@ export class StatementLog {
         const pending = this.#add(BIND, end - start)
         pending.name = portal
         pending.statementName = statement
+        pending.body = Buffer.from(bytes.subarray(start, end))
+        pending.bodyLength = length
+        break
+      }
+      case FUNCTION_CALL: {
+        if (this.#skipping) break
+        const statement = Statement.named(`(a call of function ${readFunction(bytes, start, end)})`)
+        const pending = this.#add(FUNCTION_CALL, end - start)
+        pending.statement = statement
         pending.body = Buffer.from(bytes.subarray(start, end))
         pending.bodyLength = length
         break
@@ -251,9 +271,12 @@ export class StatementLog {
       case FUNCTION_RESULT:
         if (head?.kind === FUNCTION_CALL) this.#record(head, undefined)
         break
-      case COPY_IN:
-        this.#copying = this.#queue.dropSyncsUntilCopyEnd(SYNC, COPY_DONE) ? 'in-sent' : 'in'
+      case COPY_IN: {
+        const { syncs, ended } = this.#queue.dropSyncsUntilCopyEnd(SYNC, COPY_DONE)
+        this.#copying = ended ? 'in-sent' : 'in'
+        this.#syncsInCopy = syncs
         break
+      }
       case COPY_OUT:
       case COPY_BOTH:
         this.#copying = 'out'
@@ -289,6 +312,7 @@ export class StatementLog {
     }
     // Names that SQL itself prepares or drops: what was known of them may be wrong from here on.
     if (tag === 'PREPARE' || tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.forgetNamed()
+    if (tag === 'DECLARE CURSOR') this.#known.forgetPortals()
   }
 
   #ready(head: Pending | undefined): void {
@@ -307,7 +331,10 @@ export class StatementLog {
     const error = readError(bytes, start, end, this.#decode)
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#fatal = true
     const head = this.#headPastCopyEnds(false)
+    // Whether it read those Syncs while it copied or after it failed cannot be known, nor so what it skips and what it runs.
+    const astray = this.#syncsInCopy > 0 && !this.#fatal
     this.#endCopy()
+    if (astray) throw violation('a COPY failed in which there was a Sync')
     // The server ends an idle session by itself: no statement is to blame.
     if (head === undefined) return
     this.#record(head, error)
@@ -320,6 +347,7 @@ export class StatementLog {
     const out = this.#copying === 'out'
     this.#recorder.fact({ type: 'copy', direction: out ? 'out' : 'in', bytes: out ? this.#copiedOut : this.#copiedIn })
     this.#copying = undefined
+    this.#syncsInCopy = 0
     this.#copiedIn = 0
     this.#copiedOut = 0
   }
@@ -368,8 +396,10 @@ export class StatementLog {
         return pending.ofStatement
           ? this.#known.withoutValues(this.#known.statement(pending.statementName))
           : this.#known.portal(pending.name)
+      case FUNCTION_CALL:
+        return new Portal(pending.statement!, pending.body, pending.bodyLength, readArguments)
       default:
-        return this.#known.withoutValues(pending.kind === SYNC ? IMPLICIT_COMMIT : FUNCTION)
+        return this.#known.withoutValues(IMPLICIT_COMMIT)
     }
   }
 }

@@ -46,21 +46,34 @@ export function readBindNames(bytes: Buffer, start: number, end: number): { port
   return { portal: reader.cstring(), statement: reader.cstring() }
 }
 
+type Show = (index: number, bytes: Buffer, binary: boolean, length: number) => string
+
 /**
  * The values of a Bind, each through `show`; null stays null. `bytes` holds less than `length` where the value was cut.
  * Throws PROTOCOL_VIOLATION.
  */
-export function readBindValues(
-  body: Buffer,
-  length: number,
-  show: (index: number, bytes: Buffer, binary: boolean, length: number) => string,
-): (string | null)[] {
+export function readBindValues(body: Buffer, length: number, show: Show): (string | null)[] {
   const reader = new BodyReader(body)
-  reader.cstringBytes()
-  reader.cstringBytes()
+  reader.skipName()
+  reader.skipName()
+  return readValues(reader, body.length === length, show)
+}
+
+/** The number (OID) of the function of a FunctionCall. Throws PROTOCOL_VIOLATION. */
+export function readFunction(bytes: Buffer, start: number, end: number): number {
+  return new BodyReader(bytes, start, end).uint32()
+}
+
+/** The arguments of a FunctionCall, as {@link readBindValues} gives those of a Bind. */
+export function readArguments(body: Buffer, length: number, show: Show): (string | null)[] {
+  const reader = new BodyReader(body)
+  reader.uint32()
+  return readValues(reader, body.length === length, show)
+}
+
+function readValues(reader: BodyReader, whole: boolean, show: Show): (string | null)[] {
   const formats: number[] = []
   for (let count = reader.uint16(); count > 0; count--) formats.push(reader.int16())
-  const whole = body.length === length
   const values: (string | null)[] = []
   for (let count = reader.uint16(); values.length < count; ) {
     if (!whole && reader.remaining < 4) break

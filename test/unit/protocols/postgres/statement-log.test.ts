@@ -111,6 +111,17 @@ t.test('a name that SQL may have prepared anew is not guessed', async t => {
   t.match(seen().at(-1), { text: /the statement "s", prepared by SQL/, parameters: ['[redacted]'] })
 })
 
+t.test('a cursor that SQL declares is not taken for a portal that had its name', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('', 'select 1'), bytes.bind('c', ''), bytes.sync)
+  target(bytes.parseComplete, bytes.bindComplete, bytes.ready)
+  client(bytes.query('declare c cursor for select * from secrets'))
+  target(bytes.complete('DECLARE CURSOR'), bytes.ready)
+  client(bytes.execute('c'), bytes.sync)
+  target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
+  t.match(seen().at(-1), { text: /the portal "c", opened by SQL/ })
+})
+
 t.test('a closed statement is forgotten', async t => {
   const { client, target, seen } = open()
   client(bytes.parse('s', 'select 1'), bytes.closeStatement('s'), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
