@@ -22,8 +22,8 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   recorder: Recorder,
 ): Promise<EndReason> {
   const { grant, signal } = live
-  const { bytes, sessions: open } = parts.metrics
-  const counters = { in: bytes.labels(protocol.name, 'in'), out: bytes.labels(protocol.name, 'out') }
+  const { sessions: open } = parts.metrics
+  const tally = parts.metrics.tally(protocol.name)
   let unwritten = 0
   open.inc({ protocol: protocol.name })
   try {
@@ -33,7 +33,9 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
       recorder,
       signal,
       activity: live.activity,
-      count: (direction, count) => counters[direction].inc(count),
+      count(direction, bytes) {
+        tally[direction] += bytes
+      },
       refused(what, why, channel) {
         recorder.fact({ type: 'refused', what, reason: why, ...(channel === undefined ? {} : { channel }) })
         // One session must not fill the queue that the logins of the others wait in.

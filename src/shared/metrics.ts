@@ -4,9 +4,16 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** Bytes since the counter was last read: at each step a counter looks its labels up, which is too dear for every chunk. */
+export interface Tally {
+  in: number
+  out: number
+}
+
 export function createMetrics() {
   const registry = new Registry()
   const registers = [registry]
+  const tallies = new Map<string, Tally>()
   return {
     registry,
     sessions: new Gauge({
@@ -38,7 +45,21 @@ export function createMetrics() {
       help: 'Bytes relayed, by direction as the target sees it: in is from the user',
       labelNames: ['protocol', 'direction'],
       registers,
+      collect() {
+        for (const [protocol, tally] of tallies) {
+          this.inc({ protocol, direction: 'in' }, tally.in)
+          this.inc({ protocol, direction: 'out' }, tally.out)
+          tally.in = 0
+          tally.out = 0
+        }
+      },
     }),
+    /** Add to it what is relayed; `bytes` takes it over when it is read. */
+    tally(protocol: string): Tally {
+      const tally = tallies.get(protocol) ?? { in: 0, out: 0 }
+      tallies.set(protocol, tally)
+      return tally
+    },
     recorderLag: new Gauge({
       name: 'sallyport_recorder_lag_bytes',
       help: 'Bytes that wait to be written to recordings',

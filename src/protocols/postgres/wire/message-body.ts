@@ -58,12 +58,20 @@ export class BodyReader {
   }
 
   cstring(): string {
+    const from = this.#at
+    const nul = this.skipName()
     // Most names are empty.
-    if (this.#at < this.#end && this.#bytes[this.#at] === 0) {
-      this.#at++
-      return ''
-    }
-    return this.cstringBytes().toString('utf8')
+    return nul === from ? '' : this.#bytes.toString('utf8', from, nul)
+  }
+
+  /** Goes past a short text, and gives where its NUL is. */
+  skipName(): number {
+    let nul = this.#at
+    // To have the runtime search costs more than such a text is long.
+    while (nul < this.#end && this.#bytes[nul] !== 0) nul++
+    if (nul === this.#end) throw violation('a text in a message does not end')
+    this.#at = nul + 1
+    return nul
   }
 
   #take(length: number): number {
