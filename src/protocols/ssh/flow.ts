@@ -3,12 +3,13 @@
 import type { Recorder } from '../../recording/recorder.ts'
 import { otherSide } from './channels.ts'
 import type { Side } from './policy.ts'
-import type { Transport } from './transport.ts'
+import { RELAY_WAITING_BYTES, type Transport } from './transport.ts'
 
 /** Bytes that may wait for one side before the other is no longer read. */
 const HIGH_WATER_BYTES = 1024 * 1024
 
-type Cause = 'slow-reader' | 'recorder'
+/** `slow-reader` is the other side; `answers`: this side does not take what the gateway itself answers it. */
+type Cause = 'slow-reader' | 'answers' | 'recorder'
 
 export class Flow {
   readonly #transports: Record<Side, Transport>
@@ -21,6 +22,7 @@ export class Flow {
     this.#recorder = recorder
     for (const side of ['client', 'target'] as const) {
       transports[side].socket.on('drain', () => this.#caughtUp(side))
+      transports[side].mostWaiting = RELAY_WAITING_BYTES
       transports[side].onKeyExchange = () => this.#keyExchange(side)
     }
   }
@@ -37,6 +39,11 @@ export class Flow {
     if (transport.pendingBytes > HIGH_WATER_BYTES || transport.exchangingKeys) {
       this.#stop(otherSide(receiver), 'slow-reader')
     }
+  }
+
+  /** Call it after the gateway itself answered `side`: one who asks and never reads is not listened to for ever. */
+  answered(side: Side): void {
+    if (this.#transports[side].pendingBytes > HIGH_WATER_BYTES) this.#stop(side, 'answers')
   }
 
   /** Call it after something was given to the recorder. */
@@ -60,6 +67,7 @@ export class Flow {
   }
 
   #caughtUp(receiver: Side): void {
+    this.#go(receiver, 'answers')
     if (!this.#transports[receiver].exchangingKeys) this.#go(otherSide(receiver), 'slow-reader')
   }
 

@@ -21,6 +21,9 @@ import type { SshUpstream } from './upstream.ts'
 import { readRequest } from './user-authentication.ts'
 import { message, string, WireReader } from './wire.ts'
 
+/** How long one who is sent away may take to hear it. */
+const GOODBYE_MS = 1_000
+
 export interface SshListenerOptions {
   readonly host: string
   /** 0 for any free port. */
@@ -95,7 +98,9 @@ class Door {
     if (typeof place === 'string') {
       // RFC 4253 §4.2 lets a server send lines before its identification: people with -v see it.
       socket.end('Sallyport: too many connections, try again later\r\n')
-      socket.setTimeout(1_000, () => socket.destroy())
+      // Not the socket's own timeout: each byte that comes would put it off.
+      const timer = setTimeout(() => socket.destroy(), GOODBYE_MS)
+      socket.once('close', () => clearTimeout(timer))
       this.#refused(source, 'TOO_MANY_CONNECTIONS', place)
       return
     }

@@ -45,6 +45,12 @@ export class Passage {
     this.#flow.sent(to)
   }
 
+  /** The gateway's own answer to what `to` asked. */
+  answer(to: Side, payload: Buffer): void {
+    this.send(to, payload)
+    this.#flow.answered(to)
+  }
+
   forward(from: Side, payload: Buffer): void {
     this.send(otherSide(from), payload)
   }

@@ -162,7 +162,10 @@ class Relay {
         break
       default:
         // Authentication requests after success are to be ignored (RFC 4252 §5.1).
-        if (type < MESSAGE.USERAUTH_REQUEST || type >= MESSAGE.GLOBAL_REQUEST) this.#transports[side].unimplemented()
+        if (type < MESSAGE.USERAUTH_REQUEST || type >= MESSAGE.GLOBAL_REQUEST) {
+          this.#transports[side].unimplemented()
+          this.#flow.answered(side)
+        }
     }
   }
 

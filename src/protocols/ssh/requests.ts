@@ -98,7 +98,7 @@ export class Requests {
     const objection = objectToGlobalRequest(side, name, this.#allows)
     if (objection !== undefined) {
       if (objection.tell) this.#passage.report(objection)
-      const answer = () => this.#passage.send(side, message(MESSAGE.REQUEST_FAILURE))
+      const answer = () => this.#passage.answer(side, message(MESSAGE.REQUEST_FAILURE))
       if (wantsReply) this.#global[side].refused(answer)
       return
     }
@@ -116,7 +116,7 @@ export class Requests {
   #refuseOpen(side: Side, recipient: number, code: number, objection: Objection): void {
     this.#passage.report(objection)
     const fields = [uint32(recipient), uint32(code), string(this.#passage.sentence(objection)), string('')]
-    this.#passage.send(side, message(MESSAGE.CHANNEL_OPEN_FAILURE, ...fields))
+    this.#passage.answer(side, message(MESSAGE.CHANNEL_OPEN_FAILURE, ...fields))
   }
 
   #refuseRequest(side: Side, channel: Channel, wantsReply: boolean, objection: Objection): void {
@@ -133,7 +133,7 @@ export class Requests {
     const answer = () => {
       // After the other side's CLOSE the number may stand for another channel by now.
       if (channel[otherSide(side)].sentClose) return
-      passage.send(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
+      passage.answer(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
     }
     channel[side].requests.refused(answer, told ? READING_MS : 0)
   }

@@ -28,8 +28,12 @@ const IDENT_BYTES = { server: 255, client: 16 * 1024 }
 const KEY_EXCHANGE_MS = 30_000
 /** How long a socket whose peer neither takes the last bytes nor closes is kept. */
 const LINGER_MS = 5_000
-/** How much may wait for one socket or one key exchange before the connection is given up. Windows keep it far below. */
-const WAITING_BYTES = 48 * 1024 * 1024
+/** How much may wait for one socket or one key exchange before the connection is given up: at first, when only answers are due… */
+const WAITING_BYTES = 256 * 1024
+/** …and once a relay bounds it: windows keep it far below. */
+export const RELAY_WAITING_BYTES = 48 * 1024 * 1024
+/** What a message that waits takes up beside its bytes: many small ones are more than they seem. */
+const WAITING_OVERHEAD = 128
 
 export type TransportRole =
   | { readonly side: 'server'; readonly hostKeys: HostKeys }
@@ -75,6 +79,8 @@ export class Transport {
   keyExchange = ''
   /** Called when a key exchange begins or ends. */
   onKeyExchange: (() => void) | undefined
+  /** Bytes that may wait for this peer before the connection is given up. */
+  mostWaiting = WAITING_BYTES
   readonly #protocol: Ssh2Protocol
   readonly #isServer: boolean
   readonly #limits: RekeyLimits
@@ -153,7 +159,7 @@ export class Transport {
   send(payload: Uint8Array): void {
     if (this.#over) return
     if (this.exchangingKeys) {
-      this.#waiting += payload.length
+      this.#waiting += payload.length + WAITING_OVERHEAD
       sendPacket(this.#protocol, Buffer.from(payload))
     } else {
       const packet = this.#frame(payload)
@@ -164,7 +170,7 @@ export class Transport {
       this.#pooled = undefined
       this.#rekeyIfDue()
     }
-    if (this.pendingBytes > WAITING_BYTES) this.#end(new TransportViolation('the peer does not take its data'))
+    if (this.pendingBytes > this.mostWaiting) this.#end(new TransportViolation('the peer does not take its data'))
   }
 
   /** Says goodbye with DISCONNECT and closes once it has left; `text` is what the person reads. */
