@@ -6,11 +6,11 @@ import t from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
 import { readRecording } from '../../src/recording/reader.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
-import { Secret } from '../../src/shared/secret.ts'
 import { startSsh } from '../support/ssh-client.ts'
 import { PAIR, startTestGateway } from '../support/start-gateway.ts'
 import { startGatewayProcess } from '../support/start-gateway-process.ts'
 import { startSshd } from '../support/start-sshd.ts'
+import { addWeb01 } from '../support/web-01.ts'
 
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
@@ -19,19 +19,7 @@ t.teardown(() => sshd.stop())
 async function prepare() {
   const gateway = await startTestGateway()
   t.teardown(() => gateway.close())
-  await gateway.addRole({ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [sshd.account] } })
-  await gateway.addTarget(
-    {
-      name: 'web-01',
-      protocol: 'ssh',
-      host: sshd.host,
-      port: sshd.port,
-      hostKeys: sshd.hostKeys,
-      accounts: [{ name: sshd.account }],
-    },
-    { [sshd.account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
-  )
-  const alice = await gateway.addUser({ name: 'alice', roles: ['ops'] })
+  const alice = await addWeb01(gateway, sshd)
   const answers = { password: alice.password, code: () => alice.codeAt(Date.now()) }
   await gateway.stop()
   return { gateway, answers, login: `alice+${sshd.account}+web-01` }

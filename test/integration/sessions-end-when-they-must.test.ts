@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
-import { Secret } from '../../src/shared/secret.ts'
 import { startSsh } from '../support/ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../support/start-gateway.ts'
 import { startSshd } from '../support/start-sshd.ts'
+import { addWeb01 } from '../support/web-01.ts'
 
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
@@ -15,25 +15,8 @@ t.teardown(() => sshd.stop())
 async function start(): Promise<{ gateway: TestGateway; alice: TestUser }> {
   const gateway = await startTestGateway()
   t.teardown(() => gateway.close())
-  await gateway.addRole({
-    name: 'ops',
-    targets: { names: ['web-01'] },
-    accounts: { names: [sshd.account] },
-    maxSession: '4h',
-    idle: '10m',
-  })
-  await gateway.addTarget(
-    {
-      name: 'web-01',
-      protocol: 'ssh',
-      host: sshd.host,
-      port: sshd.port,
-      hostKeys: sshd.hostKeys,
-      accounts: [{ name: sshd.account }],
-    },
-    { [sshd.account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
-  )
-  return { gateway, alice: await gateway.addUser({ name: 'alice', roles: ['ops'] }) }
+  const alice = await addWeb01(gateway, sshd, { maxSession: '4h', idle: '10m' })
+  return { gateway, alice }
 }
 
 /** Opens a session that would stay open, lets `act` end it, and checks the end from every side. */

@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readRecordingStream } from '../../src/recording/reader.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
-import { Secret } from '../../src/shared/secret.ts'
 import { startSsh } from '../support/ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../support/start-gateway.ts'
 import { startGatewayProcess } from '../support/start-gateway-process.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 import { startRedis } from '../support/start-redis.ts'
 import { startSshd } from '../support/start-sshd.ts'
+import { addWeb01 } from '../support/web-01.ts'
 
 const cleanup = new AsyncDisposableStack()
 t.teardown(() => cleanup.disposeAsync())
@@ -28,19 +28,7 @@ cleanup.defer(() => first.close())
 const second = await startTestGateway({ beside: first })
 cleanup.defer(() => second.close())
 
-await first.addRole({ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [sshd.account] } })
-await first.addTarget(
-  {
-    name: 'web-01',
-    protocol: 'ssh',
-    host: sshd.host,
-    port: sshd.port,
-    hostKeys: sshd.hostKeys,
-    accounts: [{ name: sshd.account }],
-  },
-  { [sshd.account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
-)
-const alice = await first.addUser({ name: 'alice', roles: ['ops'] })
+const alice = await addWeb01(first, sshd)
 const login = `alice+${sshd.account}+web-01`
 
 function connect(gateway: TestGateway, user: TestUser, code: string, ...command: string[]) {

@@ -2,15 +2,17 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RoleInput } from '../../src/policy/role.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { asOwner } from './run-cli.ts'
 import { type SshProcess, type SshResult, startSsh } from './ssh-client.ts'
 import type { TestGateway, TestUser } from './start-gateway.ts'
 import type { Sshd } from './start-sshd.ts'
 
-/** Describes the target and its role `ops`, and enrols alice. */
-export async function addWeb01(gateway: TestGateway, sshd: Sshd): Promise<TestUser> {
-  await gateway.addRole({ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [sshd.account] } })
+/** Describes the target and its role `ops` (with `terms` of its own), and enrols alice. */
+export async function addWeb01(gateway: TestGateway, sshd: Sshd, terms: Partial<RoleInput> = {}): Promise<TestUser> {
+  const scope = { targets: { names: ['web-01'] }, accounts: { names: [sshd.account] } }
+  await gateway.addRole({ name: 'ops', ...scope, ...terms })
   const { host, port, hostKeys, account, privateKey } = sshd
   await gateway.addTarget(
     { name: 'web-01', protocol: 'ssh', host, port, hostKeys, accounts: [{ name: account }] },
