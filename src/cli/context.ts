@@ -27,14 +27,16 @@ export type AddCommands = (program: Command, context: Context) => void
 
 export function createContext(program: Command, terminal: Terminal): Context {
   const options = () => program.opts<GlobalOptions>()
+  // Functions without `this`: commands take the members of a context apart.
+  const config = () => loadConfig(options().config ?? terminal.env.SALLYPORT_CONFIG, terminal.env)
   return {
     terminal,
     get json() {
       return options().json === true
     },
-    config: () => loadConfig(options().config ?? terminal.env.SALLYPORT_CONFIG, terminal.env),
+    config,
     async client() {
-      const socket = async () => (await this.config()).api.socket
+      const socket = async () => (await config()).api.socket
       return createClient(await chooseConnection(options(), terminal.env, socket))
     },
     now: () => Date.now(),

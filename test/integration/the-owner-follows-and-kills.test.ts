@@ -1,10 +1,11 @@
 /** A live session is followed as it happens, and ended by a command; both stand in the audit log. */
 
 import { once } from 'node:events'
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import t from 'tap'
-import { asOwner, withToken } from '../support/run-cli.ts'
+import { asOwner, cli, withToken } from '../support/run-cli.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 import { startSshd } from '../support/start-sshd.ts'
 import { addWeb01, makeToken, startSession } from '../support/web-01.ts'
@@ -37,6 +38,10 @@ t.test('a follower sees the beginning, what comes, and the end; the killed clien
   await gateway.ended(id)
   t.match(await asOwner(gateway, ['session', 'kill', id]), { exit: 1, stderr: /has ended already/ })
   t.match(await asOwner(gateway, ['session', 'follow', id]), { exit: 1, stderr: /replay it/ })
+  const config = join(t.testdir({}), 'sallyport.yaml')
+  writeFileSync(config, `api: { socket: ${gateway.api.socket} }\n`)
+  const byConfig = await cli(['--config', config, 'session', 'follow', id])
+  t.match(byConfig, { exit: 1, stderr: /replay it/ }, 'the socket that the configuration names')
 
   const kinds = (await gateway.parts.audit.list({ session: id })).map(({ kind, actor }) => `${kind} by ${actor}`)
   for (const event of ['recording.followed by owner', 'session.kill-requested by owner'])
