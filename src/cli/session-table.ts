@@ -25,7 +25,8 @@ export function sessionColumns(now: number, style: StyleText): Column<Session>[]
     {
       title: 'STATE',
       value: stateOf,
-      shrinkTo: 6,
+      // As wide as `client-closed`: why a session ended is said before from where it came.
+      shrinkTo: 13,
       style: (text, session) => (session.state === 'ended' ? style('dim', text) : style('green', text)),
     },
   ]
