@@ -143,7 +143,7 @@ function findLooseEnds(
 
 function unknownRole(role: string, roles: ReadonlySet<string>): string {
   const guess = nearest(role, [...roles])
-  return `There is no role ${role}${guess === undefined ? '' : `; did you mean ${guess}?`} Describe the role in one of the files first.`
+  return `There is no role ${role}${guess === undefined ? '.' : `; did you mean ${guess}?`} Describe the role in one of the files first.`
 }
 
 function namesOf(resources: readonly PlacedResource[], kind: ResourceKind): string[] {

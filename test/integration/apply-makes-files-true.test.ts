@@ -106,6 +106,9 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
       code: 'RESOURCE_INVALID',
       message: 'users.yaml:3:36: There is no role deb; did you mean dev? Describe the role in one of the files first.',
     })
+    await t.rejects(apply({ ...FILES, users: FILES.users.replace('roles: [dev]', 'roles: [auditing]') }), {
+      message: /There is no role auditing\. Describe the role/,
+    })
     await t.rejects(apply({ ...FILES, roles: 'kind: role' }), {
       code: 'RESOURCE_INVALID',
       message: /^roles\.yaml:1:1: /,
