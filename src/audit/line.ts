@@ -1,6 +1,7 @@
 /** One audit event as a line of JSON, as sinks write it and `verifyAuditLines` reads it. */
 
 import { z } from 'zod'
+import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
 import type { AuditRow } from './chain.ts'
 
 const lineSchema = z.object({
@@ -22,7 +23,7 @@ export function formatLine(row: AuditRow): string {
   const { seq, at, gateway, kind, actor, session, data, previous, hash, signature } = row
   const begin = JSON.stringify({ seq, time: timeOf(at), at, gateway, kind, actor, session }).slice(0, -1)
   // `data` is JSON text already, and its hash is over exactly this text.
-  return `${begin},"data":${data},${JSON.stringify({ previous, hash, signature }).slice(1)}`
+  return terminalSafeJson(`${begin},"data":${data},${JSON.stringify({ previous, hash, signature }).slice(1)}`)
 }
 
 /** Undefined when the line is not an audit event. */

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { decodeEventLines, type EndLine, type EventStream } from '../console/event-lines.ts'
 import { KEYS, play } from '../recording/playback.ts'
+import { printable } from '../recording/printable.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { keepStart } from './keep-start.ts'
@@ -112,7 +113,7 @@ function screenOf<T>(terminal: Terminal, { subject }: EventStream, options: T) {
 function sayEnd(terminal: Terminal, end: EndLine | undefined): void {
   if (end === undefined) return
   const text = end.sealed
-    ? `The session ended: ${end.reason}.`
+    ? `The session ended: ${printable(end.reason)}.`
     : 'The recording has no seal: it is still being written, or was interrupted.'
   terminal.note(terminal.style('dim', text))
 }

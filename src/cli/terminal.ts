@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 import { printable } from '../recording/printable.ts'
 import { Secret } from '../shared/secret.ts'
+import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
 import { CliError, EXIT } from './exit.ts'
 import { readKeys, readLine, type TerminalInput } from './keyboard.ts'
 import { type Column, formatFacts, formatTable } from './table.ts'
@@ -60,7 +61,7 @@ export function createTerminal(streams: Streams) {
       stderr.write(`${text}\n`)
     },
     json(value: unknown): void {
-      stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+      stdout.write(`${terminalSafeJson(JSON.stringify(value, null, 2))}\n`)
     },
     table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], empty: string): void {
       if (rows.length === 0) return void stderr.write(`${empty}\n`)

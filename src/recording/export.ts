@@ -1,6 +1,7 @@
 /** Recordings in formats of others: asciicast for terminals, JSON lines for machines, plain text for people. */
 
 import { StringDecoder } from 'node:string_decoder'
+import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from './events.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
@@ -12,6 +13,8 @@ export interface CastOptions {
 }
 
 const DEFAULT_SIZE = { columns: 80, rows: 24 }
+/** A client may claim a terminal of any size; a player would make room for it. */
+const LARGEST_SIZE = 1_000
 
 /**
  * asciicast v2 (https://docs.asciinema.org/manual/asciicast/v2/): one terminal channel, as lines with their line ends. Escape
@@ -43,7 +46,8 @@ export async function* exportCast(
     if (!begun) yield castHeader(subject, size, term)
     begun = true
     const seconds = event.at / 1000
-    if (event.type === 'resize') yield line([seconds, 'r', `${event.columns}x${event.rows}`])
+    if (event.type === 'resize')
+      yield line([seconds, 'r', `${sane(event.columns, 'columns')}x${sane(event.rows, 'rows')}`])
     else if (event.type === 'input') yield* castLine(seconds, 'i', input.write(event.bytes))
     else {
       const text = streams[event.type]!.push(event.bytes)
@@ -61,12 +65,17 @@ function castHeader(
 ): string {
   return line({
     version: 2,
-    width: size.columns,
-    height: size.rows,
+    width: sane(size.columns, 'columns'),
+    height: sane(size.rows, 'rows'),
     timestamp: Math.floor(subject.startedAt / 1000),
     title: `${subject.user} as ${subject.account}@${subject.target}, ${subject.session}`,
     ...(term === undefined ? {} : { env: { TERM: term } }),
   })
+}
+
+/** 0 is what clients without a terminal say. */
+function sane(cells: number, which: keyof typeof DEFAULT_SIZE): number {
+  return Math.min(cells, LARGEST_SIZE) || DEFAULT_SIZE[which]
 }
 
 function* castLine(seconds: number, kind: 'i' | 'o', text: string): Generator<string> {
@@ -143,13 +152,6 @@ function createPlainText(): { push(bytes: Buffer): string } {
   }
 }
 
-/** JSON leaves these as they are, though DEL and the C1 controls act on a terminal. */
-const LEFT_BY_JSON = /[\x7f-\x9f\u2028\u2029]/g
-
 function line(value: unknown): string {
-  const escaped = JSON.stringify(value).replace(
-    LEFT_BY_JSON,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-  return `${escaped}\n`
+  return `${terminalSafeJson(JSON.stringify(value))}\n`
 }

@@ -102,3 +102,9 @@ t.test('a complaint shows what could act on the terminal, and does not do it', a
   terminal.complain('There is no user \x1b[2Jx.', 'Try\u202e again.')
   t.equal(shown(), 'sallyport: There is no user \\e[2Jx.\nTry\\u{202e} again.\n')
 })
+
+t.test('JSON holds nothing that a terminal acts on', async t => {
+  const { terminal, shown } = someone()
+  terminal.json({ login: 'eve\u009b2J\x7f\u202e' })
+  t.match(shown(), 'eve\\u009b2J\\u007f\\u202e')
+})

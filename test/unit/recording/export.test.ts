@@ -99,3 +99,16 @@ t.test('text: what was on the screen without escape sequences, and the facts bet
     '12:03:04.000  $ ls\nbin\netc\n12:03:04.123  exit 0\n',
   )
 })
+
+t.test('a terminal of a size that no screen has does not make a player take memory for it', async t => {
+  const lines = await json(
+    exportCast(
+      subject,
+      each([
+        { ...PTY, columns: 0xffffffff, rows: 0 },
+        { type: 'resize', channel: 0, columns: 80, rows: 0xffffffff, at: 9 },
+      ]),
+    ),
+  )
+  t.match(lines, [{ width: 1_000, height: 24 }, [0.009, 'r', '80x1000']])
+})
