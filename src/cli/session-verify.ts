@@ -27,10 +27,13 @@ export function addVerify(session: Command, context: Context): void {
     .command('verify')
     .description('check that recordings are whole and unaltered')
     .argument('<session|file|folder...>', 'a session by its id, or recordings by their path')
-    .option('--key <file>', 'for files: the public key, as `sallyport key public` prints it')
+    .option(
+      '--key <file>',
+      'for files: the public key, as `sallyport key public` prints it (else asked of the gateway)',
+    )
     .addHelpText(
       'after',
-      '\nFiles are checked here, without a gateway and without its vault.\nThe exit code is 1 where one is not good.',
+      '\nWith --key, files are checked here, without a gateway and without its vault.\nThe exit code is 1 where one is not good.',
     )
     .action(async (things: string[], { key }: { key?: string }) => {
       const verdicts: Verdict[] = []
@@ -67,7 +70,7 @@ async function* verdictsOf(thing: string, keyFile: string | undefined, context: 
     yield { what: thing, ...verdict }
     return
   }
-  const key = await readKey(keyFile)
+  const key = keyFile === undefined ? await keyOfGateway(context) : await readKey(keyFile)
   if (there.isDirectory()) {
     for await (const { file, ...found } of verifyFolder(thing, key)) yield verdictOf(file, found)
   } else yield verdictOf(thing, await verifyRecording(thing, key))
@@ -77,13 +80,20 @@ function verdictOf(what: string, { ok, frames, bytes, firstBad, reason }: Verifi
   return { what, ok, frames, bytes, firstBad: firstBad ?? null, reason: reason ?? null }
 }
 
-async function readKey(path: string | undefined): Promise<string> {
-  if (path === undefined)
+/** Who names no key trusts the gateway that answers here for it. */
+async function keyOfGateway(context: Context): Promise<string> {
+  try {
+    return (await (await context.client()).get<{ publicKey: string }>('/v1/keys/signing')).publicKey
+  } catch (error) {
     throw new CliError(
       EXIT.usage,
-      'A file is checked with --key FILE.',
-      'Make it once with: sallyport key public > sallyport.pub',
+      `Without --key FILE the gateway says which key is right, and it did not: ${messageOf(error)}`,
+      'Make the file once with: sallyport key public > sallyport.pub',
     )
+  }
+}
+
+async function readKey(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {

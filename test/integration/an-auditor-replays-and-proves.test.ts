@@ -106,7 +106,10 @@ t.test('the sealed file is verified offline with the public key alone', async t 
   t.match(bad.json(), { recordings: [{ ok: false, firstBad: { why: String } }] })
   const folder = await cli(['session', 'verify', gateway.config.recording.folder, '--key', key])
   t.match(folder, { exit: 0, stdout: session })
-  t.match(await cli(['session', 'verify', file]), { exit: 2, stderr: /--key FILE/ })
+  const byGateway = await withToken(gateway, auditor, ['session', 'verify', gateway.config.recording.folder])
+  t.match(byGateway, { exit: 0, stdout: session }, 'with the key that the gateway names')
+  const alone = await cli(['session', 'verify', file, '--socket', join(gateway.folder, 'nobody.sock')])
+  t.match(alone, { exit: 2, stderr: /--key FILE/ })
 })
 
 t.test('the gateway verifies it too, and knows a well sealed file that is not the one', async t => {
