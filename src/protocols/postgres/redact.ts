@@ -51,22 +51,26 @@ export function redactStatement(sql: string, backslashQuotes: boolean): Redacted
 function findSecrets(tokens: readonly Token[], backslashQuotes: boolean): Map<Token, string> {
   const found = new Map<Token, string>()
   const take = (from: number, to: number) => {
-    for (const token of tokens.slice(from, to)) {
+    for (const token of tokens.slice(Math.max(0, from), to)) {
       if (token.kind === 'string' || token.kind === 'parameter') found.set(token, SHOWN)
     }
   }
   const inserts = tokens.some(token => token.kind === 'word' && /^(?:insert|merge)$/i.test(token.text))
+  const updates = tokens.some(token => token.kind === 'word' && /^update$/i.test(token.text))
   for (const [i, token] of tokens.entries()) {
     if (token.kind === 'string') {
       if (TEMPLATE.test(token.text) && !token.dollar) take(0, tokens.length)
       else if (!found.has(token)) takeInside(token, found, backslashQuotes)
     } else if (token.kind === 'word' && SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(') {
       take(i + 2, endOfValue(tokens, i + 1))
-    } else if (token.kind === 'word' && SECRET_WORD.test(token.text)) {
+    } else if (token.kind === 'word' && SECRET_WORD.test(token.text.slice(token.text.lastIndexOf('.') + 1))) {
+      // `'…' = password`, and the arguments of `verify_password(…)`.
+      if (BETWEEN.test(tokens[i - 1]?.text ?? '')) take(i - 2, i)
+      if (tokens[i + 1]?.text === '(') take(i + 2, endOfValue(tokens, i + 1))
       const from = startOfValue(tokens, i + 1)
       if (from !== undefined) take(from, endOfValue(tokens, from))
       // Which of the values belongs to the column is not worked out: all are taken out.
-      else if (inserts) take(0, tokens.length)
+      else if (inserts || (updates && isOneOfList(tokens, i))) take(0, tokens.length)
     } else if (token.kind === 'word' && /^set_config$/i.test(token.text)) {
       const name = tokens[i + 2]
       if (name?.kind === 'string' && SECRET_WORD.test(name.text.slice(name.text.lastIndexOf('.') + 1))) {
@@ -75,6 +79,11 @@ function findSecrets(tokens: readonly Token[], backslashQuotes: boolean): Map<To
     }
   }
   return found
+}
+
+/** `set (name, password) = (…)` */
+function isOneOfList(tokens: readonly Token[], at: number): boolean {
+  return /^[(,]$/.test(tokens[at - 1]?.text ?? '') && /^[),]$/.test(tokens[at + 1]?.text ?? '')
 }
 
 /** Code in dollar quotes is redacted as SQL of its own; any other literal that holds a secret goes as a whole. */

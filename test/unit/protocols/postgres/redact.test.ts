@@ -37,6 +37,12 @@ const WITH_SECRETS = [
   `ALTER ROLE bob PASSWORD 'hunter2`,
   `ALTER ROLE bob PASSWORD 'it\\'hunter2'`,
   `SELECT '{"user": "bob", "password": "hunter2"}'::jsonb`,
+  `SET "app.api_key" = 'hunter2'`,
+  `SELECT * FROM users WHERE 'hunter2' = password`,
+  `ALTER ROLE bob PASSWORD ('hunter2')`,
+  `SELECT verify_password('bob', 'hunter2')`,
+  `CALL set_password('bob', 'hunter2')`,
+  `UPDATE users SET (name, password) = ('bob', 'hunter2')`,
 ]
 
 for (const sql of WITH_SECRETS) {
