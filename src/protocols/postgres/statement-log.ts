@@ -185,7 +185,7 @@ export class StatementLog {
         const { name, text, types } = readParse(bytes, start, end, length)
         if (this.#skipping) break
         const statement = this.#statementOf(text, types)
-        const pending = this.#add(PARSE, statement.size)
+        const pending = this.#add(PARSE, end - start)
         pending.name = name
         pending.statement = statement
         break
@@ -211,14 +211,14 @@ export class StatementLog {
       }
       case EXECUTE: {
         const portal = readExecutePortal(bytes, start, end)
-        if (!this.#skipping) this.#add(EXECUTE).name = portal
+        if (!this.#skipping) this.#add(EXECUTE, end - start).name = portal
         break
       }
       case DESCRIBE:
       case CLOSE: {
         const { kind, name } = readNamed(bytes, start, end)
         if (this.#skipping) break
-        const pending = this.#add(type)
+        const pending = this.#add(type, end - start)
         if (kind === 'S') pending.statementName = name
         else pending.name = name
         pending.ofStatement = kind === 'S'

@@ -88,7 +88,8 @@ export class Channels {
     const opener = otherSide(side)
     const channel = this.#opening[opener].get(recipient)
     if (channel === undefined) throw new WireError('a confirmation of no channel')
-    if (this.#byId[side].has(fields.sender)) throw new WireError('a channel number in use')
+    if (this.#byId[side].has(fields.sender) || this.#opening[side].has(fields.sender))
+      throw new WireError('a channel number in use')
     const answering = channel[side]
     answering.id = fields.sender
     answering.window = fields.window

@@ -221,6 +221,20 @@ t.test('requests without answers are bounded: the log says when it is full, and 
   t.notOk(log.full)
 })
 
+t.test('long names count among what waits: a client that never reads cannot pile them up', async t => {
+  const name = 'n'.repeat(1_000_000)
+  for (const message of [
+    bytes.parse(name, ''),
+    bytes.execute(name),
+    bytes.describePortal(name),
+    bytes.closeStatement(name),
+  ]) {
+    const { log, client } = open()
+    for (let i = 0; i < 20; i++) client(message)
+    t.equal(log.full, true)
+  }
+})
+
 t.test('a malformed request is a violation, not a crash', async t => {
   for (const message of [frame('B', Buffer.from('no end')), frame('P'), frame('E', Buffer.from('x')), frame('D')]) {
     const { client } = open()

@@ -29,6 +29,13 @@ t.test('both sides may use the same number for channels that they opened themsel
   t.not(first.number, second.number)
 })
 
+t.test('a number that a side waits with cannot be given to another channel meanwhile', async t => {
+  const channels = new Channels()
+  channels.opening('client', 'session', fields(0))
+  channels.opening('target', 'forwarded-tcpip', fields(7))
+  t.throws(() => channels.confirmed('target', 0, fields(7)), WireError)
+})
+
 t.test('a packet size that no data fits in is refused: it would loop for ever', async t => {
   t.throws(() => new Channels().opening('client', 'session', fields(1, 1000, 0)), WireError)
   const channels = new Channels()
