@@ -45,6 +45,8 @@ export type FactEvent =
   | { type: 'refused'; what: string; reason: string; channel?: number }
   /** From here on this stream's bytes are counted but not kept; `channel-close` has the count. */
   | { type: 'truncated'; channel: number; stream: StreamEvent['type']; keptBytes: number }
+  /** Never recorded: what readers are shown in place of output that is no text (`binary-output.ts`). */
+  | { type: 'binary'; channel: number; bytes: number }
   /** Words of the gateway to the person. */
   | { type: 'notice'; text: string }
   /** A PostgreSQL statement when it has ended; durations in microseconds; secrets redacted. */

@@ -2,6 +2,7 @@
 
 import { StringDecoder } from 'node:string_decoder'
 import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
+import { summariseBinary } from './binary-output.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from './events.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
@@ -112,7 +113,7 @@ export async function* exportText(
 ): AsyncGenerator<string, void> {
   const streams = new Map<string, ReturnType<typeof createPlainText>>()
   let atLineStart = true
-  for await (const event of events) {
+  for await (const event of summariseBinary(events)) {
     let text: string
     if (isStream(event)) {
       if (event.type === 'input') continue

@@ -1,6 +1,7 @@
 /** Replays a recording in the terminal in real time: speed, pause, skipping idle time, seeking. */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { summariseBinary } from './binary-output.ts'
 import type { RecordedEvent } from './events.ts'
 import { createScreen, type ScreenOptions } from './screen.ts'
 
@@ -81,7 +82,7 @@ async function playOnce(
   const screen = createScreen(options)
   state.position = 0
   try {
-    for await (const event of events) {
+    for await (const event of summariseBinary(events)) {
       await control.until(event.at, timing)
       if (state.quit) return 'quit'
       if (state.restart) {

@@ -29,6 +29,7 @@ const QUIET = new Set<RecordedEvent['type']>([
 export function createScreen(options: ScreenOptions): Screen {
   const streams = new Map<string, Neutraliser>()
   let terminal = false
+  let styled = false
   let shown = options.channel
   let column = 0
 
@@ -61,10 +62,15 @@ export function createScreen(options: ScreenOptions): Screen {
       if (!isStream(event)) return fact(event)
       if (event.type === 'input') return ''
       const text = stream(event.channel, event.type).push(event.bytes)
+      // An escape sequence or a shift of the character set: what plain text never needs to be brought back from.
+      if (text.includes('\x1b') || text.includes('\x0e')) styled = true
       if (text !== '') column = text.endsWith('\n') ? 0 : 1
       // Without a terminal nobody turned line ends into what a terminal needs.
       return terminal ? text : text.replace(/\r?\n/g, '\r\n')
     },
-    restore: () => [...streams.values()].map(neutraliser => neutraliser.end() + neutraliser.restore()).join(''),
+    restore() {
+      const rest = [...streams.values()].map(neutraliser => neutraliser.end()).join('')
+      return styled ? rest + [...streams.values()].map(neutraliser => neutraliser.restore()).join('') : rest
+    },
   }
 }

@@ -98,6 +98,8 @@ function describe(event: FactEvent): Description {
         text: `from here on ${event.stream} of channel ${event.channel} is counted only`,
         outcome: `${formatBytes(event.keptBytes)} kept`,
       }
+    case 'binary':
+      return { text: `channel ${event.channel}: output that is no text`, outcome: formatBytes(event.bytes) }
     case 'notice':
       return { text: `the gateway said: ${event.text}` }
     case 'copy':
