@@ -38,7 +38,10 @@ export async function authenticate(
   )
   while (true) {
     const proof = await downstream.nextProof()
-    if (proof === undefined) return refuse('LOGIN_REFUSED', REFUSED, attempt.trail.join('; ') || 'nothing was proven')
+    if (proof === undefined) {
+      const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
+      return refuse(code, REFUSED, attempt.trail.join('; ') || 'nothing was proven')
+    }
     const accepted = await attempt.verify(proof, requirement)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined)

@@ -26,6 +26,8 @@ export interface Downstream {
   readonly details: Record<string, string>
   /** Aborted when the client has gone. */
   readonly gone: AbortSignal
+  /** False while the client has shown nothing at all: psql leaves at the first question, asks its user, and comes back. */
+  readonly answered: boolean
   /** The next proof, or undefined when the client left or ran out of time. */
   nextProof(): Promise<Proof | undefined>
   /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */

@@ -74,7 +74,8 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
 
   const who = await authenticate(parts, downstream)
   if (isRefusal(who)) {
-    await say.loginRefused(downstream, session, who)
+    // Who left at the first question tried nothing.
+    if (who.code !== 'LOGIN_ABANDONED') await say.loginRefused(downstream, session, who)
     return who
   }
 

@@ -3,6 +3,7 @@
 export type ErrorCode =
   // what a person may meet at the gate
   | 'LOGIN_REFUSED'
+  | 'LOGIN_ABANDONED'
   | 'LOGIN_NAME_INVALID'
   | 'LOGIN_TOO_SLOW'
   | 'TOO_MANY_TRIES'

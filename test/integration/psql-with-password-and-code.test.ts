@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { openDatabase } from '../../src/database/database.ts'
 import type { RecordedEvent } from '../../src/recording/events.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { psql } from '../support/psql.ts'
@@ -138,3 +139,22 @@ t.test('an administrator ends the session: psql reads why, and the statement tha
   for await (const event of recording) if (event.type === 'statement') texts.push(event.text)
   t.same(texts, ['select pg_sleep(300)'])
 })
+
+t.test('psql that leaves to ask its user for the password is no refused login', async t => {
+  const gateway = await gatewayWithOrders(t)
+  await gateway.addUser({ name: 'alice', roles: ['dba'] })
+  // An empty password is none for libpq: it leaves at the question, as it does before psql asks at the terminal.
+  t.not((await psql(`${to(gateway)} passfile=/nonexistent`, '', ['select 1'])).code, 0)
+  await gateway.stop()
+  const kinds = (await auditOf(gateway)).map(event => event.kind)
+  t.notOk(kinds.includes('login.refused'))
+})
+
+async function auditOf(gateway: TestGateway) {
+  const store = await openDatabase(gateway.config.database)
+  try {
+    return await store.selectFrom('audit_events').select('kind').execute()
+  } finally {
+    await store.destroy()
+  }
+}

@@ -44,6 +44,8 @@ export class ScriptedDownstream implements Downstream {
     this.#leaving.abort()
   }
 
+  readonly answered = true
+
   async nextProof(): Promise<Proof | undefined> {
     await this.#script.beforeProof?.()
     return this.#proofs.shift()

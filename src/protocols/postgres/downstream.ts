@@ -44,6 +44,7 @@ export class PostgresDownstream implements Downstream {
   readonly #onProof: () => void
   readonly #onAccept: () => void
   #asked = false
+  #answered = false
   #accepted = false
   #saidLastWord = false
   #notices: Buffer[] = []
@@ -74,12 +75,17 @@ export class PostgresDownstream implements Downstream {
     parts.socket.on('close', () => gone.abort())
   }
 
+  get answered(): boolean {
+    return this.#answered
+  }
+
   /** libpq sends one password and, when asked again, the same one: so there is one try a connection. */
   async nextProof(): Promise<Proof | undefined> {
     if (this.#asked) return undefined
     this.#asked = true
     this.socket.write(authenticationCleartextPassword())
     const message = await this.#reader.message()
+    this.#answered = message !== undefined && message.type !== 'X'
     if (message?.type !== 'p') return undefined
     this.#onProof()
     const text = new Secret(new BodyReader(message.body).cstringBytes())

@@ -75,6 +75,10 @@ export class SshDownstream implements Downstream, TransportListener {
     this.#gone.abort()
   }
 
+  get answered(): boolean {
+    return this.#authentication.answered
+  }
+
   async nextProof(): Promise<Proof | undefined> {
     const proof = await this.#authentication.nextProof()
     if (proof === undefined && this.#authentication.exhausted) {

@@ -49,6 +49,7 @@ export class UserAuthentication {
   /** True from a request to its answer. */
   #busy = false
   #awaitingCode = false
+  #triedSomething = false
   #tries = 0
   #keysAsked = 0
   #over = false
@@ -58,6 +59,11 @@ export class UserAuthentication {
   constructor(transport: Transport, options: AuthenticationOptions) {
     this.#transport = transport
     this.#options = options
+  }
+
+  /** True once the client tried anything but `none`, be it to ask about a key. */
+  get answered(): boolean {
+    return this.#triedSomething
   }
 
   /** True when the client used up its tries. */
@@ -131,6 +137,7 @@ export class UserAuthentication {
       return
     }
     const { method, fields } = request
+    if (method !== 'none') this.#triedSomething = true
     if (method === 'none' || !this.#next.some(factor => METHOD_OF[factor] === method)) {
       if (method !== 'none') this.#tries += 1
       this.#refuse()
