@@ -111,7 +111,8 @@ function failureOf(status: number, text: string): CliError {
 function exitOf(status: number): ExitCode {
   if (status === 401 || status === 403 || status === 429) return EXIT.notPermitted
   if (status === 400 || status === 413 || status === 415) return EXIT.usage
-  return status < 500 ? EXIT.no : EXIT.broken
+  // 502: a target is at fault, not the gateway.
+  return status < 500 || status === 502 ? EXIT.no : EXIT.broken
 }
 
 function unreachable(connection: Connection, error: unknown): CliError {

@@ -98,6 +98,8 @@ t.test('host keys are learnt by an explicit command, and then the target can be 
   t.match(await owner(['target', 'scan', 'web-01', '--yes']), { exit: 0, stdout: /Pinned\./ })
   t.same(((await gateway.parts.targets.get('web-01')) as { hostKeys: string[] }).hostKeys, sshd.hostKeys)
   t.match(await owner(['target', 'scan', 'web-01']), { exit: 0, stdout: /pinned already/ })
+  await gateway.addTarget({ name: 'nobody-there', protocol: 'ssh', host: '127.0.0.1', port: 1 })
+  t.match(await owner(['target', 'scan', 'nobody-there']), { exit: 1, stderr: /nobody-there|127\.0\.0\.1/ })
   const result = await runSession(gateway, alice, sshd.account, 'echo reached')
   t.match(result, { status: 0, stdout: 'reached\n' })
 })
