@@ -1,6 +1,6 @@
 /** How a session's end, or its failure to begin, is named and told. */
 
-import { type ErrorCode, GatewayError, type Refusal, refuse } from '../shared/errors.ts'
+import { type ErrorCode, GatewayError, messageOf, type Refusal, refuse } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { SessionEnd } from './live-sessions.ts'
 import { END_REASON_TEXT, type EndReason } from './state.ts'
@@ -38,8 +38,11 @@ export function refusedByEnd(reason: EndReason): Refusal {
 export function refusalOf(log: Log, session: string, error: unknown): Refusal {
   if (error instanceof SessionEnd) return refusedByEnd(error.reason)
   if (error instanceof GatewayError) {
-    log.warn({ err: error, session }, error.message)
-    return refuse(error.code, error.message, error.cause instanceof Error ? error.cause.message : undefined)
+    const { code, message } = error
+    const cause = error.cause === undefined ? undefined : messageOf(error.cause)
+    // Expected, so without a stack.
+    log.warn({ session, code, cause }, message)
+    return refuse(code, message, cause)
   }
   log.error({ err: error, session }, 'a session could not begin')
   return refuse(
