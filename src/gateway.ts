@@ -4,7 +4,6 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
-import packageFile from '../package.json' with { type: 'json' }
 import { createAuditLog } from './audit/audit-log.ts'
 import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
 import type { Cluster } from './cluster/cluster.ts'
@@ -46,6 +45,7 @@ import { createLog, type Log } from './shared/log.ts'
 import { createMetrics } from './shared/metrics.ts'
 import { Secret } from './shared/secret.ts'
 import { generateTlsCertificate, type TlsCertificate } from './shared/tls-certificate.ts'
+import { version } from './shared/version.ts'
 import { createTargets } from './targets/targets.ts'
 import { createKeyProvider } from './vault/key-provider.ts'
 import { createVault } from './vault/vault.ts'
@@ -149,7 +149,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
   const cluster: Cluster =
     config.cluster.redis === undefined
       ? createLocalCluster({ clock, gateway })
-      : await createRedisCluster({ url: config.cluster.redis, gateway, clock, log })
+      : createRedisCluster({ url: config.cluster.redis, gateway, clock, log })
   started.defer(() => cluster.close())
 
   const vault = await createVault({ database, keyProvider: createKeyProvider(config.vault.key), clock })
@@ -296,7 +296,7 @@ async function apiParts(parts: GatewayParts, config: Config): Promise<ApiParts> 
   const { socket, enabled, host, port, tls } = config.api
   return {
     ...parts,
-    version: packageFile.version,
+    version: version(),
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await tlsCertificate(parts, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     scanHostKeys,

@@ -2,7 +2,8 @@
 
 import type { Explanation } from '../console/routes/explain.ts'
 import { printable } from '../recording/printable.ts'
-import { NAME_PATTERN, parseAccountAddress } from '../shared/names.ts'
+import { NAME_PATTERN } from '../shared/names.ts'
+import { readAccount } from './account.ts'
 import type { AddCommands } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import type { Terminal } from './terminal.ts'
@@ -43,14 +44,7 @@ export const addExplain: AddCommands = (program, context) => {
 }
 
 function readTarget(text: string): { account?: string; target: string } {
-  const address = parseAccountAddress(text) ?? (NAME_PATTERN.test(text) ? { target: text } : undefined)
-  if (address === undefined)
-    throw new CliError(
-      EXIT.usage,
-      `"${text}" is not an account.`,
-      'An account is named account@target, for example root@web-01.',
-    )
-  return address
+  return NAME_PATTERN.test(text) ? { target: text } : readAccount(text)
 }
 
 function show({ allowed, verdict, given, roles }: Explanation, terminal: Terminal, at: number): void {

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
+import { version } from '../shared/version.ts'
 import { addApply } from './apply.ts'
 import { addAudit } from './audit.ts'
 import { type AddCommands, createContext } from './context.ts'
@@ -19,7 +20,6 @@ import { addTargets } from './target.ts'
 import { createTerminal, type Streams, type Terminal } from './terminal.ts'
 import { addTokens } from './token.ts'
 import { addUsers } from './user.ts'
-import { version } from './version.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommands[]])[] = [
   ['Run a gateway:', [addInit, addStart, addHealth]],

@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
 import { verifyRecording } from '../../src/recording/verify.ts'
-import { startSsh } from '../support/ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../support/start-gateway.ts'
 import { startSshd } from '../support/start-sshd.ts'
-import { addWeb01 } from '../support/web-01.ts'
+import { addWeb01, startSession } from '../support/web-01.ts'
 
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
@@ -27,12 +26,7 @@ async function endsWith(
   act: (parts: { gateway: TestGateway; session: string; chat: () => Promise<void> }) => Promise<void>,
 ) {
   const { gateway, alice } = await start()
-  const ssh = startSsh(
-    gateway.ssh!,
-    `alice+${sshd.account}+web-01`,
-    { password: alice.password, code: alice.code },
-    'echo ready; cat',
-  )
+  const ssh = startSession(gateway, alice, sshd.account, 'echo ready; cat')
   await ssh.printed(/ready/)
   const [row] = await gateway.parts.sessions.list({ state: 'live' })
   let said = 0
@@ -109,12 +103,7 @@ t.test('when the gateway stops, after the time to drain', t =>
 
 t.test('a change that does not touch a session leaves it alone', async t => {
   const { gateway, alice } = await start()
-  const ssh = startSsh(
-    gateway.ssh!,
-    `alice+${sshd.account}+web-01`,
-    { password: alice.password, code: alice.code },
-    'echo ready; cat',
-  )
+  const ssh = startSession(gateway, alice, sshd.account, 'echo ready; cat')
   await ssh.printed(/ready/)
   await gateway.addRole({ name: 'other', targets: {}, accounts: {} })
   await gateway.parts.live.accessChanged()
