@@ -46,7 +46,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     const login = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`
     return {
       port,
-      url: certificates ? `rediss://${login}localhost:${port}` : `redis://${login}127.0.0.1:${port}`,
+      // By address: `localhost` may be tried as ::1 too, where the port can be somebody else's.
+      url: `${certificates ? 'rediss' : 'redis'}://${login}127.0.0.1:${port}`,
       ...(certificates === undefined ? {} : { caFile: certificates.caFile }),
       kill: () => child.end('SIGKILL'),
       async restart() {
