@@ -5,8 +5,8 @@ import type { FactEvent, StreamEvent } from './events.ts'
 export interface Recorder {
   /** Stream bytes; copied or consumed before it returns, so the caller may reuse the buffer. Never blocks. */
   stream(type: StreamEvent['type'], channel: number, bytes: Buffer): void
-  /** A fact. Never blocks. */
-  fact(event: FactEvent): void
+  /** A fact, and how many milliseconds ago it happened. Never blocks. */
+  fact(event: FactEvent, ago?: number): void
   /**
    * True while more than the published bound (`RECORDER_BOUND_BYTES`) waits for the disk: stop reading from both sides until
    * `drained()` resolves. It also resolves when recording has failed.

@@ -11,8 +11,12 @@ import { RECORDER_BOUND_BYTES, type Recorder, type SealedRecording } from './rec
 import { encodeSeal } from './seal.ts'
 import type { Signer } from './signer.ts'
 
-/** How long an event waits at most before it is on its way to the file, and how long while someone follows. */
+/**
+ * A frame is cut when nothing has come for this long, or when its first event has waited four times as long: a session that is
+ * busy all the time has one frame a second, not four. While someone follows, each frame is cut after the shorter time.
+ */
 const FLUSH_MS = 250
+const MOST_ROUNDS = 4
 const FOLLOWED_FLUSH_MS = 50
 /** A caller that goes on in spite of `behind` must not grow the gateway without end. */
 const HARD_BOUND_BYTES = 16 * RECORDER_BOUND_BYTES
@@ -45,6 +49,9 @@ export class RecordingWriter implements Recorder {
   #lastAt = 0
   #timer: NodeJS.Timeout | undefined
   #armed = false
+  /** How often the timer has been set again for the present batch, and how long that was then. */
+  #rounds = 0
+  #lengthBefore = 0
   #due = false
   #pump: Promise<void> | undefined
   #drained: PromiseWithResolvers<void> | undefined
@@ -98,10 +105,10 @@ export class RecordingWriter implements Recorder {
     this.#added()
   }
 
-  fact(event: FactEvent): void {
+  fact(event: FactEvent, ago = 0): void {
     if (this.#closed()) return
     const json = JSON.stringify(event)
-    const at = this.#at()
+    const at = this.#at(ago)
     if (!this.#batch.addFact(at, json)) {
       this.#cut()
       if (!this.#batch.addFact(at, json)) this.#addLongFact(at, Buffer.from(json, 'utf8'))
@@ -124,8 +131,8 @@ export class RecordingWriter implements Recorder {
   }
 
   /** Milliseconds since the session began; never back, also when the clock is set back. */
-  #at(): number {
-    this.#lastAt = Math.max(this.#lastAt, Math.trunc(this.#parts.clock.now() - this.#parts.startedAt))
+  #at(ago = 0): number {
+    this.#lastAt = Math.max(this.#lastAt, Math.trunc(this.#parts.clock.now() - ago - this.#parts.startedAt))
     return this.#lastAt
   }
 
@@ -137,17 +144,21 @@ export class RecordingWriter implements Recorder {
 
   #arm(): void {
     this.#armed = true
+    this.#lengthBefore = this.#batch.length
     if (this.#timer !== undefined) this.#timer.refresh()
     else this.#timer = setTimeout(() => this.#ring(), this.#parts.file.watched ? FOLLOWED_FLUSH_MS : FLUSH_MS)
   }
 
   #ring(): void {
     this.#armed = false
-    this.#flush()
+    const grew = this.#batch.length !== this.#lengthBefore
+    if (grew && ++this.#rounds < MOST_ROUNDS && !this.#parts.file.watched) this.#arm()
+    else this.#flush()
   }
 
   /** Sends what has been collected on its way now. */
   #flush(): void {
+    this.#rounds = 0
     this.#due = true
     this.#start()
   }

@@ -2,6 +2,7 @@
 
 import type { Protocol } from '../../session/protocol.ts'
 import type { Log } from '../../shared/log.ts'
+import { Backlog } from './backlog.ts'
 import { type Cancellations, cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream, Startup } from './downstream.ts'
 import { relay } from './relay.ts'
@@ -18,6 +19,7 @@ export function createPostgresProtocol(options: {
   connectTimeoutMs?: number
 }): PostgresProtocol {
   const { cancellations, log, connectTimeoutMs = 10_000 } = options
+  const backlog = new Backlog()
   return {
     name: 'postgres',
     async connect(grant, lease, downstream, signal) {
@@ -35,7 +37,7 @@ export function createPostgresProtocol(options: {
       downstream.prepare(upstream.greeting, key)
       return upstream
     },
-    relay: (downstream, upstream, context) => relay(downstream, upstream, context, log),
+    relay: (downstream, upstream, context) => relay(downstream, upstream, context, backlog, log),
   }
 }
 

@@ -3,8 +3,10 @@
 import type { RelayContext } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Backlog } from './backlog.ts'
 import { cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream } from './downstream.ts'
+import { Following } from './following.ts'
 import { StatementLog } from './statement-log.ts'
 import type { PostgresUpstream } from './upstream.ts'
 
@@ -18,25 +20,27 @@ export function relay(
   downstream: PostgresDownstream,
   upstream: PostgresUpstream,
   context: RelayContext,
+  backlog: Backlog,
   log: Log,
 ): Promise<EndReason> {
   const { recorder, signal } = context
-  const statements = new StatementLog(recorder, upstream.greeting.parameters)
   const client = downstream.socket
   const target = upstream.socket
-  const early = downstream.beginRelay(() => statements.atBoundary && !statements.fatal)
   let ended = false
   let clientPaused = 0
   let targetPaused = 0
 
   return new Promise(resolve => {
+    const statements = new Following(new StatementLog(recorder, upstream.greeting.parameters), backlog, onFollowed)
+    const early = downstream.beginRelay(() => statements.atBoundary && !statements.upToDate().fatal)
+
     function end(reason: EndReason): void {
       if (ended) return
       ended = true
       signal.removeEventListener('abort', onAbort)
       client.off('data', onClientData).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
       target.off('data', onTargetData).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
-      statements.flush()
+      statements.upToDate().flush()
       resolve(reason)
     }
 
@@ -73,35 +77,44 @@ export function relay(
       context.activity()
       context.count('in', chunk.length)
       try {
+        // First: what cannot be read here must not reach the target.
         statements.fromClient(chunk)
       } catch (error) {
-        violated('client', error)
-        return
+        violated(error)
       }
+      if (ended) return
       if (!target.write(chunk)) pauseClient(OTHER_SIDE_FULL)
-      if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
-      if (recorder.behind) waitForRecorder()
+      keepPace()
     }
 
     function onTargetData(chunk: Buffer): void {
       context.activity()
       context.count('out', chunk.length)
-      // First to the client: the recorder writes while the client reads. (From the client it is the other way round: what
-      // cannot be read here must not reach the target.)
       if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
       try {
         statements.fromTarget(chunk)
       } catch (error) {
-        violated('target', error)
-        return
+        violated(error)
       }
+      if (ended) return
       if (downstream.hasWaitingNotices && statements.atBoundary) downstream.flushNotices()
-      if (!statements.full) resumeClient(TOO_MUCH_UNANSWERED)
+      keepPace()
+    }
+
+    function onFollowed(failure: unknown): void {
+      if (ended) return
+      if (failure === undefined) keepPace()
+      else violated(failure)
+    }
+
+    function keepPace(): void {
+      if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
+      else resumeClient(TOO_MUCH_UNANSWERED)
       if (recorder.behind) waitForRecorder()
     }
 
-    function violated(side: 'client' | 'target', error: unknown): void {
-      log.warn({ err: error, session: context.session, side }, 'a message broke the PostgreSQL protocol')
+    function violated(error: unknown): void {
+      log.warn({ err: error, session: context.session }, 'a message broke the PostgreSQL protocol')
       target.destroy()
       end('protocol-violation')
     }
@@ -111,7 +124,7 @@ export function relay(
       end('client-closed')
     }
     function onTargetEnd(): void {
-      end(statements.terminated ? 'client-closed' : 'target-closed')
+      end(statements.upToDate().terminated ? 'client-closed' : 'target-closed')
     }
     function onAbort(): void {
       if (client.destroyed) {
@@ -119,7 +132,7 @@ export function relay(
         return
       }
       // What still runs for this session on the target is to end with it, not when its backend next writes.
-      if (statements.unanswered) {
+      if (statements.upToDate().unanswered) {
         cancelOnTarget(upstream).catch(error =>
           log.warn({ err: error, session: context.session }, 'the last cancel request failed'),
         )
@@ -139,7 +152,9 @@ export function relay(
     target.on('data', onTargetData).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
     upstream.onCancel = () => {
       context.activity()
-      if (!ended) recorder.fact({ type: 'cancel' })
+      if (ended) return
+      statements.upToDate()
+      recorder.fact({ type: 'cancel' })
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

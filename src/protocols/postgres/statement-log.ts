@@ -99,16 +99,16 @@ export class StatementLog {
     this.#target = new FrameScanner(fromTarget, { counted: 'DZ123TnIsVGHWd', bodies: 'CES', keepBytes: KEPT_BYTES })
   }
 
-  /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
-  fromClient(chunk: Buffer): void {
-    this.#now = performance.now()
-    this.#client.scan(chunk)
+  /** Takes `chunk[start..end)`, which came from the client at `at` (performance.now()). Throws PROTOCOL_VIOLATION. */
+  fromClient(chunk: Buffer, start = 0, end: number = chunk.length, at: number = performance.now()): void {
+    this.#now = at
+    this.#client.scan(chunk, start, end)
   }
 
-  /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
-  fromTarget(chunk: Buffer): void {
-    this.#now = performance.now()
-    this.#target.scan(chunk)
+  /** The same from the target. */
+  fromTarget(chunk: Buffer, start = 0, end: number = chunk.length, at: number = performance.now()): void {
+    this.#now = at
+    this.#target.scan(chunk, start, end)
   }
 
   /** True when so many requests wait for answers that no more should be read from the client. */
@@ -124,6 +124,11 @@ export class StatementLog {
   /** True where a message to the client may go in between. */
   get atBoundary(): boolean {
     return this.#target.atBoundary
+  }
+
+  /** The same for the other direction. */
+  get atRequestBoundary(): boolean {
+    return this.#client.atBoundary
   }
 
   /** The client has said Terminate. */
@@ -379,7 +384,7 @@ export class StatementLog {
       event.error = { sqlstate: error.sqlstate, message: statement.redacted ? REDACTED : error.message }
     }
     if (statement.redacted) event.redacted = true
-    this.#recorder.fact(event)
+    this.#recorder.fact(event, performance.now() - this.#now)
   }
 
   #portalOf(pending: Pending): Portal {

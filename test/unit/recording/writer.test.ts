@@ -1,6 +1,7 @@
 import { rmSync, statSync, utimesSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { readRecordingStream } from '../../../src/recording/reader.ts'
 import { RECORDER_BOUND_BYTES } from '../../../src/recording/recorder.ts'
@@ -84,6 +85,33 @@ t.test('sealing twice gives the same seal; what comes after it is not recorded',
   t.same((await collect(recording)).map(readable), [{ type: 'shell', channel: 0, at: 0 }])
   t.match(recording.end, { seal: { reason: 'killed' } })
   t.equal(statSync(pathOf(subject.session)).size, one.bytes)
+})
+
+t.test('a session that never falls quiet reaches its file all the same', async t => {
+  const { recordings } = createTestRecordings(t.testdir())
+  const recorder = (await recordings.open(testSubject())) as RecordingWriter
+  const header = recorder.written
+  const busy = setInterval(() => recorder.fact({ type: 'notice', text: 'again' }), 20)
+  t.teardown(() => clearInterval(busy))
+  while (recorder.written === header) await setTimeout(20)
+  clearInterval(busy)
+  t.ok((await recorder.seal('client-closed')).bytes > header)
+})
+
+t.test('a fact that happened a while ago has its own time, but never one before what is recorded already', async t => {
+  const { recordings, clock } = createTestRecordings(t.testdir())
+  const subject = testSubject(clock.now())
+  const recorder = await recordings.open(subject)
+  clock.move(1000)
+  recorder.fact({ type: 'notice', text: 'late' }, 200)
+  recorder.fact({ type: 'notice', text: 'later' }, 900)
+  recorder.fact({ type: 'notice', text: 'now' })
+  await recorder.seal('client-closed')
+  const events = await collect(await recordings.read(subject.session))
+  t.same(
+    events.map(event => event.at),
+    [800, 800, 1000],
+  )
 })
 
 t.test('a live session is followed by early and late followers alike: all events, once, and the seal', async t => {

@@ -50,20 +50,24 @@ export class FrameScanner {
     return this.#rest === 0 && this.#headerLength === 0
   }
 
-  /** Throws PROTOCOL_VIOLATION when a length is impossible. */
-  scan(chunk: Buffer): void {
+  /** Goes over `chunk[start..end)`. Throws PROTOCOL_VIOLATION when a length is impossible. */
+  scan(chunk: Buffer, start = 0, end: number = chunk.length): void {
     const wants = this.#wants
-    const end = chunk.length
-    let at = 0
+    let at = start
     while (at < end) {
       if (this.#rest > 0) {
-        at = this.#continueBody(chunk, at)
+        at = this.#continueBody(chunk, at, end)
         continue
       }
       let type: number
       let announced: number
       if (this.#headerLength > 0 || end - at < HEADER_BYTES) {
-        const taken = chunk.copy(this.#header, this.#headerLength, at, at + HEADER_BYTES - this.#headerLength)
+        const taken = chunk.copy(
+          this.#header,
+          this.#headerLength,
+          at,
+          Math.min(end, at + HEADER_BYTES - this.#headerLength),
+        )
         this.#headerLength += taken
         at += taken
         if (this.#headerLength < HEADER_BYTES) return
@@ -96,8 +100,8 @@ export class FrameScanner {
     this.#held = wanted ? Buffer.allocUnsafe(Math.min(length, FIRST_HELD_BYTES)) : undefined
   }
 
-  #continueBody(chunk: Buffer, from: number): number {
-    const to = Math.min(chunk.length, from + this.#rest)
+  #continueBody(chunk: Buffer, from: number, end: number): number {
+    const to = Math.min(end, from + this.#rest)
     if (this.#held !== undefined) {
       if (this.#length > this.#keepBytes) {
         this.#sink.part(this.#type, chunk, from, to, this.#rest === this.#length)

@@ -1,0 +1,67 @@
+/** Follows the statements of one session: everyday messages a little later, many at a time; everything else at once. */
+
+import { Backlog, type Follower } from './backlog.ts'
+import type { StatementLog } from './statement-log.ts'
+import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
+
+export class Following implements Follower {
+  readonly #log: StatementLog
+  readonly #backlog: Backlog
+  readonly #onFollowed: (failure: unknown) => void
+  #waiting = 0
+  #failure: unknown
+
+  /** `onFollowed` is called when what waited has been followed, with an error where that failed: the session must end then. */
+  constructor(log: StatementLog, backlog: Backlog, onFollowed: (failure: unknown) => void) {
+    this.#log = log
+    this.#backlog = backlog
+    this.#onFollowed = onFollowed
+  }
+
+  /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
+  fromClient(chunk: Buffer): void {
+    if (chunk.length <= Backlog.mostBytes && this.#log.atRequestBoundary && areWholeRequests(chunk)) {
+      this.#waiting++
+      this.#backlog.add(this, true, chunk)
+    } else this.upToDate().fromClient(chunk)
+  }
+
+  /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
+  fromTarget(chunk: Buffer): void {
+    if (chunk.length <= Backlog.mostBytes && this.#log.atBoundary && areWholeAnswers(chunk)) {
+      this.#waiting++
+      this.#backlog.add(this, false, chunk)
+    } else this.upToDate().fromTarget(chunk)
+  }
+
+  /** The log, with everything in it that has come so far. */
+  upToDate(): StatementLog {
+    if (this.#waiting > 0) this.#backlog.run()
+    return this.#log
+  }
+
+  /** True where a message to the client may go in between. What waits are whole messages: it makes no difference. */
+  get atBoundary(): boolean {
+    return this.#log.atBoundary
+  }
+
+  /** True when so many requests wait for answers that no more should be read from the client. */
+  get full(): boolean {
+    return this.#log.full
+  }
+
+  follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
+    this.#waiting--
+    if (this.#failure !== undefined) return
+    try {
+      if (fromClient) this.#log.fromClient(bytes, start, end, at)
+      else this.#log.fromTarget(bytes, start, end, at)
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  followed(): void {
+    this.#onFollowed(this.#failure)
+  }
+}
