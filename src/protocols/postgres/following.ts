@@ -1,6 +1,6 @@
 /** Follows the statements of one session: everyday messages a little later, many at a time; everything else at once. */
 
-import { Backlog, type Follower } from './backlog.ts'
+import { Backlog, type Follower, Share } from './backlog.ts'
 import type { StatementLog } from './statement-log.ts'
 import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
 
@@ -8,7 +8,8 @@ export class Following implements Follower {
   readonly #log: StatementLog
   readonly #backlog: Backlog
   readonly #onFollowed: (failure: unknown) => void
-  #waiting = 0
+  readonly #share = new Share(this)
+  #busy = false
   #failure: unknown
 
   /** `onFollowed` is called when what waited has been followed, with an error where that failed: the session must end then. */
@@ -20,23 +21,21 @@ export class Following implements Follower {
 
   /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
   fromClient(chunk: Buffer): void {
-    if (chunk.length <= Backlog.mostBytes && this.#log.atRequestBoundary && areWholeRequests(chunk)) {
-      this.#waiting++
-      this.#backlog.add(this, true, chunk)
-    } else this.upToDate().fromClient(chunk)
+    const later = chunk.length <= Backlog.mostBytes && this.#log.atRequestBoundary && areWholeRequests(chunk)
+    if (later) this.#backlog.add(this.#share, true, chunk)
+    else this.upToDate().fromClient(chunk)
   }
 
   /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
   fromTarget(chunk: Buffer): void {
-    if (chunk.length <= Backlog.mostBytes && this.#log.atBoundary && areWholeAnswers(chunk)) {
-      this.#waiting++
-      this.#backlog.add(this, false, chunk)
-    } else this.upToDate().fromTarget(chunk)
+    const later = chunk.length <= Backlog.mostBytes && this.#log.atBoundary && areWholeAnswers(chunk)
+    if (later) this.#backlog.add(this.#share, false, chunk)
+    else this.upToDate().fromTarget(chunk)
   }
 
-  /** The log, with everything in it that has come so far. */
+  /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */
   upToDate(): StatementLog {
-    if (this.#waiting > 0) this.#backlog.run()
+    if (!this.#busy) this.#backlog.catchUp(this.#share)
     return this.#log
   }
 
@@ -51,14 +50,15 @@ export class Following implements Follower {
   }
 
   follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
-    this.#waiting--
     if (this.#failure !== undefined) return
+    this.#busy = true
     try {
       if (fromClient) this.#log.fromClient(bytes, start, end, at)
       else this.#log.fromTarget(bytes, start, end, at)
     } catch (error) {
       this.#failure = error
     }
+    this.#busy = false
   }
 
   followed(): void {
