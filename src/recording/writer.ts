@@ -12,7 +12,7 @@ import { encodeSeal } from './seal.ts'
 import type { Signer } from './signer.ts'
 
 /**
- * A frame is cut when nothing has come for this long, or when its first event has waited four times as long: a session that is
+ * A frame is cut when nothing has come during one such time, or when its first event has waited four of them: a session that is
  * busy all the time has one frame a second, not four. While someone follows, each frame is cut after the shorter time.
  */
 const FLUSH_MS = 250
@@ -59,6 +59,8 @@ export class RecordingWriter implements Recorder {
   #frames = 0
   #sealed: Promise<SealedRecording> | undefined
   #ended = false
+  /** The file takes no more: what waits cannot be saved. */
+  #broken = false
 
   constructor(parts: WriterParts) {
     this.#parts = parts
@@ -137,7 +139,7 @@ export class RecordingWriter implements Recorder {
   }
 
   #added(): void {
-    if (this.waiting > HARD_BOUND_BYTES) this.#fail(new Error('the session went on while the recorder was behind'))
+    if (this.waiting > HARD_BOUND_BYTES) this.#overrun()
     if (this.#full.length > 0) this.#start()
     if (!this.#armed && this.#batch.length > 0) this.#arm()
   }
@@ -174,7 +176,7 @@ export class RecordingWriter implements Recorder {
       this.#pump = undefined
       // What became due between the last look and now.
       const more = this.#full.length > 0 || (this.#due && this.#batch.length > 0)
-      if (more && !this.failure.aborted) this.#start()
+      if (more && !this.#broken) this.#start()
     })
   }
 
@@ -188,7 +190,7 @@ export class RecordingWriter implements Recorder {
 
   /** The next batch to write, in order. */
   #next(): Buffer | undefined {
-    if (this.failure.aborted) return undefined
+    if (this.#broken) return undefined
     if (this.#full.length === 0 && this.#due) {
       this.#due = false
       this.#cut()
@@ -204,7 +206,7 @@ export class RecordingWriter implements Recorder {
     const length = batch.length
     recycle(batch)
     await this.#parts.file.append(frame.bytes)
-    if (this.failure.aborted) return
+    if (this.#broken) return
     this.#link = frame.link
     this.#frames += 1
     this.#wait(-length)
@@ -221,14 +223,26 @@ export class RecordingWriter implements Recorder {
     this.#drained = undefined
   }
 
-  #fail(cause: unknown): void {
+  /** Too much waits: the session must end, but what has happened in it is still written. */
+  #overrun(): void {
+    this.#abort(new Error('the session went on while the recorder was behind'))
+    this.#flush()
+  }
+
+  #abort(cause: unknown): void {
     if (this.failure.aborted) return
     this.#failure.abort(new GatewayError('RECORDING_FAILED', 'The session can no longer be recorded.', { cause }))
+    this.#release()
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#broken) return
+    this.#broken = true
+    this.#abort(cause)
     clearTimeout(this.#timer)
     this.#batch.take()
     this.#full.length = 0
     this.#wait(-this.#cutBytes)
-    this.#release()
     this.#ended = true
     this.#parts.file.wake()
   }

@@ -21,16 +21,27 @@ export class Following implements Follower {
 
   /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
   fromClient(chunk: Buffer): void {
-    const later = chunk.length <= Backlog.mostBytes && this.#log.atRequestBoundary && areWholeRequests(chunk)
-    if (later) this.#backlog.add(this.#share, true, chunk)
-    else this.upToDate().fromClient(chunk)
+    if (this.#mayWait(chunk) && this.#log.atRequestBoundary && areWholeRequests(chunk)) {
+      this.#backlog.add(this.#share, true, chunk)
+    } else {
+      const at = performance.now()
+      this.upToDate().fromClient(chunk, 0, chunk.length, at)
+    }
   }
 
   /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
   fromTarget(chunk: Buffer): void {
-    const later = chunk.length <= Backlog.mostBytes && this.#log.atBoundary && areWholeAnswers(chunk)
-    if (later) this.#backlog.add(this.#share, false, chunk)
-    else this.upToDate().fromTarget(chunk)
+    if (this.#mayWait(chunk) && this.#log.atBoundary && areWholeAnswers(chunk)) {
+      this.#backlog.add(this.#share, false, chunk)
+    } else {
+      const at = performance.now()
+      this.upToDate().fromTarget(chunk, 0, chunk.length, at)
+    }
+  }
+
+  /** Where a small chunk can run a long statement again, what waits would become more than the recorder takes at once. */
+  #mayWait(chunk: Buffer): boolean {
+    return chunk.length <= Backlog.mostBytes && this.#log.longest <= Backlog.mostBytes
   }
 
   /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */

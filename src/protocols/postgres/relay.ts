@@ -102,9 +102,8 @@ export function relay(
     }
 
     function onFollowed(failure: unknown): void {
-      if (ended) return
-      if (failure === undefined) keepPace()
-      else violated(failure)
+      if (failure !== undefined) violated(failure)
+      else if (!ended) keepPace()
     }
 
     function keepPace(): void {
@@ -152,9 +151,8 @@ export function relay(
     target.on('data', onTargetData).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
     upstream.onCancel = () => {
       context.activity()
-      if (ended) return
       statements.upToDate()
-      recorder.fact({ type: 'cancel' })
+      if (!ended) recorder.fact({ type: 'cancel' })
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

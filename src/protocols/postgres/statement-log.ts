@@ -77,6 +77,7 @@ export class StatementLog {
   #syncsInCopy = 0
   #terminated = false
   #fatal = false
+  #longest = 0
 
   /** `parameters` are what the target reported at login. */
   constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
@@ -131,6 +132,11 @@ export class StatementLog {
     return this.#client.atBoundary
   }
 
+  /** Bytes of the longest message whose text or values an Execute may record again: it tells how much a small chunk can record. */
+  get longest(): number {
+    return this.#longest
+  }
+
   /** The client has said Terminate. */
   get terminated(): boolean {
     return this.#terminated
@@ -177,6 +183,7 @@ export class StatementLog {
   }
 
   #clientBody(type: number, bytes: Buffer, start: number, end: number, length: number): void {
+    if (end - start > this.#longest) this.#longest = end - start
     switch (type) {
       case QUERY: {
         // The server skips this too (postgres.c, ignore_till_sync).

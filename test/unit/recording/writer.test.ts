@@ -36,14 +36,26 @@ t.test('a session that is ahead of the disk is told so, and when it may go on; t
   t.equal(await lag(), 0)
 })
 
-t.test('a caller that goes on in spite of that does not grow the gateway without end', async t => {
+t.test('a caller that goes on in spite of that does not grow the gateway without end, nor lose what was', async t => {
   const { recordings } = createTestRecordings(t.testdir())
-  const recorder = await recordings.open(testSubject())
+  const subject = testSubject()
+  const recorder = await recordings.open(subject)
+  recorder.fact({ type: 'notice', text: 'what should be hidden' })
   const chunk = Buffer.alloc(1024 * 1024)
   for (let i = 0; i < 200; i++) recorder.stream('output', 0, chunk)
   t.match(recorder.failure.reason, { code: 'RECORDING_FAILED' })
   t.equal(recorder.behind, false, 'nobody waits for a recording that failed')
   await t.rejects(recorder.seal('recording-failed'), { code: 'RECORDING_FAILED' })
+  const recording = await recordings.read(subject.session)
+  let bytes = 0
+  let hidden = true
+  for await (const event of recording) {
+    if (event.type === 'output') bytes += event.bytes.length
+    if (event.type === 'notice') hidden = false
+  }
+  t.notOk(hidden)
+  t.ok(bytes > 100 * chunk.length, 'all that was taken is in the file')
+  t.not(recording.end?.kind, 'sealed', 'which has no seal: it is not whole')
 })
 
 t.test('a fact that no reader would take ends the recording instead of damaging it', async t => {
