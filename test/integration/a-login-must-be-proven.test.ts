@@ -6,24 +6,17 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
+import { alice, LOGIN, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
 import { blobOf, connectRaw, nextFailure, publicKeyRequest, type RawClient } from '../support/raw-ssh-client.ts'
-import { keyMaterial, startSshListener } from '../support/start-ssh-listener.ts'
+import type { SshListenerParts } from '../support/start-ssh-listener.ts'
 import { startSshd } from '../support/start-sshd.ts'
 
-const LOGIN = 'alice+root+box'
-const alice = generateKeyPairSync('ed25519')
 const mallory = generateKeyPairSync('ed25519')
-const publicKey = `ssh-ed25519 ${blobOf(alice).toString('base64')}`
 
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
-const common = { target: sshd, account: sshd.account, material: keyMaterial(sshd.privateKey), publicKey }
 
-async function start(parts: Partial<Parameters<typeof startSshListener>[0]> = {}) {
-  const gateway = await startSshListener({ ...common, ...parts })
-  t.teardown(() => gateway.close())
-  return gateway
-}
+const start = (parts: Partial<SshListenerParts> = {}) => startGatewayFor(sshd, parts)
 
 const request = (client: RawClient, method: string, ...fields: Uint8Array[]) =>
   client.send(MESSAGE.USERAUTH_REQUEST, string(LOGIN), string('ssh-connection'), string(method), ...fields)

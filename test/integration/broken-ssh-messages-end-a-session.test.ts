@@ -1,36 +1,17 @@
 /** After the login, bytes are still hostile: what breaks the connection protocol ends the session, and nothing else. */
 
-import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
-import { blobOf, connectRaw, openSession, publicKeyRequest, type RawClient } from '../support/raw-ssh-client.ts'
-import { keyMaterial, type SshListenerParts, startSshListener } from '../support/start-ssh-listener.ts'
+import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
+import { openSession, type RawClient } from '../support/raw-ssh-client.ts'
+import type { SshListenerParts } from '../support/start-ssh-listener.ts'
 import { startSshd } from '../support/start-sshd.ts'
 
-const LOGIN = 'alice+root+box'
-const alice = generateKeyPairSync('ed25519')
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
 
-async function start(parts: Partial<SshListenerParts> = {}) {
-  const gateway = await startSshListener({
-    target: sshd,
-    account: sshd.account,
-    material: keyMaterial(sshd.privateKey),
-    publicKey: `ssh-ed25519 ${blobOf(alice).toString('base64')}`,
-    ...parts,
-  })
-  t.teardown(() => gateway.close())
-  return gateway
-}
-
-async function logIn(gateway: Awaited<ReturnType<typeof start>>): Promise<RawClient> {
-  const client = await connectRaw(gateway)
-  client.transport.send(publicKeyRequest(client, LOGIN, alice))
-  await client.next(MESSAGE.USERAUTH_SUCCESS)
-  return client
-}
+const start = (parts: Partial<SshListenerParts> = {}) => startGatewayFor(sshd, parts)
 
 const VIOLATIONS: Record<string, (client: RawClient, channel: number) => void> = {
   'more data than the window allows': (client, channel) => {

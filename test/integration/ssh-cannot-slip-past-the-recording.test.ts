@@ -1,28 +1,17 @@
 /** Whoever writes their own SSH client still cannot do what the recording does not show. */
 
-import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
-import { blobOf, connectRaw, openSession, publicKeyRequest } from '../support/raw-ssh-client.ts'
-import { keyMaterial, startSshListener } from '../support/start-ssh-listener.ts'
+import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
+import { openSession } from '../support/raw-ssh-client.ts'
 import { type SshdOptions, startSshd } from '../support/start-sshd.ts'
-
-const alice = generateKeyPairSync('ed25519')
 
 async function begin(options: SshdOptions = {}) {
   const sshd = await startSshd(options)
   t.teardown(() => sshd.stop())
-  const gateway = await startSshListener({
-    target: sshd,
-    account: sshd.account,
-    material: keyMaterial(sshd.privateKey),
-    publicKey: `ssh-ed25519 ${blobOf(alice).toString('base64')}`,
-  })
-  t.teardown(() => gateway.close())
-  const client = await connectRaw(gateway)
-  client.transport.send(publicKeyRequest(client, 'alice+root+box', alice))
-  await client.next(MESSAGE.USERAUTH_SUCCESS)
+  const gateway = await startGatewayFor(sshd)
+  const client = await logIn(gateway)
   const session = gateway.sessions.at(-1)!
   const channel = await openSession(client, 1_000_000)
   return {

@@ -1,30 +1,19 @@
 /** Who asks and asks, never reading the answers, does not grow the gateway's memory: not before the login, and not after it. */
 
-import { generateKeyPairSync } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string } from '../../src/protocols/ssh/wire.ts'
-import { blobOf, connectRaw, publicKeyRequest, type RawClient } from '../support/raw-ssh-client.ts'
-import { keyMaterial, type SshListenerParts, startSshListener } from '../support/start-ssh-listener.ts'
+import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
+import { connectRaw, type RawClient } from '../support/raw-ssh-client.ts'
+import type { SshListenerParts } from '../support/start-ssh-listener.ts'
 import { startSshd } from '../support/start-sshd.ts'
 
-const alice = generateKeyPairSync('ed25519')
 const sshd = await startSshd()
 t.teardown(() => sshd.stop())
 
-async function start(parts: Partial<SshListenerParts> = {}) {
-  const gateway = await startSshListener({
-    target: sshd,
-    account: sshd.account,
-    material: keyMaterial(sshd.privateKey),
-    publicKey: `ssh-ed25519 ${blobOf(alice).toString('base64')}`,
-    ...parts,
-  })
-  t.teardown(() => gateway.close())
-  return gateway
-}
+const start = (parts: Partial<SshListenerParts> = {}) => startGatewayFor(sshd, parts)
 
 /** Sends while it is taken, up to `most` messages; gives how many the gateway took. */
 async function flood(client: RawClient, most: number, ...message: [number, ...Uint8Array[]]): Promise<number> {
@@ -53,9 +42,7 @@ t.test('before the login the connection is closed', async t => {
 
 t.test('after it the client is not read until it reads', async t => {
   const gateway = await start({ limits: { maxUnauthenticated: 1 } })
-  const client = await connectRaw(gateway)
-  client.transport.send(publicKeyRequest(client, 'alice+root+box', alice))
-  await client.next(MESSAGE.USERAUTH_SUCCESS)
+  const client = await logIn(gateway)
   const most = 600_000
   t.ok((await flood(client, most, MESSAGE.GLOBAL_REQUEST, string('unheard-of@example.com'), boolean(true))) < most)
   t.equal(gateway.sessions.at(-1)!.reason, undefined, 'the session goes on')
