@@ -37,8 +37,8 @@ t.test('while the recorder is behind nothing flows, and then everything goes on'
   await client.query('create table slow (n int)')
 
   disk.behind = true
-  // This one finds the recorder behind as it passes: its bytes are the last that are read.
-  const first = client.query('insert into slow values (1)')
+  // A long statement is followed at once, so it finds the recorder behind as it passes: its bytes are the last that are read.
+  const first = client.query(`insert into slow values (1) -- ${'x'.repeat(10_000)}`)
   await asked.promise
   const second = client.query('insert into slow values (2)')
   const settled: string[] = []

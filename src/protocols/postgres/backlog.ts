@@ -3,34 +3,30 @@
  * following each when it comes: the code and its data are at hand then.
  */
 
-const BYTES = 64 * 1024
-const MOST_CHUNKS = 2048
+const BYTES = 256 * 1024
+const MOST_CHUNKS = 8192
+/** Of one session: small requests can each record a statement of 4 KiB, and the recorder is to be heard in between. */
+const MOST_BYTES_OF_ONE = 64 * 1024
 /** How long a chunk waits at most. */
 const PATIENCE_MS = 20
 /** No chunk: the end of a chain. */
 const NONE = -1
 
-/** One session's share of the backlog: a chain of chunks. */
-export class Share {
-  readonly follower: Follower
+/** One session's part in the backlog: a chain of chunks. */
+export abstract class Follower {
   first = NONE
   last = NONE
+  bytes = 0
 
-  constructor(follower: Follower) {
-    this.follower = follower
-  }
-}
-
-export interface Follower {
   /** The bytes are valid during the call only; `at` is when they came (performance.now()). Does not throw. */
-  follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void
+  abstract follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void
   /** What waited was followed. */
-  followed(): void
+  abstract followed(): void
 }
 
 export class Backlog {
   /** The longest chunk that is taken. */
-  static readonly mostBytes = BYTES / 16
+  static readonly mostBytes = 4 * 1024
 
   readonly #bytes = Buffer.allocUnsafeSlow(BYTES)
   readonly #fromClient = new Uint8Array(MOST_CHUNKS)
@@ -41,13 +37,15 @@ export class Backlog {
   readonly #next = new Int32Array(MOST_CHUNKS)
   #chunks = 0
   #length = 0
-  #waiting: Share[] = []
+  #waiting: Follower[] = []
   #timer: NodeJS.Timeout | undefined
   #armed = false
 
   /** Keeps a copy of the chunk, and the time. */
-  add(share: Share, fromClient: boolean, chunk: Buffer): void {
+  add(follower: Follower, fromClient: boolean, chunk: Buffer): void {
     if (this.#chunks === MOST_CHUNKS || this.#length + chunk.length > BYTES) this.#followAll()
+    else if (follower.bytes + chunk.length > MOST_BYTES_OF_ONE) this.catchUp(follower)
+    follower.bytes += chunk.length
     const index = this.#chunks++
     this.#starts[index] = this.#length
     this.#bytes.set(chunk, this.#length)
@@ -56,37 +54,38 @@ export class Backlog {
     this.#fromClient[index] = fromClient ? 1 : 0
     this.#came[index] = performance.now()
     this.#next[index] = NONE
-    if (share.first === NONE) {
-      share.first = index
-      this.#waiting.push(share)
-    } else this.#next[share.last] = index
-    share.last = index
+    if (follower.first === NONE) {
+      follower.first = index
+      this.#waiting.push(follower)
+    } else this.#next[follower.last] = index
+    follower.last = index
     if (!this.#armed) this.#arm()
   }
 
   /** Follows what waits of one session, in the order in which it came. */
-  catchUp(share: Share): void {
-    if (share.first === NONE) return
-    this.#follow(share)
-    share.follower.followed()
+  catchUp(follower: Follower): void {
+    if (follower.first === NONE) return
+    this.#follow(follower)
+    follower.followed()
   }
 
   /** Session by session: each finds its own data at hand. */
   #followAll(): void {
-    const shares = this.#waiting
-    for (const share of shares) this.#follow(share)
+    const followers = this.#waiting
+    for (const follower of followers) this.#follow(follower)
     this.#waiting = []
     this.#chunks = 0
     this.#length = 0
-    for (const share of shares) share.follower.followed()
+    for (const follower of followers) follower.followed()
   }
 
-  #follow(share: Share): void {
-    while (share.first !== NONE) {
-      const index = share.first
-      share.first = this.#next[index]!
+  #follow(follower: Follower): void {
+    follower.bytes = 0
+    while (follower.first !== NONE) {
+      const index = follower.first
+      follower.first = this.#next[index]!
       const fromClient = this.#fromClient[index] === 1
-      share.follower.follow(fromClient, this.#bytes, this.#starts[index]!, this.#ends[index]!, this.#came[index]!)
+      follower.follow(fromClient, this.#bytes, this.#starts[index]!, this.#ends[index]!, this.#came[index]!)
     }
   }
 

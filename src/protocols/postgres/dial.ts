@@ -48,7 +48,7 @@ export async function dial(
   signal: AbortSignal,
   address: string = target.host,
 ): Promise<Connection> {
-  const socket = connectTo(address, target.port, encryption)
+  const socket = connectTcp({ host: address, port: target.port, noDelay: true, keepAlive: true })
   socket.on('error', () => undefined)
   const stop = () => socket.destroy()
   signal.addEventListener('abort', stop, { once: true })
@@ -66,21 +66,6 @@ export async function dial(
   } finally {
     signal.removeEventListener('abort', stop)
   }
-}
-
-/** One for all sockets: what a read has put into it is copied before the next read of any of them. */
-const readInto = Buffer.allocUnsafeSlow(64 * 1024)
-
-/** A plain socket reads without the machinery of streams and a large buffer for each little answer. */
-function connectTo(host: string, port: number, encryption: Encryption): Socket {
-  const options = { host, port, noDelay: true, keepAlive: true }
-  if (encryption !== 'plain') return connectTcp(options)
-  const callback = (length: number): boolean => {
-    socket.emit('data', Buffer.from(readInto.subarray(0, length)))
-    return true
-  }
-  const socket = connectTcp({ ...options, onread: { buffer: readInto, callback } })
-  return socket
 }
 
 /** Waits for an event; the socket's error or end is the failure. */

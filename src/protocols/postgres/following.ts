@@ -1,52 +1,60 @@
 /** Follows the statements of one session: everyday messages a little later, many at a time; everything else at once. */
 
-import { Backlog, type Follower, Share } from './backlog.ts'
+import { Backlog, Follower } from './backlog.ts'
 import type { StatementLog } from './statement-log.ts'
 import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
 
-export class Following implements Follower {
+export interface FollowingEvents {
+  /** So many bytes have passed in one direction. */
+  passed(direction: 'in' | 'out', bytes: number): void
+  /** What has passed was followed, with an error where that failed: the session must end then. */
+  followed(failure?: unknown): void
+}
+
+/** What is asked for every chunk is at hand in here: 32 busy sessions find little else of theirs in the processor's cache. */
+export class Following extends Follower {
   readonly #log: StatementLog
   readonly #backlog: Backlog
-  readonly #onFollowed: (failure: unknown) => void
-  readonly #share = new Share(this)
+  readonly #events: FollowingEvents
   #busy = false
   #failure: unknown
+  #requestsMayWait = true
+  #answersMayWait = true
 
-  /** `onFollowed` is called when what waited has been followed, with an error where that failed: the session must end then. */
-  constructor(log: StatementLog, backlog: Backlog, onFollowed: (failure: unknown) => void) {
+  constructor(log: StatementLog, backlog: Backlog, events: FollowingEvents) {
+    super()
     this.#log = log
     this.#backlog = backlog
-    this.#onFollowed = onFollowed
+    this.#events = events
   }
 
   /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
   fromClient(chunk: Buffer): void {
-    if (this.#mayWait(chunk) && this.#log.atRequestBoundary && areWholeRequests(chunk)) {
-      this.#backlog.add(this.#share, true, chunk)
+    if (this.#requestsMayWait && chunk.length <= Backlog.mostBytes && areWholeRequests(chunk)) {
+      this.#backlog.add(this, true, chunk)
     } else {
       const at = performance.now()
+      this.#events.passed('in', chunk.length)
       this.upToDate().fromClient(chunk, 0, chunk.length, at)
+      this.#settle()
     }
   }
 
   /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
   fromTarget(chunk: Buffer): void {
-    if (this.#mayWait(chunk) && this.#log.atBoundary && areWholeAnswers(chunk)) {
-      this.#backlog.add(this.#share, false, chunk)
+    if (this.#answersMayWait && chunk.length <= Backlog.mostBytes && areWholeAnswers(chunk)) {
+      this.#backlog.add(this, false, chunk)
     } else {
       const at = performance.now()
+      this.#events.passed('out', chunk.length)
       this.upToDate().fromTarget(chunk, 0, chunk.length, at)
+      this.#settle()
     }
-  }
-
-  /** Where a small chunk can run a long statement again, what waits would become more than the recorder takes at once. */
-  #mayWait(chunk: Buffer): boolean {
-    return chunk.length <= Backlog.mostBytes && this.#log.longest <= Backlog.mostBytes
   }
 
   /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */
   upToDate(): StatementLog {
-    if (!this.#busy) this.#backlog.catchUp(this.#share)
+    if (!this.#busy) this.#backlog.catchUp(this)
     return this.#log
   }
 
@@ -61,6 +69,7 @@ export class Following implements Follower {
   }
 
   follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
+    this.#events.passed(fromClient ? 'in' : 'out', end - start)
     if (this.#failure !== undefined) return
     this.#busy = true
     try {
@@ -73,6 +82,15 @@ export class Following implements Follower {
   }
 
   followed(): void {
-    this.#onFollowed(this.#failure)
+    this.#settle()
+  }
+
+  #settle(): void {
+    const log = this.#log
+    // Where a small chunk can run a long statement again, what waits would become more than the recorder takes at once.
+    const small = log.longest <= Backlog.mostBytes
+    this.#requestsMayWait = small && log.atRequestBoundary
+    this.#answersMayWait = small && log.atBoundary
+    this.#events.followed(this.#failure)
   }
 }

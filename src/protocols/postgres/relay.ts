@@ -7,6 +7,7 @@ import type { Backlog } from './backlog.ts'
 import { cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream } from './downstream.ts'
 import { Following } from './following.ts'
+import { readIntoOneBuffer } from './read-into-one-buffer.ts'
 import { StatementLog } from './statement-log.ts'
 import type { PostgresUpstream } from './upstream.ts'
 
@@ -31,7 +32,10 @@ export function relay(
   let targetPaused = 0
 
   return new Promise(resolve => {
-    const statements = new Following(new StatementLog(recorder, upstream.greeting.parameters), backlog, onFollowed)
+    const statements = new Following(new StatementLog(recorder, upstream.greeting.parameters), backlog, {
+      passed,
+      followed,
+    })
     const early = downstream.beginRelay(() => statements.atBoundary && !statements.upToDate().fatal)
 
     function end(reason: EndReason): void {
@@ -74,39 +78,33 @@ export function relay(
     }
 
     function onClientData(chunk: Buffer): void {
-      context.activity()
-      context.count('in', chunk.length)
       try {
         // First: what cannot be read here must not reach the target.
         statements.fromClient(chunk)
       } catch (error) {
         violated(error)
       }
-      if (ended) return
-      if (!target.write(chunk)) pauseClient(OTHER_SIDE_FULL)
-      keepPace()
+      if (!ended && !target.write(chunk)) pauseClient(OTHER_SIDE_FULL)
     }
 
     function onTargetData(chunk: Buffer): void {
-      context.activity()
-      context.count('out', chunk.length)
       if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
       try {
         statements.fromTarget(chunk)
       } catch (error) {
         violated(error)
       }
+    }
+
+    function passed(direction: 'in' | 'out', bytes: number): void {
+      context.activity()
+      context.count(direction, bytes)
+    }
+
+    function followed(failure: unknown): void {
+      if (failure !== undefined) violated(failure)
       if (ended) return
       if (downstream.hasWaitingNotices && statements.atBoundary) downstream.flushNotices()
-      keepPace()
-    }
-
-    function onFollowed(failure: unknown): void {
-      if (failure !== undefined) violated(failure)
-      else if (!ended) keepPace()
-    }
-
-    function keepPace(): void {
       if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
       else resumeClient(TOO_MUCH_UNANSWERED)
       if (recorder.behind) waitForRecorder()
@@ -158,6 +156,8 @@ export function relay(
     signal.addEventListener('abort', onAbort, { once: true })
     if (client.destroyed) return onClientEnd()
     if (target.destroyed) return onTargetEnd()
+    readIntoOneBuffer(client)
+    readIntoOneBuffer(target)
     if (upstream.early.length > 0) onTargetData(upstream.early)
     if (early.length > 0) onClientData(early)
     if (clientPaused === 0) client.resume()

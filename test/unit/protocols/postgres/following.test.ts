@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Backlog } from '../../../../src/protocols/postgres/backlog.ts'
-import { Following } from '../../../../src/protocols/postgres/following.ts'
+import { Following, type FollowingEvents } from '../../../../src/protocols/postgres/following.ts'
 import { StatementLog } from '../../../../src/protocols/postgres/statement-log.ts'
 import { areWholeAnswers, areWholeRequests } from '../../../../src/protocols/postgres/wire/whole-messages.ts'
 import type { FactEvent } from '../../../../src/recording/events.ts'
@@ -13,6 +13,8 @@ interface Chunk {
   readonly fromClient: boolean
   readonly bytes: Buffer
 }
+
+const nobody: FollowingEvents = { passed: () => undefined, followed: () => undefined }
 
 function openLog() {
   const facts: FactEvent[] = []
@@ -79,7 +81,7 @@ t.test('to follow later tells the same as to follow at once, and refuses the sam
     // Two sessions whose chunks come in turn, as they do in a gateway.
     const one = openLog()
     const two = openLog()
-    const following = [one, two].map(({ log }) => new Following(log, backlog, () => undefined))
+    const following = [one, two].map(({ log }) => new Following(log, backlog, nobody))
     let refusedLater: number | undefined
     for (const [index, chunk] of chunks.entries()) {
       if (following.some(each => feed([chunk], each) === 0)) {
@@ -102,7 +104,7 @@ t.test('what is put off is followed by itself, with the times at which it came',
   const { log, facts } = openLog()
   let following: Following
   const followed = new Promise<unknown>(resolve => {
-    following = new Following(log, new Backlog(), resolve)
+    following = new Following(log, new Backlog(), { ...nobody, followed: resolve })
   })
   following!.fromClient(bytes.query('select 1'))
   following!.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
@@ -115,22 +117,22 @@ t.test('what is put off is followed by itself, with the times at which it came',
 
 t.test('a backlog that is full is followed before more is taken', async t => {
   const { log, facts } = openLog()
-  const following = new Following(log, new Backlog(), () => undefined)
-  for (let i = 0; i < 5000; i++) {
+  const following = new Following(log, new Backlog(), nobody)
+  for (let i = 0; i < 10_000; i++) {
     following.fromClient(bytes.query(`select ${i}`))
     following.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
   }
-  t.ok(facts.length > 3000)
+  t.ok(facts.length > 5000)
   following.upToDate()
-  t.equal(facts.length, 5000)
-  t.match(facts[4999], { text: 'select 4999' })
+  t.equal(facts.length, 10_000)
+  t.match(facts[9999], { text: 'select 9999' })
 })
 
 t.test(
   'after a long statement nothing waits: each small Execute may record it again, and the recorder must be heard',
   async t => {
     const { log, facts } = openLog()
-    const following = new Following(log, new Backlog(), () => undefined)
+    const following = new Following(log, new Backlog(), nobody)
     following.fromClient(bytes.parse('s', 'x'.repeat(1_000_000)))
     following.fromTarget(Buffer.concat([bytes.parseComplete, bytes.ready]))
     for (let i = 1; i <= 3; i++) {
@@ -145,7 +147,7 @@ t.test('what fails while it is followed is told once, and nothing after it is ta
   const { log, facts } = openLog()
   const failures: unknown[] = []
   const backlog = new Backlog()
-  const following = new Following(log, backlog, failure => failures.push(failure))
+  const following = new Following(log, backlog, { ...nobody, followed: failure => failures.push(failure) })
   const broken = new Error('a fault of ours')
   log.fromTarget = () => {
     throw broken
