@@ -21,7 +21,12 @@ export async function benchPostgres({ quick, folder, stack, say }: BenchOptions)
   await bench.client('direct', 'pgbench', ['-i', '-q', '-s', '10'], '2>&1')
   // A gateway runs for weeks: what its first statements cost, until the code is compiled, is not what is asked here.
   for (const mode of ['simple', 'prepared']) {
-    await bench.client('Sallyport', 'pgbench', ['-S', '-n', '-M', mode, '-c', '8', '-t', quick ? '1500' : '8000'], '2>&1')
+    await bench.client(
+      'Sallyport',
+      'pgbench',
+      ['-S', '-n', '-M', mode, '-c', '8', '-t', quick ? '1500' : '8000'],
+      '2>&1',
+    )
   }
   const rows: Row[] = []
   for (const mode of ['simple', 'prepared'] as const) {
