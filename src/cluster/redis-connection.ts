@@ -3,6 +3,7 @@
 import { Redis } from 'ioredis'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
+import { redisConnector } from './redis-connector.ts'
 import type { RedisConnectionOptions } from './redis-url.ts'
 
 export interface RedisConnectionParts {
@@ -122,6 +123,7 @@ export class RedisConnection {
     const { connection, timeoutMs } = this.#parts
     const redis = new Redis({
       ...connection,
+      Connector: redisConnector(connection),
       connectionName: `sallyport-${name}`,
       connectTimeout: timeoutMs,
       commandTimeout: timeoutMs,

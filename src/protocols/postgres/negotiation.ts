@@ -35,7 +35,6 @@ export async function openConnection(
   const secure = async (): Promise<TLSSocket | undefined> => {
     const secured = await options.upgrade(raw)
     if (secured === undefined) return undefined
-    secured.on('error', () => undefined)
     socket = secured
     options.current(secured)
     reader = new SocketReader(secured, READ_LIMIT_BYTES)

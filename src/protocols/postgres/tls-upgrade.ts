@@ -17,7 +17,10 @@ export function createTlsUpgrade(certificate: TlsCertificate, handshakeTimeoutMs
     ALPNProtocols: ['postgresql'],
     noDelay: true,
   })
-  server.on('secureConnection', socket => waiting.get(nameOf(socket))?.(socket))
+  server.on('secureConnection', socket => {
+    socket.on('error', () => undefined)
+    waiting.get(nameOf(socket))?.(socket)
+  })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   return socket =>
     new Promise(resolve => {
