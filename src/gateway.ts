@@ -1,15 +1,15 @@
 /** The composition root: the one place where all parts meet. `main.ts` starts it, the demo and the integration tests too. */
 
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
-import { createSecureContext } from 'node:tls'
 import { createAuditLog } from './audit/audit-log.ts'
 import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { createLocalCluster } from './cluster/local.ts'
 import { createRedisCluster } from './cluster/redis.ts'
 import type { Config } from './config/config.ts'
+import { readTlsCertificate, readTrusted } from './config/tls-files.ts'
 import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
 import { openDatabase } from './database/database.ts'
@@ -149,7 +149,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
   const cluster: Cluster =
     config.cluster.redis === undefined
       ? createLocalCluster({ clock, gateway })
-      : createRedisCluster({ url: config.cluster.redis, gateway, clock, log })
+      : createRedisCluster({ url: config.cluster.redis, ...(await redisTrust(config)), gateway, clock, log })
   started.defer(() => cluster.close())
 
   const vault = await createVault({ database, keyProvider: createKeyProvider(config.vault.key), clock })
@@ -324,30 +324,19 @@ async function listenOn(
   })
 }
 
+async function redisTrust({ cluster }: Config): Promise<{ ca?: string }> {
+  return cluster.redisCaFile === undefined ? {} : { ca: await readTrusted(cluster.redisCaFile) }
+}
+
 /** The configured certificate, or the one that the gateway made for itself at its first start. */
 async function tlsCertificate(
   { vault, clock }: GatewayParts,
   files: { keyFile: string; certificateFile: string } | undefined,
 ): Promise<TlsCertificate> {
-  if (files !== undefined) {
-    const given = { key: await readText(files.keyFile), cert: await readText(files.certificateFile) }
-    try {
-      createSecureContext(given)
-    } catch (cause) {
-      const message = `${files.certificateFile} and ${files.keyFile} are no certificate and its key in PEM form: ${messageOf(cause)}`
-      throw new GatewayError('CONFIG_INVALID', message, { cause })
-    }
-    return given
-  }
+  if (files !== undefined) return readTlsCertificate(files)
   const own = await vault.ownKey('tls', async () => {
     const made = await generateTlsCertificate(['localhost', '127.0.0.1', '::1', hostname()], clock.now())
     return { public: made.cert, secret: new Secret(made.key) }
   })
   return { key: own.secret.reveal(), cert: own.public }
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(cause => {
-    throw new GatewayError('CONFIG_INVALID', `${path} cannot be read: ${messageOf(cause)}`, { cause })
-  })
 }

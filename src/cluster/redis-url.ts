@@ -29,6 +29,12 @@ export function redisConnectionOptions(text: string, ca?: string): RedisConnecti
       'The Redis URL must be of the form redis://[user][:password@]host[:port][/database], or rediss:// for TLS.',
     )
   }
+  if (ca !== undefined && url.protocol !== 'rediss:') {
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      'Certificates for Redis are of use with rediss:// (TLS) only; the URL says redis://.',
+    )
+  }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   return {
     host,

@@ -126,6 +126,8 @@ export const configSchema = z.strictObject({
         .string()
         .regex(/^rediss?:\/\/.+$/, 'a Redis is written as redis://host:6379/0 or rediss://host:6379/0')
         .optional(),
+      /** The certificates that a `rediss://` server is checked against; not given: those of the system. */
+      redisCaFile: path.optional(),
     })
     .prefault({}),
   vault: z
@@ -187,6 +189,7 @@ export type Config = ReturnType<typeof resolveConfig>
 export function resolveConfig(parsed: z.output<typeof configSchema>, folder: string) {
   const absolute = (given: string) => resolve(folder, given)
   const dataFolder = absolute(parsed.dataFolder)
+  const optional = (given: string | undefined) => (given === undefined ? undefined : absolute(given))
   const certificate = (given: z.output<typeof tls> | undefined) =>
     given && { keyFile: absolute(given.keyFile), certificateFile: absolute(given.certificateFile) }
   const { key = { file: join(dataFolder, 'vault.key') } } = parsed.vault
@@ -198,6 +201,7 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
       database.startsWith('sqlite:') && database !== 'sqlite::memory:'
         ? `sqlite:${absolute(database.slice('sqlite:'.length))}`
         : database,
+    cluster: { ...parsed.cluster, redisCaFile: optional(parsed.cluster.redisCaFile) },
     vault: { key: 'file' in key ? { file: absolute(key.file) } : key },
     postgres: { ...parsed.postgres, tls: certificate(parsed.postgres.tls) },
     api: {
@@ -206,7 +210,7 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
       tls: certificate(parsed.api.tls),
     },
     recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
-    audit: { ...parsed.audit, file: parsed.audit.file === undefined ? undefined : absolute(parsed.audit.file) },
+    audit: { ...parsed.audit, file: optional(parsed.audit.file) },
   }
 }
 

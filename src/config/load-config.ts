@@ -53,12 +53,12 @@ export function parseConfig(path: string, text: string, environment: Environment
 }
 
 /** Puts the environment's URLs in place of the file's. Their text is never repeated: it holds passwords. */
-function override(written: object, environment: Environment): object {
+function override(written: { cluster?: object }, environment: Environment): object {
   const { SALLYPORT_DATABASE_URL: database, SALLYPORT_REDIS_URL: redis } = environment
   const changed = {
     ...written,
     ...(database === undefined ? {} : { database }),
-    ...(redis === undefined ? {} : { cluster: { redis } }),
+    ...(redis === undefined ? {} : { cluster: { ...written.cluster, redis } }),
   }
   const { error } = configSchema.safeParse(changed)
   if (error === undefined) return changed

@@ -9,9 +9,11 @@ import t from 'tap'
 import { type Config, defaultConfig } from '../../src/config/config.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createLog } from '../../src/shared/log.ts'
+import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { initKeyFile } from '../../src/vault/key-provider.ts'
 import { removeFolder } from '../support/child.ts'
 
+const trusted = await generateTlsCertificate(['localhost'], Date.now())
 const busy = createServer().listen(0, '127.0.0.1')
 await once(busy, 'listening')
 t.teardown(() => busy.close())
@@ -37,6 +39,22 @@ const problems: Record<string, { spoil: (config: Config) => void; message: RegEx
       config.postgres.tls = { keyFile: file, certificateFile: file }
     },
     message: /server\.pem and .*server\.pem are no certificate and its key/,
+  },
+  'trusted certificates that are none': {
+    spoil: config => {
+      const redisCaFile = join(config.dataFolder, 'ca.pem')
+      writeFileSync(redisCaFile, 'not a certificate')
+      Object.assign(config.cluster, { redis: 'rediss://127.0.0.1', redisCaFile })
+    },
+    message: /ca\.pem has no certificate in PEM form/,
+  },
+  'trusted certificates for a Redis without TLS': {
+    spoil: config => {
+      const redisCaFile = join(config.dataFolder, 'ca.pem')
+      writeFileSync(redisCaFile, trusted.cert)
+      Object.assign(config.cluster, { redis: 'redis://127.0.0.1', redisCaFile })
+    },
+    message: /of use with rediss:/,
   },
   'an audit file that cannot be opened': {
     spoil: config => Object.assign(config.audit, { file: join(config.dataFolder, 'nowhere', 'audit.jsonl') }),

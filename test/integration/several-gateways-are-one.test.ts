@@ -15,13 +15,13 @@ import { addWeb01 } from '../support/web-01.ts'
 
 const cleanup = new AsyncDisposableStack()
 t.teardown(() => cleanup.disposeAsync())
-const [postgres, redis, sshd] = await Promise.all([startPostgres(), startRedis(), startSshd()])
+const [postgres, redis, sshd] = await Promise.all([startPostgres(), startRedis({ tls: true }), startSshd()])
 for (const server of [postgres, redis, sshd]) cleanup.defer(() => server.stop())
 
 const first = await startTestGateway({
   configure(config) {
     config.database = postgres.url()
-    config.cluster = { redis: redis.url }
+    Object.assign(config.cluster, { redis: redis.url, redisCaFile: redis.caFile })
   },
 })
 cleanup.defer(() => first.close())

@@ -92,7 +92,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       const redis = await startRedis()
       cleanup.defer(() => redis.stop())
       config.database = postgres.url()
-      config.cluster = { redis: redis.url }
+      config.cluster.redis = redis.url
     }
   }
   options.configure?.(config)

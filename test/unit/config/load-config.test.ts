@@ -127,8 +127,15 @@ t.test('passwords in URLs are not repeated', async t => {
 
 t.test('the environment gives the URLs that hold passwords', async t => {
   const environment = { SALLYPORT_DATABASE_URL: 'postgres://a:b@db/x', SALLYPORT_REDIS_URL: 'redis://:c@redis' }
-  const config = parseConfig('/etc/s.yaml', 'database: sqlite:other.db\ncluster: { redis: redis://old }', environment)
-  t.match(config, { database: 'postgres://a:b@db/x', cluster: { redis: 'redis://:c@redis' } })
+  const config = parseConfig(
+    '/etc/s.yaml',
+    'database: sqlite:other.db\ncluster: { redis: redis://old, redisCaFile: ca.pem }',
+    environment,
+  )
+  t.match(config, {
+    database: 'postgres://a:b@db/x',
+    cluster: { redis: 'redis://:c@redis', redisCaFile: '/etc/ca.pem' },
+  })
   for (const name of Object.keys(environment)) {
     const wrong = () => parseConfig('/etc/s.yaml', '', { [name]: 'geheim' })
     t.throws(wrong, {
