@@ -14,6 +14,7 @@ import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
 import { openDatabase } from './database/database.ts'
 import { createStoreGateways } from './database/gateways.ts'
+import { holdAlone } from './database/sqlite-alone.ts'
 import { createAuthenticator } from './identity/authenticator.ts'
 import { createFactors } from './identity/factors/factors.ts'
 import { createTokens } from './identity/tokens.ts'
@@ -94,7 +95,7 @@ export async function startGateway({
     postgres: await listenOn('postgres', config.postgres, postgres),
   }
   await audit.append({ kind: 'gateway.started', actor: 'gateway', data: { ...listening, vaultKey: vault.keyId } })
-  // Only now: a second gateway that was started by mistake has failed by here, on the ports or on the socket.
+  // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
   await reaper.round()
   log.info({ gateway: parts.gateway, ...listening }, 'the gateway is ready')
 
@@ -144,6 +145,7 @@ async function createParts(config: Config, clock: Clock, log: Log, started: Asyn
   const metrics = createMetrics()
 
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
+  started.use(holdAlone(config.database))
   const database = await openDatabase(config.database)
   started.defer(() => database.destroy())
   const cluster: Cluster =

@@ -33,7 +33,7 @@ t.test('init, start, health, rotation of the audit file, stop', async t => {
   t.match(await cli(['health', '-c', config]), { exit: 0, stdout: /gateway +ready/ })
   t.match(
     await cli(['start', '-c', config]),
-    { exit: 1, stderr: /listens on .* already/ },
+    { exit: 1, stderr: /Another gateway runs on .*sallyport\.db/ },
     'a second one does not start',
   )
 

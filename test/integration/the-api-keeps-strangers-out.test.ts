@@ -80,7 +80,7 @@ t.test('the socket is for the owner alone', async t => {
   t.equal((await call(gateway, '/v1/tokens', { socket: true })).status, 200)
   const open = startTestGateway({ configure: config => (config.api.socket = '/tmp/sallyport-not-here.sock') })
   await t.rejects(open, { code: 'CONFIG_INVALID', message: /chmod 700/ }, 'a folder that others can enter is refused')
-  const second = startTestGateway({ beside: gateway, configure: config => (config.api.socket = gateway.api.socket!) })
+  const second = startTestGateway({ configure: config => (config.api.socket = gateway.api.socket!) })
   await t.rejects(second, { code: 'CONFLICT' }, "a second gateway does not take the first one's socket")
   t.equal((await call(gateway, '/healthz', { socket: true })).status, 200)
 })

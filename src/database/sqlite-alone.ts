@@ -1,0 +1,30 @@
+/** One gateway at a time on an SQLite store: a second one would take the first for dead, end its sessions and seal its recordings. */
+
+import { DatabaseSync } from 'node:sqlite'
+import { GatewayError, messageOf } from '../shared/errors.ts'
+
+const SQLITE_BUSY = 5
+
+/**
+ * Holds the store of this URL until it is disposed of, or the process is gone: an exclusive transaction on a file beside it, which
+ * the operating system ends with the process. Nothing to hold for PostgreSQL or `sqlite::memory:`. Throws `CONFIG_INVALID` when
+ * another gateway holds it, `DATABASE_UNAVAILABLE` when the file cannot be used.
+ */
+export function holdAlone(url: string): Disposable {
+  const path = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : ':memory:'
+  if (path === ':memory:') return { [Symbol.dispose]: () => undefined }
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(`${path}.lock`, { timeout: 0 })
+    lock.exec('BEGIN EXCLUSIVE')
+  } catch (cause) {
+    lock?.close()
+    if ((cause as { errcode?: unknown }).errcode !== SQLITE_BUSY) {
+      throw new GatewayError('DATABASE_UNAVAILABLE', `The database cannot be opened: ${messageOf(cause)}`, { cause })
+    }
+    const message = `Another gateway runs on ${path}. Stop it first; several gateways need a PostgreSQL store and a Redis.`
+    throw new GatewayError('CONFIG_INVALID', message, { cause })
+  }
+  const held = lock
+  return { [Symbol.dispose]: () => held.close() }
+}

@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { holdAlone } from '../../../src/database/sqlite-alone.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-alone-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+t.test('a store is held by one until that one lets go', async t => {
+  const url = `sqlite:${join(folder, 'a.db')}`
+  const first = holdAlone(url)
+  t.throws(() => holdAlone(url), { code: 'CONFIG_INVALID', message: /Another gateway runs on .*a\.db/ })
+  holdAlone(`sqlite:${join(folder, 'b.db')}`)[Symbol.dispose]()
+  first[Symbol.dispose]()
+  holdAlone(url)[Symbol.dispose]()
+})
+
+t.test('a process that is killed lets go', async t => {
+  const url = `sqlite:${join(folder, 'c.db')}`
+  const program = `
+    import { holdAlone } from '${new URL('../../../src/database/sqlite-alone.ts', import.meta.url)}'
+    globalThis.held = holdAlone('${url}')
+    console.log('held')
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  t.throws(() => holdAlone(url), { code: 'CONFIG_INVALID' })
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  holdAlone(url)[Symbol.dispose]()
+})
+
+t.test('a file that cannot be made is told; other stores need no hold', async t => {
+  t.throws(() => holdAlone(`sqlite:${join(folder, 'nowhere', 'd.db')}`), { code: 'DATABASE_UNAVAILABLE' })
+  for (const url of ['sqlite::memory:', 'postgres://host/database']) {
+    const [one, two] = [holdAlone(url), holdAlone(url)]
+    one[Symbol.dispose]()
+    two[Symbol.dispose]()
+  }
+})
