@@ -7,7 +7,7 @@ const SQLITE_BUSY = 5
 
 /**
  * Holds the store of this URL until it is disposed of, or the process is gone: an exclusive transaction on a file beside it, which
- * the operating system ends with the process. Nothing to hold for PostgreSQL or `sqlite::memory:`. Throws `CONFIG_INVALID` when
+ * the operating system ends with the process. Nothing to hold for PostgreSQL or `sqlite::memory:`. Throws `CONFLICT` when
  * another gateway holds it, `DATABASE_UNAVAILABLE` when the file cannot be used.
  */
 export function holdAlone(url: string): Disposable {
@@ -23,7 +23,7 @@ export function holdAlone(url: string): Disposable {
       throw new GatewayError('DATABASE_UNAVAILABLE', `The database cannot be opened: ${messageOf(cause)}`, { cause })
     }
     const message = `Another gateway runs on ${path}. Stop it first; several gateways need a PostgreSQL store and a Redis.`
-    throw new GatewayError('CONFIG_INVALID', message, { cause })
+    throw new GatewayError('CONFLICT', message, { cause })
   }
   const held = lock
   return { [Symbol.dispose]: () => held.close() }

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Config, defaultConfig } from '../../src/config/config.ts'
-import { holdAlone } from '../../src/database/sqlite-alone.ts'
 import { startGateway } from '../../src/gateway.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
@@ -15,13 +14,6 @@ import { initKeyFile } from '../../src/vault/key-provider.ts'
 import { removeFolder } from '../support/child.ts'
 
 const trusted = await generateTlsCertificate(['localhost'], Date.now())
-const elsewhere = mkdtempSync(join(tmpdir(), 'sallyport-held-'))
-const held = join(elsewhere, 'held.db')
-const holder = holdAlone(`sqlite:${held}`)
-t.teardown(() => {
-  holder[Symbol.dispose]()
-  removeFolder(elsewhere)
-})
 const busy = createServer().listen(0, '127.0.0.1')
 await once(busy, 'listening')
 t.teardown(() => busy.close())
@@ -63,10 +55,6 @@ const problems: Record<string, { spoil: (config: Config) => void; message: RegEx
       Object.assign(config.cluster, { redis: 'redis://127.0.0.1', redisCaFile })
     },
     message: /of use with rediss:/,
-  },
-  'a store that another gateway holds': {
-    spoil: config => Object.assign(config, { database: `sqlite:${held}` }),
-    message: /Another gateway runs on .*held\.db\. Stop it first/,
   },
   'an audit file that cannot be opened': {
     spoil: config => Object.assign(config.audit, { file: join(config.dataFolder, 'nowhere', 'audit.jsonl') }),

@@ -12,7 +12,7 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 t.test('a store is held by one until that one lets go', async t => {
   const url = `sqlite:${join(folder, 'a.db')}`
   const first = holdAlone(url)
-  t.throws(() => holdAlone(url), { code: 'CONFIG_INVALID', message: /Another gateway runs on .*a\.db/ })
+  t.throws(() => holdAlone(url), { code: 'CONFLICT', message: /Another gateway runs on .*a\.db/ })
   holdAlone(`sqlite:${join(folder, 'b.db')}`)[Symbol.dispose]()
   first[Symbol.dispose]()
   holdAlone(url)[Symbol.dispose]()
@@ -29,7 +29,7 @@ t.test('a process that is killed lets go', async t => {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(child.stdout, 'data')
-  t.throws(() => holdAlone(url), { code: 'CONFIG_INVALID' })
+  t.throws(() => holdAlone(url), { code: 'CONFLICT' })
   child.kill('SIGKILL')
   await once(child, 'exit')
   holdAlone(url)[Symbol.dispose]()
