@@ -86,11 +86,8 @@ export class Following extends Follower {
   }
 
   #settle(): void {
-    const log = this.#log
-    // Where a small chunk can run a long statement again, what waits would become more than the recorder takes at once.
-    const small = log.longest <= Backlog.mostBytes
-    this.#requestsMayWait = small && log.atRequestBoundary
-    this.#answersMayWait = small && log.atBoundary
+    this.#requestsMayWait = this.#log.atRequestBoundary
+    this.#answersMayWait = this.#log.atBoundary
     this.#events.followed(this.#failure)
   }
 }

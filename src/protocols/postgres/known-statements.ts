@@ -3,7 +3,7 @@
 import { showValue } from './bind-values.ts'
 import type { TextDecode } from './client-encoding.ts'
 import type { Pending } from './pending-queue.ts'
-import { Statement } from './statement.ts'
+import { RECORDED_AGAIN_CHARACTERS, Statement } from './statement.ts'
 import { readBindValues } from './wire/client-requests.ts'
 
 const REDACTED = '[redacted]'
@@ -31,10 +31,12 @@ export class Portal {
     return 64 + (this.#body?.length ?? 0)
   }
 
-  /** The values as they are recorded. */
-  parameters(decode: TextDecode): (string | null)[] {
+  /** The values for the recording: all of them the first time; after that, where they are long, that they were told. */
+  tellParameters(decode: TextDecode): (string | null)[] {
+    const first = this.#shown === undefined
     this.#shown ??= this.#show(decode)
-    return this.#shown
+    if (first || this.#body === undefined || this.#body.length <= RECORDED_AGAIN_CHARACTERS) return this.#shown
+    return [`(${this.#shown.length} values, recorded when this portal was first executed)`]
   }
 
   #show(decode: TextDecode): (string | null)[] {

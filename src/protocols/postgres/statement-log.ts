@@ -77,7 +77,6 @@ export class StatementLog {
   #syncsInCopy = 0
   #terminated = false
   #fatal = false
-  #longest = 0
 
   /** `parameters` are what the target reported at login. */
   constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
@@ -132,11 +131,6 @@ export class StatementLog {
     return this.#client.atBoundary
   }
 
-  /** Bytes of the longest message whose text or values an Execute may record again: it tells how much a small chunk can record. */
-  get longest(): number {
-    return this.#longest
-  }
-
   /** The client has said Terminate. */
   get terminated(): boolean {
     return this.#terminated
@@ -183,7 +177,6 @@ export class StatementLog {
   }
 
   #clientBody(type: number, bytes: Buffer, start: number, end: number, length: number): void {
-    if (end - start > this.#longest) this.#longest = end - start
     switch (type) {
       case QUERY: {
         // The server skips this too (postgres.c, ignore_till_sync).
@@ -377,11 +370,11 @@ export class StatementLog {
     const statement = portal.statement
     const event: Extract<FactEvent, { type: 'statement' }> = {
       type: 'statement',
-      text: statement.text,
+      text: statement.tell(),
       protocol: pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended',
       durationUs: Math.round((this.#now - pending.at) * 1000),
     }
-    const parameters = portal.parameters(this.#decode)
+    const parameters = portal.tellParameters(this.#decode)
     if (parameters.length > 0) event.parameters = parameters
     if (pending.tagCount > 0 || pending.tag !== '') event.tag = pending.tag
     const rows = pending.tagRows ?? (pending.rows > 0 ? pending.rows : undefined)

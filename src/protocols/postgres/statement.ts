@@ -1,7 +1,12 @@
 /** A statement of a session, as it is recorded: its secrets are taken out when that is first asked for. */
 
+import { createHash } from 'node:crypto'
 import type { LongTextNote } from './long-text.ts'
 import { type Redacted, redactStatement } from './redact.ts'
+
+/** What is longer is recorded whole once: a small request may run it again and again. */
+export const RECORDED_AGAIN_CHARACTERS = 4096
+const HEAD_CHARACTERS = 200
 
 export class Statement {
   readonly types: readonly number[]
@@ -9,6 +14,8 @@ export class Statement {
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
   #safe: Redacted | undefined
+  #toldBefore = false
+  #reference: string | undefined
 
   /** `types` are the OIDs that Parse gave; `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
@@ -33,8 +40,13 @@ export class Statement {
     return this.#made().redacted
   }
 
-  get text(): string {
-    return this.#made().text
+  /** The text for the recording: whole the first time; after that, where it is long, its head and its hash. */
+  tell(): string {
+    const { text } = this.#made()
+    if (text.length <= RECORDED_AGAIN_CHARACTERS) return text
+    if (this.#toldBefore) return (this.#reference ??= referTo(text))
+    this.#toldBefore = true
+    return text
   }
 
   #made(): Redacted {
@@ -50,4 +62,9 @@ export class Statement {
     const hash = safe.redacted || sha256 === undefined ? '' : `; SHA-256 of the whole text: ${sha256}`
     return { text: `${safe.text}\n… (cut here; ${bytes} bytes in all${hash})`, redacted: safe.redacted }
   }
+}
+
+function referTo(recorded: string): string {
+  const sha256 = createHash('sha256').update(recorded).digest('hex')
+  return `${recorded.slice(0, HEAD_CHARACTERS)}… (recorded whole before: ${recorded.length} characters, SHA-256 ${sha256})`
 }

@@ -128,21 +128,6 @@ t.test('a backlog that is full is followed before more is taken', async t => {
   t.match(facts[9999], { text: 'select 9999' })
 })
 
-t.test(
-  'after a long statement nothing waits: each small Execute may record it again, and the recorder must be heard',
-  async t => {
-    const { log, facts } = openLog()
-    const following = new Following(log, new Backlog(), nobody)
-    following.fromClient(bytes.parse('s', 'x'.repeat(1_000_000)))
-    following.fromTarget(Buffer.concat([bytes.parseComplete, bytes.ready]))
-    for (let i = 1; i <= 3; i++) {
-      following.fromClient(Buffer.concat([bytes.bind('', 's'), bytes.execute(''), bytes.sync]))
-      following.fromTarget(Buffer.concat([bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready]))
-      t.equal(facts.length, i)
-    }
-  },
-)
-
 t.test('what fails while it is followed is told once, and nothing after it is taken for true', async t => {
   const { log, facts } = openLog()
   const failures: unknown[] = []

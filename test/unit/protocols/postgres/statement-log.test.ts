@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { StatementLog } from '../../../../src/protocols/postgres/statement-log.ts'
 import type { FactEvent } from '../../../../src/recording/events.ts'
@@ -157,7 +158,6 @@ t.test(
 )
 
 t.test('a long statement is cut, and its whole text can be checked by its hash', async t => {
-  const { createHash } = await import('node:crypto')
   const text = `select '${'ä'.repeat(700_000)}'`
   const sha256 = createHash('sha256').update(text).digest('hex')
   for (const message of [bytes.query(text), bytes.parse('name', text)]) {
@@ -168,6 +168,27 @@ t.test('a long statement is cut, and its whole text can be checked by its hash',
     t.ok(statement!.text.length < 1_100_000)
     t.match(statement!.text, `${Buffer.byteLength(text)} bytes in all; SHA-256 of the whole text: ${sha256}`)
   }
+})
+
+t.test('what is long is recorded whole once: small requests cannot fill the recording with it', async t => {
+  const { client, target, seen } = open()
+  const text = `select $1 -- ${'x'.repeat(100_000)}`
+  client(bytes.parse('s', text), bytes.bind('p', 's', ['y'.repeat(100_000), null]))
+  target(bytes.parseComplete, bytes.bindComplete)
+  for (let i = 0; i < 100; i++) {
+    client(bytes.execute('p', 1))
+    target(bytes.row, frame('s'))
+  }
+  const [first, ...later] = seen() as { text: string; parameters: (string | null)[] }[]
+  t.equal(first!.text, text)
+  t.same(first!.parameters, ['y'.repeat(100_000), null])
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  for (const statement of later) {
+    t.ok(statement.text.startsWith('select $1 -- xxx'))
+    t.match(statement.text, `recorded whole before: ${text.length} characters, SHA-256 ${sha256}`)
+    t.same(statement.parameters, ['(2 values, recorded when this portal was first executed)'])
+  }
+  t.ok(JSON.stringify(later).length < 100 * 1000)
 })
 
 t.test('secrets are not recorded: not in the text, not in the values, not in the error that quotes them', async t => {
