@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { Credential } from '../console/routes/credentials.ts'
+import type { Target } from '../console/routes/targets.ts'
 import { messageOf } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
 import { readAccount } from './account.ts'
@@ -30,8 +31,16 @@ export const addCredentials: AddCommands = (program, context) => {
     .option('--passphrase', "ask for the private key's passphrase")
     .action(async (account: string, options: SetOptions) => {
       const { account: name, target } = readAccount(account)
-      const body = await readMaterial(account, options, terminal)
       const client = await context.client()
+      // Before anything is asked for: nobody should type a secret for nothing.
+      const { accounts } = await client.get<Target>(`/v1/targets/${encodeURIComponent(target)}`)
+      if (!accounts.some(each => each.name === name)) {
+        throw new CliError(
+          EXIT.no,
+          `The target ${target} has no account ${name}; add it with: sallyport apply -f FOLDER`,
+        )
+      }
+      const body = await readMaterial(account, options, terminal)
       const { version } = await client.send<{ version: number }>('PUT', `/v1/credentials/${target}/${name}`, body)
       if (context.json) terminal.json({ account: name, target, version })
       else terminal.line(`Stored version ${version} of ${account}.`)

@@ -67,10 +67,16 @@ export const addTargets: AddCommands = (program, context) => {
     .description('ask a host for its keys, and pin them')
     .argument('<name>')
     .option('-y, --yes', 'pin them without asking: compare the fingerprints yourself')
-    .action((name: string, { yes = false }: { yes?: boolean }) => scan(context, name, yes))
+    .option('--replace', 'with --yes: also where a pinned key is not shown any more')
+    .action((name: string, options: ScanOptions) => scan(context, name, options))
 }
 
-async function scan(context: Context, name: string, yes: boolean): Promise<void> {
+interface ScanOptions {
+  yes?: boolean
+  replace?: boolean
+}
+
+async function scan(context: Context, name: string, { yes = false, replace = false }: ScanOptions): Promise<void> {
   const { terminal } = context
   const client = await context.client()
   const path = `/v1/targets/${encodeURIComponent(name)}`
@@ -92,10 +98,21 @@ async function scan(context: Context, name: string, yes: boolean): Promise<void>
       found.keys,
       'It shows no keys.',
     )
-    if (found.missing.length > 0)
-      terminal.line(terminal.style('yellow', `${found.missing.length} pinned before, and not shown now.`))
+    if (found.missing.length > 0) {
+      const keys = found.missing.length === 1 ? '1 pinned key is' : `${found.missing.length} pinned keys are`
+      terminal.line(terminal.style('red', `WARNING: ${keys} not shown any more.`))
+      terminal.line(
+        'The host was made anew, or something stands between it and the gateway. Ask who runs it before you pin.',
+      )
+    }
   }
   if (hostKeys.length === 0) throw new CliError(EXIT.no, `${name} shows no host keys that can be used.`)
+  if (yes && found.missing.length > 0 && !replace) {
+    throw new CliError(
+      EXIT.no,
+      `${name} does not show what is pinned. Once you know why: target scan ${name} --yes --replace`,
+    )
+  }
   const pin =
     news &&
     (yes ||

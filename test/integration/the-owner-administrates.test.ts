@@ -1,5 +1,6 @@
 /** The owner describes people and systems in files, enrols and explains, all over the Unix socket, and finds it in the audit log. */
 
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -68,6 +69,9 @@ t.test('secrets go in by stdin, and none comes out', async t => {
   const key = await owner(['credential', 'set', `${sshd.account}@web-01`, '--private-key', sshd.identityFile])
   t.match(key, { exit: 0, stdout: `Stored version 1 of ${sshd.account}@web-01.\n` })
   t.match(await owner(['credential', 'set', 'nobody@web-01', '--stdin'], 'x'), { exit: 1, stderr: /no account nobody/ })
+  // No terminal to ask at: but that is not what is wrong here.
+  t.match(await owner(['credential', 'set', 'nobody@web-01']), { exit: 1, stderr: /no account nobody/ })
+  t.match(await owner(['credential', 'set', 'root@nowhere']), { exit: 1, stderr: /nowhere/ })
   t.match(await owner(['credential', 'set', 'web-01', '--stdin'], 'x'), { exit: 2, stderr: /account@target/ })
   t.match((await owner(['credential', 'list', '--json'])).json(), {
     credentials: [{ account: sshd.account, target: 'web-01', version: 1, kind: 'private-key', createdBy: 'owner' }],
@@ -102,6 +106,18 @@ t.test('host keys are learnt by an explicit command, and then the target can be 
   t.match(await owner(['target', 'scan', 'nobody-there']), { exit: 1, stderr: /nobody-there|127\.0\.0\.1/ })
   const result = await runSession(gateway, alice, sshd.account, 'echo reached')
   t.match(result, { status: 0, stdout: 'reached\n' })
+})
+
+t.test('a host that shows other keys than those pinned is told apart from a new one', async t => {
+  const blob = Buffer.concat([Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0\x20'), randomBytes(32)])
+  const hostKeys = [`ssh-ed25519 ${blob.toString('base64')}`]
+  await gateway.addTarget({ name: 'changed', protocol: 'ssh', host: '127.0.0.1', port: sshd.port, hostKeys })
+  const pinned = async () => ((await gateway.parts.targets.get('changed')) as { hostKeys: string[] }).hostKeys
+  const refused = await owner(['target', 'scan', 'changed', '--yes'])
+  t.match(refused, { exit: 1, stdout: /WARNING: 1 pinned key is not shown any more/, stderr: /--yes --replace/ })
+  t.same(await pinned(), hostKeys)
+  t.match(await owner(['target', 'scan', 'changed', '--yes', '--replace']), { exit: 0, stdout: /Pinned\./ })
+  t.same(await pinned(), sshd.hostKeys)
 })
 
 t.test('errors are a line or two: what is wrong, where, what next', async t => {

@@ -44,7 +44,10 @@ export class Statement {
   tell(): string {
     const { text } = this.#made()
     if (text.length <= RECORDED_AGAIN_CHARACTERS) return text
-    if (this.#toldBefore) return (this.#reference ??= referTo(text))
+    if (this.#toldBefore) {
+      this.#reference ??= referTo(text)
+      return this.#reference
+    }
     this.#toldBefore = true
     return text
   }
