@@ -16,7 +16,7 @@ export function holdAlone(url: string): Disposable {
   let lock: DatabaseSync | undefined
   try {
     lock = new DatabaseSync(`${path}.lock`, { timeout: 0 })
-    lock.exec('BEGIN EXCLUSIVE')
+    lock.exec('PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE')
   } catch (cause) {
     lock?.close()
     if ((cause as { errcode?: unknown }).errcode !== SQLITE_BUSY) {
