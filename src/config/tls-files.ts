@@ -24,11 +24,18 @@ export async function readTlsCertificate(files: {
 /** The certificates of those who are trusted, in PEM form. Throws `CONFIG_INVALID` where the file has none. */
 export async function readTrusted(path: string): Promise<string> {
   const text = await readText(path)
-  try {
-    new X509Certificate(text)
-  } catch (cause) {
-    const message = `${path} has no certificate in PEM form: ${messageOf(cause)}`
-    throw new GatewayError('CONFIG_INVALID', message, { cause })
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  // One that is cut would be left out without a word.
+  if (certificates.length === 0 || certificates.length !== text.split('-----BEGIN ').length - 1) {
+    throw new GatewayError('CONFIG_INVALID', `${path} is not a list of certificates in PEM form.`)
+  }
+  for (const [index, certificate] of certificates.entries()) {
+    try {
+      new X509Certificate(certificate)
+    } catch (cause) {
+      const message = `Certificate ${index + 1} in ${path} cannot be read: ${messageOf(cause)}`
+      throw new GatewayError('CONFIG_INVALID', message, { cause })
+    }
   }
   return text
 }

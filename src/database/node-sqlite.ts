@@ -59,7 +59,7 @@ function openNodeSqlite(path: string): SqliteDatabase {
 }
 
 /** SQLite gives `-wal` and `-shm` the mode of the file itself: https://www.sqlite.org/wal.html */
-function makePrivate(path: string): void {
+export function makePrivate(path: string): void {
   closeSync(openSync(path, 'a', 0o600))
   chmodSync(path, 0o600)
 }

@@ -1,7 +1,10 @@
 /** One gateway at a time on an SQLite store: a second one would take the first for dead, end its sessions and seal its recordings. */
 
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { GatewayError, messageOf } from '../shared/errors.ts'
+import { makePrivate } from './node-sqlite.ts'
 
 const SQLITE_BUSY = 5
 
@@ -15,7 +18,9 @@ export function holdAlone(url: string): Disposable {
   if (path === ':memory:') return { [Symbol.dispose]: () => undefined }
   let lock: DatabaseSync | undefined
   try {
-    lock = new DatabaseSync(`${path}.lock`, { timeout: 0 })
+    const file = `${realPath(path)}.lock`
+    makePrivate(file)
+    lock = new DatabaseSync(file, { timeout: 0 })
     lock.exec('PRAGMA journal_mode=OFF; BEGIN EXCLUSIVE')
   } catch (cause) {
     lock?.close()
@@ -27,4 +32,9 @@ export function holdAlone(url: string): Disposable {
   }
   const held = lock
   return { [Symbol.dispose]: () => held.close() }
+}
+
+/** The same for every name of a store: SQLite too follows symbolic links. */
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
 }

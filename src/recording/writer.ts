@@ -20,6 +20,8 @@ const MOST_ROUNDS = 4
 const FOLLOWED_FLUSH_MS = 50
 /** A caller that goes on in spite of `behind` must not grow the gateway without end. */
 const HARD_BOUND_BYTES = 16 * RECORDER_BOUND_BYTES
+/** Of what was on its way already when it did: the session is ending. */
+const LAST_BOUND_BYTES = 2 * HARD_BOUND_BYTES
 
 export interface WriterParts {
   /** The header has been written. */
@@ -129,7 +131,7 @@ export class RecordingWriter implements Recorder {
   }
 
   #closed(): boolean {
-    return this.#sealed !== undefined || this.failure.aborted
+    return this.#sealed !== undefined || this.#broken || this.waiting > LAST_BOUND_BYTES
   }
 
   /** Milliseconds since the session began; never back, also when the clock is set back. */

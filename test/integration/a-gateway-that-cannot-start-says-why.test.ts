@@ -46,7 +46,15 @@ const problems: Record<string, { spoil: (config: Config) => void; message: RegEx
       writeFileSync(redisCaFile, 'not a certificate')
       Object.assign(config.cluster, { redis: 'rediss://127.0.0.1', redisCaFile })
     },
-    message: /ca\.pem has no certificate in PEM form/,
+    message: /ca\.pem is not a list of certificates in PEM form/,
+  },
+  'trusted certificates of which one is broken': {
+    spoil: config => {
+      const redisCaFile = join(config.dataFolder, 'ca.pem')
+      writeFileSync(redisCaFile, trusted.cert + trusted.cert.replace(/\n.{20}/, '\n'))
+      Object.assign(config.cluster, { redis: 'rediss://127.0.0.1', redisCaFile })
+    },
+    message: /Certificate 2 in .*ca\.pem cannot be read/,
   },
   'trusted certificates for a Redis without TLS': {
     spoil: config => {

@@ -3,7 +3,7 @@
 import { showValue } from './bind-values.ts'
 import type { TextDecode } from './client-encoding.ts'
 import type { Pending } from './pending-queue.ts'
-import { RECORDED_AGAIN_CHARACTERS, Statement } from './statement.ts'
+import { isLong, Statement } from './statement.ts'
 import { readBindValues } from './wire/client-requests.ts'
 
 const REDACTED = '[redacted]'
@@ -18,6 +18,7 @@ export class Portal {
   readonly #length: number
   readonly #read: typeof readBindValues
   #shown: (string | null)[] | undefined
+  #again: (string | null)[] | undefined
 
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
@@ -33,10 +34,12 @@ export class Portal {
 
   /** The values for the recording: all of them the first time; after that, where they are long, that they were told. */
   tellParameters(decode: TextDecode): (string | null)[] {
-    const first = this.#shown === undefined
-    this.#shown ??= this.#show(decode)
-    if (first || this.#body === undefined || this.#body.length <= RECORDED_AGAIN_CHARACTERS) return this.#shown
-    return [`(${this.#shown.length} values, recorded when this portal was first executed)`]
+    if (this.#shown === undefined) {
+      this.#shown = this.#show(decode)
+      return this.#shown
+    }
+    this.#again ??= isLong(this.#shown) ? [`(${this.#shown.length} values, recorded whole before)`] : this.#shown
+    return this.#again
   }
 
   #show(decode: TextDecode): (string | null)[] {

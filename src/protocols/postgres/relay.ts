@@ -1,5 +1,6 @@
 /** Moves bytes between client and target as they came, no faster than the slower side and the recorder take them. */
 
+import { TLSSocket } from 'node:tls'
 import type { RelayContext } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
 import type { Log } from '../../shared/log.ts'
@@ -156,7 +157,8 @@ export function relay(
     signal.addEventListener('abort', onAbort, { once: true })
     if (client.destroyed) return onClientEnd()
     if (target.destroyed) return onTargetEnd()
-    readIntoOneBuffer(client)
+    // Not a plaintext client, on loopback: paused, its stream goes on reading for a while and so sees it leave.
+    if (client instanceof TLSSocket) readIntoOneBuffer(client)
     readIntoOneBuffer(target)
     if (upstream.early.length > 0) onTargetData(upstream.early)
     if (early.length > 0) onClientData(early)

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import type { LongTextNote } from './long-text.ts'
 import { type Redacted, redactStatement } from './redact.ts'
 
-/** What is longer is recorded whole once: a small request may run it again and again. */
-export const RECORDED_AGAIN_CHARACTERS = 4096
+/** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */
+const MOST_RECORDED_AGAIN = 1024
 const HEAD_CHARACTERS = 200
 
 export class Statement {
@@ -15,7 +15,7 @@ export class Statement {
   readonly #note: LongTextNote | undefined
   #safe: Redacted | undefined
   #toldBefore = false
-  #reference: string | undefined
+  #again: string | undefined
 
   /** `types` are the OIDs that Parse gave; `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
@@ -43,10 +43,9 @@ export class Statement {
   /** The text for the recording: whole the first time; after that, where it is long, its head and its hash. */
   tell(): string {
     const { text } = this.#made()
-    if (text.length <= RECORDED_AGAIN_CHARACTERS) return text
     if (this.#toldBefore) {
-      this.#reference ??= referTo(text)
-      return this.#reference
+      this.#again ??= isLong(text) ? referTo(text) : text
+      return this.#again
     }
     this.#toldBefore = true
     return text
@@ -65,6 +64,11 @@ export class Statement {
     const hash = safe.redacted || sha256 === undefined ? '' : `; SHA-256 of the whole text: ${sha256}`
     return { text: `${safe.text}\n… (cut here; ${bytes} bytes in all${hash})`, redacted: safe.redacted }
   }
+}
+
+/** Whether it is too long to be recorded again and again: its length as JSON counts, where a control character is six. */
+export function isLong(recorded: unknown): boolean {
+  return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
 }
 
 function referTo(recorded: string): string {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -16,6 +16,16 @@ t.test('a store is held by one until that one lets go', async t => {
   holdAlone(`sqlite:${join(folder, 'b.db')}`)[Symbol.dispose]()
   first[Symbol.dispose]()
   holdAlone(url)[Symbol.dispose]()
+})
+
+t.test('another name of the same store is the same store', async t => {
+  const path = join(folder, 'named.db')
+  writeFileSync(path, '')
+  symlinkSync(path, join(folder, 'alias.db'))
+  const held = holdAlone(`sqlite:${path}`)
+  t.throws(() => holdAlone(`sqlite:${join(folder, 'alias.db')}`), { code: 'CONFLICT' })
+  t.equal(statSync(`${path}.lock`).mode & 0o777, 0o600, 'nobody else can hold it')
+  held[Symbol.dispose]()
 })
 
 t.test('a process that is killed lets go', async t => {

@@ -186,9 +186,21 @@ t.test('what is long is recorded whole once: small requests cannot fill the reco
   for (const statement of later) {
     t.ok(statement.text.startsWith('select $1 -- xxx'))
     t.match(statement.text, `recorded whole before: ${text.length} characters, SHA-256 ${sha256}`)
-    t.same(statement.parameters, ['(2 values, recorded when this portal was first executed)'])
+    t.same(statement.parameters, ['(2 values, recorded whole before)'])
   }
   t.ok(JSON.stringify(later).length < 100 * 1000)
+})
+
+t.test('nor with control characters, which JSON writes six times as long', async t => {
+  const { client, target, facts } = open()
+  client(bytes.parse('', `--${'\x01'.repeat(1000)}`), bytes.bind('', '', ['\x01'.repeat(1000)]))
+  target(bytes.parseComplete, bytes.bindComplete)
+  for (let i = 0; i < 100; i++) {
+    client(bytes.execute(''))
+    target(frame('I'))
+  }
+  t.equal(facts.length, 100)
+  t.ok(JSON.stringify(facts.slice(1)).length < 100 * 2500)
 })
 
 t.test('secrets are not recorded: not in the text, not in the values, not in the error that quotes them', async t => {
