@@ -31,7 +31,7 @@ function keptLog() {
   }
 }
 
-function openCluster(url: string, options: Partial<RedisClusterOptions> = {}) {
+function open(url: string, options: Partial<RedisClusterOptions> = {}) {
   const kept = keptLog()
   const gateway = `gw_${++gateways}`
   const cluster = createRedisCluster({ url, gateway, clock: systemClock, log: kept.log, ...FAST, ...options })
@@ -62,14 +62,14 @@ async function refusal(t: Test, promise: Promise<unknown>): Promise<GatewayError
 t.test('Redis keeps what every cluster promises', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  await clusterPromises(t, async clock => openCluster(redis.url, { clock, timeoutMs: 2000 }).cluster)
+  await clusterPromises(t, async clock => open(redis.url, { clock, timeoutMs: 2000 }).cluster)
 })
 
 t.test('two gateways share counters, values and messages, and see each other live and leave', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const one = openCluster(redis.url)
-  const two = openCluster(redis.url)
+  const one = open(redis.url)
+  const two = open(redis.url)
   t.teardown(() => one.cluster.close())
   t.equal(await one.cluster.livingGateways(), undefined, 'not known just after connecting')
   await one.cluster.count('tries', 5000)
@@ -91,8 +91,8 @@ t.test('two gateways share counters, values and messages, and see each other liv
 t.test('with Redis killed all is refused quickly, and heals by itself when it is back', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const one = openCluster(redis.url)
-  const two = openCluster(redis.url)
+  const one = open(redis.url)
+  const two = open(redis.url)
   t.teardown(() => Promise.all([one.cluster.close(), two.cluster.close()]))
   const box = inbox()
   await one.cluster.subscribe('follow', box.listener)
@@ -134,7 +134,7 @@ t.test('with Redis killed all is refused quickly, and heals by itself when it is
 t.test('a Redis that is frozen counts as gone, until it answers again', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const one = openCluster(redis.url)
+  const one = open(redis.url)
   t.teardown(() => one.cluster.close())
   await one.cluster.recall('x')
   redis.freeze()
@@ -150,7 +150,7 @@ t.test('a Redis that is frozen counts as gone, until it answers again', async t 
 t.test('nobody asking, a frozen Redis is noticed by the heartbeat', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const one = openCluster(redis.url)
+  const one = open(redis.url)
   t.teardown(() => one.cluster.close())
   await one.cluster.recall('x')
   redis.freeze()
@@ -161,9 +161,9 @@ t.test('nobody asking, a frozen Redis is noticed by the heartbeat', async t => {
 t.test('a gateway that dies without a word is missed after its time', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const one = openCluster(redis.url)
+  const one = open(redis.url)
   // Its heart beats once and never again: as if it had been killed.
-  const dead = openCluster(redis.url, { heartbeatMs: 1_000_000_000 })
+  const dead = open(redis.url, { heartbeatMs: 1_000_000_000 })
   t.teardown(() => Promise.all([one.cluster.close(), dead.cluster.close()]))
   await dead.cluster.recall('x')
   t.same(
@@ -180,7 +180,7 @@ t.test('started without Redis, a gateway refuses, and works once Redis is there'
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await redis.kill()
-  const one = openCluster(redis.url)
+  const one = open(redis.url)
   t.teardown(() => one.cluster.close())
   await refusal(t, one.cluster.recall('x'))
   const box = inbox()
@@ -197,12 +197,12 @@ t.test('TLS and a password work, and neither the log nor an error ever shows the
   const redis = await startRedis({ tls: true, password: 'hush/hu sh@' })
   t.teardown(() => redis.stop())
   const ca = readFileSync(redis.caFile!, 'utf8')
-  const one = openCluster(redis.url, { ca })
+  const one = open(redis.url, { ca })
   t.teardown(() => one.cluster.close())
   t.equal(await one.cluster.count('x', 1000), 1)
 
-  const wrong = openCluster(redis.url.replace('hush', 'wronghush'), { ca })
-  const untrusted = openCluster(redis.url)
+  const wrong = open(redis.url.replace('hush', 'wronghush'), { ca })
+  const untrusted = open(redis.url)
   t.teardown(() => Promise.all([wrong.cluster.close(), untrusted.cluster.close()]))
   for (const { cluster, log, text } of [wrong, untrusted]) {
     const error = await refusal(t, cluster.recall('x'))
@@ -215,11 +215,11 @@ t.test('TLS and a password work, and neither the log nor an error ever shows the
 t.test('a TLS connection that breaks twice is made anew, and the gateway lives on', async t => {
   const redis = await startRedis({ tls: true })
   t.teardown(() => redis.stop())
-  const open = new Set<Socket>()
+  const sockets = new Set<Socket>()
   // In between: what passes is sound until somebody puts bytes in that are no TLS record, and cuts the line.
   const between = createServer(near => {
     const far = connect(redis.port, '127.0.0.1')
-    open.add(near.on('close', () => far.destroy()).on('error', () => undefined))
+    sockets.add(near.on('close', () => far.destroy()).on('error', () => undefined))
     far.on('error', () => undefined)
     near.pipe(far).pipe(near)
   })
@@ -227,16 +227,16 @@ t.test('a TLS connection that breaks twice is made anew, and the gateway lives o
   await once(between, 'listening')
   t.teardown(() => {
     between.close()
-    for (const socket of open) socket.destroy()
+    for (const socket of sockets) socket.destroy()
   })
   const { port } = between.address() as AddressInfo
-  const one = openCluster(`rediss://127.0.0.1:${port}`, { ca: readFileSync(redis.caFile!, 'utf8') })
+  const one = open(`rediss://127.0.0.1:${port}`, { ca: readFileSync(redis.caFile!, 'utf8') })
   t.teardown(() => one.cluster.close())
   t.equal(await one.cluster.count('x', 60_000), 1)
   const before = one.text().length
-  for (const socket of open) socket.write(Buffer.alloc(100, 0x41))
+  for (const socket of sockets) socket.write(Buffer.alloc(100, 0x41))
   await one.says(/Redis is gone/, before)
-  for (const socket of open) socket.resetAndDestroy()
+  for (const socket of sockets) socket.resetAndDestroy()
   await one.says(/reachable/, before)
   t.equal(await one.cluster.count('x', 60_000), 2)
 })

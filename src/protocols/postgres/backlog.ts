@@ -30,7 +30,7 @@ export class Backlog {
 
   readonly #bytes = Buffer.allocUnsafeSlow(BYTES)
   readonly #fromClient = new Uint8Array(MOST_CHUNKS)
-  readonly #starts = new Uint32Array(MOST_CHUNKS)
+  /** Where each chunk ends; it begins where the one before it ends. */
   readonly #ends = new Uint32Array(MOST_CHUNKS)
   readonly #came = new Float64Array(MOST_CHUNKS)
   /** The next chunk of the same session. */
@@ -47,7 +47,6 @@ export class Backlog {
     else if (follower.bytes + chunk.length > MOST_BYTES_OF_ONE) this.catchUp(follower)
     follower.bytes += chunk.length
     const index = this.#chunks++
-    this.#starts[index] = this.#length
     this.#bytes.set(chunk, this.#length)
     this.#length += chunk.length
     this.#ends[index] = this.#length
@@ -85,7 +84,8 @@ export class Backlog {
       const index = follower.first
       follower.first = this.#next[index]!
       const fromClient = this.#fromClient[index] === 1
-      follower.follow(fromClient, this.#bytes, this.#starts[index]!, this.#ends[index]!, this.#came[index]!)
+      const start = index === 0 ? 0 : this.#ends[index - 1]!
+      follower.follow(fromClient, this.#bytes, start, this.#ends[index]!, this.#came[index]!)
     }
   }
 

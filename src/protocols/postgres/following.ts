@@ -30,26 +30,16 @@ export class Following extends Follower {
 
   /** Bytes from the client, before they are forwarded. Throws PROTOCOL_VIOLATION. */
   fromClient(chunk: Buffer): void {
-    if (this.#requestsMayWait && chunk.length <= Backlog.mostBytes && areWholeRequests(chunk)) {
-      this.#backlog.add(this, true, chunk)
-    } else {
-      const at = performance.now()
-      this.#events.passed('in', chunk.length)
-      this.upToDate().fromClient(chunk, 0, chunk.length, at)
-      this.#settle()
-    }
+    const mayWait = this.#requestsMayWait && chunk.length <= Backlog.mostBytes && areWholeRequests(chunk)
+    if (mayWait) this.#backlog.add(this, true, chunk)
+    else this.#followAtOnce(true, chunk)
   }
 
   /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
   fromTarget(chunk: Buffer): void {
-    if (this.#answersMayWait && chunk.length <= Backlog.mostBytes && areWholeAnswers(chunk)) {
-      this.#backlog.add(this, false, chunk)
-    } else {
-      const at = performance.now()
-      this.#events.passed('out', chunk.length)
-      this.upToDate().fromTarget(chunk, 0, chunk.length, at)
-      this.#settle()
-    }
+    const mayWait = this.#answersMayWait && chunk.length <= Backlog.mostBytes && areWholeAnswers(chunk)
+    if (mayWait) this.#backlog.add(this, false, chunk)
+    else this.#followAtOnce(false, chunk)
   }
 
   /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */
@@ -73,8 +63,7 @@ export class Following extends Follower {
     if (this.#failure !== undefined) return
     this.#busy = true
     try {
-      if (fromClient) this.#log.fromClient(bytes, start, end, at)
-      else this.#log.fromTarget(bytes, start, end, at)
+      this.#read(fromClient, bytes, start, end, at)
     } catch (error) {
       this.#failure = error
     }
@@ -82,12 +71,21 @@ export class Following extends Follower {
   }
 
   followed(): void {
-    this.#settle()
-  }
-
-  #settle(): void {
     this.#requestsMayWait = this.#log.atRequestBoundary
     this.#answersMayWait = this.#log.atBoundary
     this.#events.followed(this.#failure)
+  }
+
+  #followAtOnce(fromClient: boolean, chunk: Buffer): void {
+    const at = performance.now()
+    this.#events.passed(fromClient ? 'in' : 'out', chunk.length)
+    this.upToDate()
+    this.#read(fromClient, chunk, 0, chunk.length, at)
+    this.followed()
+  }
+
+  #read(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
+    if (fromClient) this.#log.fromClient(bytes, start, end, at)
+    else this.#log.fromTarget(bytes, start, end, at)
   }
 }

@@ -201,7 +201,7 @@ export class StatementLog {
         const pending = this.#add(BIND, end - start)
         pending.name = portal
         pending.statementName = statement
-        pending.body = copyOf(bytes, start, end)
+        pending.body = Buffer.from(bytes.subarray(start, end))
         pending.bodyLength = length
         break
       }
@@ -210,7 +210,7 @@ export class StatementLog {
         const statement = Statement.named(`(a call of function ${readFunction(bytes, start, end)})`)
         const pending = this.#add(FUNCTION_CALL, end - start)
         pending.statement = statement
-        pending.body = copyOf(bytes, start, end)
+        pending.body = Buffer.from(bytes.subarray(start, end))
         pending.bodyLength = length
         break
       }
@@ -407,10 +407,4 @@ export class StatementLog {
         return this.#known.withoutValues(IMPLICIT_COMMIT)
     }
   }
-}
-
-function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start)
-  bytes.copy(copy, 0, start, end)
-  return copy
 }

@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { holdAlone } from '../../../src/database/sqlite-alone.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-alone-'))
-t.teardown(() => rmSync(folder, { recursive: true }))
+const folder = t.testdir()
 
 t.test('a store is held by one until that one lets go', async t => {
   const url = `sqlite:${join(folder, 'a.db')}`
