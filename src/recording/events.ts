@@ -49,12 +49,20 @@ export type FactEvent =
   | { type: 'binary'; channel: number; bytes: number }
   /** Words of the gateway to the person. */
   | { type: 'notice'; text: string }
-  /** A PostgreSQL statement when it has ended; durations in microseconds; secrets redacted. */
+  /**
+   * A PostgreSQL statement when it has ended; durations in microseconds; secrets redacted.
+   *
+   * `cut`: `text` is the head of a longer one, and these are the length and the hash (hex) of the whole. With `before` an earlier
+   * statement of this recording has that whole, and they are of what it has; without, they are of what passed, and the hash is
+   * missing where it could be used to guess a secret. `parametersBefore`: so many values, which an earlier statement has as well.
+   */
   | {
       type: 'statement'
       text: string
+      cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
       protocol: 'simple' | 'extended'
       parameters?: (string | null)[]
+      parametersBefore?: number
       tag?: string
       rows?: number
       durationUs: number

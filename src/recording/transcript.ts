@@ -122,17 +122,24 @@ function describeStatement(event: FactEvent & { type: 'statement' }): Descriptio
   const values = (event.parameters ?? []).map(
     (value, i) => `$${i + 1} = ${value === null ? 'null' : `'${printable(value)}'`}`,
   )
-  const { error } = event
+  const { cut, parametersBefore, error } = event
   return {
     text: event.text,
     ...(error === undefined
       ? { outcome }
       : { error: `${printable(error.sqlstate)} ${printable(error.message)}, ${formatDuration(event.durationUs)}` }),
     details: [
+      ...(cut === undefined ? [] : [describeCut(cut)]),
       ...(values.length > 0 ? [values.join(', ')] : []),
+      ...(parametersBefore === undefined ? [] : [`${count(parametersBefore)} values, as recorded before`]),
       ...(event.redacted === true ? ['a secret was taken out'] : []),
     ],
   }
+}
+
+function describeCut({ bytes, sha256, before }: NonNullable<(FactEvent & { type: 'statement' })['cut']>): string {
+  const hash = sha256 === undefined ? '' : `, sha256 ${printable(sha256)}`
+  return `… ${formatBytes(bytes)} in all${before === true ? ', recorded whole before' : ''}${hash}`
 }
 
 /** Printable lines of at most `width` characters. Line ends of the text stay line ends. */

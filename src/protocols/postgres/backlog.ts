@@ -6,7 +6,7 @@
 const BYTES = 256 * 1024
 const MOST_CHUNKS = 8192
 /** Of one session: ten bytes can record two kilobytes (`statement.ts`), and the recorder is to be heard in between. */
-const MOST_BYTES_OF_ONE = 64 * 1024
+const MOST_BYTES_OF_ONE = 32 * 1024
 /** How long a chunk waits at most. */
 const PATIENCE_MS = 20
 /** No chunk: the end of a chain. */

@@ -1,8 +1,12 @@
-/** Follows the statements of one session: everyday messages a little later, many at a time; everything else at once. */
+/** Follows the statements of one session: everyday messages a little later, many at a time; long answers in turns; the rest at once. */
 
 import { Backlog, Follower } from './backlog.ts'
 import type { StatementLog } from './statement-log.ts'
 import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
+
+/** In 64 KiB there can be the ends of 13 000 statements: after so many, others get their turn. */
+const STATEMENTS_A_TURN = 512
+const SLICE_BYTES = 4 * 1024
 
 export interface FollowingEvents {
   /** So many bytes have passed in one direction. */
@@ -18,6 +22,9 @@ export class Following extends Follower {
   readonly #events: FollowingEvents
   #busy = false
   #failure: unknown
+  /** What is still to be followed of a long chunk from the target, and when that came. */
+  #rest: Buffer | undefined
+  #restCame = 0
   #requestsMayWait = true
   #answersMayWait = true
 
@@ -35,22 +42,28 @@ export class Following extends Follower {
     else this.#followAtOnce(true, chunk)
   }
 
-  /** Bytes from the target. Throws PROTOCOL_VIOLATION. */
+  /**
+   * Bytes from the target. Throws PROTOCOL_VIOLATION; what is found later, `followed` is told. Where it is `behind` after that, no
+   * more should come for now.
+   */
   fromTarget(chunk: Buffer): void {
     const mayWait = this.#answersMayWait && chunk.length <= Backlog.mostBytes && areWholeAnswers(chunk)
     if (mayWait) this.#backlog.add(this, false, chunk)
-    else this.#followAtOnce(false, chunk)
+    else if (chunk.length <= SLICE_BYTES) this.#followAtOnce(false, chunk)
+    else this.#followInTurns(chunk)
+  }
+
+  /** True while a long chunk from the target is followed: `followed` is told when it ends. */
+  get behind(): boolean {
+    return this.#rest !== undefined
   }
 
   /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */
   upToDate(): StatementLog {
-    if (!this.#busy) this.#backlog.catchUp(this)
+    if (this.#busy) return this.#log
+    if (this.#rest !== undefined) this.#followRest(Number.POSITIVE_INFINITY)
+    else this.#backlog.catchUp(this)
     return this.#log
-  }
-
-  /** True where a message to the client may go in between. What waits are whole messages: it makes no difference. */
-  get atBoundary(): boolean {
-    return this.#log.atBoundary
   }
 
   /** True when so many requests wait for answers that no more should be read from the client. */
@@ -61,13 +74,11 @@ export class Following extends Follower {
   follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
     this.#events.passed(fromClient ? 'in' : 'out', end - start)
     if (this.#failure !== undefined) return
-    this.#busy = true
     try {
       this.#read(fromClient, bytes, start, end, at)
     } catch (error) {
       this.#failure = error
     }
-    this.#busy = false
   }
 
   followed(): void {
@@ -84,8 +95,45 @@ export class Following extends Follower {
     this.followed()
   }
 
+  #followInTurns(chunk: Buffer): void {
+    const at = performance.now()
+    this.#events.passed('out', chunk.length)
+    this.upToDate()
+    this.#rest = chunk
+    this.#restCame = at
+    this.#requestsMayWait = false
+    this.#answersMayWait = false
+    this.#followRest(STATEMENTS_A_TURN)
+  }
+
+  #followRest(statements: number): void {
+    const most = this.#log.recorded + statements
+    while (this.#rest !== undefined) {
+      if (this.#log.recorded > most) {
+        setImmediate(() => {
+          if (this.#rest !== undefined) this.#followRest(STATEMENTS_A_TURN)
+        })
+        return
+      }
+      const slice = this.#rest.subarray(0, SLICE_BYTES)
+      this.#rest = slice.length < this.#rest.length ? this.#rest.subarray(SLICE_BYTES) : undefined
+      try {
+        this.#read(false, slice, 0, slice.length, this.#restCame)
+      } catch (error) {
+        this.#rest = undefined
+        this.#failure = error
+      }
+    }
+    this.followed()
+  }
+
   #read(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
-    if (fromClient) this.#log.fromClient(bytes, start, end, at)
-    else this.#log.fromTarget(bytes, start, end, at)
+    this.#busy = true
+    try {
+      if (fromClient) this.#log.fromClient(bytes, start, end, at)
+      else this.#log.fromTarget(bytes, start, end, at)
+    } finally {
+      this.#busy = false
+    }
   }
 }

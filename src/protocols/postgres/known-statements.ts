@@ -17,8 +17,8 @@ export class Portal {
   readonly #body: Buffer | undefined
   readonly #length: number
   readonly #read: typeof readBindValues
-  #shown: (string | null)[] | undefined
-  #again: (string | null)[] | undefined
+  #first: (string | null)[] | undefined
+  #again: (string | null)[] | number | undefined
 
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
@@ -32,13 +32,13 @@ export class Portal {
     return 64 + (this.#body?.length ?? 0)
   }
 
-  /** The values for the recording: all of them the first time; after that, where they are long, that they were told. */
-  tellParameters(decode: TextDecode): (string | null)[] {
-    if (this.#shown === undefined) {
-      this.#shown = this.#show(decode)
-      return this.#shown
+  /** The values for the recording: all of them the first time; after that, where they are long, how many there were. */
+  tellParameters(decode: TextDecode): (string | null)[] | number {
+    if (this.#first === undefined) {
+      this.#first = this.#show(decode)
+      return this.#first
     }
-    this.#again ??= isLong(this.#shown) ? [`(${this.#shown.length} values, recorded whole before)`] : this.#shown
+    this.#again ??= isLong(this.#first) ? this.#first.length : this.#first
     return this.#again
   }
 

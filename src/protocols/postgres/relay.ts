@@ -16,6 +16,7 @@ import type { PostgresUpstream } from './upstream.ts'
 const OTHER_SIDE_FULL = 1
 const RECORDER_BEHIND = 2
 const TOO_MUCH_UNANSWERED = 4
+const LOG_BEHIND = 8
 
 /** Resolves with the reason once one side has closed, or `context.signal` has aborted; the statements are with the recorder then. */
 export function relay(
@@ -37,7 +38,7 @@ export function relay(
       passed,
       followed,
     })
-    const early = downstream.beginRelay(() => statements.atBoundary && !statements.upToDate().fatal)
+    const early = downstream.beginRelay(mayInterject)
 
     function end(reason: EndReason): void {
       if (ended) return
@@ -95,6 +96,16 @@ export function relay(
       } catch (error) {
         violated(error)
       }
+      if (statements.behind) {
+        pauseClient(LOG_BEHIND)
+        pauseTarget(LOG_BEHIND)
+      }
+    }
+
+    /** Whether words of the gateway may go to the client now. */
+    function mayInterject(): boolean {
+      const log = statements.upToDate()
+      return log.atBoundary && !log.fatal
     }
 
     function passed(direction: 'in' | 'out', bytes: number): void {
@@ -105,7 +116,9 @@ export function relay(
     function followed(failure: unknown): void {
       if (failure !== undefined) violated(failure)
       if (ended) return
-      if (downstream.hasWaitingNotices && statements.atBoundary) downstream.flushNotices()
+      if (downstream.hasWaitingNotices && mayInterject()) downstream.flushNotices()
+      resumeClient(LOG_BEHIND)
+      resumeTarget(LOG_BEHIND)
       if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
       else resumeClient(TOO_MUCH_UNANSWERED)
       if (recorder.behind) waitForRecorder()

@@ -77,6 +77,7 @@ export class StatementLog {
   #syncsInCopy = 0
   #terminated = false
   #fatal = false
+  #recorded = 0
 
   /** `parameters` are what the target reported at login. */
   constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
@@ -134,6 +135,11 @@ export class StatementLog {
   /** The client has said Terminate. */
   get terminated(): boolean {
     return this.#terminated
+  }
+
+  /** How many statements it has recorded. */
+  get recorded(): number {
+    return this.#recorded
   }
 
   /** The target has said FATAL: no last word of ours may follow. */
@@ -366,16 +372,20 @@ export class StatementLog {
 
   #record(pending: Pending, error: { sqlstate: string; message: string } | undefined): void {
     pending.recorded = true
+    this.#recorded++
     const portal = this.#portalOf(pending)
     const statement = portal.statement
+    const { text, cut } = statement.tell()
     const event: Extract<FactEvent, { type: 'statement' }> = {
       type: 'statement',
-      text: statement.tell(),
+      text,
       protocol: pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended',
       durationUs: Math.round((this.#now - pending.at) * 1000),
     }
+    if (cut !== undefined) event.cut = cut
     const parameters = portal.tellParameters(this.#decode)
-    if (parameters.length > 0) event.parameters = parameters
+    if (typeof parameters === 'number') event.parametersBefore = parameters
+    else if (parameters.length > 0) event.parameters = parameters
     if (pending.tagCount > 0 || pending.tag !== '') event.tag = pending.tag
     const rows = pending.tagRows ?? (pending.rows > 0 ? pending.rows : undefined)
     if (rows !== undefined) event.rows = rows

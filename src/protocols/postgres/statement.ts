@@ -8,14 +8,20 @@ import { type Redacted, redactStatement } from './redact.ts'
 const MOST_RECORDED_AGAIN = 1024
 const HEAD_CHARACTERS = 200
 
+/** A statement's text for the recording; with `cut`, the head of it (events.ts says what is in there). */
+export interface Told {
+  readonly text: string
+  readonly cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
+}
+
 export class Statement {
   readonly types: readonly number[]
   readonly #plain: string
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
   #safe: Redacted | undefined
-  #toldBefore = false
-  #again: string | undefined
+  #first: Told | undefined
+  #again: Told | undefined
 
   /** `types` are the OIDs that Parse gave; `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
@@ -40,29 +46,27 @@ export class Statement {
     return this.#made().redacted
   }
 
-  /** The text for the recording: whole the first time; after that, where it is long, its head and its hash. */
-  tell(): string {
-    const { text } = this.#made()
-    if (this.#toldBefore) {
-      this.#again ??= isLong(text) ? referTo(text) : text
-      return this.#again
+  /** All that is kept of the text the first time; after that, where it is long, its head. */
+  tell(): Told {
+    if (this.#first === undefined) {
+      this.#first = this.#whole()
+      return this.#first
     }
-    this.#toldBefore = true
-    return text
+    this.#again ??= isLong(this.#first.text) ? headOf(this.#first.text) : this.#first
+    return this.#again
+  }
+
+  #whole(): Told {
+    const { text, redacted } = this.#made()
+    if (this.#note === undefined) return { text }
+    const { bytes, sha256 } = this.#note
+    // No hash where it could be used to guess the secret.
+    return { text, cut: redacted || sha256 === undefined ? { bytes } : { bytes, sha256 } }
   }
 
   #made(): Redacted {
-    this.#safe ??= this.#make()
+    this.#safe ??= redactStatement(this.#plain, this.#backslashQuotes)
     return this.#safe
-  }
-
-  #make(): Redacted {
-    const safe = redactStatement(this.#plain, this.#backslashQuotes)
-    if (this.#note === undefined) return safe
-    const { bytes, sha256 } = this.#note
-    // No hash where it could be used to guess the secret.
-    const hash = safe.redacted || sha256 === undefined ? '' : `; SHA-256 of the whole text: ${sha256}`
-    return { text: `${safe.text}\n… (cut here; ${bytes} bytes in all${hash})`, redacted: safe.redacted }
   }
 }
 
@@ -71,7 +75,7 @@ export function isLong(recorded: unknown): boolean {
   return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
 }
 
-function referTo(recorded: string): string {
+function headOf(recorded: string): Told {
   const sha256 = createHash('sha256').update(recorded).digest('hex')
-  return `${recorded.slice(0, HEAD_CHARACTERS)}… (recorded whole before: ${recorded.length} characters, SHA-256 ${sha256})`
+  return { text: recorded.slice(0, HEAD_CHARACTERS), cut: { bytes: Buffer.byteLength(recorded), sha256, before: true } }
 }

@@ -30,6 +30,21 @@ t.test('bind values, errors and redactions stand below', async t => {
   ])
 })
 
+t.test('what an event does not have whole is told below it', async t => {
+  t.same(lines({ ...statement, tag: 'SELECT 3', cut: { bytes: 2_500_000, sha256: 'ab12' } }), [
+    '12:03:04.123  SELECT * FROM orders',
+    '              … 2.5 MB in all, sha256 ab12',
+    '              → SELECT 3, 1.2 ms',
+  ])
+  const cut = { bytes: 1500, sha256: 'ab12', before: true } as const
+  t.same(lines({ ...statement, tag: 'SELECT 3', cut, parametersBefore: 2 }), [
+    '12:03:04.123  SELECT * FROM orders',
+    '              … 1.5 kB in all, recorded whole before, sha256 ab12',
+    '              2 values, as recorded before',
+    '              → SELECT 3, 1.2 ms',
+  ])
+})
+
 t.test('long and multi-line statements fit the width and lose nothing', async t => {
   const text = `select ${Array.from({ length: 30 }, (_, i) => `column_${i}`).join(', ')}\n\tfrom orders`
   const shown = lines({ ...statement, text, rows: 1 }, 60)
@@ -61,7 +76,14 @@ t.test('nothing that a person typed acts on the terminal', async t => {
     { type: 'refused', what: evil, reason: evil },
     { type: 'notice', text: evil },
     { type: 'parameter', name: evil, value: evil },
-    { ...statement, text: evil, tag: evil, parameters: [evil], error: { sqlstate: evil, message: evil } },
+    {
+      ...statement,
+      text: evil,
+      tag: evil,
+      parameters: [evil],
+      cut: { bytes: 1, sha256: evil },
+      error: { sqlstate: evil, message: evil },
+    },
     { type: 'of a later version', text: evil } as never,
   ]
   for (const fact of facts) {

@@ -146,6 +146,46 @@ t.test('what fails while it is followed is told once, and nothing after it is ta
   t.same(facts, [])
 })
 
+/** Asks for one portal `count` times; gives the answers. */
+function pipeline(following: Following, count: number): Buffer {
+  following.fromClient(Buffer.concat([bytes.parse('', 'select 1'), bytes.bind('', '')]))
+  following.fromClient(Buffer.concat(Array.from({ length: count }, () => bytes.execute(''))))
+  const suspended = Array.from({ length: count }, () => frame('s'))
+  return Buffer.concat([bytes.parseComplete, bytes.bindComplete, ...suspended])
+}
+
+t.test('thousands of answers in one chunk are followed in turns, and all of them before anyone asks', async t => {
+  for (const asked of [false, true]) {
+    const { log, facts } = openLog()
+    const ended = Promise.withResolvers<void>()
+    const following = new Following(log, new Backlog(), {
+      ...nobody,
+      followed: () => facts.length === 13_000 && ended.resolve(),
+    })
+    following.fromTarget(pipeline(following, 13_000))
+    t.ok(following.behind)
+    t.ok(facts.length < 2000, 'others get their turn')
+    if (asked) following.upToDate()
+    else await ended.promise
+    t.equal(facts.length, 13_000)
+    t.notOk(following.behind)
+    t.notOk(following.upToDate().unanswered)
+  }
+})
+
+t.test('a violation far back in a long chunk is told', async t => {
+  const failure = Promise.withResolvers<unknown>()
+  const following = new Following(openLog().log, new Backlog(), {
+    ...nobody,
+    followed: error => error !== undefined && failure.resolve(error),
+  })
+  const answers = pipeline(following, 5000)
+  following.fromTarget(Buffer.concat([answers, Buffer.from('Z\0\0\0\0')]))
+  t.ok(following.behind)
+  t.match(await failure.promise, { code: 'PROTOCOL_VIOLATION' })
+  t.notOk(following.behind)
+})
+
 t.test('only whole, well-formed messages of the everyday kinds are put off', async t => {
   for (const whole of [
     bytes.query('select 1'),
