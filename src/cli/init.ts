@@ -26,7 +26,7 @@ export const addInit: AddCommands = (program, context) => {
           'Keep a copy of the vault key where the data folder is not: without it, nothing in the vault opens.',
         )
       }
-      terminal.line('Next: sallyport start, and in another terminal: sallyport apply -f config/resources')
+      terminal.line('Next, while the gateway runs (sallyport start): sallyport apply -f config/resources')
     })
 }
 

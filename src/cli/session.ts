@@ -16,6 +16,8 @@ interface ListOptions {
   target?: string
   protocol?: string
   since?: string
+  until?: string
+  before?: string
   limit: string
 }
 
@@ -32,16 +34,21 @@ export const addSessions: AddCommands = (program, context) => {
     .option('--target <target>', 'only to this target')
     .option('--protocol <protocol>', 'only ssh, or only postgres')
     .option('--since <time>', 'started since: 2h, 2026-11-21, 2026-11-21T18:00')
+    .option('--until <time>', 'started before this time')
+    .option('--before <id>', 'older than this session: the next page')
     .option('--limit <count>', 'how many at most, up to 1000', '50')
-    .action(async ({ live, ended, since, ...filters }: ListOptions) => {
+    .action(async ({ live, ended, since, until, ...filters }: ListOptions) => {
       const now = context.now()
       const answer = await (await context.client()).get<{ sessions: Session[] }>('/v1/sessions', {
         ...filters,
         state: live ? 'live' : ended ? 'ended' : undefined,
         since: since && parseTime(since, '--since', now),
+        until: until && parseTime(until, '--until', now),
       })
       if (context.json) return terminal.json(answer)
-      terminal.table(sessionColumns(now, terminal.style), answer.sessions, 'No sessions match.')
+      const { sessions } = answer
+      terminal.table(sessionColumns(now, terminal.style), sessions, 'No sessions match.')
+      if (sessions.length === Number(filters.limit)) terminal.note(`Older ones: --before ${sessions.at(-1)!.id}`)
     })
 
   session

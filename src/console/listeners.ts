@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { createConnectionLimits } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -49,7 +50,7 @@ export async function listenOnSocket(
   return server
 }
 
-/** Listens with TLS 1.2 or newer. `key` and `cert` are PEM. */
+/** Listens with TLS 1.2 or newer. `key` and `cert` are PEM. One source may hold a share of the connections, not all. */
 export async function listenOnTls(
   { host, port, key, cert }: { host: string; port: number; key: string; cert: string },
   handle: RequestListener,
@@ -57,6 +58,13 @@ export async function listenOnTls(
   const server = bounded(
     createTlsServer({ key, cert, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS }, handle),
   )
+  // Who has a token is known by request, not by connection: all count as strangers.
+  const places = createConnectionLimits({ maxPerSource: MAX_CONNECTIONS, maxUnauthenticated: MAX_CONNECTIONS })
+  server.on('connection', (socket: Socket) => {
+    const place = socket.remoteAddress === undefined ? 'gone already' : places.enter(socket.remoteAddress)
+    if (typeof place === 'string') socket.destroy()
+    else socket.once('close', () => place.leave())
+  })
   await listening(server, { host, port })
   const address = server.address() as AddressInfo
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address

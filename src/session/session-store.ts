@@ -16,6 +16,10 @@ export interface SessionQuery {
   readonly protocol?: string
   /** Milliseconds since the epoch: started at or after. */
   readonly since?: number
+  /** Started before. */
+  readonly until?: number
+  /** Those that come after this one in the list. */
+  readonly before?: Pick<SessionRow, 'id' | 'started_at'>
   /** At most this many, newest first; 100 unless told. */
   readonly limit?: number
 }
@@ -93,7 +97,17 @@ export function createSessionStore({
       for (const column of ['user', 'target', 'protocol'] as const) {
         if (query[column] !== undefined) select = select.where(column, '=', query[column])
       }
-      if (query.since !== undefined) select = select.where('started_at', '>=', query.since)
+      const { since, until, before } = query
+      if (since !== undefined) select = select.where('started_at', '>=', since)
+      if (until !== undefined) select = select.where('started_at', '<', until)
+      if (before !== undefined) {
+        select = select.where(({ or, and, eb }) =>
+          or([
+            eb('started_at', '<', before.started_at),
+            and([eb('started_at', '=', before.started_at), eb('id', '<', before.id)]),
+          ]),
+        )
+      }
       return (await select.limit(query.limit ?? 100).execute()).map(readRow)
     },
 

@@ -1,11 +1,13 @@
 /** The API's doors: the owner's socket, tokens with scopes, refusals that are audited, and answers that give nothing away. */
 
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { connect, type NetConnectOpts } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { asOwner, withToken } from '../support/run-cli.ts'
 import { startTestGateway, type TestGateway } from '../support/start-gateway.ts'
@@ -279,6 +281,27 @@ t.test('what is no HTTP, or no TLS, is closed, and the gateway lives on', async 
   t.match(await say({ path }, 'SSH-2.0-OpenSSH_9.2p1\r\n'), /^HTTP\/1\.1 400/)
   t.match(await say({ path }, `GET /${'x'.repeat(100_000)} HTTP/1.1\r\n\r\n`), /^HTTP\/1\.1 4/)
   t.equal((await call(gateway, '/healthz', { socket: true })).status, 200)
+})
+
+t.test('one source cannot hold all connections of the TLS side', async t => {
+  const gateway = await start()
+  const port = Number(new URL(gateway.api.url!).port)
+  const open: Socket[] = []
+  t.teardown(() => open.forEach(socket => void socket.destroy()))
+  const closed = Promise.withResolvers<void>()
+  for (let i = 0; i < 200; i++) {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.on('error', () => undefined).once('close', () => closed.resolve())
+    open.push(socket)
+    await once(socket, 'connect')
+  }
+  await closed.promise
+  const other = connectTls({
+    socket: connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }),
+    rejectUnauthorized: false,
+  })
+  open.push(other)
+  await once(other, 'secureConnect')
 })
 
 t.test('a gateway that cannot record is not ready', async t => {

@@ -33,6 +33,10 @@ const querySchema = z.object({
   protocol: z.enum(PROTOCOLS).optional(),
   /** Started at this time or after it. */
   since: timeSchema.optional(),
+  /** Started before this time. */
+  until: timeSchema.optional(),
+  /** Those that come after this session in the list: the last of a page gives the next one. */
+  before: sessionIdSchema.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
 
@@ -50,8 +54,13 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
         response: { 200: z.object({ sessions: z.array(sessionSchema) }) },
       },
     },
-    async ({ query: { since, ...filters } }) => {
-      const rows = await sessions.list({ ...filters, ...(since === undefined ? {} : { since: Date.parse(since) }) })
+    async ({ query: { since, until, before, ...filters } }) => {
+      const rows = await sessions.list({
+        ...filters,
+        ...(since === undefined ? {} : { since: Date.parse(since) }),
+        ...(until === undefined ? {} : { until: Date.parse(until) }),
+        ...(before === undefined ? {} : { before: await existing(before) }),
+      })
       return { sessions: rows.map(sessionOf) }
     },
   )
