@@ -32,13 +32,13 @@ export function median(values: readonly number[]): number {
 export async function interleave<Lane extends string, Result>(
   rounds: number,
   lanes: readonly Lane[],
-  run: (lane: Lane) => Promise<Result>,
+  run: (lane: Lane, round: number) => Promise<Result>,
 ): Promise<Record<Lane, Result[]>> {
   const results = Object.fromEntries(lanes.map(lane => [lane, []])) as unknown as Record<Lane, Result[]>
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < lanes.length; turn++) {
       const lane = lanes[(round + turn) % lanes.length]!
-      results[lane].push(await run(lane))
+      results[lane].push(await run(lane, round))
     }
   }
   return results

@@ -3,12 +3,14 @@
 import { join } from 'node:path'
 import { cpuSeconds, interleave, median, seconds } from './measure.ts'
 import type { BenchOptions } from './options.ts'
-import { POSTGRES_WAYS, type PostgresBench, type PostgresWay, setUpPostgres } from './postgres-setup.ts'
+import { type Leg, POSTGRES_WAYS, type PostgresBench, type PostgresWay, setUpPostgres } from './postgres-setup.ts'
 import type { Row } from './row.ts'
 
 const GROUP = 'PostgreSQL, TLS to the client'
 /** A line of the bulk table: a kilobyte, its line end included. */
 const LINE_BYTES = 1000
+/** Of the transactions. */
+const ROUNDS = 5
 
 interface Transactions {
   readonly perSecond: number
@@ -16,17 +18,14 @@ interface Transactions {
 }
 
 export async function benchPostgres({ quick, folder, stack, say }: BenchOptions): Promise<Row[]> {
-  const bench = await setUpPostgres(folder, stack)
+  const bench = await setUpPostgres(folder, quick ? 1 : ROUNDS, stack)
   say('filling tables')
-  await bench.client('direct', 'pgbench', ['-i', '-q', '-s', '10'], '2>&1')
+  await bench.rounds[0]!.direct.client('pgbench', ['-i', '-q', '-s', '10'], '2>&1')
   // A gateway runs for weeks: what its first statements cost, until the code is compiled, is not what is asked here.
-  for (const mode of ['simple', 'prepared']) {
-    await bench.client(
-      'Sallyport',
-      'pgbench',
-      ['-S', '-n', '-M', mode, '-c', '8', '-t', quick ? '1500' : '8000'],
-      '2>&1',
-    )
+  for (const { Sallyport } of bench.rounds) {
+    for (const mode of ['simple', 'prepared']) {
+      await Sallyport.client('pgbench', ['-S', '-n', '-M', mode, '-c', '8', '-t', quick ? '1500' : '8000'], '2>&1')
+    }
   }
   const rows: Row[] = []
   for (const mode of ['simple', 'prepared'] as const) {
@@ -42,28 +41,18 @@ export async function benchPostgres({ quick, folder, stack, say }: BenchOptions)
 
 async function transactions(bench: PostgresBench, mode: string, clients: number, quick: boolean): Promise<Row[]> {
   // A count, not a time: pgbench's clock runs while its clients log in, too.
-  const each = Math.ceil((clients === 1 ? 20_000 : 60_000) / clients / (quick ? 4 : 1))
-  const pgbench = async (way: PostgresWay, count: number) => {
-    const args = [
-      '-S',
-      '-n',
-      '-M',
-      mode,
-      '-c',
-      String(clients),
-      '-j',
-      String(Math.min(clients, 2)),
-      '-t',
-      String(count),
-    ]
-    const pid = bench.pid(way)
+  const each = Math.ceil((clients === 1 ? 12_000 : 36_000) / clients / (quick ? 3 : 1))
+  const threads = String(Math.min(clients, 2))
+  const pgbench = async ({ pid, client }: Leg, count: number) => {
+    const args = ['-S', '-n', '-M', mode, '-c', String(clients), '-j', threads, '-t', String(count)]
     const before = pid === undefined ? 0 : cpuSeconds(pid)
-    const output = await bench.client(way, 'pgbench', args, '2>&1')
+    const output = await client('pgbench', args, '2>&1')
     return { output, cpu: pid === undefined ? undefined : cpuSeconds(pid) - before }
   }
-  const results = await interleave(quick ? 1 : 3, POSTGRES_WAYS, async (way): Promise<Transactions> => {
-    const logins = await pgbench(way, 1)
-    const { output, cpu } = await pgbench(way, each)
+  const results = await interleave(bench.rounds.length, POSTGRES_WAYS, async (way, round): Promise<Transactions> => {
+    const leg = bench.rounds[round]![way]
+    const logins = await pgbench(leg, 1)
+    const { output, cpu } = await pgbench(leg, each)
     return {
       perSecond: numberIn(output, /tps = ([\d.]+)/),
       cpuMicroseconds: cpu === undefined ? undefined : ((cpu - logins.cpu!) * 1e6) / (each * clients),
@@ -90,23 +79,25 @@ async function transactions(bench: PostgresBench, mode: string, clients: number,
 async function copy(bench: PostgresBench, folder: string, megabytes: number, rounds: number): Promise<Row[]> {
   const lines = (megabytes * 1e6) / LINE_BYTES
   const file = join(folder, 'bulk')
-  const sql = (text: string) => bench.client('direct', 'psql', ['-q', '-c', text])
+  const { client } = bench.rounds[0]!.direct
+  const sql = (text: string) => client('psql', ['-q', '-c', text])
   await sql(
     `create unlogged table bulk as select repeat('x', ${LINE_BYTES - 1}) as line from generate_series(1, ${lines})`,
   )
   await sql('create unlogged table sink (line text)')
-  await bench.client('direct', 'psql', ['-q', '-c', 'copy bulk to stdout'], `> '${file}'`)
+  await client('psql', ['-q', '-c', 'copy bulk to stdout'], `> '${file}'`)
 
-  const measure = async (way: PostgresWay, statement: string, shell: string): Promise<Bulk> => {
-    const pid = bench.pid(way)
+  const measure = async ({ pid, client }: Leg, statement: string, shell: string): Promise<Bulk> => {
     const before = pid === undefined ? 0 : cpuSeconds(pid)
-    const wall = await seconds(() => bench.client(way, 'psql', ['-q', '-c', statement], shell))
+    const wall = await seconds(() => client('psql', ['-q', '-c', statement], shell))
     return { wall, cpu: pid === undefined ? undefined : cpuSeconds(pid) - before }
   }
-  const out = await interleave(rounds, POSTGRES_WAYS, way => measure(way, 'copy bulk to stdout', '> /dev/null'))
-  const into = await interleave(rounds, POSTGRES_WAYS, async way => {
+  const out = await interleave(rounds, POSTGRES_WAYS, (way, round) =>
+    measure(bench.rounds[round]![way], 'copy bulk to stdout', '> /dev/null'),
+  )
+  const into = await interleave(rounds, POSTGRES_WAYS, async (way, round) => {
     await sql('truncate sink')
-    return measure(way, 'copy sink from stdin', `< '${file}'`)
+    return measure(bench.rounds[round]![way], 'copy sink from stdin', `< '${file}'`)
   })
   return [
     ...bulkRows(`COPY ${megabytes} MB out`, megabytes, out),
