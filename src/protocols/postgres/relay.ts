@@ -9,14 +9,11 @@ import { cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream } from './downstream.ts'
 import { Following } from './following.ts'
 import { readIntoOneBuffer } from './read-into-one-buffer.ts'
+import { AGAINST_READING, Reading } from './reading.ts'
 import { StatementLog } from './statement-log.ts'
 import type { PostgresUpstream } from './upstream.ts'
 
-// Why a side is not read at the moment: a set of bits.
-const OTHER_SIDE_FULL = 1
-const RECORDER_BEHIND = 2
-const TOO_MUCH_UNANSWERED = 4
-const LOG_BEHIND = 8
+const { OTHER_SIDE_FULL, RECORDER_BEHIND, TOO_MUCH_UNANSWERED, LOG_BEHIND } = AGAINST_READING
 
 /** Resolves with the reason once one side has closed, or `context.signal` has aborted; the statements are with the recorder then. */
 export function relay(
@@ -29,9 +26,10 @@ export function relay(
   const { recorder, signal } = context
   const client = downstream.socket
   const target = upstream.socket
+  const fromClient = new Reading(client)
+  const fromTarget = new Reading(target)
   let ended = false
-  let clientPaused = 0
-  let targetPaused = 0
+  let waiting = false
 
   return new Promise(resolve => {
     const statements = new Following(new StatementLog(recorder, upstream.greeting.parameters), backlog, {
@@ -43,6 +41,8 @@ export function relay(
     function end(reason: EndReason): void {
       if (ended) return
       ended = true
+      fromClient.end()
+      fromTarget.end()
       signal.removeEventListener('abort', onAbort)
       client.off('data', onClientData).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
       target.off('data', onTargetData).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
@@ -50,32 +50,15 @@ export function relay(
       resolve(reason)
     }
 
-    function pauseClient(why: number): void {
-      if (clientPaused === 0) client.pause()
-      clientPaused |= why
-    }
-    function resumeClient(why: number): void {
-      if (clientPaused === 0) return
-      clientPaused &= ~why
-      if (clientPaused === 0 && !ended) client.resume()
-    }
-    function pauseTarget(why: number): void {
-      if (targetPaused === 0) target.pause()
-      targetPaused |= why
-    }
-    function resumeTarget(why: number): void {
-      if (targetPaused === 0) return
-      targetPaused &= ~why
-      if (targetPaused === 0 && !ended) target.resume()
-    }
-
     function waitForRecorder(): void {
-      if ((clientPaused & RECORDER_BEHIND) !== 0) return
-      pauseClient(RECORDER_BEHIND)
-      pauseTarget(RECORDER_BEHIND)
+      if (waiting) return
+      waiting = true
+      fromClient.stop(RECORDER_BEHIND)
+      fromTarget.stop(RECORDER_BEHIND)
       void recorder.drained().then(() => {
-        resumeClient(RECORDER_BEHIND)
-        resumeTarget(RECORDER_BEHIND)
+        waiting = false
+        fromClient.goOn(RECORDER_BEHIND)
+        fromTarget.goOn(RECORDER_BEHIND)
       })
     }
 
@@ -86,19 +69,19 @@ export function relay(
       } catch (error) {
         violated(error)
       }
-      if (!ended && !target.write(chunk)) pauseClient(OTHER_SIDE_FULL)
+      if (!ended && !target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
     }
 
     function onTargetData(chunk: Buffer): void {
-      if (!client.write(chunk)) pauseTarget(OTHER_SIDE_FULL)
+      if (!client.write(chunk)) fromTarget.stop(OTHER_SIDE_FULL)
       try {
         statements.fromTarget(chunk)
       } catch (error) {
         violated(error)
       }
       if (statements.behind) {
-        pauseClient(LOG_BEHIND)
-        pauseTarget(LOG_BEHIND)
+        fromClient.stop(LOG_BEHIND)
+        fromTarget.stop(LOG_BEHIND)
       }
     }
 
@@ -117,10 +100,10 @@ export function relay(
       if (failure !== undefined) violated(failure)
       if (ended) return
       if (downstream.hasWaitingNotices && mayInterject()) downstream.flushNotices()
-      resumeClient(LOG_BEHIND)
-      resumeTarget(LOG_BEHIND)
-      if (statements.full) pauseClient(TOO_MUCH_UNANSWERED)
-      else resumeClient(TOO_MUCH_UNANSWERED)
+      fromClient.goOn(LOG_BEHIND)
+      fromTarget.goOn(LOG_BEHIND)
+      if (statements.full) fromClient.stop(TOO_MUCH_UNANSWERED)
+      else fromClient.goOn(TOO_MUCH_UNANSWERED)
       if (recorder.behind) waitForRecorder()
     }
 
@@ -153,10 +136,10 @@ export function relay(
     }
 
     function onClientDrain(): void {
-      resumeTarget(OTHER_SIDE_FULL)
+      fromTarget.goOn(OTHER_SIDE_FULL)
     }
     function onTargetDrain(): void {
-      resumeClient(OTHER_SIDE_FULL)
+      fromClient.goOn(OTHER_SIDE_FULL)
     }
 
     client.on('data', onClientData).on('drain', onClientDrain).on('end', onClientEnd).on('close', onClientEnd)
@@ -175,7 +158,7 @@ export function relay(
     readIntoOneBuffer(target)
     if (upstream.early.length > 0) onTargetData(upstream.early)
     if (early.length > 0) onClientData(early)
-    if (clientPaused === 0) client.resume()
-    if (targetPaused === 0) target.resume()
+    fromClient.begin()
+    fromTarget.begin()
   })
 }

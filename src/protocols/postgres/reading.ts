@@ -1,0 +1,42 @@
+/** Whether a socket is read: not while there is any reason against it. */
+
+import type { Socket } from 'node:net'
+
+/** A set of bits. */
+export const AGAINST_READING = {
+  OTHER_SIDE_FULL: 1,
+  RECORDER_BEHIND: 2,
+  TOO_MUCH_UNANSWERED: 4,
+  LOG_BEHIND: 8,
+  RELAY_ENDED: 16,
+} as const
+
+export class Reading {
+  readonly #socket: Socket
+  #against = 0
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  stop(why: number): void {
+    if (this.#against === 0) this.#socket.pause()
+    this.#against |= why
+  }
+
+  goOn(why: number): void {
+    if (this.#against === 0) return
+    this.#against &= ~why
+    if (this.#against === 0) this.#socket.resume()
+  }
+
+  /** The relay has begun. */
+  begin(): void {
+    if (this.#against === 0) this.#socket.resume()
+  }
+
+  /** The relay has ended: however the socket is read then, it stays so. */
+  end(): void {
+    this.#against |= AGAINST_READING.RELAY_ENDED
+  }
+}
