@@ -3,9 +3,9 @@
 import { type Dialect, Kysely, Migrator, PostgresDialect } from 'kysely'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { migrations } from './migrations.ts'
-import { NodeSqliteDialect } from './node-sqlite.ts'
 import { openPostgresPool } from './postgres-pool.ts'
 import type { Schema } from './schema.ts'
+import { SqliteThreadDialect } from './sqlite-dialect.ts'
 
 /**
  * Queries throw `DATABASE_UNAVAILABLE` when the store cannot be reached or used now, and the engine's own error when the
@@ -20,7 +20,7 @@ export type Database = Kysely<Schema>
  */
 export async function openDatabase(url: string): Promise<Database> {
   if (url.startsWith('sqlite:')) {
-    return migrate(open(new NodeSqliteDialect(url.slice('sqlite:'.length))))
+    return migrate(open(new SqliteThreadDialect(url.slice('sqlite:'.length))))
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
     const dialect = (limits: 'limited' | 'unlimited') => new PostgresDialect({ pool: openPostgresPool(url, limits) })

@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { GatewayError, messageOf } from '../shared/errors.ts'
-import { makePrivate } from './node-sqlite.ts'
+import { makePrivate } from './private-file.ts'
 
 const SQLITE_BUSY = 5
 

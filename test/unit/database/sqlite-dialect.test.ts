@@ -88,6 +88,33 @@ t.test('a transaction that reads before it writes does not fail because another 
   t.equal((await database.selectFrom('users').selectAll().execute()).length, 2)
 })
 
+t.test('the process goes on while a statement waits for the file', async t => {
+  const path = join(t.testdir(), 'store.db')
+  const database = await openDatabase(`sqlite:${path}`)
+  t.teardown(() => database.destroy())
+  const other = new DatabaseSync(path, { timeout: 0 })
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  const waiting = database.insertInto('users').values(user('late')).execute()
+  // On this thread: were the statement waiting here too, it would wait for ever.
+  await new Promise(resolve => setImmediate(resolve))
+  other.exec('commit')
+  await waiting
+  t.equal((await database.selectFrom('users').selectAll().execute()).length, 1)
+})
+
+t.test('statements that are sent at once get each its own answer, in a transaction and outside of one', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  const numbers = Array.from({ length: 50 }, (_, i) => i)
+  const ask = (from: typeof database) => async (n: number) => {
+    if (n % 7 === 0) await t.rejects(sql`select no_such_column`.execute(from), { code: 'ERR_SQLITE_ERROR' })
+    else t.same((await sql<{ n: number }>`select ${n} as n`.execute(from)).rows, [{ n }])
+  }
+  await database.transaction().execute(transaction => Promise.all(numbers.map(ask(transaction))))
+  await Promise.all(numbers.map(ask(database)))
+  await database.destroy()
+})
+
 t.test('a migration that a crash cut short leaves nothing behind', async t => {
   const path = join(t.testdir(), 'store.db')
   // As if a table of the first migration could not be made: `factors` is in the way.
