@@ -1,7 +1,11 @@
 # Sallyport in a container. State is in /var/lib/sallyport: keep it on a volume, and the vault key in a backup elsewhere.
 #   docker build -t sallyport .
 #   docker run --rm -v sallyport:/var/lib/sallyport sallyport init
-#   docker run -d --name sallyport -p 2222:2222 -p 5433:5433 -p 8443:8443 -v sallyport:/var/lib/sallyport sallyport
+#   docker run -d --name sallyport --hostname gateway.example.com --stop-timeout 60 --ulimit core=0 \
+#     --read-only --cap-drop ALL --security-opt no-new-privileges \
+#     -p 2222:2222 -p 5433:5433 -p 8443:8443 -v sallyport:/var/lib/sallyport sallyport
+#   docker exec -i sallyport sallyport apply -f - < resources.yaml
+# The host name is in the certificate that the gateway makes for itself. The stop timeout is longer than shutdown.drain (30s).
 
 FROM node:24-slim AS build
 RUN apt-get update \
@@ -13,10 +17,15 @@ COPY scripts scripts
 # The packages, and ssh2's native binding for Node 24; then only what is needed to run stays. The image brings its own Node.
 RUN scripts/bring \
  && npm prune --omit=dev --ignore-scripts \
- && rm -rf node_modules/node-linux-* node_modules/.bin/node
+ && rm -rf node_modules/node-linux-* node_modules/.bin/node node_modules/ssh2/test \
+ && find node_modules -mindepth 1 -type d -empty -delete
 
 FROM node:24-slim
 ENV NODE_ENV=production
+# What targets and Redis are checked against where no CA is named; and a first process that passes signals on at any moment.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates tini \
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/sallyport
 COPY --from=build /opt/sallyport/node_modules node_modules
 COPY package.json LICENSE ./
@@ -28,8 +37,9 @@ RUN node -e 'if (!require("ssh2/lib/protocol/crypto.js").bindingAvailable) throw
  && install -d /etc/sallyport \
  && printf '%s\n' 'dataFolder: /var/lib/sallyport' 'api: { host: 0.0.0.0 }' > /etc/sallyport/sallyport.yaml
 USER node
+RUN sallyport --version
 VOLUME /var/lib/sallyport
 EXPOSE 2222 5433 8443
-HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["sallyport", "health"]
-ENTRYPOINT ["sallyport"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["sallyport", "health", "--live"]
+ENTRYPOINT ["tini", "--", "sallyport"]
 CMD ["start"]

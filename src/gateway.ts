@@ -45,7 +45,7 @@ import { newId } from './shared/ids.ts'
 import { createLog, type Log } from './shared/log.ts'
 import { createMetrics } from './shared/metrics.ts'
 import { Secret } from './shared/secret.ts'
-import { generateTlsCertificate, type TlsCertificate } from './shared/tls-certificate.ts'
+import { generateTlsCertificate, type TlsCertificate, withNames } from './shared/tls-certificate.ts'
 import { version } from './shared/version.ts'
 import { createTargets } from './targets/targets.ts'
 import { createKeyProvider } from './vault/key-provider.ts'
@@ -280,7 +280,7 @@ async function createPostgres(parts: GatewayParts, config: Config, started: Asyn
   return createPostgresListener({
     host,
     port,
-    tls: await tlsCertificate(parts, tls),
+    tls: await tlsCertificate(parts, config, tls),
     allowPlaintextFromLoopback,
     limits,
     protocol: createPostgresProtocol({ cancellations, log }),
@@ -299,7 +299,7 @@ async function apiParts(parts: GatewayParts, config: Config): Promise<ApiParts> 
   return {
     ...parts,
     version: version(),
-    listen: { socket, ...(enabled ? { tls: { host, port, ...(await tlsCertificate(parts, tls)) } } : {}) },
+    listen: { socket, ...(enabled ? { tls: { host, port, ...(await tlsCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     scanHostKeys,
     publicKeyPem: parts.signer.publicKeyPem,
@@ -333,6 +333,7 @@ async function redisTrust({ cluster }: Config): Promise<{ ca?: string }> {
 /** The configured certificate, or the one that the gateway made for itself at its first start. */
 async function tlsCertificate(
   { vault, clock }: GatewayParts,
+  { certificateNames }: Config,
   files: { keyFile: string; certificateFile: string } | undefined,
 ): Promise<TlsCertificate> {
   if (files !== undefined) return readTlsCertificate(files)
@@ -340,5 +341,5 @@ async function tlsCertificate(
     const made = await generateTlsCertificate(['localhost', '127.0.0.1', '::1', hostname()], clock.now())
     return { public: made.cert, secret: new Secret(made.key) }
   })
-  return { key: own.secret.reveal(), cert: own.public }
+  return withNames({ key: own.secret.reveal(), cert: own.public }, certificateNames, clock.now())
 }

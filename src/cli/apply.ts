@@ -6,7 +6,7 @@ import type { AppliedPlan } from '../console/routes/resources.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { AddCommands } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
-import type { Style } from './terminal.ts'
+import type { Style, Terminal } from './terminal.ts'
 
 interface Options {
   file: string[]
@@ -21,11 +21,12 @@ export const addApply: AddCommands = (program, context) => {
   program
     .command('apply')
     .description('make users, roles and targets what files say')
-    .requiredOption('-f, --file <path...>', 'YAML files, or folders of them')
+    .requiredOption('-f, --file <path...>', 'YAML files, or folders of them; -: what comes on stdin')
     .option('--dry-run', 'only show what would change')
     .option('--prune', 'delete what no file speaks of, among the kinds in the files')
     .action(async ({ file, dryRun = false, prune = false }: Options) => {
-      const files = (await Promise.all(file.map(readResources))).flat()
+      const read = (path: string) => (path === '-' ? readStdin(terminal) : readResources(path))
+      const files = (await Promise.all(file.map(read))).flat()
       const client = await context.client()
       const plan = await client.send<AppliedPlan>('POST', '/v1/resources/apply', { files, dryRun, prune })
       if (context.json) return terminal.json(plan)
@@ -36,6 +37,12 @@ export const addApply: AddCommands = (program, context) => {
       if (dryRun && plan.changes.length > 0)
         terminal.note(terminal.style('dim', 'Nothing was changed: this was a dry run.'))
     })
+}
+
+async function readStdin({ stdin }: Terminal): Promise<{ name: string; text: string }[]> {
+  return [
+    { name: 'stdin', text: Buffer.concat(await Array.fromAsync(stdin, chunk => Buffer.from(chunk))).toString('utf8') },
+  ]
 }
 
 async function readResources(path: string): Promise<{ name: string; text: string }[]> {

@@ -9,7 +9,16 @@ export const addHealth: AddCommands = (program, context) => {
   program
     .command('health')
     .description('is the gateway ready for work?')
-    .action(async () => {
+    .option(
+      '--live',
+      'only whether it answers: what to end it by (not ready, as without Redis, its sessions still go on)',
+    )
+    .action(async ({ live = false }: { live?: boolean }) => {
+      if (live) {
+        const { status } = await (await context.client()).raw('/healthz/live')
+        if (status !== 200) throw new CliError(EXIT.broken, `Not a gateway: HTTP status ${status}.`)
+        return context.json ? terminal.json({ status: 'live' }) : terminal.facts([['gateway', 'live']])
+      }
       const { status, body } = await (await context.client()).raw('/healthz')
       if (status !== 200 && status !== 503) throw new CliError(EXIT.broken, `Not a gateway: HTTP status ${status}.`)
       const health = JSON.parse(body) as Health

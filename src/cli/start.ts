@@ -1,6 +1,8 @@
 /** `sallyport start`: serves until it is told to stop. */
 
+import type { Gateway } from '../gateway.ts'
 import type { AddCommands } from './context.ts'
+import { EXIT } from './exit.ts'
 
 export const addStart: AddCommands = (program, context) => {
   program
@@ -15,18 +17,28 @@ export const addStart: AddCommands = (program, context) => {
     )
     .action(async () => {
       const { signals } = context.terminal
+      const stopped = Promise.withResolvers<void>()
+      let gateway: Gateway | undefined
+      let told = false
+      // Heard from the first moment on: the first process of a container does not end by a signal that it does not hear.
+      const stop = () => {
+        // A second call of the gateway's `stop` ends the waiting for open sessions.
+        if (gateway !== undefined) stopped.resolve(gateway.stop())
+        else if (told) process.exit(EXIT.broken)
+        told = true
+      }
+      const reopen = () =>
+        gateway?.reopen().catch(error => gateway?.parts.log.error({ err: error }, 'the audit file cannot be opened'))
+      signals.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reopen)
+
       const config = await context.config()
       // Only here: every other command starts without the gateway's libraries.
       const { startGateway } = await import('../gateway.ts')
-      const gateway = await startGateway({ config })
+      gateway = await startGateway({ config })
       const { log } = gateway.parts
-      const stopped = Promise.withResolvers<void>()
-      // A second call of `stop` ends the waiting for open sessions.
-      const stop = () => stopped.resolve(gateway.stop())
-      const reopen = () => gateway.reopen().catch(error => log.error({ err: error }, 'the audit file cannot be opened'))
       // A promise that nobody waited for belongs to one connection: the others must not end with it.
       process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
-      signals.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reopen)
+      if (told) stop()
       await stopped.promise
     })
 }

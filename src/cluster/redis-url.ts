@@ -1,7 +1,9 @@
 /** Reads the URL of a Redis server. Neither it nor what is thrown is ever printed: it may hold the password. */
 
 import { isIP } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { GatewayError } from '../shared/errors.ts'
+import { systemTrust } from '../shared/system-trust.ts'
 
 export interface RedisConnectionOptions {
   readonly host: string
@@ -9,10 +11,10 @@ export interface RedisConnectionOptions {
   readonly username?: string
   readonly password?: string
   readonly db: number
-  readonly tls?: { readonly servername?: string; readonly ca?: string }
+  readonly tls?: { readonly servername?: string; readonly ca?: string; readonly secureContext?: SecureContext }
 }
 
-/** `ca`: PEM text, for `rediss:` only. Throws `CONFIG_INVALID` without a word of the URL in it. */
+/** `ca`: PEM text, for `rediss:` only; without it, what the system trusts. Throws `CONFIG_INVALID` without a word of the URL in it. */
 export function redisConnectionOptions(text: string, ca?: string): RedisConnectionOptions {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const database = url === undefined ? null : /^\/?(\d{0,5})$/.exec(url.pathname)
@@ -43,7 +45,12 @@ export function redisConnectionOptions(text: string, ca?: string): RedisConnecti
     ...(url.password === '' ? {} : { password: decode(url.password) }),
     db: Number(database[1]),
     ...(url.protocol === 'rediss:'
-      ? { tls: { ...(isIP(host) === 0 ? { servername: host } : {}), ...(ca === undefined ? {} : { ca }) } }
+      ? {
+          tls: {
+            ...(isIP(host) === 0 ? { servername: host } : {}),
+            ...(ca === undefined ? { secureContext: systemTrust() } : { ca }),
+          },
+        }
       : {}),
   }
 }

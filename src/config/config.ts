@@ -130,6 +130,8 @@ export const configSchema = z.strictObject({
       redisCaFile: path.optional(),
     })
     .prefault({}),
+  /** Names and addresses by which people reach the gateway: for the certificate that it makes for itself. */
+  certificateNames: z.array(z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'a host name or an IP address')).default([]),
   vault: z
     .strictObject({
       /** Where the key encryption key comes from; not given: the file vault.key in the data folder. */

@@ -1,15 +1,19 @@
 /** A self-signed certificate for the gateway's TLS ports, for where no other is given. */
 
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
+import { webcrypto, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
+  PemConverter,
+  X509Certificate as ReadCertificate,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 
@@ -29,20 +33,61 @@ export interface TlsCertificate {
  */
 export async function generateTlsCertificate(names: readonly string[], now: number): Promise<TlsCertificate> {
   const keys = (await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
   const certificate = await X509CertificateGenerator.createSelfSigned({
+    ...validFrom(now),
     name: 'CN=Sallyport gateway',
-    notBefore: new Date(now - A_DAY_MS),
-    notAfter: new Date(now + TEN_YEARS_MS),
-    signingAlgorithm: P256,
     keys,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      new SubjectAlternativeNameExtension(names.map(value => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ...forServer(names),
     ],
   })
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
-  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.toString('base64').replace(/(.{64})(?=.)/g, '$1\n')}\n-----END PRIVATE KEY-----\n`
-  return { key, cert: certificate.toString('pem') }
+  return { key: pem(PemConverter.encode(pkcs8, 'PRIVATE KEY')), cert: pem(certificate.toString('pem')) }
+}
+
+/**
+ * The same where it is good for all of `names`. Else a certificate of the same key that is, signed by the one that was given and
+ * followed by it: whoever trusts that one trusts the new one as well.
+ */
+export async function withNames(own: TlsCertificate, names: readonly string[], now: number): Promise<TlsCertificate> {
+  const given = new X509Certificate(own.cert)
+  const covered = (name: string) => (isIP(name) === 0 ? given.checkHost(name) : given.checkIP(name))
+  if (names.every(name => covered(name) !== undefined)) return own
+  const issuer = new ReadCertificate(own.cert)
+  const signingKey = await webcrypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(own.key), P256, true, ['sign'])
+  const before = issuer.getExtension(SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? []
+  const certificate = await X509CertificateGenerator.create({
+    ...validFrom(now),
+    subject: 'CN=Sallyport gateway under its names',
+    issuer: issuer.subject,
+    publicKey: issuer.publicKey,
+    signingKey,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      await SubjectKeyIdentifierExtension.create(issuer.publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      ...forServer([...new Set([...before, ...names])]),
+    ],
+  })
+  return { key: own.key, cert: pem(certificate.toString('pem')) + own.cert }
+}
+
+function validFrom(now: number) {
+  return { notBefore: new Date(now - A_DAY_MS), notAfter: new Date(now + TEN_YEARS_MS), signingAlgorithm: P256 }
+}
+
+function forServer(names: readonly string[]) {
+  return [
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+    new SubjectAlternativeNameExtension(names.map(value => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
+  ]
+}
+
+/** With a line end, so that one can follow another. */
+function pem(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`
 }

@@ -1,6 +1,8 @@
 /** `sallyport init` and `start` as an operator runs them: from an empty folder to a clean stop. */
 
-import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,6 +48,25 @@ t.test('init, start, health, rotation of the audit file, stop', async t => {
   t.match(gateway.output(), /the gateway has stopped/)
   t.notOk(existsSync(join(folder, 'data/sallyport.sock')))
   t.match(await cli(['health', '-c', config]), { exit: 3, stderr: /No gateway answers/ })
+})
+
+t.test('told to stop while it starts, it stops as soon as it could be asked to', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-start-'))
+  t.teardown(() => removeFolder(folder))
+  const config = prepare(folder)
+  // Starting waits for the key: until somebody writes it.
+  const pipe = join(folder, 'key')
+  execFileSync('mkfifo', [pipe])
+  const key = { command: ['/bin/sh', '-c', 'echo asked > "$0.asked"; cat "$0"', pipe] }
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), vault: { key } }))
+  const main = new URL('../../src/main.ts', import.meta.url).pathname
+  const gateway = startChild(process.execPath, [main, 'start', '-c', config], { folder, logFile: join(folder, 'log') })
+  t.teardown(() => gateway.end('SIGKILL'))
+  while (!existsSync(`${pipe}.asked`)) await new Promise(resolve => setImmediate(resolve))
+  process.kill(gateway.pid, 'SIGTERM')
+  writeFileSync(pipe, randomBytes(32).toString('base64'))
+  t.equal(await gateway.ended, 0)
+  t.match(gateway.output(), /the gateway has stopped/)
 })
 
 t.test('a path that no socket can have is told as such', async t => {

@@ -72,6 +72,13 @@ t.test('every mode of TLS logs in as libpq would', async t => {
   }
 })
 
+t.test('without a ca of its own, a target is checked against what the system trusts', async t => {
+  const { ca, ...entry } = VERIFIED
+  process.env.SSL_CERT_FILE = target.caFile
+  t.equal((await attempt(t, 'scram', entry)).stdout, 'scram|t')
+  t.match((await attempt(t, 'scram', { ...entry, serverName: 'not.the.name' })).stderr, 'TARGET_IDENTITY_MISMATCH')
+})
+
 t.test('over TLS the login is bound to the certificate of the target', async t => {
   const calls = t.capture(serialize, 'sendSASLInitialResponseMessage', serialize.sendSASLInitialResponseMessage)
   t.equal((await attempt(t, 'scram', VERIFIED)).stdout, 'scram|t')

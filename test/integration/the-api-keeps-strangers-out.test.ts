@@ -317,5 +317,8 @@ t.test('a gateway that cannot record is not ready', async t => {
   t.equal(health.status, 503)
   t.match(JSON.parse(health.body), { status: 'not-ready', checks: { database: 'ok', recordings: 'unavailable' } })
   t.match(await asOwner(gateway, ['health']), { exit: 1, stdout: /recordings +unavailable/, stderr: /not-ready/ })
+  t.match(await asOwner(gateway, ['health', '--live']), { exit: 0, stdout: /gateway +live/ })
+  const told = gateway.logLines.filter(line => line.includes('the gateway is not ready'))
+  t.match(told, [/ENOTDIR|EEXIST/], 'why is in the log, once')
   t.equal((await call(gateway, '/healthz/live', { socket: true })).status, 200)
 })

@@ -24,11 +24,21 @@ const CHECK_TIMEOUT_MS = 2000
 
 export function health(app: ApiRoutes, parts: ApiParts): void {
   let known: { at: number; health: Promise<Health> } | undefined
+  const failing = new Set<keyof Health['checks']>()
 
   function current(): Promise<Health> {
     const now = performance.now()
-    if (known === undefined || now - known.at > CACHE_MS) known = { at: now, health: readHealth(parts) }
+    if (known === undefined || now - known.at > CACHE_MS) known = { at: now, health: readHealth(parts, noteCheck) }
     return known.health
+  }
+
+  /** Why something is unavailable is for the log alone, once. */
+  function noteCheck(name: keyof Health['checks'], fault: unknown): void {
+    if (fault === undefined) failing.delete(name)
+    else if (!failing.has(name)) {
+      failing.add(name)
+      parts.log.error({ err: fault, check: name }, 'the gateway is not ready')
+    }
   }
 
   app.get(
@@ -75,13 +85,22 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
   )
 }
 
-async function readHealth({ database, cluster, live, recordingsFolder, stopping, version }: ApiParts): Promise<Health> {
+async function readHealth(
+  { database, cluster, live, recordingsFolder, stopping, version }: ApiParts,
+  note: (name: keyof Health['checks'], fault: unknown) => void,
+): Promise<Health> {
+  const checked = async (name: keyof Health['checks'], work: Promise<unknown>) => {
+    const fault = await faultOf(work)
+    note(name, fault)
+    return fault === undefined ? ('ok' as const) : ('unavailable' as const)
+  }
   const [databaseCheck, recordings] = await Promise.all([
-    checked(sql`select 1`.execute(database)),
-    checked(roomFor(recordingsFolder)),
+    checked('database', sql`select 1`.execute(database)),
+    checked('recordings', roomFor(recordingsFolder)),
   ])
   const checks = {
     database: databaseCheck,
+    // What became of it is in the log already.
     cluster: cluster.available ? ('ok' as const) : ('unavailable' as const),
     recordings,
   }
@@ -97,13 +116,14 @@ async function roomFor(folder: string): Promise<void> {
   if (bavail * bsize < RECORDER_BOUND_BYTES) throw new Error('the disk is full')
 }
 
-async function checked(work: Promise<unknown>): Promise<'ok' | 'unavailable'> {
+/** Why the work failed, or took too long; undefined when it did not. */
+async function faultOf(work: Promise<unknown>): Promise<unknown> {
   const timeout = AbortSignal.timeout(CHECK_TIMEOUT_MS)
   const late = new Promise<never>((_resolve, reject) => {
     timeout.addEventListener('abort', () => reject(timeout.reason))
   })
   return Promise.race([work, late]).then(
-    () => 'ok' as const,
-    () => 'unavailable' as const,
+    () => undefined,
+    fault => fault,
   )
 }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { redisConnectionOptions } from '../../../src/cluster/redis-url.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
+import { systemTrust } from '../../../src/shared/system-trust.ts'
 
 t.test('reads every part of a Redis URL', async t => {
   t.same(redisConnectionOptions('redis://cache'), { host: 'cache', port: 6379, db: 0 })
@@ -19,7 +20,9 @@ t.test('reads every part of a Redis URL', async t => {
     tls: { servername: 'cache.example', ca: 'PEM' },
   })
   t.same(redisConnectionOptions('rediss://[::1]:7000').host, '::1')
-  t.same(redisConnectionOptions('rediss://[::1]:7000').tls, {}, 'no server name for an address')
+  const { tls } = redisConnectionOptions('rediss://[::1]:7000')
+  t.same(Object.keys(tls!), ['secureContext'], 'no server name for an address')
+  t.equal(tls!.secureContext, systemTrust())
 })
 
 t.test('refuses what is not a Redis URL without repeating it', async t => {
