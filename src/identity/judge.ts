@@ -13,7 +13,7 @@ import { type EnrolledFactor, factorPurpose, type StoredFactors, useStep } from 
 import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'
 import type { Guessable, Locks } from './lockout.ts'
 import type { Proof } from './proof.ts'
-import type { RememberedFactors } from './remembered-factors.ts'
+import type { AcceptedCode, RememberedFactors } from './remembered-factors.ts'
 import type { Sealer } from './sealer.ts'
 import type { User } from './user.ts'
 
@@ -93,17 +93,20 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgem
   const password = code === undefined ? text : new Secret(whole.slice(0, -code.length))
   const wrong = await passwordProblem(round, password)
   const { step, problem } = readCode(round, code ?? '')
-  const fresh = await recallStep(round)
+  const known = await recallCode(round, code)
   if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
-  if (code === undefined) return fresh === undefined ? { proves: ['password'], why: 'no code after it' } : FRESH
+  if (code === undefined) return known?.fresh ? FRESH : { proves: ['password'], why: 'no code after it' }
   if (step !== undefined && (await takeStep(round, step))) {
-    await round.remembered.remember(holderOf(round), step, round.rememberFactorMs)
+    await round.remembered.remember(holderOf(round), code, step, round.rememberFactorMs)
     return { proves: ['password', 'totp'] }
   }
   // A used code: asked again, as another connection of theirs may have used it this moment, on another gateway.
-  const again = step === undefined ? fresh : (fresh ?? (await recallStep(round)))
-  if (again !== undefined && isCodeOfStep(round, again, code)) return FRESH
-  return step === undefined ? { proves: [], failed: 'totp', why: problem } : USED
+  const again = step === undefined ? known : (known ?? (await recallCode(round, code)))
+  if (again === undefined || !isCodeOfStep(round, again.step, code)) {
+    return step === undefined ? { proves: [], failed: 'totp', why: problem } : USED
+  }
+  await round.remembered.keep(holderOf(round), code)
+  return again.fresh ? FRESH : USED
 }
 
 /** Why it is not the password; undefined when it is. */
@@ -151,8 +154,8 @@ function takeStep({ database, claimant, stored }: Round, step: number): Promise<
   return useStep(database, claimant.name, stored.sealed.totp!, step)
 }
 
-function recallStep(round: Round): Promise<number | undefined> {
-  return round.remembered.recall(holderOf(round), round.rememberFactorMs)
+function recallCode(round: Round, code: string | undefined): Promise<AcceptedCode | undefined> {
+  return round.remembered.recall(holderOf(round), code, round.rememberFactorMs)
 }
 
 function holderOf({ claimant, stored }: Round) {

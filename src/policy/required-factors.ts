@@ -22,11 +22,13 @@ export function requiredFactors(facts: AccessFacts): FactorLists {
 }
 
 /**
- * How long a fresh factor of the same user and source counts, in milliseconds: the shortest time of the roles that match; 0
- * (never) where none does.
+ * How long a fresh factor of the same user and source counts, in milliseconds: the shortest time of the roles that match. Where
+ * none does, of all the user's roles: the answer will be no, and the person is to hear that, and not that their code was wrong.
+ * 0 (never) for a user without roles.
  */
 export function rememberFactorMs(facts: AccessFacts): number {
-  const times = rolesThatMatch(facts).map(role => role.rememberFactor)
+  const matching = rolesThatMatch(facts)
+  const times = (matching.length > 0 ? matching : facts.roles).map(role => role.rememberFactor)
   return times.length === 0 ? 0 : Math.min(...times)
 }
 

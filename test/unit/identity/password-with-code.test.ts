@@ -124,15 +124,17 @@ t.test('a note in the cluster’s memory that the vault did not seal is worth no
     return remember(key, value, ttlMs)
   }
   t.equal(await login(PASSWORD + code()), true)
-  t.equal(kept.size, 1)
-  const [[key, value]] = [...kept] as [[string, string]]
-  t.notMatch(`${key}${value}`, /alice|192\.0\.2/)
-  for (const forged of ['', JSON.stringify({ step: 1, at: Date.now(), generation: '' }), value.slice(0, -1)]) {
-    await remember(key, forged, TEN_MINUTES)
+  t.equal(kept.size, 2, 'one of the code, one of the last code')
+  t.notMatch(JSON.stringify([...kept]), /alice|192\.0\.2/)
+  const [[ofCode, value], [ofLast, last]] = [...kept] as [[string, string], [string, string]]
+  for (const forged of ['', JSON.stringify({ step: 1, at: Date.now(), generation: '' }), last.slice(0, -1), value]) {
+    await remember(ofLast, forged, TEN_MINUTES)
     t.equal(await login(PASSWORD), false)
   }
-  await remember(key, value, TEN_MINUTES)
+  await remember(ofLast, last, TEN_MINUTES)
   t.equal(await login(PASSWORD), true)
+  await remember(ofCode, last, TEN_MINUTES)
+  t.equal(await login(PASSWORD + code()), false, 'nor is the note of another')
 })
 
 t.test('a user without one-time codes can prove the password this way, and nothing more', async t => {
@@ -154,6 +156,32 @@ t.test('a pool that opens ten connections with one text gets them all, while the
 t.test('the code is no part of the password for clients that ask for each', async t => {
   const { tries, code } = await alice(t)
   t.equal(await tries('alice', byPassword(PASSWORD + code())), false)
+})
+
+t.test('a newer code does not end the time of the one before it: a pool goes on beside a person', async t => {
+  const { login, code, clock } = await alice(t)
+  const pool = PASSWORD + code()
+  t.equal(await login(pool), true)
+  clock.move(30_000)
+  t.equal(await login(PASSWORD + code()), true, 'the person, with the next code')
+  t.equal(await login(pool), true)
+  clock.move(TEN_MINUTES - 30_000)
+  t.equal(await login(pool), false, 'its own time is over')
+})
+
+t.test('a pool that sends its old code for days locks nobody out', async t => {
+  const { login, code, clock } = await alice(t)
+  const pool = PASSWORD + code()
+  t.equal(await login(pool), true)
+  for (let hour = 0; hour < 72; hour++) {
+    clock.move(60 * 60_000)
+    t.equal(await login(pool), false)
+  }
+  t.equal(await login(PASSWORD + code()), true)
+  t.equal(await login(pool), false)
+  clock.move(25 * 60 * 60_000)
+  for (let i = 0; i < 7; i++) await login(pool)
+  t.equal(await login(PASSWORD + code()), false, 'after a day in which nobody sent it, it is a wrong one')
 })
 
 t.test('a remembered code does not buy new guesses at the next one', async t => {

@@ -73,5 +73,6 @@ t.test('a fresh factor is remembered for the shortest time of the roles that mat
   const elsewhere = role({ name: 'c', targets: { names: ['db'] }, rememberFactor: '1s' })
   t.equal(rememberFactorMs(facts({ roles: [long, short, elsewhere] })), 300_000)
   t.equal(rememberFactorMs(facts({ roles: [long, role()] })), 0, 'a role that says nothing remembers nothing')
-  t.equal(rememberFactorMs(facts({ roles: [elsewhere] })), 0)
+  t.equal(rememberFactorMs(facts({ roles: [elsewhere] })), 1000, 'for hearing that nothing is allowed there')
+  t.equal(rememberFactorMs(facts({ roles: [] })), 0)
 })
