@@ -2,9 +2,10 @@
 
 import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import ssh2, { type AuthContext, type Connection, type PseudoTtyInfo, type Session } from 'ssh2'
+import type { Algorithms, AuthContext, Connection, PseudoTtyInfo, ServerChannel, Session } from 'ssh2'
 import { CIPHERS, MACS } from '../protocols/ssh/algorithms.ts'
 import { generateKeyPair } from '../protocols/ssh/generate-key-pair.ts'
+import { ssh2 } from '../protocols/ssh/ssh2-internals.ts'
 import type { Secret } from '../shared/secret.ts'
 import { canHaveTerminal, type Job, runJob, sftpServer } from './ssh-job.ts'
 
@@ -33,7 +34,7 @@ export async function startDemoSshHost(options: DemoSshHostOptions): Promise<Dem
   const server = new ssh2.Server(
     {
       hostKeys: [key.secret.revealBytes()],
-      algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as ssh2.Algorithms,
+      algorithms: { kex: ['curve25519-sha256'], cipher: CIPHERS, hmac: MACS } as Algorithms,
     },
     connection => {
       connections.add(connection)
@@ -84,7 +85,7 @@ function serveSession(session: Session, options: DemoSshHostOptions, jobs: Set<J
     SHELL: '/bin/sh',
     PS1: `${options.account}@${options.name}:\\w\\$ `,
   }
-  const start = (channel: ssh2.ServerChannel, command: readonly string[], onTerminal: boolean) => {
+  const start = (channel: ServerChannel, command: readonly string[], onTerminal: boolean) => {
     const started = runJob(channel, command, {
       environment,
       folder: options.home,

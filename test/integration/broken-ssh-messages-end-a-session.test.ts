@@ -3,8 +3,8 @@
 import t from 'tap'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
-import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
-import { openSession, type RawClient } from '../support/raw-ssh-client.ts'
+import { alice, LOGIN, logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
+import { connectRaw, openSession, publicKeyRequest, type RawClient } from '../support/raw-ssh-client.ts'
 import type { SshListenerParts } from '../support/start-ssh-listener.ts'
 import { startSshd } from '../support/start-sshd.ts'
 
@@ -52,6 +52,34 @@ t.test('each of them ends its own session, is audited, and leaves the gateway at
     t.match(session.refused, [{ what: 'protocol', why: /^client: / }], what)
   }
   await t.resolves(logIn(gateway), 'the gateway lets the next one in')
+})
+
+t.test('what breaks the transport beneath ends the session for the same reason', async t => {
+  const gateway = await start()
+  const client = await logIn(gateway)
+  const session = gateway.sessions.at(-1)!
+  await openSession(client)
+  client.transport.socket.write(Buffer.alloc(64, 0xff))
+  await session.ended
+  t.equal(session.reason, 'protocol-violation')
+  t.match(session.refused, [{ what: 'protocol', why: /^client: / }])
+})
+
+t.test('the service of user authentication may be asked for before each method, and no other', async t => {
+  const gateway = await start()
+  const client = await connectRaw(gateway)
+  const ask = (service: string) => client.send(MESSAGE.SERVICE_REQUEST, string(service))
+  client.send(MESSAGE.USERAUTH_REQUEST, string(LOGIN), string('ssh-connection'), string('none'))
+  await client.next(MESSAGE.USERAUTH_FAILURE)
+  ask('ssh-userauth')
+  t.equal(new WireReader(await client.next(MESSAGE.SERVICE_ACCEPT), 1).utf8(), 'ssh-userauth')
+  client.transport.send(publicKeyRequest(client, LOGIN, alice))
+  await client.next(MESSAGE.USERAUTH_SUCCESS)
+  const other = await connectRaw(gateway)
+  other.send(MESSAGE.USERAUTH_REQUEST, string(LOGIN), string('ssh-connection'), string('none'))
+  await other.next(MESSAGE.USERAUTH_FAILURE)
+  other.send(MESSAGE.SERVICE_REQUEST, string('ssh-connection'))
+  await other.ended
 })
 
 t.test('the target is not asked what policy refuses, and the answers stay in order', async t => {

@@ -65,6 +65,27 @@ t.test('large data goes both ways unharmed, also while new keys are agreed on ev
   )
 })
 
+t.test('a command may be as long as OpenSSH lets it be', async t => {
+  const command = `echo ${'x'.repeat(120_000)} | wc -c`
+  const { status, stdout, stderr } = await ssh(command).ended
+  t.equal(status, 0, stderr)
+  t.equal(stdout.trim(), '120001')
+  const { events } = await recorded()
+  t.ok(events.some(event => event.type === 'exec' && event.command === command))
+})
+
+t.test('a command ends when nobody reads its output any more', async t => {
+  const { host, port } = gateway.ssh!
+  const common = [...options, '-p', String(port), '-l', login, host].map(word => `'${word}'`).join(' ')
+  const { status, stdout } = await run('sh', '-c', `ssh ${common} yes | head -n 1`).ended
+  t.same([status, stdout], [0, 'y\n'])
+  const { events } = await recorded()
+  t.match(
+    events.filter(event => event.type === 'exit'),
+    [{ signal: 'PIPE' }],
+  )
+})
+
 t.test('ten at once', async t => {
   const all = await Promise.all(Array.from({ length: 10 }, (_, i) => ssh(`echo ${i}; sleep 0.1`).ended))
   t.same(

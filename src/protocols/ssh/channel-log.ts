@@ -17,9 +17,6 @@ export interface ChannelLogOptions {
   readonly execOutputLimitBytes: number
 }
 
-/** Texts of the other side in the recording: enough to know, not enough to flood. */
-const MAX_TEXT = 64 * 1024
-
 export class ChannelLog {
   readonly #options: ChannelLogOptions
   readonly #channel: number
@@ -153,5 +150,5 @@ export class ChannelLog {
 }
 
 function text(bytes: Buffer): string {
-  return bytes.subarray(0, MAX_TEXT).toString('utf8')
+  return bytes.toString('utf8')
 }

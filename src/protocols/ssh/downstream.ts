@@ -6,6 +6,7 @@ import type { Downstream, SessionNotice } from '../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../session/state.ts'
 import { type Refusal, refuse } from '../../shared/errors.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
+import { answerServiceRequest } from './service-request.ts'
 import { plain, terminalLines } from './texts.ts'
 import { type Transport, type TransportListener, TransportViolation } from './transport.ts'
 import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
@@ -62,6 +63,8 @@ export class SshDownstream implements Downstream, TransportListener {
       this.#hold(type, payload)
     } else if (type === MESSAGE.USERAUTH_REQUEST || type === MESSAGE.USERAUTH_INFO_RESPONSE) {
       this.#authentication.receive(type, payload)
+    } else if (type === MESSAGE.SERVICE_REQUEST) {
+      answerServiceRequest(this.transport, payload)
     } else if (type >= MESSAGE.GLOBAL_REQUEST) {
       this.transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'a message of the connection protocol before the login')
     } else {

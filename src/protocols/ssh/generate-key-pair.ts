@@ -1,7 +1,7 @@
 /** Makes SSH key pairs: the gateway's own host keys. */
 
-import ssh2 from 'ssh2'
 import { Secret } from '../../shared/secret.ts'
+import { ssh2 } from './ssh2-internals.ts'
 
 export interface SshKeyPair {
   /** As a line of authorized_keys, or of known_hosts without the host. */

@@ -16,10 +16,10 @@ import { SshDownstream } from './downstream.ts'
 import { parseHostKeys } from './host-keys.ts'
 import type { SshLimits } from './limits.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
+import { answerServiceRequest } from './service-request.ts'
 import { type HostKeys, Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
 import { readRequest } from './user-authentication.ts'
-import { message, string, WireReader } from './wire.ts'
 
 /** How long one who is sent away may take to hear it. */
 const GOODBYE_MS = 1_000
@@ -158,9 +158,7 @@ class Door {
     onAccepted: () => void,
   ): SshDownstream | undefined {
     if (type === MESSAGE.SERVICE_REQUEST) {
-      const service = new WireReader(payload, 1).utf8()
-      if (service === 'ssh-userauth') transport.send(message(MESSAGE.SERVICE_ACCEPT, string(service)))
-      else transport.disconnect(DISCONNECT.SERVICE_NOT_AVAILABLE, 'there is no such service')
+      answerServiceRequest(transport, payload)
       return undefined
     }
     if (type !== MESSAGE.USERAUTH_REQUEST) {

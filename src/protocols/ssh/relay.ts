@@ -76,13 +76,17 @@ class Relay {
     this.#downstream.handOver({
       message: (type, payload) => this.#take('client', type, payload),
       ended: error => {
+        if (error instanceof TransportViolation) return this.#transportBroken('client', error)
         this.#downstream.lost()
-        this.#end(error instanceof TransportViolation ? 'protocol-violation' : 'client-closed')
+        this.#end('client-closed')
       },
     })
     this.#upstream.handOver({
       message: (type, payload) => this.#take('target', type, payload),
-      ended: error => this.#end(error instanceof TransportViolation ? 'protocol-violation' : 'target-closed'),
+      ended: error => {
+        if (error instanceof TransportViolation) return this.#transportBroken('target', error)
+        this.#end('target-closed')
+      },
     })
   }
 
@@ -107,6 +111,11 @@ class Relay {
       if (error instanceof WireError) this.#brokenRule(side, error)
       else if (this.#stop()) this.#ended.reject(error)
     }
+  }
+
+  #transportBroken(side: Side, { message: rule }: TransportViolation): void {
+    if (!this.#over) this.#context.refused('protocol', `${side}: ${rule}`)
+    this.#end('protocol-violation')
   }
 
   #brokenRule(side: Side, { message: rule }: WireError): void {
