@@ -14,6 +14,8 @@ const MOST_BYTES = 16 * 1024 * 1024
 /** A statement with its values. */
 export class Portal {
   readonly statement: Statement
+  /** How sure it is that this is what its name stands for. */
+  name: Statement['name']
   readonly #body: Buffer | undefined
   readonly #length: number
   readonly #read: typeof readBindValues
@@ -23,9 +25,15 @@ export class Portal {
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
     this.statement = statement
+    this.name = statement.name
     this.#read = read
     this.#body = body
     this.#length = length
+  }
+
+  /** Whether the recording has it. */
+  get told(): boolean {
+    return this.#first !== undefined
   }
 
   get bytes(): number {
@@ -57,10 +65,25 @@ export class Portal {
 }
 
 export class KnownStatements {
-  readonly #statements = new BoundedMap<Statement>(statement => 64 + statement.size)
-  readonly #portals = new BoundedMap<Portal>(portal => portal.bytes)
+  readonly #statements: BoundedMap<Statement>
+  readonly #portals: BoundedMap<Portal>
+  /** A name was given since names were last doubted. */
+  #newNames = false
+
+  /** `forgotten` is told of what may still be executed but is known no longer: it must be in the recording by then. */
+  constructor(forgotten: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {
+    this.#statements = new BoundedMap(
+      statement => 64 + statement.size,
+      statement => statement.told || forgotten(new Portal(statement), '(prepared)'),
+    )
+    this.#portals = new BoundedMap(
+      portal => portal.bytes,
+      portal => portal.told || forgotten(portal, '(bound)'),
+    )
+  }
 
   parsed(pending: Pending): void {
+    this.#newNames = true
     this.#statements.set(pending.name, pending.statement!)
   }
 
@@ -73,24 +96,40 @@ export class KnownStatements {
     else this.#portals.delete(pending.name)
   }
 
-  /** Forgets every named statement; the unnamed one stays. */
-  forgetNamed(): void {
-    const unnamed = this.#statements.get('')
-    this.#statements.clear()
-    if (unnamed !== undefined) this.#statements.set('', unnamed)
+  /** A PREPARE of SQL; it cannot take a name that is in use. */
+  prepared(by: Statement): void {
+    const names = by.names('statement')
+    for (const { name, statement } of names) {
+      const known = this.#statements.get(name)
+      if (known !== undefined && known.name === undefined) continue
+      // Dropped in between, in the same text.
+      if (names.filter(other => other.name === name).length > 1) statement.name = 'doubtful'
+      this.#newNames = true
+      this.#statements.set(name, statement)
+    }
   }
 
-  /** A cursor of SQL is a portal too, and may have the name of one that the end of a transaction closed. */
-  forgetPortals(): void {
-    this.#portals.clear()
+  /** A DECLARE of SQL: its cursor is a portal too, and may have the name of one that the end of a transaction closed. */
+  declared(by: Statement): void {
+    const names = by.names('cursor')
+    for (const { name, statement } of names) this.#portals.set(name, new Portal(statement))
+    if (names.length > 0) return
+    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.name ??= 'doubtful'
+  }
+
+  /** SQL has dropped statements: it may give their names to others, where that cannot be read. */
+  doubt(): void {
+    if (!this.#newNames) return
+    this.#newNames = false
+    for (const [name, statement] of this.#statements.entries()) if (name !== '') statement.name ??= 'doubtful'
   }
 
   statement(name: string): Statement {
-    return this.#statements.get(name) ?? Statement.named(unknown(`statement "${name}", prepared`), true)
+    return this.#statements.get(name) ?? Statement.unknown(unknown(`statement "${name}", prepared`))
   }
 
   portal(name: string): Portal {
-    return this.#portals.get(name) ?? new Portal(Statement.named(unknown(`portal "${name}", opened`)))
+    return this.#portals.get(name) ?? new Portal(Statement.unknown(unknown(`portal "${name}", opened`)))
   }
 
   portalOfBind(pending: Pending): Portal {
@@ -108,10 +147,16 @@ const unknown = (what: string): string => `(the ${what} by SQL or too long ago t
 class BoundedMap<V> {
   readonly #map = new Map<string, V>()
   readonly #sizeOf: (value: V) => number
+  readonly #forgotten: (value: V) => unknown
   #bytes = 0
 
-  constructor(sizeOf: (value: V) => number) {
+  constructor(sizeOf: (value: V) => number, forgotten: (value: V) => unknown) {
     this.#sizeOf = sizeOf
+    this.#forgotten = forgotten
+  }
+
+  entries(): Iterable<[string, V]> {
+    return this.#map
   }
 
   get(name: string): V | undefined {
@@ -123,7 +168,9 @@ class BoundedMap<V> {
     this.#bytes += this.#sizeOf(value) + (before === undefined ? name.length : -this.#sizeOf(before))
     this.#map.set(name, value)
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
-      this.delete(this.#map.keys().next().value!)
+      const [oldest, forgotten] = this.#map.entries().next().value!
+      this.delete(oldest)
+      this.#forgotten(forgotten)
     }
   }
 
@@ -132,10 +179,5 @@ class BoundedMap<V> {
     if (value === undefined) return
     this.#bytes -= name.length + this.#sizeOf(value)
     this.#map.delete(name)
-  }
-
-  clear(): void {
-    this.#map.clear()
-    this.#bytes = 0
   }
 }

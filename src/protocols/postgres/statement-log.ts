@@ -55,12 +55,14 @@ import { violation } from './wire/violation.ts'
 const KEPT_BYTES = 1024 * 1024
 const REDACTED = '[redacted]'
 const MOST_TAGS = 32
-const IMPLICIT_COMMIT = Statement.named('(the end of the implicit transaction, at Sync)')
+const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
+
+type StatementEvent = Extract<FactEvent, { type: 'statement' }>
 
 export class StatementLog {
   readonly #recorder: Recorder
   readonly #queue = new PendingQueue()
-  readonly #known = new KnownStatements()
+  readonly #known = new KnownStatements((portal, tag) => this.#recordForgotten(portal, tag))
   readonly #client: FrameScanner
   readonly #target: FrameScanner
   readonly #longText = new LongText()
@@ -213,7 +215,7 @@ export class StatementLog {
       }
       case FUNCTION_CALL: {
         if (this.#skipping) break
-        const statement = Statement.named(`(a call of function ${readFunction(bytes, start, end)})`)
+        const statement = Statement.of(`(a call of function ${readFunction(bytes, start, end)})`)
         const pending = this.#add(FUNCTION_CALL, end - start)
         pending.statement = statement
         pending.body = Buffer.from(bytes.subarray(start, end))
@@ -312,6 +314,7 @@ export class StatementLog {
   #complete(head: Pending | undefined, tag: string, rows: number | undefined): void {
     if (head === undefined) return
     this.#endCopy()
+    const { statement } = head.kind === EXECUTE ? this.#known.portal(head.name) : head
     if (head.kind === QUERY) {
       if (head.tagCount++ < MOST_TAGS) head.tag = head.tagCount === 1 ? tag : `${head.tag}; ${tag}`
       if (rows !== undefined) head.tagRows = (head.tagRows ?? 0) + rows
@@ -321,9 +324,9 @@ export class StatementLog {
       this.#record(head, undefined)
       this.#queue.shift()
     }
-    // Names that SQL itself prepares or drops: what was known of them may be wrong from here on.
-    if (tag === 'PREPARE' || tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.forgetNamed()
-    if (tag === 'DECLARE CURSOR') this.#known.forgetPortals()
+    if (tag === 'PREPARE' && statement !== undefined) this.#known.prepared(statement)
+    if (tag === 'DECLARE CURSOR' && statement !== undefined) this.#known.declared(statement)
+    if (tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.doubt()
   }
 
   #ready(head: Pending | undefined): void {
@@ -372,29 +375,35 @@ export class StatementLog {
 
   #record(pending: Pending, error: { sqlstate: string; message: string } | undefined): void {
     pending.recorded = true
-    this.#recorded++
     const portal = this.#portalOf(pending)
-    const statement = portal.statement
-    const { text, cut } = statement.tell()
-    const event: Extract<FactEvent, { type: 'statement' }> = {
-      type: 'statement',
-      text,
-      protocol: pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended',
-      durationUs: Math.round((this.#now - pending.at) * 1000),
-    }
-    if (cut !== undefined) event.cut = cut
-    const parameters = portal.tellParameters(this.#decode)
-    if (typeof parameters === 'number') event.parametersBefore = parameters
-    else if (parameters.length > 0) event.parameters = parameters
+    const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
+    const event = this.#tell(portal, protocol, Math.round((this.#now - pending.at) * 1000))
     if (pending.tagCount > 0 || pending.tag !== '') event.tag = pending.tag
     const rows = pending.tagRows ?? (pending.rows > 0 ? pending.rows : undefined)
     if (rows !== undefined) event.rows = rows
     if (error !== undefined) {
       // The server quotes the statement in its errors.
-      event.error = { sqlstate: error.sqlstate, message: statement.redacted ? REDACTED : error.message }
+      event.error = { sqlstate: error.sqlstate, message: portal.statement.redacted ? REDACTED : error.message }
     }
-    if (statement.redacted) event.redacted = true
     this.#recorder.fact(event, performance.now() - this.#now)
+  }
+
+  #recordForgotten(portal: Portal, tag: string): void {
+    this.#recorder.fact({ ...this.#tell(portal, 'extended', 0), tag }, performance.now() - this.#now)
+  }
+
+  #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number): StatementEvent {
+    this.#recorded++
+    const { statement, name } = portal
+    const { text, cut } = statement.tell()
+    const event: StatementEvent = { type: 'statement', text, protocol, durationUs }
+    if (cut !== undefined) event.cut = cut
+    if (name !== undefined) event.name = name
+    const parameters = portal.tellParameters(this.#decode)
+    if (typeof parameters === 'number') event.parametersBefore = parameters
+    else if (parameters.length > 0) event.parameters = parameters
+    if (statement.redacted && name !== 'unknown') event.redacted = true
+    return event
   }
 
   #portalOf(pending: Pending): Portal {

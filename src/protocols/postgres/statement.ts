@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { LongTextNote } from './long-text.ts'
 import { type Redacted, redactStatement } from './redact.ts'
+import { type NamedBySql, namedBy } from './sql-names.ts'
 
 /** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */
 const MOST_RECORDED_AGAIN = 1024
@@ -16,6 +17,8 @@ export interface Told {
 
 export class Statement {
   readonly types: readonly number[]
+  /** How sure it is that this is what its name stands for (events.ts, `name`); undefined: it is. */
+  name: 'unknown' | 'doubtful' | undefined
   readonly #plain: string
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
@@ -31,10 +34,18 @@ export class Statement {
     this.#note = note
   }
 
-  /** Words of the gateway in place of a text that is not known. `valuesAreSecret`: nor can be known what its values are. */
-  static named(words: string, valuesAreSecret = false): Statement {
+  /** Words of the gateway in place of a text. */
+  static of(words: string): Statement {
     const statement = new Statement('', false)
-    statement.#safe = { text: words, redacted: valuesAreSecret }
+    statement.#safe = { text: words, redacted: false }
+    return statement
+  }
+
+  /** The same where the text is not known, and so neither whether its values are secrets. */
+  static unknown(words: string): Statement {
+    const statement = new Statement('', false)
+    statement.#safe = { text: words, redacted: true }
+    statement.name = 'unknown'
     return statement
   }
 
@@ -44,6 +55,18 @@ export class Statement {
 
   get redacted(): boolean {
     return this.#made().redacted
+  }
+
+  /** What it gives names to, where it is a PREPARE or a DECLARE of SQL. */
+  names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] {
+    return namedBy(this.#plain, this.#backslashQuotes)
+      .filter(named => named.kind === kind)
+      .map(({ name, text }) => ({ name, statement: new Statement(text, this.#backslashQuotes) }))
+  }
+
+  /** Whether the recording has it. */
+  get told(): boolean {
+    return this.#first !== undefined
   }
 
   /** All that is kept of the text the first time; after that, where it is long, its head. */

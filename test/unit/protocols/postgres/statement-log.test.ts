@@ -101,7 +101,7 @@ t.test('a name that the server did not accept again keeps its first statement', 
   t.match(seen().at(-1), { text: 'delete from orders', tag: 'DELETE 9', rows: 9 })
 })
 
-t.test('a name that SQL may have prepared anew is not guessed', async t => {
+t.test('a name that SQL has prepared anew stands for what SQL says', async t => {
   const { client, target, seen } = open()
   client(bytes.parse('s', 'select 1'), bytes.sync)
   target(bytes.parseComplete, bytes.ready)
@@ -109,7 +109,81 @@ t.test('a name that SQL may have prepared anew is not guessed', async t => {
   target(bytes.complete('DEALLOCATE'), bytes.complete('PREPARE'), bytes.ready)
   client(bytes.bind('', 's', ['x']), bytes.execute(''), bytes.sync)
   target(bytes.bindComplete, bytes.complete('DELETE 9'), bytes.ready)
-  t.match(seen().at(-1), { text: /the statement "s", prepared by SQL/, parameters: ['[redacted]'] })
+  t.match(seen().at(-1), { text: 'delete from orders', parameters: ['x'], name: undefined })
+  client(bytes.query(`prepare "A""b" (text) as update users set password = $1; prepare s as select 2`))
+  target(bytes.complete('PREPARE'), bytes.error('42P05', 'prepared statement "s" already exists'), bytes.ready)
+  client(bytes.bind('', 'A"b', ['geheim']), bytes.execute(''), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, bytes.complete('UPDATE 1'), bytes.bindComplete, bytes.complete('DELETE 1'), bytes.ready)
+  t.match(seen().slice(-2), [
+    { text: 'update users set password = $1', parameters: ['[redacted]'], redacted: true },
+    { text: 'delete from orders' },
+  ])
+})
+
+t.test(
+  'a name that SQL may have given to another statement, where that cannot be read, is known with doubt',
+  async t => {
+    const { client, target, seen } = open()
+    client(bytes.parse('s', 'select $1'), bytes.sync)
+    target(bytes.parseComplete, bytes.ready)
+    client(bytes.query(`do $$ begin execute 'deallocate s'; execute 'prepare s as …'; end $$; deallocate t`))
+    target(bytes.complete('DO'), bytes.complete('DEALLOCATE'), bytes.ready)
+    client(bytes.bind('', 's', ['x']), bytes.execute(''), bytes.bind('', 't', ['y']), bytes.execute(''), bytes.sync)
+    target(bytes.bindComplete, bytes.complete('SELECT 1'), bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
+    t.match(seen().slice(-2), [
+      { text: 'select $1', parameters: ['x'], name: 'doubtful' },
+      { text: /the statement "t", prepared by SQL/, parameters: ['[redacted]'], name: 'unknown', redacted: undefined },
+    ])
+    client(
+      bytes.query('prepare u as select 1; deallocate u; prepare u as select 2'),
+      bytes.bind('', 'u'),
+      bytes.execute(''),
+    )
+    target(bytes.complete('PREPARE'), bytes.complete('DEALLOCATE'), bytes.complete('PREPARE'), bytes.ready)
+    target(bytes.bindComplete, bytes.complete('SELECT 1'))
+    t.match(seen().at(-1), { text: 'select 2', name: 'doubtful' })
+  },
+)
+
+t.test('what was prepared stays known, whatever else is prepared', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'insert into victims values ($1)'), bytes.sync, bytes.query('prepare x as select 1'))
+  target(bytes.parseComplete, bytes.ready, bytes.complete('PREPARE'), bytes.ready)
+  client(bytes.bind('', 's', ['7']), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, bytes.complete('INSERT 0 1'), bytes.ready)
+  t.match(seen().at(-1), { text: 'insert into victims values ($1)', parameters: ['7'], tag: 'INSERT 0 1' })
+})
+
+t.test('what is forgotten because there is too much of it is in the recording by then', async t => {
+  const { client, target, seen } = open()
+  client(
+    bytes.parse('s', 'insert into victims values ($1)'),
+    bytes.bind('p', 's', ['7']),
+    bytes.parse('t', 'delete from t'),
+  )
+  target(bytes.parseComplete, bytes.bindComplete, bytes.parseComplete)
+  for (let i = 0; i < 10_001; i++) {
+    client(bytes.parse(`s${i}`, 'select 1'), bytes.bind(`p${i}`, `s${i}`))
+    target(bytes.parseComplete, bytes.bindComplete)
+  }
+  client(bytes.execute('p'), bytes.bind('', 't'), bytes.execute(''))
+  target(bytes.complete('INSERT 0 1'), bytes.bindComplete, bytes.complete('DELETE 1'))
+  const told = seen() as { text: string; name?: string }[]
+  t.match(
+    told.filter(({ text }) => /victims|delete/.test(text)),
+    [
+      { text: 'insert into victims values ($1)', tag: '(prepared)' },
+      { text: 'delete from t', tag: '(prepared)' },
+      { text: 'insert into victims values ($1)', parameters: ['7'], tag: '(bound)' },
+    ],
+  )
+  t.match(
+    told.filter(({ name }) => name === 'unknown'),
+    [
+      { text: /the portal "p"/, tag: 'INSERT 0 1' },
+      { text: /the statement "t"/, tag: 'DELETE 1' },
+    ],
+  )
 })
 
 t.test('a cursor that SQL declares is not taken for a portal that had its name', async t => {
@@ -120,7 +194,12 @@ t.test('a cursor that SQL declares is not taken for a portal that had its name',
   target(bytes.complete('DECLARE CURSOR'), bytes.ready)
   client(bytes.execute('c'), bytes.sync)
   target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
-  t.match(seen().at(-1), { text: /the portal "c", opened by SQL/ })
+  t.match(seen().at(-1), { text: 'select * from secrets', name: undefined })
+  client(bytes.query(`declare c cursor for select 'a\\'`))
+  target(bytes.complete('DECLARE CURSOR'), bytes.ready)
+  client(bytes.execute('c'), bytes.sync)
+  target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
+  t.match(seen().at(-1), { text: 'select * from secrets', name: 'doubtful' }, 'where its text cannot be told for sure')
 })
 
 t.test('a closed statement is forgotten', async t => {
