@@ -45,7 +45,7 @@ import { newId } from './shared/ids.ts'
 import { createLog, type Log } from './shared/log.ts'
 import { createMetrics } from './shared/metrics.ts'
 import { Secret } from './shared/secret.ts'
-import { generateTlsCertificate, type TlsCertificate, withNames } from './shared/tls-certificate.ts'
+import { generateTlsCertificate, issueFrom, type TlsCertificate } from './shared/tls-certificate.ts'
 import { version } from './shared/version.ts'
 import { createTargets } from './targets/targets.ts'
 import { createKeyProvider } from './vault/key-provider.ts'
@@ -330,16 +330,23 @@ async function redisTrust({ cluster }: Config): Promise<{ ca?: string }> {
   return cluster.redisCaFile === undefined ? {} : { ca: await readTrusted(cluster.redisCaFile) }
 }
 
-/** The configured certificate, or the one that the gateway made for itself at its first start. */
+/**
+ * The configured certificate, or one that the gateway issues to itself: by the CA that it made at its first start, which is what
+ * clients are to trust.
+ */
 async function tlsCertificate(
   { vault, clock }: GatewayParts,
   { certificateNames }: Config,
   files: { keyFile: string; certificateFile: string } | undefined,
-): Promise<TlsCertificate> {
-  if (files !== undefined) return readTlsCertificate(files)
+): Promise<TlsCertificate & { trusted: string }> {
+  if (files !== undefined) {
+    const given = await readTlsCertificate(files)
+    return { ...given, trusted: given.cert }
+  }
   const own = await vault.ownKey('tls', async () => {
     const made = await generateTlsCertificate(['localhost', '127.0.0.1', '::1', hostname()], clock.now())
     return { public: made.cert, secret: new Secret(made.key) }
   })
-  return withNames({ key: own.secret.reveal(), cert: own.public }, certificateNames, clock.now())
+  const served = await issueFrom({ key: own.secret.reveal(), cert: own.public }, certificateNames, clock.now())
+  return { ...served, trusted: own.public }
 }

@@ -24,8 +24,14 @@ export interface ApiParts {
   readonly listen: {
     /** The path of the Unix socket. */
     readonly socket?: string
-    /** PEM key and certificate. */
-    readonly tls?: { readonly host: string; readonly port: number; readonly key: string; readonly cert: string }
+    /** PEM: key, certificate, and what clients are to trust. */
+    readonly tls?: {
+      readonly host: string
+      readonly port: number
+      readonly key: string
+      readonly cert: string
+      readonly trusted: string
+    }
   }
   readonly clock: Clock
   readonly log: Log

@@ -1,7 +1,7 @@
 /** A self-signed certificate for the gateway's TLS ports, for where no other is given. */
 
 import 'reflect-metadata'
-import { webcrypto, X509Certificate } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import {
   AuthorityKeyIdentifierExtension,
@@ -11,9 +11,9 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
-  X509Certificate as ReadCertificate,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
+  X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 
@@ -22,7 +22,7 @@ const A_DAY_MS = 86_400_000
 const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
 export interface TlsCertificate {
-  /** PEM: the private key, and the certificate. */
+  /** PEM: the private key, and the certificate, with its issuers where they follow. */
   readonly key: string
   readonly cert: string
 }
@@ -49,19 +49,16 @@ export async function generateTlsCertificate(names: readonly string[], now: numb
 }
 
 /**
- * The same where it is good for all of `names`. Else a certificate of the same key that is, signed by the one that was given and
- * followed by it: whoever trusts that one trusts the new one as well.
+ * A server's certificate of the same key, for the names of `own` and for `names`, signed by `own` and followed by it. Whoever
+ * trusts `own` trusts it too; and there are clients (rustls) that take no CA's certificate for a server's.
  */
-export async function withNames(own: TlsCertificate, names: readonly string[], now: number): Promise<TlsCertificate> {
-  const given = new X509Certificate(own.cert)
-  const covered = (name: string) => (isIP(name) === 0 ? given.checkHost(name) : given.checkIP(name))
-  if (names.every(name => covered(name) !== undefined)) return own
-  const issuer = new ReadCertificate(own.cert)
+export async function issueFrom(own: TlsCertificate, names: readonly string[], now: number): Promise<TlsCertificate> {
+  const issuer = new X509Certificate(own.cert)
   const signingKey = await webcrypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(own.key), P256, true, ['sign'])
   const before = issuer.getExtension(SubjectAlternativeNameExtension)?.names.items.map(({ value }) => value) ?? []
   const certificate = await X509CertificateGenerator.create({
     ...validFrom(now),
-    subject: 'CN=Sallyport gateway under its names',
+    subject: 'CN=Sallyport gateway server',
     issuer: issuer.subject,
     publicKey: issuer.publicKey,
     signingKey,

@@ -27,14 +27,14 @@ export function keys(app: ApiRoutes, { publicKeyPem, listen }: ApiParts): void {
     {
       config,
       schema: {
-        summary: "The API's TLS certificate (PEM)",
+        summary: "What to trust for the API's TLS: its own certificate, or the gateway's CA (PEM)",
         tags,
         response: { 200: z.object({ certificate: z.string() }) },
       },
     },
     async () => {
       if (listen.tls === undefined) throw notFound('The API is not served on TLS.')
-      return { certificate: listen.tls.cert }
+      return { certificate: listen.tls.trusted }
     },
   )
 }

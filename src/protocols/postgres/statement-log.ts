@@ -314,7 +314,6 @@ export class StatementLog {
   #complete(head: Pending | undefined, tag: string, rows: number | undefined): void {
     if (head === undefined) return
     this.#endCopy()
-    const { statement } = head.kind === EXECUTE ? this.#known.portal(head.name) : head
     if (head.kind === QUERY) {
       if (head.tagCount++ < MOST_TAGS) head.tag = head.tagCount === 1 ? tag : `${head.tag}; ${tag}`
       if (rows !== undefined) head.tagRows = (head.tagRows ?? 0) + rows
@@ -324,9 +323,9 @@ export class StatementLog {
       this.#record(head, undefined)
       this.#queue.shift()
     }
-    if (tag === 'PREPARE' && statement !== undefined) this.#known.prepared(statement)
-    if (tag === 'DECLARE CURSOR' && statement !== undefined) this.#known.declared(statement)
-    if (tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.doubt()
+    if (tag === 'PREPARE') this.#known.prepared(this.#portalOf(head).statement)
+    else if (tag === 'DECLARE CURSOR') this.#known.declared(this.#portalOf(head).statement)
+    else if (tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.doubt()
   }
 
   #ready(head: Pending | undefined): void {

@@ -1,11 +1,12 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:tls'
 import t from 'tap'
-import { generateTlsCertificate, withNames } from '../../../src/shared/tls-certificate.ts'
+import { generateTlsCertificate, issueFrom } from '../../../src/shared/tls-certificate.ts'
 
 const own = await generateTlsCertificate(['localhost', '127.0.0.1', 'box'], Date.now())
-const named = await withNames(own, ['gateway.example.com', '192.0.2.7', 'box'], Date.now())
+const served = await issueFrom(own, ['gateway.example.com', '192.0.2.7', 'box'], Date.now())
 
 /** Whether a client that trusts `ca` takes the server's certificate under that name. */
 async function takes(served: typeof own, ca: string, servername: string): Promise<boolean> {
@@ -22,17 +23,21 @@ async function takes(served: typeof own, ca: string, servername: string): Promis
   return taken
 }
 
-t.test('the certificate is good for its names, and for no other', async t => {
+t.test('the certificate of the gateway is its own CA, good for its names', async t => {
   t.ok(await takes(own, own.cert, 'box'))
   t.notOk(await takes(own, own.cert, 'gateway.example.com'))
-  t.equal(await withNames(own, ['box', '127.0.0.1'], Date.now()), own, 'nothing to add')
 })
 
-t.test('with names added it is good for these and those, also to whoever trusts the one before', async t => {
-  t.equal(named.key, own.key)
-  for (const name of ['box', 'localhost', 'gateway.example.com']) {
-    t.ok(await takes(named, own.cert, name), name)
-    t.ok(await takes(named, named.cert, name), `${name}, to whoever trusts what is served now`)
-  }
-  t.notOk(await takes(named, own.cert, 'elsewhere.example.com'))
-})
+t.test(
+  'what it issues is a server, good for its names and those that were added, to whoever trusts the CA',
+  async t => {
+    const [server] = served.cert.split(/(?<=-----END CERTIFICATE-----\n)/)
+    const { ca, subject, issuer } = new X509Certificate(server!)
+    t.same([ca, subject, issuer], [false, 'CN=Sallyport gateway server', 'CN=Sallyport gateway'])
+    t.equal(served.key, own.key)
+    for (const name of ['box', 'localhost', 'gateway.example.com']) t.ok(await takes(served, own.cert, name), name)
+    t.notOk(await takes(served, own.cert, 'elsewhere.example.com'))
+    const other = await generateTlsCertificate(['box'], Date.now())
+    t.notOk(await takes(served, other.cert, 'box'), 'the CA of another gateway')
+  },
+)
