@@ -78,6 +78,13 @@ export class PendingQueue {
     return false
   }
 
+  /** The first after the head that is of another kind. */
+  nextBut(kind: number): Pending | undefined {
+    let at = this.#first + 1
+    while (this.#entries[at]?.kind === kind) at++
+    return this.#entries[at]
+  }
+
   /**
    * The server has begun to take COPY data: it ignores the Syncs that were sent before the copy's end. `ended` when that end
    * is among what was sent already; it is dropped too.

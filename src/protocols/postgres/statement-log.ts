@@ -77,6 +77,10 @@ export class StatementLog {
   #copiedOut = 0
   /** Syncs that the server ignores if it read them while it took COPY data. */
   #syncsInCopy = 0
+  /** A COPY has failed in which there were such: each may be answered yet, if the server had not read it by then. */
+  #readyInDoubt = 0
+  /** Then, until the next Sync: whether the server skips what comes or runs it cannot be known. */
+  #skippingInDoubt = false
   #terminated = false
   #fatal = false
   #recorded = 0
@@ -171,6 +175,7 @@ export class StatementLog {
           break
         }
         this.#skipping = false
+        this.#skippingInDoubt = false
         this.#add(SYNC)
         break
       case COPY_DONE:
@@ -185,6 +190,7 @@ export class StatementLog {
   }
 
   #clientBody(type: number, bytes: Buffer, start: number, end: number, length: number): void {
+    if (this.#skippingInDoubt) throw violation('a request after a failed COPY in which there was a Sync')
     switch (type) {
       case QUERY: {
         // The server skips this too (postgres.c, ignore_till_sync).
@@ -330,6 +336,12 @@ export class StatementLog {
 
   #ready(head: Pending | undefined): void {
     this.#endCopy()
+    if (this.#readyInDoubt > 0 && !isAnswered(head)) {
+      this.#readyInDoubt--
+      // There was no other Sync: so it was read after the COPY failed, and has ended the skipping.
+      if (this.#skippingInDoubt) this.#skipping = this.#skippingInDoubt = false
+      return
+    }
     let pending = head
     while (pending !== undefined && pending.kind !== QUERY && pending.kind !== SYNC && pending.kind !== FUNCTION_CALL) {
       this.#queue.shift()
@@ -344,15 +356,27 @@ export class StatementLog {
     const error = readError(bytes, start, end, this.#decode)
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#fatal = true
     const head = this.#headPastCopyEnds(false)
-    // Whether it read those Syncs while it copied or after it failed cannot be known, nor so what it skips and what it runs.
-    const astray = this.#syncsInCopy > 0 && !this.#fatal
+    const syncsInDoubt = this.#syncsInCopy
     this.#endCopy()
-    if (astray) throw violation('a COPY failed in which there was a Sync')
     // The server ends an idle session by itself: no statement is to blame.
     if (head === undefined) return
     this.#record(head, error)
+    if (syncsInDoubt > 0 && !this.#fatal) this.#doubt(head, syncsInDoubt)
     if (head.kind === QUERY || head.kind === FUNCTION_CALL || head.kind === SYNC) return
     this.#skipping = !this.#queue.dropUntil(SYNC)
+  }
+
+  /**
+   * Whether the server read those Syncs while it copied or after it failed cannot be known: after it failed, they end its skipping.
+   * That makes no difference as long as only the rest of the COPY comes before the next Sync.
+   */
+  #doubt(head: Pending, syncs: number): void {
+    this.#readyInDoubt += syncs
+    // A simple query that fails skips nothing.
+    if (head.kind !== EXECUTE) return
+    const next = this.#queue.nextBut(COPY_DONE)
+    if (next === undefined) this.#skippingInDoubt = true
+    else if (next.kind !== SYNC) throw violation('a request behind a COPY that failed, in which there was a Sync')
   }
 
   #endCopy(): void {
@@ -425,4 +449,9 @@ export class StatementLog {
         return this.#known.withoutValues(IMPLICIT_COMMIT)
     }
   }
+}
+
+/** Whether a ReadyForQuery can be the answer to it: alone it answers Sync only. */
+function isAnswered(head: Pending | undefined): boolean {
+  return head !== undefined && (head.kind === SYNC || head.tagCount > 0 || head.recorded)
 }

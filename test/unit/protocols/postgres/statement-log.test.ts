@@ -236,6 +236,56 @@ t.test(
   },
 )
 
+t.test(
+  'a COPY that fails, with a Sync before its data, goes on at the next Sync, wherever the first one was read',
+  async t => {
+    const copying = [bytes.parse('', 'copy a from stdin'), bytes.bind('', ''), bytes.execute(''), bytes.sync]
+    const begun = [bytes.parseComplete, bytes.bindComplete, frame('G', Buffer.alloc(3))]
+    const failed = bytes.error('22P02', 'no number')
+    for (const readLate of [false, true]) {
+      for (const endFirst of [false, true]) {
+        const { client, target, seen } = open()
+        client(...copying)
+        target(...begun)
+        if (endFirst) client(frame('d', Buffer.from('x')), frame('c'), bytes.sync)
+        target(failed)
+        if (!endFirst && readLate) target(bytes.ready)
+        if (!endFirst) client(frame('d', Buffer.from('x')), frame('f', cstring('given up')), bytes.sync)
+        if (endFirst && readLate) target(bytes.ready)
+        target(bytes.ready)
+        client(bytes.query('select 1'), bytes.parse('', 'select 2'), bytes.bind('', ''), bytes.execute(''), bytes.sync)
+        target(bytes.complete('SELECT 1'), bytes.ready)
+        target(bytes.parseComplete, bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
+        t.match(
+          seen().filter(({ type }) => type === 'statement'),
+          [
+            { text: 'copy a from stdin', error: { sqlstate: '22P02' } },
+            { text: 'select 1', tag: 'SELECT 1' },
+            { text: 'select 2', tag: 'SELECT 1' },
+          ],
+          `${readLate} ${endFirst}`,
+        )
+      }
+    }
+  },
+)
+
+t.test('what the target may skip or run, nobody knows which, ends the session; the COPY is recorded', async t => {
+  const copying = [bytes.parse('', 'copy a from stdin'), bytes.bind('', ''), bytes.execute(''), bytes.sync]
+  const begun = [bytes.parseComplete, bytes.bindComplete, frame('G', Buffer.alloc(3))]
+  const failed = bytes.error('22P02', 'no number')
+  const before = open()
+  before.client(...copying)
+  before.target(...begun)
+  before.client(bytes.query('delete from b'))
+  t.throws(() => before.target(failed), { code: 'PROTOCOL_VIOLATION' })
+  t.match(before.seen().at(-1), { text: 'copy a from stdin', error: { sqlstate: '22P02' } })
+  const after = open()
+  after.client(...copying)
+  after.target(...begun, failed)
+  t.throws(() => after.client(bytes.query('delete from b')), { code: 'PROTOCOL_VIOLATION' })
+})
+
 t.test('a long statement is cut, and its whole text can be checked by its hash', async t => {
   const text = `select '${'ä'.repeat(700_000)}'`
   const sha256 = createHash('sha256').update(text).digest('hex')
