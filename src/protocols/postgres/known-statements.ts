@@ -87,6 +87,14 @@ export class KnownStatements {
     this.#statements.set(pending.name, pending.statement!)
   }
 
+  /** The server has told the types of a statement's values. */
+  described(pending: Pending, types: readonly number[]): void {
+    const statement = this.#statements.get(pending.statementName)
+    if (statement === undefined) return
+    statement.types = types
+    this.#statements.set(pending.statementName, statement)
+  }
+
   bound(pending: Pending): void {
     this.#portals.set(pending.name, this.portalOfBind(pending))
   }
@@ -145,7 +153,7 @@ const unknown = (what: string): string => `(the ${what} by SQL or too long ago t
 
 /** A map that forgets its oldest entries when it holds too much. */
 class BoundedMap<V> {
-  readonly #map = new Map<string, V>()
+  readonly #map = new Map<string, { readonly value: V; readonly size: number }>()
   readonly #sizeOf: (value: V) => number
   readonly #forgotten: (value: V) => unknown
   #bytes = 0
@@ -155,29 +163,27 @@ class BoundedMap<V> {
     this.#forgotten = forgotten
   }
 
-  entries(): Iterable<[string, V]> {
-    return this.#map
+  *entries(): Iterable<[string, V]> {
+    for (const [name, { value }] of this.#map) yield [name, value]
   }
 
   get(name: string): V | undefined {
-    return this.#map.get(name)
+    return this.#map.get(name)?.value
   }
 
   set(name: string, value: V): void {
-    const before = this.#map.get(name)
-    this.#bytes += this.#sizeOf(value) + (before === undefined ? name.length : -this.#sizeOf(before))
-    this.#map.set(name, value)
+    const size = this.#sizeOf(value) + name.length
+    this.#bytes += size - (this.#map.get(name)?.size ?? 0)
+    this.#map.set(name, { value, size })
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
-      const [oldest, forgotten] = this.#map.entries().next().value!
+      const [oldest, { value: forgotten }] = this.#map.entries().next().value!
       this.delete(oldest)
       this.#forgotten(forgotten)
     }
   }
 
   delete(name: string): void {
-    const value = this.#map.get(name)
-    if (value === undefined) return
-    this.#bytes -= name.length + this.#sizeOf(value)
+    this.#bytes -= this.#map.get(name)?.size ?? 0
     this.#map.delete(name)
   }
 }

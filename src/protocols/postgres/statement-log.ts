@@ -37,6 +37,7 @@ import {
   FUNCTION_CALL,
   FUNCTION_RESULT,
   NO_DATA,
+  PARAMETER_DESCRIPTION,
   PARAMETER_STATUS,
   PARSE,
   PARSE_COMPLETE,
@@ -48,7 +49,7 @@ import {
   SYNC,
   TERMINATE,
 } from './wire/message-types.ts'
-import { readError, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
+import { readError, readParameterDescription, readParameterStatus, rowsOfTag } from './wire/server-answers.ts'
 import { violation } from './wire/violation.ts'
 
 /** How much of one message is kept for the recording. What is relayed has no bound. */
@@ -103,7 +104,7 @@ export class StatementLog {
       part: () => undefined,
     }
     this.#client = new FrameScanner(fromClient, { counted: 'SdcfX', bodies: 'QPBDECF', keepBytes: KEPT_BYTES })
-    this.#target = new FrameScanner(fromTarget, { counted: 'DZ123TnIsVGHWd', bodies: 'CES', keepBytes: KEPT_BYTES })
+    this.#target = new FrameScanner(fromTarget, { counted: 'DZ123TnIsVGHWd', bodies: 'CESt', keepBytes: KEPT_BYTES })
   }
 
   /** Takes `chunk[start..end)`, which came from the client at `at` (performance.now()). Throws PROTOCOL_VIOLATION. */
@@ -309,6 +310,10 @@ export class StatementLog {
       this.#complete(this.#headPastCopyEnds(false), tag, rowsOfTag(tag))
     } else if (type === ERROR) this.#failed(bytes, start, end)
     else if (type === PARAMETER_STATUS) this.#parameter(bytes, start, end)
+    else if (type === PARAMETER_DESCRIPTION) {
+      const head = this.#headPastCopyEnds(false)
+      if (head?.kind === DESCRIBE) this.#known.described(head, readParameterDescription(bytes, start, end))
+    }
   }
 
   /** CopyDone and CopyFail have no answer of their own; a late one is ignored by the server, and here. */

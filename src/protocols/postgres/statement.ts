@@ -16,7 +16,8 @@ export interface Told {
 }
 
 export class Statement {
-  readonly types: readonly number[]
+  /** The OIDs of its values' types: what Parse gave (0: not told), or what the server says. */
+  types: readonly number[]
   /** How sure it is that this is what its name stands for (events.ts, `name`); undefined: it is. */
   name: 'unknown' | 'doubtful' | undefined
   readonly #plain: string
@@ -26,7 +27,7 @@ export class Statement {
   #first: Told | undefined
   #again: Told | undefined
 
-  /** `types` are the OIDs that Parse gave; `note` is there when `plain` is the head of a longer text. */
+  /** `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
     this.#plain = plain
     this.#backslashQuotes = backslashQuotes
@@ -49,8 +50,9 @@ export class Statement {
     return statement
   }
 
+  /** Roughly the memory that it takes. */
   get size(): number {
-    return this.#plain.length
+    return this.#plain.length + 8 * this.types.length
   }
 
   get redacted(): boolean {

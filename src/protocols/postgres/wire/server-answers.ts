@@ -97,3 +97,9 @@ export function rowsOfTag(tag: string): number | undefined {
   if (first < 0x30 || first > 0x39) return undefined
   return Number(tag.slice(lastSpace + 1))
 }
+
+/** The type OIDs of a ParameterDescription. Throws PROTOCOL_VIOLATION. */
+export function readParameterDescription(bytes: Buffer, start = 0, end: number = bytes.length): number[] {
+  const reader = new BodyReader(bytes, start, end)
+  return Array.from({ length: reader.uint16() }, () => reader.uint32())
+}

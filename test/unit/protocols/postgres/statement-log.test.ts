@@ -154,6 +154,15 @@ t.test('what was prepared stays known, whatever else is prepared', async t => {
   t.match(seen().at(-1), { text: 'insert into victims values ($1)', parameters: ['7'], tag: 'INSERT 0 1' })
 })
 
+t.test('where the client names no types, the server does: binary values read as what they are', async t => {
+  const { client, target, seen } = open()
+  client(bytes.parse('s', 'select $1, $2'), frame('D', Buffer.from('S'), cstring('s')), bytes.sync)
+  target(bytes.parseComplete, frame('t', int16(2), int32(16), int32(1082)), frame('T', int16(0)), bytes.ready)
+  client(bytes.bind('', 's', [Buffer.from([1]), int32(9822)]), bytes.execute(''), bytes.sync)
+  target(bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
+  t.match(seen().at(-1), { parameters: ['true', '2026-11-22'] })
+})
+
 t.test('what is forgotten because there is too much of it is in the recording by then', async t => {
   const { client, target, seen } = open()
   client(
