@@ -33,7 +33,11 @@ export function createClient(connection: Connection): Client {
     const request = begin(method, path, text === undefined ? {} : { 'content-type': 'application/json' })
     request.setTimeout(ANSWER_TIMEOUT_MS, () => request.destroy(new Error('no answer in time')))
     const connecting = setTimeout(() => request.destroy(new Error('no connection in time')), CONNECT_TIMEOUT_MS)
-    request.on('socket', socket => socket.once('connect', () => clearTimeout(connecting)))
+    request.on('socket', socket => {
+      // Kept from the request before, it is connected already.
+      if (socket.connecting) socket.once('connect', () => clearTimeout(connecting))
+      else clearTimeout(connecting)
+    })
     request.on('error', reject).on('close', () => clearTimeout(connecting))
     request.on('response', response => {
       // Following a quiet session may say nothing for hours.

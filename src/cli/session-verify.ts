@@ -8,7 +8,7 @@ import { type Verification, verifyFolder, verifyRecording } from '../recording/v
 import { messageOf } from '../shared/errors.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
-import { isSessionId, pathOf } from './session-path.ts'
+import { isSessionId, pathOfOrLast } from './session-path.ts'
 import { cut } from './text.ts'
 
 /** What is said of one recording, wherever it was checked. */
@@ -26,7 +26,7 @@ export function addVerify(session: Command, context: Context): void {
   session
     .command('verify')
     .description('check that recordings are whole and unaltered')
-    .argument('<session|file|folder...>', 'a session by its id, or recordings by their path')
+    .argument('<session|file|folder...>', 'a session by its id (or last), or recordings by their path')
     .option(
       '--key <file>',
       'for files: the public key, as `sallyport key public` prints it (else asked of the gateway)',
@@ -65,9 +65,13 @@ export function addVerify(session: Command, context: Context): void {
 async function* verdictsOf(thing: string, keyFile: string | undefined, context: Context): AsyncGenerator<Verdict> {
   const there = await stat(thing).catch(() => undefined)
   if (there === undefined) {
-    if (!isSessionId(thing)) throw new CliError(EXIT.usage, `${thing} is no file, no folder and no session's id.`)
-    const verdict = await (await context.client()).get<RecordingVerdict>(`${pathOf(thing)}/verify`)
-    yield { what: thing, ...verdict }
+    if (thing !== 'last' && !isSessionId(thing)) {
+      throw new CliError(EXIT.usage, `${thing} is no file, no folder and no session's id.`)
+    }
+    const client = await context.client()
+    const path = await pathOfOrLast(thing, client)
+    const verdict = await client.get<RecordingVerdict>(`${path}/verify`)
+    yield { what: path.slice(path.lastIndexOf('/') + 1), ...verdict }
     return
   }
   const key = keyFile === undefined ? await keyOfGateway(context) : await readKey(keyFile)

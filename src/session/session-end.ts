@@ -42,7 +42,7 @@ export function refusalOf(log: Log, session: string, error: unknown): Refusal {
     const cause = error.cause === undefined ? undefined : messageOf(error.cause)
     // Expected, so without a stack.
     log.warn({ session, code, cause }, message)
-    return refuse(code, message, cause)
+    return refuse(code, message, cause ?? message)
   }
   log.error({ err: error, session }, 'a session could not begin')
   return refuse(

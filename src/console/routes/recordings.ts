@@ -151,7 +151,9 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     return audited(audit, { kind, actor, session: row.id, data: facts }, () => openIt(row)).catch(error => {
       if (kind === 'recording.followed' || !(error instanceof GatewayError && error.code === 'NOT_FOUND')) throw error
       throw notFound(
-        `The recording of ${row.id} is not in this gateway's folder; gateway ${row.gateway} wrote ${row.recording}.`,
+        row.end_reason === 'connect-failed' && row.recording_hash === null
+          ? `Nothing was recorded of ${row.id}: it did not begin (${row.end_reason}).`
+          : `The recording of ${row.id} is not in this gateway's folder; gateway ${row.gateway} wrote ${row.recording}.`,
       )
     })
   }
