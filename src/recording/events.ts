@@ -56,14 +56,14 @@ export type FactEvent =
    * statement of this recording has that whole, and they are of what it has; without, they are of what passed, and the hash is
    * missing where it could be used to guess a secret. `parametersBefore`: so many values, which an earlier statement has as well.
    *
-   * `name`: what was executed under a name is not known (`text` is the gateway's words, values that may be secrets are not shown),
-   * or it is known but SQL may have given the name to another statement since. `tag` in parentheses is the gateway's word as well.
+   * `identity`: what was executed under a name is not known (`text` is the gateway's words, values that may be secrets are not
+   * shown), or it is known but SQL may have given the name to another statement since. `tag` in parentheses is the gateway's word as well.
    */
   | {
       type: 'statement'
       text: string
       cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
-      name?: 'unknown' | 'doubtful'
+      identity?: 'unknown' | 'doubtful'
       protocol: 'simple' | 'extended'
       parameters?: (string | null)[]
       parametersBefore?: number

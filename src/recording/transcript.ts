@@ -130,8 +130,8 @@ function describeStatement(event: FactEvent & { type: 'statement' }): Descriptio
       : { error: `${printable(error.sqlstate)} ${printable(error.message)}, ${formatDuration(event.durationUs)}` }),
     details: [
       ...(cut === undefined ? [] : [describeCut(cut)]),
-      ...(event.name === 'unknown' ? ['whether its values are secrets is not known either'] : []),
-      ...(event.name === 'doubtful' ? ['or what SQL has prepared or declared under this name since'] : []),
+      ...(event.identity === 'unknown' ? ['whether its values are secrets is not known either'] : []),
+      ...(event.identity === 'doubtful' ? ['or what SQL has prepared or declared under this name since'] : []),
       ...(values.length > 0 ? [values.join(', ')] : []),
       ...(parametersBefore === undefined ? [] : [`${count(parametersBefore)} values, as recorded before`]),
       ...(event.redacted === true ? ['a secret was taken out'] : []),

@@ -14,8 +14,8 @@ const MOST_BYTES = 16 * 1024 * 1024
 /** A statement with its values. */
 export class Portal {
   readonly statement: Statement
-  /** How sure it is that this is what its name stands for. */
-  name: Statement['name']
+  /** Whether it is not sure that this is what its name stands for. */
+  identity: Statement['identity']
   readonly #body: Buffer | undefined
   readonly #length: number
   readonly #read: typeof readBindValues
@@ -25,7 +25,7 @@ export class Portal {
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
     this.statement = statement
-    this.name = statement.name
+    this.identity = statement.identity
     this.#read = read
     this.#body = body
     this.#length = length
@@ -109,9 +109,9 @@ export class KnownStatements {
     const names = by.names('statement')
     for (const { name, statement } of names) {
       const known = this.#statements.get(name)
-      if (known !== undefined && known.name === undefined) continue
+      if (known !== undefined && known.identity === undefined) continue
       // Dropped in between, in the same text.
-      if (names.filter(other => other.name === name).length > 1) statement.name = 'doubtful'
+      if (names.filter(other => other.name === name).length > 1) statement.identity = 'doubtful'
       this.#newNames = true
       this.#statements.set(name, statement)
     }
@@ -122,14 +122,14 @@ export class KnownStatements {
     const names = by.names('cursor')
     for (const { name, statement } of names) this.#portals.set(name, new Portal(statement))
     if (names.length > 0) return
-    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.name ??= 'doubtful'
+    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.identity ??= 'doubtful'
   }
 
   /** SQL has dropped statements: it may give their names to others, where that cannot be read. */
   doubt(): void {
     if (!this.#newNames) return
     this.#newNames = false
-    for (const [name, statement] of this.#statements.entries()) if (name !== '') statement.name ??= 'doubtful'
+    for (const [name, statement] of this.#statements.entries()) if (name !== '') statement.identity ??= 'doubtful'
   }
 
   statement(name: string): Statement {

@@ -422,15 +422,15 @@ export class StatementLog {
 
   #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number): StatementEvent {
     this.#recorded++
-    const { statement, name } = portal
+    const { statement, identity } = portal
     const { text, cut } = statement.tell()
     const event: StatementEvent = { type: 'statement', text, protocol, durationUs }
     if (cut !== undefined) event.cut = cut
-    if (name !== undefined) event.name = name
+    if (identity !== undefined) event.identity = identity
     const parameters = portal.tellParameters(this.#decode)
     if (typeof parameters === 'number') event.parametersBefore = parameters
     else if (parameters.length > 0) event.parameters = parameters
-    if (statement.redacted && name !== 'unknown') event.redacted = true
+    if (statement.redacted && identity !== 'unknown') event.redacted = true
     return event
   }
 

@@ -18,8 +18,8 @@ export interface Told {
 export class Statement {
   /** The OIDs of its values' types: what Parse gave (0: not told), or what the server says. */
   types: readonly number[]
-  /** How sure it is that this is what its name stands for (events.ts, `name`); undefined: it is. */
-  name: 'unknown' | 'doubtful' | undefined
+  /** Whether it is not sure that this is what its name stands for (events.ts). */
+  identity: 'unknown' | 'doubtful' | undefined
   readonly #plain: string
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
@@ -46,7 +46,7 @@ export class Statement {
   static unknown(words: string): Statement {
     const statement = new Statement('', false)
     statement.#safe = { text: words, redacted: true }
-    statement.name = 'unknown'
+    statement.identity = 'unknown'
     return statement
   }
 

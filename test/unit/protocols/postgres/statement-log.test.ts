@@ -109,7 +109,7 @@ t.test('a name that SQL has prepared anew stands for what SQL says', async t => 
   target(bytes.complete('DEALLOCATE'), bytes.complete('PREPARE'), bytes.ready)
   client(bytes.bind('', 's', ['x']), bytes.execute(''), bytes.sync)
   target(bytes.bindComplete, bytes.complete('DELETE 9'), bytes.ready)
-  t.match(seen().at(-1), { text: 'delete from orders', parameters: ['x'], name: undefined })
+  t.match(seen().at(-1), { text: 'delete from orders', parameters: ['x'], identity: undefined })
   client(bytes.query(`prepare "A""b" (text) as update users set password = $1; prepare s as select 2`))
   target(bytes.complete('PREPARE'), bytes.error('42P05', 'prepared statement "s" already exists'), bytes.ready)
   client(bytes.bind('', 'A"b', ['geheim']), bytes.execute(''), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
@@ -131,8 +131,13 @@ t.test(
     client(bytes.bind('', 's', ['x']), bytes.execute(''), bytes.bind('', 't', ['y']), bytes.execute(''), bytes.sync)
     target(bytes.bindComplete, bytes.complete('SELECT 1'), bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
     t.match(seen().slice(-2), [
-      { text: 'select $1', parameters: ['x'], name: 'doubtful' },
-      { text: /the statement "t", prepared by SQL/, parameters: ['[redacted]'], name: 'unknown', redacted: undefined },
+      { text: 'select $1', parameters: ['x'], identity: 'doubtful' },
+      {
+        text: /the statement "t", prepared by SQL/,
+        parameters: ['[redacted]'],
+        identity: 'unknown',
+        redacted: undefined,
+      },
     ])
     client(
       bytes.query('prepare u as select 1; deallocate u; prepare u as select 2'),
@@ -141,7 +146,7 @@ t.test(
     )
     target(bytes.complete('PREPARE'), bytes.complete('DEALLOCATE'), bytes.complete('PREPARE'), bytes.ready)
     target(bytes.bindComplete, bytes.complete('SELECT 1'))
-    t.match(seen().at(-1), { text: 'select 2', name: 'doubtful' })
+    t.match(seen().at(-1), { text: 'select 2', identity: 'doubtful' })
   },
 )
 
@@ -177,7 +182,7 @@ t.test('what is forgotten because there is too much of it is in the recording by
   }
   client(bytes.execute('p'), bytes.bind('', 't'), bytes.execute(''))
   target(bytes.complete('INSERT 0 1'), bytes.bindComplete, bytes.complete('DELETE 1'))
-  const told = seen() as { text: string; name?: string }[]
+  const told = seen() as { text: string; identity?: string }[]
   t.match(
     told.filter(({ text }) => /victims|delete/.test(text)),
     [
@@ -187,7 +192,7 @@ t.test('what is forgotten because there is too much of it is in the recording by
     ],
   )
   t.match(
-    told.filter(({ name }) => name === 'unknown'),
+    told.filter(({ identity }) => identity === 'unknown'),
     [
       { text: /the portal "p"/, tag: 'INSERT 0 1' },
       { text: /the statement "t"/, tag: 'DELETE 1' },
@@ -203,12 +208,16 @@ t.test('a cursor that SQL declares is not taken for a portal that had its name',
   target(bytes.complete('DECLARE CURSOR'), bytes.ready)
   client(bytes.execute('c'), bytes.sync)
   target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
-  t.match(seen().at(-1), { text: 'select * from secrets', name: undefined })
+  t.match(seen().at(-1), { text: 'select * from secrets', identity: undefined })
   client(bytes.query(`declare c cursor for select 'a\\'`))
   target(bytes.complete('DECLARE CURSOR'), bytes.ready)
   client(bytes.execute('c'), bytes.sync)
   target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
-  t.match(seen().at(-1), { text: 'select * from secrets', name: 'doubtful' }, 'where its text cannot be told for sure')
+  t.match(
+    seen().at(-1),
+    { text: 'select * from secrets', identity: 'doubtful' },
+    'where its text cannot be told for sure',
+  )
 })
 
 t.test('a closed statement is forgotten', async t => {
