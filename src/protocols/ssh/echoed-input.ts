@@ -44,10 +44,12 @@ export class EchoedInput {
       if (
         byte === next ||
         (byte === LINE_FEED && next === CARRIAGE_RETURN) ||
+        // Programs type line feeds; a terminal shows the end of a line alike.
+        (byte === CARRIAGE_RETURN && next === LINE_FEED) ||
         (byte === BACKSPACE && next === DELETE)
       ) {
         this.#shown.push(next)
-        this.#last = next
+        this.#last = byte === CARRIAGE_RETURN ? byte : next
         this.#waiting.shift()
       } else if (byte !== LINE_FEED || this.#last !== CARRIAGE_RETURN) this.#drop()
     }

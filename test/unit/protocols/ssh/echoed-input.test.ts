@@ -24,6 +24,19 @@ t.test('keystrokes that the terminal shows are kept', async t => {
   t.equal(kept(), 'ls -l\r')
 })
 
+t.test('lines of a program that types line feeds are kept as well', async t => {
+  const { type, show, kept } = typing()
+  type('pwd\n')
+  show('pwd\r\n/root\r\n')
+  type('id\n')
+  show('$ id\r\n')
+  type('su\n')
+  show('su\r\nPassword: ')
+  type('sesame\n')
+  show('\r\n# ')
+  t.equal(kept(), `pwd\n${MARK}su\n${MARK}`)
+})
+
 t.test('a password at a prompt that shows nothing is not kept, not even its length', async t => {
   const { type, show, kept } = typing()
   show('Password: ')
