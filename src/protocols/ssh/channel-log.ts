@@ -5,7 +5,7 @@ import type { Recorder } from '../../recording/recorder.ts'
 import { EchoedInput } from './echoed-input.ts'
 import { parseScpCommand, ScpDecoder } from './scp-decoder.ts'
 import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
-import { plain } from './texts.ts'
+import { plain, recordedText } from './texts.ts'
 import type { WireReader } from './wire.ts'
 
 type Stream = StreamEvent['type']
@@ -40,9 +40,15 @@ export class ChannelLog {
     const channel = this.#channel
     this.#fact({ type: 'channel-open', channel, kind: plain(this.#kind) })
     if (this.#kind === 'direct-tcpip' || this.#kind === 'forwarded-tcpip' || this.#kind === 'x11') {
-      this.#fact({ type: 'forward', channel, kind: this.#kind, host: text(detail.string()), port: detail.uint32() })
+      this.#fact({
+        type: 'forward',
+        channel,
+        kind: this.#kind,
+        host: recordedText(detail.string()),
+        port: detail.uint32(),
+      })
     } else if (this.#kind.includes('streamlocal')) {
-      this.#fact({ type: 'forward', channel, kind: this.#kind, host: text(detail.string()), port: 0 })
+      this.#fact({ type: 'forward', channel, kind: this.#kind, host: recordedText(detail.string()), port: 0 })
     }
   }
 
@@ -53,7 +59,7 @@ export class ChannelLog {
       case 'pty-req': {
         this.#terminal = true
         if (this.#options.recordInput) this.#typed = new EchoedInput(bytes => this.#keep('input', bytes))
-        const term = text(fields.string())
+        const term = recordedText(fields.string())
         this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
         break
       }
@@ -64,14 +70,14 @@ export class ChannelLog {
         this.#fact({ type: 'shell', channel })
         break
       case 'exec': {
-        const command = text(fields.string())
+        const command = recordedText(fields.string())
         this.#fact({ type: 'exec', channel, command })
         const scp = parseScpCommand(command)
         if (scp !== undefined) this.#files = new ScpDecoder(scp, event => this.#file('scp', event))
         break
       }
       case 'subsystem': {
-        const subsystem = text(fields.string())
+        const subsystem = recordedText(fields.string())
         if (subsystem === 'sftp') {
           this.#keepStreams = false
           const lost = () => {
@@ -83,10 +89,15 @@ export class ChannelLog {
         break
       }
       case 'env':
-        this.#fact({ type: 'environment', channel, name: text(fields.string()), value: text(fields.string()) })
+        this.#fact({
+          type: 'environment',
+          channel,
+          name: recordedText(fields.string()),
+          value: recordedText(fields.string()),
+        })
         break
       case 'signal':
-        this.#fact({ type: 'signal', channel, name: text(fields.string()) })
+        this.#fact({ type: 'signal', channel, name: recordedText(fields.string()) })
         break
     }
   }
@@ -101,7 +112,8 @@ export class ChannelLog {
   /** A request of the target that passed. Throws WireError. */
   targetRequest(name: string, fields: WireReader): void {
     if (name === 'exit-status') this.#fact({ type: 'exit', channel: this.#channel, status: fields.uint32() })
-    if (name === 'exit-signal') this.#fact({ type: 'exit', channel: this.#channel, signal: text(fields.string()) })
+    if (name === 'exit-signal')
+      this.#fact({ type: 'exit', channel: this.#channel, signal: recordedText(fields.string()) })
   }
 
   fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
@@ -147,8 +159,4 @@ export class ChannelLog {
   #fact(event: FactEvent): void {
     this.#options.recorder.fact(event)
   }
-}
-
-function text(bytes: Buffer): string {
-  return bytes.toString('utf8')
 }

@@ -3,6 +3,7 @@
 import { posix } from 'node:path'
 import { FileTransfer } from './file-transfer.ts'
 import type { FileEvent } from './sftp-decoder.ts'
+import { recordedText } from './texts.ts'
 
 export interface ScpCommand {
   readonly direction: 'upload' | 'download'
@@ -101,7 +102,7 @@ export class ScpDecoder {
     // Leading zeros are acknowledgements of a side that also sends.
     this.#line.push(Buffer.from(part))
     if (end === -1) return bytes.subarray(part.length)
-    const line = Buffer.concat(this.#line).toString('utf8').replace(/^\0+/, '')
+    const line = recordedText(Buffer.concat(this.#line)).replace(/^\0+/, '')
     this.#line = []
     this.#lineBytes = 0
     this.#record(line)
@@ -146,7 +147,7 @@ export class ScpDecoder {
     for (const byte of bytes) {
       if (this.#error !== undefined) {
         if (byte === NEWLINE || this.#error.length >= MAX_LINE) {
-          this.#tellFile(Buffer.concat(this.#error).toString('utf8'))
+          this.#tellFile(recordedText(Buffer.concat(this.#error)))
           this.#error = undefined
         } else this.#error.push(Buffer.from([byte]))
       } else if (byte === 1 || byte === 2) this.#error = []

@@ -3,6 +3,7 @@
 import type { FactEvent } from '../../recording/events.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { SFTP, SftpPacketStream } from './sftp-packets.ts'
+import { recordedText } from './texts.ts'
 import type { WireReader } from './wire.ts'
 
 export type FileEvent = Omit<Extract<FactEvent, { type: 'file' }>, 'type' | 'channel' | 'via'>
@@ -275,7 +276,7 @@ function symlink(fields: WireReader): FileEvent {
 }
 
 function pathOf(fields: WireReader): string {
-  return fields.string().subarray(0, MAX_PATH).toString('utf8')
+  return recordedText(fields.string().subarray(0, MAX_PATH))
 }
 
 function handleOf(fields: WireReader): string {
