@@ -1,13 +1,16 @@
 /** alice runs commands on the target with her own ssh: output, errors, exit codes, large data, many at once, new keys meanwhile. */
 
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ClientChannel } from 'ssh2'
 import t from 'tap'
+import { ssh2 } from '../../src/protocols/ssh/ssh2-internals.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
 
 const parts = await startSshGateway(t)
-const { ssh, recorded, run, options, login, gateway, sshd } = parts
+const { ssh, recorded, run, options, login, gateway, sshd, identityFile } = parts
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 t.test('output, errors and the exit code arrive, and all of it is recorded', async t => {
@@ -84,6 +87,23 @@ t.test('a command ends when nobody reads its output any more', async t => {
     events.filter(event => event.type === 'exit'),
     [{ signal: 'PIPE' }],
   )
+})
+
+t.test('a client that is not OpenSSH is not told what only OpenSSH knows', async t => {
+  const { host, port } = gateway.ssh!
+  const heard: string[] = []
+  const client = new ssh2.Client()
+  t.teardown(() => client.end())
+  const privateKey = readFileSync(identityFile)
+  client.connect({ host, port, username: login, privateKey, debug: line => heard.push(line) })
+  await once(client, 'ready')
+  const channel = await new Promise<ClientChannel>((resolve, reject) =>
+    client.exec('echo out; exit 5', (error, channel) => (error === undefined ? resolve(channel) : reject(error))),
+  )
+  const [[status]] = await Promise.all([once(channel, 'exit'), once(channel.resume(), 'close')])
+  t.equal(status, 5)
+  t.match(heard.join('\n'), /Inbound: CHANNEL_REQUEST .*exit-status/)
+  t.notMatch(heard.join('\n'), /eow@openssh\.com/)
 })
 
 t.test('ten at once', async t => {

@@ -153,7 +153,9 @@ async function run(
       count() {},
       refused: (what, why) => running.refused.push({ what, why }),
     })
+    // As in the pipeline, where either of them stands above what the relay says.
     if (abort.signal.aborted) running.reason = 'killed'
+    else if (downstream.gone.aborted) running.reason = 'client-closed'
     await downstream.close(running.reason, abort.signal.aborted ? `Sallyport: ${END_REASON_TEXT.killed}` : undefined)
     upstream.close()
   } catch (error) {

@@ -40,6 +40,10 @@ export class Passage {
     this.#execOutputLimitBytes = options.execOutputLimitBytes
   }
 
+  isOpenSsh(side: Side): boolean {
+    return this.#transports[side].peerSoftware.startsWith('OpenSSH')
+  }
+
   send(to: Side, payload: Buffer): void {
     this.#transports[to].send(payload)
     this.#flow.sent(to)

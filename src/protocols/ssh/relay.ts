@@ -77,6 +77,8 @@ class Relay {
       message: (type, payload) => this.#take('client', type, payload),
       ended: error => {
         if (error instanceof TransportViolation) return this.#transportBroken('client', error)
+        // By a goodbye of ours: they did not leave.
+        if (this.#over) return
         this.#downstream.lost()
         this.#end('client-closed')
       },

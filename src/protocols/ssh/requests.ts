@@ -79,6 +79,8 @@ export class Requests {
       this.#refuseRequest(side, channel, wantsReply, objection)
       return
     }
+    // As OpenSSH does: others need not know it, and sshj answers what asks for no answer.
+    if (name === 'eow@openssh.com' && !wantsReply && !this.#passage.isOpenSsh(otherSide(side))) return
     const log = this.#passage.log(channel)
     const fields = new WireReader(payload, fieldsAt)
     if (side === 'client') {

@@ -115,7 +115,8 @@ export class Transport {
         ? { hostKeys: role.hostKeys.byAlgorithm, offer: role.hostKeys.offer }
         : { hostVerifier: blob => role.verifyHostKey(blob), offer: clientOffer(role.hostKeyAlgorithms) }),
       onWrite: bytes => this.#write(bytes),
-      onError: error => this.#end(new TransportViolation(error.message)),
+      // OpenSSL has no words for a tag that is wrong.
+      onError: ({ message: why }) => this.#end(new TransportViolation(why.startsWith('error:') ? 'Invalid MAC' : why)),
       onHeader: header => {
         this.peerSoftware = header.versions.software.slice(0, 100)
         seeFirstKexinit(protocol)
