@@ -91,6 +91,7 @@ export class Following extends Follower {
     const at = performance.now()
     this.#events.passed(fromClient ? 'in' : 'out', chunk.length)
     this.upToDate()
+    if (this.#failure !== undefined) return
     this.#read(fromClient, chunk, 0, chunk.length, at)
     this.followed()
   }
@@ -99,6 +100,7 @@ export class Following extends Follower {
     const at = performance.now()
     this.#events.passed('out', chunk.length)
     this.upToDate()
+    if (this.#failure !== undefined) return
     this.#rest = chunk
     this.#restCame = at
     this.#requestsMayWait = false

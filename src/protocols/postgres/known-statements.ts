@@ -33,7 +33,7 @@ export class Portal {
 
   /** Whether the recording has it. */
   get told(): boolean {
-    return this.#first !== undefined
+    return this.#first !== undefined || (this.#body === undefined && this.statement.told)
   }
 
   get bytes(): number {
@@ -70,15 +70,18 @@ export class KnownStatements {
   /** A name was given since names were last doubted. */
   #newNames = false
 
-  /** `forgotten` is told of what may still be executed but is known no longer: it must be in the recording by then. */
-  constructor(forgotten: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {
+  /**
+   * `leaving` is told of what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
+   * the server runs parts of it before it is executed.
+   */
+  constructor(leaving: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {
     this.#statements = new BoundedMap(
       statement => 64 + statement.size,
-      statement => statement.told || forgotten(new Portal(statement), '(prepared)'),
+      statement => statement.told || leaving(new Portal(statement), '(prepared)'),
     )
     this.#portals = new BoundedMap(
       portal => portal.bytes,
-      portal => portal.told || forgotten(portal, '(bound)'),
+      portal => portal.told || leaving(portal, '(bound)'),
     )
   }
 
@@ -96,6 +99,7 @@ export class KnownStatements {
   }
 
   bound(pending: Pending): void {
+    this.#newNames = true
     this.#portals.set(pending.name, this.portalOfBind(pending))
   }
 
@@ -107,11 +111,12 @@ export class KnownStatements {
   /** A PREPARE of SQL; it cannot take a name that is in use. */
   prepared(by: Statement): void {
     const names = by.names('statement')
-    for (const { name, statement } of names) {
+    if (names === undefined) this.doubt()
+    for (const { name, statement } of names ?? []) {
       const known = this.#statements.get(name)
       if (known !== undefined && known.identity === undefined) continue
-      // Dropped in between, in the same text.
-      if (names.filter(other => other.name === name).length > 1) statement.identity = 'doubtful'
+      // Whose success was told, where there are several; and whether the one before is gone.
+      if (names!.length > 1 || known !== undefined) statement.identity = 'doubtful'
       this.#newNames = true
       this.#statements.set(name, statement)
     }
@@ -120,16 +125,25 @@ export class KnownStatements {
   /** A DECLARE of SQL: its cursor is a portal too, and may have the name of one that the end of a transaction closed. */
   declared(by: Statement): void {
     const names = by.names('cursor')
-    for (const { name, statement } of names) this.#portals.set(name, new Portal(statement))
-    if (names.length > 0) return
-    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.identity ??= 'doubtful'
+    if (names === undefined) this.doubt()
+    for (const { name, statement } of names ?? []) {
+      if (names!.length > 1) statement.identity = 'doubtful'
+      this.#portals.set(name, new Portal(statement))
+    }
   }
 
-  /** SQL has dropped statements: it may give their names to others, where that cannot be read. */
+  /** SQL may have dropped names, and given them to others, where that cannot be read. */
   doubt(): void {
     if (!this.#newNames) return
     this.#newNames = false
     for (const [name, statement] of this.#statements.entries()) if (name !== '') statement.identity ??= 'doubtful'
+    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.identity ??= 'doubtful'
+  }
+
+  /** The session is over. */
+  forget(): void {
+    for (const [name] of this.#portals.entries()) this.#portals.delete(name)
+    for (const [name] of this.#statements.entries()) this.#statements.delete(name)
   }
 
   statement(name: string): Statement {
@@ -141,7 +155,12 @@ export class KnownStatements {
   }
 
   portalOfBind(pending: Pending): Portal {
-    return new Portal(this.statement(pending.statementName), pending.body, pending.bodyLength)
+    return this.portalOf(this.statement(pending.statementName), pending)
+  }
+
+  /** With the values of a Bind, where it is one. */
+  portalOf(statement: Statement, { body, bodyLength }: Pending): Portal {
+    return new Portal(statement, body, bodyLength)
   }
 
   withoutValues(statement: Statement): Portal {
@@ -151,16 +170,16 @@ export class KnownStatements {
 
 const unknown = (what: string): string => `(the ${what} by SQL or too long ago to be known here)`
 
-/** A map that forgets its oldest entries when it holds too much. */
+/** A map that forgets its oldest entries when it holds too much, and tells of each value that leaves it. */
 class BoundedMap<V> {
   readonly #map = new Map<string, { readonly value: V; readonly size: number }>()
   readonly #sizeOf: (value: V) => number
-  readonly #forgotten: (value: V) => unknown
+  readonly #leaving: (value: V) => unknown
   #bytes = 0
 
-  constructor(sizeOf: (value: V) => number, forgotten: (value: V) => unknown) {
+  constructor(sizeOf: (value: V) => number, leaving: (value: V) => unknown) {
     this.#sizeOf = sizeOf
-    this.#forgotten = forgotten
+    this.#leaving = leaving
   }
 
   *entries(): Iterable<[string, V]> {
@@ -173,17 +192,20 @@ class BoundedMap<V> {
 
   set(name: string, value: V): void {
     const size = this.#sizeOf(value) + name.length
-    this.#bytes += size - (this.#map.get(name)?.size ?? 0)
+    const before = this.#map.get(name)
+    this.#bytes += size - (before?.size ?? 0)
     this.#map.set(name, { value, size })
+    if (before !== undefined && before.value !== value) this.#leaving(before.value)
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
-      const [oldest, { value: forgotten }] = this.#map.entries().next().value!
-      this.delete(oldest)
-      this.#forgotten(forgotten)
+      this.delete(this.#map.keys().next().value!)
     }
   }
 
   delete(name: string): void {
-    this.#bytes -= this.#map.get(name)?.size ?? 0
+    const before = this.#map.get(name)
+    if (before === undefined) return
+    this.#bytes -= before.size
     this.#map.delete(name)
+    this.#leaving(before.value)
   }
 }

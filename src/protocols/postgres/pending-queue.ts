@@ -69,11 +69,12 @@ export class PendingQueue {
     return pending
   }
 
-  /** Drops what stands before the next request of this kind; false when there is none and all were dropped. */
-  dropUntil(kind: number): boolean {
-    while (this.head !== undefined) {
-      if (this.head.kind === kind) return true
+  /** Drops what stands before the next request of this kind, and tells of each; false when there is none and all were dropped. */
+  dropUntil(kind: number, dropped: (pending: Pending) => void): boolean {
+    for (let { head } = this; head !== undefined; head = this.head) {
+      if (head.kind === kind) return true
       this.shift()
+      dropped(head)
     }
     return false
   }

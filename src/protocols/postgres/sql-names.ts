@@ -1,6 +1,7 @@
 /** Reads what SQL itself gives names to (PREPARE, DECLARE): the protocol can execute that too, under those names. */
 
 import { type Token, tokenize } from './sql-tokens.ts'
+import { MOST_NAME_BYTES } from './wire/message-body.ts'
 
 export interface NamedBySql {
   readonly kind: 'statement' | 'cursor'
@@ -9,16 +10,19 @@ export interface NamedBySql {
   readonly text: string
 }
 
-/** In the order of the statements in `sql`; none where it cannot be told for sure how it is to be read. */
-export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] {
-  if (!/prepare|declare/i.test(sql)) return []
+/**
+ * What is named in `sql`, in the order of its statements. Undefined where that cannot be told for sure: the server has rules of
+ * its own for white space, letters and escapes beyond ASCII.
+ */
+export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] | undefined {
   const { tokens, certain } = tokenize(sql, backslashQuotes)
-  if (!certain) return []
+  if (!certain) return undefined
   const named: NamedBySql[] = []
   let first = 0
   for (let i = 0; i <= tokens.length; i++) {
     if (i < tokens.length && !(tokens[i]!.kind === 'symbol' && tokens[i]!.text === ';')) continue
     const found = readOne(sql, tokens.slice(first, i))
+    if (found === 'unreadable') return undefined
     if (found !== undefined) named.push(found)
     first = i + 1
   }
@@ -26,19 +30,23 @@ export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] {
 }
 
 /** `PREPARE name [ (type, …) ] AS statement`, `DECLARE name … CURSOR … FOR query` */
-function readOne(sql: string, tokens: readonly Token[]): NamedBySql | undefined {
+function readOne(sql: string, tokens: readonly Token[]): NamedBySql | 'unreadable' | undefined {
   const isWord = (token: Token | undefined, word: string) =>
     token?.kind === 'word' && sql[token.start] !== '"' && token.text.toLowerCase() === word
   const after = (word: string) => tokens[tokens.findIndex((token, i) => i > 1 && isWord(token, word)) + 1]
-  const kind = isWord(tokens[0], 'prepare') ? 'statement' : isWord(tokens[0], 'declare') ? 'cursor' : undefined
-  const name = tokens[1]
-  if (kind === undefined || name?.kind !== 'word') return undefined
+  const [keyword, name] = tokens
+  const kind = isWord(keyword, 'prepare') ? 'statement' : isWord(keyword, 'declare') ? 'cursor' : undefined
+  if (kind === undefined || keyword === undefined) return undefined
   const begin = after(kind === 'statement' ? 'as' : 'for')
-  if (begin === undefined || begin === tokens[0]) return undefined
+  // PREPARE TRANSACTION names no statement.
+  if (begin === undefined || begin === keyword) return isWord(name, 'transaction') ? undefined : 'unreadable'
+  const plain = /^[\t-~]*$/.test(sql.slice(keyword.start, begin.start))
+  if (name?.kind !== 'word' || !plain || /^u&/i.test(sql.slice(name.start, name.start + 2))) return 'unreadable'
   return { kind, name: nameOf(sql, name), text: sql.slice(begin.start, tokens.at(-1)!.end) }
 }
 
-/** As the server keeps it: folded where it is not quoted. */
+/** As the server keeps it: folded where it is not quoted, and cut. */
 function nameOf(sql: string, { start, text }: Token): string {
-  return sql[start] === '"' ? text.replaceAll('""', '"') : text.toLowerCase()
+  const name = sql[start] === '"' ? text.replaceAll('""', '"') : text.toLowerCase()
+  return name.slice(0, MOST_NAME_BYTES)
 }

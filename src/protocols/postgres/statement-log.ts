@@ -56,6 +56,10 @@ import { violation } from './wire/violation.ts'
 const KEPT_BYTES = 1024 * 1024
 const REDACTED = '[redacted]'
 const MOST_TAGS = 32
+/** Requests that run something by themselves. */
+const RUNS = new Set([QUERY, EXECUTE, FUNCTION_CALL])
+/** Tags of what may drop names of statements, and give them anew. */
+const DROPS_NAMES = /^(?:DEALLOCATE|DISCARD ALL$|DO$|CALL$)/
 const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
 
 type StatementEvent = Extract<FactEvent, { type: 'statement' }>
@@ -63,7 +67,7 @@ type StatementEvent = Extract<FactEvent, { type: 'statement' }>
 export class StatementLog {
   readonly #recorder: Recorder
   readonly #queue = new PendingQueue()
-  readonly #known = new KnownStatements((portal, tag) => this.#recordForgotten(portal, tag))
+  readonly #known = new KnownStatements((portal, tag) => this.#recordUnanswered(portal, tag))
   readonly #client: FrameScanner
   readonly #target: FrameScanner
   readonly #longText = new LongText()
@@ -72,6 +76,8 @@ export class StatementLog {
   #now = 0
   /** After an error in the extended protocol the server skips everything until Sync. */
   #skipping = false
+  /** The name of the statement whose Parse was that error. */
+  #unparsed: string | undefined
   /** `in-sent`: the client has said that its data is complete. */
   #copying: 'in' | 'in-sent' | 'out' | undefined
   #copiedIn = 0
@@ -158,10 +164,15 @@ export class StatementLog {
   flush(): void {
     this.#now = performance.now()
     this.#endCopy()
+    // As if each had been answered: the target may have run what was on its way.
     for (let pending = this.#queue.head; pending !== undefined; pending = this.#queue.head) {
-      if (pending.kind === QUERY || pending.kind === EXECUTE) this.#record(pending, undefined)
+      if (pending.kind === PARSE) this.#known.parsed(pending)
+      else if (pending.kind === BIND) this.#known.bound(pending)
+      else if (pending.kind === CLOSE) this.#known.closed(pending)
+      else if (RUNS.has(pending.kind) && !pending.recorded) this.#record(pending, undefined)
       this.#queue.shift()
     }
+    this.#known.forget()
   }
 
   #clientCounted(type: number, length: number): void {
@@ -175,14 +186,14 @@ export class StatementLog {
           this.#syncsInCopy++
           break
         }
-        this.#skipping = false
         this.#skippingInDoubt = false
         this.#add(SYNC)
+        if (this.#skipping) this.#skip()
         break
       case COPY_DONE:
       case COPY_FAIL:
         if (this.#copying === 'in') this.#copying = 'in-sent'
-        else if (!this.#skipping) this.#add(COPY_DONE)
+        else this.#add(COPY_DONE)
         break
       case TERMINATE:
         this.#terminated = true
@@ -194,16 +205,12 @@ export class StatementLog {
     if (this.#skippingInDoubt) throw violation('a request after a failed COPY in which there was a Sync')
     switch (type) {
       case QUERY: {
-        // The server skips this too (postgres.c, ignore_till_sync).
-        if (this.#skipping) break
         const statement = this.#statementOf(readQuery(bytes, start, end, length), [])
-        const pending = this.#add(QUERY, statement.size)
-        pending.statement = statement
+        this.#add(QUERY, statement.size).statement = statement
         break
       }
       case PARSE: {
         const { name, text, types } = readParse(bytes, start, end, length)
-        if (this.#skipping) break
         const statement = this.#statementOf(text, types)
         const pending = this.#add(PARSE, end - start)
         pending.name = name
@@ -212,7 +219,6 @@ export class StatementLog {
       }
       case BIND: {
         const { portal, statement } = readBindNames(bytes, start, end)
-        if (this.#skipping) break
         const pending = this.#add(BIND, end - start)
         pending.name = portal
         pending.statementName = statement
@@ -221,7 +227,6 @@ export class StatementLog {
         break
       }
       case FUNCTION_CALL: {
-        if (this.#skipping) break
         const statement = Statement.of(`(a call of function ${readFunction(bytes, start, end)})`)
         const pending = this.#add(FUNCTION_CALL, end - start)
         pending.statement = statement
@@ -231,13 +236,12 @@ export class StatementLog {
       }
       case EXECUTE: {
         const portal = readExecutePortal(bytes, start, end)
-        if (!this.#skipping) this.#add(EXECUTE, end - start).name = portal
+        this.#add(EXECUTE, end - start).name = portal
         break
       }
       case DESCRIBE:
       case CLOSE: {
         const { kind, name } = readNamed(bytes, start, end)
-        if (this.#skipping) break
         const pending = this.#add(type, end - start)
         if (kind === 'S') pending.statementName = name
         else pending.name = name
@@ -270,13 +274,13 @@ export class StatementLog {
         this.#ready(head)
         break
       case PARSE_COMPLETE:
-        if (head?.kind === PARSE) this.#known.parsed(this.#queue.shift()!)
+        this.#known.parsed(this.#answered(head, PARSE))
         break
       case BIND_COMPLETE:
-        if (head?.kind === BIND) this.#known.bound(this.#queue.shift()!)
+        this.#known.bound(this.#answered(head, BIND))
         break
       case CLOSE_COMPLETE:
-        if (head?.kind === CLOSE) this.#known.closed(this.#queue.shift()!)
+        this.#known.closed(this.#answered(head, CLOSE))
         break
       case ROW_DESCRIPTION:
       case NO_DATA:
@@ -323,12 +327,12 @@ export class StatementLog {
   }
 
   #complete(head: Pending | undefined, tag: string, rows: number | undefined): void {
-    if (head === undefined) return
     this.#endCopy()
+    if (head === undefined || (head.kind !== QUERY && head.kind !== EXECUTE)) throw unexpected()
     if (head.kind === QUERY) {
       if (head.tagCount++ < MOST_TAGS) head.tag = head.tagCount === 1 ? tag : `${head.tag}; ${tag}`
       if (rows !== undefined) head.tagRows = (head.tagRows ?? 0) + rows
-    } else if (head.kind === EXECUTE) {
+    } else {
       head.tag = tag
       head.tagRows = rows
       this.#record(head, undefined)
@@ -336,7 +340,7 @@ export class StatementLog {
     }
     if (tag === 'PREPARE') this.#known.prepared(this.#portalOf(head).statement)
     else if (tag === 'DECLARE CURSOR') this.#known.declared(this.#portalOf(head).statement)
-    else if (tag.startsWith('DEALLOCATE') || tag === 'DISCARD ALL') this.#known.doubt()
+    else if (DROPS_NAMES.test(tag)) this.#known.doubt()
   }
 
   #ready(head: Pending | undefined): void {
@@ -347,14 +351,18 @@ export class StatementLog {
       if (this.#skippingInDoubt) this.#skipping = this.#skippingInDoubt = false
       return
     }
-    let pending = head
-    while (pending !== undefined && pending.kind !== QUERY && pending.kind !== SYNC && pending.kind !== FUNCTION_CALL) {
-      this.#queue.shift()
-      pending = this.#queue.head
-    }
-    if (pending === undefined) return
-    if (pending.kind === QUERY && !pending.recorded) this.#record(pending, undefined)
+    // A timeout that strikes between two requests is told with one of its own.
+    if (head === undefined) return
+    if (!isAnswered(head)) throw unexpected()
+    if (head.kind === QUERY && !head.recorded) this.#record(head, undefined)
     this.#queue.shift()
+  }
+
+  /** The request that this answers, taken from the queue. Answers that fit none would be followed to wrong conclusions. */
+  #answered(head: Pending | undefined, kind: number): Pending {
+    if (head?.kind !== kind) throw unexpected()
+    this.#queue.shift()
+    return head
   }
 
   #failed(bytes: Buffer, start: number, end: number): void {
@@ -368,7 +376,33 @@ export class StatementLog {
     this.#record(head, error)
     if (syncsInDoubt > 0 && !this.#fatal) this.#doubt(head, syncsInDoubt)
     if (head.kind === QUERY || head.kind === FUNCTION_CALL || head.kind === SYNC) return
-    this.#skipping = !this.#queue.dropUntil(SYNC)
+    this.#queue.shift()
+    this.#unparsed = head.kind === PARSE ? head.name : undefined
+    this.#skip()
+  }
+
+  /** Up to the next Sync the server runs nothing (postgres.c, ignore_till_sync); what it should be is recorded all the same. */
+  #skip(): void {
+    const byName = new Map<string, Statement | undefined>()
+    // It stands in the recording with its error.
+    if (this.#unparsed !== undefined) byName.set(this.#unparsed, undefined)
+    const parsed: Statement[] = []
+    this.#skipping = !this.#queue.dropUntil(SYNC, pending => {
+      const { kind, name, statementName } = pending
+      let { statement } = pending
+      if (kind === PARSE) {
+        parsed.push(statement!)
+        byName.set(name, statement!)
+        return
+      }
+      if (kind === BIND) {
+        statement = byName.has(statementName) ? byName.get(statementName) : this.#known.statement(statementName)
+      }
+      if (statement !== undefined) this.#recordUnanswered(this.#known.portalOf(statement, pending), '(skipped)')
+    })
+    for (const statement of parsed) {
+      if (!statement.told) this.#recordUnanswered(this.#known.withoutValues(statement), '(skipped)')
+    }
   }
 
   /**
@@ -416,7 +450,7 @@ export class StatementLog {
     this.#recorder.fact(event, performance.now() - this.#now)
   }
 
-  #recordForgotten(portal: Portal, tag: string): void {
+  #recordUnanswered(portal: Portal, tag: string): void {
     this.#recorder.fact({ ...this.#tell(portal, 'extended', 0), tag }, performance.now() - this.#now)
   }
 
@@ -454,6 +488,10 @@ export class StatementLog {
         return this.#known.withoutValues(IMPLICIT_COMMIT)
     }
   }
+}
+
+function unexpected(): Error {
+  return violation('the target gave an answer that fits no request')
 }
 
 /** Whether a ReadyForQuery can be the answer to it: alone it answers Sync only. */

@@ -24,6 +24,8 @@ export class Statement {
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
   #safe: Redacted | undefined
+  /** It is part of a statement that has been recorded. */
+  #ofSql = false
   #first: Told | undefined
   #again: Told | undefined
 
@@ -59,16 +61,21 @@ export class Statement {
     return this.#made().redacted
   }
 
-  /** What it gives names to, where it is a PREPARE or a DECLARE of SQL. */
-  names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] {
-    return namedBy(this.#plain, this.#backslashQuotes)
-      .filter(named => named.kind === kind)
-      .map(({ name, text }) => ({ name, statement: new Statement(text, this.#backslashQuotes) }))
+  /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
+  names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
+    const named = this.#note === undefined ? namedBy(this.#plain, this.#backslashQuotes) : undefined
+    return named
+      ?.filter(named => named.kind === kind)
+      .map(({ name, text }) => {
+        const statement = new Statement(text, this.#backslashQuotes)
+        statement.#ofSql = true
+        return { name, statement }
+      })
   }
 
   /** Whether the recording has it. */
   get told(): boolean {
-    return this.#first !== undefined
+    return this.#first !== undefined || this.#ofSql
   }
 
   /** All that is kept of the text the first time; after that, where it is long, its head. */

@@ -30,7 +30,7 @@ export interface ParseRequest {
 /** Throws PROTOCOL_VIOLATION. */
 export function readParse(bytes: Buffer, start: number, end: number, length: number): ParseRequest {
   const reader = new BodyReader(bytes, start, end)
-  const name = reader.cstring()
+  const name = reader.name()
   const whole = end - start === length
   const text = textAt(bytes, end - reader.remaining, end, whole)
   if (!whole) return { name, text, types: [] }
@@ -43,7 +43,7 @@ export function readParse(bytes: Buffer, start: number, end: number, length: num
 /** Portal and statement of a Bind. Throws PROTOCOL_VIOLATION. */
 export function readBindNames(bytes: Buffer, start: number, end: number): { portal: string; statement: string } {
   const reader = new BodyReader(bytes, start, end)
-  return { portal: reader.cstring(), statement: reader.cstring() }
+  return { portal: reader.name(), statement: reader.name() }
 }
 
 type Show = (index: number, bytes: Buffer, binary: boolean, length: number) => string
@@ -90,10 +90,10 @@ function readValues(reader: BodyReader, whole: boolean, show: Show): (string | n
 /** Describe and Close: which kind (`S` statement, `P` portal) and its name. Throws PROTOCOL_VIOLATION. */
 export function readNamed(bytes: Buffer, start: number, end: number): { kind: 'S' | 'P'; name: string } {
   const reader = new BodyReader(bytes, start, end)
-  return { kind: reader.byte() === 0x53 ? 'S' : 'P', name: reader.cstring() }
+  return { kind: reader.byte() === 0x53 ? 'S' : 'P', name: reader.name() }
 }
 
 /** The portal of an Execute. Throws PROTOCOL_VIOLATION. */
 export function readExecutePortal(bytes: Buffer, start: number, end: number): string {
-  return bytes[start] === 0 ? '' : new BodyReader(bytes, start, end).cstring()
+  return bytes[start] === 0 ? '' : new BodyReader(bytes, start, end).name()
 }

@@ -2,6 +2,8 @@
 
 import { violation } from './violation.ts'
 
+export const MOST_NAME_BYTES = 63
+
 export class BodyReader {
   readonly #bytes: Buffer
   readonly #end: number
@@ -62,6 +64,13 @@ export class BodyReader {
     const nul = this.skipName()
     // Most names are empty.
     return nul === from ? '' : this.#bytes.toString('utf8', from, nul)
+  }
+
+  /** The name of a statement or a portal: as its bytes, one a character, and as far as the server looks (NAMEDATALEN). */
+  name(): string {
+    const from = this.#at
+    const nul = this.skipName()
+    return nul === from ? '' : this.#bytes.toString('latin1', from, Math.min(nul, from + MOST_NAME_BYTES))
   }
 
   /** Goes past a short text, and gives where its NUL is. */
