@@ -73,11 +73,12 @@ export class Following extends Follower {
 
   follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
     this.#events.passed(fromClient ? 'in' : 'out', end - start)
-    if (this.#failure !== undefined) return
+    // What was asked meanwhile is on its way to the target, and so into the recording.
+    if (this.#failure !== undefined && !fromClient) return
     try {
       this.#read(fromClient, bytes, start, end, at)
     } catch (error) {
-      this.#failure = error
+      this.#failure ??= error
     }
   }
 

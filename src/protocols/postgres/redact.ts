@@ -30,7 +30,7 @@ const TEMPLATE = /pass(?:word|wd|phrase)\s*(?:=|:)?\s*(?:%|'*\s*$)/i
 export function redactStatement(sql: string, backslashQuotes: boolean): Redacted {
   if (!MENTIONS.test(sql)) return { text: sql, redacted: false }
   const { tokens, certain } = tokenize(sql, backslashQuotes)
-  const found = findSecrets(tokens, backslashQuotes)
+  const found = new Map(statementsOf(tokens).flatMap(statement => [...findSecrets(statement, backslashQuotes)]))
   if (found.size === 0) return { text: sql, redacted: false }
   if (!certain) {
     // Where a literal ends cannot be told for sure: everything from the first one on is taken out.
@@ -47,6 +47,16 @@ export function redactStatement(sql: string, backslashQuotes: boolean): Redacted
   return { text: text + sql.slice(at), redacted: true }
 }
 
+/** A secret of one statement is no reason to take anything out of the next. */
+function statementsOf(tokens: readonly Token[]): Token[][] {
+  const statements: Token[][] = [[]]
+  for (const token of tokens) {
+    statements.at(-1)!.push(token)
+    if (token.kind === 'symbol' && token.text === ';') statements.push([])
+  }
+  return statements
+}
+
 /** The literals and parameters that are secrets, each with what is shown in its place. */
 function findSecrets(tokens: readonly Token[], backslashQuotes: boolean): Map<Token, string> {
   const found = new Map<Token, string>()
@@ -60,7 +70,7 @@ function findSecrets(tokens: readonly Token[], backslashQuotes: boolean): Map<To
   for (const [i, token] of tokens.entries()) {
     if (token.kind === 'string') {
       if (TEMPLATE.test(token.text) && !token.dollar) take(0, tokens.length)
-      else if (!found.has(token)) takeInside(token, found, backslashQuotes)
+      else if (!found.has(token)) takeInside(token, isCode(tokens, i), found, backslashQuotes)
     } else if (token.kind === 'word' && SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(') {
       take(i + 2, endOfValue(tokens, i + 1))
     } else if (token.kind === 'word' && SECRET_WORD.test(token.text.slice(token.text.lastIndexOf('.') + 1))) {
@@ -86,10 +96,16 @@ function isOneOfList(tokens: readonly Token[], at: number): boolean {
   return /^[(,]$/.test(tokens[at - 1]?.text ?? '') && /^[),]$/.test(tokens[at + 1]?.text ?? '')
 }
 
-/** Code in dollar quotes is redacted as SQL of its own; any other literal that holds a secret goes as a whole. */
-function takeInside(token: Token, found: Map<Token, string>, backslashQuotes: boolean): void {
-  if (token.dollar) {
-    const inner = redactStatement(token.text, backslashQuotes)
+/** The body of a DO, a function or a procedure. */
+function isCode(tokens: readonly Token[], at: number): boolean {
+  const before = tokens[at - 1]
+  return before?.kind === 'word' && (/^(?:do|as)$/i.test(before.text) || /^do$/i.test(tokens[0]!.text))
+}
+
+/** Code, and what stands in dollar quotes, is redacted as SQL of its own; any other literal that holds a secret goes as a whole. */
+function takeInside(token: Token, isCode: boolean, found: Map<Token, string>, backslashQuotes: boolean): void {
+  if (token.dollar || isCode) {
+    const inner = redactStatement(token.dollar ? token.text : token.text.replaceAll("''", "'"), backslashQuotes)
     if (inner.redacted) found.set(token, `$redacted$${inner.text.replaceAll('$redacted$', '')}$redacted$`)
   } else if (SECRET_INSIDE.test(token.text)) found.set(token, SHOWN)
 }

@@ -14,7 +14,7 @@ export interface Token {
 
 export interface Tokens {
   readonly tokens: readonly Token[]
-  /** False when something does not end, or would end elsewhere under another `standard_conforming_strings`. */
+  /** False when something does not end. */
   readonly certain: boolean
 }
 
@@ -41,10 +41,8 @@ export function tokenize(sql: string, backslashQuotes: boolean): Tokens {
     const quote = sql[open]
     let i = open + 1
     for (; i < sql.length; i++) {
-      if (sql[i] === '\\' && quote === "'") {
-        if (escapes) i++
-        else if (sql[i + 1] === "'") certain = false
-      } else if (sql[i] === quote) {
+      if (sql[i] === '\\' && quote === "'" && escapes) i++
+      else if (sql[i] === quote) {
         if (sql[i + 1] !== quote) break
         i++
       }

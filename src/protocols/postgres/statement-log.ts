@@ -202,7 +202,7 @@ export class StatementLog {
   }
 
   #clientBody(type: number, bytes: Buffer, start: number, end: number, length: number): void {
-    if (this.#skippingInDoubt) throw violation('a request after a failed COPY in which there was a Sync')
+    const inDoubt = this.#skippingInDoubt
     switch (type) {
       case QUERY: {
         const statement = this.#statementOf(readQuery(bytes, start, end, length), [])
@@ -249,6 +249,7 @@ export class StatementLog {
         break
       }
     }
+    if (inDoubt) throw violation('a request after a failed COPY in which there was a Sync')
   }
 
   #add(kind: number, bytes = 0): Pending {

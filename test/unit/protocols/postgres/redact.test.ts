@@ -133,3 +133,26 @@ t.test('whatever stands around it, the password of ALTER ROLE is taken out', asy
     ),
   )
 })
+
+t.test('a secret of one statement, or a word that looks like one, hides no code', async t => {
+  for (const [sql, shown] of [
+    [
+      `insert into t(password) values ('x'); do $$begin insert into a values ('y'); end$$`,
+      `insert into t(password) values ('[redacted]'); do $$begin insert into a values ('y'); end$$`,
+    ],
+    [
+      `do 'begin /* password= */ insert into a values (''y''); end'`,
+      `do 'begin /* password= */ insert into a values (''y''); end'`,
+    ],
+    [
+      `do 'begin alter role bob password ''hunter2''; delete from a; end'`,
+      `do $redacted$begin alter role bob password '[redacted]'; delete from a; end$redacted$`,
+    ],
+    [
+      `select 1 where 'a\\'='' or 'x' <> 'password='; insert into a values ('y')`,
+      `select 1 where '[redacted]'='[redacted]' or '[redacted]' <> '[redacted]'; insert into a values ('y')`,
+    ],
+  ] as const) {
+    t.equal(redactStatement(sql, false).text, shown)
+  }
+})

@@ -212,7 +212,7 @@ t.test('a cursor that SQL declares is not taken for a portal that had its name',
   client(bytes.execute('c'), bytes.sync)
   target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
   t.match(seen().at(-1), { text: 'select * from secrets', identity: undefined })
-  client(bytes.query(`declare c cursor for select 'a\\'`))
+  client(bytes.query('declare "é" cursor for select 1'))
   target(bytes.complete('DECLARE CURSOR'), bytes.ready)
   client(bytes.execute('c'), bytes.sync)
   target(bytes.row, bytes.complete('SELECT 1'), bytes.ready)
@@ -220,6 +220,36 @@ t.test('a cursor that SQL declares is not taken for a portal that had its name',
     seen().at(-1),
     { text: 'select * from secrets', identity: 'doubtful' },
     'where its text cannot be told for sure',
+  )
+})
+
+t.test('what was on its way when the session ended is recorded by its own text', async t => {
+  const { log, client, target, seen } = open()
+  client(bytes.parse('', 'select 1'), bytes.bind('', ''), bytes.execute(''), bytes.sync)
+  target(bytes.parseComplete, bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
+  client(bytes.query('select pg_sleep(1)'), bytes.parse('', 'insert into a values ($1)'), bytes.bind('', '', ['7']))
+  client(bytes.execute(''), bytes.sync, bytes.parse('s', 'delete from b'))
+  log.flush()
+  t.match(seen().slice(1), [
+    { text: 'select pg_sleep(1)', protocol: 'simple' },
+    { text: 'insert into a values ($1)', parameters: ['7'] },
+    { text: 'delete from b', tag: '(prepared)' },
+  ])
+  t.equal(seen().length, 4)
+})
+
+t.test('an answer that fits no request ends the session, and nothing that was asked is lost', async t => {
+  const { log, client, target, seen } = open()
+  // A Flush with a body: the server skips to Sync what the log takes for run, and answers otherwise from there on.
+  client(frame('H', Buffer.from('junk')), bytes.query('select 1'), bytes.sync)
+  target(bytes.error('08P01', 'invalid message format'), bytes.ready)
+  client(bytes.parse('', 'insert into a values (1)'), bytes.bind('', ''), bytes.execute(''), bytes.sync)
+  t.throws(() => target(bytes.parseComplete), { code: 'PROTOCOL_VIOLATION' })
+  client(bytes.query('delete from b'))
+  log.flush()
+  t.match(
+    seen().map(fact => fact.type === 'statement' && fact.text),
+    ['select 1', 'insert into a values (1)', 'delete from b'],
   )
 })
 
