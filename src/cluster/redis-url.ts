@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { GatewayError } from '../shared/errors.ts'
-import { systemTrust } from '../shared/system-trust.ts'
+import { trustIn } from '../shared/system-trust.ts'
 
 export interface RedisConnectionOptions {
   readonly host: string
@@ -48,7 +48,7 @@ export function redisConnectionOptions(text: string, ca?: string): RedisConnecti
       ? {
           tls: {
             ...(isIP(host) === 0 ? { servername: host } : {}),
-            ...(ca === undefined ? { secureContext: systemTrust() } : { ca }),
+            ...trustIn(ca),
           },
         }
       : {}),

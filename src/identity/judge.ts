@@ -105,8 +105,9 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgem
   if (again === undefined || !isCodeOfStep(round, again.step, code)) {
     return step === undefined ? { proves: [], failed: 'totp', why: problem } : USED
   }
+  if (again.fresh) return FRESH
   await round.remembered.keep(holderOf(round), code)
-  return again.fresh ? FRESH : USED
+  return USED
 }
 
 /** Why it is not the password; undefined when it is. */

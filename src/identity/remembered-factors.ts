@@ -35,7 +35,7 @@ export interface AcceptedCode {
   readonly fresh: boolean
 }
 
-/** How long a code is known since it was last sent. */
+/** How long a code that counts no more is known since it was last sent. */
 const KEPT_MS = 24 * 60 * 60_000
 
 const note = z.strictObject({ step: z.number().int(), at: z.number(), forMs: z.number(), generation: z.string() })
@@ -48,7 +48,7 @@ export function createRememberedFactors(parts: { cluster: Cluster; vault: Sealer
       const bytes = Buffer.from(JSON.stringify(text))
       const put = (of: string | undefined, ttlMs: number) =>
         cluster.remember(keyOf(holder, of), vault.sealBytes(purposeOf(holder, of), bytes), ttlMs)
-      await Promise.all([put(code, KEPT_MS), ...(forMs > 0 ? [put(undefined, forMs)] : [])])
+      await Promise.all([put(code, forMs + KEPT_MS), ...(forMs > 0 ? [put(undefined, forMs)] : [])])
     },
     async recall(holder, code, forMs) {
       const sealed = await cluster.recall(keyOf(holder, code))

@@ -146,6 +146,13 @@ function showInterval(bytes: Buffer): string {
   return parts.join(' ')
 }
 
+/** By what stands in place of a numeric's sign. */
+const NO_NUMBERS = new Map([
+  [0xc000, 'NaN'],
+  [0xd000, 'Infinity'],
+  [0xf000, '-Infinity'],
+])
+
 /** Base 10,000: https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/numeric.c (numeric_send) */
 function showNumeric(bytes: Buffer): string | undefined {
   if (bytes.length < 8) return undefined
@@ -153,8 +160,8 @@ function showNumeric(bytes: Buffer): string | undefined {
   const weight = bytes.readInt16BE(2)
   const sign = bytes.readUInt16BE(4)
   const scale = bytes.readUInt16BE(6)
-  const special: Record<number, string> = { 49152: 'NaN', 53248: 'Infinity', 61440: '-Infinity' }
-  if (special[sign] !== undefined) return special[sign]
+  const special = NO_NUMBERS.get(sign)
+  if (special !== undefined) return special
   if (bytes.length !== 8 + 2 * count || (sign !== 0 && sign !== 0x4000)) return undefined
   const groups = Array.from({ length: count }, (_, i) => String(bytes.readUInt16BE(8 + 2 * i)).padStart(4, '0'))
   const whole =

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
-import { systemTrust } from '../../shared/system-trust.ts'
+import { trustIn } from '../../shared/system-trust.ts'
 import type { PostgresTarget } from '../../targets/target.ts'
 
 /** One way to connect; a mode may allow two, one after the other. */
@@ -103,7 +103,7 @@ async function encrypt(raw: Socket, target: PostgresTarget, signal: AbortSignal)
     minVersion: 'TLSv1.2',
     rejectUnauthorized: verifies,
     ...(isIP(name) === 0 ? { servername: name } : {}),
-    ...(target.ca === undefined ? (verifies ? { secureContext: systemTrust() } : {}) : { ca: target.ca }),
+    ...(verifies ? trustIn(target.ca) : {}),
     // The name is checked by `verify-full` alone; undefined means that it fits.
     ...(target.tls === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
   }

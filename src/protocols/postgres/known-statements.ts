@@ -111,12 +111,15 @@ export class KnownStatements {
   /** A PREPARE of SQL; it cannot take a name that is in use. */
   prepared(by: Statement): void {
     const names = by.names('statement')
-    if (names === undefined) this.doubt()
-    for (const { name, statement } of names ?? []) {
+    if (names === undefined) {
+      this.doubt()
+      return
+    }
+    for (const { name, statement } of names) {
       const known = this.#statements.get(name)
       if (known !== undefined && known.identity === undefined) continue
       // Whose success was told, where there are several; and whether the one before is gone.
-      if (names!.length > 1 || known !== undefined) statement.identity = 'doubtful'
+      if (names.length > 1 || known !== undefined) statement.identity = 'doubtful'
       this.#newNames = true
       this.#statements.set(name, statement)
     }
@@ -125,9 +128,12 @@ export class KnownStatements {
   /** A DECLARE of SQL: its cursor is a portal too, and may have the name of one that the end of a transaction closed. */
   declared(by: Statement): void {
     const names = by.names('cursor')
-    if (names === undefined) this.doubt()
-    for (const { name, statement } of names ?? []) {
-      if (names!.length > 1) statement.identity = 'doubtful'
+    if (names === undefined) {
+      this.doubt()
+      return
+    }
+    for (const { name, statement } of names) {
+      if (names.length > 1) statement.identity = 'doubtful'
       this.#portals.set(name, new Portal(statement))
     }
   }

@@ -33,13 +33,16 @@ export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] | u
 function readOne(sql: string, tokens: readonly Token[]): NamedBySql | 'unreadable' | undefined {
   const isWord = (token: Token | undefined, word: string) =>
     token?.kind === 'word' && sql[token.start] !== '"' && token.text.toLowerCase() === word
-  const after = (word: string) => tokens[tokens.findIndex((token, i) => i > 1 && isWord(token, word)) + 1]
+  const after = (word: string): Token | undefined => {
+    const at = tokens.findIndex((token, i) => i > 1 && isWord(token, word))
+    return at === -1 ? undefined : tokens[at + 1]
+  }
   const [keyword, name] = tokens
   const kind = isWord(keyword, 'prepare') ? 'statement' : isWord(keyword, 'declare') ? 'cursor' : undefined
   if (kind === undefined || keyword === undefined) return undefined
   const begin = after(kind === 'statement' ? 'as' : 'for')
   // PREPARE TRANSACTION names no statement.
-  if (begin === undefined || begin === keyword) return isWord(name, 'transaction') ? undefined : 'unreadable'
+  if (begin === undefined) return isWord(name, 'transaction') ? undefined : 'unreadable'
   const plain = /^[\t-~]*$/.test(sql.slice(keyword.start, begin.start))
   if (name?.kind !== 'word' || !plain || /^u&/i.test(sql.slice(name.start, name.start + 2))) return 'unreadable'
   return { kind, name: nameOf(sql, name), text: sql.slice(begin.start, tokens.at(-1)!.end) }

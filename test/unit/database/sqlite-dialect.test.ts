@@ -2,11 +2,21 @@ import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openDatabase } from '../../../src/database/database.ts'
 
 const user = (name: string, document = '{}') => ({ name, document, updated_at: 0 })
 const unavailable = { code: 'DATABASE_UNAVAILABLE' }
+
+/** A store, and another connection to its file, as another process has. */
+async function openTwice(t: Test) {
+  const path = join(t.testdir(), 'store.db')
+  const database = await openDatabase(`sqlite:${path}`)
+  t.teardown(() => database.destroy())
+  const other = new DatabaseSync(path, { timeout: 0 })
+  t.teardown(() => other.close())
+  return { database, other }
+}
 
 t.test('the file and what SQLite keeps beside it can be read by its owner alone', async t => {
   const folder = t.testdir()
@@ -74,11 +84,7 @@ t.test('what is no SQLite file, or cannot be there, is told with the reason', as
 })
 
 t.test('a transaction that reads before it writes does not fail because another process wrote meanwhile', async t => {
-  const path = join(t.testdir(), 'store.db')
-  const database = await openDatabase(`sqlite:${path}`)
-  t.teardown(() => database.destroy())
-  const other = new DatabaseSync(path, { timeout: 0 })
-  t.teardown(() => other.close())
+  const { database, other } = await openTwice(t)
   await database.transaction().execute(async transaction => {
     await transaction.selectFrom('users').selectAll().execute()
     t.throws(() => other.exec(`insert into users values ('other', '{}', 0)`), /locked/, 'the other one has to wait')
@@ -89,11 +95,7 @@ t.test('a transaction that reads before it writes does not fail because another 
 })
 
 t.test('the process goes on while a statement waits for the file', async t => {
-  const path = join(t.testdir(), 'store.db')
-  const database = await openDatabase(`sqlite:${path}`)
-  t.teardown(() => database.destroy())
-  const other = new DatabaseSync(path, { timeout: 0 })
-  t.teardown(() => other.close())
+  const { database, other } = await openTwice(t)
   other.exec('begin immediate')
   const waiting = database.insertInto('users').values(user('late')).execute()
   // On this thread: were the statement waiting here too, it would wait for ever.
