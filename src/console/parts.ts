@@ -9,6 +9,7 @@ import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Roles } from '../policy/roles.ts'
+import type { Report } from '../reception.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
@@ -36,6 +37,8 @@ export interface ApiParts {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  /** What runs in this gateway, and its metrics. */
+  readonly report: () => Promise<Report>
   readonly audit: AuditLog
   readonly database: Database
   readonly cluster: Cluster

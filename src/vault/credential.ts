@@ -1,15 +1,14 @@
 /** What a credential may be: checks the material when it comes in, and turns it to bytes and back for sealing. */
 
 import { createPrivateKey } from 'node:crypto'
-import { createRequire } from 'node:module'
 import type { ParsedKey } from 'ssh2'
 import { z } from 'zod'
 import { GatewayError } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
+import { loadSsh2 } from '../shared/ssh2.ts'
 import type { CredentialMaterial } from './lease.ts'
 
-// The parser alone: loading all of ssh2 here would come before the ssh protocol has prepared it.
-const { parseKey } = createRequire(import.meta.url)('ssh2/lib/protocol/keyParser.js') as {
+const { parseKey } = loadSsh2('lib/protocol/keyParser.js') as {
   parseKey(data: Buffer, passphrase?: Buffer): ParsedKey | ParsedKey[] | Error
 }
 

@@ -7,11 +7,12 @@ import type { Proof } from '../../src/identity/proof.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel } from '../../src/policy/role.ts'
 import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
+import { createPostgresDoor } from '../../src/protocols/postgres/door.ts'
 import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
-import { createPostgresListener } from '../../src/protocols/postgres/listener.ts'
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
 import type { FactEvent, StreamEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import { createPort } from '../../src/session/port.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
@@ -128,16 +129,10 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     }
   }
 
-  const listener = createPostgresListener({
-    host: '127.0.0.1',
-    port: 0,
+  const door = createPostgresDoor({
     tls,
     allowPlaintextFromLoopback: options.allowPlaintextFromLoopback ?? false,
-    limits: {
-      loginGraceMs: options.loginGraceMs ?? 10_000,
-      maxUnauthenticated: options.maxUnauthenticated ?? 100,
-      maxPerSource: options.maxPerSource ?? 200,
-    },
+    loginGraceMs: options.loginGraceMs ?? 10_000,
     protocol: createPostgresProtocol({ cancellations, log }),
     run,
     cancellations,
@@ -145,6 +140,16 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     clock: systemClock,
     log,
     metrics,
+  })
+  const listener = createPort({
+    host: '127.0.0.1',
+    port: 0,
+    limits: {
+      maxUnauthenticated: options.maxUnauthenticated ?? 100,
+      maxPerSource: options.maxPerSource ?? 200,
+    },
+    enter: visitor => door.enter(visitor),
+    log,
   })
   const { host, port } = await listener.listen()
   return {
@@ -165,7 +170,8 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     sessionEnded: () => new Promise(resolve => waiting.push(resolve)),
     statements: () => facts.filter(fact => fact.type === 'statement'),
     async close() {
-      await listener.close()
+      listener.stopAccepting()
+      await door.close()
       await cancellations.close()
       await cluster.close()
     },

@@ -1,15 +1,16 @@
-/** The SSH side alone, in front of a real sshd: a listener and protocol with one user, one account, and a recorder in memory. */
+/** The SSH side alone, in front of a real sshd: a port, a door and a protocol with one user, one account, and a recorder in memory. */
 
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel, Factor } from '../../src/policy/role.ts'
+import { createSshDoor } from '../../src/protocols/ssh/door.ts'
 import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
 import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
 import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
-import { createSshListener, type SshListenerOptions } from '../../src/protocols/ssh/listener.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
 import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
 import type { RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import { createPort, type PortOptions } from '../../src/session/port.ts'
 import type { Protocol } from '../../src/session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
 import { systemClock } from '../../src/shared/clock.ts'
@@ -20,6 +21,8 @@ import { Secret } from '../../src/shared/secret.ts'
 import { parseSshPublicKey } from '../../src/shared/ssh-public-key.ts'
 import type { SshTarget } from '../../src/targets/target.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
+
+type SshListenerLimits = SshLimits & PortOptions['limits']
 
 export interface SshListenerParts {
   readonly target: Pick<SshTarget, 'host' | 'port' | 'hostKeys'>
@@ -32,14 +35,14 @@ export interface SshListenerParts {
   readonly factors?: Factor[]
   readonly channels?: Channel[]
   readonly recordInput?: boolean
-  readonly limits?: Partial<SshLimits>
+  readonly limits?: Partial<SshListenerLimits>
   readonly execOutputLimitBytes?: number
   readonly logLevel?: string
 }
 
 export const ALL_CHANNELS: Channel[] = ['shell', 'exec', 'sftp', 'local-forward', 'remote-forward', 'agent', 'x11']
 
-const LIMITS: SshLimits = {
+const LIMITS: SshListenerLimits = {
   loginGraceMs: 30_000,
   maxAuthTries: 6,
   maxUnauthenticated: 100,
@@ -70,20 +73,20 @@ export async function startSshListener(parts: SshListenerParts) {
     execOutputLimitBytes: parts.execOutputLimitBytes ?? 1024 * 1024,
     clock: systemClock,
   })
-  const options: SshListenerOptions = {
-    host: '127.0.0.1',
-    port: 0,
+  const log = createLog(parts.logLevel ?? 'silent')
+  const metrics = createMetrics()
+  const door = createSshDoor({
     hostKeys: [hostKey.secret],
     limits,
     protocol,
     knowsPublicKey: async (user, blob) => user === 'alice' && key !== undefined && key.equals(blob),
     refusedConnection: (_source, code, why) => refusedConnections.push({ code, why }),
     clock: systemClock,
-    log: createLog(parts.logLevel ?? 'silent'),
-    metrics: createMetrics(),
+    log,
+    metrics,
     run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
-  }
-  const listener = createSshListener(options)
+  })
+  const listener = createPort({ host: '127.0.0.1', port: 0, limits, enter: visitor => door.enter(visitor), log })
   const { host, port } = await listener.listen()
   return {
     host,
@@ -91,8 +94,11 @@ export async function startSshListener(parts: SshListenerParts) {
     hostKey: hostKey.public.trim(),
     sessions,
     refusedConnections,
-    metrics: options.metrics,
-    close: () => listener.close(),
+    metrics,
+    close() {
+      listener.stopAccepting()
+      return door.close()
+    },
   }
 }
 

@@ -3,6 +3,7 @@
 import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
+import { AggregatorRegistry } from 'prom-client'
 import { z } from 'zod'
 import { RECORDER_BOUND_BYTES } from '../../recording/recorder.ts'
 import type { ApiParts } from '../parts.ts'
@@ -79,14 +80,15 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
       schema: { summary: 'Metrics for Prometheus', tags: ['health'], response: { 200: z.string() } },
     },
     async (_request, reply) => {
-      const { registry } = parts.metrics
+      const { metrics } = await parts.report()
+      const registry = AggregatorRegistry.aggregate([...metrics])
       return reply.header('content-type', registry.contentType).send(await registry.metrics())
     },
   )
 }
 
 async function readHealth(
-  { database, cluster, live, recordingsFolder, stopping, version }: ApiParts,
+  { database, cluster, report, recordingsFolder, stopping, version }: ApiParts,
   note: (name: keyof Health['checks'], fault: unknown) => void,
 ): Promise<Health> {
   const checked = async (name: keyof Health['checks'], work: Promise<unknown>) => {
@@ -104,8 +106,9 @@ async function readHealth(
     cluster: cluster.available ? ('ok' as const) : ('unavailable' as const),
     recordings,
   }
+  const { sessions } = await report()
   const ready = Object.values(checks).every(check => check === 'ok')
-  return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions: live.count }
+  return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions }
 }
 
 /** What a recorder needs: its folder (which it makes where it is missing), and more room than may wait to be written. */

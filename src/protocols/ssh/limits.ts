@@ -1,14 +1,10 @@
-/** The bounds of the SSH side: who may knock, how long, how often, and how much one session may hold. */
+/** The bounds of the SSH side: how long and how often one may try, and how much one session may hold. */
 
 export interface SshLimits {
   /** From the connection to the last proof of the user. */
   readonly loginGraceMs: number
   /** Wrong proofs on one connection. */
   readonly maxAuthTries: number
-  /** Connections that are not logged in yet, all sources together. */
-  readonly maxUnauthenticated: number
-  /** Connections from one address, logged in or not. */
-  readonly maxPerSource: number
   /** Channels open at the same time in one session. */
   readonly maxChannels: number
   /** New keys after so many bytes or milliseconds (RFC 4253 §9). */

@@ -3,34 +3,7 @@
  * user authentication upwards handed to us raw. The one file that knows ssh2's private names; ssh2's version is pinned.
  */
 
-import { createRequire, registerHooks } from 'node:module'
-import { pathToFileURL } from 'node:url'
-
-const require = createRequire(import.meta.url)
-
-/** As OpenSSH takes them. ssh2 takes 35,000 bytes, what RFC 4253 §6.1 asks for at least: too few for a script as an argument. */
-const MAX_PACKET_BYTES = 256 * 1024
-
-/** ssh2 has the bound as a constant of its file: it is changed as the file is loaded. So nobody else may load ssh2. */
-function takeLongPackets(): void {
-  const path = require.resolve('ssh2/lib/protocol/crypto.js')
-  if (require.cache[path] !== undefined)
-    throw new Error('ssh2 was loaded before ssh2-internals.ts: import it from there')
-  const url = pathToFileURL(path).href
-  const hooks = registerHooks({
-    load(asked, context, next) {
-      const loaded = next(asked, context)
-      if (asked !== url) return loaded
-      const source = String(loaded.source)
-      const changed = source.replace('const MAX_PACKET_SIZE = 35000;', `const MAX_PACKET_SIZE = ${MAX_PACKET_BYTES};`)
-      if (changed === source) throw new Error('ssh2 has its bound of a packet elsewhere')
-      return { ...loaded, source: changed }
-    },
-  })
-  require(path)
-  hooks.deregister()
-}
-takeLongPackets()
+import { loadSsh2 } from '../../shared/ssh2.ts'
 
 /** A key as ssh2 parses it. */
 export interface ParsedKey {
@@ -105,25 +78,25 @@ const KEXINIT = 20
 
 type Handler = (self: Ssh2Protocol, payload: Buffer) => unknown
 
-const handlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[]
-const utilities = require('ssh2/lib/protocol/utils.js') as {
+const handlers = loadSsh2('lib/protocol/handlers.js') as (Handler | undefined)[]
+const utilities = loadSsh2('lib/protocol/utils.js') as {
   sendPacket(self: Ssh2Protocol, packet: Buffer, evenDuringKeyExchange?: boolean): boolean
   sigSSHToASN1(signature: Buffer, type: string): Buffer | undefined
   convertSignature(signature: Buffer, type: string): Buffer | false
 }
-const cryptography = require('ssh2/lib/protocol/crypto.js') as {
+const cryptography = loadSsh2('lib/protocol/crypto.js') as {
   bindingAvailable: boolean
   CIPHER_INFO: Record<string, { blockLen: number; authLen: number }>
   MAC_INFO: Record<string, { isETM: boolean }>
 }
-const keyParser = require('ssh2/lib/protocol/keyParser.js') as {
+const keyParser = loadSsh2('lib/protocol/keyParser.js') as {
   parseKey(text: string | Buffer, passphrase?: string): ParsedKey | ParsedKey[] | Error
 }
-const { KexInit } = require('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => Offer }
-const Ssh2ProtocolClass = require('ssh2/lib/protocol/Protocol.js') as new (config: ProtocolConfig) => Ssh2Protocol
+const { KexInit } = loadSsh2('lib/protocol/kex.js') as { KexInit: new (lists: object) => Offer }
+const Ssh2ProtocolClass = loadSsh2('lib/protocol/Protocol.js') as new (config: ProtocolConfig) => Ssh2Protocol
 
 /** The public face of ssh2. */
-export const ssh2 = require('ssh2') as typeof import('ssh2')
+export const ssh2 = loadSsh2() as typeof import('ssh2')
 
 /** Whether ssh2's native cryptography is built for this Node. Without it, SSH costs three times the CPU. */
 export const nativeCryptography: boolean = cryptography.bindingAvailable

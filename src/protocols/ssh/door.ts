@@ -1,11 +1,11 @@
-/** The port people connect to: counts and bounds connections, takes them to the login name, and hands them to the pipeline. */
+/** The SSH door: takes connections to the login name, and hands them to the pipeline. */
 
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Source } from '../../identity/proof.ts'
+import type { Door, Visitor } from '../../session/door.ts'
 import type { Protocol, RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { type ConnectionLimits, createConnectionLimits, type Place } from '../../shared/connection-limits.ts'
+import type { Place } from '../../shared/connection-limits.ts'
 import { type ErrorCode, isRefusal } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
@@ -24,10 +24,7 @@ import { readRequest } from './user-authentication.ts'
 /** How long one who is sent away may take to hear it. */
 const GOODBYE_MS = 1_000
 
-export interface SshListenerOptions {
-  readonly host: string
-  /** 0 for any free port. */
-  readonly port: number
+export interface SshDoorOptions {
   /** Private keys in PEM or OpenSSH form, at most one of a type. */
   readonly hostKeys: readonly Secret[]
   readonly limits: SshLimits
@@ -42,59 +39,23 @@ export interface SshListenerOptions {
   readonly metrics: Metrics
 }
 
-export interface SshListener {
-  /** Throws what `listen` throws (EADDRINUSE…). */
-  listen(): Promise<{ host: string; port: number }>
-  /** No new connections; the open ones go on. */
-  stopAccepting(): void
-  /** Ends every connection at once. Resolves when their sessions are over. */
-  close(): Promise<void>
+export function createSshDoor(options: SshDoorOptions): Door {
+  return new SshDoor(options)
 }
 
-export function createSshListener(options: SshListenerOptions): SshListener {
-  const hostKeys = parseHostKeys(options.hostKeys)
-  const door = new Door(options, hostKeys)
-  const server: Server = createServer({ noDelay: true }, socket => door.knock(socket))
-  server.on('error', error => options.log.error({ err: error }, 'the SSH port'))
-  return {
-    async listen() {
-      server.listen(options.port, options.host)
-      await once(server, 'listening')
-      const { address, port } = server.address() as AddressInfo
-      return { host: address, port }
-    },
-    stopAccepting() {
-      if (server.listening) server.close()
-    },
-    async close() {
-      if (server.listening) server.close()
-      await door.closeAll()
-    },
-  }
-}
-
-/** Counts who is in front of and behind the door. */
-class Door {
-  readonly #options: SshListenerOptions
+class SshDoor implements Door {
+  readonly #options: SshDoorOptions
   readonly #hostKeys: HostKeys
-  readonly #places: ConnectionLimits
   readonly #connections = new Set<Transport>()
   readonly #sessions = new Set<Promise<void>>()
 
-  constructor(options: SshListenerOptions, hostKeys: HostKeys) {
+  constructor(options: SshDoorOptions) {
     this.#options = options
-    this.#hostKeys = hostKeys
-    this.#places = createConnectionLimits(options.limits)
+    this.#hostKeys = parseHostKeys(options.hostKeys)
   }
 
-  knock(socket: Socket): void {
+  enter({ socket, source, place }: Visitor): void {
     socket.on('error', () => socket.destroy())
-    const source: Source = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
-    if (source.address === '') {
-      socket.destroy()
-      return
-    }
-    const place = this.#places.enter(source.address)
     if (typeof place === 'string') {
       // RFC 4253 §4.2 lets a server send lines before its identification: people with -v see it.
       socket.end('Sallyport: too many connections, try again later\r\n')
@@ -108,7 +69,7 @@ class Door {
     this.#greet(socket, source, place)
   }
 
-  async closeAll(): Promise<void> {
+  async close(): Promise<void> {
     for (const transport of this.#connections) transport.destroy()
     await Promise.allSettled(this.#sessions)
   }

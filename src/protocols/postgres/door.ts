@@ -1,11 +1,12 @@
-/** Accepts database clients: limits, grace time, the opening of a connection, and then the pipeline. */
+/** The PostgreSQL door: grace time, the opening of a connection, and then the pipeline. */
 
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { Source } from '../../identity/proof.ts'
+import type { Door, Visitor } from '../../session/door.ts'
 import type { RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { createConnectionLimits, type Place } from '../../shared/connection-limits.ts'
+import type { Place } from '../../shared/connection-limits.ts'
 import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
@@ -23,18 +24,11 @@ import { PROTOCOL_3_0, PROTOCOL_3_2 } from './wire/startup.ts'
 
 const GOODBYE_PATIENCE_MS = 1000
 
-export interface PostgresListenerOptions {
-  readonly host: string
-  /** 0: any free port. */
-  readonly port: number
+export interface PostgresDoorOptions {
   readonly tls: TlsCertificate
   readonly allowPlaintextFromLoopback: boolean
-  readonly limits: {
-    /** From the connection until the password has come. */
-    readonly loginGraceMs: number
-    readonly maxUnauthenticated: number
-    readonly maxPerSource: number
-  }
+  /** From the connection until the password has come. */
+  readonly loginGraceMs: number
   readonly protocol: PostgresProtocol
   readonly run: RunSession<PostgresDownstream, PostgresUpstream>
   readonly cancellations: Cancellations
@@ -45,31 +39,14 @@ export interface PostgresListenerOptions {
   readonly metrics: Metrics
 }
 
-export interface PostgresListener {
-  listen(): Promise<{ host: string; port: number }>
-  /** No new connections; the open ones go on. */
-  stopAccepting(): void
-  /** Destroys every connection that is still open, and resolves when all are gone. */
-  close(): Promise<void>
-}
-
-export function createPostgresListener(options: PostgresListenerOptions): PostgresListener {
-  const { limits, log, metrics, clock, protocol } = options
-  const upgrade = createTlsUpgrade(options.tls, limits.loginGraceMs)
-  const places = createConnectionLimits(limits)
+export function createPostgresDoor(options: PostgresDoorOptions): Door {
+  const { loginGraceMs, log, metrics, clock, protocol } = options
+  const upgrade = createTlsUpgrade(options.tls, loginGraceMs)
   const open = new Set<Socket>()
-  const server = createServer({ noDelay: true, keepAlive: true }, raw => {
-    serve(raw).catch(error => {
-      log.error({ err: error }, 'a PostgreSQL connection broke')
-      raw.destroy()
-    })
-  })
-  server.on('error', error => log.error({ err: error }, 'the PostgreSQL listener failed'))
 
-  async function serve(raw: Socket): Promise<void> {
+  async function serve({ socket: raw, source, place }: Visitor): Promise<void> {
     raw.on('error', () => undefined)
-    const address = raw.remoteAddress
-    if (address === undefined) return void raw.destroy()
+    const { address } = source
     const session = newId('ses', clock.now())
     let socket = raw
     const refuse = (code: ErrorCode, text: string, detail: string) => {
@@ -77,7 +54,6 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
       metrics.logins.inc({ protocol: 'postgres', result: code })
       sayGoodbye(socket, errorResponse(fatal(code, text, session)))
     }
-    const place = places.enter(address)
     if (typeof place === 'string') {
       return refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', place)
     }
@@ -90,7 +66,7 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
     })
     const grace = setTimeout(() => {
       refuse('LOGIN_TOO_SLOW', 'The login took too long.', 'login grace time')
-    }, limits.loginGraceMs)
+    }, loginGraceMs)
     raw.once('close', () => clearTimeout(grace))
 
     try {
@@ -107,11 +83,7 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
         return void socket.end()
       }
       const onProof = () => clearTimeout(grace)
-      await options.run(
-        protocol,
-        downstreamOf(opening, { address, port: raw.remotePort ?? 0 }, place, onProof),
-        session,
-      )
+      await options.run(protocol, downstreamOf(opening, source, place, onProof), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(error.code, error.message, 'before the login')
@@ -119,27 +91,27 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
   }
 
   return {
-    async listen() {
-      server.listen({ host: options.host, port: options.port })
-      await once(server, 'listening')
-      const { address, port } = server.address() as AddressInfo
-      return { host: address, port }
-    },
-    stopAccepting() {
-      server.close()
+    enter(visitor) {
+      serve(visitor).catch(error => {
+        log.error({ err: error }, 'a PostgreSQL connection broke')
+        visitor.socket.destroy()
+      })
     },
     async close() {
-      const closed = server.listening ? once(server, 'close') : undefined
-      server.close()
-      for (const socket of open) socket.destroy()
-      await closed
+      await Promise.all(
+        Array.from(open, socket => {
+          const closed = new Promise(resolve => socket.once('close', resolve))
+          socket.destroy()
+          return closed
+        }),
+      )
     },
   }
 }
 
 function downstreamOf(
   opening: Extract<Opening, { kind: 'startup' }>,
-  source: { address: string; port: number },
+  source: Source,
   place: Place,
   onProof: () => void,
 ): PostgresDownstream {

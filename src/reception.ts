@@ -1,0 +1,113 @@
+/** Takes the connections of all protocols, in this process: a door for each, and behind it the pipeline. */
+
+import type { MetricObjectWithValues, MetricValue } from 'prom-client'
+import type { Config } from './config/config.ts'
+import { gatewayCertificate } from './gateway-certificate.ts'
+import { CLOSE_MS, type GatewayParts } from './parts.ts'
+import type { ProtocolName } from './policy/role.ts'
+import { createCancellations } from './protocols/postgres/cancel.ts'
+import { createPostgresDoor } from './protocols/postgres/door.ts'
+import { createPostgresProtocol } from './protocols/postgres/protocol.ts'
+import { createSshDoor } from './protocols/ssh/door.ts'
+import { generateKeyPair } from './protocols/ssh/generate-key-pair.ts'
+import { createSshProtocol } from './protocols/ssh/protocol.ts'
+import { nativeCryptography } from './protocols/ssh/ssh2-internals.ts'
+import type { Door, Visitor } from './session/door.ts'
+import type { Downstream, RunSession, Upstream } from './session/protocol.ts'
+import { runSession } from './session/run-session.ts'
+
+export interface Reception {
+  enter(protocol: ProtocolName, visitor: Visitor): void
+  report(): Promise<Report>
+  /** No new sessions; the open ones are warned, and ended when `drainMs` has passed or `hurry` aborts. Resolves when they are over. */
+  drain(drainMs: number, hurry: AbortSignal): Promise<void>
+}
+
+/** What runs now. */
+export interface Report {
+  readonly sessions: number
+  /** Of each process. */
+  readonly metrics: readonly MetricObjectWithValues<MetricValue<string>>[][]
+}
+
+const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
+
+/** What was opened is on `started`, to be closed in reverse. */
+export async function createReception(
+  parts: GatewayParts,
+  config: Config,
+  started: AsyncDisposableStack,
+): Promise<Reception> {
+  const { live, log, metrics, state } = parts
+  const doors: Partial<Record<ProtocolName, Door>> = {
+    ...(config.ssh.enabled ? { ssh: await sshDoor(parts, config) } : {}),
+    ...(config.postgres.enabled ? { postgres: await postgresDoor(parts, config, started) } : {}),
+  }
+  for (const door of Object.values(doors)) started.defer(() => door.close())
+  return {
+    enter: (protocol, visitor) => doors[protocol]!.enter(visitor),
+    report: async () => ({ sessions: live.count, metrics: [await metrics.registry.getMetricsAsJSON()] }),
+    async drain(drainMs, hurry) {
+      state.stopping = true
+      if (live.count === 0) return
+      log.info({ sessions: live.count, drainMs }, 'waiting for the open sessions')
+      live.notifyAll(`The gateway is stopping: this session ends in ${Math.ceil(drainMs / 1000)} seconds.`)
+      await live.drained(drainMs, hurry)
+      live.abortAll('gateway-stopped')
+      await live.drained(CLOSE_MS)
+    },
+  }
+}
+
+async function sshDoor(parts: GatewayParts, config: Config): Promise<Door> {
+  const { authenticator, clock, log, metrics, refusedConnections, vault } = parts
+  // ssh2 falls back without a word.
+  if (!nativeCryptography)
+    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; mend it with scripts/bring")
+  const hostKeys = await Promise.all(
+    HOST_KEY_TYPES.map(
+      async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret,
+    ),
+  )
+  const limits = config.ssh
+  return createSshDoor({
+    hostKeys,
+    limits,
+    protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
+    run: pipelineOf(parts),
+    knowsPublicKey: authenticator.knowsPublicKey,
+    refusedConnection: ({ address }, code, why) =>
+      refusedConnections.tell({ protocol: 'ssh', source: address, code, why }),
+    clock,
+    log,
+    metrics,
+  })
+}
+
+async function postgresDoor(parts: GatewayParts, config: Config, started: AsyncDisposableStack): Promise<Door> {
+  const { clock, cluster, log, metrics, refusedConnections } = parts
+  const cancellations = await createCancellations({ cluster, log })
+  started.defer(() => cancellations.close())
+  const { allowPlaintextFromLoopback, loginGraceMs, tls } = config.postgres
+  return createPostgresDoor({
+    tls: await gatewayCertificate(parts, config, tls),
+    allowPlaintextFromLoopback,
+    loginGraceMs,
+    protocol: createPostgresProtocol({ cancellations, log }),
+    run: pipelineOf(parts),
+    cancellations,
+    refused: ({ source, code, session, detail }) =>
+      refusedConnections.tell({ protocol: 'postgres', source, code, why: detail, session }),
+    clock,
+    log,
+    metrics,
+  })
+}
+
+function pipelineOf<D extends Downstream, U extends Upstream>(parts: GatewayParts): RunSession<D, U> {
+  return (protocol, downstream, session) => {
+    const ended = runSession(parts, protocol, downstream, session).finally(() => parts.pipelines.delete(ended))
+    parts.pipelines.add(ended)
+    return ended
+  }
+}
