@@ -1,6 +1,7 @@
 /** A gateway: its ports and its API in front of the sessions. `main.ts` starts it, the demo and the integration tests too. */
 
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { createLocalCluster } from './cluster/local.ts'
 import type { Config } from './config/config.ts'
 import type { ApiParts } from './console/parts.ts'
@@ -16,6 +17,7 @@ import { GatewayError, messageOf } from './shared/errors.ts'
 import { newId } from './shared/ids.ts'
 import { createLog, type Log } from './shared/log.ts'
 import { version } from './shared/version.ts'
+import { createCrew } from './workers/crew.ts'
 
 export interface Gateway {
   /** Where it listens; undefined for what is switched off. */
@@ -48,13 +50,18 @@ export async function startGateway({
   const gateway = newId('gw', clock.now())
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
   started.use(holdAlone(config.database))
-  const cluster = createLocalCluster({ clock, gateway })
+  const size = workersOf(config)
+  const workers = new Set<string>()
+  const cluster = createLocalCluster({ clock, gateway, workers })
   const parts = await createParts({ config, clock, log, gateway, cluster }, started)
   const { audit, reaper, state, vault } = parts
-  const reception = await createReception(parts, config, started)
+  const reception =
+    size === 1
+      ? await createReception(parts, config, started)
+      : await createCrew({ parts, config, size, ids: workers }, started)
   const api = await createApi(await apiParts(parts, config, reception))
   started.defer(() => api.close())
-  const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, config, reception, log))
+  const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, parts, config, reception))
   started.defer(() => stopAccepting())
   const [ssh, postgres] = ports
   function stopAccepting(): void {
@@ -98,11 +105,38 @@ export async function startGateway({
   }
 }
 
-function portFor(protocol: 'ssh' | 'postgres', config: Config, reception: Reception, log: Log): Port | undefined {
+const MOST_BY_THEMSELVES = 8
+
+/** How many processes serve sessions. Throws `CONFIG_INVALID` where they cannot share the store. */
+function workersOf({ workers, database }: Config): number {
+  const shared = database !== 'sqlite::memory:'
+  if (workers === 'auto') return shared ? Math.min(availableParallelism(), MOST_BY_THEMSELVES) : 1
+  if (workers > 1 && !shared) {
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      'A store in memory cannot be shared: `workers` must be 1 with sqlite::memory:',
+    )
+  }
+  return workers
+}
+
+function portFor(
+  protocol: 'ssh' | 'postgres',
+  { log }: GatewayParts,
+  config: Config,
+  reception: Reception,
+): Port | undefined {
   const { enabled, host, port, maxPerSource, maxUnauthenticated } = config[protocol]
   if (!enabled) return undefined
   const limits = { maxPerSource, maxUnauthenticated }
-  return createPort({ host, port, limits, enter: visitor => reception.enter(protocol, visitor), log })
+  return createPort({
+    host,
+    port,
+    limits,
+    enter: visitor => reception.enter(protocol, visitor),
+    pauseOnConnect: workersOf(config) > 1,
+    log,
+  })
 }
 
 /** Throws `CONFIG_INVALID` where the address or the port cannot be had. */

@@ -121,6 +121,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     vault,
     signer,
     audit,
+    feed,
     say: createSessionAudit(audit),
     recordings,
     users,

@@ -3,6 +3,7 @@
 export type AuditKind =
   | 'gateway.started'
   | 'gateway.stopped'
+  | 'worker.died'
   | 'login.refused'
   | 'login.accepted'
   | 'connection.refused'

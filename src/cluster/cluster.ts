@@ -1,7 +1,7 @@
-/** What several gateways must agree on while they run: counters, liveness, messages. Two implementations: local, redis. */
+/** What several gateways must agree on while they run: counters, liveness, messages. Two implementations: local, redis; workers use their gateway's. */
 
 export interface Cluster {
-  /** This gateway's id (`gw_…`), new at every start. */
+  /** This gateway's id (`gw_…`), new at every start; of a worker, its own (`gw_…-1`). */
   readonly gateway: string
   /**
    * Adds one to a counter that forgets itself `ttlMs` after its last change; gives the new count.

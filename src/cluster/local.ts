@@ -1,4 +1,4 @@
-/** The cluster of a gateway that is alone: counters, values and messages inside this process. */
+/** The cluster of a gateway that is alone, with its workers: counters, values and messages inside this process. */
 
 import type { Clock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
@@ -22,10 +22,12 @@ export interface LocalClusterOptions {
   readonly clock: Clock
   /** This gateway's id. */
   readonly gateway: string
+  /** The ids of its workers that are alive. */
+  readonly workers?: ReadonlySet<string>
   readonly log?: Log
 }
 
-export function createLocalCluster({ clock, gateway, log }: LocalClusterOptions): Cluster {
+export function createLocalCluster({ clock, gateway, workers, log }: LocalClusterOptions): Cluster {
   const counters = new ExpiringMap<Counter>(clock)
   const values = new ExpiringMap<Value>(clock)
   // Listeners of several channels are called one message after another, as they were sent.
@@ -69,7 +71,7 @@ export function createLocalCluster({ clock, gateway, log }: LocalClusterOptions)
     // Nobody is ever out of reach.
     onReturn: () => () => undefined,
     async livingGateways() {
-      return new Set([gateway])
+      return new Set([gateway, ...(workers ?? [])])
     },
     async close() {
       subscribers.clear()

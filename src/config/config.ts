@@ -130,6 +130,10 @@ export const configSchema = z.strictObject({
       redisCaFile: path.optional(),
     })
     .prefault({}),
+  /** The processes that serve sessions, so that they need not share one core; `auto`: one for each, up to 8. With 1 there is only the gateway's own. */
+  workers: z
+    .union([z.number().int().min(1).max(64), z.literal('auto')], 'a number of processes from 1 to 64, or auto')
+    .default('auto'),
   /** Names and addresses by which people reach the gateway: for the certificate that it makes for itself. */
   certificateNames: z.array(z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'a host name or an IP address')).default([]),
   vault: z
