@@ -1,8 +1,6 @@
 /** The gateway that is measured, in a process of its own: reads what it needs from its argument, serves until stdin ends. */
 
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { pino } from 'pino'
 import { defaultConfig } from '../src/config/config.ts'
 import { startGateway } from '../src/gateway.ts'
@@ -56,14 +54,6 @@ for (const [address, credential] of Object.entries(setup.credentials)) {
 }
 await users.put(userSchema.parse({ name: 'bench', roles: ['bench'], publicKeys: [setup.publicKey] }))
 await factors.setPassword('bench', new Secret(setup.password))
-
-// So that what sessions hold can be told from what their logins left: V8 collects only when it needs room.
-setFlagsFromString('--expose-gc')
-const collect: () => void = runInNewContext('gc')
-process.on('SIGUSR2', () => {
-  collect()
-  process.stdout.write('collected\n')
-})
 
 process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)
 process.stdin.resume().once('end', () => void gateway.stop())

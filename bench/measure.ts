@@ -1,22 +1,43 @@
 /** How things are measured: medians of interleaved runs, and what /proc says of a process. */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 const PAGE_BYTES = Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' }))
 
-/** CPU seconds, user and system, of all threads of a process since it started (proc(5): fields 14 and 15 of stat). */
+/** A process and those that it started, and so on (proc(5): children, of each of its threads). */
+export function processesOf(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap(thread =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )
+  return [pid, ...children.flatMap(processesOf)]
+}
+
+/** CPU seconds, user and system, of a process and those that it started. */
 export function cpuSeconds(pid: number): number {
+  return sum(processesOf(pid).map(cpuSecondsOfOne))
+}
+
+/** Memory in RAM, in bytes, of a process and those that it started. What they share counts for each. */
+export function residentBytes(pid: number): number {
+  return sum(processesOf(pid).map(residentBytesOfOne))
+}
+
+/** Of all threads since it started (proc(5): fields 14 and 15 of stat). */
+function cpuSecondsOfOne(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // The second field is the program's name in parentheses and may hold anything.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-/** Memory of a process that is in RAM, in bytes. */
-export function residentBytes(pid: number): number {
+function residentBytesOfOne(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0)
 }
 
 export function median(values: readonly number[]): number {

@@ -5,36 +5,43 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { GatewaySetup } from './gateway-process.ts'
+import { processesOf } from './measure.ts'
 
 export interface MeasuredGateway {
   readonly pid: number
   readonly ports: { readonly ssh: number; readonly postgres: number }
-  /** Has its garbage collected. */
+  /** Has the garbage of all its processes collected. */
   collectGarbage(): Promise<void>
   stop(): Promise<void>
 }
 
-const PROGRAM = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
+const fileHere = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
 export async function startMeasuredGateway(setup: GatewaySetup): Promise<MeasuredGateway> {
-  // The flags of bin/sallyport.
-  const child = spawn(
-    process.execPath,
-    ['--max-semi-space-size=1', '--no-incremental-marking', PROGRAM, JSON.stringify(setup)],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  )
+  // The flags of bin/sallyport, and one thing more; its workers have them too.
+  const flags = ['--max-semi-space-size=1', '--no-incremental-marking', `--import=${fileHere('./collect-garbage.ts')}`]
+  const child = spawn(process.execPath, [...flags, fileHere('./gateway-process.ts'), JSON.stringify(setup)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const exited = once(child, 'exit')
+  // The workers' log is here, too.
   const lines = createInterface({ input: child.stdout })
-  const line = await Promise.race([once(lines, 'line').then(([text]) => text as string), exited.then(() => undefined)])
-  if (line === undefined) throw new Error('the gateway did not start')
+  const printed = (beginning: string, times = 1) =>
+    new Promise<string>((resolve, reject) => {
+      void exited.then(() => reject(new Error('the gateway has ended')))
+      lines.on('line', function look(line) {
+        if (!line.startsWith(beginning) || --times > 0) return
+        lines.off('line', look)
+        resolve(line)
+      })
+    })
   return {
+    ports: JSON.parse(await printed('{"ssh":')),
     pid: child.pid!,
-    ports: JSON.parse(line),
     async collectGarbage() {
-      const collected = once(lines, 'line')
-      child.kill('SIGUSR2')
+      const processes = processesOf(child.pid!)
+      const collected = printed('collected', processes.length)
+      for (const pid of processes) process.kill(pid, 'SIGUSR2')
       await collected
     },
     async stop() {

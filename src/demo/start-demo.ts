@@ -91,6 +91,7 @@ async function startDemoGateway(dataFolder: string): Promise<Gateway> {
   config.postgres = { ...config.postgres, host: HOST, port: 0 }
   config.api = { ...config.api, host: HOST, port: 0 }
   config.shutdown = { drainMs: 0 }
+  config.workers = 1
   await initKeyFile(join(dataFolder, 'vault.key'))
   const log = createLog('info', pino.destination({ dest: join(dataFolder, 'gateway.log'), mode: 0o600, sync: true }))
   return startGateway({ config, log })

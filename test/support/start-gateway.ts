@@ -81,6 +81,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   config.postgres = { ...config.postgres, host: '127.0.0.1', port: 0 }
   config.api = { ...config.api, host: '127.0.0.1', port: 0 }
   config.shutdown = { drainMs: 0 }
+  // Workers would have neither the clock nor the log of the test.
+  config.workers = 1
   if (beside !== undefined) {
     const { database, cluster, vault, recording } = beside.config
     Object.assign(config, { database, cluster, vault, recording })
