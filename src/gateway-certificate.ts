@@ -3,7 +3,7 @@
 import { hostname } from 'node:os'
 import type { Config } from './config/config.ts'
 import { readTlsCertificate } from './config/tls-files.ts'
-import type { GatewayParts } from './parts.ts'
+import type { GatewayParts } from './gateway-parts.ts'
 import { Secret } from './shared/secret.ts'
 import { generateTlsCertificate, issueFrom, type TlsCertificate } from './shared/tls-certificate.ts'
 

@@ -8,7 +8,7 @@ import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
 import { holdAlone } from './database/sqlite-alone.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
-import { createParts, type GatewayParts } from './parts.ts'
+import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
 import { createReception, type Reception } from './reception.ts'
 import { createPort, type Port } from './session/port.ts'
@@ -17,6 +17,7 @@ import { GatewayError, messageOf } from './shared/errors.ts'
 import { newId } from './shared/ids.ts'
 import { createLog, type Log } from './shared/log.ts'
 import { version } from './shared/version.ts'
+import { createKeyProvider } from './vault/key-provider.ts'
 import { createCrew } from './workers/crew.ts'
 
 export interface Gateway {
@@ -53,12 +54,14 @@ export async function startGateway({
   const size = workersOf(config)
   const workers = new Set<string>()
   const cluster = createLocalCluster({ clock, gateway, workers })
-  const parts = await createParts({ config, clock, log, gateway, cluster }, started)
+  // Once, also for the workers: what gives it may ask somebody.
+  const vaultKey = await createKeyProvider(config.vault.key).load()
+  const parts = await createParts({ config, clock, log, gateway, cluster, vaultKey }, started)
   const { audit, reaper, state, vault } = parts
   const reception =
     size === 1
       ? await createReception(parts, config, started)
-      : await createCrew({ parts, config, size, ids: workers }, started)
+      : await createCrew({ parts, config, vaultKey, size, ids: workers }, started)
   const api = await createApi(await apiParts(parts, config, reception))
   started.defer(() => api.close())
   const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, parts, config, reception))

@@ -1,9 +1,8 @@
 /** Takes the connections of all protocols, in this process: a door for each, and behind it the pipeline. */
 
-import type { MetricObjectWithValues, MetricValue } from 'prom-client'
 import type { Config } from './config/config.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
-import { CLOSE_MS, type GatewayParts } from './parts.ts'
+import { CLOSE_MS, type GatewayParts } from './gateway-parts.ts'
 import type { ProtocolName } from './policy/role.ts'
 import { createCancellations } from './protocols/postgres/cancel.ts'
 import { createPostgresDoor } from './protocols/postgres/door.ts'
@@ -15,19 +14,13 @@ import { nativeCryptography } from './protocols/ssh/ssh2-internals.ts'
 import type { Door, Visitor } from './session/door.ts'
 import type { Downstream, RunSession, Upstream } from './session/protocol.ts'
 import { runSession } from './session/run-session.ts'
+import type { Report } from './shared/metrics.ts'
 
 export interface Reception {
   enter(protocol: ProtocolName, visitor: Visitor): void
   report(): Promise<Report>
   /** No new sessions; the open ones are warned, and ended when `drainMs` has passed or `hurry` aborts. Resolves when they are over. */
   drain(drainMs: number, hurry: AbortSignal): Promise<void>
-}
-
-/** What runs now. */
-export interface Report {
-  readonly sessions: number
-  /** Of each process. */
-  readonly metrics: readonly MetricObjectWithValues<MetricValue<string>>[][]
 }
 
 const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const

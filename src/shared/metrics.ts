@@ -1,6 +1,16 @@
 /** What the gateway counts, for Prometheus. */
 
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client'
+
+/** What one process counted, as data that another can add up. */
+export type ProcessMetrics = MetricObjectWithValues<MetricValue<string>>[]
+
+/** What runs in a gateway now. */
+export interface Report {
+  readonly sessions: number
+  /** Of each of its processes. */
+  readonly metrics: readonly ProcessMetrics[]
+}
 
 export type Metrics = ReturnType<typeof createMetrics>
 

@@ -17,7 +17,7 @@ export class KeyEncryptionKey {
     bytes.fill(0)
   }
 
-  /** For `envelope.ts` only. */
+  /** For `envelope.ts`, and for the workers of a gateway, only. */
   get keyObject(): KeyObject {
     return this.#key
   }

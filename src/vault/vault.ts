@@ -9,7 +9,7 @@ import type { AccountAddress } from '../shared/names.ts'
 import { type CredentialVersion, createCredentials } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { checkKey } from './key-check.ts'
-import type { KeyProvider } from './key-provider.ts'
+import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey, type Signer } from './own-keys.ts'
 
@@ -40,13 +40,12 @@ export interface Vault {
 
 interface Parts {
   readonly database: Database
-  readonly keyProvider: KeyProvider
+  readonly key: KeyEncryptionKey
   readonly clock: Clock
 }
 
-/** Throws `VAULT_KEY_UNAVAILABLE` or `VAULT_KEY_MISMATCH`, and has then written nothing. */
-export async function createVault({ database, keyProvider, clock }: Parts): Promise<Vault> {
-  const key = await keyProvider.load()
+/** Throws `VAULT_KEY_MISMATCH`, and has then written nothing. */
+export async function createVault({ database, key, clock }: Parts): Promise<Vault> {
   await checkKey(database, clock, key)
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)

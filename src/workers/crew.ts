@@ -6,13 +6,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../config/config.ts'
-import { CLOSE_MS, type GatewayParts } from '../parts.ts'
-import type { Reception, Report } from '../reception.ts'
+import { CLOSE_MS, type GatewayParts } from '../gateway-parts.ts'
+import type { Reception } from '../reception.ts'
+import type { ProcessMetrics } from '../shared/metrics.ts'
+import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { Worker } from './worker.ts'
 
 export interface CrewOptions {
   readonly parts: GatewayParts
   readonly config: Config
+  readonly vaultKey: KeyEncryptionKey
   readonly size: number
   /** The ids of those that are alive are kept in here. */
   readonly ids: Set<string>
@@ -79,7 +82,7 @@ class Crew implements Reception {
     if (hurry.aborted) hurryAll()
     else hurry.addEventListener('abort', hurryAll, { once: true })
     // The sessions' time, that of their books, and that of everything after them.
-    const deadline = setTimeout(() => this.#killAll(), drainMs + 3 * CLOSE_MS)
+    const deadline = setTimeout(() => this.#killAll(), drainMs + 2.5 * CLOSE_MS)
     await Promise.all(workers.map(worker => worker.exited))
     clearTimeout(deadline)
   }
@@ -92,10 +95,10 @@ class Crew implements Reception {
   }
 
   async #startOne(): Promise<void> {
-    const { parts, config, ids } = this.#options
+    const { parts, config, vaultKey, ids } = this.#options
     const { gateway, cluster, feed, log } = parts
     const id = `${gateway}-${++this.#started}`
-    const worker = new Worker({ id, config, cluster, audited: seq => feed.stored(seq) })
+    const worker = new Worker({ id, config, vaultKey, cluster, audited: seq => feed.stored(seq) })
     this.#workers.add(worker)
     ids.add(id)
     const gone = worker.exited.then(how => this.#gone(worker, how))
@@ -135,8 +138,6 @@ class Crew implements Reception {
     }
   }
 }
-
-type ProcessMetrics = Report['metrics'][number]
 
 /** The sums of what only grows. */
 async function countersOf(all: readonly ProcessMetrics[]): Promise<ProcessMetrics> {

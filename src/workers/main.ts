@@ -5,12 +5,13 @@
 
 import type { Socket } from 'node:net'
 import { createClusterGuest } from '../cluster/guest.ts'
-import { createParts } from '../parts.ts'
+import { createParts } from '../gateway-parts.ts'
 import { createReception, type Reception } from '../reception.ts'
 import type { Visitor } from '../session/door.ts'
 import { systemClock } from '../shared/clock.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { createLog } from '../shared/log.ts'
+import { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
 type Begin = Extract<ToWorker, { kind: 'begin' }>
@@ -20,7 +21,7 @@ function send(message: FromWorker): void {
   process.send!(message, () => undefined)
 }
 
-async function begin({ gateway, config }: Begin): Promise<void> {
+async function begin({ gateway, config, vaultKey: bytes }: Begin): Promise<void> {
   const started = new AsyncDisposableStack()
   const log = createLog(config.log.level).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
@@ -56,7 +57,9 @@ async function begin({ gateway, config }: Begin): Promise<void> {
     reopen: async () => undefined,
     close: async () => undefined,
   }
-  const parts = await createParts({ config, clock: systemClock, log, gateway, cluster: guest.cluster, feed }, started)
+  const vaultKey = new KeyEncryptionKey(bytes)
+  const { cluster } = guest
+  const parts = await createParts({ config, clock: systemClock, log, gateway, cluster, vaultKey, feed }, started)
   reception = await createReception(parts, config, started)
   send({ kind: 'ready' })
 }

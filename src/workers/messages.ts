@@ -4,12 +4,12 @@ import type { ClusterAnswer, ClusterQuestion } from '../cluster/host.ts'
 import type { Config } from '../config/config.ts'
 import type { Source } from '../identity/proof.ts'
 import type { ProtocolName } from '../policy/role.ts'
-import type { Report } from '../reception.ts'
 import type { ErrorCode } from '../shared/errors.ts'
+import type { Report } from '../shared/metrics.ts'
 
 /** The first is `begin`, and nothing else comes before the worker is ready. */
 export type ToWorker =
-  | { readonly kind: 'begin'; readonly gateway: string; readonly config: Config }
+  | { readonly kind: 'begin'; readonly gateway: string; readonly config: Config; readonly vaultKey: Buffer }
   /** Comes with the connection's socket. `place`: its number; a text, where there is no place for it. */
   | {
       readonly kind: 'visitor'

@@ -5,16 +5,18 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { type ClusterHost, createClusterHost } from '../cluster/host.ts'
 import type { Config } from '../config/config.ts'
 import type { ProtocolName } from '../policy/role.ts'
-import type { Report } from '../reception.ts'
 import type { Visitor } from '../session/door.ts'
 import type { Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
+import type { Report } from '../shared/metrics.ts'
+import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 
 export interface WorkerOptions {
   /** The worker's id (`gw_…-1`). */
   readonly id: string
   readonly config: Config
+  readonly vaultKey: KeyEncryptionKey
   readonly cluster: Cluster
   /** The worker has appended to the audit log, up to this event. */
   readonly audited: (seq: number) => void
@@ -37,7 +39,7 @@ export class Worker {
   #asked = 0
   #lastReport: Report = { sessions: 0, metrics: [] }
 
-  constructor({ id, config, cluster, audited }: WorkerOptions) {
+  constructor({ id, config, vaultKey, cluster, audited }: WorkerOptions) {
     this.id = id
     this.#audited = audited
     this.#host = createClusterHost(cluster, answer => this.#send(answer))
@@ -53,7 +55,9 @@ export class Worker {
     })
     this.#process.once('exit', (code, signal) => exited.resolve(signal ?? `exit code ${code}`))
     void this.exited.then(how => this.#gone(how))
-    this.#send({ kind: 'begin', gateway: id, config })
+    const key = vaultKey.keyObject.export()
+    this.#send({ kind: 'begin', gateway: id, config, vaultKey: key })
+    key.fill(0)
   }
 
   get pid(): number | undefined {

@@ -25,37 +25,41 @@ async function prepare() {
   return { gateway, answers, login: `alice+${sshd.account}+web-01` }
 }
 
-t.test('a gateway that was killed seals its recordings as interrupted when it returns', async t => {
-  const { gateway, answers, login } = await prepare()
-  const before = await startGatewayProcess(gateway)
-  async function outputOf(path: string): Promise<string> {
-    const output: Buffer[] = []
-    for await (const event of await readRecording(path, gateway.parts.vault.openBytes)) {
-      if (event.type === 'output') output.push(event.bytes)
-    }
-    return Buffer.concat(output).toString()
-  }
-  const ssh = startSsh(before.ssh, login, answers, 'echo ready; cat')
-  await ssh.printed(/ready/)
-  const store = await openDatabase(gateway.config.database)
-  t.teardown(() => store.destroy())
-  const { id, recording } = await store.selectFrom('sessions').selectAll().executeTakeFirstOrThrow()
-  const path = join(gateway.config.recording.folder, recording)
-  while (!(await outputOf(path)).includes('ready')) await once(AbortSignal.timeout(50), 'abort')
-  await before.child.end('SIGKILL')
-  t.equal((await ssh.ended).status, 255)
+for (const workers of [1, 2])
+  t.test(
+    `a gateway that was killed seals its recordings as interrupted when it returns (workers: ${workers})`,
+    async t => {
+      const { gateway, answers, login } = await prepare()
+      const before = await startGatewayProcess(gateway, { workers })
+      async function outputOf(path: string): Promise<string> {
+        const output: Buffer[] = []
+        for await (const event of await readRecording(path, gateway.parts.vault.openBytes)) {
+          if (event.type === 'output') output.push(event.bytes)
+        }
+        return Buffer.concat(output).toString()
+      }
+      const ssh = startSsh(before.ssh, login, answers, 'echo ready; cat')
+      await ssh.printed(/ready/)
+      const store = await openDatabase(gateway.config.database)
+      t.teardown(() => store.destroy())
+      const { id, recording } = await store.selectFrom('sessions').selectAll().executeTakeFirstOrThrow()
+      const path = join(gateway.config.recording.folder, recording)
+      while (!(await outputOf(path)).includes('ready')) await once(AbortSignal.timeout(50), 'abort')
+      await before.child.end('SIGKILL')
+      t.equal((await ssh.ended).status, 255)
 
-  const after = await startGatewayProcess(gateway)
-  t.teardown(() => after.child.end('SIGTERM'))
-  const read = () => store.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
-  let row = await read()
-  // Nobody else can use an SQLite store; on a shared one the dead gateway is waited for.
-  if (PAIR === 'sqlite-local') t.match(row, { state: 'ended' }, 'the session had ended before new ones began')
-  for (; row.recording_hash === null; row = await read()) await once(AbortSignal.timeout(200), 'abort')
-  t.match(row, { state: 'ended', end_reason: 'interrupted' })
-  t.match(await verifyRecording(path, gateway.parts.signer.publicKeyPem), { ok: true, reason: 'interrupted' })
-  t.match(await outputOf(path), 'ready')
-})
+      const after = await startGatewayProcess(gateway, { workers })
+      t.teardown(() => after.child.end('SIGTERM'))
+      const read = () => store.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+      let row = await read()
+      // Nobody else can use an SQLite store; on a shared one the dead gateway is waited for.
+      if (PAIR === 'sqlite-local') t.match(row, { state: 'ended' }, 'the session had ended before new ones began')
+      for (; row.recording_hash === null; row = await read()) await once(AbortSignal.timeout(200), 'abort')
+      t.match(row, { state: 'ended', end_reason: 'interrupted' })
+      t.match(await verifyRecording(path, gateway.parts.signer.publicKeyPem), { ok: true, reason: 'interrupted' })
+      t.match(await outputOf(path), 'ready')
+    },
+  )
 
 t.test('a session that can no longer be recorded ends, and says so; the gateway lives on', async t => {
   const { gateway, answers, login } = await prepare()

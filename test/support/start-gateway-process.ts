@@ -13,6 +13,7 @@ export interface GatewayProcess {
 export interface GatewayProcessOptions {
   /** The largest file that the process may write, in KiB: what a full disk looks like to it. */
   readonly fileSizeLimitKiB?: number
+  readonly workers?: number
   /** Where its own files go; by default the test gateway's folder, which must have been stopped. */
   readonly dataFolder?: string
 }
@@ -30,6 +31,7 @@ export async function startGatewayProcess(
     file,
     JSON.stringify({
       dataFolder: options.dataFolder ?? folder,
+      workers: options.workers ?? 1,
       database: config.database,
       cluster: config.cluster,
       vault: config.vault,

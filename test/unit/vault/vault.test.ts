@@ -18,7 +18,7 @@ async function parts(t: TestCase) {
   t.teardown(() => database.destroy())
   const clock = standingClock()
   const keyProvider = await newKeyProvider(t)
-  const vault = await createVault({ database, keyProvider, clock })
+  const vault = await createVault({ database, key: await keyProvider.load(), clock })
   return { database, clock, keyProvider, vault, endsAt: clock.now() + 3_600_000 }
 }
 
@@ -150,8 +150,9 @@ t.test('a key that does not fit the store is told at the start, with both ids, a
   const rows = () => Promise.all([database.selectFrom('sealed_keys').selectAll().execute(), vault.history(ROOT)])
   const before = await rows()
   const other = await newKeyProvider(t)
-  const { id } = await other.load()
-  await t.rejects(createVault({ database, keyProvider: other, clock }), {
+  const key = await other.load()
+  const { id } = key
+  await t.rejects(createVault({ database, key, clock }), {
     code: 'VAULT_KEY_MISMATCH',
     message: new RegExp(`${id}.*${vault.keyId}`),
   })
@@ -161,12 +162,12 @@ t.test('a key that does not fit the store is told at the start, with both ids, a
 t.test('a check value that was tampered with is told', async t => {
   const { database, keyProvider, clock } = await parts(t)
   await database.updateTable('sealed_keys').set({ sealed: 'v1.nonsense' }).execute()
-  await t.rejects(createVault({ database, keyProvider, clock }), { code: 'VAULT_DAMAGED' })
+  await t.rejects(createVault({ database, key: await keyProvider.load(), clock }), { code: 'VAULT_DAMAGED' })
 })
 
 t.test('the signing key is made once, signs, and is the same for every gateway of the store', async t => {
   const { database, keyProvider, clock, vault } = await parts(t)
-  const second = await createVault({ database, keyProvider, clock })
+  const second = await createVault({ database, key: await keyProvider.load(), clock })
   const [one, two] = await Promise.all([vault.signingKey(), second.signingKey()])
   t.equal(one.publicKeyPem, two.publicKeyPem)
   t.equal(one.keyId, two.keyId)

@@ -28,7 +28,7 @@ import type { Clock } from './shared/clock.ts'
 import type { Log } from './shared/log.ts'
 import { createMetrics } from './shared/metrics.ts'
 import { createTargets } from './targets/targets.ts'
-import { createKeyProvider } from './vault/key-provider.ts'
+import type { KeyEncryptionKey } from './vault/key-encryption-key.ts'
 import { createVault } from './vault/vault.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
@@ -37,6 +37,7 @@ export interface PartsOptions {
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
+  readonly vaultKey: KeyEncryptionKey
   /** The id of this gateway, or of this worker of it. */
   readonly gateway: string
   /** Where the configuration names no Redis. */
@@ -63,7 +64,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
       : createRedisCluster({ url, ...(await redisTrust(config)), gateway, clock, log })
   started.defer(() => cluster.close())
 
-  const vault = await createVault({ database, keyProvider: createKeyProvider(config.vault.key), clock })
+  const vault = await createVault({ database, key: options.vaultKey, clock })
   const signer = await vault.signingKey()
   const feed = options.feed ?? (await feedFrom(database, options))
   const audit = createAuditLog({ database, signer, gateway, clock, feed })
