@@ -1,9 +1,7 @@
 /** Everything that sessions and the API stand on, put together in the order of the layers. */
 
 import { setTimeout } from 'node:timers/promises'
-import { createAuditLog } from './audit/audit-log.ts'
-import { type Feed, feedSinks } from './audit/feed.ts'
-import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
+import type { Audit } from './audit/event.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { createRedisCluster } from './cluster/redis.ts'
 import type { Config } from './config/config.ts'
@@ -13,9 +11,11 @@ import { createStoreGateways } from './database/gateways.ts'
 import { createAuthenticator } from './identity/authenticator.ts'
 import { createFactors } from './identity/factors/factors.ts'
 import { createTokens } from './identity/tokens.ts'
+import type { InTurnOf } from './identity/turns.ts'
 import { createUsers } from './identity/users.ts'
 import { createRoles } from './policy/roles.ts'
 import { createRecordings } from './recording/recordings.ts'
+import type { Signer } from './recording/signer.ts'
 import { createAccess } from './session/access.ts'
 import { createFollow } from './session/follow.ts'
 import { createLiveSessions } from './session/live-sessions.ts'
@@ -31,31 +31,34 @@ import { createTargets } from './targets/targets.ts'
 import type { KeyEncryptionKey } from './vault/key-encryption-key.ts'
 import { createVault } from './vault/vault.ts'
 
-export type GatewayParts = Awaited<ReturnType<typeof createParts>>
+export type GatewayParts<A extends Audit = Audit> = Awaited<ReturnType<typeof createParts<A>>>
 
-export interface PartsOptions {
+export interface PartsOptions<A extends Audit> {
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
-  readonly vaultKey: KeyEncryptionKey
   /** The id of this gateway, or of this worker of it. */
   readonly gateway: string
+  readonly vaultKey: KeyEncryptionKey
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
-  /** Takes the audit events to their sinks; not given: to those of the configuration, from here. */
-  readonly feed?: Feed
+  /** Runs the proofs of one user one after the other, whichever process they came to. */
+  readonly inTurnOf: InTurnOf
+  /** How many a PostgreSQL store may have from here. */
+  readonly storeConnections: number
+  readonly openAudit: (on: { database: Database; signer: Signer }) => Promise<A>
 }
 
 /** How long sessions that were told to end may take to close their books. */
 export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
-export async function createParts(options: PartsOptions, started: AsyncDisposableStack) {
-  const { config, clock, log, gateway } = options
+export async function createParts<A extends Audit>(options: PartsOptions<A>, started: AsyncDisposableStack) {
+  const { config, clock, log, gateway, inTurnOf } = options
   const state = { stopping: false }
   const metrics = createMetrics()
 
-  const database = await openDatabase(config.database)
+  const database = await openDatabase(config.database, options.storeConnections)
   started.defer(() => database.destroy())
   const { redis: url } = config.cluster
   const cluster =
@@ -66,9 +69,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
 
   const vault = await createVault({ database, key: options.vaultKey, clock })
   const signer = await vault.signingKey()
-  const feed = options.feed ?? (await feedFrom(database, options))
-  const audit = createAuditLog({ database, signer, gateway, clock, feed })
-  started.defer(() => audit.close())
+  const audit = await options.openAudit({ database, signer })
   const recordings = createRecordings({ folder: config.recording.folder, seal: vault, signer, clock, metrics, log })
 
   const users = createUsers({ database, clock })
@@ -76,7 +77,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const targets = createTargets({ database, clock })
   const factors = createFactors({ database, vault, clock })
   const tokens = createTokens({ database, clock })
-  const authenticator = createAuthenticator({ database, users, vault, cluster, clock })
+  const authenticator = createAuthenticator({ database, users, vault, cluster, inTurnOf, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
   const access = createAccess({ roles, targets, clock, defaults: config.authentication.factors })
@@ -122,7 +123,6 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     vault,
     signer,
     audit,
-    feed,
     say: createSessionAudit(audit),
     recordings,
     users,
@@ -131,6 +131,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     factors,
     tokens,
     authenticator,
+    inTurnOf,
     sessions,
     access,
     live,
@@ -142,17 +143,6 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     pipelines,
     stopping: () => state.stopping,
   }
-}
-
-async function feedFrom(database: Database, { config, gateway, log }: PartsOptions): Promise<Feed> {
-  return feedSinks({ database, gateway, sinks: await openSinks(config), log })
-}
-
-async function openSinks({ audit }: Config): Promise<AuditSink[]> {
-  const sinks: AuditSink[] = []
-  if (audit.file !== undefined) sinks.push(await openFileSink(audit.file))
-  if (audit.stdout) sinks.push(createStreamSink())
-  return sinks
 }
 
 async function redisTrust({ cluster }: Config): Promise<{ ca?: string }> {

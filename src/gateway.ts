@@ -2,13 +2,18 @@
 
 import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
+import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
+import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
 import { createLocalCluster } from './cluster/local.ts'
 import type { Config } from './config/config.ts'
 import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
+import { MOST_CONNECTIONS } from './database/database.ts'
 import { holdAlone } from './database/sqlite-alone.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
+import { createKeyedTurns } from './identity/turns.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
 import { createReception, type Reception } from './reception.ts'
 import { createPort, type Port } from './session/port.ts'
@@ -25,7 +30,7 @@ export interface Gateway {
   readonly ssh: { host: string; port: number } | undefined
   readonly postgres: { host: string; port: number } | undefined
   readonly api: { socket?: string; url?: string }
-  readonly parts: GatewayParts
+  readonly parts: GatewayParts<AuditLog>
   /** Opens the audit file again: after log rotation. */
   reopen(): Promise<void>
   /**
@@ -56,15 +61,28 @@ export async function startGateway({
   const cluster = createLocalCluster({ clock, gateway, workers })
   // Once, also for the workers: what gives it may ask somebody.
   const vaultKey = await createKeyProvider(config.vault.key).load()
-  const parts = await createParts({ config, clock, log, gateway, cluster, vaultKey }, started)
+  const storeConnections = Math.max(3, Math.ceil((2 * MOST_CONNECTIONS) / size))
+  const parts = await createParts(
+    {
+      ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },
+      inTurnOf: createKeyedTurns(),
+      async openAudit(on) {
+        const audit = createAuditLog({ ...on, gateway, clock, sinks: await openSinks(config), log })
+        started.defer(() => audit.close())
+        return audit
+      },
+    },
+    started,
+  )
   const { audit, reaper, state, vault } = parts
+  const certificate = await gatewayCertificate(parts, config, config.postgres.tls)
   const reception =
     size === 1
-      ? await createReception(parts, config, started)
-      : await createCrew({ parts, config, vaultKey, size, ids: workers }, started)
+      ? await createReception(parts, config, certificate, started)
+      : await createCrew({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
   const api = await createApi(await apiParts(parts, config, reception))
   started.defer(() => api.close())
-  const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, parts, config, reception))
+  const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, config, reception, size > 1, log))
   started.defer(() => stopAccepting())
   const [ssh, postgres] = ports
   function stopAccepting(): void {
@@ -108,11 +126,12 @@ export async function startGateway({
   }
 }
 
+const IN_MEMORY = 'sqlite::memory:'
 const MOST_BY_THEMSELVES = 8
 
 /** How many processes serve sessions. Throws `CONFIG_INVALID` where they cannot share the store. */
 function workersOf({ workers, database }: Config): number {
-  const shared = database !== 'sqlite::memory:'
+  const shared = database !== IN_MEMORY
   if (workers === 'auto') return shared ? Math.min(availableParallelism(), MOST_BY_THEMSELVES) : 1
   if (workers > 1 && !shared) {
     throw new GatewayError(
@@ -123,23 +142,24 @@ function workersOf({ workers, database }: Config): number {
   return workers
 }
 
+async function openSinks({ audit }: Config): Promise<AuditSink[]> {
+  const sinks: AuditSink[] = []
+  if (audit.file !== undefined) sinks.push(await openFileSink(audit.file))
+  if (audit.stdout) sinks.push(createStreamSink())
+  return sinks
+}
+
 function portFor(
   protocol: 'ssh' | 'postgres',
-  { log }: GatewayParts,
   config: Config,
   reception: Reception,
+  pauseOnConnect: boolean,
+  log: Log,
 ): Port | undefined {
   const { enabled, host, port, maxPerSource, maxUnauthenticated } = config[protocol]
   if (!enabled) return undefined
   const limits = { maxPerSource, maxUnauthenticated }
-  return createPort({
-    host,
-    port,
-    limits,
-    enter: visitor => reception.enter(protocol, visitor),
-    pauseOnConnect: workersOf(config) > 1,
-    log,
-  })
+  return createPort({ host, port, limits, enter: visitor => reception.enter(protocol, visitor), pauseOnConnect, log })
 }
 
 /** Throws `CONFIG_INVALID` where the address or the port cannot be had. */
@@ -153,7 +173,7 @@ async function listenOn(
   })
 }
 
-async function apiParts(parts: GatewayParts, config: Config, reception: Reception): Promise<ApiParts> {
+async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception: Reception): Promise<ApiParts> {
   const { socket, enabled, host, port, tls } = config.api
   return {
     ...parts,
@@ -163,6 +183,13 @@ async function apiParts(parts: GatewayParts, config: Config, reception: Receptio
     scanHostKeys,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
+    storeFolder: storeFolder(config),
     report: reception.report,
   }
+}
+
+function storeFolder({ database }: Config): string | undefined {
+  return database.startsWith('sqlite:') && database !== IN_MEMORY
+    ? dirname(database.slice('sqlite:'.length))
+    : undefined
 }

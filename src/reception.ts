@@ -1,7 +1,6 @@
 /** Takes the connections of all protocols, in this process: a door for each, and behind it the pipeline. */
 
 import type { Config } from './config/config.ts'
-import { gatewayCertificate } from './gateway-certificate.ts'
 import { CLOSE_MS, type GatewayParts } from './gateway-parts.ts'
 import type { ProtocolName } from './policy/role.ts'
 import { createCancellations } from './protocols/postgres/cancel.ts'
@@ -15,6 +14,7 @@ import type { Door, Visitor } from './session/door.ts'
 import type { Downstream, RunSession, Upstream } from './session/protocol.ts'
 import { runSession } from './session/run-session.ts'
 import type { Report } from './shared/metrics.ts'
+import type { TlsCertificate } from './shared/tls-certificate.ts'
 
 export interface Reception {
   enter(protocol: ProtocolName, visitor: Visitor): void
@@ -25,21 +25,26 @@ export interface Reception {
 
 const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
 
-/** What was opened is on `started`, to be closed in reverse. */
+/** `certificate`: what PostgreSQL's clients see. What was opened is on `started`, to be closed in reverse. */
 export async function createReception(
   parts: GatewayParts,
   config: Config,
+  certificate: TlsCertificate,
   started: AsyncDisposableStack,
 ): Promise<Reception> {
   const { live, log, metrics, state } = parts
   const doors: Partial<Record<ProtocolName, Door>> = {
     ...(config.ssh.enabled ? { ssh: await sshDoor(parts, config) } : {}),
-    ...(config.postgres.enabled ? { postgres: await postgresDoor(parts, config, started) } : {}),
+    ...(config.postgres.enabled ? { postgres: await postgresDoor(parts, config, certificate, started) } : {}),
   }
   for (const door of Object.values(doors)) started.defer(() => door.close())
   return {
     enter: (protocol, visitor) => doors[protocol]!.enter(visitor),
-    report: async () => ({ sessions: live.count, metrics: [await metrics.registry.getMetricsAsJSON()] }),
+    report: async () => ({
+      sessions: live.count,
+      taking: true,
+      metrics: [await metrics.registry.getMetricsAsJSON()],
+    }),
     async drain(drainMs, hurry) {
       state.stopping = true
       if (live.count === 0) return
@@ -77,13 +82,18 @@ async function sshDoor(parts: GatewayParts, config: Config): Promise<Door> {
   })
 }
 
-async function postgresDoor(parts: GatewayParts, config: Config, started: AsyncDisposableStack): Promise<Door> {
+async function postgresDoor(
+  parts: GatewayParts,
+  config: Config,
+  tls: TlsCertificate,
+  started: AsyncDisposableStack,
+): Promise<Door> {
   const { clock, cluster, log, metrics, refusedConnections } = parts
   const cancellations = await createCancellations({ cluster, log })
   started.defer(() => cancellations.close())
-  const { allowPlaintextFromLoopback, loginGraceMs, tls } = config.postgres
+  const { allowPlaintextFromLoopback, loginGraceMs } = config.postgres
   return createPostgresDoor({
-    tls: await gatewayCertificate(parts, config, tls),
+    tls,
     allowPlaintextFromLoopback,
     loginGraceMs,
     protocol: createPostgresProtocol({ cancellations, log }),

@@ -4,10 +4,12 @@ import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
 import { type AuditRow, type AuditSigner, type ChainHead, link, type UnlinkedRow } from './chain.ts'
 import type { Audit, AuditEvent } from './event.ts'
-import type { Feed } from './feed.ts'
+import { feedSinks } from './feed.ts'
 import { type AuditQuery, listEvents } from './list.ts'
+import type { AuditSink } from './sinks.ts'
 import { type AuditVerdict, type VerifyOptions, verifyStore } from './verify.ts'
 
 export interface AuditLog extends Audit {
@@ -27,8 +29,8 @@ export interface AuditLogOptions {
   /** This gateway's id. */
   readonly gateway: string
   readonly clock: Clock
-  /** Takes the events on to their sinks. */
-  readonly feed: Feed
+  readonly sinks?: readonly AuditSink[]
+  readonly log?: Log
 }
 
 interface Waiting {
@@ -46,8 +48,9 @@ const RETRY_DELAYS_MS = [20, 100, 400]
 const RETRY_WITHIN_MS = 3000
 
 export function createAuditLog(options: AuditLogOptions): AuditLog {
-  const { database, signer, gateway, clock, feed } = options
+  const { database, signer, gateway, clock, sinks = [], log } = options
   const waiting: Waiting[] = []
+  const feed = feedSinks({ database, gateway, sinks, log })
   let writing: Promise<void> | undefined
 
   /** Everything that arrived while one batch was being stored goes into the next: one commit for all of it. */

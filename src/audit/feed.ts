@@ -1,6 +1,5 @@
-/** Copies the audit events of this gateway, and of its workers, from the store to its sinks. The store has them all: a sink may lag, and catches up. */
+/** Copies this gateway's audit events from the store to its sinks. The store has them all: a sink may lag, and catches up. */
 
-import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
@@ -117,7 +116,7 @@ class Feeder {
       const rows = await this.#database
         .selectFrom('audit_events')
         .selectAll()
-        .where(ofGateway(gateway))
+        .where('gateway', '=', gateway)
         .where('seq', '>', reached)
         .where('seq', '<=', until)
         .orderBy('seq')
@@ -130,10 +129,4 @@ class Feeder {
       if (rows.length < PAGE) return
     }
   }
-}
-
-/** Events of the gateway itself, or of one of its workers (`gw_…-1`). */
-function ofGateway(id: string): RawBuilder<SqlBool> {
-  const [gateway] = id.split('-')
-  return sql`substr(gateway || '-', 1, ${gateway!.length + 1}) = ${`${gateway}-`}`
 }

@@ -30,6 +30,7 @@ export const addHealth: AddCommands = (program, context) => {
           ['database', health.checks.database],
           ['cluster', health.checks.cluster],
           ['recordings', health.checks.recordings],
+          ['workers', health.checks.workers],
         ])
       }
       if (health.status !== 'ready') throw new CliError(EXIT.no, `The gateway is ${health.status}.`)

@@ -57,8 +57,9 @@ export interface ApiParts {
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings
-  /** The folder of the recordings: readiness asks whether it can be written. */
+  /** The folders of the recordings and of an SQLite store: readiness asks whether they can be written. */
   readonly recordingsFolder: string
+  readonly storeFolder: string | undefined
   /** True from the moment the gateway drains: it is then not ready for new work. */
   readonly stopping: () => boolean
 }

@@ -14,16 +14,20 @@ import { SqliteThreadDialect } from './sqlite-dialect.ts'
  */
 export type Database = Kysely<Schema>
 
+/** How many connections a pool of PostgreSQL may have. */
+export const MOST_CONNECTIONS = 10
+
 /**
  * `url`: `sqlite:PATH`, `sqlite::memory:` or `postgres://user:password@host/database`.
  * Throws `CONFIG_INVALID` for another URL and `DATABASE_UNAVAILABLE` when the store cannot be opened or migrated.
  */
-export async function openDatabase(url: string): Promise<Database> {
+export async function openDatabase(url: string, connections = MOST_CONNECTIONS): Promise<Database> {
   if (url.startsWith('sqlite:')) {
     return migrate(open(new SqliteThreadDialect(url.slice('sqlite:'.length))))
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
-    const dialect = (limits: 'limited' | 'unlimited') => new PostgresDialect({ pool: openPostgresPool(url, limits) })
+    const dialect = (limits: 'limited' | 'unlimited') =>
+      new PostgresDialect({ pool: openPostgresPool(url, limits, connections) })
     // With a pool of its own: a migration may take longer than any other query is allowed to.
     await (await migrate(open(dialect('unlimited')))).destroy()
     return open(dialect('limited'))

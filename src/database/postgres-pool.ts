@@ -20,7 +20,7 @@ const UNAVAILABLE_STATES = /^(08...|53...|57...|58...|XX...|25006|25P03|28...|3D
  * `url` as libpq reads it; `unlimited` queries may take as long as they like. Throws `CONFIG_INVALID` without repeating the URL,
  * which may hold a password.
  */
-export function openPostgresPool(url: string, limits: 'limited' | 'unlimited'): PostgresPool {
+export function openPostgresPool(url: string, limits: 'limited' | 'unlimited', connections: number): PostgresPool {
   if (!URL.canParse(url)) {
     throw new GatewayError(
       'CONFIG_INVALID',
@@ -34,7 +34,7 @@ export function openPostgresPool(url: string, limits: 'limited' | 'unlimited'): 
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'sallyport',
-    max: 10,
+    max: connections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

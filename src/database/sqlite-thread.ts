@@ -4,8 +4,8 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { makePrivate } from './private-file.ts'
 
-/** How long another process (a backup, say) may hold the file before a statement fails. */
-const BUSY_TIMEOUT_MS = 2000
+/** How long other processes (workers, a backup) may hold the file before a statement fails. They do not stand in line for it. */
+const BUSY_TIMEOUT_MS = 10_000
 
 /** One statement, or the end: the thread closes the store and is over then. */
 export type Request = { readonly sql: string; readonly parameters: readonly unknown[] } | 'close'

@@ -17,7 +17,7 @@ import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
 import { createRememberedFactors } from './remembered-factors.ts'
 import type { Sealer } from './sealer.ts'
-import { createKeyedTurns } from './turns.ts'
+import type { InTurnOf } from './turns.ts'
 import type { User } from './user.ts'
 import { verifyProof } from './verify-proof.ts'
 
@@ -57,10 +57,12 @@ interface Parts {
   readonly users: Documents<User>
   readonly vault: Sealer
   readonly cluster: Cluster
+  /** For the proofs of one user, wherever they come to this gateway. */
+  readonly inTurnOf: InTurnOf
   readonly clock: Clock
 }
 
-export function createAuthenticator({ database, users, vault, cluster, clock }: Parts): Authenticator {
+export function createAuthenticator({ database, users, vault, cluster, inTurnOf, clock }: Parts): Authenticator {
   const secret = generateTotpSecret()
   const purpose = factorPurpose('totp', '')
   const parts: JudgeParts & { lockout: Lockout } = {
@@ -72,7 +74,6 @@ export function createAuthenticator({ database, users, vault, cluster, clock }: 
     remembered: createRememberedFactors({ cluster, vault, clock }),
     decoy: { purpose, sealed: vault.sealBytes(purpose, Buffer.from(secret)), secret },
   }
-  const inTurnOf = createKeyedTurns()
 
   /** The user, if they may log in at all. */
   async function readUser(name: string): Promise<Pick<Claimant, 'user' | 'absence'>> {

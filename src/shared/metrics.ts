@@ -8,6 +8,8 @@ export type ProcessMetrics = MetricObjectWithValues<MetricValue<string>>[]
 /** What runs in a gateway now. */
 export interface Report {
   readonly sessions: number
+  /** Whether connections are taken. */
+  readonly taking: boolean
   /** Of each of its processes. */
   readonly metrics: readonly ProcessMetrics[]
 }

@@ -5,17 +5,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { AggregatorRegistry } from 'prom-client'
-import type { Config } from '../config/config.ts'
 import { CLOSE_MS, type GatewayParts } from '../gateway-parts.ts'
 import type { Reception } from '../reception.ts'
 import type { ProcessMetrics } from '../shared/metrics.ts'
-import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
-import { Worker } from './worker.ts'
+import { type Exit, Worker, type WorkerOptions } from './worker.ts'
 
-export interface CrewOptions {
+export interface CrewOptions extends Omit<WorkerOptions, 'id' | 'services'> {
   readonly parts: GatewayParts
-  readonly config: Config
-  readonly vaultKey: KeyEncryptionKey
   readonly size: number
   /** The ids of those that are alive are kept in here. */
   readonly ids: Set<string>
@@ -26,6 +22,11 @@ const STEADY_MS = 60_000
 /** Others are started after ever longer pauses. */
 const SHORTEST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
+/** Each is asked so often whether it is there. */
+const PING_MS = 5000
+/** Who did not answer so many times gets no connections, or is killed. */
+const MISSED_IS_BUSY = 2
+const MISSED_IS_HUNG = 6
 
 /** Resolves when all are ready; throws what keeps one from starting. They are ended with `started`, if `drain` did not. */
 export async function createCrew(options: CrewOptions, started: AsyncDisposableStack): Promise<Reception> {
@@ -40,11 +41,14 @@ class Crew implements Reception {
   /** All that run, and those of them that take connections. */
   readonly #workers = new Set<Worker>()
   readonly #ready = new Set<Worker>()
+  /** The closing of the books of those that died. */
+  readonly #farewells = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   #started = 0
   #pauseMs = 0
   /** What those counted that are no more: a counter never falls. */
-  #counted: ProcessMetrics = []
+  #counted: Promise<ProcessMetrics> = Promise.resolve([])
+  #pinging: NodeJS.Timeout | undefined
 
   constructor(options: CrewOptions) {
     this.#options = options
@@ -52,39 +56,65 @@ class Crew implements Reception {
 
   async start(): Promise<void> {
     await Promise.all(Array.from({ length: this.#options.size }, () => this.#startOne()))
+    this.#pinging = setInterval(() => this.#pingAll(), PING_MS).unref()
   }
 
   readonly enter: Reception['enter'] = (protocol, visitor) => {
-    const [least] = [...this.#ready].sort((a, b) => a.load - b.load)
+    const [least] = this.#taking().sort((a, b) => a.load - b.load)
     if (least !== undefined) return least.take(protocol, visitor)
     const { log } = this.#options.parts
-    log.warn({ source: visitor.source.address, protocol }, 'no worker is ready: a connection is cut')
+    log.warn({ source: visitor.source.address, protocol }, 'no worker is there: a connection is cut')
     visitor.socket.destroy()
     if (typeof visitor.place !== 'string') visitor.place.leave()
   }
 
   readonly report: Reception['report'] = async () => {
+    // Before anything is waited for: a worker that dies meanwhile must not count twice.
+    const counted = this.#counted
+    const asked = Array.from(this.#ready, worker => worker.report())
     const own = await this.#options.parts.metrics.registry.getMetricsAsJSON()
-    const reports = await Promise.all(Array.from(this.#ready, worker => worker.report()))
+    const reports = await Promise.all(asked)
     return {
       sessions: reports.reduce((sum, { sessions }) => sum + sessions, 0),
-      metrics: [own, this.#counted, ...reports.flatMap(({ metrics }) => metrics)],
+      taking: this.#taking().length > 0,
+      metrics: [own, await counted, ...reports.flatMap(({ metrics }) => metrics)],
     }
   }
 
   readonly drain: Reception['drain'] = async (drainMs, hurry) => {
     this.#stopping.abort()
+    clearInterval(this.#pinging)
     const workers = [...this.#workers]
+    // The sessions' time, and that of their books.
+    let deadline = setTimeout(() => this.#killAll(), drainMs + 2 * CLOSE_MS)
     const hurryAll = () => {
       for (const worker of workers) worker.hurry()
+      clearTimeout(deadline)
+      deadline = setTimeout(() => this.#killAll(), 2 * CLOSE_MS)
     }
     for (const worker of workers) worker.drain(drainMs)
     if (hurry.aborted) hurryAll()
     else hurry.addEventListener('abort', hurryAll, { once: true })
-    // The sessions' time, that of their books, and that of everything after them.
-    const deadline = setTimeout(() => this.#killAll(), drainMs + 2.5 * CLOSE_MS)
     await Promise.all(workers.map(worker => worker.exited))
     clearTimeout(deadline)
+    hurry.removeEventListener('abort', hurryAll)
+    await Promise.all(this.#farewells)
+  }
+
+  #taking(): Worker[] {
+    return [...this.#ready].filter(({ missed }) => missed < MISSED_IS_BUSY)
+  }
+
+  #pingAll(): void {
+    const { log } = this.#options.parts
+    for (const worker of this.#ready) {
+      const facts = { worker: worker.id, pid: worker.pid }
+      if (worker.missed === MISSED_IS_BUSY) log.warn(facts, 'a worker does not answer: it gets no connections')
+      if (worker.missed >= MISSED_IS_HUNG) {
+        log.error(facts, 'a worker hangs: it is killed')
+        worker.kill()
+      } else worker.ping()
+    }
   }
 
   #killAll(): void {
@@ -95,32 +125,38 @@ class Crew implements Reception {
   }
 
   async #startOne(): Promise<void> {
-    const { parts, config, vaultKey, ids } = this.#options
-    const { gateway, cluster, feed, log } = parts
-    const id = `${gateway}-${++this.#started}`
-    const worker = new Worker({ id, config, vaultKey, cluster, audited: seq => feed.stored(seq) })
+    const { parts, size: _, ids, ...options } = this.#options
+    const id = `${parts.gateway}-${++this.#started}`
+    const worker = new Worker({ id, services: parts, ...options })
     this.#workers.add(worker)
     ids.add(id)
-    const gone = worker.exited.then(how => this.#gone(worker, how))
+    void worker.exited.then(exit => this.#gone(worker, exit))
     await worker.ready()
     this.#ready.add(worker)
-    log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
+    parts.log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
     const readyAt = performance.now()
-    void gone.then(() => this.#replace(performance.now() - readyAt))
+    void worker.exited.then(() => this.#replace(performance.now() - readyAt))
   }
 
-  async #gone(worker: Worker, how: string): Promise<void> {
+  #gone(worker: Worker, { told, how }: Exit): void {
     const { ids, parts } = this.#options
     this.#workers.delete(worker)
     ids.delete(worker.id)
-    this.#counted = await countersOf([this.#counted, ...worker.lastReport.metrics])
     // Who never was ready has told it to who started it.
-    if (!this.#ready.delete(worker) || this.#stopping.signal.aborted) return
-    parts.log.error({ worker: worker.id, how }, 'a worker has died with its sessions; another one takes its place')
-    await parts.audit
-      .append({ kind: 'worker.died', actor: 'gateway', data: { worker: worker.id, how } })
-      .catch(error => parts.log.error({ err: error }, 'the end of a worker was not audited'))
-    await parts.reaper.round()
+    if (!this.#ready.delete(worker)) return
+    this.#counted = this.#counted.then(counted => sumOfCounters([counted, ...worker.lastReport.metrics]))
+    if (told) return
+    parts.log.error({ worker: worker.id, how }, 'a worker has died with its sessions')
+    const farewell = this.#closeBooksOf(worker, how).finally(() => this.#farewells.delete(farewell))
+    this.#farewells.add(farewell)
+  }
+
+  async #closeBooksOf({ id }: Worker, how: string): Promise<void> {
+    const { audit, log, reaper } = this.#options.parts
+    await audit
+      .append({ kind: 'worker.died', actor: 'gateway', data: { worker: id, how } })
+      .catch(error => log.error({ err: error }, 'the end of a worker was not audited'))
+    await reaper.round()
   }
 
   async #replace(livedMs: number): Promise<void> {
@@ -139,8 +175,7 @@ class Crew implements Reception {
   }
 }
 
-/** The sums of what only grows. */
-async function countersOf(all: readonly ProcessMetrics[]): Promise<ProcessMetrics> {
-  const growing = all.map(metrics => metrics.filter(({ type }) => String(type) !== 'gauge'))
-  return AggregatorRegistry.aggregate(growing).getMetricsAsJSON()
+async function sumOfCounters(processes: readonly ProcessMetrics[]): Promise<ProcessMetrics> {
+  const counters = processes.map(metrics => metrics.filter(({ type }) => String(type) !== 'gauge'))
+  return AggregatorRegistry.aggregate(counters).getMetricsAsJSON()
 }

@@ -1,35 +1,65 @@
 /** What a gateway and its workers say to each other, over the channel that `fork` makes. */
 
-import type { ClusterAnswer, ClusterQuestion } from '../cluster/host.ts'
+import type { AuditEvent } from '../audit/event.ts'
+import type { ClusterCall } from '../cluster/host.ts'
 import type { Config } from '../config/config.ts'
 import type { Source } from '../identity/proof.ts'
 import type { ProtocolName } from '../policy/role.ts'
 import type { ErrorCode } from '../shared/errors.ts'
 import type { Report } from '../shared/metrics.ts'
+import type { TlsCertificate } from '../shared/tls-certificate.ts'
 
-/** The first is `begin`, and nothing else comes before the worker is ready. */
 export type ToWorker =
-  | { readonly kind: 'begin'; readonly gateway: string; readonly config: Config; readonly vaultKey: Buffer }
-  /** Comes with the connection's socket. `place`: its number; a text, where there is no place for it. */
+  | Begin
+  /** Comes with the connection's socket. `refused`: there is no place for it, in words for the log. */
   | {
       readonly kind: 'visitor'
+      readonly visitor: number
       readonly protocol: ProtocolName
       readonly source: Source
-      readonly place: number | string
+      readonly refused?: string
     }
+  /** Of a question: its value, or why there is none. */
+  | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly failed?: Failure }
+  /** Of a channel of the cluster that the worker has subscribed to. */
+  | { readonly kind: 'published'; readonly channel: string; readonly payload: Buffer }
   | { readonly kind: 'report'; readonly id: number }
   | { readonly kind: 'drain'; readonly drainMs: number }
   /** Ends the waiting of a drain. */
   | { readonly kind: 'hurry' }
-  | ClusterAnswer
+
+/** The first that a worker hears; nothing but a drain comes before it is ready. */
+export interface Begin {
+  readonly kind: 'begin'
+  readonly gateway: string
+  readonly config: Config
+  /** What the gateway has read once, for all. */
+  readonly vaultKey: Buffer
+  readonly certificate: TlsCertificate
+  /** To a PostgreSQL store. */
+  readonly storeConnections: number
+}
 
 export type FromWorker =
   | { readonly kind: 'ready' }
   /** It cannot start, and ends. */
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
-  /** The connection at this place has logged in, or is gone. */
-  | { readonly kind: 'authenticated' | 'left'; readonly place: number }
-  /** The audit log has grown up to this event. */
-  | { readonly kind: 'audited'; readonly seq: number }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** It has the connection, the connection has logged in, the connection is gone. */
+  | { readonly kind: 'entered' | 'authenticated' | 'left'; readonly visitor: number }
+  | { readonly kind: 'question'; readonly id: number; readonly question: Question }
+  /** The work of this turn is done. */
+  | { readonly kind: 'turn-over'; readonly id: number }
   | { readonly kind: 'reported'; readonly id: number; readonly report: Report }
-  | ClusterQuestion
+
+/** What a worker has its gateway do. */
+export type Question =
+  | { readonly of: 'cluster'; readonly call: ClusterCall }
+  /** Answered when the event is stored. */
+  | { readonly of: 'audit'; readonly event: AuditEvent }
+  /** Answered when it is this work's turn among those of the key; `turn-over` ends it. */
+  | { readonly of: 'turn'; readonly key: string }
+
+export interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+}

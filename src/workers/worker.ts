@@ -1,63 +1,70 @@
 /** A worker as its gateway knows it: starts the process, hands connections to it, and hears what it says. */
 
 import { fork } from 'node:child_process'
-import type { Cluster } from '../cluster/cluster.ts'
-import { type ClusterHost, createClusterHost } from '../cluster/host.ts'
-import type { Config } from '../config/config.ts'
+import type { Socket } from 'node:net'
 import type { ProtocolName } from '../policy/role.ts'
 import type { Visitor } from '../session/door.ts'
 import type { Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Report } from '../shared/metrics.ts'
 import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import { type Answering, createAnswering, type Services } from './answering.ts'
+import type { Begin, FromWorker, ToWorker } from './messages.ts'
 
-export interface WorkerOptions {
+export interface WorkerOptions extends Omit<Begin, 'kind' | 'gateway' | 'vaultKey'> {
   /** The worker's id (`gw_…-1`). */
   readonly id: string
-  readonly config: Config
   readonly vaultKey: KeyEncryptionKey
-  readonly cluster: Cluster
-  /** The worker has appended to the audit log, up to this event. */
-  readonly audited: (seq: number) => void
+  readonly services: Services
 }
 
-/** A worker that is slower says what it said last. */
+/** How the process ended; `told`: because it was told to. */
+export interface Exit {
+  readonly told: boolean
+  readonly how: string
+}
+
+/** A worker that is slower to report says what it said last. */
 const REPORT_TIMEOUT_MS = 1000
+/** Until a worker has taken a connection: then it is cut. */
+const HAND_OVER_MS = 5000
 
 export class Worker {
   readonly id: string
-  /** How the process ended, in words; it ended by itself unless `drain` or `kill` was called. */
-  readonly exited: Promise<string>
+  readonly exited: Promise<Exit>
+  /** How often in a row it did not answer `ping`. */
+  missed = 0
   readonly #process
-  readonly #places = new Map<number, Place>()
-  readonly #reports = new Map<number, (report: Report) => void>()
-  readonly #host: ClusterHost
-  readonly #audited: WorkerOptions['audited']
+  readonly #answering: Answering
   readonly #started = Promise.withResolvers<void>()
-  #visitors = 0
-  #asked = 0
-  #lastReport: Report = { sessions: 0, metrics: [] }
+  /** Connections that it has or is to have, those of them that hold a place, and those that it has not said yet that it has. */
+  readonly #visitors = new Set<number>()
+  readonly #places = new Map<number, Place>()
+  readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
+  readonly #reports = new Map<number, (report: Report) => void>()
+  #numbers = 0
+  #told = false
+  #lastReport: Report = { sessions: 0, taking: true, metrics: [] }
 
-  constructor({ id, config, vaultKey, cluster, audited }: WorkerOptions) {
+  constructor({ id, vaultKey, services, ...begin }: WorkerOptions) {
     this.id = id
-    this.#audited = audited
-    this.#host = createClusterHost(cluster, answer => this.#send(answer))
+    this.#answering = createAnswering(services, message => this.#send(message))
     this.#process = fork(new URL('./main.ts', import.meta.url), {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#process.on('message', (message: FromWorker) => this.#hear(message))
-    const exited = Promise.withResolvers<string>()
+    const exited = Promise.withResolvers<Exit>()
     this.exited = exited.promise
+    const end = (how: string) => exited.resolve({ how, told: this.#told && how === 'exit code 0' })
     this.#process.on('error', error => {
-      if (this.#process.pid === undefined) exited.resolve(messageOf(error))
+      if (this.#process.pid === undefined) end(messageOf(error))
     })
-    this.#process.once('exit', (code, signal) => exited.resolve(signal ?? `exit code ${code}`))
-    void this.exited.then(how => this.#gone(how))
-    const key = vaultKey.keyObject.export()
-    this.#send({ kind: 'begin', gateway: id, config, vaultKey: key })
-    key.fill(0)
+    this.#process.once('exit', (code, signal) => end(signal ?? `exit code ${code}`))
+    void this.exited.then(({ how }) => this.#gone(how))
+    const bytes = vaultKey.keyObject.export()
+    this.#send({ kind: 'begin', gateway: id, vaultKey: bytes, ...begin })
+    bytes.fill(0)
   }
 
   get pid(): number | undefined {
@@ -66,10 +73,9 @@ export class Worker {
 
   /** How many connections it has. */
   get load(): number {
-    return this.#places.size
+    return this.#visitors.size
   }
 
-  /** What it reported last. */
   get lastReport(): Report {
     return this.#lastReport
   }
@@ -80,17 +86,20 @@ export class Worker {
   }
 
   take(protocol: ProtocolName, { socket, source, place }: Visitor): void {
-    const number = typeof place === 'string' ? place : ++this.#visitors
-    if (typeof place !== 'string') this.#places.set(this.#visitors, place)
-    this.#process.send({ kind: 'visitor', protocol, source, place: number } satisfies ToWorker, socket, error => {
-      if (error === null) return
-      socket.destroy()
-      if (typeof number === 'number') this.#leave(number)
+    const visitor = ++this.#numbers
+    this.#visitors.add(visitor)
+    if (typeof place !== 'string') this.#places.set(visitor, place)
+    // It stays open here until the worker has it: what is lost on the way would be open for ever.
+    this.#onTheirWay.set(visitor, { socket, patience: setTimeout(() => this.#left(visitor), HAND_OVER_MS) })
+    const refused = typeof place === 'string' ? { refused: place } : {}
+    const message: ToWorker = { kind: 'visitor', visitor, protocol, source, ...refused }
+    this.#process.send(message, socket, { keepOpen: true }, error => {
+      if (error !== null) this.#left(visitor)
     })
   }
 
   async report(): Promise<Report> {
-    const id = ++this.#asked
+    const id = ++this.#numbers
     const answer = Promise.withResolvers<Report>()
     const timer = setTimeout(() => answer.resolve(this.#lastReport), REPORT_TIMEOUT_MS)
     this.#reports.set(id, answer.resolve)
@@ -103,8 +112,15 @@ export class Worker {
     }
   }
 
+  /** Asks whether it is there: `missed` tells. */
+  ping(): void {
+    this.missed++
+    this.#send({ kind: 'report', id: 0 })
+  }
+
   /** No new sessions; the open ones are warned, and ended after `drainMs`. Then it exits. */
   drain(drainMs: number): void {
+    this.#told = true
     this.#send({ kind: 'drain', drainMs })
   }
 
@@ -127,35 +143,47 @@ export class Worker {
         this.#started.resolve()
         break
       case 'failed':
-        this.#started.reject(new GatewayError(message.code, message.message))
+        this.#started.reject(new GatewayError(message.failure.code, message.failure.message))
+        break
+      case 'entered':
+        this.#arrived(message.visitor)
         break
       case 'authenticated':
-        this.#places.get(message.place)?.authenticated()
+        this.#places.get(message.visitor)?.authenticated()
         break
       case 'left':
-        this.#leave(message.place)
+        this.#left(message.visitor)
         break
-      case 'audited':
-        this.#audited(message.seq)
+      case 'question':
+      case 'turn-over':
+        this.#answering.hear(message)
         break
       case 'reported':
+        this.missed = 0
         this.#lastReport = message.report
         this.#reports.get(message.id)?.(message.report)
-        break
-      case 'cluster':
-        this.#host.hear(message)
     }
   }
 
-  #leave(number: number): void {
-    this.#places.get(number)?.leave()
-    this.#places.delete(number)
+  /** The worker has it, or never will: what is open of it here is closed. */
+  #arrived(visitor: number): void {
+    const onItsWay = this.#onTheirWay.get(visitor)
+    clearTimeout(onItsWay?.patience)
+    onItsWay?.socket.destroy()
+    this.#onTheirWay.delete(visitor)
+  }
+
+  #left(visitor: number): void {
+    this.#arrived(visitor)
+    this.#places.get(visitor)?.leave()
+    this.#places.delete(visitor)
+    this.#visitors.delete(visitor)
   }
 
   #gone(how: string): void {
     this.#started.reject(new GatewayError('INTERNAL', `A worker ended before it was ready: ${how}.`))
-    this.#host.close()
-    for (const number of [...this.#places.keys()]) this.#leave(number)
+    this.#answering.close()
+    for (const visitor of [...this.#visitors]) this.#left(visitor)
     for (const answer of this.#reports.values()) answer(this.#lastReport)
   }
 }

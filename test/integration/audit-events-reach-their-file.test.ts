@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { createAuditLog } from '../../src/audit/audit-log.ts'
-import { feedSinks } from '../../src/audit/feed.ts'
 import { type AuditSink, createStreamSink, openFileSink } from '../../src/audit/sinks.ts'
 import { verifyAuditLines } from '../../src/audit/verify.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
@@ -21,13 +20,7 @@ async function openStore(t: Test): Promise<{ database: Database; file: string }>
 }
 
 function auditWith(database: Database, sinks: AuditSink[], gateway = 'gw_1', log?: ReturnType<typeof createLog>) {
-  const audit = createAuditLog({
-    database,
-    signer,
-    gateway,
-    clock: systemClock,
-    feed: feedSinks({ database, gateway, sinks, log }),
-  })
+  const audit = createAuditLog({ database, signer, gateway, clock: systemClock, sinks, ...(log ? { log } : {}) })
   return {
     ...audit,
     appendMany: (count: number) =>

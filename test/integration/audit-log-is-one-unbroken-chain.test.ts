@@ -2,7 +2,6 @@ import { connect, createServer, type Socket } from 'node:net'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type AuditLog, createAuditLog } from '../../src/audit/audit-log.ts'
-import { feedSinks } from '../../src/audit/feed.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { GatewayError } from '../../src/shared/errors.ts'
@@ -15,13 +14,7 @@ t.teardown(stopStores)
 const signer = testSigner()
 
 function auditOn(database: Database, gateway = 'gw_1'): AuditLog {
-  return createAuditLog({
-    database,
-    signer,
-    gateway,
-    clock: systemClock,
-    feed: feedSinks({ database, gateway, sinks: [] }),
-  })
+  return createAuditLog({ database, signer, gateway, clock: systemClock })
 }
 
 /** Appends that many events at once; `data.number` counts them. Gives the numbers of those that were told to be stored. */

@@ -87,6 +87,13 @@ function workerProcesses(): number[] {
   return children.filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts')).map(Number)
 }
 
+/** Workers are numbered as they are started: what is new here since it was last asked are the next ones. */
+const processes: number[] = []
+function processOf(worker: string): number {
+  processes.push(...workerProcesses().filter(pid => !processes.includes(pid)))
+  return processes[Number(worker.split('-')[1]) - 1]!
+}
+
 async function metrics(): Promise<string> {
   const [response] = (await once(get({ socketPath: gateway.api.socket!, path: '/metrics' }), 'response')) as [
     IncomingMessage,
@@ -114,12 +121,14 @@ t.test('each connection goes to the worker with the fewest, and counts once', as
 })
 
 t.test('what the workers audit stands in the one file, in the order of the chain', async t => {
-  const { ssh, id, worker } = await openSession()
+  const { ssh, id } = await openSession()
   ssh.stdin.end()
   await ended(id)
   while (!auditFile().some(({ kind, session }) => kind === 'session.ended' && session === id)) await tick()
   const events = auditFile()
-  t.ok(events.some(event => event.kind === 'session.started' && event.session === id && event.gateway === worker))
+  t.ok(
+    events.some(event => event.kind === 'session.started' && event.session === id && event.gateway === parts.gateway),
+  )
   const kinds = (await parts.audit.list({ limit: 1000 })).map(({ kind }) => kind)
   t.same(
     events.map(({ kind }) => kind),
@@ -242,8 +251,17 @@ t.test(
     const counted = Number(
       /^sallyport_logins_total\{protocol="ssh",result="accepted"\} (\d+)$/m.exec(await metrics())![1],
     )
-    const place = Number(doomed.worker.split('-')[1]) - 1
-    process.kill(workerProcesses()[place]!, 'SIGKILL')
+    process.kill(processOf(doomed.worker), 'SIGKILL')
+    // Before the gateway can know it: half of them are on their way to the dead one.
+    const sockets = Array.from({ length: MAX_PER_SOURCE - 2 }, () => connect(gateway.ssh!))
+    const fates = await Promise.all(
+      sockets.map(socket =>
+        Promise.race([once(socket, 'data').then(() => 'greeted'), once(socket, 'close').then(() => 'cut')]),
+      ),
+    )
+    t.ok(fates.includes('greeted'), `nobody is left hanging: ${fates.join()}`)
+    for (const socket of sockets) socket.destroy()
+
     t.equal((await doomed.ssh.ended).status, 255)
     const row = await ended(doomed.id)
     t.equal(row.end_reason, 'interrupted')
@@ -269,6 +287,20 @@ t.test(
     }
   },
 )
+
+t.test('a worker that hangs is killed, and another takes its place', async t => {
+  const hung = await openSession()
+  process.kill(processOf(hung.worker), 'SIGSTOP')
+  const row = await ended(hung.id)
+  t.equal(row.end_reason, 'interrupted')
+  const deaths = (await parts.audit.list({ limit: 1000 })).filter(({ kind }) => kind === 'worker.died')
+  t.match(deaths.at(-1), { data: JSON.stringify({ worker: hung.worker, how: 'SIGKILL' }) })
+  const health = await asOwner(gateway, ['health', '--json'])
+  t.match(health.json(), { status: 'ready', checks: { workers: 'ok' } })
+  const next = await openSession()
+  next.ssh.stdin.end()
+  t.equal((await next.ssh.ended).status, 0)
+})
 
 t.test('stopping lets sessions end, on every worker, and a second call ends the waiting', async t => {
   const [quick, slow] = [await openSession(), await openSession()]

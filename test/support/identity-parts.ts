@@ -10,6 +10,7 @@ import { type Attempt, createAuthenticator } from '../../src/identity/authentica
 import { createFactors } from '../../src/identity/factors/factors.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
 import type { Proof } from '../../src/identity/proof.ts'
+import { createKeyedTurns } from '../../src/identity/turns.ts'
 import type { UserInput } from '../../src/identity/user.ts'
 import { userSchema } from '../../src/identity/user.ts'
 import { createUsers } from '../../src/identity/users.ts'
@@ -62,7 +63,14 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
   const vault = await createVault({ database, key: await load(), clock })
   const users = createUsers({ database, clock })
   const factors = createFactors({ database, vault, clock })
-  const authenticator = createAuthenticator({ database, users, vault, cluster, clock })
+  const authenticator = createAuthenticator({
+    database,
+    users,
+    vault,
+    cluster,
+    inTurnOf: createKeyedTurns(),
+    clock,
+  })
 
   const begin = async (user: string, address = '192.0.2.1'): Promise<Attempt> => {
     const attempt = await authenticator.begin(user, { address, port: 50_000 })

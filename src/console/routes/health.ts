@@ -13,7 +13,7 @@ const check = z.enum(['ok', 'unavailable'])
 const healthSchema = z.object({
   status: z.enum(['ready', 'not-ready', 'stopping']),
   version: z.string(),
-  checks: z.object({ database: check, cluster: check, recordings: check }),
+  checks: z.object({ database: check, cluster: check, recordings: check, workers: check }),
   /** Sessions that run in this gateway. */
   sessions: z.number(),
 })
@@ -88,7 +88,7 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
 }
 
 async function readHealth(
-  { database, cluster, report, recordingsFolder, stopping, version }: ApiParts,
+  { database, cluster, report, recordingsFolder, storeFolder, stopping, version }: ApiParts,
   note: (name: keyof Health['checks'], fault: unknown) => void,
 ): Promise<Health> {
   const checked = async (name: keyof Health['checks'], work: Promise<unknown>) => {
@@ -97,21 +97,22 @@ async function readHealth(
     return fault === undefined ? ('ok' as const) : ('unavailable' as const)
   }
   const [databaseCheck, recordings] = await Promise.all([
-    checked('database', sql`select 1`.execute(database)),
+    checked('database', Promise.all([sql`select 1`.execute(database), storeFolder && roomFor(storeFolder)])),
     checked('recordings', roomFor(recordingsFolder)),
   ])
+  const { sessions, taking } = await report()
   const checks = {
     database: databaseCheck,
     // What became of it is in the log already.
     cluster: cluster.available ? ('ok' as const) : ('unavailable' as const),
     recordings,
+    workers: taking ? ('ok' as const) : ('unavailable' as const),
   }
-  const { sessions } = await report()
   const ready = Object.values(checks).every(check => check === 'ok')
   return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions }
 }
 
-/** What a recorder needs: its folder (which it makes where it is missing), and more room than may wait to be written. */
+/** What a recorder needs, and a store: its folder (made where it is missing), and more room than may wait to be written. */
 async function roomFor(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await access(folder, constants.W_OK)

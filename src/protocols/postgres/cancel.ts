@@ -9,6 +9,8 @@ import type { PostgresUpstream } from './upstream.ts'
 import { cancelRequest } from './wire/frontend-messages.ts'
 
 const CHANNEL = 'postgres-cancel'
+const HASH_BYTES = 32
+const REPLY_BYTES = 16
 const DIAL_TIMEOUT_MS = 10_000
 
 /** The key that a client holds for its session: the target's process id, and random bytes of our own. */
@@ -22,18 +24,49 @@ export interface CancelKey {
 export interface Cancellations {
   /** Makes a key of `keyBytes` (4 for protocol 3.0, 32 for 3.2) that calls `cancel`, which never rejects, when a request shows it. */
   issue(processId: number, keyBytes: number, cancel: () => Promise<void>): CancelKey
-  /** Acts on a CancelRequest; resolves when the target has it. Whether a key was right is never told to who sent it. */
+  /** Acts on a CancelRequest; resolves when the target has it, or nobody knows its key. Whether a key was right is never told to who sent it. */
   request(processId: number, key: Buffer): Promise<void>
   close(): Promise<void>
 }
 
-export async function createCancellations(options: { cluster: Cluster; log: Log }): Promise<Cancellations> {
-  const { cluster, log } = options
+/**
+ * `elsewhereTimeoutMs`: how long another gateway, or worker, may take to pass a cancel request on. One whose key nobody knows waits
+ * for that.
+ */
+export async function createCancellations(options: {
+  cluster: Cluster
+  log: Log
+  elsewhereTimeoutMs?: number
+}): Promise<Cancellations> {
+  const { cluster, log, elsewhereTimeoutMs = 3000 } = options
   // Looked up by hash, so that neither the time it takes nor what the other gateways are told gives a key away.
   const sessions = new Map<string, () => Promise<void>>()
-  const unsubscribe = await cluster.subscribe(CHANNEL, hash => {
-    void sessions.get(hash.toString('hex'))?.()
+  const unsubscribe = await cluster.subscribe(CHANNEL, message => {
+    const cancel = sessions.get(message.toString('hex', 0, HASH_BYTES))
+    if (cancel === undefined) return
+    const reply = replyChannel(message.subarray(HASH_BYTES))
+    // Without the answer who asked waits in vain, and goes on.
+    void cancel()
+      .then(() => cluster.publish(reply, Buffer.alloc(0)))
+      .catch(error => log.warn({ err: error }, 'the gateway that asked to cancel could not be answered'))
   })
+
+  /** Resolves when it is done, if there is anybody else: clients wait for that before they send the next statement, which must not be hit. */
+  async function cancelElsewhere(hash: Buffer): Promise<void> {
+    if ((await cluster.livingGateways())?.size === 1) return
+    const reply = randomBytes(REPLY_BYTES)
+    const done = Promise.withResolvers<void>()
+    const stopListening = await cluster.subscribe(replyChannel(reply), () => done.resolve())
+    const timer = setTimeout(done.resolve, elsewhereTimeoutMs)
+    try {
+      await cluster.publish(CHANNEL, Buffer.concat([hash, reply]))
+      await done.promise
+    } finally {
+      clearTimeout(timer)
+      await stopListening()
+    }
+  }
+
   return {
     issue(processId, keyBytes, cancel) {
       let key = randomBytes(keyBytes)
@@ -46,14 +79,18 @@ export async function createCancellations(options: { cluster: Cluster; log: Log 
       const hash = hashOf(processId, key)
       const cancel = sessions.get(hash.toString('hex'))
       if (cancel !== undefined) return await cancel()
-      await cluster
-        .publish(CHANNEL, hash)
-        .catch(error => log.warn({ err: error }, 'a cancel request could not be passed to the other gateways'))
+      await cancelElsewhere(hash).catch(error =>
+        log.warn({ err: error }, 'a cancel request could not be passed to the other gateways'),
+      )
     },
     async close() {
       await unsubscribe()
     },
   }
+}
+
+function replyChannel(reply: Buffer): string {
+  return `${CHANNEL}:${reply.toString('hex')}`
 }
 
 function hashOf(processId: number, key: Buffer): Buffer {

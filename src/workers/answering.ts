@@ -1,0 +1,68 @@
+/** A gateway's answers to the questions of one worker. */
+
+import type { Audit } from '../audit/event.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { createClusterHost } from '../cluster/host.ts'
+import type { InTurnOf } from '../identity/turns.ts'
+import { GatewayError, messageOf } from '../shared/errors.ts'
+import type { Failure, FromWorker, Question, ToWorker } from './messages.ts'
+
+export interface Services {
+  readonly cluster: Cluster
+  readonly audit: Audit
+  readonly inTurnOf: InTurnOf
+}
+
+export interface Answering {
+  hear(message: Extract<FromWorker, { kind: 'question' | 'turn-over' }>): void
+  /** The worker is gone, and with it what it had asked for. */
+  close(): void
+}
+
+export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (message: ToWorker) => void): Answering {
+  const host = createClusterHost(cluster, (channel, payload) => send({ kind: 'published', channel, payload }))
+  const turns = new Map<number, () => void>()
+
+  function answer(id: number, question: Question): Promise<unknown> {
+    switch (question.of) {
+      case 'cluster':
+        return host.call(question.call)
+      case 'audit':
+        return audit.append(question.event)
+      case 'turn': {
+        const over = Promise.withResolvers<void>()
+        turns.set(id, over.resolve)
+        return new Promise<void>(begin => {
+          void inTurnOf(question.key, () => {
+            begin()
+            return over.promise
+          })
+        })
+      }
+    }
+  }
+
+  return {
+    hear(message) {
+      const { id } = message
+      if (message.kind === 'turn-over') {
+        turns.get(id)?.()
+        turns.delete(id)
+        return
+      }
+      answer(id, message.question).then(
+        value => send({ kind: 'answer', id, value }),
+        error => send({ kind: 'answer', id, failed: failureOf(error) }),
+      )
+    },
+    close() {
+      host.close()
+      for (const end of turns.values()) end()
+    },
+  }
+}
+
+/** Of an error, what may be told to another process. */
+export function failureOf(error: unknown): Failure {
+  return { code: error instanceof GatewayError ? error.code : 'INTERNAL', message: messageOf(error) }
+}

@@ -1,0 +1,108 @@
+import t from 'tap'
+import type { Audit } from '../../../src/audit/event.ts'
+import type { Cluster } from '../../../src/cluster/cluster.ts'
+import { createClusterGuest } from '../../../src/cluster/guest.ts'
+import { createLocalCluster } from '../../../src/cluster/local.ts'
+import { createKeyedTurns } from '../../../src/identity/turns.ts'
+import { GatewayError } from '../../../src/shared/errors.ts'
+import { type Answering, createAnswering, type Services } from '../../../src/workers/answering.ts'
+import { createAsking } from '../../../src/workers/asking.ts'
+import { clusterPromises, inbox, movableClock } from '../../support/cluster-promises.ts'
+
+const audit: Audit = { append: async () => undefined }
+
+/** A worker's side, with messages that come later, as between processes. */
+function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
+  const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
+  const answering: Answering = createAnswering({ audit, inTurnOf: createKeyedTurns(), ...services, cluster }, message =>
+    setImmediate(() => {
+      if (message.kind === 'answer') asking.hear(message)
+      else if (message.kind === 'published') guest.deliver(message.channel, message.payload)
+    }),
+  )
+  const asking = createAsking(message =>
+    setImmediate(() => {
+      if (message.kind === 'question' || message.kind === 'turn-over') answering.hear(message)
+    }),
+  )
+  const guest = createClusterGuest({ gateway, call: call => asking.ask({ of: 'cluster', call }) })
+  return { ...asking, cluster: guest.cluster, answering }
+}
+
+t.test('the cluster of a worker keeps what every cluster promises', async t => {
+  const clusters = new Map<unknown, Cluster>()
+  await clusterPromises(t, async clock => {
+    const shared = clusters.get(clock) ?? createLocalCluster({ clock, gateway: 'gw_one' })
+    clusters.set(clock, shared)
+    return workerOf({ cluster: shared }).cluster
+  })
+})
+
+t.test('workers and their gateway share one cluster', async t => {
+  const workers = new Set(['gw_one-1', 'gw_one-2'])
+  const cluster = createLocalCluster({ clock: movableClock(), gateway: 'gw_one', workers })
+  const first = workerOf({ cluster })
+  const second = workerOf({ cluster }, 'gw_one-2')
+  t.equal(await first.cluster.count('tries', 1000), 1)
+  t.equal(await second.cluster.count('tries', 1000), 2)
+  t.equal((await cluster.counted('tries')).count, 2)
+  t.same(await second.cluster.livingGateways(), new Set(['gw_one', 'gw_one-1', 'gw_one-2']))
+
+  const boxes = [cluster, first.cluster, second.cluster].map(cluster => ({ cluster, box: inbox() }))
+  for (const { cluster, box } of boxes) await cluster.subscribe('kill', box.listener)
+  await first.cluster.publish('kill', Buffer.from('ses_1'))
+  for (const { box } of boxes) await box.atLeast(1)
+
+  second.answering.close()
+  await first.cluster.publish('kill', Buffer.from('ses_2'))
+  for (const { box } of boxes.slice(0, 2)) await box.atLeast(2)
+  t.equal(boxes[2]!.box.payloads.length, 1, 'a worker that is gone is told nothing more')
+})
+
+t.test('what the gateway cannot do, its worker cannot either, for the same reason', async t => {
+  const failing: Audit = {
+    append: async () => Promise.reject(new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.')),
+  }
+  const local = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
+  const { ask, cluster } = workerOf({
+    audit: failing,
+    cluster: { ...local, count: () => Promise.reject(new Error('a bug')) },
+  })
+  await t.rejects(ask({ of: 'audit', event: { kind: 'session.started', actor: 'alice' } }), {
+    code: 'AUDIT_UNAVAILABLE',
+    message: 'The audit log cannot be written.',
+  })
+  await t.rejects(cluster.count('tries', 1000), { code: 'INTERNAL', message: 'a bug' })
+  t.equal((await cluster.counted('tries')).count, 0, 'and the next question is answered')
+})
+
+t.test('the works of one key take turns, in whichever worker they are', async t => {
+  const inTurnOf = createKeyedTurns()
+  const workers = [workerOf({ inTurnOf }), workerOf({ inTurnOf })]
+  const order: string[] = []
+  let running = 0
+  const work = (name: string) => async () => {
+    t.equal(++running, 1, 'alone')
+    await new Promise(resolve => setImmediate(resolve))
+    order.push(name)
+    running--
+    if (name === 'broken') throw new Error(name)
+    return name
+  }
+  const results = await Promise.allSettled(
+    ['one', 'two', 'broken', 'four'].map((name, index) => workers[index % 2]!.inTurnOf('alice', work(name))),
+  )
+  t.same(order, ['one', 'two', 'broken', 'four'])
+  t.match(results, [{ value: 'one' }, { value: 'two' }, { reason: { message: 'broken' } }, { value: 'four' }])
+
+  const never = new Promise<never>(() => undefined)
+  let held = false
+  void workers[0]!.inTurnOf('alice', async () => {
+    held = true
+    await never
+  })
+  const next = workers[1]!.inTurnOf('alice', async () => 'after the death')
+  while (!held) await new Promise(resolve => setImmediate(resolve))
+  workers[0]!.answering.close()
+  t.equal(await next, 'after the death', 'a worker that died holds nobody up')
+})
