@@ -61,7 +61,7 @@ export async function startGateway({
   const cluster = createLocalCluster({ clock, gateway, workers })
   // Once, also for the workers: what gives it may ask somebody.
   const vaultKey = await createKeyProvider(config.vault.key).load()
-  const storeConnections = Math.max(3, Math.ceil((2 * MOST_CONNECTIONS) / size))
+  const storeConnections = size === 1 ? MOST_CONNECTIONS : Math.max(3, Math.ceil((2 * MOST_CONNECTIONS) / size))
   const parts = await createParts(
     {
       ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },

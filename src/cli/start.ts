@@ -34,7 +34,12 @@ export const addStart: AddCommands = (program, context) => {
       const config = await context.config()
       // Only here: every other command starts without the gateway's libraries.
       const { startGateway } = await import('../gateway.ts')
-      gateway = await startGateway({ config })
+      gateway = await startGateway({ config }).catch(error => {
+        // A signal to the whole group of processes may end a worker before it hears signals: nothing is wrong then.
+        if (told) return undefined
+        throw error
+      })
+      if (gateway === undefined) return
       const { log } = gateway.parts
       // A promise that nobody waited for belongs to one connection: the others must not end with it.
       process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))

@@ -12,8 +12,8 @@ import type { SessionStore } from './session-store.ts'
 const EVERY_MS = 5000
 
 export interface Reaper {
-  /** One round: at start, then every few seconds. Rounds never overlap. */
-  round(): Promise<void>
+  /** One round: at start, then every few seconds. Rounds never overlap. `dead` is known to be dead, whatever was heard of it lately. */
+  round(dead?: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -73,7 +73,7 @@ export function createReaper(parts: {
     for (const id of await store.endedAmong(live.ids())) live.end(id, 'interrupted')
   }
 
-  async function round(): Promise<void> {
+  async function round(dead?: string): Promise<void> {
     await gateways?.beat()
     await endReaped()
     await owed.retry()
@@ -81,14 +81,17 @@ export function createReaper(parts: {
     if (inCluster === undefined) return
     // Who lost only the cluster, or only the store, is alive.
     const living = inCluster.union((await gateways?.alive()) ?? new Set<string>())
+    if (dead !== undefined) living.delete(dead)
     await endOrphans(living)
     await sealOrphans(living)
   }
 
-  function schedule(): Promise<void> {
+  function schedule(dead?: string): Promise<void> {
     running = running.then(async () => {
       if (!closed)
-        await round().catch(error => log.warn({ err: error }, 'looking for interrupted sessions failed; trying again'))
+        await round(dead).catch(error =>
+          log.warn({ err: error }, 'looking for interrupted sessions failed; trying again'),
+        )
     })
     return running
   }

@@ -7,6 +7,9 @@ import type { InTurnOf } from '../identity/turns.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Failure, FromWorker, Question, ToWorker } from './messages.ts'
 
+/** A worker that hangs in its turn holds the others up for so long. */
+const LONGEST_TURN_MS = 15_000
+
 export interface Services {
   readonly cluster: Cluster
   readonly audit: Audit
@@ -22,6 +25,7 @@ export interface Answering {
 export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (message: ToWorker) => void): Answering {
   const host = createClusterHost(cluster, (channel, payload) => send({ kind: 'published', channel, payload }))
   const turns = new Map<number, () => void>()
+  let closed = false
 
   function answer(id: number, question: Question): Promise<unknown> {
     switch (question.of) {
@@ -33,9 +37,11 @@ export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (m
         const over = Promise.withResolvers<void>()
         turns.set(id, over.resolve)
         return new Promise<void>(begin => {
-          void inTurnOf(question.key, () => {
+          void inTurnOf(question.key, async () => {
             begin()
-            return over.promise
+            const late = setTimeout(over.resolve, LONGEST_TURN_MS)
+            await over.promise
+            clearTimeout(late)
           })
         })
       }
@@ -44,6 +50,7 @@ export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (m
 
   return {
     hear(message) {
+      if (closed) return
       const { id } = message
       if (message.kind === 'turn-over') {
         turns.get(id)?.()
@@ -56,6 +63,7 @@ export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (m
       )
     },
     close() {
+      closed = true
       host.close()
       for (const end of turns.values()) end()
     },

@@ -22,6 +22,8 @@ const STEADY_MS = 60_000
 /** Others are started after ever longer pauses. */
 const SHORTEST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
+/** A worker that is not ready by then is killed. */
+const START_MS = 60_000
 /** Each is asked so often whether it is there. */
 const PING_MS = 5000
 /** Who did not answer so many times gets no connections, or is killed. */
@@ -131,7 +133,8 @@ class Crew implements Reception {
     this.#workers.add(worker)
     ids.add(id)
     void worker.exited.then(exit => this.#gone(worker, exit))
-    await worker.ready()
+    const late = setTimeout(() => worker.kill(), START_MS)
+    await worker.ready().finally(() => clearTimeout(late))
     this.#ready.add(worker)
     parts.log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
     const readyAt = performance.now()
@@ -156,7 +159,7 @@ class Crew implements Reception {
     await audit
       .append({ kind: 'worker.died', actor: 'gateway', data: { worker: id, how } })
       .catch(error => log.error({ err: error }, 'the end of a worker was not audited'))
-    await reaper.round()
+    await reaper.round(id)
   }
 
   async #replace(livedMs: number): Promise<void> {

@@ -23,6 +23,8 @@ export type ToWorker =
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly failed?: Failure }
   /** Of a channel of the cluster that the worker has subscribed to. */
   | { readonly kind: 'published'; readonly channel: string; readonly payload: Buffer }
+  /** It came too late: its place is given away. */
+  | { readonly kind: 'cut'; readonly visitor: number }
   | { readonly kind: 'report'; readonly id: number }
   | { readonly kind: 'drain'; readonly drainMs: number }
   /** Ends the waiting of a drain. */

@@ -31,6 +31,7 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
   const { cluster, deliver } = createClusterGuest({ gateway, call: call => ask({ of: 'cluster', call }), log })
   const hurry = new AbortController()
   let reception: Reception | undefined
+  const visitors = new Map<number, Socket>()
 
   async function drain(drainMs: number): Promise<never> {
     // Without a reception it is still starting: there is nothing to lose.
@@ -47,11 +48,16 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
       case 'published':
         return deliver(message.channel, message.payload)
       case 'visitor':
-        return enter(reception!, message, socket)
+        return enter(reception!, visitors, message, socket)
+      case 'cut':
+        return void visitors.get(message.visitor)?.destroy()
       case 'report':
         return void reception?.report().then(report => send({ kind: 'reported', id: message.id, report }))
       case 'drain':
-        return void drain(message.drainMs)
+        return void drain(message.drainMs).catch(error => {
+          log.error({ err: error }, 'the worker did not stop as it should')
+          process.exit(1)
+        })
       case 'hurry':
         return hurry.abort()
     }
@@ -76,6 +82,7 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
 
 function enter(
   reception: Reception,
+  visitors: Map<number, Socket>,
   { visitor, protocol, source, refused }: Extract<ToWorker, { kind: 'visitor' }>,
   socket: Socket | undefined,
 ): void {
@@ -85,7 +92,11 @@ function enter(
     return
   }
   send({ kind: 'entered', visitor })
-  socket.once('close', () => send({ kind: 'left', visitor }))
+  visitors.set(visitor, socket)
+  socket.once('close', () => {
+    visitors.delete(visitor)
+    send({ kind: 'left', visitor })
+  })
   // The place itself is the gateway's to count.
   const place = { authenticated: () => send({ kind: 'authenticated', visitor }), leave: () => undefined }
   reception.enter(protocol, { socket, source, place: refused ?? place })

@@ -146,7 +146,8 @@ export class Worker {
         this.#started.reject(new GatewayError(message.failure.code, message.failure.message))
         break
       case 'entered':
-        this.#arrived(message.visitor)
+        if (this.#visitors.has(message.visitor)) this.#arrived(message.visitor)
+        else this.#send({ kind: 'cut', visitor: message.visitor })
         break
       case 'authenticated':
         this.#places.get(message.visitor)?.authenticated()

@@ -105,4 +105,6 @@ t.test('the works of one key take turns, in whichever worker they are', async t 
   while (!held) await new Promise(resolve => setImmediate(resolve))
   workers[0]!.answering.close()
   t.equal(await next, 'after the death', 'a worker that died holds nobody up')
+  workers[0]!.answering.hear({ kind: 'question', id: 99, question: { of: 'turn', key: 'alice' } })
+  t.equal(await workers[1]!.inTurnOf('alice', async () => 'still'), 'still', 'nor does what it says after its death')
 })
