@@ -11,6 +11,7 @@ import type { ApiParts } from './console/parts.ts'
 import { createApi } from './console/server.ts'
 import { MOST_CONNECTIONS } from './database/database.ts'
 import { holdAlone } from './database/sqlite-alone.ts'
+import { sqliteFile } from './database/sqlite-file.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { createKeyedTurns } from './identity/turns.ts'
@@ -175,6 +176,7 @@ async function listenOn(
 
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception: Reception): Promise<ApiParts> {
   const { socket, enabled, host, port, tls } = config.api
+  const file = sqliteFile(config.database)
   return {
     ...parts,
     version: version(),
@@ -183,13 +185,7 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception
     scanHostKeys,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
-    storeFolder: storeFolder(config),
+    storeFolder: file && dirname(file),
     report: reception.report,
   }
-}
-
-function storeFolder({ database }: Config): string | undefined {
-  return database.startsWith('sqlite:') && database !== IN_MEMORY
-    ? dirname(database.slice('sqlite:'.length))
-    : undefined
 }

@@ -33,13 +33,11 @@ export function createClusterGuest(options: {
       // Copied now: the caller may reuse the buffer, and a message may wait.
       publish: (channel, payload) => call({ method: 'publish', values: [channel, Buffer.from(payload)] }),
       async subscribe(channel, listener) {
-        // A wrapper, so that the same function subscribed twice is two subscriptions.
-        const own = (payload: Buffer) => listener(payload)
         const first = !subscribers.has(channel)
-        subscribers.add(channel, own)
+        const leave = subscribers.add(channel, listener)
         if (first) await call({ method: 'subscribe', values: [channel] })
         return async () => {
-          subscribers.remove(channel, own)
+          leave()
           if (!subscribers.has(channel)) await call({ method: 'unsubscribe', values: [channel] })
         }
       },

@@ -63,10 +63,8 @@ export function createLocalCluster({ clock, gateway, workers, log }: LocalCluste
       setImmediate(() => subscribers.deliver(channel, copy))
     },
     async subscribe(channel, listener) {
-      // A wrapper, so that the same function subscribed twice is two subscriptions.
-      const own = (payload: Buffer) => listener(payload)
-      subscribers.add(channel, own)
-      return async () => subscribers.remove(channel, own)
+      const leave = subscribers.add(channel, listener)
+      return async () => leave()
     },
     // Nobody is ever out of reach.
     onReturn: () => () => undefined,

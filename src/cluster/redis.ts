@@ -91,13 +91,11 @@ export function createRedisCluster(options: RedisClusterOptions): Cluster {
       return redis.ask(async commands => void (await commands.publish(PREFIX + channel, copy)))
     },
     async subscribe(channel, listener) {
-      // A function of its own, so that one listener subscribed twice is two subscriptions.
-      const own = (payload: Buffer) => listener(payload)
+      const forget = subscribers.add(channel, listener)
       const leave = async () => {
-        subscribers.remove(channel, own)
+        forget()
         if (!subscribers.has(channel)) await redis.unsubscribe(PREFIX + channel)
       }
-      subscribers.add(channel, own)
       try {
         await redis.subscribe(PREFIX + channel)
       } catch (error) {

@@ -19,15 +19,15 @@ export class Subscribers {
     return this.#listeners.has(channel)
   }
 
-  add(channel: string, listener: Listener): void {
+  /** Gives the subscription's end. One listener subscribed twice is two subscriptions. */
+  add(channel: string, listener: Listener): () => void {
+    const own: Listener = payload => listener(payload)
     const listeners = this.#listeners.get(channel) ?? new Set()
-    this.#listeners.set(channel, listeners.add(listener))
-  }
-
-  remove(channel: string, listener: Listener): void {
-    const listeners = this.#listeners.get(channel)
-    listeners?.delete(listener)
-    if (listeners?.size === 0) this.#listeners.delete(channel)
+    this.#listeners.set(channel, listeners.add(own))
+    return () => {
+      listeners.delete(own)
+      if (listeners.size === 0 && this.#listeners.get(channel) === listeners) this.#listeners.delete(channel)
+    }
   }
 
   deliver(channel: string, payload: Buffer): void {

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { makePrivate } from './private-file.ts'
+import { sqliteFile } from './sqlite-file.ts'
 
 const SQLITE_BUSY = 5
 
@@ -14,8 +15,8 @@ const SQLITE_BUSY = 5
  * another gateway holds it, `DATABASE_UNAVAILABLE` when the file cannot be used.
  */
 export function holdAlone(url: string): Disposable {
-  const path = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : ':memory:'
-  if (path === ':memory:') return { [Symbol.dispose]: () => undefined }
+  const path = sqliteFile(url)
+  if (path === undefined) return { [Symbol.dispose]: () => undefined }
   let lock: DatabaseSync | undefined
   try {
     const file = `${realPath(path)}.lock`

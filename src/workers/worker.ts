@@ -115,7 +115,7 @@ export class Worker {
   /** Asks whether it is there: `missed` tells. */
   ping(): void {
     this.missed++
-    this.#send({ kind: 'report', id: 0 })
+    void this.report()
   }
 
   /** No new sessions; the open ones are warned, and ended after `drainMs`. Then it exits. */
