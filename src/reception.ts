@@ -91,12 +91,12 @@ async function postgresDoor(
   const { clock, cluster, log, metrics, refusedConnections } = parts
   const cancellations = await createCancellations({ cluster, log })
   started.defer(() => cancellations.close())
-  const { allowPlaintextFromLoopback, loginGraceMs } = config.postgres
+  const { allowPlaintextFromLoopback, busyPolling, loginGraceMs } = config.postgres
   return createPostgresDoor({
     tls,
     allowPlaintextFromLoopback,
     loginGraceMs,
-    protocol: createPostgresProtocol({ cancellations, log }),
+    protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
     run: pipelineOf(parts),
     cancellations,
     refused: ({ source, code, session, detail }) =>

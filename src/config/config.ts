@@ -74,6 +74,8 @@ const postgresSchema = z
     tls: tls.optional(),
     /** Whether clients on this machine's loopback may do without TLS. */
     allowPlaintextFromLoopback: z.boolean().default(false),
+    /** Whether a core that is idle may be spent on quicker answers: the gateway then polls for them instead of sleeping. */
+    busyPolling: z.boolean().default(true),
     /** How long a connection may take to log in. */
     loginGrace: someTime.prefault('1m'),
     /** Connections, over all sources, that may be logging in at once. */

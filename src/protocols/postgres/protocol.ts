@@ -3,6 +3,7 @@
 import type { Protocol } from '../../session/protocol.ts'
 import type { Log } from '../../shared/log.ts'
 import { Backlog } from './backlog.ts'
+import { BusyPolling, machineToPoll } from './busy-polling.ts'
 import { type Cancellations, cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream, Startup } from './downstream.ts'
 import { relay } from './relay.ts'
@@ -12,14 +13,20 @@ export type PostgresProtocol = Protocol<PostgresDownstream, PostgresUpstream>
 
 const CANCEL_KEY_BYTES = { 0: 4, 2: 32 } as const
 
-/** `connectTimeoutMs` bounds the whole way to a target that is ready: name, TCP, TLS, login. */
+/**
+ * `connectTimeoutMs` bounds the whole way to a target that is ready: name, TCP, TLS, login. `busyPolling`: whether a core that is
+ * idle may be spent on quicker answers.
+ */
 export function createPostgresProtocol(options: {
   cancellations: Cancellations
   log: Log
   connectTimeoutMs?: number
+  busyPolling?: boolean
 }): PostgresProtocol {
-  const { cancellations, log, connectTimeoutMs = 10_000 } = options
+  const { cancellations, log, connectTimeoutMs = 10_000, busyPolling = false } = options
   const backlog = new Backlog()
+  const machine = busyPolling ? machineToPoll() : undefined
+  const polling = machine && new BusyPolling(machine)
   return {
     name: 'postgres',
     async connect(grant, lease, downstream, signal) {
@@ -37,7 +44,7 @@ export function createPostgresProtocol(options: {
       downstream.prepare(upstream.greeting, key)
       return upstream
     },
-    relay: (downstream, upstream, context) => relay(downstream, upstream, context, backlog, log),
+    relay: (downstream, upstream, context) => relay(downstream, upstream, context, backlog, polling, log),
   }
 }
 

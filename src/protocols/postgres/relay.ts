@@ -5,6 +5,7 @@ import type { RelayContext } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Backlog } from './backlog.ts'
+import type { BusyPolling } from './busy-polling.ts'
 import { cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream } from './downstream.ts'
 import { Following } from './following.ts'
@@ -21,6 +22,7 @@ export function relay(
   upstream: PostgresUpstream,
   context: RelayContext,
   backlog: Backlog,
+  polling: BusyPolling | undefined,
   log: Log,
 ): Promise<EndReason> {
   const { recorder, signal } = context
@@ -70,10 +72,12 @@ export function relay(
         violated(error)
       }
       if (!ended && !target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
+      polling?.passed(context)
     }
 
     function onTargetData(chunk: Buffer): void {
       if (!client.write(chunk)) fromTarget.stop(OTHER_SIDE_FULL)
+      polling?.passed(context)
       try {
         statements.fromTarget(chunk)
       } catch (error) {

@@ -1,0 +1,95 @@
+/**
+ * Keeps the event loop polling for a moment after a message, while one session asks and is answered in quick turns: to sleep and be
+ * woken takes longer than such an answer. For how long follows the rules by which Linux lets the processor of a guest poll before
+ * it halts (cpuidle-haltpoll); and it is done only where a core has nothing better to do.
+ */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
+
+/** The longest wait that is polled through, and the first one, in milliseconds: those of Linux. */
+const MOST_MS = 0.2
+const FIRST_MS = 0.05
+/** How often the machine is asked whether a core is idle, while we poll. */
+const ASK_MS = 20
+/** What a single answer weighs in the average. */
+const WEIGHT = 1 / 8
+/** How long the event loop sleeps as it always does, once the machine was found busy. */
+const REST_MS = 250
+
+const LOAD = '/proc/loadavg'
+
+/** What the event loop runs on. */
+export interface Machine {
+  readonly cores: number
+  /** Threads, of all processes, that run or want to, the caller's among them. */
+  running(): number
+  /** In milliseconds, from any beginning. */
+  now(): number
+  /** Calls back once the event loop has looked for events without waiting. */
+  turn(callback: () => void): void
+}
+
+export class BusyPolling {
+  readonly #machine: Machine
+  #session: object | undefined
+  #last = 0
+  #window = 0
+  #polling = false
+  #running: number
+  #asked = 0
+  #restUntil = 0
+
+  constructor(machine: Machine) {
+    this.#machine = machine
+    this.#running = machine.cores
+  }
+
+  /** To be told of each message of each session, in either direction. */
+  passed(session: object): void {
+    const now = this.#machine.now()
+    const waited = now - this.#last
+    this.#last = now
+    // With several sessions there is mostly something to do, and what counts is the work that is saved.
+    if (session !== this.#session) {
+      this.#session = session
+      this.#window = 0
+      return
+    }
+    if (waited > MOST_MS) this.#window /= 2
+    else if (waited > this.#window) this.#window = Math.min(Math.max(this.#window * 2, FIRST_MS), MOST_MS)
+    if (this.#polling || this.#window < FIRST_MS || now < this.#restUntil) return
+    this.#polling = true
+    this.#machine.turn(this.#poll)
+  }
+
+  readonly #poll = (): void => {
+    const now = this.#machine.now()
+    if (now - this.#asked >= ASK_MS) this.#askForCore(now)
+    if (now - this.#last < this.#window && now >= this.#restUntil) this.#machine.turn(this.#poll)
+    else this.#polling = false
+  }
+
+  #askForCore(now: number): void {
+    const { cores } = this.#machine
+    this.#asked = now
+    this.#running += (Math.min(this.#machine.running(), 2 * cores) - this.#running) * WEIGHT
+    if (this.#running <= cores) return
+    this.#restUntil = now + REST_MS
+    this.#running = cores
+  }
+}
+
+/** The machine that this process runs on; undefined where polling cannot be had for nothing, or nobody could know. */
+export function machineToPoll(): Machine | undefined {
+  const cores = cpus().length
+  // A share of the machine (taskset, cgroups) is better spent on work; of a single core, the target's is the better half.
+  if (cores < 2 || availableParallelism() < cores || !existsSync(LOAD)) return undefined
+  return {
+    cores,
+    // proc_loadavg(5): three averages, then runnable/all.
+    running: () => Number(/ (\d+)\//.exec(readFileSync(LOAD, 'latin1'))![1]),
+    now: () => performance.now(),
+    turn: setImmediate,
+  }
+}
