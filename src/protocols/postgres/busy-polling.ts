@@ -12,8 +12,8 @@ const MOST_MS = 0.2
 const FIRST_MS = 0.05
 /** How often the machine is asked whether a core is idle, while we poll. */
 const ASK_MS = 20
-/** What a single answer weighs in the average. */
-const WEIGHT = 1 / 8
+/** What a single answer weighs in the average: a quick turn looks like a crowd now and then. */
+const WEIGHT = 1 / 16
 /** How long the event loop sleeps as it always does, once the machine was found busy. */
 const REST_MS = 250
 
@@ -88,7 +88,7 @@ export function machineToPoll(): Machine | undefined {
   return {
     cores,
     // proc_loadavg(5): three averages, then runnable/all.
-    running: () => Number(/ (\d+)\//.exec(readFileSync(LOAD, 'latin1'))![1]),
+    running: () => Number(/ (\d+)\//.exec(readFileSync(LOAD, 'utf8'))![1]),
     now: () => performance.now(),
     turn: setImmediate,
   }
