@@ -43,6 +43,10 @@ export interface TestPostgres {
   psql(sql: string, database?: string): Promise<string>
   /** Makes an empty database of its own for one test; gives its URL. */
   createDatabase(): Promise<string>
+  /** Its log up to now. */
+  log(): string
+  /** Resolves at the first line of its log, from now on, that matches. */
+  logged(pattern: RegExp): Promise<void>
   /** Ends it at once, as a crash would. */
   crash(): Promise<void>
   /** Starts it again on the same port after `crash()`. */
@@ -118,6 +122,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
         await psql(`create database ${name}`)
         return url(name)
       },
+      log: () => child.output(),
+      logged: pattern => child.printed(pattern),
       crash: () => child.end('SIGQUIT'),
       async restart() {
         child = (await start(port)).child

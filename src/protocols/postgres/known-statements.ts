@@ -85,9 +85,10 @@ export class KnownStatements {
     )
   }
 
-  parsed(pending: Pending): void {
+  /** Gives the statement where its name stood for another one until now. */
+  parsed({ name, statement }: Pending): Statement | undefined {
     this.#newNames = true
-    this.#statements.set(pending.name, pending.statement!)
+    return this.#statements.set(name, statement!) ? statement : undefined
   }
 
   /** The server has told the types of a statement's values. */
@@ -98,9 +99,11 @@ export class KnownStatements {
     this.#statements.set(pending.statementName, statement)
   }
 
-  bound(pending: Pending): void {
+  /** Gives the portal where its name stood for another one until now. */
+  bound(pending: Pending): Portal | undefined {
     this.#newNames = true
-    this.#portals.set(pending.name, this.portalOfBind(pending))
+    const portal = this.portalOfBind(pending)
+    return this.#portals.set(pending.name, portal) ? portal : undefined
   }
 
   closed(pending: Pending): void {
@@ -196,7 +199,8 @@ class BoundedMap<V> {
     return this.#map.get(name)?.value
   }
 
-  set(name: string, value: V): void {
+  /** Gives whether there was another value. */
+  set(name: string, value: V): boolean {
     const size = this.#sizeOf(value) + name.length
     const before = this.#map.get(name)
     this.#bytes += size - (before?.size ?? 0)
@@ -205,6 +209,7 @@ class BoundedMap<V> {
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
       this.delete(this.#map.keys().next().value!)
     }
+    return before !== undefined && before.value !== value
   }
 
   delete(name: string): void {

@@ -164,12 +164,17 @@ export class StatementLog {
   flush(): void {
     this.#now = performance.now()
     this.#endCopy()
+    const renamed: ReturnType<KnownStatements['parsed' | 'bound']>[] = []
     // As if each had been answered: the target may have run what was on its way.
     for (let pending = this.#queue.head; pending !== undefined; pending = this.#queue.head) {
-      if (pending.kind === PARSE) this.#known.parsed(pending)
-      else if (pending.kind === BIND) this.#known.bound(pending)
+      if (pending.kind === PARSE) renamed.push(this.#known.parsed(pending))
+      else if (pending.kind === BIND) renamed.push(this.#known.bound(pending))
       else if (pending.kind === CLOSE) this.#known.closed(pending)
       else if (RUNS.has(pending.kind) && !pending.recorded) this.#record(pending, undefined)
+      // Where something before a Sync failed, the target has skipped the rest, and these names stand for what they stood for.
+      if (pending.kind === SYNC || this.#readyInDoubt > 0) {
+        for (const one of renamed.splice(0)) if (one !== undefined) one.identity ??= 'doubtful'
+      }
       this.#queue.shift()
     }
     this.#known.forget()
@@ -412,8 +417,8 @@ export class StatementLog {
    */
   #doubt(head: Pending, syncs: number): void {
     this.#readyInDoubt += syncs
-    // A simple query that fails skips nothing.
-    if (head.kind !== EXECUTE) return
+    // Which requests an error behind it skips, and up to where, hangs on that Sync; no client has a use for it there.
+    if (head.kind !== EXECUTE) throw violation('a Sync inside of a COPY that failed, begun by a simple query')
     const next = this.#queue.nextBut(COPY_DONE)
     if (next === undefined) this.#skippingInDoubt = true
     else if (next.kind !== SYNC) throw violation('a request behind a COPY that failed, in which there was a Sync')

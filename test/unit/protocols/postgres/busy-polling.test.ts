@@ -8,7 +8,7 @@ function machineWith({ cores = 2, running = 1 } = {}) {
   const machine = {
     cores,
     load: running,
-    running: () => machine.load,
+    running: (): number => machine.load,
     now: () => now,
     turn(callback: () => void) {
       if (next !== undefined) throw new Error('polls twice at once')
