@@ -67,8 +67,12 @@ export class Portal {
 export class KnownStatements {
   readonly #statements: BoundedMap<Statement>
   readonly #portals: BoundedMap<Portal>
-  /** A name was given since names were last doubted. */
-  #newNames = false
+  /** Goes on with each doubt. A name that was given before it may stand for something else. */
+  #now = 0
+  /** When names were last doubted that SQL can give; the same for portals alone; and all names. */
+  #named = 0
+  #namedPortals = 0
+  #everything = 0
 
   /**
    * `leaving` is told of what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
@@ -85,25 +89,20 @@ export class KnownStatements {
     )
   }
 
-  /** Gives the statement where its name stood for another one until now. */
-  parsed({ name, statement }: Pending): Statement | undefined {
-    this.#newNames = true
-    return this.#statements.set(name, statement!) ? statement : undefined
+  parsed({ name, statement }: Pending): void {
+    this.#statements.set(name, statement!, this.#now)
   }
 
   /** The server has told the types of a statement's values. */
   described(pending: Pending, types: readonly number[]): void {
-    const statement = this.#statements.get(pending.statementName)
-    if (statement === undefined) return
-    statement.types = types
-    this.#statements.set(pending.statementName, statement)
+    const known = this.#statements.get(pending.statementName)
+    if (known === undefined) return
+    known.value.types = types
+    this.#statements.set(pending.statementName, known.value, known.since)
   }
 
-  /** Gives the portal where its name stood for another one until now. */
-  bound(pending: Pending): Portal | undefined {
-    this.#newNames = true
-    const portal = this.portalOfBind(pending)
-    return this.#portals.set(pending.name, portal) ? portal : undefined
+  bound(pending: Pending): void {
+    this.#portals.set(pending.name, this.portalOfBind(pending), this.#now)
   }
 
   closed(pending: Pending): void {
@@ -119,12 +118,11 @@ export class KnownStatements {
       return
     }
     for (const { name, statement } of names) {
-      const known = this.#statements.get(name)
+      const known = this.#statementNamed(name)
       if (known !== undefined && known.identity === undefined) continue
       // Whose success was told, where there are several; and whether the one before is gone.
       if (names.length > 1 || known !== undefined) statement.identity = 'doubtful'
-      this.#newNames = true
-      this.#statements.set(name, statement)
+      this.#statements.set(name, statement, this.#now)
     }
   }
 
@@ -137,30 +135,40 @@ export class KnownStatements {
     }
     for (const { name, statement } of names) {
       if (names.length > 1) statement.identity = 'doubtful'
-      this.#portals.set(name, new Portal(statement))
+      this.#portals.set(name, new Portal(statement), this.#now)
     }
   }
 
   /** SQL may have dropped names, and given them to others, where that cannot be read. */
   doubt(): void {
-    if (!this.#newNames) return
-    this.#newNames = false
-    for (const [name, statement] of this.#statements.entries()) if (name !== '') statement.identity ??= 'doubtful'
-    for (const [name, portal] of this.#portals.entries()) if (name !== '') portal.identity ??= 'doubtful'
+    this.#named = ++this.#now
+  }
+
+  /** A transaction has ended, and its portals with it: SQL inside of a function may give their names to others. */
+  doubtPortals(): void {
+    this.#namedPortals = ++this.#now
+  }
+
+  /** It is not known what the target has done with the requests up to here. */
+  doubtEverything(): void {
+    this.#everything = ++this.#now
   }
 
   /** The session is over. */
   forget(): void {
-    for (const [name] of this.#portals.entries()) this.#portals.delete(name)
-    for (const [name] of this.#statements.entries()) this.#statements.delete(name)
+    for (const name of this.#portals.names()) this.#portals.delete(name)
+    for (const name of this.#statements.names()) this.#statements.delete(name)
   }
 
   statement(name: string): Statement {
-    return this.#statements.get(name) ?? Statement.unknown(unknown(`statement "${name}", prepared`))
+    return this.#statementNamed(name) ?? Statement.unknown(unknown(`statement "${name}", prepared`))
   }
 
   portal(name: string): Portal {
-    return this.#portals.get(name) ?? new Portal(Statement.unknown(unknown(`portal "${name}", opened`)))
+    const doubted = name === '' ? this.#everything : Math.max(this.#everything, this.#named, this.#namedPortals)
+    return (
+      trusted(this.#portals.get(name), doubted) ?? new Portal(Statement.unknown(unknown(`portal "${name}", opened`)))
+    )
   }
 
   portalOfBind(pending: Pending): Portal {
@@ -175,13 +183,30 @@ export class KnownStatements {
   withoutValues(statement: Statement): Portal {
     return new Portal(statement)
   }
+
+  #statementNamed(name: string): Statement | undefined {
+    const doubted = name === '' ? this.#everything : Math.max(this.#everything, this.#named)
+    return trusted(this.#statements.get(name), doubted)
+  }
 }
 
 const unknown = (what: string): string => `(the ${what} by SQL or too long ago to be known here)`
 
+interface Named<V> {
+  readonly value: V
+  readonly size: number
+  readonly since: number
+}
+
+/** What a name stands for; doubtful where names were doubted after it was given. */
+function trusted<V extends Statement | Portal>(named: Named<V> | undefined, doubted: number): V | undefined {
+  if (named !== undefined && named.since < doubted) named.value.identity ??= 'doubtful'
+  return named?.value
+}
+
 /** A map that forgets its oldest entries when it holds too much, and tells of each value that leaves it. */
 class BoundedMap<V> {
-  readonly #map = new Map<string, { readonly value: V; readonly size: number }>()
+  readonly #map = new Map<string, Named<V>>()
   readonly #sizeOf: (value: V) => number
   readonly #leaving: (value: V) => unknown
   #bytes = 0
@@ -191,25 +216,23 @@ class BoundedMap<V> {
     this.#leaving = leaving
   }
 
-  *entries(): Iterable<[string, V]> {
-    for (const [name, { value }] of this.#map) yield [name, value]
+  names(): Iterable<string> {
+    return this.#map.keys()
   }
 
-  get(name: string): V | undefined {
-    return this.#map.get(name)?.value
+  get(name: string): Named<V> | undefined {
+    return this.#map.get(name)
   }
 
-  /** Gives whether there was another value. */
-  set(name: string, value: V): boolean {
+  set(name: string, value: V, since: number): void {
     const size = this.#sizeOf(value) + name.length
     const before = this.#map.get(name)
     this.#bytes += size - (before?.size ?? 0)
-    this.#map.set(name, { value, size })
+    this.#map.set(name, { value, size, since })
     if (before !== undefined && before.value !== value) this.#leaving(before.value)
     while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
       this.delete(this.#map.keys().next().value!)
     }
-    return before !== undefined && before.value !== value
   }
 
   delete(name: string): void {

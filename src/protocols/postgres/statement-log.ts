@@ -60,6 +60,9 @@ const MOST_TAGS = 32
 const RUNS = new Set([QUERY, EXECUTE, FUNCTION_CALL])
 /** Tags of what may drop names of statements, and give them anew. */
 const DROPS_NAMES = /^(?:DEALLOCATE|DISCARD ALL$|DO$|CALL$)/
+/** Tags of what begins and ends a transaction of several statements. */
+const BEGINS = new Set(['BEGIN', 'START TRANSACTION'])
+const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION'])
 const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
 
 type StatementEvent = Extract<FactEvent, { type: 'statement' }>
@@ -67,7 +70,9 @@ type StatementEvent = Extract<FactEvent, { type: 'statement' }>
 export class StatementLog {
   readonly #recorder: Recorder
   readonly #queue = new PendingQueue()
-  readonly #known = new KnownStatements((portal, tag) => this.#recordUnanswered(portal, tag))
+  readonly #known = new KnownStatements((portal, tag) => {
+    this.#recordUnanswered(portal, this.#guessing ? undefined : tag)
+  })
   readonly #client: FrameScanner
   readonly #target: FrameScanner
   readonly #longText = new LongText()
@@ -91,6 +96,10 @@ export class StatementLog {
   #terminated = false
   #fatal = false
   #recorded = 0
+  /** The session is over, and what the target has done with its last requests is not known. */
+  #guessing = false
+  /** By the tags of its statements; where ROLLBACK is to a savepoint, it is taken to be over too early. */
+  #inTransaction = false
 
   /** `parameters` are what the target reported at login. */
   constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
@@ -163,20 +172,29 @@ export class StatementLog {
   /** Records what was asked and never answered: the session is over. */
   flush(): void {
     this.#now = performance.now()
+    const syncsInDoubt = this.#readyInDoubt > 0 || this.#syncsInCopy > 0
     this.#endCopy()
-    const renamed: ReturnType<KnownStatements['parsed' | 'bound']>[] = []
+    const asked: Portal[] = []
+    this.#guessing = true
     // As if each had been answered: the target may have run what was on its way.
     for (let pending = this.#queue.head; pending !== undefined; pending = this.#queue.head) {
-      if (pending.kind === PARSE) renamed.push(this.#known.parsed(pending))
-      else if (pending.kind === BIND) renamed.push(this.#known.bound(pending))
-      else if (pending.kind === CLOSE) this.#known.closed(pending)
-      else if (RUNS.has(pending.kind) && !pending.recorded) this.#record(pending, undefined)
-      // Where something before a Sync failed, the target has skipped the rest, and these names stand for what they stood for.
-      if (pending.kind === SYNC || this.#readyInDoubt > 0) {
-        for (const one of renamed.splice(0)) if (one !== undefined) one.identity ??= 'doubtful'
+      if (pending.kind === PARSE) {
+        this.#known.parsed(pending)
+        asked.push(this.#portalOf(pending))
+      } else if (pending.kind === BIND) {
+        this.#known.bound(pending)
+        asked.push(this.#known.portal(pending.name))
+      } else if (pending.kind === CLOSE) this.#known.closed(pending)
+      else if (RUNS.has(pending.kind)) {
+        if (!pending.recorded) this.#record(pending, undefined)
+        if (this.#portalOf(pending).statement.mayRename) this.#known.doubt()
       }
+      // Where something before a Sync failed, the target has skipped the rest, and names stand for what they stood for.
+      if (pending.kind === SYNC || syncsInDoubt) this.#known.doubtEverything()
       this.#queue.shift()
     }
+    for (const portal of asked) if (!portal.told) this.#recordUnanswered(portal)
+    this.#guessing = false
     this.#known.forget()
   }
 
@@ -347,10 +365,13 @@ export class StatementLog {
     if (tag === 'PREPARE') this.#known.prepared(this.#portalOf(head).statement)
     else if (tag === 'DECLARE CURSOR') this.#known.declared(this.#portalOf(head).statement)
     else if (DROPS_NAMES.test(tag)) this.#known.doubt()
+    else if (BEGINS.has(tag)) this.#inTransaction = true
+    else if (ENDS.has(tag)) this.#inTransaction = false
   }
 
   #ready(head: Pending | undefined): void {
     this.#endCopy()
+    if (!this.#inTransaction) this.#known.doubtPortals()
     if (this.#readyInDoubt > 0 && !isAnswered(head)) {
       this.#readyInDoubt--
       // There was no other Sync: so it was read after the COPY failed, and has ended the skipping.
@@ -380,6 +401,8 @@ export class StatementLog {
     // The server ends an idle session by itself: no statement is to blame.
     if (head === undefined) return
     this.#record(head, error)
+    // What it did to names before it failed is not undone.
+    if (RUNS.has(head.kind) && this.#portalOf(head).statement.mayRenameUnseen) this.#known.doubt()
     if (syncsInDoubt > 0 && !this.#fatal) this.#doubt(head, syncsInDoubt)
     if (head.kind === QUERY || head.kind === FUNCTION_CALL || head.kind === SYNC) return
     this.#queue.shift()
@@ -456,8 +479,11 @@ export class StatementLog {
     this.#recorder.fact(event, performance.now() - this.#now)
   }
 
-  #recordUnanswered(portal: Portal, tag: string): void {
-    this.#recorder.fact({ ...this.#tell(portal, 'extended', 0), tag }, performance.now() - this.#now)
+  /** `tag`: what the gateway knows of it. */
+  #recordUnanswered(portal: Portal, tag?: string): void {
+    const event = this.#tell(portal, 'extended', 0)
+    if (tag !== undefined) event.tag = tag
+    this.#recorder.fact(event, performance.now() - this.#now)
   }
 
   #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number): StatementEvent {

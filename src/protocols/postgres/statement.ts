@@ -9,6 +9,9 @@ import { type NamedBySql, namedBy } from './sql-names.ts'
 const MOST_RECORDED_AGAIN = 1024
 const HEAD_CHARACTERS = 200
 
+const PLAIN_DATA = /^\s*(?:select|insert|update|delete|merge|values|table|with)\b[^;]*;?\s*$/i
+const RUNS_CODE = /\b(?:do|call)\b/i
+
 /** A statement's text for the recording; with `cut`, the head of it (events.ts says what is in there). */
 export interface Told {
   readonly text: string
@@ -61,6 +64,16 @@ export class Statement {
     return this.#made().redacted
   }
 
+  /** Whether it may drop and give names of statements and portals, as far as can be seen (not inside of functions). */
+  get mayRename(): boolean {
+    return this.#note !== undefined || !isPlainData(this.#plain)
+  }
+
+  /** The same for code, which does that without a word of the server. */
+  get mayRenameUnseen(): boolean {
+    return this.#note !== undefined || (!isPlainData(this.#plain) && RUNS_CODE.test(this.#plain))
+  }
+
   /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
   names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
     const named = this.#note === undefined ? namedBy(this.#plain, this.#backslashQuotes) : undefined
@@ -101,6 +114,9 @@ export class Statement {
     return this.#safe
   }
 }
+
+/** Whether it is one statement of the kind that reads or writes rows, or nothing. */
+const isPlainData = (plain: string): boolean => plain === '' || PLAIN_DATA.test(plain)
 
 /** Whether it is too long to be recorded again and again: its length as JSON counts, where a control character is six. */
 export function isLong(recorded: unknown): boolean {
