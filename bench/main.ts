@@ -1,7 +1,4 @@
-/**
- * `npm run bench`: measures the gateway beside its peers, in one run, and prints a table.
- *   --only ssh|postgres   one part      --quick   a first impression      --json   the rows as JSON, for scripts
- */
+/** `npm run bench`: measures the gateway beside its peers, in one run, and prints a table. */
 
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
@@ -13,19 +10,13 @@ import { benchSsh } from './ssh.ts'
 import { formatRows } from './table.ts'
 
 const PARTS = { ssh: benchSsh, postgres: benchPostgres }
+const USAGE = `npm run bench -- [--only ${Object.keys(PARTS).join('|')}] [--quick] [--json]
+  --only    one part
+  --quick   a first impression
+  --json    the rows as JSON, for scripts`
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-})
+const options = readOptions()
 const { only, quick } = options
-if (only !== undefined && !(only in PARTS)) {
-  console.error(`--only is one of ${Object.keys(PARTS).join(', ')}`)
-  process.exit(2)
-}
 
 const stack = new AsyncDisposableStack()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -60,4 +51,26 @@ if (options.json) {
 } else {
   console.log(formatRows(rows))
   console.log(`Node ${machine.node} on ${machine.cores} cores (${machine.cpu}); medians of interleaved runs.`)
+}
+
+function readOptions(): { only?: string; quick: boolean; json: boolean } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    if (values.help) {
+      console.log(USAGE)
+      process.exit(0)
+    }
+    if (values.only !== undefined && !(values.only in PARTS)) throw new Error(`There is no part "${values.only}".`)
+    return values
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`)
+    process.exit(2)
+  }
 }

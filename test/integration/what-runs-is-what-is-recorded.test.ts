@@ -265,7 +265,7 @@ function ranBy(name: string, log: string): Ran[] {
     if (!line.startsWith(`@${name} `)) continue
     const told = line.slice(name.length + 2)
     const execution = /^LOG: {2}(?:statement|execute (?:fetch from )?\S+): (.*)$/.exec(told)
-    if (execution !== null) ran.push({ mark: markOf(execution[1]!), values: '' })
+    if (execution !== null) ran.push({ mark: execution[1] === '' ? 'lost' : markOf(execution[1]!), values: '' })
     else if (told.startsWith('LOG:  fastpath')) ran.push({ mark: 'call', values: '' })
     const parameters = /^DETAIL: {2}parameters: (.*)$/i.exec(told)
     if (parameters !== null) ran.at(-1)!.values = parameters[1]!
@@ -276,9 +276,11 @@ function ranBy(name: string, log: string): Ran[] {
 type Recorded = Extract<FactEvent, { type: 'statement' }>
 
 /** Whether this may be what the server ran there. */
-function fits(ran: Ran, { text, identity, tag, parameters = [] }: Recorded): boolean {
+function fits(ran: Ran, { text, identity, tag, error, parameters = [] }: Recorded): boolean {
   if (tag !== undefined && DID_NOT_RUN.test(tag)) return false
   if (identity !== undefined) return true
+  // A portal of a transaction that has failed has lost its text.
+  if (ran.mark === 'lost') return error !== undefined
   if (ran.mark === 'call') return text === `(a call of function ${INT4PL})`
   const values = parameters.map((value, index) => `$${index + 1} = '${value}'`).join(', ')
   return markOf(text) === ran.mark && (ran.values === '' || values === ran.values)

@@ -26,6 +26,7 @@ export function createPostgresProtocol(options: {
   const { cancellations, log, connectTimeoutMs = 10_000, busyPolling = false } = options
   const backlog = new Backlog()
   const machine = busyPolling ? machineToPoll() : undefined
+  if (busyPolling && machine === undefined) log.debug('no busy polling: no core of this machine can be spared for it')
   const polling = machine && new BusyPolling(machine)
   return {
     name: 'postgres',

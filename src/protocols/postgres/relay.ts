@@ -30,6 +30,7 @@ export function relay(
   const target = upstream.socket
   const fromClient = new Reading(client)
   const fromTarget = new Reading(target)
+  const conversation = {}
   let ended = false
   let waiting = false
 
@@ -71,13 +72,14 @@ export function relay(
       } catch (error) {
         violated(error)
       }
-      if (!ended && !target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
-      polling?.passed(context)
+      if (ended) return
+      if (!target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
+      polling?.passed(conversation, true)
     }
 
     function onTargetData(chunk: Buffer): void {
       if (!client.write(chunk)) fromTarget.stop(OTHER_SIDE_FULL)
-      polling?.passed(context)
+      polling?.passed(conversation, false)
       try {
         statements.fromTarget(chunk)
       } catch (error) {
