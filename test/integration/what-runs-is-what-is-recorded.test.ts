@@ -304,6 +304,9 @@ function agree(ran: readonly Ran[], recorded: readonly Recorded[]): boolean {
   return reachable.at(-1)!
 }
 
+/** PostgreSQL 15 itself may fall over a portal that is executed after its transaction has failed. */
+const CRASH = /server process .* was terminated by signal/
+
 let sessions = 0
 
 /** How it ends: in order, at once while the target works on, or by the gateway. */
@@ -313,7 +316,7 @@ async function run(script: readonly Sent[], ending: Ending) {
   const name = `run${++sessions}x`
   const before = front.statements().length
   const from = target.log().length
-  const disconnected = target.logged(new RegExp(`^@${name} LOG: {2}disconnection`, 'm'))
+  const disconnected = target.logged(new RegExp(`^@${name} LOG: {2}disconnection|${CRASH.source}`, 'm'))
   const ended = front.sessionEnded()
   const client = await RawClient.to(front.port)
   client.socket.setNoDelay(true)
@@ -332,12 +335,10 @@ async function run(script: readonly Sent[], ending: Ending) {
   else if (ending === 'leave') client.socket.end()
   else front.kill()
   const [reason] = await Promise.all([ended, disconnected, client.socket.closed || once(client.socket, 'close')])
-  return {
-    reason,
-    log: target.log().slice(from),
-    ran: ranBy(name, target.log().slice(from)),
-    recorded: front.statements().slice(before),
-  }
+  const log = target.log().slice(from)
+  const crashed = CRASH.test(log)
+  while (crashed && !target.log().slice(from).includes('ready to accept connections')) await target.logged(/\n/)
+  return { reason, crashed, log, ran: ranBy(name, log), recorded: front.statements().slice(before) }
 }
 
 const p = (statement: string, sql: string): Request => ({ kind: 'parse', statement, sql })
@@ -407,10 +408,14 @@ for (const [index, [answered, rest]] of KNOWN_TRAPS.entries()) {
 
 t.test('random requests', { timeout: 600_000 }, async t => {
   const endings = fc.constantFrom<Ending[]>('terminate', 'terminate', 'leave', 'kill')
-  const count = { ran: 0, claimed: 0, doubtful: 0, skipped: 0, violations: 0 }
+  const count = { ran: 0, claimed: 0, doubtful: 0, skipped: 0, violations: 0, crashes: 0 }
   await fc.assert(
     fc.asyncProperty(script, endings, async (script, ending) => {
-      const { reason, ran, recorded, log } = await run(script, ending)
+      const { reason, crashed, ran, recorded, log } = await run(script, ending)
+      if (crashed) {
+        count.crashes++
+        return
+      }
       const claims = recorded.filter(claimsToHaveRun)
       count.ran += ran.length
       count.claimed += claims.length
@@ -429,4 +434,5 @@ t.test('random requests', { timeout: 600_000 }, async t => {
   t.ok(count.doubtful < count.claimed / 10, 'what ran is known for sure nearly always')
   t.ok(count.skipped > RUNS / 10, 'some is skipped')
   t.ok(count.violations < RUNS / 4, 'few end as violations')
+  t.ok(count.crashes < RUNS / 20, 'hardly ever does the server crash')
 })
