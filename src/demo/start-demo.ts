@@ -1,6 +1,5 @@
 /** The demo as a whole: two targets, a gateway in front of them, a user with a second factor, an auditor. */
 
-import { randomInt } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { createLog } from '../shared/log.ts'
 import { Secret } from '../shared/secret.ts'
 import { targetSchema } from '../targets/target.ts'
 import { initKeyFile } from '../vault/key-provider.ts'
+import { makePassword } from './make-password.ts'
 import { startDemoPostgres } from './postgres.ts'
 import { startDemoSshHost } from './ssh-host.ts'
 
@@ -171,10 +171,4 @@ async function addPeople(gateway: Gateway, folder: string): Promise<{ facts: Dem
 
 async function madeAlready(): Promise<never> {
   throw new Error('the gateway makes this key when it starts')
-}
-
-/** Letters and digits that cannot be mistaken for each other; 24 of them are 119 bits, 12 are 59. */
-function makePassword(length: number): string {
-  const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789'
-  return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('')
 }
