@@ -57,7 +57,8 @@ export type FactEvent =
    * missing where it could be used to guess a secret. `parametersBefore`: so many values, which an earlier statement has as well.
    *
    * `identity`: what was executed under a name is not known (`text` is the gateway's words, values that may be secrets are not
-   * shown), or it is known but the name may stand for another statement: SQL may have given it anew, or nobody heard whether it was given. `tag` in parentheses is the gateway's word as well.
+   * shown), or it is known but the name may stand for another statement: SQL may have given it anew, or nobody heard whether it was
+   * given. `tag` in parentheses is the gateway's word as well.
    */
   | {
       type: 'statement'

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
-import { cstring, frame, query, RawClient, sslRequest, startup } from '../support/postgres-bytes.ts'
-import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
+import { query, RawClient, sslRequest } from '../support/postgres-bytes.ts'
+import { logIn, startPostgresFront } from '../support/postgres-front.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
 const MEGABYTE = 1024 * 1024
@@ -24,10 +24,7 @@ t.test('400 MB that nobody reads stay at the target; read on, they all come', as
   raw.socket.removeAllListeners('data')
   const socket = connectTls({ socket: raw.socket, rejectUnauthorized: false })
   const client = new RawClient(socket)
-  socket.write(startup({ user: 'alice+postgres+orders' }))
-  await client.sees('R\0\0\0\x08\0\0\0\x03')
-  socket.write(frame('p', cstring(RIGHT_ANSWER)))
-  await client.sees('Z\0\0\0\x05I')
+  await logIn(client)
 
   socket.removeAllListeners('data')
   socket.pause()

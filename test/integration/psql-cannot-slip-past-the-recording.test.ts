@@ -5,7 +5,6 @@ import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import {
   bind,
-  cstring,
   execute,
   frame,
   int16,
@@ -14,10 +13,9 @@ import {
   query,
   RawClient,
   sslRequest,
-  startup,
   sync,
 } from '../support/postgres-bytes.ts'
-import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
+import { logIn, startPostgresFront } from '../support/postgres-front.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
 const target = await startPostgres()
@@ -38,10 +36,7 @@ async function begin() {
   await once(secured, 'secureConnect')
   const client = new RawClient(secured)
   const send = (...messages: Buffer[]) => secured.write(Buffer.concat(messages))
-  send(startup({ user: 'alice+postgres+orders' }))
-  await client.sees('R\0\0\0\x08\0\0\0\x03')
-  send(frame('p', cstring(RIGHT_ANSWER)))
-  await client.sees('Z\0\0\0\x05I')
+  await logIn(client)
   return {
     client,
     send,

@@ -19,10 +19,9 @@ import {
   parse,
   query,
   RawClient,
-  startup,
   sync,
 } from '../support/postgres-bytes.ts'
-import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
+import { logIn, startPostgresFront } from '../support/postgres-front.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
 const RUNS = Number(process.env.SALLYPORT_TEST_RUNS ?? 150)
@@ -320,10 +319,7 @@ async function run(script: readonly Sent[], ending: Ending) {
   const ended = front.sessionEnded()
   const client = await RawClient.to(front.port)
   client.socket.setNoDelay(true)
-  client.socket.write(startup({ user: 'alice+postgres+orders', application_name: name }))
-  await client.sees('R\0\0\0\x08\0\0\0\x03')
-  client.socket.write(frame('p', cstring(RIGHT_ANSWER)))
-  await client.sees('Z\0\0\0\x05I')
+  await logIn(client, { application_name: name })
   for (const [mark, [request, turns, cut]] of script.entries()) {
     for (let turn = 0; turn < turns; turn++) await setImmediate()
     const bytes = bytesOf(request, mark)

@@ -20,9 +20,18 @@ import { Secret } from '../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { mintLease } from '../../src/vault/lease.ts'
+import { cstring, frame, type RawClient, startup } from './postgres-bytes.ts'
 
 /** What the front takes for the right password with its code. */
 export const RIGHT_ANSWER = 'correct horse123456'
+
+/** Logs in on a raw connection, on which TLS is settled; resolves when requests may be sent. */
+export async function logIn(client: RawClient, parameters: Record<string, string> = {}): Promise<void> {
+  client.socket.write(startup({ user: 'alice+postgres+orders', ...parameters }))
+  await client.sees('R\0\0\0\x08\0\0\0\x03')
+  client.socket.write(frame('p', cstring(RIGHT_ANSWER)))
+  await client.sees('Z\0\0\0\x05I')
+}
 
 export interface FrontOptions {
   readonly target: Partial<Extract<TargetInput, { protocol: 'postgres' }>>
