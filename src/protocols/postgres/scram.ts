@@ -36,7 +36,7 @@ export function createScramClient(binding: ChannelBinding, nonce = randomBytes(1
     first: header + bare,
     async final(serverFirst, password) {
       const { salt, iterations, serverNonce } = readServerFirst(serverFirst, nonce)
-      const prepared = saslprep(password.reveal())
+      const prepared = saslprep(password.revealBytes())
       const salted = await derive(prepared, salt, iterations, KEY_BYTES, 'sha256')
       const bound = Buffer.concat([Buffer.from(header), plus ? binding : Buffer.alloc(0)]).toString('base64')
       const withoutProof = `c=${bound},r=${serverNonce}`

@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
-import { saslprep } from '../../../../src/protocols/postgres/saslprep.ts'
 import { createScramClient, tlsServerEndPoint } from '../../../../src/protocols/postgres/scram.ts'
 import { Secret } from '../../../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../../../src/shared/tls-certificate.ts'
@@ -57,15 +56,4 @@ t.test('the certificate is hashed by the hash of its signature', async t => {
   const { raw, signatureAlgorithm, fingerprint256 } = new X509Certificate(cert)
   t.equal(signatureAlgorithm, 'ecdsa-with-SHA256')
   t.equal(tlsServerEndPoint(raw)?.toString('hex'), fingerprint256.replaceAll(':', '').toLowerCase())
-})
-
-t.test('SASLprep: RFC 4013 §3, and what it forbids is used as it is', async t => {
-  t.equal(saslprep('I\u00adX'), 'IX')
-  t.equal(saslprep('user'), 'user')
-  t.equal(saslprep('USER'), 'USER')
-  t.equal(saslprep('\u00aa'), 'a')
-  t.equal(saslprep('\u2168'), 'IX')
-  t.equal(saslprep('a\u00a0b'), 'a b')
-  t.equal(saslprep('é\u0007'), 'é\u0007', 'a control character: as it is')
-  t.equal(saslprep('\u06271'), '\u06271', 'breaks the rule for right-to-left text: as it is')
 })
