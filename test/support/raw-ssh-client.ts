@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { Transport } from '../../src/protocols/ssh/transport.ts'
-import { boolean, message, string, uint32, WireReader } from '../../src/protocols/ssh/wire.ts'
 import { systemClock } from '../../src/shared/clock.ts'
+import { boolean, message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 
 export interface RawClient {
   readonly transport: Transport

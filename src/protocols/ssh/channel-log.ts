@@ -2,11 +2,11 @@
 
 import type { FactEvent, StreamEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
+import type { WireReader } from '../../shared/ssh-wire.ts'
 import { EchoedInput } from './echoed-input.ts'
 import { parseScpCommand, ScpDecoder } from './scp-decoder.ts'
 import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
 import { plain, recordedText } from './texts.ts'
-import type { WireReader } from './wire.ts'
 
 type Stream = StreamEvent['type']
 

@@ -1,8 +1,8 @@
 /** The book of a session's channels, kept from the messages that pass: numbers of both sides, windows, ends. Throws on a broken rule. */
 
+import { WireError } from '../../shared/ssh-wire.ts'
 import type { Side } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
-import { WireError } from './wire.ts'
 
 /** What ssh2 takes as one packet is a little more than this; a side that can take more is told this. */
 export const MAX_PACKET = 32_768

@@ -5,12 +5,12 @@ import type { Factor } from '../../policy/role.ts'
 import type { Downstream, SessionNotice } from '../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../session/state.ts'
 import { type Refusal, refuse } from '../../shared/errors.ts'
+import { message, string } from '../../shared/ssh-wire.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { answerServiceRequest } from './service-request.ts'
 import { plain, terminalLines } from './texts.ts'
 import { type Transport, type TransportListener, TransportViolation } from './transport.ts'
 import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
-import { message, string } from './wire.ts'
 
 /** How long the last word may take to leave when the gateway ends a session. */
 const LAST_WORD_MS = 1_000

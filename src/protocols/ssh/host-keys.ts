@@ -3,10 +3,10 @@
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
+import { WireReader } from '../../shared/ssh-wire.ts'
 import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
 import { type ParsedKey, parseKey } from './ssh2-internals.ts'
 import { type HostKeys, serverOffer } from './transport.ts'
-import { WireReader } from './wire.ts'
 
 /** Reads the gateway's private host keys (PEM or OpenSSH form, without passphrase), at most one of a type. Throws `CONFIG_INVALID`. */
 export function parseHostKeys(privateKeys: readonly Secret[]): HostKeys {

@@ -12,8 +12,8 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto'
+import { string, WireReader } from '../../shared/ssh-wire.ts'
 import type { KeyExchange, Ssh2Protocol } from './ssh2-internals.ts'
-import { string, WireReader } from './wire.ts'
 
 export const HYBRID = 'mlkem768x25519-sha256'
 /** What ssh2 takes it for. It must be in the offer as well. */

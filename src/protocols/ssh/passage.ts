@@ -1,6 +1,7 @@
 /** What passes between the two sides of a session, and what the gateway puts in between: words, answers, and what must wait. */
 
 import type { RelayContext } from '../../session/protocol.ts'
+import { message, string, uint32, WireError } from '../../shared/ssh-wire.ts'
 import { ChannelLog } from './channel-log.ts'
 import { type Channel, Channels, otherSide } from './channels.ts'
 import type { Flow } from './flow.ts'
@@ -8,7 +9,6 @@ import { EXTENDED_DATA_STDERR, MESSAGE } from './messages.ts'
 import type { Objection, Side } from './policy.ts'
 import { plain } from './texts.ts'
 import type { Transport } from './transport.ts'
-import { message, string, uint32, WireError } from './wire.ts'
 
 /** Messages of a target that wait for the client's window: as many as the gateway's words could displace, and some. */
 const MAX_HELD = 4_096

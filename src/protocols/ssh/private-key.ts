@@ -1,10 +1,10 @@
 /** The leased private key of an account, in any of the usual forms, ready to sign a login. */
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { string } from '../../shared/ssh-wire.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import { signatureAlgorithms } from './algorithms.ts'
 import { convertSignature, parseKey } from './ssh2-internals.ts'
-import { string } from './wire.ts'
 
 export interface SigningKey {
   /** What goes into the signature and into the request beside the key. */

@@ -2,6 +2,7 @@
 
 import type { RelayContext } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
+import { message, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
 import { otherSide } from './channels.ts'
 import type { SshDownstream } from './downstream.ts'
 import { Flow } from './flow.ts'
@@ -11,7 +12,6 @@ import type { Side } from './policy.ts'
 import { Requests } from './requests.ts'
 import { type Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
-import { message, uint32, WireError, WireReader } from './wire.ts'
 
 export interface RelayOptions {
   readonly maxChannels: number

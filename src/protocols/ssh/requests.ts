@@ -1,5 +1,6 @@
 /** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
 
+import { message, string, uint32, WireReader } from '../../shared/ssh-wire.ts'
 import type { ChannelLog } from './channel-log.ts'
 import { type Channel, MAX_PACKET, otherSide } from './channels.ts'
 import { MESSAGE, OPEN_FAILURE } from './messages.ts'
@@ -13,7 +14,6 @@ import {
   type Side,
 } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
-import { message, string, uint32, WireReader } from './wire.ts'
 
 /** OpenSSH's client ends at once when a shell is refused: give it time to show why. */
 const READING_MS = 100

@@ -1,8 +1,8 @@
 /** The request for a service that precedes user authentication (RFC 4253 §10). */
 
+import { message, string, WireReader } from '../../shared/ssh-wire.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import type { Transport } from './transport.ts'
-import { message, string, WireReader } from './wire.ts'
 
 /** Accepts `ssh-userauth`, as often as it is asked for: paramiko asks before each method. Any other service ends the connection. */
 export function answerServiceRequest(transport: Transport, payload: Buffer): void {

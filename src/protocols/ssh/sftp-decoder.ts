@@ -1,10 +1,10 @@
 /** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
 
 import type { FactEvent } from '../../recording/events.ts'
+import type { WireReader } from '../../shared/ssh-wire.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { SFTP, SftpPacketStream } from './sftp-packets.ts'
 import { recordedText } from './texts.ts'
-import type { WireReader } from './wire.ts'
 
 export type FileEvent = Omit<Extract<FactEvent, { type: 'file' }>, 'type' | 'channel' | 'via'>
 

@@ -1,6 +1,6 @@
 /** Cuts a stream of SFTP (draft-ietf-secsh-filexfer-02, version 3) into packets; the data of files streams past unbuffered. */
 
-import { WireReader } from './wire.ts'
+import { WireReader } from '../../shared/ssh-wire.ts'
 
 export const SFTP = {
   OPEN: 3,

@@ -1,11 +1,11 @@
 /** User authentication as the client sees it: logs in at a target with the leased credential (RFC 4252, RFC 4256). */
 
 import { GatewayError } from '../../shared/errors.ts'
+import { boolean, message, string, uint32, WireReader } from '../../shared/ssh-wire.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import { MESSAGE } from './messages.ts'
 import { readPrivateKey } from './private-key.ts'
 import type { Transport } from './transport.ts'
-import { boolean, message, string, uint32, WireReader } from './wire.ts'
 
 /** Questions of one keyboard-interactive round; a target that asks more is not after a password. */
 const MAX_PROMPTS = 4

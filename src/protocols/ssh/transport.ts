@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { messageOf } from '../../shared/errors.ts'
+import { message, string, uint32 } from '../../shared/ssh-wire.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
@@ -18,7 +19,6 @@ import {
   seeFirstKexinit,
   sendPacket,
 } from './ssh2-internals.ts'
-import { message, string, uint32 } from './wire.ts'
 
 /**
  * What the gateway says it is in its identification string. OpenSSH tells only a peer of this name when nobody reads a channel any

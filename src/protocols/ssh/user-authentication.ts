@@ -3,11 +3,11 @@
 import type { Proof } from '../../identity/proof.ts'
 import type { Factor } from '../../policy/role.ts'
 import { Secret } from '../../shared/secret.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
 import { MAX_KEYS_ASKED } from './limits.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import type { Transport } from './transport.ts'
 import { verifyUserSignature } from './user-key.ts'
-import { boolean, message, string, uint32, WireError, WireReader } from './wire.ts'
 
 const METHOD_OF: Record<Factor, string> = {
   publickey: 'publickey',

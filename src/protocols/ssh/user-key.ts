@@ -1,8 +1,8 @@
 /** Public keys of users: reading a blob, and verifying a signature by it (RFC 4253 §6.6, RFC 8332, OpenSSH's PROTOCOL.u2f). */
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { WireError, WireReader } from '../../shared/ssh-wire.ts'
 import { signatureAlgorithms } from './algorithms.ts'
-import { WireError, WireReader } from './wire.ts'
 
 interface Curve {
   readonly name: string

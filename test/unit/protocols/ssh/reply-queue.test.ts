@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { ReplyQueue } from '../../../../src/protocols/ssh/reply-queue.ts'
-import { WireError } from '../../../../src/protocols/ssh/wire.ts'
+import { WireError } from '../../../../src/shared/ssh-wire.ts'
 
 t.test("a refusal waits for the target's answers to what was asked before it", async t => {
   const queue = new ReplyQueue()

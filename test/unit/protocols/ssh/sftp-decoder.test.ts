@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { type FileEvent, SftpDecoder } from '../../../../src/protocols/ssh/sftp-decoder.ts'
-import { string, uint32 } from '../../../../src/protocols/ssh/wire.ts'
+import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const uint64 = (value: number) => {
   const bytes = Buffer.alloc(8)

@@ -6,8 +6,8 @@ import { generateKeyPair } from '../../../../src/protocols/ssh/generate-key-pair
 import { parseHostKeys } from '../../../../src/protocols/ssh/host-keys.ts'
 import { HYBRID } from '../../../../src/protocols/ssh/hybrid-key-exchange.ts'
 import { Transport, type TransportListener } from '../../../../src/protocols/ssh/transport.ts'
-import { message, string, uint32 } from '../../../../src/protocols/ssh/wire.ts'
 import { systemClock } from '../../../../src/shared/clock.ts'
+import { message, string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const hostKeys = parseHostKeys([generateKeyPair('ed25519').secret, generateKeyPair('ecdsa').secret])
 const NEVER = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_INFINITY }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { boolean, message, string, uint32, WireError, WireReader } from '../../../../src/protocols/ssh/wire.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../../src/shared/ssh-wire.ts'
 
 t.test('what is written is read back', async t => {
   fc.assert(
