@@ -27,6 +27,7 @@ export type AuditKind =
   | 'token.created'
   | 'token.revoked'
   | 'api.refused'
+  | 'audit.exported'
 
 export interface AuditEvent {
   readonly kind: AuditKind

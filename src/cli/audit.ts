@@ -1,6 +1,7 @@
 /** `sallyport audit`: what happened, and the proof that nothing was taken out or changed. */
 
 import type { AuditEntry, AuditVerdict } from '../console/routes/audit.ts'
+import { addAuditExport } from './audit-export.ts'
 import type { AddCommands } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { localTime, parseTime } from './time.ts'
@@ -74,6 +75,8 @@ export const addAudit: AddCommands = (program, context) => {
         )
       }
     })
+
+  addAuditExport(audit, context)
 }
 
 function parseCheckpoint(text: string): { seq: number; hash: string } {

@@ -1,16 +1,14 @@
 /** `sallyport session export`: a recording in the formats of others, or its sealed file as it is. */
 
-import { createWriteStream } from 'node:fs'
-import { unlink } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { decodeEventLines } from '../console/event-lines.ts'
 import { exportCast, exportJsonLines, exportText } from '../recording/export.ts'
-import { messageOf } from '../shared/errors.ts'
 import type { Client } from './client.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
+import { writeNewFile } from './new-file.ts'
 import { pathOfOrLast } from './session-path.ts'
 
 const FORMATS = ['cast', 'jsonl', 'text', 'raw'] as const
@@ -39,7 +37,7 @@ Formats:
       const client = await context.client()
       const content = await contentOf(client, await pathOfOrLast(id, client), format)
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
-      await writeTo(output, content)
+      await writeNewFile(output, content)
       if (context.json) terminal.json({ session: id, format, file: output })
       else terminal.note(`Wrote ${output}.`)
     })
@@ -56,19 +54,5 @@ async function contentOf(client: Client, path: string, format: Format): Promise<
       return Readable.from(exportJsonLines(subject, stream))
     case 'text':
       return Readable.from(exportText(subject, stream))
-  }
-}
-
-/** A new file, for its owner alone. What was written in part is taken away again: it must not look like the whole. */
-async function writeTo(path: string, content: Readable): Promise<void> {
-  try {
-    await pipeline(content, createWriteStream(path, { mode: 0o600, flags: 'wx' }))
-  } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw new CliError(EXIT.no, `There is a file ${path} already; nothing was written.`)
-    await unlink(path).catch(() => undefined)
-    if (syscall === 'open' || syscall === 'write')
-      throw new CliError(EXIT.usage, `-o: ${path} cannot be written: ${messageOf(error)}.`)
-    throw error
   }
 }

@@ -1,13 +1,14 @@
 /** `sallyport session verify`: is a recording whole and unaltered? Files offline with the public key alone, sessions by the gateway. */
 
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { RecordingVerdict } from '../console/routes/recordings.ts'
 import { printable } from '../recording/printable.ts'
 import { type Verification, verifyFolder, verifyRecording } from '../recording/verify.ts'
-import { messageOf } from '../shared/errors.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
+import { publicKeyOf } from './public-key.ts'
+import { verifyAgainst } from './session-against.ts'
 import { isSessionId, pathOfOrLast } from './session-path.ts'
 import { cut } from './text.ts'
 
@@ -31,11 +32,16 @@ export function addVerify(session: Command, context: Context): void {
       '--key <file>',
       'for files: the public key, as `sallyport key public` prints it (else asked of the gateway)',
     )
+    .option(
+      '--against <list>',
+      'for folders: a list of `sallyport audit export`; names what is deleted, cut or foreign too',
+    )
     .addHelpText(
       'after',
       '\nWith --key, files are checked here, without a gateway and without its vault.\nThe exit code is 1 where one is not good.',
     )
-    .action(async (things: string[], { key }: { key?: string }) => {
+    .action(async (things: string[], { key, against }: { key?: string; against?: string }) => {
+      if (against !== undefined) return verifyAgainst(things, against, key, context)
       const verdicts: Verdict[] = []
       for (const thing of things) {
         for await (const verdict of verdictsOf(thing, key, context)) {
@@ -74,7 +80,7 @@ async function* verdictsOf(thing: string, keyFile: string | undefined, context: 
     yield { what: path.slice(path.lastIndexOf('/') + 1), ...verdict }
     return
   }
-  const key = keyFile === undefined ? await keyOfGateway(context) : await readKey(keyFile)
+  const key = await publicKeyOf(keyFile, context)
   if (there.isDirectory()) {
     for await (const { file, ...found } of verifyFolder(thing, key)) yield verdictOf(file, found)
   } else yield verdictOf(thing, await verifyRecording(thing, key))
@@ -82,25 +88,4 @@ async function* verdictsOf(thing: string, keyFile: string | undefined, context: 
 
 function verdictOf(what: string, { ok, frames, bytes, firstBad, reason }: Verification): Verdict {
   return { what, ok, frames, bytes, firstBad: firstBad ?? null, reason: reason ?? null }
-}
-
-/** Who names no key trusts the gateway that answers here for it. */
-async function keyOfGateway(context: Context): Promise<string> {
-  try {
-    return (await (await context.client()).get<{ publicKey: string }>('/v1/keys/signing')).publicKey
-  } catch (error) {
-    throw new CliError(
-      EXIT.usage,
-      `Without --key FILE the gateway says which key is right, and it did not: ${messageOf(error)}`,
-      'Make the file once with: sallyport key public > sallyport.pub',
-    )
-  }
-}
-
-async function readKey(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new CliError(EXIT.usage, `--key: ${path} cannot be read: ${messageOf(error)}.`)
-  }
 }

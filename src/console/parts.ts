@@ -10,6 +10,7 @@ import type { User } from '../identity/user.ts'
 import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/recordings.ts'
+import type { Signer } from '../recording/signer.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { SessionStore } from '../session/session-store.ts'
@@ -52,6 +53,10 @@ export interface ApiParts {
   readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
   readonly sessions: SessionStore
   readonly vault: Vault
+  /** Signs recordings and audit events. */
+  readonly signer: Signer
+  /** This gateway's id. */
+  readonly gateway: string
   /** Of the key that signs recordings and audit events. */
   readonly publicKeyPem: string
   readonly live: LiveSessions

@@ -2,7 +2,7 @@
 
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { signingKeyId } from './container.ts'
+import { type RecordingHeader, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
 import { EXTENSION } from './paths.ts'
 import { fileChunks } from './reader.ts'
@@ -13,11 +13,15 @@ export interface Verification {
   /** True only for a recording that is whole, in order, unaltered, and sealed by the key. */
   readonly ok: boolean
   readonly subject?: RecordingSubject
+  /** Which key was to sign it, and when its file was made: as trustworthy as the seal. */
+  readonly header?: Pick<RecordingHeader, 'signingKey' | 'createdAt'>
   /** How many frames hold, from the first on. */
   readonly frames: number
   readonly bytes: number
   readonly firstBad?: Fault
   readonly sealed: boolean
+  /** The file ends without a seal, between frames or within one, and what is there holds: still being written, interrupted, or cut. */
+  readonly unfinished?: boolean
   /** Why the session ended, as the seal says: `interrupted` when its gateway stopped unexpectedly. */
   readonly reason?: string
   readonly endedAt?: number
@@ -36,8 +40,10 @@ export async function verifyRecording(path: string, publicKeyPem: string): Promi
 
 function judge(part: Part, { frames, subject }: Verification, publicKeyPem: string): Partial<Verification> {
   switch (part.kind) {
-    case 'header':
-      return { subject: part.header.subject, bytes: part.end, hash: part.link.toString('hex') }
+    case 'header': {
+      const { subject, signingKey, createdAt } = part.header
+      return { subject, header: { signingKey, createdAt }, bytes: part.end, hash: part.link.toString('hex') }
+    }
     case 'frame':
       return { frames: frames + 1, bytes: part.end, hash: part.link.toString('hex') }
     case 'seal': {
@@ -55,9 +61,12 @@ function judge(part: Part, { frames, subject }: Verification, publicKeyPem: stri
       return { ok: true, sealed: true, bytes, reason, endedAt, ...(cutBytes === undefined ? {} : { cutBytes }) }
     }
     case 'unsealed':
-      return { firstBad: { frame: frames, offset: part.end, why: 'no seal: still being written, or interrupted' } }
+      return {
+        unfinished: true,
+        firstBad: { frame: frames, offset: part.end, why: 'no seal: still being written, or interrupted' },
+      }
     case 'fault':
-      return { ok: false, firstBad: part.fault }
+      return { ok: false, firstBad: part.fault, unfinished: part.tornBytes !== undefined }
   }
 }
 

@@ -1,8 +1,11 @@
 /** The audit log: reading it, and checking that its chain is whole. */
 
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { AuditRow } from '../../audit/chain.ts'
 import type { AuditKind } from '../../audit/event.ts'
+import { exportSessions } from '../../evidence/export-sessions.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
 
@@ -47,7 +50,10 @@ const checkpointSchema = z.object({
   hash: z.string().regex(/^[0-9a-f]{64}$/, 'a hash is 64 hex digits'),
 })
 
-export function audit(app: ApiRoutes, { audit }: ApiParts): void {
+const LIST_TYPE = 'application/x-ndjson'
+const CHUNK_CHARACTERS = 64 * 1024
+
+export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway }: ApiParts): void {
   const tags = ['audit']
 
   app.get(
@@ -85,6 +91,44 @@ export function audit(app: ApiRoutes, { audit }: ApiParts): void {
     },
     async ({ body: { checkpoint } }) => audit.verify(checkpoint === undefined ? {} : { checkpoint }),
   )
+
+  app.get(
+    '/v1/audit/sessions',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'The signed list of sessions and their recordings, out of the audit log, as NDJSON',
+        tags,
+        querystring: z.object({ since: timeSchema.optional(), until: timeSchema.optional() }),
+        response: {
+          200: { description: 'A stream', content: { [LIST_TYPE]: { schema: z.instanceof(Readable) } } },
+        },
+      },
+    },
+    async ({ query: { since, until }, caller: { actor, source } }, reply) => {
+      await audit.append({ kind: 'audit.exported', actor, data: { since, until, source } })
+      const range = { since: since && Date.parse(since), until: until && Date.parse(until) }
+      const lines = exportSessions({ database, signer, clock, gateway }, range as { since?: number; until?: number })
+      return reply.header('content-type', LIST_TYPE).send(Readable.from(toldOff(lines), { objectMode: false }))
+    },
+  )
+}
+
+/** A log that is broken ends the list with a line that says why, in the place of the signed end. */
+async function* toldOff(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let chunk = ''
+  try {
+    for await (const line of lines) {
+      chunk += line
+      if (chunk.length < CHUNK_CHARACTERS) continue
+      yield chunk
+      chunk = ''
+    }
+    yield chunk
+  } catch (error) {
+    if (!(error instanceof GatewayError && error.code === 'CONFLICT')) throw error
+    yield `${chunk}${JSON.stringify({ type: 'refused', why: error.message })}\n`
+  }
 }
 
 function entryOf({ seq, at, gateway, kind, actor, session, data }: AuditRow): AuditEntry {
