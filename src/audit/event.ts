@@ -16,6 +16,7 @@ export type AuditKind =
   | 'session.refused'
   | 'channel.denied'
   | 'target.identity-mismatch'
+  | 'target.authentication-refused'
   | 'recording.replayed'
   | 'recording.exported'
   | 'recording.followed'

@@ -7,7 +7,7 @@ import type { User } from '../identity/user.ts'
 import type { Role } from '../policy/role.ts'
 import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
 import { parseHostKey } from '../targets/host-keys.ts'
-import type { Target } from '../targets/target.ts'
+import { certifies, type PostgresTarget, type Target } from '../targets/target.ts'
 import type { Resource, ResourceKind } from './parse.ts'
 
 const LONGEST_MS = 366 * 86_400_000
@@ -65,8 +65,37 @@ function checkTarget(target: Target): Complaint[] {
       path: ['accounts', index, 'default'],
       message: `${names[defaults[0]!]} is the default account already: a target has at most one.`,
     })),
-    ...(target.protocol === 'ssh' ? checkHostKeys(target.hostKeys) : checkCertificates(target.ca)),
+    ...twice(target.authentication ?? [], 'authentication', method => `${method} is there twice.`),
+    ...(target.protocol === 'ssh' ? checkHostKeys(target.hostKeys) : checkDatabase(target)),
   ]
+}
+
+function checkDatabase(target: PostgresTarget): Complaint[] {
+  return [...checkCertificates(target.ca), ...checkAuthentication(target)]
+}
+
+/** What would refuse every login is told when it is written. */
+function checkAuthentication(target: PostgresTarget): Complaint[] {
+  const { authentication, channelBinding, scramIterations, tls } = target
+  const open = authentication.findIndex(method => method === 'password' || method === 'none')
+  const complaints: Complaint[] = []
+  if (open >= 0 && !certifies(target)) {
+    const message = `${authentication[open]} needs a certificate that is checked: tls: verify-full, or verify-ca with a ca.`
+    complaints.push({ path: ['authentication', open], message })
+  }
+  if (channelBinding === 'require' && ['disable', 'allow', 'prefer'].includes(tls)) {
+    complaints.push({
+      path: ['channelBinding'],
+      message: 'Channel binding needs TLS: tls: require, or better verify-full.',
+    })
+  }
+  if (channelBinding === 'require' && !authentication.includes('scram-sha-256')) {
+    complaints.push({ path: ['channelBinding'], message: 'Channel binding needs authentication: [scram-sha-256].' })
+  }
+  if (scramIterations.min > scramIterations.max) {
+    complaints.push({ path: ['scramIterations', 'min'], message: `min is more than max (${scramIterations.max}).` })
+  }
+  return complaints
 }
 
 function checkHost({ host, protocol }: Target): Complaint[] {

@@ -1,10 +1,10 @@
 /** What the audit log says of a login and a session, from the first proof to the end. */
 
-import type { Audit } from '../audit/event.ts'
+import type { Audit, AuditKind } from '../audit/event.ts'
 import type { Denial } from '../policy/authorize.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
-import { isRefusal, type Refusal } from '../shared/errors.ts'
+import { type ErrorCode, isRefusal, type Refusal } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Authenticated } from './authenticate.ts'
@@ -13,6 +13,12 @@ import type { EndReason } from './state.ts'
 
 /** Longer than any login name that is one. */
 const MAX_LOGIN_SHOWN = 256
+
+/** Somebody may stand between, or be after the credential: such refusals are found by a kind of their own. */
+const KINDS: Partial<Record<ErrorCode, AuditKind>> = {
+  TARGET_IDENTITY_MISMATCH: 'target.identity-mismatch',
+  TARGET_AUTHENTICATION_REFUSED: 'target.authentication-refused',
+}
 
 export type SessionAudit = ReturnType<typeof createSessionAudit>
 
@@ -73,8 +79,7 @@ export function createSessionAudit(audit: Audit) {
     /** A session that was granted and yet did not begin. */
     sessionRefused: (grant: Grant, { code, detail }: Refusal) =>
       audit.append({
-        // Somebody may stand between, so it is found by a kind of its own.
-        kind: code === 'TARGET_IDENTITY_MISMATCH' ? 'target.identity-mismatch' : 'session.refused',
+        kind: KINDS[code] ?? 'session.refused',
         actor: grant.user,
         session: grant.session,
         data: { account: accountOf(grant), code, why: detail },

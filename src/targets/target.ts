@@ -21,6 +21,22 @@ const common = {
   accounts: z.array(accountSchema).default([]),
 }
 
+/** The proofs that an SSH target may ask for (RFC 4252); not given: those that the credential's kind calls for. */
+export const SSH_METHODS = ['publickey', 'password', 'keyboard-interactive', 'none'] as const
+
+/** The proofs that a PostgreSQL target may ask for, named as in libpq's `require_auth`. */
+export const POSTGRES_METHODS = ['scram-sha-256', 'md5', 'password', 'none'] as const
+
+/** How SCRAM is tied to the server's certificate, as libpq's `channel_binding`. */
+export const CHANNEL_BINDINGS = ['disable', 'prefer', 'require'] as const
+
+/** What RFC 7677 asks for at least, and every PostgreSQL server has by default. */
+const LEAST_ITERATIONS = 4096
+/** About a second of one core: a hostile target must not be able to burn minutes. */
+const MOST_ITERATIONS = 1_000_000
+
+const iterations = z.number().int().min(1).max(10_000_000)
+
 export const TLS_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 
 export const targetSchema = z.discriminatedUnion('protocol', [
@@ -30,6 +46,7 @@ export const targetSchema = z.discriminatedUnion('protocol', [
     port: z.number().int().min(1).max(65535).default(22),
     /** Lines as in known_hosts without the host: `ssh-ed25519 AAAA…`. Without one the target is not used. */
     hostKeys: z.array(z.string()).default([]),
+    authentication: z.array(z.enum(SSH_METHODS)).min(1).optional(),
   }),
   z.strictObject({
     ...common,
@@ -41,8 +58,18 @@ export const targetSchema = z.discriminatedUnion('protocol', [
     ca: z.string().optional(),
     /** The name to expect in the certificate where it is not `host`. */
     serverName: z.string().optional(),
+    authentication: z.array(z.enum(POSTGRES_METHODS)).min(1).default(['scram-sha-256']),
+    channelBinding: z.enum(CHANNEL_BINDINGS).default('prefer'),
+    scramIterations: z
+      .strictObject({ min: iterations.default(LEAST_ITERATIONS), max: iterations.default(MOST_ITERATIONS) })
+      .prefault({}),
   }),
 ])
+
+/** Whether a login there is with a server whose certificate was checked against a name, or against authorities of the target's own. */
+export function certifies({ tls, ca }: Pick<PostgresTarget, 'tls' | 'ca'>): boolean {
+  return tls === 'verify-full' || ((tls === 'verify-ca' || tls === 'require') && ca !== undefined)
+}
 
 export type Target = z.output<typeof targetSchema>
 export type TargetInput = z.input<typeof targetSchema>

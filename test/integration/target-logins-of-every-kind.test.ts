@@ -62,10 +62,13 @@ t.test('every mode of TLS logs in as libpq would', async t => {
     ['scram', { ...VERIFIED, host: '127.0.0.1', serverName: 'localhost' }, 'scram|t'],
     ['tlsonly', { tls: 'allow' }, 'tlsonly|t'],
     ['plainonly', { tls: 'prefer' }, 'plainonly|f'],
-    ['md5', { tls: 'disable' }, 'md5|f'],
-    ['md5', VERIFIED, 'md5|t'],
-    ['cleartext', VERIFIED, 'cleartext|t'],
-    ['trusting', VERIFIED, 'trusting|t'],
+    ['md5', { tls: 'disable', authentication: ['md5'] }, 'md5|f'],
+    ['md5', { ...VERIFIED, authentication: ['scram-sha-256', 'md5'] }, 'md5|t'],
+    ['cleartext', { ...VERIFIED, authentication: ['password'] }, 'cleartext|t'],
+    ['cleartext', { tls: 'verify-ca', ca, authentication: ['password'] }, 'cleartext|t'],
+    ['trusting', { ...VERIFIED, authentication: ['none'] }, 'trusting|t'],
+    ['scram', { ...VERIFIED, channelBinding: 'require' }, 'scram|t'],
+    ['scram', { ...VERIFIED, channelBinding: 'disable' }, 'scram|t'],
   ] as [string, PostgresInput, string][]) {
     const { stdout, stderr } = await attempt(t, account, entry)
     t.equal(stdout, expected, `${account} ${entry.tls} ${stderr}`)
@@ -99,9 +102,17 @@ t.test('what the entry does not allow is not done', async t => {
     ['scram', { ...VERIFIED, ca: otherCa }, 'TARGET_IDENTITY_MISMATCH'],
     ['scram', { ...VERIFIED, serverName: 'not.the.name' }, 'TARGET_IDENTITY_MISMATCH'],
     ['scram', { tls: 'require', ca: otherCa }, 'TARGET_IDENTITY_MISMATCH'],
-    ['cleartext', { tls: 'require' }, 'TARGET_LOGIN_FAILED'],
-    ['cleartext', { tls: 'disable' }, 'TARGET_LOGIN_FAILED'],
-    ['trusting', { tls: 'require' }, 'TARGET_LOGIN_FAILED'],
+    ['cleartext', VERIFIED, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['md5', VERIFIED, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['trusting', VERIFIED, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['scram', { ...VERIFIED, authentication: ['md5'] }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['cleartext', { tls: 'require', authentication: ['password'] }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['cleartext', { tls: 'disable', authentication: ['password'] }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['trusting', { tls: 'require', authentication: ['none'] }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['trusting', { ...VERIFIED, authentication: ['none'], channelBinding: 'require' }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['scram', { tls: 'disable', channelBinding: 'require' }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['scram', { ...VERIFIED, scramIterations: { min: 4097 } }, 'TARGET_AUTHENTICATION_REFUSED'],
+    ['scram', { ...VERIFIED, scramIterations: { max: 4095 } }, 'TARGET_AUTHENTICATION_REFUSED'],
     ['scram', { port: 1, tls: 'disable' }, 'TARGET_UNREACHABLE'],
   ] as [string, PostgresInput, string][]) {
     const { stdout, stderr } = await attempt(t, account, entry)
@@ -147,7 +158,7 @@ t.test('a server that does not know the password is not believed', async t => {
     const port = await hostileTarget(t, (socket, _bytes, turn) => socket.write(answer(turn)))
     const { stdout, stderr } = await attempt(t, 'scram', { port, tls: 'disable' })
     t.equal(stdout, '')
-    t.match(stderr, /TARGET_LOGIN_FAILED|TARGET_IDENTITY_MISMATCH/, story)
+    t.match(stderr, /TARGET_(LOGIN_FAILED|AUTHENTICATION_REFUSED|IDENTITY_MISMATCH)/, story)
   }
 })
 

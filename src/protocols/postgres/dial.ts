@@ -13,8 +13,6 @@ export type Encryption = 'plain' | 'tls-if-offered' | 'tls'
 export interface Connection {
   readonly socket: Socket
   readonly encrypted: boolean
-  /** True when the certificate was checked, and for `verify-full` its name too. */
-  readonly verified: boolean
   /** The server's certificate (DER), where there is TLS. */
   readonly certificate?: Buffer
 }
@@ -57,7 +55,7 @@ export async function dial(
     if (signal.aborted) throw signal.reason
     await settled(socket, 'connect')
     if (encryption === 'plain' || !(await offersTls(socket, encryption))) {
-      return { socket, encrypted: false, verified: false }
+      return { socket, encrypted: false }
     }
     return await encrypt(socket, target, signal)
   } catch (error) {
@@ -114,7 +112,7 @@ async function encrypt(raw: Socket, target: PostgresTarget, signal: AbortSignal)
   try {
     await settled(socket, 'secureConnect')
     const certificate = socket.getPeerX509Certificate()?.raw
-    return { socket, encrypted: true, verified: verifies, ...(certificate === undefined ? {} : { certificate }) }
+    return { socket, encrypted: true, ...(certificate === undefined ? {} : { certificate }) }
   } catch (error) {
     socket.destroy()
     if (verifies && isCertificateError(error)) {

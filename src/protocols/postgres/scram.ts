@@ -2,14 +2,15 @@
 
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto'
 import { promisify } from 'node:util'
+import { createBoundedTurns } from '../../identity/turns.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { saslprep } from './saslprep.ts'
 import { violation } from './wire/violation.ts'
 
 const derive = promisify(pbkdf2)
 const KEY_BYTES = 32
-/** A hostile server must not be able to burn minutes of CPU. */
-const MOST_ITERATIONS = 1_000_000
+/** Targets that ask for many iterations hold up each other, and not the hashing and the files of everybody else (libuv has four threads). */
+const inTurn = createBoundedTurns(2, 200)
 
 export type Mechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS'
 
@@ -20,13 +21,18 @@ export interface ScramClient {
   readonly mechanism: Mechanism
   /** client-first-message */
   readonly first: string
-  /** Reads server-first-message; gives client-final-message. Throws PROTOCOL_VIOLATION. */
+  /** Reads server-first-message; gives client-final-message. Throws PROTOCOL_VIOLATION, and what `mayCost` throws. */
   final(serverFirst: string, password: Secret): Promise<string>
   /** True when server-final-message proves that the server knows the password. */
   proves(serverFinal: string): boolean
 }
 
-export function createScramClient(binding: ChannelBinding, nonce = randomBytes(18).toString('base64')): ScramClient {
+/** `mayCost` is asked before the password is touched: it throws for a number of iterations that is not allowed. */
+export function createScramClient(
+  binding: ChannelBinding,
+  mayCost: (iterations: number) => void,
+  nonce = randomBytes(18).toString('base64'),
+): ScramClient {
   const plus = Buffer.isBuffer(binding)
   const header = plus ? 'p=tls-server-end-point,,' : `${binding},,`
   const bare = `n=,r=${nonce}`
@@ -36,8 +42,9 @@ export function createScramClient(binding: ChannelBinding, nonce = randomBytes(1
     first: header + bare,
     async final(serverFirst, password) {
       const { salt, iterations, serverNonce } = readServerFirst(serverFirst, nonce)
+      mayCost(iterations)
       const prepared = saslprep(password.revealBytes())
-      const salted = await derive(prepared, salt, iterations, KEY_BYTES, 'sha256')
+      const salted = await inTurn(() => derive(prepared, salt, iterations, KEY_BYTES, 'sha256'))
       const bound = Buffer.concat([Buffer.from(header), plus ? binding : Buffer.alloc(0)]).toString('base64')
       const withoutProof = `c=${bound},r=${serverNonce}`
       const transcript = `${bare},${serverFirst},${withoutProof}`
@@ -69,7 +76,6 @@ function readServerFirst(text: string, nonce: string): { salt: Buffer; iteration
   const iterations = Number(count)
   if (!serverNonce.startsWith(nonce) || serverNonce === nonce)
     throw violation("the server's SCRAM nonce is not made from ours")
-  if (iterations > MOST_ITERATIONS) throw violation('the server asks for too many SCRAM iterations')
   return { salt: Buffer.from(salt, 'base64'), iterations, serverNonce }
 }
 

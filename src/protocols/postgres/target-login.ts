@@ -6,6 +6,7 @@ import { serialize } from 'pg-protocol'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
 import type { PostgresTarget } from '../../targets/target.ts'
+import { requireAllowed, requireBinding, requireIterations } from './authentication-floor.ts'
 import type { Connection } from './dial.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import type { Message, SocketReader } from './socket-reader.ts'
@@ -39,8 +40,8 @@ export class TargetRefusal extends Error {
 }
 
 /**
- * Runs the login on a fresh connection. Throws TargetRefusal when the server says no, GatewayError TARGET_LOGIN_FAILED when it asks for
- * what the lease must not be used for, PROTOCOL_VIOLATION when it does not speak the protocol.
+ * Runs the login on a fresh connection. Throws TargetRefusal when the server says no, GatewayError TARGET_AUTHENTICATION_REFUSED when it
+ * asks for what its entry does not allow, PROTOCOL_VIOLATION when it does not speak the protocol.
  */
 export async function logIn(
   connection: Connection,
@@ -68,26 +69,32 @@ async function authenticate(
     switch (request.kind) {
       case 'ok':
         if (proven) return
-        // Anyone can say "come in". Only a server that asked for the password, or that proved its name, is the target.
-        if (!connection.verified) throw refused('The target let us in without asking for a password.')
+        requireAllowed(target, 'none')
+        requireBinding(target, false)
         return
       case 'md5':
         requireOnce(proven)
+        requireAllowed(target, 'md5')
+        requireBinding(target, false)
         socket.write(serialize.password(md5Password(user, password, request.salt)))
         break
       case 'cleartext':
         requireOnce(proven)
-        if (!connection.verified) {
-          throw refused(`The target asks for the password in the clear; its entry needs tls: verify-full for that.`)
-        }
+        requireAllowed(target, 'password')
+        requireBinding(target, false)
         socket.write(serialize.password(password.reveal()))
         break
       case 'sasl':
         requireOnce(proven)
+        requireAllowed(target, 'scram-sha-256')
         await proveByScram(socket, reader, chooseScram(connection, request.mechanisms, target), password)
         break
+      case 'other':
+        throw refused(
+          `The target ${target.name} asks for an authentication that is not supported (code ${request.code}).`,
+        )
       default:
-        throw refused('The target asks for an authentication method that is not supported.')
+        throw violation('the server goes on with a SASL exchange that was not begun')
     }
     proven = true
   }
@@ -114,12 +121,18 @@ async function nextMessage(reader: SocketReader): Promise<Message> {
 
 /** -PLUS whenever it can be had; over TLS without it, say that we could, so that a stripped offer is noticed by the server. */
 function chooseScram(connection: Connection, mechanisms: readonly string[], target: PostgresTarget): ScramClient {
-  const binding = connection.certificate && tlsServerEndPoint(connection.certificate)
-  if (mechanisms.includes('SCRAM-SHA-256-PLUS') && binding !== undefined) return createScramClient(binding)
+  const mayCost = (iterations: number) => requireIterations(target, iterations)
+  const binding =
+    target.channelBinding === 'disable' || connection.certificate === undefined
+      ? undefined
+      : tlsServerEndPoint(connection.certificate)
+  const bound = mechanisms.includes('SCRAM-SHA-256-PLUS') && binding !== undefined
+  requireBinding(target, bound)
+  if (bound) return createScramClient(binding, mayCost)
   if (!mechanisms.includes('SCRAM-SHA-256')) {
     throw refused(`The target ${target.name} offers no SCRAM mechanism that is supported.`)
   }
-  return createScramClient(binding === undefined ? 'n' : 'y')
+  return createScramClient(binding === undefined ? 'n' : 'y', mayCost)
 }
 
 async function proveByScram(socket: Socket, reader: SocketReader, scram: ScramClient, password: Secret): Promise<void> {

@@ -2,15 +2,23 @@
 
 import { GatewayError } from '../../shared/errors.ts'
 import { boolean, message, string, uint32, WireReader } from '../../shared/ssh-wire.ts'
+import type { SSH_METHODS, SshTarget } from '../../targets/target.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import { MESSAGE } from './messages.ts'
 import { readPrivateKey } from './private-key.ts'
+import { plain } from './texts.ts'
 import type { Transport } from './transport.ts'
 
-/** Questions of one keyboard-interactive round; a target that asks more is not after a password. */
-const MAX_PROMPTS = 4
+/** Rounds of keyboard-interactive: one asks for the password, some targets add a word or two. */
+const MAX_ROUNDS = 8
 
-type Method = 'none' | 'publickey' | 'password' | 'keyboard-interactive'
+/** So much of what a target says of itself is shown. */
+const MAX_SHOWN = 120
+
+type Method = (typeof SSH_METHODS)[number]
+
+/** Each of these gives the password away, so at most one of them is tried: the first that the target offers and its entry allows. */
+const WITH_PASSWORD = ['password', 'keyboard-interactive'] as const
 
 export interface LoginOutcome {
   /** Called before the next message is read, so that none is lost. */
@@ -18,20 +26,33 @@ export interface LoginOutcome {
   refused(error: GatewayError): void
 }
 
-/** One login. Give it the messages; it tells once, the target's yes or `TARGET_LOGIN_FAILED`. */
+/** Who logs in with what, and where. */
+export interface TargetLoginWishes {
+  readonly target: Pick<SshTarget, 'name' | 'authentication'>
+  readonly user: string
+  readonly material: CredentialMaterial
+}
+
+/** One login. Give it the messages; it tells once: the target's yes, `TARGET_LOGIN_FAILED`, or `TARGET_AUTHENTICATION_REFUSED`. */
 export class TargetLogin {
   readonly #transport: Transport
-  readonly #account: string
+  readonly #target: TargetLoginWishes['target']
+  readonly #user: string
   readonly #material: CredentialMaterial
-  readonly #tried = new Set<Method>()
+  readonly #allowed: readonly Method[]
   #method: Method = 'none'
+  #rounds = 0
   #answered = false
+  #begun = false
+  #over = false
   readonly #outcome: LoginOutcome
 
-  constructor(transport: Transport, account: string, material: CredentialMaterial, outcome: LoginOutcome) {
+  constructor(transport: Transport, { target, user, material }: TargetLoginWishes, outcome: LoginOutcome) {
     this.#transport = transport
-    this.#account = account
+    this.#target = target
+    this.#user = user
     this.#material = material
+    this.#allowed = target.authentication ?? (material.kind === 'private-key' ? ['publickey'] : WITH_PASSWORD)
     this.#outcome = outcome
   }
 
@@ -42,13 +63,17 @@ export class TargetLogin {
 
   /** Throws WireError for what breaks the protocol. */
   receive(type: number, payload: Buffer): void {
+    // What comes behind a refusal in the same packet must not be answered with the password after all.
+    if (this.#over) return
     switch (type) {
       case MESSAGE.SERVICE_ACCEPT:
-        this.#try(this.#material.kind === 'private-key' ? 'publickey' : 'password')
+        if (this.#begun) this.#fail('the service was accepted twice')
+        else this.#begin()
         return
       case MESSAGE.USERAUTH_SUCCESS:
         // Success for nothing would mean that the target lets anyone in: then it is not the target we know.
-        this.#tried.size > 0 ? this.#outcome.accepted() : this.#fail('success before the login')
+        if (this.#method === 'none' && !this.#allowed.includes('none')) this.#refuse('lets anybody in without a proof')
+        else this.#outcome.accepted()
         return
       case MESSAGE.USERAUTH_FAILURE:
         this.#failure(new WireReader(payload, 1).nameList())
@@ -64,22 +89,35 @@ export class TargetLogin {
     }
   }
 
-  #failure(methods: string[]): void {
-    const next = this.#method === 'password' ? 'keyboard-interactive' : undefined
-    if (next !== undefined && methods.includes(next) && !this.#tried.has(next)) this.#try(next)
-    else this.#fail(`the target refused ${[...this.#tried].join(', ')} and offers ${methods.join(', ') || 'nothing'}`)
+  /** A signature is good for this connection alone; a password is sent only once it is known that the target takes one. */
+  #begin(): void {
+    this.#begun = true
+    if (this.#material.kind === 'password') this.#try('none')
+    else if (this.#allowed.includes('publickey')) this.#try('publickey')
+    else this.#refuse('would be given a signature')
+  }
+
+  #failure(offered: string[]): void {
+    const list = offered.join(', ') || 'nothing'
+    if (this.#method !== 'none') {
+      this.#fail(`the target refused ${this.#method} and offers ${list}`)
+      return
+    }
+    const next = WITH_PASSWORD.find(method => offered.includes(method) && this.#allowed.includes(method))
+    if (next === undefined) this.#refuse(`offers ${list.slice(0, MAX_SHOWN)}`)
+    else this.#try(next)
   }
 
   #try(method: Method): void {
     this.#method = method
-    this.#tried.add(method)
-    if (method === 'publickey') this.#signIn()
+    if (method === 'none') this.#request(method)
+    else if (method === 'publickey') this.#signIn()
     else if (method === 'password') this.#request(method, boolean(false), string(this.#password()))
     else this.#request(method, string(''), string(''))
   }
 
   #request(method: Method, ...fields: Uint8Array[]): void {
-    const common = [string(this.#account), string('ssh-connection'), string(method)]
+    const common = [string(this.#user), string('ssh-connection'), string(method)]
     this.#transport.send(message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields))
   }
 
@@ -90,7 +128,7 @@ export class TargetLogin {
       return
     }
     const fields = [boolean(true), string(key.algorithm), string(key.blob)]
-    const common = [string(this.#account), string('ssh-connection'), string('publickey')]
+    const common = [string(this.#user), string('ssh-connection'), string('publickey')]
     const request = message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields)
     const signature = key.sign(Buffer.concat([string(this.#transport.sessionId), request]))
     if (signature === undefined) this.#fail('the private key cannot sign')
@@ -107,30 +145,43 @@ export class TargetLogin {
     const fields = new WireReader(payload, 1)
     for (let text = 0; text < 3; text++) fields.string()
     const prompts = fields.uint32()
-    if (prompts > MAX_PROMPTS) {
-      this.#fail('the target asks too many questions')
+    if (++this.#rounds > MAX_ROUNDS || prompts > 1) {
+      this.#refuse('asks for more than a password (keyboard-interactive)')
       return
     }
-    const answers: Uint8Array[] = []
-    for (let i = 0; i < prompts; i++) {
-      fields.string()
-      // The password goes only where it would not be shown, and once.
-      if (fields.boolean() || this.#answered) {
-        this.#fail('the target asks for more than a password')
-        return
-      }
-      this.#answered = true
-      answers.push(string(this.#password()))
+    if (prompts === 0) {
+      this.#transport.send(message(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(0)))
+      return
     }
-    this.#transport.send(message(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(prompts), ...answers))
+    fields.string()
+    // The password goes only where it would not be shown, and once.
+    if (fields.boolean() || this.#answered) {
+      this.#refuse('asks for something else than a password (keyboard-interactive)')
+      return
+    }
+    this.#answered = true
+    this.#transport.send(message(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(1), string(this.#password())))
   }
 
   #password(): Buffer {
     return this.#material.kind === 'password' ? this.#material.password.revealBytes() : Buffer.alloc(0)
   }
 
+  /** Below the floor of the target's entry, or not to be answered at all. */
+  #refuse(what: string): void {
+    const text =
+      `The target ${this.#target.name} ${plain(what)}; what it may ask for with this credential is ${this.#allowed.join(', ')}. ` +
+      'Its entry says so (authentication), or the kind of the credential.'
+    this.#end(new GatewayError('TARGET_AUTHENTICATION_REFUSED', text))
+  }
+
   #fail(why: string): void {
-    this.#outcome.refused(loginFailed(new Error(why)))
+    this.#end(loginFailed(new Error(why)))
+  }
+
+  #end(error: GatewayError): void {
+    this.#over = true
+    this.#outcome.refused(error)
   }
 }
 

@@ -111,10 +111,14 @@ function logIn(
       clock,
     )
     let reached = false
-    const login = new TargetLogin(transport, grant.account.name, lease.material, {
-      accepted: () => resolve(new SshUpstream(transport)),
-      refused: reject,
-    })
+    const login = new TargetLogin(
+      transport,
+      { target, user: grant.account.name, material: lease.material },
+      {
+        accepted: () => resolve(new SshUpstream(transport)),
+        refused: reject,
+      },
+    )
     socket.once('connect', () => transport.start())
   })
 }
