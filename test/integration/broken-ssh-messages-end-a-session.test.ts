@@ -49,7 +49,7 @@ t.test('each of them ends its own session, is audited, and leaves the gateway at
     await client.ended
     await session.ended
     t.equal(session.reason, 'protocol-violation', what)
-    t.match(session.refused, [{ what: 'protocol', why: /^client: / }], what)
+    t.match(session.refused, [{ what: 'protocol', why: /^the client broke the protocol: / }], what)
   }
   await t.resolves(logIn(gateway), 'the gateway lets the next one in')
 })
@@ -62,7 +62,7 @@ t.test('what breaks the transport beneath ends the session for the same reason',
   client.transport.socket.write(Buffer.alloc(64, 0xff))
   await session.ended
   t.equal(session.reason, 'protocol-violation')
-  t.match(session.refused, [{ what: 'protocol', why: /^client: / }])
+  t.match(session.refused, [{ what: 'protocol', why: /^the client broke the protocol: / }])
 })
 
 t.test('the service of user authentication may be asked for before each method, and no other', async t => {

@@ -13,6 +13,8 @@ export interface RawClient {
   send(type: number, ...fields: Uint8Array[]): void
   /** The next message of this type; others before it are passed over. Rejects when the connection ends first. */
   next(type: number): Promise<Buffer>
+  /** The next message that is of one of these types, by its type. */
+  nextOf(...types: number[]): Promise<number>
   /** Resolves when the connection has ended. */
   readonly ended: Promise<void>
 }
@@ -47,24 +49,26 @@ export async function connectRaw(at: { host: string; port: number }): Promise<Ra
   await once(socket, 'connect')
   transport.start()
   await ready.promise
+  const firstOf = (types: number[]) =>
+    new Promise<Buffer>((resolve, reject) => {
+      look = () => {
+        for (let payload = messages.shift(); payload !== undefined; payload = messages.shift()) {
+          if (types.includes(payload[0]!)) {
+            look = () => {}
+            resolve(payload)
+            return
+          }
+        }
+        if (over) reject(new Error(`the connection ended before message ${types}`))
+      }
+      look()
+    })
   const client: RawClient = {
     transport,
     ended: ended.promise,
     send: (type, ...fields) => transport.send(message(type, ...fields)),
-    next: type =>
-      new Promise((resolve, reject) => {
-        look = () => {
-          for (let payload = messages.shift(); payload !== undefined; payload = messages.shift()) {
-            if (payload[0] === type) {
-              look = () => {}
-              resolve(payload)
-              return
-            }
-          }
-          if (over) reject(new Error(`the connection ended before message ${type}`))
-        }
-        look()
-      }),
+    next: type => firstOf([type]),
+    nextOf: async (...types) => (await firstOf(types))[0]!,
   }
   client.send(MESSAGE.SERVICE_REQUEST, string('ssh-userauth'))
   await client.next(MESSAGE.SERVICE_ACCEPT)

@@ -6,6 +6,7 @@ import type { WireReader } from '../../shared/ssh-wire.ts'
 import { EchoedInput } from './echoed-input.ts'
 import { parseScpCommand, ScpDecoder } from './scp-decoder.ts'
 import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
+import { SftpIfSpoken } from './sftp-if-spoken.ts'
 import { plain, recordedText } from './texts.ts'
 
 type Stream = StreamEvent['type']
@@ -25,7 +26,7 @@ export class ChannelLog {
   /** Bytes kept of each stream so far; -1 once it is truncated. */
   readonly #kept: Record<Stream, number> = { output: 0, stderr: 0, input: 0 }
   #keepStreams = true
-  #files: SftpDecoder | ScpDecoder | undefined
+  #files: SftpDecoder | SftpIfSpoken | ScpDecoder | undefined
   #typed: EchoedInput | undefined
 
   constructor(options: ChannelLogOptions, channel: number, kind: string) {
@@ -74,6 +75,7 @@ export class ChannelLog {
         this.#fact({ type: 'exec', channel, command })
         const scp = parseScpCommand(command)
         if (scp !== undefined) this.#files = new ScpDecoder(scp, event => this.#file('scp', event))
+        else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
         break
       }
       case 'subsystem': {
@@ -84,7 +86,7 @@ export class ChannelLog {
             this.#keepStreams = true
           }
           this.#files = new SftpDecoder(event => this.#file('sftp', event), lost)
-        }
+        } else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
         this.#fact({ type: 'subsystem', channel, name: subsystem })
         break
       }

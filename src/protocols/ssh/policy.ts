@@ -40,8 +40,8 @@ export function objectToOpen(from: Side, kind: string, allows: Allows, asked: As
   return wanted ? undefined : { what: kind, why: 'the target opened a channel that nobody asked for', tell: true }
 }
 
-/** Variables that shape output, not what runs. Their values are recorded. */
-const ENVIRONMENT = /^(LANG|LANGUAGE|LC_[A-Z_]+|TERM|COLORTERM|NO_COLOR|TZ|GIT_PROTOCOL)$/
+/** Variables that shape output, not what runs (`LC_*` as OpenSSH's SendEnv and AcceptEnv mean it). Their values are recorded. */
+const ENVIRONMENT = /^(LANG|LANGUAGE|LC_[A-Za-z0-9_]{0,60}|TERM|COLORTERM|NO_COLOR|TZ|GIT_PROTOCOL)$/
 
 /** CHANNEL_REQUEST on a session channel. `argument` is the subsystem's or variable's name. */
 export function objectToRequest(from: Side, request: string, argument: string, allows: Allows): Objection | undefined {
@@ -54,8 +54,7 @@ export function objectToRequest(from: Side, request: string, argument: string, a
     case 'pty-req':
       return allows('shell') || allows('exec') ? undefined : notAllowed('shell')
     case 'subsystem':
-      if (allows(argument === 'sftp' ? 'sftp' : 'exec')) return undefined
-      return notAllowed(argument === 'sftp' ? 'sftp' : 'exec')
+      return objectToSubsystem(argument, allows)
     case 'auth-agent-req@openssh.com':
       return allows('agent') ? undefined : notAllowed('agent')
     case 'x11-req':
@@ -65,6 +64,16 @@ export function objectToRequest(from: Side, request: string, argument: string, a
     default:
       return CLIENT_REQUESTS.has(request) ? undefined : unknown(`request ${request}`)
   }
+}
+
+/** What a name may be (RFC 4250 §4.6.1). OpenSSH compares exactly, but takes `sftp\0` for `sftp`; others trim, or fold case. */
+const NAME = /^[\x21-\x2b\x2d-\x7e]{1,64}$/
+
+function objectToSubsystem(name: string, allows: Allows): Objection | undefined {
+  if (!NAME.test(name)) return { what: `subsystem ${name}`, why: 'that is no name of a subsystem', tell: true }
+  const needed: Channel[] = name === 'sftp' ? ['sftp'] : /^sftp$/i.test(name) ? ['sftp', 'exec'] : ['exec']
+  const missing = needed.find(channel => !allows(channel))
+  return missing && notAllowed(missing)
 }
 
 const CLIENT_REQUESTS = new Set(['window-change', 'signal', 'break', 'xon-xoff', 'eow@openssh.com'])

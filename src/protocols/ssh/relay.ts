@@ -10,8 +10,13 @@ import { DISCONNECT, EXTENDED_DATA_STDERR, MESSAGE } from './messages.ts'
 import { Passage } from './passage.ts'
 import type { Side } from './policy.ts'
 import { Requests } from './requests.ts'
+import { expectEnd, FAILURE_SHAPE, readsOneWay } from './shapes.ts'
+import { terminalLines } from './texts.ts'
 import { type Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
+
+/** Message number and recipient, with which every message of a channel begins. */
+const RECIPIENT_END = 5
 
 export interface RelayOptions {
   readonly maxChannels: number
@@ -116,12 +121,18 @@ class Relay {
   }
 
   #transportBroken(side: Side, { message: rule }: TransportViolation): void {
-    if (!this.#over) this.#context.refused('protocol', `${side}: ${rule}`)
+    if (!this.#over) this.#blame(side, rule)
     this.#end('protocol-violation')
   }
 
+  /** Who it was: the log and the person must not take a broken target for a broken client. */
+  #blame(side: Side, rule: string): void {
+    this.#context.refused('protocol', `the ${side} broke the protocol: ${rule}`)
+    if (side === 'target') this.#passage.say(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
+  }
+
   #brokenRule(side: Side, { message: rule }: WireError): void {
-    this.#context.refused('protocol', `${side}: ${rule}`)
+    this.#blame(side, rule)
     this.#end('protocol-violation')
     this.#transports[side].disconnect(DISCONNECT.PROTOCOL_ERROR, `${rule} (session ${this.#context.session})`)
   }
@@ -155,8 +166,7 @@ class Relay {
         this.#requests.confirmation(side, payload)
         break
       case MESSAGE.CHANNEL_OPEN_FAILURE:
-        this.#passage.closeLog(this.#passage.channels.failed(side, recipientOf(payload)))
-        this.#passage.forward(side, payload)
+        this.#openFailure(side, payload)
         break
       case MESSAGE.CHANNEL_EOF:
         this.#endOfData(side, payload)
@@ -184,6 +194,19 @@ class Relay {
     return this.#passage.channels.find(side, recipientOf(payload))
   }
 
+  /** For messages that say nothing but which channel they are about. */
+  #channelAlone(side: Side, payload: Buffer) {
+    if (payload.length > RECIPIENT_END) throw new WireError('the message is longer than it should be')
+    return this.#channelOf(side, payload)
+  }
+
+  #openFailure(side: Side, payload: Buffer): void {
+    const recipient = recipientOf(payload)
+    if (!readsOneWay(FAILURE_SHAPE, new WireReader(payload, RECIPIENT_END))) throw new WireError('a NUL byte in a text')
+    this.#passage.closeLog(this.#passage.channels.failed(side, recipient))
+    this.#passage.forward(side, payload)
+  }
+
   #data(side: Side, payload: Buffer): void {
     const channel = this.#channelOf(side, payload)
     const exact = payload.length >= 9 && payload.readUInt32BE(5) === payload.length - 9
@@ -204,22 +227,24 @@ class Relay {
 
   #extendedData(side: Side, payload: Buffer): void {
     const channel = this.#channelOf(side, payload)
-    const reader = new WireReader(payload, 5)
+    const reader = new WireReader(payload, RECIPIENT_END)
     const type = reader.uint32()
     const bytes = reader.string()
     if (!reader.atEnd) throw new WireError('data of another length')
     this.#passage.channels.data(side, channel, bytes.length)
-    // No other type is in use, and what came as one would pass by the recording.
-    if (type !== EXTENDED_DATA_STDERR) throw new WireError('extended data of an unknown type')
-    if (side === 'target') this.#passage.log(channel).fromTarget('stderr', bytes)
-    this.#context.count(side === 'client' ? 'in' : 'out', bytes.length)
+    // No other is in use, and what came as one would pass by the recording.
+    if (side === 'client' || type !== EXTENDED_DATA_STDERR) throw new WireError('extended data that is not stderr')
+    this.#passage.log(channel).fromTarget('stderr', bytes)
+    this.#context.count('out', bytes.length)
     this.#passage.forwardInOrder(side, channel, payload)
     this.#flow.recorded()
   }
 
   #adjust(side: Side, payload: Buffer): void {
     const channel = this.#channelOf(side, payload)
-    const bytes = new WireReader(payload, 5).uint32()
+    const reader = new WireReader(payload, RECIPIENT_END)
+    const bytes = reader.uint32()
+    expectEnd(reader)
     const told = this.#passage.channels.adjusted(side, channel, bytes)
     if (side === 'client' && channel.client.window >= 0) this.#passage.release(channel)
     if (told === bytes) this.#passage.forward(side, payload)
@@ -230,20 +255,24 @@ class Relay {
   }
 
   #channelReply(side: Side, payload: Buffer): void {
-    const channel = this.#channelOf(side, payload)
+    const channel = this.#channelAlone(side, payload)
     const { requests } = channel[otherSide(side)]
-    const success = payload[0] === MESSAGE.CHANNEL_SUCCESS
-    requests.answered(() => this.#passage.forwardInOrder(side, channel, payload), success)
+    requests.answered(payload, () => this.#passage.forwardInOrder(side, channel, payload))
   }
 
   #endOfData(side: Side, payload: Buffer): void {
-    const channel = this.#channelOf(side, payload)
+    const channel = this.#channelAlone(side, payload)
+    if (channel[side].sentEof) {
+      // Some clients say it twice, and their servers never minded: it says nothing new.
+      if (side === 'client') return
+      throw new WireError('the end of data a second time')
+    }
     channel[side].sentEof = true
     this.#passage.forwardInOrder(side, channel, payload)
   }
 
   #close(side: Side, payload: Buffer): void {
-    const channel = this.#channelOf(side, payload)
+    const channel = this.#channelAlone(side, payload)
     const gone = this.#passage.channels.closed(side, channel)
     this.#passage.forwardInOrder(side, channel, payload)
     if (!gone) return
@@ -253,6 +282,6 @@ class Relay {
 }
 
 function recipientOf(payload: Buffer): number {
-  if (payload.length < 5) throw new WireError('the message is too short')
+  if (payload.length < RECIPIENT_END) throw new WireError('the message is too short')
   return payload.readUInt32BE(1)
 }

@@ -13,16 +13,16 @@ interface Refused {
 interface Forwarded {
   readonly answer?: undefined
   readonly due?: undefined
-  /** Called when the peer says no. */
-  readonly failed: (() => void) | undefined
+  /** Called with the peer's answer, before it passes; throws WireError for one that cannot be. */
+  readonly heard: ((reply: Buffer) => void) | undefined
 }
 
 export class ReplyQueue {
   #waiting: (Refused | Forwarded)[] = []
 
-  /** The peer was sent a request that it must answer; `failed` is called when it says no. */
-  forwarded(failed?: () => void): void {
-    this.#push({ failed })
+  /** The peer was sent a request that it must answer; `heard` is called with the answer. */
+  forwarded(heard?: (reply: Buffer) => void): void {
+    this.#push({ heard })
   }
 
   /** The gateway refuses a request: `answer` is called when it is its turn, and not before `afterMs`. */
@@ -38,7 +38,7 @@ export class ReplyQueue {
   }
 
   /** The peer answered: pass its answer on with `pass`, then those of the gateway that waited behind it. */
-  answered(pass: () => void, success = true): void {
+  answered(reply: Buffer, pass: () => void): void {
     // A refusal that was to wait a little goes first all the same: order is the rule, the delay a courtesy.
     for (let first = this.#waiting[0]; first?.answer !== undefined; first = this.#waiting[0]) {
       this.#waiting.shift()
@@ -46,7 +46,7 @@ export class ReplyQueue {
     }
     const request = this.#waiting.shift() as Forwarded | undefined
     if (request === undefined) throw new WireError('a reply to no request')
-    if (!success) request.failed?.()
+    request.heard?.(reply)
     pass()
     this.#flush()
   }

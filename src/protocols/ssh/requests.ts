@@ -1,6 +1,6 @@
 /** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
 
-import { message, string, uint32, WireReader } from '../../shared/ssh-wire.ts'
+import { message, string, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
 import type { ChannelLog } from './channel-log.ts'
 import { type Channel, MAX_PACKET, otherSide } from './channels.ts'
 import { MESSAGE, OPEN_FAILURE } from './messages.ts'
@@ -14,6 +14,7 @@ import {
   type Side,
 } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
+import { expectEnd, GLOBAL_SHAPES, OPEN_SHAPES, REQUEST_SHAPES, readsOneWay, type Shape } from './shapes.ts'
 
 /** OpenSSH's client ends at once when a shell is refused: give it time to show why. */
 const READING_MS = 100
@@ -42,7 +43,9 @@ export class Requests {
     const packetAt = reader.offset
     const maxPacket = reader.uint32()
     const { channels } = this.#passage
-    const objection = objectToOpen(side, kind, this.#allows, this.#asked)
+    const objection =
+      objectToOpen(side, kind, this.#allows, this.#asked) ??
+      objectToTexts(side, kind, OPEN_SHAPES.get(kind), new WireReader(payload, reader.offset))
     if (objection !== undefined) {
       this.#refuseOpen(side, sender, OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, objection)
     } else if (channels.count >= this.#maxChannels) {
@@ -60,6 +63,7 @@ export class Requests {
     const reader = new WireReader(payload, 1)
     const recipient = reader.uint32()
     const fields = { sender: reader.uint32(), window: reader.uint32(), maxPacket: reader.uint32() }
+    expectEnd(reader)
     this.#passage.channels.confirmed(side, recipient, fields)
     if (fields.maxPacket > MAX_PACKET) payload.writeUInt32BE(MAX_PACKET, 13)
     this.#passage.forward(side, payload)
@@ -73,7 +77,9 @@ export class Requests {
     const argument = name === 'subsystem' || name === 'env' ? reader.utf8() : ''
     const starts = side === 'client' && STARTS.has(name)
     const objection =
+      (side === 'client' && channel.kind !== 'session' ? notOfSession(name) : undefined) ??
       objectToRequest(side, name, argument, this.#allows) ??
+      objectToTexts(side, `request ${name}`, REQUEST_SHAPES.get(name), new WireReader(payload, fieldsAt)) ??
       (starts && channel.started ? secondProgram(name) : undefined)
     if (objection !== undefined) {
       this.#refuseRequest(side, channel, wantsReply, objection)
@@ -89,7 +95,12 @@ export class Requests {
       if (name === 'x11-req') this.#asked.x11 = true
     } else log.targetRequest(name, fields)
     if (starts) channel.started = true
-    if (wantsReply) channel[side].requests.forwarded(starts ? () => notStarted(channel, log) : undefined)
+    if (wantsReply) {
+      const heard = (reply: Buffer) => {
+        if (starts && reply[0] === MESSAGE.CHANNEL_FAILURE) notStarted(channel, log)
+      }
+      channel[side].requests.forwarded(heard)
+    }
     this.#passage.forwardInOrder(side, channel, payload)
   }
 
@@ -97,7 +108,9 @@ export class Requests {
     const reader = new WireReader(payload, 1)
     const name = reader.utf8()
     const wantsReply = reader.boolean()
-    const objection = objectToGlobalRequest(side, name, this.#allows)
+    const objection =
+      objectToGlobalRequest(side, name, this.#allows) ??
+      objectToTexts(side, name, GLOBAL_SHAPES.get(name), new WireReader(payload, reader.offset))
     if (objection !== undefined) {
       if (objection.tell) this.#passage.report(objection)
       const answer = () => this.#passage.answer(side, message(MESSAGE.REQUEST_FAILURE))
@@ -105,14 +118,14 @@ export class Requests {
       return
     }
     if (REMOTE_FORWARDS.has(name)) this.#asked.remoteForward = true
-    if (wantsReply) this.#global[side].forwarded()
+    if (wantsReply) this.#global[side].forwarded(replyCheck(name, reader))
     this.#passage.forward(side, payload)
   }
 
   /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`, for a global request of the other. */
   answered(side: Side, payload: Buffer): void {
     const queue = side === 'client' ? this.#global.target : this.#global.client
-    queue.answered(() => this.#passage.forward(side, payload))
+    queue.answered(payload, () => this.#passage.forward(side, payload))
   }
 
   #refuseOpen(side: Side, recipient: number, code: number, objection: Objection): void {
@@ -139,6 +152,30 @@ export class Requests {
     }
     channel[side].requests.refused(answer, told ? READING_MS : 0)
   }
+}
+
+/** Refuses what would mean something else to the target than to the gateway; what a target sends has no excuse. */
+function objectToTexts(side: Side, what: string, shape: Shape | undefined, rest: WireReader): Objection | undefined {
+  if (readsOneWay(shape, rest)) return undefined
+  if (side === 'target') throw new WireError('a NUL byte in a text')
+  return { what, why: 'a NUL byte in a text can be read in two ways', tell: true }
+}
+
+/** A success says nothing more, but where the other side was to choose a port: that one (RFC 4254 §7.1). */
+function replyCheck(name: string, fields: WireReader): (reply: Buffer) => void {
+  const mayNamePort = name === 'tcpip-forward'
+  if (mayNamePort) fields.string()
+  const mustNamePort = mayNamePort && fields.uint32() === 0
+  return reply => {
+    const rest = new WireReader(reply, 1)
+    const success = reply[0] === MESSAGE.REQUEST_SUCCESS
+    const namesPort = success && mayNamePort && (mustNamePort || !rest.atEnd)
+    readsOneWay(namesPort ? ['port'] : [], rest)
+  }
+}
+
+function notOfSession(name: string): Objection {
+  return { what: `request ${name}`, why: 'this channel is none of a session', tell: false }
 }
 
 /** How a channel is recorded follows from its program: another one must not change it while the first runs. */

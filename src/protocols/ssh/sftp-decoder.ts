@@ -29,6 +29,8 @@ type Pending =
 const MAX_TRACKED = 4_096
 const MAX_PATH = 4_096
 const OPEN_FOR_WRITING = 2
+/** What OpenSSH speaks, and every server that is asked for no other. */
+const VERSION = 3
 
 const STATUS_TEXT: Record<number, string> = {
   2: 'no such file',
@@ -188,6 +190,7 @@ export class SftpDecoder {
   }
 
   #answer(type: number, fields: WireReader): void {
+    if (type === SFTP.VERSION && fields.uint32() > VERSION) throw new RangeError('a version with other fields')
     if (type !== SFTP.STATUS && type !== SFTP.HANDLE && type !== SFTP.DATA) {
       if (type > SFTP.STATUS) this.#pending.delete(fields.uint32())
       return

@@ -3,6 +3,8 @@
 import { WireReader } from '../../shared/ssh-wire.ts'
 
 export const SFTP = {
+  INIT: 1,
+  VERSION: 2,
   OPEN: 3,
   CLOSE: 4,
   READ: 5,

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { CHANNELS, type Channel } from '../../../../src/policy/role.ts'
 import { objectToGlobalRequest, objectToOpen, objectToRequest } from '../../../../src/protocols/ssh/policy.ts'
@@ -55,10 +56,29 @@ t.test('a target opens only what the person asked it for', async t => {
 })
 
 t.test('the environment is for language and terminal, not for what the loader runs', async t => {
-  for (const name of ['LANG', 'LC_ALL', 'TERM', 'GIT_PROTOCOL']) {
+  for (const name of ['LANG', 'LC_ALL', 'LC_P10K', 'LC_d', 'LC_', 'TERM', 'GIT_PROTOCOL']) {
     t.equal(objectToRequest('client', 'env', name, nothing), undefined)
   }
-  for (const name of ['LD_PRELOAD', 'BASH_ENV', 'LC_', 'PATH', 'lang']) {
+  for (const name of ['LD_PRELOAD', 'BASH_ENV', 'LC', 'LC_\n', 'PATH', 'lang']) {
     t.match(objectToRequest('client', 'env', name, everything), { tell: false })
   }
+})
+
+t.test('a subsystem that could be read as sftp takes the right to sftp, whatever else it takes', async () => {
+  const name = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.mixedCase(fc.constant('sftp')),
+    fc
+      .tuple(fc.constantFrom('', ' ', '\0', '\t'), fc.constantFrom('', ' ', '\0', '\0x', '\n'))
+      .map(([a, b]) => `${a}sftp${b}`),
+  )
+  const readsAsSftp = (text: string) => text.split('\0', 1)[0]!.trim().toLowerCase() === 'sftp'
+  fc.assert(
+    fc.property(name, text => {
+      const byExecAlone = objectToRequest('client', 'subsystem', text, only('exec')) === undefined
+      const bySftpAlone = objectToRequest('client', 'subsystem', text, only('sftp')) === undefined
+      return !(byExecAlone && readsAsSftp(text)) && bySftpAlone === (text === 'sftp')
+    }),
+    { examples: [['sftp\0'], ['SFTP'], ['sftp ']] },
+  )
 })
