@@ -17,8 +17,10 @@ import { createRoles } from './policy/roles.ts'
 import { createRecordings } from './recording/recordings.ts'
 import type { Signer } from './recording/signer.ts'
 import { createAccess } from './session/access.ts'
+import { createBooks } from './session/books.ts'
 import { createFollow } from './session/follow.ts'
 import { createLiveSessions } from './session/live-sessions.ts'
+import { createMarkedRecordings } from './session/marked-recordings.ts'
 import { createOwedSteps } from './session/owed-steps.ts'
 import { createReaper } from './session/reaper.ts'
 import { createRefusedConnections } from './session/refused-connections.ts'
@@ -80,6 +82,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
   const authenticator = createAuthenticator({ database, users, vault, cluster, inTurnOf, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
+  const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const access = createAccess({ roles, targets, clock, defaults: config.authentication.factors })
   const live = await createLiveSessions({ cluster, clock, log })
   started.defer(() => live.close())
@@ -96,8 +99,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
     gateways: config.database.startsWith('sqlite:') ? undefined : createStoreGateways({ database, clock, gateway }),
     store: sessions,
     live,
-    findUnsealed: () => recordings.findUnsealed(),
-    sealInterrupted: recording => recordings.sealInterrupted(recording),
+    marked: createMarkedRecordings({ recordings, store: sessions, books, audit, metrics, log }),
     endLeases: async session => void (await vault.endLeasesOfSession(session)),
     audit,
     owed,
@@ -133,6 +135,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
     authenticator,
     inTurnOf,
     sessions,
+    books,
     access,
     live,
     follow,

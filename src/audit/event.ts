@@ -21,6 +21,8 @@ export type AuditKind =
   | 'recording.exported'
   | 'recording.followed'
   | 'recording.sealed-as-interrupted'
+  | 'recording.seal-noted'
+  | 'recording.tampered'
   | 'session.kill-requested'
   | 'resources.applied'
   | 'credential.stored'

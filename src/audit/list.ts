@@ -10,6 +10,8 @@ export interface AuditQuery {
   /** Events before this number. */
   readonly before?: number
   readonly kind?: AuditKind
+  /** Any of these. */
+  readonly kinds?: readonly AuditKind[]
   readonly actor?: string
   readonly session?: string
   /** Milliseconds since the epoch: at or after, and before. */
@@ -22,11 +24,12 @@ export interface AuditQuery {
 const MAX_LIMIT = 1000
 
 export async function listEvents(database: Database, query: AuditQuery = {}): Promise<AuditRow[]> {
-  const { after, before, kind, actor, session, since, until, limit = 100 } = query
+  const { after, before, kind, kinds, actor, session, since, until, limit = 100 } = query
   let select = database.selectFrom('audit_events').selectAll()
   if (after !== undefined) select = select.where('seq', '>', after)
   if (before !== undefined) select = select.where('seq', '<', before)
   if (kind !== undefined) select = select.where('kind', '=', kind)
+  if (kinds !== undefined) select = select.where('kind', 'in', kinds)
   if (actor !== undefined) select = select.where('actor', '=', actor)
   if (session !== undefined) select = select.where('session', '=', session)
   if (since !== undefined) select = select.where('at', '>=', since)

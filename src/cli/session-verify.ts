@@ -2,9 +2,11 @@
 
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
-import type { RecordingVerdict } from '../console/routes/recordings.ts'
+import type { RecordingVerdict, SealNotes } from '../console/routes/recordings.ts'
 import { printable } from '../recording/printable.ts'
+import { type Comparison, compareWithNotes, notCompared } from '../recording/seal-notes.ts'
 import { type Verification, verifyFolder, verifyRecording } from '../recording/verify.ts'
+import { messageOf } from '../shared/errors.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { publicKeyOf } from './public-key.ts'
@@ -20,7 +22,11 @@ interface Verdict {
   readonly bytes: number
   readonly firstBad: { readonly frame: number; readonly offset: number; readonly why: string } | null
   readonly reason: string | null
+  /** With what the gateway's books have of the session. */
+  readonly compared: Comparison
 }
+
+type Compare = (session: string | undefined, hash: string | undefined) => Promise<Comparison>
 
 export function addVerify(session: Command, context: Context): void {
   const { terminal } = context
@@ -38,7 +44,7 @@ export function addVerify(session: Command, context: Context): void {
     )
     .addHelpText(
       'after',
-      '\nWith --key, files are checked here, without a gateway and without its vault.\nThe exit code is 1 where one is not good.',
+      '\nWith --key, files are checked here, without a gateway and without its vault; where one answers, they are also compared with\nits audit log, and each line says whether they were. The exit code is 1 where one is not good.',
     )
     .action(async (things: string[], { key, against }: { key?: string; against?: string }) => {
       if (against !== undefined) return verifyAgainst(things, against, key, context)
@@ -56,15 +62,19 @@ export function addVerify(session: Command, context: Context): void {
       if (bad > 0) throw new CliError(EXIT.no, '')
     })
 
-  function linesOf({ what, ok, frames, firstBad, reason }: Verdict): string[] {
+  function linesOf({ what, ok, frames, firstBad, reason, compared }: Verdict): string[] {
     const name = cut(printable(what), Math.max(20, (terminal.width ?? Number.POSITIVE_INFINITY) - 30))
     if (ok) {
-      const facts = `${frames} ${frames === 1 ? 'frame' : 'frames'}, ${printable(reason ?? '')}`
+      const facts = `${frames} ${frames === 1 ? 'frame' : 'frames'}, ${printable(reason ?? '')}, ${printable(compared.text)}`
       return [`${terminal.style('green', 'good')}  ${name}  ${terminal.style('dim', facts)}`]
     }
     const { frame, offset, why } = firstBad ?? { frame: -1, offset: 0, why: 'not sealed' }
     const where = frame < 0 ? '' : `frame ${frame} at byte ${offset}: `
-    return [`${terminal.style('red', 'bad')}   ${name}`, `      ${where}${printable(why)}`]
+    return [
+      `${terminal.style('red', 'bad')}   ${name}`,
+      `      ${where}${printable(why)}`,
+      `      ${printable(compared.text)}`,
+    ]
   }
 }
 
@@ -81,11 +91,44 @@ async function* verdictsOf(thing: string, keyFile: string | undefined, context: 
     return
   }
   const key = await publicKeyOf(keyFile, context)
+  const compare = await comparer(context)
   if (there.isDirectory()) {
-    for await (const { file, ...found } of verifyFolder(thing, key)) yield verdictOf(file, found)
-  } else yield verdictOf(thing, await verifyRecording(thing, key))
+    for await (const { file, ...found } of verifyFolder(thing, key)) yield await verdictOf(file, found, compare)
+  } else yield await verdictOf(thing, await verifyRecording(thing, key), compare)
 }
 
-function verdictOf(what: string, { ok, frames, bytes, firstBad, reason }: Verification): Verdict {
-  return { what, ok, frames, bytes, firstBad: firstBad ?? null, reason: reason ?? null }
+async function verdictOf(what: string, found: Verification, compare: Compare): Promise<Verdict> {
+  const { ok, frames, bytes, firstBad, reason, subject, hash } = found
+  const compared = await compare(subject?.session, hash)
+  const differs = ok && compared.result === 'differs'
+  const why = 'sealed well, but not the recording that was noted when the session ended'
+  return {
+    what,
+    ok: ok && !differs,
+    frames,
+    bytes,
+    firstBad: differs ? { frame: frames, offset: bytes, why } : (firstBad ?? null),
+    reason: reason ?? null,
+    compared,
+  }
+}
+
+/** Asks the gateway that is there for the books; without one nothing is compared, and that is said. */
+async function comparer(context: Context): Promise<Compare> {
+  let unreachable: string | undefined
+  return async (session, hash) => {
+    if (session === undefined || !isSessionId(session)) return notCompared('it names no session')
+    if (unreachable !== undefined) return notCompared(unreachable)
+    try {
+      const client = await context.client()
+      const { notes } = await client.get<SealNotes>(`/v1/sessions/${session}/seal`)
+      return compareWithNotes(hash, notes)
+    } catch (error) {
+      const why = messageOf(error).replace(/\.$/, '')
+      // One that is not there will not be there for the next file either.
+      if (error instanceof CliError && error.exit === EXIT.no) return notCompared(why)
+      unreachable = why
+      return notCompared(why)
+    }
+  }
 }

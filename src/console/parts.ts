@@ -11,6 +11,7 @@ import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Signer } from '../recording/signer.ts'
+import type { Books } from '../session/books.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { SessionStore } from '../session/session-store.ts'
@@ -52,6 +53,7 @@ export interface ApiParts {
   /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
   readonly sessions: SessionStore
+  readonly books: Books
   readonly vault: Vault
   /** Signs recordings and audit events. */
   readonly signer: Signer

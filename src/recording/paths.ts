@@ -14,15 +14,25 @@ export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text)
 }
 
+/** Whether a recording of that name could be: an id whose time has a day. */
+export function isRecordable(session: string): boolean {
+  return isSessionId(session) && dayOf(session) !== undefined
+}
+
 /** `2026/11/21/ses_….rec`, relative to the folder: the day is in the id. Throws `NOT_FOUND` for what is not a session's id. */
 export function recordingFile(session: string): string {
+  const day = dayOf(checked(session))
+  if (day === undefined) throw notASession()
+  return join(...day, `${session}${EXTENSION}`)
+}
+
+/** Undefined for a forged id, which could name a time that no calendar has. */
+function dayOf(session: string): string[] | undefined {
   let time = 0
-  for (const character of checked(session).slice(4, 14)) time = time * 32 + ALPHABET.indexOf(character)
+  for (const character of session.slice(4, 14)) time = time * 32 + ALPHABET.indexOf(character)
   const date = new Date(time)
-  // A forged id could name a time that no calendar has.
-  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() > 9999) throw notASession()
-  const [year, month, day] = date.toISOString().slice(0, 10).split('-') as [string, string, string]
-  return join(year, month, day, `${session}${EXTENSION}`)
+  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() > 9999) return undefined
+  return date.toISOString().slice(0, 10).split('-')
 }
 
 export function markerFile(session: string): string {

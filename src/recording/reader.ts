@@ -1,6 +1,6 @@
 /** Reads a recording back: decrypts, unpacks and gives its events, up to the last whole frame where it was interrupted. */
 
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { GatewayError } from '../shared/errors.ts'
 import {
   decodeHead,
@@ -112,12 +112,18 @@ export async function* fileChunks(path: string): AsyncGenerator<Buffer, void> {
     throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
   })
   try {
-    for (;;) {
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES)
-      if (bytesRead === 0) return
-      yield buffer.subarray(0, bytesRead)
-    }
+    yield* handleChunks(handle)
   } finally {
     await handle.close()
+  }
+}
+
+/** The same of a file that is open and stays so. */
+export async function* handleChunks(handle: FileHandle, from = 0): AsyncGenerator<Buffer, void> {
+  for (let position = from; ; ) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
 }

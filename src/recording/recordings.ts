@@ -1,9 +1,8 @@
 /** The folder of recordings: opens one for a session, finds those without a seal, and lets live ones be followed. */
 
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
@@ -11,21 +10,21 @@ import type { Metrics } from '../shared/metrics.ts'
 import { AppendFile } from './append-file.ts'
 import { encodeHeader, KEY_BYTES, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
+import { isMissing, makeFile, openUnlinked } from './files.ts'
 import { followWriter } from './follow.ts'
-import { isSessionId, markerFile, recordingFile, UNSEALED_FOLDER } from './paths.ts'
+import { createMarkers } from './markers.ts'
+import { recordingFile } from './paths.ts'
 import { type Recording, readRecording } from './reader.ts'
-import type { Recorder, SealedRecording } from './recorder.ts'
-import { sealUnfinished } from './seal-interrupted.ts'
+import type { Recorder } from './recorder.ts'
+import { type FoundSeal, sealUnfinished } from './seal-interrupted.ts'
 import { dataKeyPurpose, type KeyWrap, type Signer } from './signer.ts'
+import { verifyRecording } from './verify.ts'
 import { RecordingWriter } from './writer.ts'
 
 /** Every open recording is touched this often, so that others can tell that it is owned. */
 const KEEP_MS = 5000
 /** A file that nobody touched for this long has no owner any more. */
 const UNTOUCHED_MS = 2 * KEEP_MS
-/** After this time someone else may try to seal what a gateway began to seal. */
-const CLAIM_MS = 60_000
-const CLAIM = '.sealing'
 
 export interface Recordings {
   /** The file's name relative to the folder: known before the recording is opened. Throws `NOT_FOUND` for a malformed session id. */
@@ -34,13 +33,26 @@ export interface Recordings {
   open(subject: RecordingSubject): Promise<Recorder>
   /** Throws `NOT_FOUND` and `RECORDING_DAMAGED`. */
   read(session: string): Promise<Recording>
-  /** Recordings without a seal that nobody has touched for a while; those that this gateway writes are left out. */
+  /**
+   * Recordings with a marker that nobody has touched for a while: without a seal, or with one that is not in the books yet. Those
+   * that this gateway writes are left out.
+   */
   findUnsealed(): Promise<UnsealedRecording[]>
   /**
-   * Seals one as interrupted. Undefined when there was nothing to seal, another gateway is at it, or its owner touched it a moment ago
-   * (`force`: it is known to be gone). A recording that cannot be sealed is logged, and found again later.
+   * Seals one as interrupted, or gives the seal that is there. Undefined when there was nothing to seal, another gateway is at it, or its
+   * owner touched it a moment ago (`force`: it is known to be gone). One that cannot be sealed now is logged, and found again later.
+   * Throws `RECORDING_DAMAGED` for what must never be signed. It is the caller's then until `noted` or `release`.
    */
-  sealInterrupted(recording: Pick<UnsealedRecording, 'session'>, force?: 'force'): Promise<SealedRecording | undefined>
+  sealInterrupted(recording: Pick<UnsealedRecording, 'session'>, force?: 'force'): Promise<FoundSeal | undefined>
+  /**
+   * Compares a recording whose seal is in the books with this hash. Undefined when another gateway is at it; otherwise it is the
+   * caller's until `noted` or `release`.
+   */
+  compare(session: string, hash: string): Promise<SealComparison | undefined>
+  /** The seal is in the books: nobody needs to look for it any more. */
+  noted(session: string): Promise<void>
+  /** What was taken up could not be brought to an end: it is found again. */
+  release(session: string): Promise<void>
   /**
    * The bytes of a recording that this gateway writes now: the whole file so far, then each frame as it is written, then the seal.
    * Undefined when the session does not run here. A slow reader holds nothing up and misses nothing. `stop` ends the waiting.
@@ -54,6 +66,11 @@ export interface UnsealedRecording {
   readonly file: string
 }
 
+/** `found`: the last link that holds in the file; undefined where there is no recording. */
+export type SealComparison =
+  | { readonly same: true }
+  | { readonly same: false; readonly found: string | undefined; readonly why: string }
+
 export function createRecordings(parts: {
   folder: string
   seal: KeyWrap
@@ -65,7 +82,7 @@ export function createRecordings(parts: {
   const { folder, seal, signer, clock, metrics, log } = parts
   const writers = new Map<string, RecordingWriter>()
   const pathOf = (session: string) => join(folder, recordingFile(session))
-  const markerOf = (session: string) => join(folder, markerFile(session))
+  const markers = createMarkers({ folder, clock })
   let keeping = false
 
   /** One round: says that all are owned, then syncs one after the other, so that other work finds a free thread. */
@@ -93,38 +110,17 @@ export function createRecordings(parts: {
       createdAt: clock.now(),
     })
     // The marker first: a crash in between leaves a marker without a recording, never a recording that nobody will seal.
-    await makeFile(markerOf(session), Buffer.alloc(0)).then(handle => handle.close())
+    await markers.make(session)
     const handle = await makeFile(pathOf(session), bytes).catch(async error => {
-      await removeIfThere(markerOf(session))
+      await markers.remove(session)
       throw error
     })
     const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
       ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock },
       lag: bytes => metrics?.recorderLag.inc(bytes),
-      async closed(sealed) {
-        writers.delete(session)
-        if (sealed) await removeIfThere(markerOf(session))
-      },
+      closed: () => void writers.delete(session),
     })
-  }
-
-  /** One gateway gets it: the marker can be renamed once. */
-  async function claim(session: string): Promise<boolean> {
-    const marker = markerOf(session)
-    const now = clock.now() / 1000
-    try {
-      // The time first: a claim must never look old, or another would take it over.
-      await utimes(marker, now, now)
-      await rename(marker, marker + CLAIM)
-      return true
-    } catch (error) {
-      if (!isMissing(error)) throw error
-    }
-    const claimed = await ageOf(marker + CLAIM, clock)
-    if (claimed === undefined || claimed < CLAIM_MS) return false
-    await utimes(marker + CLAIM, now, now)
-    return true
   }
 
   return {
@@ -150,38 +146,56 @@ export function createRecordings(parts: {
 
     async findUnsealed() {
       const found: UnsealedRecording[] = []
-      for (const name of await readdir(join(folder, UNSEALED_FOLDER)).catch(emptyIfMissing)) {
-        const session = name.endsWith(CLAIM) ? name.slice(0, -CLAIM.length) : name
-        if (!isSessionId(session) || writers.has(session)) continue
+      for (const session of await markers.list(UNTOUCHED_MS)) {
+        if (writers.has(session)) continue
         const untouched = await ageOf(pathOf(session), clock)
-        const marked = await ageOf(join(folder, UNSEALED_FOLDER, name), clock)
-        const least = name.endsWith(CLAIM) ? CLAIM_MS : UNTOUCHED_MS
-        if (marked === undefined || marked < least || (untouched !== undefined && untouched < UNTOUCHED_MS)) continue
-        if (untouched === undefined) await removeIfThere(join(folder, UNSEALED_FOLDER, name))
-        else found.push({ session, file: recordingFile(session) })
+        if (untouched === undefined || untouched >= UNTOUCHED_MS) found.push({ session, file: recordingFile(session) })
       }
       return found
     },
 
     async sealInterrupted({ session }, force) {
-      const path = pathOf(session)
-      const untouched = await ageOf(path, clock)
-      if (writers.has(session) || untouched === undefined) return undefined
+      const untouched = await ageOf(pathOf(session), clock)
+      if (writers.has(session)) return undefined
+      if (untouched === undefined) {
+        await markers.remove(session)
+        return undefined
+      }
       if (force === undefined && untouched < UNTOUCHED_MS) return undefined
-      if (!(await claim(session))) return undefined
+      if (!(await markers.claim(session))) return undefined
       const file = recordingFile(session)
       try {
         const sealed = await sealUnfinished(
-          { path, file, session, openBytes: seal.openBytes, signer, clock },
+          { folder, file, session, openBytes: seal.openBytes, signer, clock },
           'interrupted',
         )
-        await removeIfThere(markerOf(session) + CLAIM)
+        if (sealed === undefined) await markers.remove(session)
         return sealed
       } catch (error) {
+        if (error instanceof GatewayError && error.code === 'RECORDING_DAMAGED') throw error
         log?.error({ err: error, session }, 'an interrupted recording cannot be sealed now')
         return undefined
       }
     },
+
+    async compare(session, hash) {
+      if (writers.has(session) || !(await markers.claim(session))) return undefined
+      const file = recordingFile(session)
+      try {
+        await (await openUnlinked(folder, file)).close()
+      } catch (error) {
+        if (isMissing(error)) return { same: false, found: undefined, why: 'the recording is missing' }
+        if (!(error instanceof GatewayError)) throw error
+        return { same: false, found: undefined, why: error.message }
+      }
+      const { ok, subject, hash: found, firstBad } = await verifyRecording(pathOf(session), signer.publicKeyPem)
+      if (ok && found === hash && subject?.session === session) return { same: true }
+      const why = ok ? 'it is another recording than the one that was sealed' : (firstBad?.why ?? 'it is not whole')
+      return { same: false, found, why }
+    },
+
+    noted: session => markers.remove(session),
+    release: session => markers.release(session),
 
     tap(session, stop) {
       const writer = writers.get(session)
@@ -190,42 +204,11 @@ export function createRecordings(parts: {
   }
 }
 
-/** Makes a new file (never one that is there) with these bytes; open for appending, for the owner alone. */
-async function makeFile(path: string, bytes: Buffer): Promise<FileHandle> {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const handle = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-  try {
-    // Also repeats the write where the disk took only a part.
-    await writeFile(handle, bytes)
-    return handle
-  } catch (error) {
-    await handle.close()
-    await removeIfThere(path)
-    throw error
-  }
-}
-
 async function ageOf(path: string, clock: Clock): Promise<number | undefined> {
   try {
-    return clock.now() - (await stat(path)).mtimeMs
+    return clock.now() - (await lstat(path)).mtimeMs
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
   }
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  await unlink(path).catch(error => {
-    if (!isMissing(error)) throw error
-  })
-}
-
-function emptyIfMissing(error: unknown): string[] {
-  if (isMissing(error)) return []
-  throw error
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }

@@ -1,18 +1,21 @@
 /** Seals a recording whose gateway stopped without doing so: keeps all whole frames, sets aside the unfinished one. */
 
-import { open, rename } from 'node:fs/promises'
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { decryptFrame } from './container.ts'
-import { fileChunks } from './reader.ts'
+import { openUnlinked } from './files.ts'
+import { handleChunks } from './reader.ts'
 import type { SealedRecording } from './recorder.ts'
-import { scan } from './scan.ts'
-import { encodeSeal } from './seal.ts'
+import { type Part, scan } from './scan.ts'
+import { encodeSeal, findSeal, sealHolds } from './seal.ts'
 import { dataKeyPurpose, type KeyWrap, type Signer } from './signer.ts'
 
 export interface InterruptedParts {
-  readonly path: string
-  /** Relative to the recordings folder. */
+  /** The recordings folder. */
+  readonly folder: string
+  /** Relative to it. */
   readonly file: string
   readonly session: string
   readonly openBytes: KeyWrap['openBytes']
@@ -20,68 +23,105 @@ export interface InterruptedParts {
   readonly clock: Clock
 }
 
+/** A seal and what it says: why and when the session ended. */
+export interface FoundSeal extends SealedRecording {
+  readonly reason: string
+  readonly endedAt: number
+}
+
 /**
  * Signs what holds: the frames up to the last one whose link and tag are right (so that a stranger's frames are not signed). What
- * comes behind them is kept as `….rec.torn` and cut off, and the seal says how many bytes that was. Gives undefined when not even the header
- * was finished (the session had not begun then). A file that is sealed already stays as it is.
+ * comes behind them is kept as `….rec.torn` and cut off, and the seal says how many bytes that was. Gives undefined when not even the
+ * header was finished (the session had not begun then). A file that is sealed already stays as it is, and its seal is given. Throws
+ * `RECORDING_DAMAGED`, with nothing changed, for what was sealed once and is not whole, is another session's, or is no file.
  */
-export async function sealUnfinished(parts: InterruptedParts, reason: string): Promise<SealedRecording | undefined> {
-  const { path, file, session, openBytes, signer, clock } = parts
-  let key: Buffer | undefined
-  let whole: { link: Buffer; end: number; frames: number } | undefined
-  for await (const part of scan(fileChunks(path))) {
-    if (part.kind === 'header') {
-      if (part.header.subject.session !== session) {
-        throw new GatewayError('RECORDING_DAMAGED', 'The recording is that of another session.')
-      }
-      key = openBytes(dataKeyPurpose(session), part.header.key)
-      whole = { link: part.link, end: part.end, frames: 0 }
-    } else if (part.kind === 'frame') {
-      if (decryptFrame(part.head, part.body, { key: key!, session, previous: part.previous }) === undefined) break
-      whole = { link: part.link, end: part.end, frames: whole!.frames + 1 }
-    } else if (part.kind === 'seal') {
-      const bytes = part.offset + part.head.length + part.json.length + part.signature.length
-      return { file, bytes, hash: part.previous.toString('hex') }
-    }
-  }
-  if (whole === undefined) {
-    await rename(path, `${path}.torn`)
-    return undefined
-  }
-  const { link, end, frames } = whole
-  const handle = await open(path, 'a')
+export async function sealUnfinished(parts: InterruptedParts, reason: string): Promise<FoundSeal | undefined> {
+  const handle = await openUnlinked(parts.folder, parts.file)
   try {
-    const cutBytes = (await handle.stat()).size - end
-    if (cutBytes > 0) await setAside(path, end, cutBytes)
-    const seal = encodeSeal(
-      { session, frames, bytes: end, endedAt: clock.now(), reason, ...(cutBytes > 0 ? { cutBytes } : {}) },
-      link,
-      signer,
-    )
-    await handle.truncate(end)
-    await handle.appendFile(seal)
-    await handle.sync()
-    return { file, bytes: end + seal.length, hash: link.toString('hex') }
+    const state = await readState(handle, parts)
+    if (state.kind === 'sealed') return state.seal
+    if (state.kind === 'unfinished') return await sealAt(handle, state, parts, reason)
   } finally {
     await handle.close()
   }
+  const path = join(parts.folder, parts.file)
+  await rename(path, `${path}.torn`)
+  return undefined
+}
+
+interface Unfinished {
+  readonly kind: 'unfinished'
+  readonly link: Buffer
+  readonly end: number
+  readonly frames: number
+}
+
+type State = { readonly kind: 'no-header' } | Unfinished | { readonly kind: 'sealed'; readonly seal: FoundSeal }
+
+async function readState(handle: FileHandle, { file, session, openBytes, signer }: InterruptedParts): Promise<State> {
+  let key: Buffer | undefined
+  let whole: Unfinished | undefined
+  let sealed: (Part & { kind: 'seal' }) | undefined
+  for await (const part of scan(handleChunks(handle))) {
+    if (part.kind === 'header') {
+      if (part.header.subject.session !== session) throw damaged('is that of another session')
+      key = openBytes(dataKeyPurpose(session), part.header.key)
+      whole = { kind: 'unfinished', link: part.link, end: part.end, frames: 0 }
+    } else if (part.kind === 'frame') {
+      if (decryptFrame(part.head, part.body, { key: key!, session, previous: part.previous }) === undefined) break
+      whole = { kind: 'unfinished', link: part.link, end: part.end, frames: whole!.frames + 1 }
+    } else if (part.kind === 'seal') sealed = part
+    else if (sealed !== undefined) throw damaged('goes on behind its seal')
+  }
+  if (whole === undefined) return { kind: 'no-header' }
+  if (sealed === undefined) {
+    // Sealed once, and changed since: another signature would make the change good.
+    const before = await findSeal(handleChunks(handle, whole.end), session, signer.publicKeyPem)
+    if (before !== undefined) throw damaged('was sealed before and is not what was sealed')
+    return whole
+  }
+  const { seal, previous, head, json, signature, offset } = sealed
+  if (seal.session !== session || !sealHolds(previous, head, json, signature, signer.publicKeyPem)) {
+    throw damaged("has a seal that is not this gateway's for this session")
+  }
+  const bytes = offset + head.length + json.length + signature.length
+  const { reason, endedAt } = seal
+  return { kind: 'sealed', seal: { file, bytes, hash: previous.toString('hex'), reason, endedAt } }
+}
+
+async function sealAt(
+  handle: FileHandle,
+  { link, end, frames }: Unfinished,
+  { folder, file, session, signer, clock }: InterruptedParts,
+  reason: string,
+): Promise<FoundSeal> {
+  const cutBytes = (await handle.stat()).size - end
+  if (cutBytes > 0) await setAside(handle, join(folder, file), end, cutBytes)
+  const endedAt = clock.now()
+  const facts = { session, frames, bytes: end, endedAt, reason, ...(cutBytes > 0 ? { cutBytes } : {}) }
+  const seal = encodeSeal(facts, link, signer)
+  await handle.truncate(end)
+  await handle.appendFile(seal)
+  await handle.sync()
+  return { file, bytes: end + seal.length, hash: link.toString('hex'), reason, endedAt }
 }
 
 /** Evidence is never destroyed: what is cut off stays beside the recording, behind what an earlier try may have left there. */
-async function setAside(path: string, from: number, length: number): Promise<void> {
+async function setAside(from: FileHandle, path: string, offset: number, length: number): Promise<void> {
   const aside = await open(`${path}.torn`, 'a', 0o600)
   try {
-    let skip = from
     let kept = 0
-    for await (const chunk of fileChunks(path)) {
-      const rest = chunk.subarray(skip)
-      await aside.appendFile(rest)
-      kept += rest.length
-      skip = Math.max(0, skip - chunk.length)
+    for await (const chunk of handleChunks(from, offset)) {
+      await aside.appendFile(chunk)
+      kept += chunk.length
     }
     if (kept !== length) throw new GatewayError('CONFLICT', 'The recording is still being written.')
     await aside.sync()
   } finally {
     await aside.close()
   }
+}
+
+function damaged(what: string): GatewayError {
+  return new GatewayError('RECORDING_DAMAGED', `The recording ${what}.`)
 }

@@ -2,7 +2,17 @@
 
 import { createPublicKey, verify } from 'node:crypto'
 import { GatewayError } from '../shared/errors.ts'
-import { encodeHead, FRAME_SEAL, type Seal, SIGNATURE_BYTES, sealedBytes, signingKeyId } from './container.ts'
+import {
+  decodeHead,
+  encodeHead,
+  FRAME_HEAD_BYTES,
+  FRAME_SEAL,
+  type Seal,
+  SIGNATURE_BYTES,
+  sealedBytes,
+  sealSchema,
+  signingKeyId,
+} from './container.ts'
 import type { Signer } from './signer.ts'
 
 /**
@@ -31,4 +41,51 @@ export function sealHolds(
   const key = createPublicKey(publicKeyPem)
   if (key.asymmetricKeyType !== 'ed25519' || signature.length !== SIGNATURE_BYTES) return false
   return verify(null, sealedBytes(previous, head, json), key, signature)
+}
+
+/** Longer than any seal: its text has no part that a person chose. */
+const MAX_SEAL_BYTES = 4096
+
+/**
+ * Looks for a whole seal of this session anywhere in the bytes, whatever stands before it: proof that the recording was sealed once.
+ * Undefined when there is none that the key has signed.
+ */
+export async function findSeal(
+  chunks: AsyncIterable<Buffer>,
+  session: string,
+  publicKeyPem: string,
+): Promise<Seal | undefined> {
+  const begin = Buffer.from(`{"session":${JSON.stringify(session)},"frames":`)
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of chunks) {
+    rest = Buffer.concat([rest, chunk])
+    for (let at = rest.indexOf(begin); at >= 0; at = rest.indexOf(begin, at + 1)) {
+      const seal = sealAt(rest, at, publicKeyPem)
+      if (seal !== undefined) return seal
+    }
+    // One that reaches into the next chunk is met again whole.
+    rest = rest.subarray(Math.max(0, rest.length - MAX_SEAL_BYTES))
+  }
+  return undefined
+}
+
+function sealAt(bytes: Buffer, jsonAt: number, publicKeyPem: string): Seal | undefined {
+  const headAt = jsonAt - FRAME_HEAD_BYTES
+  if (headAt < 0) return undefined
+  const head = bytes.subarray(headAt, jsonAt)
+  const { length, type } = decodeHead(head)
+  const json = bytes.subarray(jsonAt, jsonAt + length)
+  const signature = bytes.subarray(jsonAt + length, jsonAt + length + SIGNATURE_BYTES)
+  if (type !== FRAME_SEAL || length > MAX_SEAL_BYTES || signature.length < SIGNATURE_BYTES) return undefined
+  const seal = sealSchema.safeParse(jsonOf(json)).data
+  if (seal === undefined) return undefined
+  return sealHolds(Buffer.from(seal.link, 'hex'), head, json, signature, publicKeyPem) ? seal : undefined
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
 }

@@ -38,7 +38,7 @@ export interface WriterParts {
   /** Told when bytes begin to wait for the disk (positive) and when they are there (negative). */
   lag(bytes: number): void
   /** Called once, when the file is closed: sealed, or failed. */
-  closed(sealed: boolean): Promise<void>
+  closed(): void
 }
 
 export class RecordingWriter implements Recorder {
@@ -306,7 +306,7 @@ export class RecordingWriter implements Recorder {
     this.#ended = true
     file.wake()
     await file.close().catch(() => undefined)
-    await closed(!this.failure.aborted)
+    closed()
     this.failure.throwIfAborted()
     return { file: name, bytes: file.length, hash: this.#link.toString('hex') }
   }

@@ -1,6 +1,7 @@
 /** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
 
 import type { Recorder } from '../recording/recorder.ts'
+import type { Recordings } from '../recording/recordings.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Lease } from '../vault/lease.ts'
@@ -12,6 +13,7 @@ import type { EndReason } from './state.ts'
 
 interface Parts {
   readonly vault: Vault
+  readonly recordings: Recordings
   readonly sessions: SessionStore
   readonly say: SessionAudit
   readonly metrics: Metrics
@@ -24,7 +26,7 @@ interface Parts {
  * when the store is back. Never rejects.
  */
 export async function closeBooks(
-  { vault, sessions, say, metrics, owed, log }: Parts,
+  { vault, recordings, sessions, say, metrics, owed, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
   reason: EndReason,
@@ -42,6 +44,8 @@ export async function closeBooks(
       if (!(await sessions.end(session, reason, sealed)) && sealed) await sessions.noteSeal(session, sealed)
     },
     () => say.sessionEnded(lease, reason, sealed),
+    // Until here it would be found again, with its seal.
+    async () => void (sealed && (await recordings.noted(session))),
   ])
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

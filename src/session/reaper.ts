@@ -3,9 +3,9 @@
 import type { Audit } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { StoreGateways } from '../database/gateways.ts'
-import type { SealedRecording } from '../recording/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { LiveSessions } from './live-sessions.ts'
+import type { MarkedRecordings } from './marked-recordings.ts'
 import type { OwedSteps } from './owed-steps.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -17,20 +17,13 @@ export interface Reaper {
   close(): Promise<void>
 }
 
-export interface UnsealedRecording {
-  readonly session: string
-  readonly file: string
-}
-
 export function createReaper(parts: {
   cluster: Cluster
   /** Undefined where the store is this gateway's alone (SQLite): whatever another id left there is dead. */
   gateways: StoreGateways | undefined
   store: SessionStore
   live: LiveSessions
-  /** Recordings without a seal that nobody has touched for a while; the ones this gateway writes are left out. */
-  findUnsealed: () => Promise<UnsealedRecording[]>
-  sealInterrupted: (recording: UnsealedRecording) => Promise<SealedRecording | undefined>
+  marked: MarkedRecordings
   endLeases: (session: string) => Promise<void>
   audit: Audit
   /** What sessions of this gateway still owe, too, is tried again in every round. */
@@ -53,21 +46,6 @@ export function createReaper(parts: {
     }
   }
 
-  async function sealOrphans(living: ReadonlySet<string>): Promise<void> {
-    for (const unsealed of await parts.findUnsealed()) {
-      const row = await store.get(unsealed.session)
-      if (row !== undefined && row.state !== 'ended' && living.has(row.gateway)) continue
-      const sealed = await parts.sealInterrupted(unsealed)
-      if (sealed === undefined) continue
-      const { session } = unsealed
-      const data = { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes }
-      await owed.settle(session, [
-        () => store.noteSeal(session, sealed),
-        () => audit.append({ kind: 'recording.sealed-as-interrupted', actor: 'gateway', session, data }),
-      ])
-    }
-  }
-
   /** A session of ours that another gateway has ended: it took us for dead, and the books are closed. */
   async function endReaped(): Promise<void> {
     for (const id of await store.endedAmong(live.ids())) live.end(id, 'interrupted')
@@ -83,7 +61,7 @@ export function createReaper(parts: {
     const living = inCluster.union((await gateways?.alive()) ?? new Set<string>())
     if (dead !== undefined) living.delete(dead)
     await endOrphans(living)
-    await sealOrphans(living)
+    await parts.marked.lookAfter(living)
   }
 
   function schedule(dead?: string): Promise<void> {

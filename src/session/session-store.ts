@@ -80,9 +80,15 @@ export function createSessionStore({
       return result.numUpdatedRows > 0n
     },
 
-    /** Notes the seal of a recording that was sealed after its session had ended. */
-    async noteSeal(id: string, sealed: SealedRecording): Promise<void> {
-      await database.updateTable('sessions').set(sealedColumns(sealed)).where('id', '=', id).execute()
+    /** Notes the seal of a recording that was sealed after its session had ended. Once: false when a seal is noted already. */
+    async noteSeal(id: string, sealed: SealedRecording): Promise<boolean> {
+      const result = await database
+        .updateTable('sessions')
+        .set(sealedColumns(sealed))
+        .where('id', '=', id)
+        .where('recording_hash', 'is', null)
+        .executeTakeFirst()
+      return result.numUpdatedRows > 0n
     },
 
     async get(id: string): Promise<SessionRow | undefined> {

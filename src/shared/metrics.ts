@@ -72,6 +72,11 @@ export function createMetrics() {
       tallies.set(protocol, tally)
       return tally
     },
+    recordingsTampered: new Counter({
+      name: 'sallyport_recordings_tampered_total',
+      help: 'Recordings that were found to differ from what the books have of their seal',
+      registers,
+    }),
     recorderLag: new Gauge({
       name: 'sallyport_recorder_lag_bytes',
       help: 'Bytes that wait to be written to recordings',

@@ -110,15 +110,19 @@ t.test('the sealed file is verified offline with the public key alone', async t 
   t.match(bad.json(), { recordings: [{ ok: false, firstBad: { why: String } }] })
   const folder = await cli(['session', 'verify', gateway.config.recording.folder, '--key', key])
   t.match(folder, { exit: 0, stdout: session })
+  t.match(folder.stdout, /not compared: /, 'no gateway answers there, and that is said')
   const byGateway = await withToken(gateway, auditor, ['session', 'verify', gateway.config.recording.folder])
   t.match(byGateway, { exit: 0, stdout: session }, 'with the key that the gateway names')
+  t.match(byGateway.stdout, /matches the audit log/)
+  const withoutRight = await withToken(gateway, reader, ['session', 'verify', file, '--key', key])
+  t.match(withoutRight, { exit: 0, stdout: /not compared: / })
   const alone = await cli(['session', 'verify', file, '--socket', join(gateway.folder, 'nobody.sock')])
   t.match(alone, { exit: 2, stderr: /--key FILE/ })
 })
 
 t.test('the gateway verifies it too, and knows a well sealed file that is not the one', async t => {
   const good = await withToken(gateway, auditor, ['session', 'verify', session])
-  t.match(good, { exit: 0, stdout: /^good/ })
+  t.match(good, { exit: 0, stdout: /^good.*matches the audit log/ })
   await gateway.parts.database
     .updateTable('sessions')
     .set({ recording_hash: 'f'.repeat(64) })
@@ -126,6 +130,9 @@ t.test('the gateway verifies it too, and knows a well sealed file that is not th
     .execute()
   const bad = await withToken(gateway, auditor, ['session', 'verify', session])
   t.match(bad, { exit: 1, stdout: /not the recording that was noted/ })
+  t.match(bad.stdout, /differs from the session's row/)
+  const file = await withToken(gateway, auditor, ['session', 'verify', gateway.config.recording.folder])
+  t.match(file, { exit: 1, stdout: /differs from the session's row/ }, 'and of the files')
 })
 
 t.test('the recording of another session in its place is not taken for it', async t => {
@@ -155,7 +162,7 @@ t.test('who may only read sees that there was a session, and nothing of it', asy
   t.match(await withToken(gateway, reader, ['audit', 'list']), { exit: 4, stdout: '' })
   t.equal((await audited('recording.replayed')).length, before)
   const refusals = await gateway.parts.audit.list({ kind: 'api.refused' })
-  t.equal(refusals.length, 5)
+  t.equal(refusals.length, 6)
   t.match(JSON.parse(refusals[0]!.data), { reason: 'scope', needed: 'auditor', held: 'read', token: 'audrey-read' })
 })
 

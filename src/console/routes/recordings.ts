@@ -8,6 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { AuditKind } from '../../audit/event.ts'
 import { type Recording, readRecordingStream } from '../../recording/reader.ts'
+import { compareWithNotes } from '../../recording/seal-notes.ts'
 import { verifyRecording } from '../../recording/verify.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
@@ -28,8 +29,21 @@ const verificationSchema = z.object({
   endedAt: timeSchema.nullable(),
   /** The last link of the chain that holds; the same as in the session's row and in the audit log. */
   hash: z.string().nullable(),
+  /** With the session's row and the audit log. */
+  compared: z.object({ result: z.enum(['matches', 'differs', 'not-compared']), text: z.string() }),
 })
 export type RecordingVerdict = z.output<typeof verificationSchema>
+
+const notesSchema = z.object({
+  session: z.string(),
+  notes: z.array(
+    z.discriminatedUnion('place', [
+      z.object({ place: z.literal('session'), hash: z.string() }),
+      z.object({ place: z.literal('audit'), event: z.number(), hash: z.string() }),
+    ]),
+  ),
+})
+export type SealNotes = z.output<typeof notesSchema>
 
 const params = z.object({ id: sessionIdSchema })
 /** Why the events are fetched: it stands in the audit log. */
@@ -43,7 +57,7 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `auditor`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
-  const { sessions, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
+  const { sessions, books, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
   const tags = ['recordings']
 
   app.get(
@@ -117,12 +131,12 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       schema: { summary: 'Checks chain, seal and signature', tags, params, response: { 200: verificationSchema } },
     },
     async ({ params: { id } }) => {
-      const row = await existing(id)
+      await existing(id)
       const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem)
       const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
+      const compared = compareWithNotes(hash, await books.sealNotes(id))
       // A whole file that is not the one whose seal was noted is somebody's exchange of files.
-      const noted = row.recording_hash === null || row.recording_hash === hash
-      const exchanged = ok && (subject?.session !== id || !noted)
+      const exchanged = ok && (subject?.session !== id || compared.result === 'differs')
       const why = 'sealed well, but not the recording that was noted when the session ended'
       return {
         session: id,
@@ -134,7 +148,27 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
         reason: reason ?? null,
         endedAt: endedAt === undefined ? null : isoTime(endedAt),
         hash: hash ?? null,
+        compared,
       }
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/seal',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: "The hash of a session's recording as the session's row and the signed audit log have it",
+        tags,
+        params,
+        response: { 200: notesSchema },
+      },
+    },
+    async ({ params: { id } }) => {
+      const notes = await books.sealNotes(id)
+      // Also of a session whose row is gone the audit log may know.
+      if (notes.length === 0) await existing(id)
+      return { session: id, notes }
     },
   )
 

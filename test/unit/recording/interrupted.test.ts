@@ -162,7 +162,8 @@ t.test('a recording that has no whole header is set aside, a marker without reco
   t.ok(existsSync(`${path}.torn`))
   const { session: never } = testSubject()
   writeFileSync(join(folder, 'unsealed', never), '')
-  t.same(await recordings.findUnsealed(), [])
+  t.match(await recordings.findUnsealed(), [{ session: never }])
+  t.equal(await recordings.sealInterrupted({ session: never }), undefined)
   t.same(readdirSync(join(folder, 'unsealed')), [])
 })
 

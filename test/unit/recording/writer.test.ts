@@ -219,7 +219,7 @@ t.test('an idle recording says by its time that it is owned; what was written is
   t.equal(recorder.failure.aborted, false)
 })
 
-t.test('a marker says which recordings have no seal, and goes with the seal', async t => {
+t.test('a marker stays until the seal is in the books', async t => {
   const folder = t.testdir()
   await mkdir(join(folder, 'recordings'))
   const { recordings } = createTestRecordings(join(folder, 'recordings'), {
@@ -231,5 +231,8 @@ t.test('a marker says which recordings have no seal, and goes with the seal', as
   t.same(await recordings.findUnsealed(), [], 'one that this gateway writes is not found, whatever its age')
   t.equal(await recordings.sealInterrupted(subject, 'force'), undefined, 'and never sealed by others')
   await recorder.seal('client-closed')
-  t.throws(() => statSync(join(folder, 'recordings', 'unsealed', subject.session)), { code: 'ENOENT' })
+  const marker = join(folder, 'recordings', 'unsealed', subject.session)
+  t.ok(statSync(marker), 'a crash now must not lose it')
+  await recordings.noted(subject.session)
+  t.throws(() => statSync(marker), { code: 'ENOENT' })
 })

@@ -5,11 +5,13 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { openDatabase } from '../../../src/database/database.ts'
 import { createLiveSessions } from '../../../src/session/live-sessions.ts'
+import { createMarkedRecordings } from '../../../src/session/marked-recordings.ts'
 import { createOwedSteps } from '../../../src/session/owed-steps.ts'
-import { createReaper, type UnsealedRecording } from '../../../src/session/reaper.ts'
+import { createReaper } from '../../../src/session/reaper.ts'
 import { createSessionStore } from '../../../src/session/session-store.ts'
 import { systemClock as clock } from '../../../src/shared/clock.ts'
 import { createLog } from '../../../src/shared/log.ts'
+import { createMetrics } from '../../../src/shared/metrics.ts'
 import { grantFor } from '../../support/identity-parts.ts'
 
 type Step = 'leases' | 'audit' | 'seal'
@@ -31,33 +33,46 @@ async function start(t: { teardown(handler: () => unknown): void }, failing: Ste
   const store = createSessionStore({ database, clock, gateway: 'gw_alive' })
   const events: AuditEvent[] = []
   const leasesEnded: string[] = []
-  let unsealed: UnsealedRecording[] = [{ session: 'ses_1', file: 'ses_1.rec' }]
+  const recording = { session: 'ses_1', file: 'ses_1.rec' }
+  let unsealed = true
+  const audit = {
+    async append(event: AuditEvent) {
+      once('audit')
+      events.push(event)
+    },
+  }
   const reaper = createReaper({
     cluster,
     gateways: undefined,
-    store: {
-      ...store,
-      async noteSeal(id, sealed) {
-        once('seal')
-        return store.noteSeal(id, sealed)
-      },
-    },
+    store,
     live,
-    findUnsealed: async () => unsealed,
-    async sealInterrupted() {
-      unsealed = []
-      return { file: 'ses_1.rec', bytes: 10, hash: 'abc' }
-    },
+    marked: createMarkedRecordings({
+      recordings: {
+        findUnsealed: async () => (unsealed ? [recording] : []),
+        sealInterrupted: async () => ({ ...recording, bytes: 10, hash: 'abc', reason: 'interrupted', endedAt: 1 }),
+        compare: async () => ({ same: true }),
+        async noted() {
+          unsealed = false
+        },
+        release: async () => undefined,
+      },
+      store: {
+        ...store,
+        async noteSeal(id, sealed) {
+          once('seal')
+          return store.noteSeal(id, sealed)
+        },
+      },
+      books: { sealNotes: async () => [], events: async () => [] },
+      audit,
+      metrics: createMetrics(),
+      log,
+    }),
     async endLeases(session) {
       once('leases')
       leasesEnded.push(session)
     },
-    audit: {
-      async append(event) {
-        once('audit')
-        events.push(event)
-      },
-    },
+    audit,
     owed: createOwedSteps({ log }),
     log,
   })

@@ -1,0 +1,52 @@
+/** What the books (sessions' rows, leases, audit log) say of one session: what a recording is compared with. */
+
+import { createPublicKey } from 'node:crypto'
+import { type AuditRow, checkAlone } from '../audit/chain.ts'
+import type { AuditKind } from '../audit/event.ts'
+import { listEvents } from '../audit/list.ts'
+import type { Database } from '../database/database.ts'
+import type { SealNote } from '../recording/seal-notes.ts'
+import type { SessionStore } from './session-store.ts'
+
+export interface Books {
+  /**
+   * Every place that has the hash of the session's recording: its row, and the events of the audit log whose signature holds. Once
+   * there is one, nothing is sealed for this session any more.
+   */
+  sealNotes(session: string): Promise<SealNote[]>
+  /** The session's events of these kinds, in the order of the chain; signatures are not checked. */
+  events(session: string, kinds: readonly AuditKind[]): Promise<AuditRow[]>
+}
+
+/** The events that have a recording's hash, and where in their data. */
+const SEAL_EVENTS: Partial<Record<AuditKind, 'recording' | 'hash'>> = {
+  'session.ended': 'recording',
+  'recording.sealed-as-interrupted': 'hash',
+  'recording.seal-noted': 'hash',
+}
+const SEAL_KINDS = Object.keys(SEAL_EVENTS) as AuditKind[]
+
+export function createBooks(parts: {
+  database: Database
+  sessions: Pick<SessionStore, 'get'>
+  publicKeyPem: string
+}): Books {
+  const { database, sessions } = parts
+  const publicKey = createPublicKey(parts.publicKeyPem)
+  const events: Books['events'] = (session, kinds) => listEvents(database, { session, kinds, after: 0, limit: 1000 })
+
+  return {
+    events,
+    async sealNotes(session) {
+      const notes: SealNote[] = []
+      const row = await sessions.get(session)
+      if (row !== undefined && row.recording_hash !== null) notes.push({ place: 'session', hash: row.recording_hash })
+      for (const event of await events(session, SEAL_KINDS)) {
+        const { [SEAL_EVENTS[event.kind as AuditKind]!]: hash } = JSON.parse(event.data) as Record<string, unknown>
+        if (typeof hash !== 'string' || (await checkAlone(event, publicKey)) !== undefined) continue
+        notes.push({ place: 'audit', event: event.seq, hash })
+      }
+      return notes
+    },
+  }
+}
