@@ -10,6 +10,7 @@ import { type Database, openDatabase } from './database/database.ts'
 import { createStoreGateways } from './database/gateways.ts'
 import { createAuthenticator } from './identity/authenticator.ts'
 import { createFactors } from './identity/factors/factors.ts'
+import { createLockout } from './identity/lockout.ts'
 import { createTokens } from './identity/tokens.ts'
 import type { InTurnOf } from './identity/turns.ts'
 import { createUsers } from './identity/users.ts'
@@ -79,7 +80,18 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
   const targets = createTargets({ database, clock })
   const factors = createFactors({ database, vault, clock })
   const tokens = createTokens({ database, clock })
-  const authenticator = createAuthenticator({ database, users, vault, cluster, inTurnOf, clock })
+  const lockout = createLockout({
+    cluster,
+    rule: config.authentication.lockout,
+    onLocked({ user, factor, network, tries, lockedForMs }) {
+      metrics.lockouts.inc({ factor })
+      const data = { user, factor, at: network ?? 'unknown sources', tries, lockedForMs }
+      audit
+        .append({ kind: 'user.locked', actor: 'gateway', data })
+        .catch(error => log.error({ err: error, ...data }, 'a lock was not audited'))
+    },
+  })
+  const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, inTurnOf, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
   const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
@@ -132,6 +144,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
     targets,
     factors,
     tokens,
+    lockout,
     authenticator,
     inTurnOf,
     sessions,

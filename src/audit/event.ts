@@ -6,6 +6,8 @@ export type AuditKind =
   | 'worker.died'
   | 'login.refused'
   | 'login.accepted'
+  | 'user.locked'
+  | 'user.unlocked'
   | 'connection.refused'
   | 'decision.granted'
   | 'decision.denied'

@@ -1,7 +1,7 @@
 /** `sallyport user`: who there is, and enrolling their factors. */
 
 import qrcode from 'qrcode'
-import type { UserAnswer } from '../console/routes/users.ts'
+import type { OneUserAnswer, UserAnswer } from '../console/routes/users.ts'
 import { matchingStep } from '../identity/factors/totp.ts'
 import { type AddCommands, type Context, textForVault } from './context.ts'
 import { relativeTime } from './time.ts'
@@ -35,7 +35,7 @@ export const addUsers: AddCommands = (program, context) => {
     .description('one user')
     .argument('<name>')
     .action(async (name: string) => {
-      const user = await (await context.client()).get<UserAnswer>(pathOf(name))
+      const user = await (await context.client()).get<OneUserAnswer>(pathOf(name))
       if (context.json) return terminal.json(user)
       const now = context.now()
       terminal.facts([
@@ -46,7 +46,18 @@ export const addUsers: AddCommands = (program, context) => {
         ['state', user.disabled ? 'disabled' : 'enabled'],
         ...user.factors.map(({ kind, updatedAt }) => [kind, `enrolled ${relativeTime(updatedAt, now)}`] as const),
         ...user.publicKeys.map(key => ['public key', key] as const),
+        ...user.failures.map(failures => [`${failures.factor} failures`, failuresText(failures)] as const),
       ])
+    })
+
+  user
+    .command('unlock')
+    .description('forget failed tries, and end the waiting after too many')
+    .argument('<name>')
+    .action(async (name: string) => {
+      await (await context.client()).send('POST', `${pathOf(name)}/unlock`)
+      if (context.json) terminal.json({ user: name, unlocked: true })
+      else terminal.line(`${name} is not locked now.`)
     })
 
   user
@@ -106,6 +117,11 @@ async function confirmCode({ terminal, now }: Context, secret: string): Promise<
     if (matchingStep(secret, code, now()) !== undefined) return terminal.line(terminal.style('green', 'It is right.'))
     terminal.note('That is not it. Was this QR code scanned, and are both clocks right?')
   }
+}
+
+function failuresText({ tries, network, lockedUntil }: OneUserAnswer['failures'][number]): string {
+  const where = network === null ? 'from sources that are not known' : `from ${network}`
+  return `${tries} ${where}${lockedUntil === null ? '' : `, locked until ${lockedUntil}`}`
 }
 
 function factorsOf({ publicKeys, factors }: UserAnswer): string {

@@ -98,6 +98,18 @@ const apiSchema = z.strictObject({
   tls: tls.optional(),
 })
 
+const lockoutSchema = z
+  .strictObject({
+    /** Failures at one factor of one user that are free of a wait. */
+    tries: count.max(100).default(10),
+    /** The wait after the last of them; each further failure doubles it. */
+    firstWait: someTime.prefault('30m'),
+    /** The longest wait. */
+    longestWait: someTime.prefault('30m'),
+  })
+  .refine(({ firstWait, longestWait }) => firstWait <= longestWait, 'firstWait must not be longer than longestWait')
+  .transform(({ tries, firstWait, longestWait }) => ({ tries, firstWaitMs: firstWait, longestWaitMs: longestWait }))
+
 const keySchema = z.union(
   [
     /** A file with mode 0600 that `sallyport init` makes. */
@@ -157,6 +169,8 @@ export const configSchema = z.strictObject({
           ['publickey', 'totp'],
           ['password', 'totp'],
         ]),
+      /** When guessing at passwords and codes is stopped, and for how long. */
+      lockout: lockoutSchema.prefault({}),
     })
     .prefault({}),
   recording: z

@@ -27,7 +27,7 @@ export interface Authentication {
   callerOf(request: IncomingMessage): Promise<Caller | Refusal>
 }
 
-/** So long an address waits after too many failures. */
+/** So long an address gets no more than a short no after too many failures. A token that is good is good all the while. */
 export const REFUSAL_WINDOW_MS = 60_000
 const TRIES_PER_WINDOW = 10
 const NETWORKS_KEPT = 10_000
@@ -58,12 +58,13 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
     async callerOf(request) {
       const source = request.socket.remoteAddress ?? 'unknown'
       const network = networkOf(source)
+      // First, whoever else is behind the address: a token of 256 bits cannot be guessed, so there is nothing to hold up for.
+      const holder = await holderOf(request.headers.authorization)
+      if (typeof holder !== 'string') return { ...holder, source }
       if (failures.blocked(network)) {
         metrics.logins.inc({ protocol: 'api', result: 'locked' })
         return refuse('TOO_MANY_TRIES', 'Too many requests without a valid token came from this address.')
       }
-      const holder = await holderOf(request.headers.authorization)
-      if (typeof holder !== 'string') return { ...holder, source }
       metrics.logins.inc({ protocol: 'api', result: 'refused' })
       const tries = failures.add(network)
       await audit.append({
@@ -83,7 +84,7 @@ export function includesScope(held: Scope, needed: Scope): boolean {
 
 /**
  * Failures per network (an IPv4 address, or an IPv6 /64). It lives in this process: a token cannot be guessed, so what is bounded here is the noise in
- * the audit log and the load on the database, which each gateway does for itself (also while the cluster is away).
+ * the audit log, which each gateway does for itself (also while the cluster is away).
  */
 function createFailures(clock: Clock) {
   const byNetwork = new Map<string, { count: number; since: number }>()

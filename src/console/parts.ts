@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Factors } from '../identity/factors/factors.ts'
+import type { Lockout } from '../identity/lockout.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { FactorLists } from '../policy/factor-lists.ts'
@@ -46,6 +47,7 @@ export interface ApiParts {
   readonly tokens: Tokens
   readonly users: Documents<User>
   readonly factors: Factors
+  readonly lockout: Lockout
   readonly roles: Roles
   readonly targets: Targets
   /** The gateway's factor lists, for roles that name none. */

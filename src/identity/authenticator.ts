@@ -12,7 +12,7 @@ import { holdsPublicKey } from './factors/public-key.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
 import type { Claimant, JudgeParts } from './judge.ts'
-import { createLockout, type Lockout } from './lockout.ts'
+import type { Lockout } from './lockout.ts'
 import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
 import { createRememberedFactors } from './remembered-factors.ts'
@@ -57,12 +57,21 @@ interface Parts {
   readonly users: Documents<User>
   readonly vault: Sealer
   readonly cluster: Cluster
+  readonly lockout: Lockout
   /** For the proofs of one user, wherever they come to this gateway. */
   readonly inTurnOf: InTurnOf
   readonly clock: Clock
 }
 
-export function createAuthenticator({ database, users, vault, cluster, inTurnOf, clock }: Parts): Authenticator {
+export function createAuthenticator({
+  database,
+  users,
+  vault,
+  cluster,
+  lockout,
+  inTurnOf,
+  clock,
+}: Parts): Authenticator {
   const secret = generateTotpSecret()
   const purpose = factorPurpose('totp', '')
   const parts: JudgeParts & { lockout: Lockout } = {
@@ -70,7 +79,7 @@ export function createAuthenticator({ database, users, vault, cluster, inTurnOf,
     vault,
     clock,
     passwords: createPasswords(),
-    lockout: createLockout(cluster),
+    lockout,
     remembered: createRememberedFactors({ cluster, vault, clock }),
     decoy: { purpose, sealed: vault.sealBytes(purpose, Buffer.from(secret)), secret },
   }
@@ -98,6 +107,7 @@ export function createAuthenticator({ database, users, vault, cluster, inTurnOf,
       const proven = new Set<Factor>()
       const provenKeys: Buffer[] = []
       const trail: string[] = []
+      let noted = false
 
       return {
         user: userName,
@@ -126,6 +136,8 @@ export function createAuthenticator({ database, users, vault, cluster, inTurnOf,
           if (!provenKeys.some(blob => holdsPublicKey(user.publicKeys, blob))) still.delete('publickey')
           const fulfilled = requirement.some(list => list.length > 0 && list.every(factor => still.has(factor)))
           if (!fulfilled) return undefined
+          if (!noted) await lockout.loggedIn(user.name, address)
+          noted = true
           return mintPrincipal({ user: user.name, roles: user.roles, proven: still, sourceAddress: address })
         },
       }

@@ -32,7 +32,7 @@ export async function verifyProof(
   const round: Round = { ...parts, ...options, claimant, stored, locks }
   const judgement = await judge(round, proof)
   const shown = judgement.shown ?? judgement.proves.filter(factor => factor !== 'publickey')
-  if (known !== undefined && shown.length > 0) await parts.lockout.proven(known, shown)
+  if (known !== undefined && shown.length > 0) await parts.lockout.proven(known, shown, claimant.address, locks)
   else await parts.lockout.failed(known, judgement.failed, claimant.address, locks)
   return judgement
 }

@@ -46,6 +46,12 @@ export function createMetrics() {
       labelNames: ['protocol', 'result'],
       registers,
     }),
+    lockouts: new Counter({
+      name: 'sallyport_lockouts_total',
+      help: 'Locks of a factor of a user after too many failures',
+      labelNames: ['factor'],
+      registers,
+    }),
     connections: new Gauge({
       name: 'sallyport_connections',
       help: 'Connections that are open now, authenticated or not',

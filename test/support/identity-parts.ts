@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts'
 import { type Attempt, createAuthenticator } from '../../src/identity/authenticator.ts'
 import { createFactors } from '../../src/identity/factors/factors.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
+import { createLockout, type LockedOut, type LockoutRule } from '../../src/identity/lockout.ts'
 import type { Proof } from '../../src/identity/proof.ts'
 import { createKeyedTurns } from '../../src/identity/turns.ts'
 import type { UserInput } from '../../src/identity/user.ts'
@@ -51,6 +52,9 @@ interface Options {
   readonly keyProvider?: KeyProvider
   readonly cluster?: Cluster
   readonly clock?: TestClock
+  /** Not given: six tries, then two seconds, so that tests need not guess often. */
+  readonly rule?: LockoutRule
+  readonly onLocked?: (locked: LockedOut) => void
 }
 
 /** One gateway's identity parts. Several with the same database, key and cluster are gateways of one installation. */
@@ -63,11 +67,14 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
   const vault = await createVault({ database, key: await load(), clock })
   const users = createUsers({ database, clock })
   const factors = createFactors({ database, vault, clock })
+  const rule = options.rule ?? { tries: 6, firstWaitMs: 2000, longestWaitMs: 15 * 60_000 }
+  const lockout = createLockout({ cluster, rule, ...(options.onLocked && { onLocked: options.onLocked }) })
   const authenticator = createAuthenticator({
     database,
     users,
     vault,
     cluster,
+    lockout,
     inTurnOf: createKeyedTurns(),
     clock,
   })
@@ -84,6 +91,7 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
     vault,
     users,
     factors,
+    lockout,
     authenticator,
     begin,
     /** On a connection of its own: whether one proof is right. */

@@ -13,6 +13,17 @@ const userAnswerSchema = userSchema.extend({
 })
 export type UserAnswer = z.output<typeof userAnswerSchema>
 
+const failuresSchema = z.object({
+  factor: z.string(),
+  /** The known network from where they came; `null`: all others. */
+  network: z.string().nullable(),
+  tries: z.number(),
+  /** Until when no try is looked at; `null`: it is not locked. */
+  lockedUntil: timeSchema.nullable(),
+})
+const oneUserSchema = userAnswerSchema.extend({ failures: z.array(failuresSchema) })
+export type OneUserAnswer = z.output<typeof oneUserSchema>
+
 const params = z.object({ name: nameSchema })
 const password = z
   .string()
@@ -20,7 +31,7 @@ const password = z
   .max(1024)
   .transform(text => new Secret(text))
 
-export function users(app: ApiRoutes, { users, factors, audit }: ApiParts): void {
+export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }: ApiParts): void {
   const tags = ['users']
 
   app.get(
@@ -40,9 +51,41 @@ export function users(app: ApiRoutes, { users, factors, audit }: ApiParts): void
     '/v1/users/:name',
     {
       config: { scope: 'read' },
-      schema: { summary: 'One user', tags, params, response: { 200: userAnswerSchema } },
+      schema: {
+        summary: 'One user, with the failed tries that are remembered',
+        tags,
+        params,
+        response: { 200: oneUserSchema },
+      },
     },
-    async ({ params: { name } }) => withFactors(await existing(name)),
+    async ({ params: { name } }) => ({
+      ...(await withFactors(await existing(name))),
+      failures: (await lockout.failuresOf(name)).map(({ factor, network, tries, lockedForMs }) => ({
+        factor,
+        network: network ?? null,
+        tries,
+        lockedUntil: lockedForMs === 0 ? null : isoTime(clock.now() + lockedForMs),
+      })),
+    }),
+  )
+
+  app.post(
+    '/v1/users/:name/unlock',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: "Forgets a user's failed tries at passwords and codes, and ends the locks that came of them",
+        tags,
+        params,
+        response: { 204: z.undefined() },
+      },
+    },
+    async ({ params: { name }, caller }, reply) => {
+      await existing(name)
+      const event = { kind: 'user.unlocked' as const, actor: caller.actor, data: { user: name } }
+      await audited(audit, event, () => lockout.unlock(name))
+      return reply.code(204).send()
+    },
   )
 
   app.put(
