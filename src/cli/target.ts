@@ -55,6 +55,7 @@ export const addTargets: AddCommands = (program, context) => {
         [
           { title: 'ACCOUNT', value: account => account.name },
           { title: 'LEVEL', value: account => account.level },
+          { title: 'LOGIN', value: account => account.login ?? '' },
           { title: 'DEFAULT', value: account => (account.default ? 'yes' : '') },
         ],
         target.accounts,

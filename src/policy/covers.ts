@@ -4,7 +4,7 @@ import type { Grant } from './grant.ts'
 import { CHANNELS } from './role.ts'
 
 /**
- * True when `fresh` gives at least what `running` has: the same account of the same target at the same address, and every
+ * True when `fresh` gives at least what `running` has: the same account and login of the same target at the same address, and every
  * channel. A grant alone is not enough: `user+target` may by now mean another account, and a role may have lost a channel that
  * is open. Limits are not compared: a fresh grant counts its time from now.
  */
@@ -12,6 +12,7 @@ export function covers(fresh: Grant, running: Grant): boolean {
   return (
     fresh.user === running.user &&
     fresh.account.name === running.account.name &&
+    fresh.account.login === running.account.login &&
     fresh.target.name === running.target.name &&
     fresh.target.protocol === running.target.protocol &&
     fresh.target.host === running.target.host &&

@@ -59,6 +59,11 @@ class GrantProof {
 /** The type alone is public: a value of it comes from `authorize` and from nowhere else. */
 export type Grant = GrantProof
 
+/** For the session's row and the audit log: the account's name at the target, where it is another. */
+export function loginDetail({ account: { login } }: Grant): { login?: string } {
+  return login === undefined ? {} : { login }
+}
+
 /** For `policy/authorize.ts` only. */
 export function mintGrant(terms: GrantTerms): Grant {
   return new GrantProof(terms)

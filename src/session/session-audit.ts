@@ -2,7 +2,7 @@
 
 import type { Audit, AuditKind } from '../audit/event.ts'
 import type { Denial } from '../policy/authorize.ts'
-import type { Grant } from '../policy/grant.ts'
+import { type Grant, loginDetail } from '../policy/grant.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
@@ -73,7 +73,7 @@ export function createSessionAudit(audit: Audit) {
         kind: 'session.started',
         actor: grant.user,
         session: grant.session,
-        data: { account: accountOf(grant), role: grant.role },
+        data: { account: accountOf(grant), ...loginDetail(grant), role: grant.role },
       }),
 
     /** A session that was granted and yet did not begin. */

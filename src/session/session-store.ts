@@ -2,7 +2,7 @@
 
 import type { Database } from '../database/database.ts'
 import type { SessionTable } from '../database/schema.ts'
-import type { Grant } from '../policy/grant.ts'
+import { type Grant, loginDetail } from '../policy/grant.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { EndReason } from './state.ts'
@@ -55,7 +55,7 @@ export function createSessionStore({
           recording,
           recording_hash: null,
           recording_bytes: 0,
-          details: JSON.stringify(details),
+          details: JSON.stringify({ ...details, ...loginDetail(grant) }),
         })
         .execute()
     },

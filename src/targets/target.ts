@@ -6,8 +6,20 @@ import { NAME_PATTERN } from '../shared/names.ts'
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 
+/** Control characters end a packet's field or steer a terminal; invisible ones make two logins look alike. */
+const UNFIT = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}]/u
+const MOST_LOGIN_BYTES = 255
+
+const login = z
+  .string()
+  .min(1)
+  .refine(text => Buffer.byteLength(text) <= MOST_LOGIN_BYTES, `a login has at most ${MOST_LOGIN_BYTES} bytes`)
+  .refine(text => !UNFIT.test(text), 'a login has no control characters and no invisible ones')
+
 export const accountSchema = z.strictObject({
   name,
+  /** The account's name at the target, where it is another: `svc@corp.local`, `Report User`. Sent as it is written here. */
+  login: login.optional(),
   level: z.enum(LEVELS).default('basic'),
   /** The account that `user+target` means; at most one a target. */
   default: z.boolean().default(false),
@@ -69,6 +81,11 @@ export const targetSchema = z.discriminatedUnion('protocol', [
 /** Whether a login there is with a server whose certificate was checked against a name, or against authorities of the target's own. */
 export function certifies({ tls, ca }: Pick<PostgresTarget, 'tls' | 'ca'>): boolean {
   return tls === 'verify-full' || ((tls === 'verify-ca' || tls === 'require') && ca !== undefined)
+}
+
+/** The name that the target knows the account by. */
+export function loginOf({ name, login }: Pick<Account, 'name' | 'login'>): string {
+  return login ?? name
 }
 
 export type Target = z.output<typeof targetSchema>

@@ -5,7 +5,7 @@ import { serialize } from 'pg-protocol'
 import type { Grant } from '../../policy/grant.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
-import type { PostgresTarget } from '../../targets/target.ts'
+import { loginOf, type PostgresTarget } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts'
 import { SocketReader } from './socket-reader.ts'
@@ -79,7 +79,7 @@ function targetParameters(grant: Grant, target: PostgresTarget, wishes: ConnectW
   }
   if (!grant.allows('sql')) throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow SQL on this target.')
   const parameters = new Map<string, string>([
-    ['user', grant.account.name],
+    ['user', loginOf(grant.account)],
     ['database', wishes.database ?? target.database ?? 'postgres'],
   ])
   if (replication !== undefined) parameters.set('replication', replication)

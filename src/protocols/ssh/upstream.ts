@@ -6,7 +6,7 @@ import type { Upstream } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { parseSshPublicKey } from '../../shared/ssh-public-key.ts'
-import type { SshTarget } from '../../targets/target.ts'
+import { loginOf, type SshTarget } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import { algorithmsFor, fingerprint, type PinnedKey } from './host-keys.ts'
 import { DISCONNECT } from './messages.ts'
@@ -113,7 +113,7 @@ function logIn(
     let reached = false
     const login = new TargetLogin(
       transport,
-      { target, user: grant.account.name, material: lease.material },
+      { target, user: loginOf(grant.account), material: lease.material },
       {
         accepted: () => resolve(new SshUpstream(transport)),
         refused: reject,
