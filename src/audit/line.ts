@@ -1,4 +1,4 @@
-/** One audit event as a line of JSON, as sinks write it and `verifyAuditLines` reads it. */
+/** One audit event as a line of JSON, as sinks write it and `readCopy` reads it. */
 
 import { z } from 'zod'
 import { terminalSafeJson } from '../shared/terminal-safe-json.ts'

@@ -1,11 +1,9 @@
-/** Verifies an audit chain: in the store, or offline from JSON lines with the public key alone. */
+/** Verifies the audit chain in the store. Copies of it are another file's: `verify-copies.ts`. */
 
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
-import { GatewayError } from '../shared/errors.ts'
-import { type AuditRow, type ChainHead, type ChainProblem, checkAlone, checkLink } from './chain.ts'
-import { parseLine } from './line.ts'
+import { type AuditRow, type ChainHead, type ChainProblem, checkLink, readPublicKey } from './chain.ts'
 
 export interface VerifyOptions {
   readonly publicKeyPem?: string
@@ -73,34 +71,6 @@ export async function verifyStore(
   return { ok: true, events: head.seq, head }
 }
 
-interface LinesOptions {
-  /** For the file of one of several gateways: events of the others are missing in it. */
-  readonly allowGaps?: boolean
-}
-
-/** Verifies JSON lines as the sinks write them, in their order. They may begin anywhere in the chain. */
-export async function verifyAuditLines(
-  lines: Iterable<string> | AsyncIterable<string>,
-  publicKeyPem: string,
-  { allowGaps = false }: LinesOptions = {},
-): Promise<AuditVerdict> {
-  const publicKey = readPublicKey(publicKeyPem)
-  let head: ChainHead | undefined
-  let events = 0
-  for await (const line of lines) {
-    if (line.trim() === '') continue
-    const row = parseLine(line)
-    if (row === undefined)
-      return bad(events, (head?.seq ?? 0) + 1, 'unreadable', `line ${events + 1} is not an audit event`)
-    const gap = head === undefined || (allowGaps && row.seq > head.seq + 1)
-    const broken = gap ? await checkAlone(row, publicKey) : await checkLink(head!, row, publicKey)
-    if (broken !== undefined) return bad(events, row.seq, broken.problem, broken.message)
-    head = { seq: row.seq, hash: row.hash }
-    events++
-  }
-  return { ok: true, events, head: head ?? START }
-}
-
 async function checkRows(head: ChainHead, rows: AuditRow[], publicKey: KeyObject) {
   const previous = [head, ...rows]
   const checked = await Promise.all(rows.map((row, index) => checkLink(previous[index]!, row, publicKey)))
@@ -120,14 +90,4 @@ function bad(events: number, seq: number, problem: ChainProblem, message: string
 
 function notAsNoted(seq: number): AuditVerdict {
   return bad(seq - 1, seq, 'changed', `event ${seq} is not the one that was noted earlier`)
-}
-
-function readPublicKey(pem: string): KeyObject {
-  try {
-    const key = createPublicKey(pem)
-    if (key.asymmetricKeyType === 'ed25519') return key
-  } catch {
-    // Told below: a caller can do nothing with OpenSSL's words.
-  }
-  throw new GatewayError('BAD_REQUEST', 'The public key is not an Ed25519 key in PEM form.')
 }

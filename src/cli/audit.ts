@@ -1,9 +1,9 @@
 /** `sallyport audit`: what happened, and the proof that nothing was taken out or changed. */
 
-import type { AuditEntry, AuditVerdict } from '../console/routes/audit.ts'
+import type { AuditEntry } from '../console/routes/audit.ts'
 import { addAuditExport } from './audit-export.ts'
+import { addAuditVerify } from './audit-verify.ts'
 import type { AddCommands } from './context.ts'
-import { CliError, EXIT } from './exit.ts'
 import { localTime, parseTime } from './time.ts'
 
 interface ListOptions {
@@ -55,35 +55,8 @@ export const addAudit: AddCommands = (program, context) => {
       )
     })
 
-  audit
-    .command('verify')
-    .description('check that the chain is whole and signed')
-    .option('--checkpoint <number:hash>', 'a head that was noted earlier: it must still be there')
-    .action(async ({ checkpoint }: { checkpoint?: string }) => {
-      const body = checkpoint === undefined ? {} : { checkpoint: parseCheckpoint(checkpoint) }
-      const verdict = await (await context.client()).send<AuditVerdict>('POST', '/v1/audit/verify', body)
-      if (context.json) terminal.json(verdict)
-      else if (verdict.ok) {
-        terminal.line(`${terminal.style('green', 'whole')}: ${verdict.events} events, each signed and in its place.`)
-        terminal.line(terminal.style('dim', `checkpoint ${verdict.head.seq}:${verdict.head.hash}`))
-      }
-      if (!verdict.ok) {
-        throw new CliError(
-          EXIT.no,
-          `The audit log is not whole: ${verdict.message}.`,
-          `The first ${verdict.events} events are good; event ${verdict.seq} is the first that is not.`,
-        )
-      }
-    })
-
+  addAuditVerify(audit, context)
   addAuditExport(audit, context)
-}
-
-function parseCheckpoint(text: string): { seq: number; hash: string } {
-  const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text)
-  if (match === null)
-    throw new CliError(EXIT.usage, '--checkpoint: written as NUMBER:HASH, as `sallyport audit verify` prints it.')
-  return { seq: Number(match[1]), hash: match[2]! }
 }
 
 const LISTED = 3

@@ -4,10 +4,10 @@ import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { createAuditLog } from '../../src/audit/audit-log.ts'
 import { type AuditSink, createStreamSink, openFileSink } from '../../src/audit/sinks.ts'
-import { verifyAuditLines } from '../../src/audit/verify.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { createLog } from '../../src/shared/log.ts'
+import { verifyLines } from '../support/audit-copy.ts'
 import { testSigner } from '../support/test-signer.ts'
 
 const signer = testSigner()
@@ -33,7 +33,7 @@ function auditWith(database: Database, sinks: AuditSink[], gateway = 'gw_1', log
 }
 
 const linesOf = (path: string) => readFileSync(path, 'utf8').split('\n').filter(Boolean)
-const verifyFile = (path: string) => verifyAuditLines(linesOf(path), signer.publicKeyPem)
+const verifyFile = (path: string) => verifyLines(linesOf(path), signer)
 
 t.test('every event is in the file, in order, readable by its owner alone, and verified without the store', async t => {
   const { database, file } = await openStore(t)
@@ -41,7 +41,7 @@ t.test('every event is in the file, in order, readable by its owner alone, and v
   await audit.appendMany(700)
   await audit.close()
   t.equal(statSync(file).mode & 0o777, 0o600)
-  t.match(await verifyFile(file), { ok: true, events: 700, head: { seq: 700 } })
+  t.match(await verifyFile(file), { ok: true, events: 700, last: { seq: 700 } })
   t.match(JSON.parse(linesOf(file)[0]!), { seq: 1, kind: 'login.accepted', actor: 'alice', data: { number: 0 } })
 })
 
@@ -54,7 +54,7 @@ t.test('after log rotation, events go to the new file', async t => {
   await audit.reopen()
   await audit.appendMany(2)
   await audit.close()
-  t.match(await verifyAuditLines([...linesOf(`${file}.1`), ...linesOf(file)], signer.publicKeyPem), { events: 5 })
+  t.match(await verifyLines([...linesOf(`${file}.1`), ...linesOf(file)], signer), { events: 5 })
   t.equal(linesOf(`${file}.1`).length, 3)
 })
 
@@ -96,10 +96,10 @@ t.test('a sink that fails holds up nobody, is told once in the log, and gets eve
   await audit.reopen()
   full = false
   await audit.reopen()
-  t.match(await verifyAuditLines(text.split('\n'), signer.publicKeyPem), { ok: true, events: 403 })
+  t.match(await verifyLines(text.split('\n'), signer), { ok: true, events: 403 })
   await audit.appendMany(1)
   await audit.close()
-  t.match(await verifyAuditLines(text.split('\n'), signer.publicKeyPem), { ok: true, events: 404 })
+  t.match(await verifyLines(text.split('\n'), signer), { ok: true, events: 404 })
   const logged = String(log.read())
   t.equal(logged.match(/cannot be written/g)?.length, 1)
   t.match(logged, /ENOSPC/)
@@ -123,7 +123,7 @@ t.test('a reader of stdout that stalls holds up no login', async t => {
     text += bytes
   })
   await audit.close()
-  t.match(await verifyAuditLines(text.split('\n'), signer.publicKeyPem), { ok: true, events: 1000 })
+  t.match(await verifyLines(text.split('\n'), signer), { ok: true, events: 1000 })
 })
 
 t.test('a file that cannot be opened is told at the start', async t => {
