@@ -1,24 +1,23 @@
 /** What a credential may be: checks the material when it comes in, and turns it to bytes and back for sealing. */
 
-import { createPrivateKey } from 'node:crypto'
-import type { ParsedKey } from 'ssh2'
 import { z } from 'zod'
 import { GatewayError } from '../shared/errors.ts'
+import { PrivateKeyError } from '../shared/private-key/private-key-error.ts'
+import { readPrivateKey } from '../shared/private-key/read-private-key.ts'
 import { Secret } from '../shared/secret.ts'
-import { loadSsh2 } from '../shared/ssh2.ts'
 import type { CredentialMaterial } from './lease.ts'
-
-const { parseKey } = loadSsh2('lib/protocol/keyParser.js') as {
-  parseKey(data: Buffer, passphrase?: Buffer): ParsedKey | ParsedKey[] | Error
-}
 
 const MAX_PASSWORD_BYTES = 4096
 const MAX_KEY_BYTES = 65_536
 
-/** Throws `BAD_REQUEST` with what is wrong when the material cannot be a credential: better now than at a login. */
-export function checkMaterial(material: CredentialMaterial): void {
-  if (material.kind === 'password') checkPassword(material.password)
-  else checkPrivateKey(material.privateKey, material.passphrase)
+/**
+ * What is sealed of material that comes in: a private key without its passphrase and in one form (PKCS #8, PEM), whatever it came in, so
+ * that no login has to derive keys. Throws `BAD_REQUEST` with what is wrong when it cannot be a credential: better now than at a login.
+ */
+export async function acceptMaterial(material: CredentialMaterial): Promise<CredentialMaterial> {
+  if (material.kind === 'private-key') return acceptPrivateKey(material.privateKey, material.passphrase)
+  checkPassword(material.password)
+  return material
 }
 
 function checkPassword(password: Secret): void {
@@ -29,59 +28,16 @@ function checkPassword(password: Secret): void {
   if (bytes.includes(10) || bytes.includes(13)) throw refused('The password holds a line break.')
 }
 
-function checkPrivateKey(privateKey: Secret, passphrase: Secret | undefined): void {
+async function acceptPrivateKey(privateKey: Secret, passphrase: Secret | undefined): Promise<CredentialMaterial> {
   const bytes = privateKey.revealBytes()
   if (bytes.length > MAX_KEY_BYTES) throw refused(`The private key is longer than ${MAX_KEY_BYTES} bytes.`)
-  if (PKCS8.test(bytes.toString('latin1'))) checkPkcs8(bytes, passphrase)
-  else checkOpenSsh(bytes, passphrase)
-}
-
-function checkOpenSsh(bytes: Buffer, passphrase: Secret | undefined): void {
-  const parsed = parseKey(bytes, passphrase?.revealBytes())
-  const key = Array.isArray(parsed) ? parsed[0] : parsed
-  if (key === undefined || key instanceof Error) throw refused(whyNotParsed(bytes, passphrase !== undefined))
-  if (!key.isPrivateKey()) throw refused('This is a public key; the private key is needed.')
-  if (key.type === 'ssh-dss')
-    throw refused('A DSA key is not used any more; make an Ed25519 key: ssh-keygen -t ed25519')
-  if (!signsForItself(key)) throw refused('The private key is damaged: its halves do not belong together.')
-}
-
-/** What `openssl genpkey` writes; ssh2's parser does not know it, Node does. */
-const PKCS8 = /^-----BEGIN (ENCRYPTED )?PRIVATE KEY-----/m
-const PKCS8_TYPES = ['ed25519', 'rsa', 'ec']
-
-function checkPkcs8(bytes: Buffer, passphrase: Secret | undefined): void {
-  let type: string | undefined
   try {
-    const input = passphrase === undefined ? { key: bytes } : { key: bytes, passphrase: passphrase.revealBytes() }
-    type = createPrivateKey(input).asymmetricKeyType
-  } catch {
-    throw refused(cannotBeRead(passphrase !== undefined))
+    const key = await readPrivateKey(bytes, passphrase?.revealBytes())
+    return { kind: 'private-key', privateKey: new Secret(key.export({ type: 'pkcs8', format: 'pem' })) }
+  } catch (error) {
+    if (error instanceof PrivateKeyError) throw refused(error.message)
+    throw error
   }
-  if (type === undefined || !PKCS8_TYPES.includes(type)) {
-    throw refused(`A key of the type ${type} cannot log in to an SSH host; make an Ed25519 key: ssh-keygen -t ed25519`)
-  }
-}
-
-function signsForItself(key: ParsedKey): boolean {
-  const probe = Buffer.from('does the private half belong to the public one?')
-  const signature: Buffer | Error = key.sign(probe)
-  return Buffer.isBuffer(signature) && key.verify(probe, signature) === true
-}
-
-/** The parser's own words may quote the key, so they are not passed on. */
-function whyNotParsed(bytes: Buffer, hasPassphrase: boolean): string {
-  const text = bytes.toString('latin1')
-  if (!/^-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m.test(text)) {
-    return 'This is not a private key: OpenSSH and PEM forms begin with "-----BEGIN … PRIVATE KEY-----".'
-  }
-  return cannotBeRead(hasPassphrase)
-}
-
-function cannotBeRead(hasPassphrase: boolean): string {
-  return hasPassphrase
-    ? 'The private key cannot be read with this passphrase.'
-    : 'The private key cannot be read: it is damaged, or it needs a passphrase.'
 }
 
 const stored = z.discriminatedUnion('kind', [

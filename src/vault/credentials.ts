@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress, NAME_PATTERN } from '../shared/names.ts'
-import { checkMaterial, decodeMaterial, encodeMaterial } from './credential.ts'
+import { acceptMaterial, decodeMaterial, encodeMaterial } from './credential.ts'
 import type { CredentialMaterial } from './lease.ts'
 
 /** What may be shown of a credential. */
@@ -36,17 +36,17 @@ export function createCredentials({ database, clock, seal, open }: Parts) {
       if (!NAME_PATTERN.test(address.account) || !NAME_PATTERN.test(address.target)) {
         throw new GatewayError('BAD_REQUEST', 'An account is named account@target, for example root@web-01.')
       }
-      checkMaterial(material)
+      const accepted = await acceptMaterial(material)
       for (let race = 0; race < MAX_RACES; race++) {
         const last = await versionsOf(address)
           .select(({ fn }) => fn.max('version').as('version'))
           .executeTakeFirst()
         const version = Number(last?.version ?? 0) + 1
-        const bytes = encodeMaterial(material)
+        const bytes = encodeMaterial(accepted)
         const sealed = seal(purposeOf(address, version), bytes)
         bytes.fill(0)
         const { account, target } = address
-        const row = { account, target, version, kind: material.kind, sealed, created_at: clock.now(), created_by: by }
+        const row = { account, target, version, kind: accepted.kind, sealed, created_at: clock.now(), created_by: by }
         const { numInsertedOrUpdatedRows } = await database
           .insertInto('credentials')
           .values(row)

@@ -1,11 +1,12 @@
 /** User authentication as the client sees it: logs in at a target with the leased credential (RFC 4252, RFC 4256). */
 
 import { GatewayError } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
 import { boolean, message, string, uint32, WireReader } from '../../shared/ssh-wire.ts'
 import type { SSH_METHODS, SshTarget } from '../../targets/target.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import { MESSAGE } from './messages.ts'
-import { readPrivateKey } from './private-key.ts'
+import { readSigningKey, type SigningKey } from './private-key.ts'
 import { plain } from './texts.ts'
 import type { Transport } from './transport.ts'
 
@@ -26,11 +27,26 @@ export interface LoginOutcome {
   refused(error: GatewayError): void
 }
 
+/** The leased credential, ready to be used. */
+export type TargetCredential =
+  | { readonly kind: 'password'; readonly password: Secret }
+  | { readonly kind: 'private-key'; readonly key: SigningKey }
+
+/** Before the target is dialled. Throws `TARGET_LOGIN_FAILED` for a private key that cannot be read. */
+export async function readCredential(material: CredentialMaterial): Promise<TargetCredential> {
+  if (material.kind === 'password') return material
+  try {
+    return { kind: 'private-key', key: await readSigningKey(material) }
+  } catch (error) {
+    throw loginFailed(error)
+  }
+}
+
 /** Who logs in with what, and where. */
 export interface TargetLoginWishes {
   readonly target: Pick<SshTarget, 'name' | 'authentication'>
   readonly user: string
-  readonly material: CredentialMaterial
+  readonly credential: TargetCredential
 }
 
 /** One login. Give it the messages; it tells once: the target's yes, `TARGET_LOGIN_FAILED`, or `TARGET_AUTHENTICATION_REFUSED`. */
@@ -38,7 +54,7 @@ export class TargetLogin {
   readonly #transport: Transport
   readonly #target: TargetLoginWishes['target']
   readonly #user: string
-  readonly #material: CredentialMaterial
+  readonly #credential: TargetCredential
   readonly #allowed: readonly Method[]
   #method: Method = 'none'
   #rounds = 0
@@ -47,12 +63,12 @@ export class TargetLogin {
   #over = false
   readonly #outcome: LoginOutcome
 
-  constructor(transport: Transport, { target, user, material }: TargetLoginWishes, outcome: LoginOutcome) {
+  constructor(transport: Transport, { target, user, credential }: TargetLoginWishes, outcome: LoginOutcome) {
     this.#transport = transport
     this.#target = target
     this.#user = user
-    this.#material = material
-    this.#allowed = target.authentication ?? (material.kind === 'private-key' ? ['publickey'] : WITH_PASSWORD)
+    this.#credential = credential
+    this.#allowed = target.authentication ?? (credential.kind === 'private-key' ? ['publickey'] : WITH_PASSWORD)
     this.#outcome = outcome
   }
 
@@ -92,7 +108,7 @@ export class TargetLogin {
   /** A signature is good for this connection alone; a password is sent only once it is known that the target takes one. */
   #begin(): void {
     this.#begun = true
-    if (this.#material.kind === 'password') this.#try('none')
+    if (this.#credential.kind === 'password') this.#try('none')
     else if (this.#allowed.includes('publickey')) this.#try('publickey')
     else this.#refuse('would be given a signature')
   }
@@ -111,7 +127,7 @@ export class TargetLogin {
   #try(method: Method): void {
     this.#method = method
     if (method === 'none') this.#request(method)
-    else if (method === 'publickey') this.#signIn()
+    else if (this.#credential.kind === 'private-key') this.#signIn(this.#credential.key)
     else if (method === 'password') this.#request(method, boolean(false), string(this.#password()))
     else this.#request(method, string(''), string(''))
   }
@@ -121,19 +137,12 @@ export class TargetLogin {
     this.#transport.send(message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields))
   }
 
-  #signIn(): void {
-    const key = readPrivateKey(this.#material)
-    if (key === undefined) {
-      this.#fail('the private key cannot be read')
-      return
-    }
+  #signIn(key: SigningKey): void {
     const fields = [boolean(true), string(key.algorithm), string(key.blob)]
     const common = [string(this.#user), string('ssh-connection'), string('publickey')]
     const request = message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields)
     const signature = key.sign(Buffer.concat([string(this.#transport.sessionId), request]))
-    if (signature === undefined) this.#fail('the private key cannot sign')
-    else
-      this.#transport.send(Buffer.concat([request, string(Buffer.concat([string(key.algorithm), string(signature)]))]))
+    this.#transport.send(Buffer.concat([request, string(Buffer.concat([string(key.algorithm), string(signature)]))]))
   }
 
   /** Message 60: questions (keyboard-interactive), or the wish for a new password. */
@@ -164,7 +173,7 @@ export class TargetLogin {
   }
 
   #password(): Buffer {
-    return this.#material.kind === 'password' ? this.#material.password.revealBytes() : Buffer.alloc(0)
+    return this.#credential.kind === 'password' ? this.#credential.password.revealBytes() : Buffer.alloc(0)
   }
 
   /** Below the floor of the target's entry, or not to be answered at all. */

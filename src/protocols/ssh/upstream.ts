@@ -10,7 +10,7 @@ import { loginOf, type SshTarget } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import { algorithmsFor, fingerprint, type PinnedKey } from './host-keys.ts'
 import { DISCONNECT } from './messages.ts'
-import { loginFailed, TargetLogin } from './target-login.ts'
+import { loginFailed, readCredential, type TargetCredential, TargetLogin } from './target-login.ts'
 import { type RekeyLimits, Transport, type TransportListener } from './transport.ts'
 
 /** From the first packet to the target to the end of the login there. */
@@ -54,6 +54,7 @@ export async function connectTarget(
 ): Promise<SshUpstream> {
   const target = sshTarget(grant)
   const pinned = pinnedKeys(target)
+  const credential = await readCredential(lease.material)
   const socket = dial({ host: target.host, port: target.port })
   try {
     return await new Promise<SshUpstream>((resolve, reject) => {
@@ -61,7 +62,7 @@ export async function connectTarget(
       const giveUp = () => reject(unreachable(target, new Error('the session ended')))
       signal.addEventListener('abort', giveUp, { once: true })
       if (signal.aborted) giveUp()
-      logIn(socket, grant, target, pinned, lease, limits, clock)
+      logIn(socket, grant, target, pinned, credential, limits, clock)
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(deadline)
@@ -79,7 +80,7 @@ function logIn(
   grant: Grant,
   target: SshTarget,
   pinned: PinnedKey[],
-  lease: Lease,
+  credential: TargetCredential,
   limits: RekeyLimits,
   clock: Clock,
 ): Promise<SshUpstream> {
@@ -113,7 +114,7 @@ function logIn(
     let reached = false
     const login = new TargetLogin(
       transport,
-      { target, user: loginOf(grant.account), material: lease.material },
+      { target, user: loginOf(grant.account), credential },
       {
         accepted: () => resolve(new SshUpstream(transport)),
         refused: reject,
