@@ -9,6 +9,26 @@ export function provenEnough(lists: FactorLists, proven: ReadonlySet<Factor>): b
   return lists.some(list => list.length > 0 && list.every(factor => proven.has(factor)))
 }
 
+/**
+ * What may be proven next: of each list, its first factor that is missing, since lists are proven in order. A list drops out where
+ * another one, of which something is proven already, lacks only a part of what this one lacks: after an accepted key, beside
+ * `publickey and totp`, the way by `password and totp` leads nowhere that the code alone does not. Clients that have a password
+ * try it wherever it is offered, and paramiko has the code in its place.
+ */
+export function nextFactors(lists: FactorLists, proven: ReadonlySet<Factor>): Factor[] {
+  const ways = lists.map(list => ({ begun: list.some(has), missing: list.filter(factor => !has(factor)) }))
+  const open = ways.filter(way => !ways.some(other => other.begun && isPart(other.missing, way.missing)))
+  return [...new Set(open.flatMap(({ missing }) => missing.slice(0, 1)))]
+
+  function has(factor: Factor): boolean {
+    return proven.has(factor)
+  }
+}
+
+function isPart(some: readonly Factor[], all: readonly Factor[]): boolean {
+  return some.length < all.length && some.every(factor => all.includes(factor))
+}
+
 /** `publickey and totp, or password and totp` */
 export function formatFactorLists(lists: FactorLists): string {
   return lists.map(list => list.join(' and ')).join(', or ')

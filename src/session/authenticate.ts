@@ -1,11 +1,11 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
-import type { Attempt, Authenticator } from '../identity/authenticator.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { Factor } from '../policy/role.ts'
+import { nextFactors } from '../policy/factor-lists.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
-import type { Access, FactorRequirement } from './access.ts'
+import type { Access } from './access.ts'
 import type { Downstream } from './protocol.ts'
 
 /** The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. */
@@ -46,12 +46,6 @@ export async function authenticate(
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined)
       return { login, principal, trail: attempt.trail, renew: () => attempt.principal(requirement.factors) }
-    downstream.askFor(nextFactors(requirement, attempt), accepted)
+    downstream.askFor(nextFactors(requirement.factors, attempt.proven), accepted)
   }
-}
-
-/** Lists are proven in order: of each list, the first factor that is missing. */
-function nextFactors({ factors }: FactorRequirement, { proven }: Attempt): Factor[] {
-  const next = factors.map(list => list.find(factor => !proven.has(factor))).filter(factor => factor !== undefined)
-  return [...new Set(next)]
 }
