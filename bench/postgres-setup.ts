@@ -67,7 +67,9 @@ async function startMiddles(
     folder: gatewayFolder,
     publicKey,
     password: GATEWAY_PASSWORD,
-    targets: [{ protocol: 'postgres', name: 'db', host, port, tls: 'disable', accounts: [{ name: user }] }],
+    targets: [
+      { protocol: 'postgres', name: 'db', host, port, database: DATABASE, tls: 'disable', accounts: [{ name: user }] },
+    ],
     credentials: { [`${user}@db`]: { password } },
   })
   stack.defer(() => gateway.stop())

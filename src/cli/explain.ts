@@ -13,6 +13,7 @@ interface Options {
   from?: string
   at?: string
   protocol?: string
+  database?: string
 }
 
 export const addExplain: AddCommands = (program, context) => {
@@ -22,16 +23,18 @@ export const addExplain: AddCommands = (program, context) => {
     .description('may this user go there, and by which role?')
     .argument('<user>')
     .argument('<account@target>', 'or a target alone, for the account that the policy gives')
+    .option('--database <name>', "of a PostgreSQL target; not given: the target's own")
     .option('--from <address>', 'coming from this address; not given: from an allowed one')
     .option('--at <time>', 'at this time (2026-11-21T18:00) instead of now')
     .option('--protocol <protocol>', "ssh or postgres; not given: the target's")
     .addHelpText('after', '\nThe exit code is 0 for yes and 1 for no.')
-    .action(async (user: string, account: string, { from, at, protocol }: Options) => {
+    .action(async (user: string, account: string, { database, from, at, protocol }: Options) => {
       const now = context.now()
       const time = at === undefined ? undefined : parseTime(at, '--at', now)
       const explanation = await (await context.client()).get<Explanation>('/v1/explain', {
         user,
         ...readTarget(account),
+        database,
         from,
         at: time,
         protocol,
@@ -54,6 +57,7 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
     terminal.line()
     terminal.facts([
       ['account', given.account],
+      ['database', given.database],
       ['channels', given.channels.join(', ')],
       ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
       ['idle', given.idleMs === undefined ? undefined : `ends after ${formatDuration(given.idleMs)} without traffic`],

@@ -47,6 +47,7 @@ export const addTargets: AddCommands = (program, context) => {
         ['protocol', target.protocol],
         ['address', `${target.host}:${target.port}`],
         ['database', target.protocol === 'postgres' ? target.database : undefined],
+        ['databases', target.protocol === 'postgres' ? target.databases?.join(', ') : undefined],
         ['identity', identityOf(target)],
         ['labels', labelsOf(target)],
       ])

@@ -143,6 +143,8 @@ function plainWords(code: string, message: string): string {
       return 'A key must be a plain text.'
     case 'MULTIPLE_DOCS':
       return 'There is a second document (---) where one is expected.'
+    case 'BAD_ALIAS':
+      return `This is not valid YAML: a text that begins with * or & stands in quotes, for example '*'.`
     default:
       return `This is not valid YAML: ${message.split('\n')[0]!.replace(/[.:]$/, '')}.`
   }

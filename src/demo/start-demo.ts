@@ -119,6 +119,7 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       description: 'A PostgreSQL of the demo',
       port: postgres.port,
       database: SQL.database,
+      databases: ['*'],
       tls: 'disable',
       accounts: [{ name: SQL.account, level: 'admin', default: true }],
     }),
@@ -129,6 +130,7 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       description: 'Everything on the targets of the demo',
       targets: { labels: { env: 'demo' } },
       accounts: { levels: ['admin'] },
+      databases: ['*'],
       rememberFactor: 10 * 60_000,
     }),
   )

@@ -33,6 +33,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       user: principal.user,
       target: decision.target,
       account: decision.account,
+      database: decision.database,
       role: decision.roles.map(role => role.name).join(','),
       channels: decision.channels,
       endsAt: decision.endsAt,

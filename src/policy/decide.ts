@@ -2,8 +2,8 @@
 
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
-import { type AccessFacts, failures, inScope, type Judgement, judgeRole } from './judge.ts'
-import { channelsFor } from './match.ts'
+import { databaseOf } from './databases.ts'
+import { type AccessFacts, channelsGiven, failures, inScope, type Judgement, judgeRole } from './judge.ts'
 import type { Channel, Factor, Role } from './role.ts'
 
 export type Decision = Yes | No
@@ -13,6 +13,8 @@ export interface Yes {
   readonly granted: true
   readonly target: Target
   readonly account: Account
+  /** The one that the target is asked for; undefined where it has none. */
+  readonly database: string | undefined
   readonly roles: readonly Role[]
   readonly channels: ReadonlySet<Channel>
   readonly endsAt: number
@@ -30,7 +32,7 @@ export interface No {
   readonly judgements: readonly Judgement[]
 }
 
-/** One text for an unknown target, an unknown account and a forbidden one, so that nobody can probe for names. */
+/** One text for what is unknown and what is forbidden, be it target, account or database: nobody can probe for names. */
 export const DENIED = 'Access denied: this target and account are not allowed for you, or do not exist.'
 
 /**
@@ -60,8 +62,9 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     granted: true,
     target,
     account,
+    database: databaseOf(request.database, target),
     roles: granting,
-    channels: new Set(granting.flatMap(role => channelsFor(role, request.protocol))),
+    channels: new Set(granting.flatMap(role => channelsGiven(role, facts))),
     endsAt: Math.min(...holding.map(({ judgement }) => judgement.endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
     recordInput: granting.some(role => role.recordInput),
@@ -98,7 +101,9 @@ function detailFor(
     return `the role ${judgement.role} would allow it but for its ${names.join(' and ')}`
   })
   const what = account === undefined ? target.name : `${account.name}@${target.name}`
-  return nearly.length > 0 ? nearly.join('; ') : `no role of the user allows ${what}`
+  const database = databaseOf(request.database, target)
+  const where = database === undefined ? '' : `, database ${JSON.stringify(database)}`
+  return nearly.length > 0 ? nearly.join('; ') : `no role of the user allows ${what}${where}`
 }
 
 function no(message: string, detail: string, judgements: readonly Judgement[] = []): No {

@@ -18,6 +18,8 @@ export interface Explanation {
   /** What is given, when allowed. */
   readonly given?: {
     readonly account: string
+    /** Of a PostgreSQL target. */
+    readonly database?: string
     readonly channels: readonly Channel[]
     /** Milliseconds since the epoch, for a session that begins at `now`. */
     readonly endsAt: number
@@ -56,13 +58,14 @@ export function explain(facts: ExplainFacts): Explanation {
       }
     })
     if (!decision.granted) return { allowed: false, verdict: `No: ${decision.detail}.`, roles }
-    const { account, channels, endsAt, idleMs, recordInput } = decision
+    const { account, database, channels, endsAt, idleMs, recordInput } = decision
     const names = decision.roles.map(role => role.name).join(', ')
     return {
       allowed: true,
       verdict: `Yes, by ${decision.roles.length > 1 ? 'the roles' : 'the role'} ${names}.`,
       given: {
         account: account.name,
+        ...(database === undefined ? {} : { database }),
         channels: [...channels],
         endsAt,
         ...(idleMs === undefined ? {} : { idleMs }),

@@ -8,6 +8,8 @@ export interface GrantTerms {
   readonly user: string
   readonly target: Target
   readonly account: Account
+  /** The database to log in to, as the target reads its name; undefined where the target has none. */
+  readonly database?: string | undefined
   /** The role that gave it. */
   readonly role: string
   readonly channels: ReadonlySet<Channel>
@@ -37,6 +39,9 @@ class GrantProof {
   }
   get account(): Account {
     return this.#terms.account
+  }
+  get database(): string | undefined {
+    return this.#terms.database
   }
   get role(): string {
     return this.#terms.role

@@ -2,17 +2,20 @@
 
 import { messageOf } from '../shared/errors.ts'
 import type { Account, Target } from '../targets/target.ts'
+import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
 import { type FactorLists, formatFactorLists, provenEnough } from './factor-lists.ts'
 import { type Hours, windowEnd } from './hours.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import { inNetworks } from './networks.ts'
-import type { Factor, ProtocolName, Role } from './role.ts'
+import type { Channel, Factor, ProtocolName, Role } from './role.ts'
 
-/** What a person asks for, as the login name says it. */
+/** What a person asks for, as the login name says it, and for databases the client. */
 export interface AccessRequest {
   readonly protocol: ProtocolName
   readonly account?: string
   readonly target?: string
+  /** Of PostgreSQL; undefined: the target's own. */
+  readonly database?: string
 }
 
 /** Everything that a decision rests on; policy looks nothing up by itself. */
@@ -31,7 +34,7 @@ export interface AccessFacts {
 }
 
 export interface Condition {
-  readonly name: 'protocol' | 'target' | 'account' | 'channels' | 'hours' | 'source' | 'factors'
+  readonly name: 'protocol' | 'target' | 'account' | 'databases' | 'channels' | 'hours' | 'source' | 'factors'
   readonly holds: boolean
   /** For administrators and the audit log, for example `10.9.8.7 is not in 10.0.0.0/16`. */
   readonly why: string
@@ -46,7 +49,7 @@ export interface Judgement {
 }
 
 /** Those of `judgeScope`. */
-const SCOPE: ReadonlySet<Condition['name']> = new Set(['protocol', 'target', 'account', 'channels'])
+const SCOPE: ReadonlySet<Condition['name']> = new Set(['protocol', 'target', 'account', 'databases', 'channels'])
 
 export function inScope({ conditions }: Judgement): boolean {
   return conditions.every(({ name, holds }) => holds || !SCOPE.has(name))
@@ -89,7 +92,8 @@ export function judgeRole(
 }
 
 /** The conditions that say whether a role speaks of the request at all; the others say whether it holds now and here. */
-export function judgeScope(role: Role, { request, target }: AccessFacts, account: Account | undefined): Condition[] {
+export function judgeScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
+  const { request, target } = facts
   const { protocol } = request
   return [
     condition('protocol', role.protocols.join(', '), () => role.protocols.includes(protocol)),
@@ -102,8 +106,22 @@ export function judgeScope(role: Role, { request, target }: AccessFacts, account
       describeSelector(role.accounts),
       () => account !== undefined && matchesAccount(role.accounts, account),
     ),
-    condition('channels', role.channels.join(', ') || 'none', () => channelsFor(role, protocol).length > 0),
+    ...(protocol === 'postgres' ? [judgeDatabases(role, facts)] : []),
+    condition('channels', role.channels.join(', ') || 'none', () => channelsGiven(role, facts).length > 0),
   ]
+}
+
+function judgeDatabases(role: Role, { request, target }: AccessFacts): Condition {
+  return condition('databases', describeDatabases(role, target), () => {
+    if (target?.protocol !== 'postgres') return false
+    return opensDatabase(role, target, databaseOf(request.database, target)!)
+  })
+}
+
+/** The channels of the request's protocol that the role gives on its target. */
+export function channelsGiven(role: Role, { request, target }: AccessFacts): Channel[] {
+  const mayReplicate = target?.protocol === 'postgres' && opensEveryDatabase(role, target)
+  return channelsFor(role, request.protocol).filter(channel => channel !== 'replication' || mayReplicate)
 }
 
 function condition(name: Condition['name'], why: string, test: () => boolean): Condition {

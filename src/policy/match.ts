@@ -29,6 +29,6 @@ export function channelsFor(role: Role, protocol: ProtocolName): Channel[] {
 }
 
 /** Letter by letter, but for one `*` at the end, which stands for any rest. */
-function matchesPattern(pattern: string, text: string): boolean {
+export function matchesPattern(pattern: string, text: string): boolean {
   return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern
 }

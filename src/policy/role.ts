@@ -34,6 +34,19 @@ const namePattern = z
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
     'a target name, or the beginning of one and "*", for example web-*',
   )
+/** PostgreSQL's NAMEDATALEN, less the NUL. */
+export const MOST_DATABASE_NAME_BYTES = 63
+/** Databases, as roles and targets list them. Names are compared byte by byte: `Shop` is not `shop`. */
+export const databasePatterns = z
+  .array(
+    z.string().refine(
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+      text => /^[^\u0000-\u001f\u007f]+$/.test(text) && Buffer.byteLength(text) <= MOST_DATABASE_NAME_BYTES,
+      'the name of a database (at most 63 bytes), or the beginning of one and "*", for example report_*',
+    ),
+  )
+  .min(1)
+
 const DURATION = /^(\d{1,9})(s|m|h|d)$/
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -63,6 +76,8 @@ export const roleSchema = z.strictObject({
   }),
   /** Which accounts on them: by name, or by level. */
   accounts: z.strictObject({ names: z.array(name).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
+  /** Which databases of PostgreSQL targets, of those that the target opens. Not given: the target's own alone. */
+  databases: databasePatterns.optional(),
   protocols: z
     .array(z.enum(PROTOCOLS))
     .min(1)

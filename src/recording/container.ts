@@ -37,6 +37,7 @@ export const headerSchema = z.object({
     user: z.string(),
     account: z.string(),
     target: z.string(),
+    database: z.string().optional(),
     role: z.string(),
     source: z.string(),
     gateway: z.string(),

@@ -95,6 +95,8 @@ export interface RecordingSubject {
   readonly user: string
   readonly account: string
   readonly target: string
+  /** Of a PostgreSQL session. */
+  readonly database?: string
   readonly role: string
   readonly source: string
   readonly gateway: string

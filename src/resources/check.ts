@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Path } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
+import { opensOwnDatabase, ownDatabase } from '../policy/databases.ts'
 import type { Role } from '../policy/role.ts'
 import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
 import { parseHostKey } from '../targets/host-keys.ts'
@@ -71,7 +72,7 @@ function checkTarget(target: Target): Complaint[] {
 }
 
 function checkDatabase(target: PostgresTarget): Complaint[] {
-  return [...checkCertificates(target.ca), ...checkAuthentication(target)]
+  return [...checkCertificates(target.ca), ...checkAuthentication(target), ...checkOwnDatabase(target)]
 }
 
 /** What would refuse every login is told when it is written. */
@@ -116,6 +117,15 @@ function wrongKey(line: string, what: 'host' | 'public'): string {
   const sources =
     what === 'host' ? '`sallyport target scan` prints it' : 'it is what a .pub file holds, without options'
   return `This ${what} key cannot be used: ${example}, ${sources}; RSA from 2048 bits.`
+}
+
+/** Who names no database gets the target's own: with a list that leaves it out, they would get a riddle. */
+function checkOwnDatabase(target: PostgresTarget): Complaint[] {
+  if (target.database === '') return [{ path: ['database'], message: 'database is empty: name one, or leave it out.' }]
+  if (opensOwnDatabase(target)) return []
+  const own = ownDatabase(target)
+  const cure = target.database === undefined ? 'say another in the field database, or add it' : 'add it'
+  return [{ path: ['databases'], message: `databases lacks ${own}, the target's own database: ${cure}.` }]
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g

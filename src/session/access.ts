@@ -19,24 +19,31 @@ export interface FactorRequirement {
   readonly rememberFactorMs: number
 }
 
+/** What a connection asks for: by its login name, and the database that its client names, if any. */
+export interface Wish {
+  readonly protocol: ProtocolName
+  readonly login: LoginName
+  readonly database: string | undefined
+}
+
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
-  requirement(
-    roles: readonly string[],
-    protocol: ProtocolName,
-    login: LoginName,
-    sourceAddress: string,
-  ): Promise<FactorRequirement>
-  decide(principal: Principal, session: string, protocol: ProtocolName, login: LoginName): Promise<Grant | Denial>
+  requirement(roles: readonly string[], wish: Wish, sourceAddress: string): Promise<FactorRequirement>
+  decide(principal: Principal, session: string, wish: Wish): Promise<Grant | Denial>
 }
 
 export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clock; defaults: FactorLists }): Access {
   const { roles, targets, clock, defaults } = parts
 
-  async function gather(held: readonly string[], protocol: ProtocolName, login: LoginName): Promise<AccessFacts> {
+  async function gather(held: readonly string[], { protocol, login, database }: Wish): Promise<AccessFacts> {
     const { account, target } = login
     return {
-      request: { protocol, ...(account === undefined ? {} : { account }), ...(target === undefined ? {} : { target }) },
+      request: {
+        protocol,
+        ...(account === undefined ? {} : { account }),
+        ...(target === undefined ? {} : { target }),
+        ...(database === undefined ? {} : { database }),
+      },
       target: target === undefined ? undefined : await targets.get(target),
       roles: await roles.heldBy({ roles: held, disabled: false }),
       defaults,
@@ -45,12 +52,12 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
   }
 
   return {
-    async requirement(held, protocol, login, sourceAddress) {
-      const facts = { ...(await gather(held, protocol, login)), sourceAddress }
+    async requirement(held, wish, sourceAddress) {
+      const facts = { ...(await gather(held, wish)), sourceAddress }
       return { factors: requiredFactors(facts), rememberFactorMs: rememberFactorMs(facts) }
     },
-    async decide(principal, session, protocol, login) {
-      return authorize({ ...(await gather(principal.roles, protocol, login)), principal, session })
+    async decide(principal, session, wish) {
+      return authorize({ ...(await gather(principal.roles, wish)), principal, session })
     },
   }
 }

@@ -30,12 +30,8 @@ export async function authenticate(
   if (isRefusal(login)) return login
   const attempt = await parts.authenticator.begin(login.user, downstream.source)
   if (isRefusal(attempt)) return attempt
-  const requirement = await parts.access.requirement(
-    attempt.roles,
-    downstream.protocol,
-    login,
-    downstream.source.address,
-  )
+  const { protocol, database, source } = downstream
+  const requirement = await parts.access.requirement(attempt.roles, { protocol, login, database }, source.address)
   while (true) {
     const proof = await downstream.nextProof()
     if (proof === undefined) {

@@ -22,6 +22,8 @@ export interface Downstream {
   readonly source: Source
   /** The login name as it was sent; fixed for the life of the connection. */
   readonly login: string
+  /** The database that the client names; undefined: none, or one is not named in this protocol. */
+  readonly database: string | undefined
   /** Facts worth recording: client version, database, application name. Never a secret. */
   readonly details: Record<string, string>
   /** Aborted when the client has gone. */

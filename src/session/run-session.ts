@@ -79,7 +79,9 @@ async function attemptSession<D extends Downstream, U extends Upstream>(
     return who
   }
 
-  const decide = (principal: Principal) => parts.access.decide(principal, session, downstream.protocol, who.login)
+  const { protocol: protocolName, database } = downstream
+  const wish = { protocol: protocolName, login: who.login, database }
+  const decide = (principal: Principal) => parts.access.decide(principal, session, wish)
   const changesSeen = parts.live.accessChanges
   const grant = await decide(who.principal)
   await say.decided(downstream, session, who, grant)
@@ -138,7 +140,10 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
   try {
     const subject = subjectOf(parts, grant, downstream)
     await bothDone(
-      parts.sessions.open(grant, downstream.source.address, parts.recordings.fileOf(subject), downstream.details),
+      parts.sessions.open(grant, downstream.source.address, parts.recordings.fileOf(subject), {
+        ...downstream.details,
+        ...(grant.database === undefined ? {} : { database: grant.database }),
+      }),
       say.leaseStarted(lease),
     )
     upstream = await protocol.connect(grant, lease, downstream, signal)
@@ -177,7 +182,18 @@ function subjectOf({ gateway, clock }: PipelineParts, grant: Grant, { source, pr
   const { session, user, role } = grant
   const account = grant.account.name
   const target = grant.target.name
-  return { session, protocol, user, account, target, role, source: source.address, gateway, startedAt: clock.now() }
+  return {
+    session,
+    protocol,
+    user,
+    account,
+    target,
+    ...(grant.database === undefined ? {} : { database: grant.database }),
+    role,
+    source: source.address,
+    gateway,
+    startedAt: clock.now(),
+  }
 }
 
 /** Waits for both also when one fails: a step that is still on its way must not arrive after the books are closed. */

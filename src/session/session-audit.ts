@@ -36,7 +36,7 @@ export function createSessionAudit(audit: Audit) {
 
     /** Who it is, and whether they may: two events, durable together. */
     async decided(downstream: Downstream, session: string, who: Authenticated, decision: Grant | Denial) {
-      const { protocol, source, login } = downstream
+      const { protocol, source, login, database } = downstream
       const { principal, trail } = who
       const common = { actor: principal.user, session }
       const factors = [...principal.proven]
@@ -50,12 +50,23 @@ export function createSessionAudit(audit: Audit) {
           ? audit.append({
               ...common,
               kind: 'decision.denied',
-              data: { wanted: login, code: decision.code, why: decision.detail },
+              // A stranger's words no more, but as long as a client likes.
+              data: {
+                wanted: login,
+                ...databaseOf({ database: database?.slice(0, MAX_LOGIN_SHOWN) }),
+                code: decision.code,
+                why: decision.detail,
+              },
             })
           : audit.append({
               ...common,
               kind: 'decision.granted',
-              data: { account: accountOf(decision), role: decision.role, endsAt: decision.endsAt },
+              data: {
+                account: accountOf(decision),
+                ...databaseOf(decision),
+                role: decision.role,
+                endsAt: decision.endsAt,
+              },
             }),
       ])
     },
@@ -73,7 +84,7 @@ export function createSessionAudit(audit: Audit) {
         kind: 'session.started',
         actor: grant.user,
         session: grant.session,
-        data: { account: accountOf(grant), ...loginDetail(grant), role: grant.role },
+        data: { account: accountOf(grant), ...loginDetail(grant), ...databaseOf(grant), role: grant.role },
       }),
 
     /** A session that was granted and yet did not begin. */
@@ -82,7 +93,7 @@ export function createSessionAudit(audit: Audit) {
         kind: KINDS[code] ?? 'session.refused',
         actor: grant.user,
         session: grant.session,
-        data: { account: accountOf(grant), code, why: detail },
+        data: { account: accountOf(grant), ...databaseOf(grant), code, why: detail },
       }),
 
     channelDenied: ({ user, session }: Grant, what: string, why: string) =>
@@ -104,4 +115,8 @@ export function createSessionAudit(audit: Audit) {
 
 function accountOf({ account, target }: Grant): string {
   return formatAccountAddress({ account: account.name, target: target.name })
+}
+
+function databaseOf({ database }: { database: string | undefined }): { database?: string } {
+  return database === undefined ? {} : { database }
 }

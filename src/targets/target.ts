@@ -1,7 +1,7 @@
 /** A target: a host or database that can be reached, its pinned identity, and the accounts on it. */
 
 import { z } from 'zod'
-import { LEVELS } from '../policy/role.ts'
+import { databasePatterns, LEVELS } from '../policy/role.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
@@ -64,7 +64,10 @@ export const targetSchema = z.discriminatedUnion('protocol', [
     ...common,
     protocol: z.literal('postgres'),
     port: z.number().int().min(1).max(65535).default(5432),
+    /** The target's own database: for clients that name none. Not given: `postgres`. */
     database: z.string().optional(),
+    /** Which databases roles may give. Not given: the target's own alone. */
+    databases: databasePatterns.optional(),
     tls: z.enum(TLS_MODES).default('verify-full'),
     /** PEM text of the CAs that the server's certificate is checked against; not given: the system's. */
     ca: z.string().optional(),

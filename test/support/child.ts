@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createWriteStream, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { promisify } from 'node:util'
 
 export const run = promisify(execFile)
@@ -122,4 +122,21 @@ export async function onFreePort<T>(start: (port: number) => Promise<T>): Promis
 
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** Resolves once something listens on the loopback port; rejects with what the child printed when it ends before. */
+export async function listening(port: number, child: Child): Promise<void> {
+  let over = false
+  void child.ended.then(() => {
+    over = true
+  })
+  while (!over) {
+    const open = await new Promise<boolean>(resolve => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
+      socket.on('connect', () => socket.destroy())
+    })
+    if (open) return
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error(`a program did not start: ${child.output()}`)
 }

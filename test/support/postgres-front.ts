@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { createLocalCluster } from '../../src/cluster/local.ts'
 import type { Proof } from '../../src/identity/proof.ts'
+import { databaseOf } from '../../src/policy/databases.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel } from '../../src/policy/role.ts'
 import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
@@ -101,6 +102,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       user: 'alice',
       target,
       account,
+      database: databaseOf(downstream.database, target),
       role: 'test',
       channels: new Set(options.channels ?? ['sql']),
       endsAt: Number.MAX_SAFE_INTEGER,

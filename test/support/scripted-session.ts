@@ -21,6 +21,7 @@ export interface Script {
 export class ScriptedDownstream implements Downstream {
   readonly protocol = 'ssh'
   readonly source = { address: '192.0.2.7', port: 50_000 }
+  readonly database = undefined
   readonly details = {}
   readonly login: string
   readonly #leaving = new AbortController()

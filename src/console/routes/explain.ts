@@ -13,6 +13,8 @@ const querySchema = z.object({
   target: nameSchema,
   /** Not given: the target's. */
   protocol: z.enum(PROTOCOLS).optional(),
+  /** Of a PostgreSQL target; not given: the target's own. */
+  database: z.string().min(1).max(256).optional(),
   /** The address that the user comes from; not given: every source is taken as allowed. */
   from: z.union([z.ipv4(), z.ipv6()]).optional(),
   /** Not given: now. */
@@ -25,6 +27,8 @@ const explanationSchema = z.object({
   given: z
     .object({
       account: z.string(),
+      /** Of a PostgreSQL target. */
+      database: z.string().optional(),
       channels: z.array(z.enum(CHANNELS)),
       endsAt: timeSchema,
       idleMs: z.number().optional(),
@@ -65,6 +69,7 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
           protocol: query.protocol ?? target?.protocol ?? 'ssh',
           target: query.target,
           ...(query.account === undefined ? {} : { account: query.account }),
+          ...(query.database === undefined ? {} : { database: query.database }),
         },
         defaults: defaultFactors,
         now: query.at === undefined ? clock.now() : Date.parse(query.at),

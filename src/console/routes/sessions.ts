@@ -14,6 +14,8 @@ export const sessionSchema = z.object({
   user: z.string(),
   account: z.string(),
   target: z.string(),
+  /** Of a PostgreSQL session. */
+  database: z.string().optional(),
   role: z.string(),
   source: z.string(),
   gateway: z.string(),
@@ -114,6 +116,7 @@ function sessionOf(row: SessionRow): Session {
     user: row.user,
     account: row.account,
     target: row.target,
+    ...(row.details.database === undefined ? {} : { database: row.details.database }),
     role: row.role,
     source: row.source,
     gateway: row.gateway,

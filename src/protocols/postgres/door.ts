@@ -125,7 +125,7 @@ function downstreamOf(
     encryption: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'TLS') : 'none',
     protocol: `3.${spoken - PROTOCOL_3_0}`,
   }
-  for (const name of ['application_name', 'database', 'client_encoding', 'replication']) {
+  for (const name of ['application_name', 'client_encoding', 'replication']) {
     const value = parameters.get(name)
     if (value !== undefined) details[name] = value.slice(0, 256)
   }

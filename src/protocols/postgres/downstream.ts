@@ -35,6 +35,7 @@ export class PostgresDownstream implements Downstream {
   readonly protocol = 'postgres'
   readonly source: Source
   readonly login: string
+  readonly database: string | undefined
   readonly details: Record<string, string>
   readonly gone: AbortSignal
   readonly socket: Socket
@@ -65,6 +66,7 @@ export class PostgresDownstream implements Downstream {
     this.source = parts.source
     this.startup = parts.startup
     this.login = parts.startup.login
+    this.database = namedDatabase(parts.startup)
     this.details = parts.details
     this.#reader = parts.reader
     this.#onProof = parts.onProof
@@ -169,4 +171,11 @@ export class PostgresDownstream implements Downstream {
       socket.resume()
     })
   }
+}
+
+/** libpq names the database like the user when none is given: the whole login name is nobody's database. */
+function namedDatabase({ parameters, login }: Startup): string | undefined {
+  const database = parameters.get('database')
+  if (database === undefined || database === '') return undefined
+  return database.replaceAll(' ', '+') === login.replaceAll(' ', '+') ? undefined : database
 }

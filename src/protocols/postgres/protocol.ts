@@ -5,7 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import { Backlog } from './backlog.ts'
 import { BusyPolling, machineToPoll } from './busy-polling.ts'
 import { type Cancellations, cancelOnTarget } from './cancel.ts'
-import type { PostgresDownstream, Startup } from './downstream.ts'
+import type { PostgresDownstream } from './downstream.ts'
 import { relay } from './relay.ts'
 import { connectUpstream, type PostgresUpstream } from './upstream.ts'
 
@@ -32,8 +32,7 @@ export function createPostgresProtocol(options: {
     name: 'postgres',
     async connect(grant, lease, downstream, signal) {
       const { startup } = downstream
-      const wishes = { database: wantedDatabase(startup), parameters: startup.parameters }
-      const upstream = await connectUpstream(grant, lease, wishes, signal, connectTimeoutMs)
+      const upstream = await connectUpstream(grant, lease, startup.parameters, signal, connectTimeoutMs)
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
       const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
         upstream.onCancel?.()
@@ -47,11 +46,4 @@ export function createPostgresProtocol(options: {
     },
     relay: (downstream, upstream, context) => relay(downstream, upstream, context, backlog, polling, log),
   }
-}
-
-/** libpq names the database like the user when none is given: the whole login name is nobody's database. */
-function wantedDatabase({ parameters, login }: Startup): string | undefined {
-  const database = parameters.get('database')
-  if (database === undefined || database === '') return undefined
-  return database.replaceAll(' ', '+') === login.replaceAll(' ', '+') ? undefined : database
 }

@@ -29,6 +29,8 @@ const STATES: Partial<Record<ErrorCode, string>> = {
 const HINTS: Partial<Record<ErrorCode, string>> = {
   LOGIN_REFUSED: 'The password is your own with the current one-time code right after it, for example hunter2123456.',
   LOGIN_NAME_INVALID: 'Connect with user=alice+dba+orders: your name, the account, the target.',
+  ACCESS_DENIED:
+    'It may be the target, the account or the database: what is not allowed looks like what does not exist.',
   TLS_REQUIRED: 'Connect with sslmode=require, or verify-full with the certificate of this gateway.',
 }
 

@@ -30,27 +30,20 @@ export interface PostgresUpstream {
   close(): void
 }
 
-export interface ConnectWishes {
-  /** The database that the person named, if any. */
-  readonly database: string | undefined
-  /** The client's startup parameters, as they came. */
-  readonly parameters: ReadonlyMap<string, string>
-}
-
 /**
  * Connects to the grant's target and logs in with the lease's password. Throws TARGET_UNREACHABLE, TARGET_IDENTITY_MISMATCH,
- * TARGET_LOGIN_FAILED, or CHANNEL_DENIED for a wish that the grant does not give.
+ * TARGET_LOGIN_FAILED, or CHANNEL_DENIED for a wish that the grant does not give. `clientParameters` are the client's, as they came.
  */
 export async function connectUpstream(
   grant: Grant,
   lease: Lease,
-  wishes: ConnectWishes,
+  clientParameters: ReadonlyMap<string, string>,
   signal: AbortSignal,
   timeoutMs: number,
 ): Promise<PostgresUpstream> {
   const { target } = grant
   if (target.protocol !== 'postgres') throw new GatewayError('INTERNAL', 'The target is not a PostgreSQL target.')
-  const parameters = targetParameters(grant, target, wishes)
+  const parameters = targetParameters(grant, clientParameters)
   const { material } = lease
   if (material.kind !== 'password') {
     throw new GatewayError(
@@ -72,15 +65,20 @@ export async function connectUpstream(
 }
 
 /** `user` and `database` for the target, and the settings that may pass. */
-function targetParameters(grant: Grant, target: PostgresTarget, wishes: ConnectWishes): Map<string, string> {
-  const { settings, replication } = readStartupWishes(wishes.parameters)
+function targetParameters(grant: Grant, clientParameters: ReadonlyMap<string, string>): Map<string, string> {
+  const { settings, replication } = readStartupWishes(clientParameters)
   if (replication !== undefined && !grant.allows('replication')) {
-    throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow replication connections.')
+    throw new GatewayError(
+      'CHANNEL_DENIED',
+      `Your role does not allow replication connections here: they can copy every database, so role and target need databases: ['*'].`,
+    )
   }
   if (!grant.allows('sql')) throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow SQL on this target.')
+  if (grant.database === undefined) throw new GatewayError('INTERNAL', 'The grant is for no database.')
   const parameters = new Map<string, string>([
     ['user', loginOf(grant.account)],
-    ['database', wishes.database ?? target.database ?? 'postgres'],
+    // What was decided about, and nothing that the client said.
+    ['database', grant.database],
   ])
   if (replication !== undefined) parameters.set('replication', replication)
   for (const [name, value] of settings) parameters.set(name, value)

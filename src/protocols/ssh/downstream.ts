@@ -32,6 +32,7 @@ export class SshDownstream implements Downstream, TransportListener {
   readonly source: Source
   readonly login: string
   readonly session: string
+  readonly database = undefined
   readonly details: Record<string, string>
   readonly transport: Transport
   /** Set by the relay: puts words into the person's open terminal. */

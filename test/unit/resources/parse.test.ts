@@ -8,6 +8,7 @@ const complaints = (...texts: string[]) => read(...texts).problems.map(formatPro
 
 const ROLE = 'kind: role\nname: r\ntargets: {}\naccounts: {}\n'
 const TARGET = 'kind: target\nname: t\nprotocol: ssh\nhost: h\n'
+const DATABASE = 'kind: target\nname: t\nprotocol: postgres\nhost: h\n'
 
 t.test('one resource a document, or a list of them, in any number of files', async t => {
   const { resources, problems } = read(
@@ -90,11 +91,19 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
       'f1.yaml:4:7: A host is a name or an address alone; a port is written in the field port.',
     ],
     ['kind: target\nname: t\nprotocol: postgres\nhost: h\nca: x', 'f1.yaml:5:5: ca is the text of PEM certificates'],
+    [
+      `${DATABASE}database: shop\ndatabases: ['report_*']`,
+      "f1.yaml:6:12: databases lacks shop, the target's own database",
+    ],
+    [`${DATABASE}databases: [shop]`, "f1.yaml:5:12: databases lacks postgres, the target's own database: say another"],
+    [`${DATABASE}database: ''`, 'f1.yaml:5:11: database is empty'],
+    [`${DATABASE}databases: ['']`, 'f1.yaml:5:13: databases[0]: "": the name of a database'],
     ['kind: user\nname: a\npublicKeys: [no-pty ssh-ed25519 AAAA]', 'f1.yaml:3:14: This public key cannot be used: '],
     [
       'kind: user\nname: a\npublicKeys: ["-----BEGIN OPENSSH PRIVATE KEY-----"]',
       'f1.yaml:3:14: This is a private key: take it out',
     ],
+    [`${ROLE}databases: [*]`, 'f1.yaml:5:13: This is not valid YAML: a text that begins with * or & stands in quotes'],
     ['kind: user\n\tname: a', 'f1.yaml:2:1: There is a tab in the indentation'],
     ['kind: user\nname: a\nname: b', 'f1.yaml:3:1: This key is there twice'],
   ]
