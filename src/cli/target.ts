@@ -48,6 +48,7 @@ export const addTargets: AddCommands = (program, context) => {
         ['address', `${target.host}:${target.port}`],
         ['database', target.protocol === 'postgres' ? target.database : undefined],
         ['databases', target.protocol === 'postgres' ? target.databases?.join(', ') : undefined],
+        ['shows user in', showsUserIn(target) || 'nothing'],
         ['identity', identityOf(target)],
         ['labels', labelsOf(target)],
       ])
@@ -140,4 +141,8 @@ function identityOf(target: Target): string {
   if (target.protocol === 'postgres') return `tls ${target.tls}`
   const { length } = target.hostKeys
   return length === 0 ? 'not known: scan it' : `${length} host ${length === 1 ? 'key' : 'keys'}`
+}
+
+function showsUserIn({ protocol, showUserIn }: Target): string {
+  return (showUserIn ?? (protocol === 'ssh' ? ['environment'] : [])).join(', ')
 }

@@ -59,6 +59,8 @@ export const targetSchema = z.discriminatedUnion('protocol', [
     /** Lines as in known_hosts without the host: `ssh-ed25519 AAAA…`. Without one the target is not used. */
     hostKeys: z.array(z.string()).default([]),
     authentication: z.array(z.enum(SSH_METHODS)).min(1).optional(),
+    /** Where the host is told who stands behind the account; not given: in `environment`, as SALLYPORT_USER and SALLYPORT_SESSION. */
+    showUserIn: z.array(z.enum(['environment'])).optional(),
   }),
   z.strictObject({
     ...common,
@@ -74,6 +76,8 @@ export const targetSchema = z.discriminatedUnion('protocol', [
     /** The name to expect in the certificate where it is not `host`. */
     serverName: z.string().optional(),
     authentication: z.array(z.enum(POSTGRES_METHODS)).min(1).default(['scram-sha-256']),
+    /** Where the server is told who stands behind the account: `setting` has sallyport.user and sallyport.session. */
+    showUserIn: z.array(z.enum(['application_name', 'setting'])).default([]),
     channelBinding: z.enum(CHANNEL_BINDINGS).default('prefer'),
     scramIterations: z
       .strictObject({ min: iterations.default(LEAST_ITERATIONS), max: iterations.default(MOST_ITERATIONS) })

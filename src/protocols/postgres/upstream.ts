@@ -8,6 +8,7 @@ import type { Secret } from '../../shared/secret.ts'
 import { loginOf, type PostgresTarget } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts'
+import { showUser } from './show-user.ts'
 import { SocketReader } from './socket-reader.ts'
 import { readStartupWishes } from './startup-parameters.ts'
 import { logIn, type TargetGreeting, TargetRefusal } from './target-login.ts'
@@ -43,7 +44,7 @@ export async function connectUpstream(
 ): Promise<PostgresUpstream> {
   const { target } = grant
   if (target.protocol !== 'postgres') throw new GatewayError('INTERNAL', 'The target is not a PostgreSQL target.')
-  const parameters = targetParameters(grant, clientParameters)
+  const parameters = targetParameters(grant, target, clientParameters)
   const { material } = lease
   if (material.kind !== 'password') {
     throw new GatewayError(
@@ -64,8 +65,12 @@ export async function connectUpstream(
   throw translate(failure, target)
 }
 
-/** `user` and `database` for the target, and the settings that may pass. */
-function targetParameters(grant: Grant, clientParameters: ReadonlyMap<string, string>): Map<string, string> {
+/** `user` and `database` for the target, and the settings that may pass; which of them say who it is. */
+function targetParameters(
+  grant: Grant,
+  target: PostgresTarget,
+  clientParameters: ReadonlyMap<string, string>,
+): Map<string, string> {
   const { settings, replication } = readStartupWishes(clientParameters)
   if (replication !== undefined && !grant.allows('replication')) {
     throw new GatewayError(
@@ -81,7 +86,7 @@ function targetParameters(grant: Grant, clientParameters: ReadonlyMap<string, st
     ['database', grant.database],
   ])
   if (replication !== undefined) parameters.set('replication', replication)
-  for (const [name, value] of settings) parameters.set(name, value)
+  for (const [name, value] of showUser(settings, grant, target.showUserIn)) parameters.set(name, value)
   return parameters
 }
 

@@ -1,6 +1,6 @@
 /** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
 
-import { message, string, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
 import type { ChannelLog } from './channel-log.ts'
 import { type Channel, MAX_PACKET, otherSide } from './channels.ts'
 import { MESSAGE, OPEN_FAILURE } from './messages.ts'
@@ -94,7 +94,10 @@ export class Requests {
       if (name === 'auth-agent-req@openssh.com') this.#asked.agent = true
       if (name === 'x11-req') this.#asked.x11 = true
     } else log.targetRequest(name, fields)
-    if (starts) channel.started = true
+    if (starts) {
+      this.#showUser(channel)
+      channel.started = true
+    }
     if (wantsReply) {
       const heard = (reply: Buffer) => {
         if (starts && reply[0] === MESSAGE.CHANNEL_FAILURE) notStarted(channel, log)
@@ -102,6 +105,19 @@ export class Requests {
       channel[side].requests.forwarded(heard)
     }
     this.#passage.forwardInOrder(side, channel, payload)
+  }
+
+  /** Tells the target, before a program starts, who stands behind the account. No client can: these names are not on its list. */
+  #showUser(channel: Channel): void {
+    const { target, user, session } = this.#passage.context.grant
+    if (target.protocol !== 'ssh' || !(target.showUserIn ?? ['environment']).includes('environment')) return
+    for (const [name, value] of [
+      ['SALLYPORT_USER', user],
+      ['SALLYPORT_SESSION', session],
+    ] as const) {
+      const fields = [string('env'), boolean(false), string(name), string(value)]
+      this.#passage.send('target', message(MESSAGE.CHANNEL_REQUEST, uint32(channel.target.id), ...fields))
+    }
   }
 
   global(side: Side, payload: Buffer): void {
