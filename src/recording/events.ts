@@ -59,12 +59,16 @@ export type FactEvent =
    * `identity`: what was executed under a name is not known (`text` is the gateway's words, values that may be secrets are not
    * shown), or it is known but the name may stand for another statement: SQL may have given it anew, or nobody heard whether it was
    * given. `tag` in parentheses is the gateway's word as well.
+   *
+   * `undecoded`: the client encoding, where the statement's bytes are no text in it, or how it writes text is not known here. Each byte
+   * stands as one character then (Latin-1): nothing is lost.
    */
   | {
       type: 'statement'
       text: string
       cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
       identity?: 'unknown' | 'doubtful'
+      undecoded?: string
       protocol: 'simple' | 'extended'
       parameters?: (string | null)[]
       parametersBefore?: number

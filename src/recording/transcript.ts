@@ -130,6 +130,9 @@ function describeStatement(event: FactEvent & { type: 'statement' }): Descriptio
       : { error: `${printable(error.sqlstate)} ${printable(error.message)}, ${formatDuration(event.durationUs)}` }),
     details: [
       ...(cut === undefined ? [] : [describeCut(cut)]),
+      ...(event.undecoded === undefined
+        ? []
+        : [`its bytes are no text in ${printable(event.undecoded)}: each stands as one character (Latin-1)`]),
       ...(event.identity === 'unknown' ? ['whether its values are secrets is not known either'] : []),
       ...(event.identity === 'doubtful' ? ['or what SQL has prepared or declared under this name since'] : []),
       ...(values.length > 0 ? [values.join(', ')] : []),

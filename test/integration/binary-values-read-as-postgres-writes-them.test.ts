@@ -2,13 +2,13 @@
 
 import t from 'tap'
 import { showBinary } from '../../src/protocols/postgres/binary-values.ts'
-import { decoderOf } from '../../src/protocols/postgres/client-encoding.ts'
+import { clientEncodingOf } from '../../src/protocols/postgres/client-encoding.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
 const server = await startPostgres()
 t.teardown(() => server.stop())
 
-const decode = decoderOf('UTF8')
+const encoding = clientEncodingOf('UTF8')
 
 /** Of each type: its function for the binary form, and a query of one column. */
 const VALUES: Record<string, readonly [send: string, query: string]> = {
@@ -70,7 +70,7 @@ for (const [type, [send, query]] of Object.entries(VALUES)) {
     // JavaScript writes exponents otherwise; the number is the same.
     const same = (a: string, b: string) => a === b || (type.startsWith('float') && Number(a) === Number(b))
     const wrong = values
-      .map(([text, hex, oid]): [string, string] => [text, showBinary(Buffer.from(hex, 'hex'), oid, decode)])
+      .map(([text, hex, oid]): [string, string] => [text, showBinary(Buffer.from(hex, 'hex'), oid, encoding)])
       .filter(([text, shown]) => !same(text, shown))
     t.same(wrong.slice(0, 5), [])
   })
@@ -79,7 +79,7 @@ for (const [type, [send, query]] of Object.entries(VALUES)) {
 t.test('what is not of the type that it is said to be is shown as hex', async t => {
   for (const type of [16, 23, 1082, 1184, 1186, 1700, 3802, 1007, 9_999_999]) {
     for (const bytes of [Buffer.alloc(0), Buffer.from('00', 'hex'), Buffer.alloc(13, 0xff)]) {
-      const shown = showBinary(bytes, type, decode)
+      const shown = showBinary(bytes, type, encoding)
       t.ok(
         shown === `\\x${bytes.toString('hex')}` || (type === 16 && shown === 'false'),
         `${type} ${bytes.toString('hex')}`,

@@ -1,9 +1,9 @@
 /** Writes values in PostgreSQL's binary form as PostgreSQL itself writes them as text (ISO dates, times with zone in UTC). */
 
-import type { TextDecode } from './client-encoding.ts'
+import { type ClientEncoding, showText } from './client-encoding.ts'
 
 /** Undefined where the bytes are none of that type, or nothing that is written here. */
-type Show = (bytes: Buffer, decode: TextDecode) => string | undefined
+type Show = (bytes: Buffer, encoding: ClientEncoding) => string | undefined
 
 const DAY_MS = 86_400_000
 const DAY_US = 86_400_000_000n
@@ -17,7 +17,7 @@ const INT8_MAX = 0x7fffffffffffffffn
 const INT8_MIN = -0x8000000000000000n
 const MOST_DIMENSIONS = 6
 
-const text: Show = (bytes, decode) => decode(bytes)
+const text: Show = showText
 
 /** By type OID: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat */
 const SCALARS: Record<number, Show> = {
@@ -44,7 +44,7 @@ const SCALARS: Record<number, Show> = {
   1266: sized(12, bytes => showTime(bytes.readBigInt64BE()) + showZone(bytes.readInt32BE(8))),
   1700: showNumeric,
   2950: sized(16, bytes => bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')),
-  3802: (bytes, decode) => (bytes[0] === 1 ? decode(bytes.subarray(1)) : undefined),
+  3802: (bytes, encoding) => (bytes[0] === 1 ? showText(bytes.subarray(1), encoding) : undefined),
 }
 
 /** Array types by OID: they are told apart from scalars by their OID, and say themselves what is in them. */
@@ -54,8 +54,8 @@ const ARRAYS = new Set([
 ])
 
 /** The value as text, or as hex where its type is not known here. */
-export function showBinary(bytes: Buffer, type: number, decode: TextDecode): string {
-  const shown = ARRAYS.has(type) ? showArray(bytes, decode) : SCALARS[type]?.(bytes, decode)
+export function showBinary(bytes: Buffer, type: number, encoding: ClientEncoding): string {
+  const shown = ARRAYS.has(type) ? showArray(bytes, encoding) : SCALARS[type]?.(bytes, encoding)
   return shown ?? `\\x${bytes.toString('hex')}`
 }
 
@@ -178,7 +178,7 @@ function showNumeric(bytes: Buffer): string | undefined {
 }
 
 /** Dimensions, whether there are nulls, the type; of each dimension its length and first index; then the elements. */
-function showArray(bytes: Buffer, decode: TextDecode): string | undefined {
+function showArray(bytes: Buffer, encoding: ClientEncoding): string | undefined {
   if (bytes.length < 12) return undefined
   const dimensions = bytes.readInt32BE()
   const type = bytes.readUInt32BE(8)
@@ -194,7 +194,7 @@ function showArray(bytes: Buffer, decode: TextDecode): string | undefined {
     if (length === -1) return 'NULL'
     if (length < 0 || at + length > bytes.length) return undefined
     at += length
-    return quoted(showBinary(bytes.subarray(at - length, at), type, decode))
+    return quoted(showBinary(bytes.subarray(at - length, at), type, encoding))
   }
   const row = (dimension: number): string | undefined => {
     const shown: string[] = []

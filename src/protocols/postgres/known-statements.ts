@@ -1,7 +1,7 @@
 /** What a session has prepared and bound, as the server confirmed it: names of statements and portals, bounded. */
 
 import { showValue } from './bind-values.ts'
-import type { TextDecode } from './client-encoding.ts'
+import type { ClientEncoding } from './client-encoding.ts'
 import type { Pending } from './pending-queue.ts'
 import { isLong, Statement } from './statement.ts'
 import { readBindValues } from './wire/client-requests.ts'
@@ -41,21 +41,21 @@ export class Portal {
   }
 
   /** The values for the recording: all of them the first time; after that, where they are long, how many there were. */
-  tellParameters(decode: TextDecode): (string | null)[] | number {
+  tellParameters(encoding: ClientEncoding): (string | null)[] | number {
     if (this.#first === undefined) {
-      this.#first = this.#show(decode)
+      this.#first = this.#show(encoding)
       return this.#first
     }
     this.#again ??= isLong(this.#first) ? this.#first.length : this.#first
     return this.#again
   }
 
-  #show(decode: TextDecode): (string | null)[] {
+  #show(encoding: ClientEncoding): (string | null)[] {
     if (this.#body === undefined) return []
     const { redacted, types } = this.statement
     try {
       return this.#read(this.#body, this.#length, (index, bytes, binary, length) =>
-        redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, decode),
+        redacted ? REDACTED : showValue(bytes, length, binary, types[index] ?? 0, encoding),
       )
     } catch {
       // The counts in it lie. It is for the target to refuse; that it was tried is recorded.

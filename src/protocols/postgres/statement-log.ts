@@ -2,7 +2,7 @@
 
 import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
-import { decoderOf, type TextDecode } from './client-encoding.ts'
+import { type ClientEncoding, clientEncodingOf, showText, wholeCharacters } from './client-encoding.ts'
 import { KnownStatements, Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
@@ -76,7 +76,7 @@ export class StatementLog {
   readonly #client: FrameScanner
   readonly #target: FrameScanner
   readonly #longText = new LongText()
-  #decode: TextDecode
+  #encoding: ClientEncoding
   #backslashQuotes: boolean
   #now = 0
   /** After an error in the extended protocol the server skips everything until Sync. */
@@ -104,7 +104,7 @@ export class StatementLog {
   /** `parameters` are what the target reported at login. */
   constructor(recorder: Recorder, parameters: ReadonlyMap<string, string>) {
     this.#recorder = recorder
-    this.#decode = decoderOf(parameters.get('client_encoding'))
+    this.#encoding = clientEncodingOf(parameters.get('client_encoding'))
     this.#backslashQuotes = parameters.get('standard_conforming_strings') === 'off'
     const fromClient: FrameSink = {
       counted: (type, length) => this.#clientCounted(type, length),
@@ -281,7 +281,11 @@ export class StatementLog {
 
   #statementOf(text: Text, types: readonly number[]): Statement {
     const note = text.cut ? this.#longText.note() : undefined
-    return new Statement(this.#decode(text.bytes), this.#backslashQuotes, types, note)
+    const bytes = text.cut ? wholeCharacters(text.bytes, this.#encoding) : text.bytes
+    const { text: plain, exact } = this.#encoding.decode(bytes)
+    const statement = new Statement(plain, this.#backslashQuotes, types, note)
+    if (!exact) statement.undecoded = this.#encoding.name
+    return statement
   }
 
   #targetCounted(type: number, length: number): void {
@@ -393,7 +397,7 @@ export class StatementLog {
   }
 
   #failed(bytes: Buffer, start: number, end: number): void {
-    const error = readError(bytes, start, end, this.#decode)
+    const error = readError(bytes, start, end, text => showText(text, this.#encoding))
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#fatal = true
     const head = this.#headPastCopyEnds(false)
     const syncsInDoubt = this.#syncsInCopy
@@ -459,7 +463,7 @@ export class StatementLog {
 
   #parameter(bytes: Buffer, start: number, end: number): void {
     const { name, value } = readParameterStatus(bytes, start, end)
-    if (name === 'client_encoding') this.#decode = decoderOf(value)
+    if (name === 'client_encoding') this.#encoding = clientEncodingOf(value)
     if (name === 'standard_conforming_strings') this.#backslashQuotes = value === 'off'
     this.#recorder.fact({ type: 'parameter', name, value })
   }
@@ -492,8 +496,9 @@ export class StatementLog {
     const { text, cut } = statement.tell()
     const event: StatementEvent = { type: 'statement', text, protocol, durationUs }
     if (cut !== undefined) event.cut = cut
+    if (statement.undecoded !== undefined) event.undecoded = statement.undecoded
     if (identity !== undefined) event.identity = identity
-    const parameters = portal.tellParameters(this.#decode)
+    const parameters = portal.tellParameters(this.#encoding)
     if (typeof parameters === 'number') event.parametersBefore = parameters
     else if (parameters.length > 0) event.parameters = parameters
     if (statement.redacted && identity !== 'unknown') event.redacted = true

@@ -23,6 +23,8 @@ export class Statement {
   types: readonly number[]
   /** Whether it is not sure that this is what its name stands for (events.ts). */
   identity: 'unknown' | 'doubtful' | undefined
+  /** The client encoding, where the text could not be read in it (events.ts). */
+  undecoded: string | undefined
   readonly #plain: string
   readonly #backslashQuotes: boolean
   readonly #note: LongTextNote | undefined
@@ -82,6 +84,7 @@ export class Statement {
       .map(({ name, text }) => {
         const statement = new Statement(text, this.#backslashQuotes)
         statement.#ofSql = true
+        statement.undecoded = this.undecoded
         return { name, statement }
       })
   }
