@@ -29,7 +29,7 @@ import { createSessionAudit } from './session/session-audit.ts'
 import { createSessionStore } from './session/session-store.ts'
 import type { Clock } from './shared/clock.ts'
 import type { Log } from './shared/log.ts'
-import { createMetrics } from './shared/metrics.ts'
+import { createMetrics, type Metrics } from './shared/metrics.ts'
 import { createTargets } from './targets/targets.ts'
 import type { KeyEncryptionKey } from './vault/key-encryption-key.ts'
 import { createVault } from './vault/vault.ts'
@@ -49,7 +49,7 @@ export interface PartsOptions<A extends Audit> {
   readonly inTurnOf: InTurnOf
   /** How many a PostgreSQL store may have from here. */
   readonly storeConnections: number
-  readonly openAudit: (on: { database: Database; signer: Signer }) => Promise<A>
+  readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
 }
 
 /** How long sessions that were told to end may take to close their books. */
@@ -72,7 +72,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
 
   const vault = await createVault({ database, key: options.vaultKey, clock })
   const signer = await vault.signingKey()
-  const audit = await options.openAudit({ database, signer })
+  const audit = await options.openAudit({ database, signer, metrics })
   const recordings = createRecordings({ folder: config.recording.folder, seal: vault, signer, clock, metrics, log })
 
   const users = createUsers({ database, clock })

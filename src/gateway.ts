@@ -3,8 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
-import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
-import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
+import type { AuditLog } from './audit/audit-log.ts'
 import { createLocalCluster } from './cluster/local.ts'
 import type { Config } from './config/config.ts'
 import type { ApiParts } from './console/parts.ts'
@@ -12,6 +11,7 @@ import { createApi } from './console/server.ts'
 import { MOST_CONNECTIONS } from './database/database.ts'
 import { holdAlone } from './database/sqlite-alone.ts'
 import { sqliteFile } from './database/sqlite-file.ts'
+import { openGatewayAudit } from './gateway-audit.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { createKeyedTurns } from './identity/turns.ts'
@@ -67,11 +67,7 @@ export async function startGateway({
     {
       ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },
       inTurnOf: createKeyedTurns(),
-      async openAudit(on) {
-        const audit = createAuditLog({ ...on, gateway, clock, sinks: await openSinks(config), log })
-        started.defer(() => audit.close())
-        return audit
-      },
+      openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
     },
     started,
   )
@@ -141,13 +137,6 @@ function workersOf({ workers, database }: Config): number {
     )
   }
   return workers
-}
-
-async function openSinks({ audit }: Config): Promise<AuditSink[]> {
-  const sinks: AuditSink[] = []
-  if (audit.file !== undefined) sinks.push(await openFileSink(audit.file))
-  if (audit.stdout) sinks.push(createStreamSink())
-  return sinks
 }
 
 function portFor(

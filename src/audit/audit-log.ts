@@ -31,6 +31,8 @@ export interface AuditLogOptions {
   readonly clock: Clock
   readonly sinks?: readonly AuditSink[]
   readonly log?: Log
+  /** The chain has grown up to this event. Must return at once. */
+  readonly stored?: (seq: number) => void
 }
 
 interface Waiting {
@@ -65,6 +67,7 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
         )
         for (const entry of batch) entry.resolve()
         feed.stored(last.seq)
+        options.stored?.(last.seq)
       } catch (cause) {
         const error = new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.', { cause })
         // Those behind waited for the same store: they are told now, not each after tries of their own.

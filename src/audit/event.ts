@@ -33,6 +33,8 @@ export type AuditKind =
   | 'token.revoked'
   | 'api.refused'
   | 'audit.exported'
+  | 'audit.head-failed'
+  | 'audit.head-sent-again'
 
 export interface AuditEvent {
   readonly kind: AuditKind

@@ -11,11 +11,13 @@ export interface CopyProblem extends Place {
   readonly message: string
 }
 
+type Noted = ChainHead & { readonly at?: number }
+
 export interface CopiesOptions {
   /** These are the files of one of several gateways: the events of the others are not in them. */
   readonly partial?: boolean
-  /** Ends of the chain as they were noted or sent out earlier: they must be in it. */
-  readonly noted?: readonly ChainHead[]
+  /** Ends of the chain as they were noted, or sent out (then with the time), earlier: they must be in it. */
+  readonly noted?: readonly Noted[]
 }
 
 export interface CopiesVerdict {
@@ -138,7 +140,7 @@ interface Crossing extends Place {
 /** All files together: what is missing, what does not follow, and whether what was noted is in it. */
 class Chain {
   readonly #partial: boolean
-  readonly #noted: ReadonlyMap<number, string[]>
+  readonly #noted: ReadonlyMap<number, Noted[]>
   readonly #problems: CopyProblem[] = []
   readonly #torn: Place[] = []
   readonly #pending = new Map<number, Link>()
@@ -156,8 +158,8 @@ class Chain {
 
   constructor({ partial = false, noted = [] }: CopiesOptions) {
     this.#partial = partial
-    const map = new Map<number, string[]>()
-    for (const { seq, hash } of noted) map.set(seq, [...(map.get(seq) ?? []), hash])
+    const map = new Map<number, Noted[]>()
+    for (const one of noted) map.set(one.seq, [...(map.get(one.seq) ?? []), one])
     this.#noted = map
   }
 
@@ -187,15 +189,11 @@ class Chain {
     const span = this.#spans.get(gateway)
     this.#spans.set(gateway, { first: Math.min(seq, span?.first ?? seq), last: Math.max(seq, span?.last ?? seq) })
     for (const noted of this.#noted.get(seq) ?? []) {
-      if (noted === hash) this.#confirmed++
-      else
-        this.complain({
-          file,
-          line,
-          seq,
-          problem: 'changed',
-          message: `event ${seq} is not the one that was noted earlier`,
-        })
+      if (noted.hash === hash) this.#confirmed++
+      else {
+        const message = `event ${seq} is not the one ${noted.at === undefined ? 'that was noted earlier' : `whose head was ${sentOut(noted.at)}`}`
+        this.complain({ file, line, seq, problem: 'changed', message })
+      }
     }
     const known = this.#passed.get(seq) ?? this.#pending.get(seq)
     if (known !== undefined && known.hash !== '') {
@@ -234,11 +232,15 @@ class Chain {
       })
     }
     const last = this.#head
-    for (const seq of this.#noted.keys()) {
-      if (seq <= (last?.seq ?? 0)) continue
-      const place = { file: last?.file ?? '', line: last?.line ?? 0 }
-      const message = `the copy ends at event ${last?.seq ?? 0}, before event ${seq}, which was noted earlier`
-      this.complain({ ...place, seq, problem: 'truncated', message })
+    const end = last?.seq ?? 0
+    const beyond = [...this.#noted.values()].flat().reduce((most, noted) => (noted.seq > most.seq ? noted : most), NONE)
+    if (beyond.seq > end) {
+      const place = { file: last?.file ?? '', line: last?.line ?? 0, seq: beyond.seq }
+      const what =
+        beyond.at === undefined
+          ? `before event ${beyond.seq}, which was noted earlier`
+          : `but head ${beyond.seq} was ${sentOut(beyond.at)}: its end was cut off`
+      this.complain({ ...place, problem: 'truncated', message: `the log ends at ${end}, ${what}` })
     }
     return {
       ok: this.#problemCount === 0,
@@ -309,4 +311,10 @@ class Chain {
     this.#passed.set(seq, { hash, file })
     if (this.#passed.size > WINDOW) this.#passed.delete(this.#passed.keys().next().value!)
   }
+}
+
+const NONE: Noted = { seq: 0, hash: '' }
+
+function sentOut(at: number): string {
+  return `sent out at ${new Date(at).toISOString()}`
 }

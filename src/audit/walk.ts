@@ -36,6 +36,12 @@ export async function readHead(database: Database): Promise<ChainHead> {
   return head
 }
 
+/** The hashes of these events (some hundreds at most), of those that are there. */
+export async function hashesOf(database: Database, seqs: readonly number[]): Promise<ChainHead[]> {
+  if (seqs.length === 0) return []
+  return database.selectFrom('audit_events').select(['seq', 'hash']).where('seq', 'in', seqs).execute()
+}
+
 /**
  * The events of a stretch in their order, each checked against the one before it. Throws `CONFLICT` at the first that is missing or not
  * what was signed.

@@ -6,14 +6,14 @@ import { readSessionList, type SessionList } from '../evidence/session-list.ts'
 import { printable } from '../recording/printable.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
+import { compareHeads, readHeads } from './heads.ts'
 import { linesOfFile } from './lines.ts'
 import { publicKeyOf } from './public-key.ts'
 import { localTime } from './time.ts'
 
 export async function verifyAgainst(
   folders: readonly string[],
-  listFile: string,
-  keyFile: string | undefined,
+  files: { readonly list: string; readonly key: string | undefined; readonly heads: readonly string[] | undefined },
   context: Context,
 ): Promise<void> {
   const { terminal } = context
@@ -22,8 +22,9 @@ export async function verifyAgainst(
       throw new CliError(EXIT.usage, `${folder} is no folder; --against compares folders of recordings with a list.`)
     }
   }
-  const key = await publicKeyOf(keyFile, context)
-  const list = await readList(listFile, key)
+  const key = await publicKeyOf(files.key, context)
+  const list = await readList(files.list, key)
+  if (files.heads !== undefined) await checkEnd(list, files.heads, key)
   const found: CheckedRecording[] = []
   const counts = new Map<string, number>()
   for await (const recording of checkFolders(folders, list, key)) {
@@ -58,6 +59,28 @@ async function readList(path: string, key: string): Promise<SessionList> {
   const result = await readSessionList(linesOfFile(path), key)
   if ('list' in result) return result.list
   throw new CliError(EXIT.no, `${path} cannot be used: ${result.why}.`, result.next)
+}
+
+/** A list of a log whose end was cut off knows nothing of the sessions that were in it. */
+async function checkEnd({ header, head }: SessionList, files: readonly string[], key: string): Promise<void> {
+  const { heads, problems } = await readHeads(files, key, undefined)
+  // One that covers all times was made of all that there was then.
+  const before = heads.filter(({ at }) => at < (header.until === null ? header.madeAt : 0))
+  const found = [
+    ...problems,
+    ...compareHeads(before, head.seq, () => undefined),
+    ...compareHeads(
+      heads.filter(({ seq }) => seq === head.seq),
+      head.seq,
+      () => head.hash,
+    ),
+  ]
+  if (found.length === 0) return
+  throw new CliError(
+    EXIT.no,
+    `The list cannot be used: ${found[0]}.`,
+    'Look at the log itself: sallyport audit verify --heads FILE',
+  )
 }
 
 function lineOf({ state, file, why }: CheckedRecording, { terminal }: Context): string {

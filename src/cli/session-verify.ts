@@ -42,12 +42,13 @@ export function addVerify(session: Command, context: Context): void {
       '--against <list>',
       'for folders: a list of `sallyport audit export`; names what is deleted, cut or foreign too',
     )
+    .option('--heads <file...>', 'for --against: heads that were sent out; the list must not end before them')
     .addHelpText(
       'after',
       '\nWith --key, files are checked here, without a gateway and without its vault; where one answers, they are also compared with\nits audit log, and each line says whether they were. The exit code is 1 where one is not good.',
     )
-    .action(async (things: string[], { key, against }: { key?: string; against?: string }) => {
-      if (against !== undefined) return verifyAgainst(things, against, key, context)
+    .action(async (things: string[], { key, against, heads }: { key?: string; against?: string; heads?: string[] }) => {
+      if (against !== undefined) return verifyAgainst(things, { list: against, key, heads }, context)
       const verdicts: Verdict[] = []
       for (const thing of things) {
         for await (const verdict of verdictsOf(thing, key, context)) {

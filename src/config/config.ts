@@ -122,6 +122,59 @@ const keySchema = z.union(
   'the key comes from one of file, environment or command',
 )
 
+const webUrl = z.url({ protocol: /^https?$/, error: 'a URL is written as https://host/path' }).refine(text => {
+  const url = URL.parse(text)
+  return url === null || (url.username === '' && url.password === '')
+}, 'a URL here has no user and no password; a receiver checks the signature instead')
+
+const headsSchema = z
+  .strictObject({
+    /** A head at the latest after so many events. */
+    everyEvents: count.default(1000),
+    /** And after so much time, if there were any. */
+    every: someTime.prefault('5m'),
+    /** A file, best on another machine, that heads are appended to. */
+    file: path.optional(),
+    http: z
+      .strictObject({
+        /** Where each head is POSTed to, as JSON. */
+        url: webUrl,
+        /** A file that holds the secret of the signature in the header, `whsec_` and base64 (Standard Webhooks). */
+        secretFile: path.optional(),
+        /** The name of an environment variable that holds it. */
+        secretEnvironment: z.string().min(1).optional(),
+        /** The certificates that an https server is checked against; not given: those of the system. */
+        caFile: path.optional(),
+        timeout: someTime.prefault('10s'),
+      })
+      .refine(
+        ({ secretFile, secretEnvironment }) => secretFile === undefined || secretEnvironment === undefined,
+        'the secret comes from one of secretFile and secretEnvironment',
+      )
+      .optional(),
+    timeStamp: z
+      .strictObject({
+        /** An RFC 3161 time-stamp authority. */
+        url: webUrl,
+        /** The certificates (PEM) that the authority's must lead to. */
+        caFile: path,
+        timeout: someTime.prefault('10s'),
+      })
+      .optional(),
+    /** New sessions are refused while a head waits for longer than this; not given: nothing waits for heads. */
+    refuseLoginsAfter: someTime.optional(),
+  })
+  .refine(({ file, http }) => file !== undefined || http !== undefined, 'heads go to a file, to http, or to both')
+  .refine(
+    ({ file, timeStamp }) => timeStamp === undefined || file !== undefined,
+    'time stamps are kept in the file of heads: name one',
+  )
+  .transform(({ every, refuseLoginsAfter, ...rest }) => ({
+    ...rest,
+    everyMs: every,
+    refuseLoginsAfterMs: refuseLoginsAfter,
+  }))
+
 export const configSchema = z.strictObject({
   /** Where the gateway keeps what it must not lose. */
   dataFolder: path.default('data'),
@@ -188,6 +241,8 @@ export const configSchema = z.strictObject({
       file: path.optional(),
       /** Whether audit events are written to stdout too, as JSON lines. */
       stdout: z.boolean().default(false),
+      /** Where signed heads of the audit log are sent, so that a cut-off end shows; not given: nowhere. */
+      heads: headsSchema.optional(),
     })
     .prefault({}),
   log: z
@@ -214,6 +269,17 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
   const optional = (given: string | undefined) => (given === undefined ? undefined : absolute(given))
   const certificate = (given: z.output<typeof tls> | undefined) =>
     given && { keyFile: absolute(given.keyFile), certificateFile: absolute(given.certificateFile) }
+  const heads = (given: z.output<typeof headsSchema> | undefined) =>
+    given && {
+      ...given,
+      file: optional(given.file),
+      http: given.http && {
+        ...given.http,
+        secretFile: optional(given.http.secretFile),
+        caFile: optional(given.http.caFile),
+      },
+      timeStamp: given.timeStamp && { ...given.timeStamp, caFile: absolute(given.timeStamp.caFile) },
+    }
   const { key = { file: join(dataFolder, 'vault.key') } } = parsed.vault
   const { database = `sqlite:${join(dataFolder, 'sallyport.db')}` } = parsed
   return {
@@ -232,7 +298,7 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
       tls: certificate(parsed.api.tls),
     },
     recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
-    audit: { ...parsed.audit, file: optional(parsed.audit.file) },
+    audit: { ...parsed.audit, file: optional(parsed.audit.file), heads: heads(parsed.audit.heads) },
   }
 }
 

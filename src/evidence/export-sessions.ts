@@ -75,6 +75,11 @@ const sealed: Fact = (session, { hash, recording, bytes }) => {
   session.seals = [...session.seals, seal]
 }
 
+const sealedLater: Fact = (session, data, event) => {
+  session.recorded = true
+  sealed(session, data, event)
+}
+
 const FACTS: Readonly<Record<string, Fact>> = {
   'lease.started': begun,
   'session.started'(session, data, event) {
@@ -87,10 +92,8 @@ const FACTS: Readonly<Record<string, Fact>> = {
     session.reason ??= textOr(data.reason, null)
     sealed(session, data, event)
   },
-  'recording.sealed-as-interrupted'(session, data, event) {
-    session.recorded = true
-    sealed(session, data, event)
-  },
+  'recording.sealed-as-interrupted': sealedLater,
+  'recording.seal-noted': sealedLater,
 }
 
 function sealOf(session: string, hash: unknown, bytes: unknown): NotedSeal | undefined {

@@ -88,6 +88,30 @@ export function createMetrics() {
       help: 'Bytes that wait to be written to recordings',
       registers,
     }),
+    auditHeadsSent: new Counter({
+      name: 'sallyport_audit_heads_sent_total',
+      help: 'Heads of the audit log that were sent out, by destination',
+      labelNames: ['to'],
+      registers,
+    }),
+    auditHeadsFailed: new Counter({
+      name: 'sallyport_audit_heads_failed_total',
+      help: 'Tries to send a head of the audit log that failed, by destination',
+      labelNames: ['to'],
+      registers,
+    }),
+    auditHeadsWaiting: new Gauge({
+      name: 'sallyport_audit_heads_waiting',
+      help: 'Heads of the audit log that wait to be sent, by destination',
+      labelNames: ['to'],
+      registers,
+    }),
+    auditHeadSentAt: new Gauge({
+      name: 'sallyport_audit_head_sent_timestamp_seconds',
+      help: 'When a head of the audit log was last sent out, by destination',
+      labelNames: ['to'],
+      registers,
+    }),
     handshake: new Histogram({
       name: 'sallyport_handshake_seconds',
       help: 'From the connection to the session being ready, waiting for the person not included',

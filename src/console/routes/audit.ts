@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { AuditRow } from '../../audit/chain.ts'
 import type { AuditKind } from '../../audit/event.ts'
+import { hashesOf, readHead } from '../../audit/walk.ts'
 import { exportSessions } from '../../evidence/export-sessions.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -41,9 +42,18 @@ const head = z.object({ seq: z.number(), hash: z.string() })
 const verdictSchema = z.union([
   /** `head` is worth noting down: as `checkpoint` it proves later that nothing was cut off. */
   z.object({ ok: z.literal(true), events: z.number(), head }),
-  z.object({ ok: z.literal(false), events: z.number(), seq: z.number(), problem: z.string(), message: z.string() }),
+  z.object({
+    ok: z.literal(false),
+    events: z.number(),
+    seq: z.number(),
+    problem: z.string(),
+    message: z.string(),
+    /** The number of the event that the store says is the last. */
+    end: z.number(),
+  }),
 ])
 export type AuditVerdict = z.output<typeof verdictSchema>
+export type EventHash = z.output<typeof head>
 
 const checkpointSchema = z.object({
   seq: number,
@@ -89,7 +99,25 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
         response: { 200: verdictSchema },
       },
     },
-    async ({ body: { checkpoint } }) => audit.verify(checkpoint === undefined ? {} : { checkpoint }),
+    async ({ body: { checkpoint } }) => {
+      const verdict = await audit.verify(checkpoint === undefined ? {} : { checkpoint })
+      return verdict.ok ? verdict : { ...verdict, end: (await readHead(database).catch(() => ({ seq: 0 }))).seq }
+    },
+  )
+
+  app.post(
+    '/v1/audit/hashes',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary:
+          'The hashes of events, for comparing them with heads that were sent out; events that are not there are left out',
+        tags,
+        body: z.object({ seqs: z.array(z.number().int().min(1)).max(500) }),
+        response: { 200: z.object({ hashes: z.array(head) }) },
+      },
+    },
+    async ({ body: { seqs } }) => ({ hashes: await hashesOf(database, seqs) }),
   )
 
   app.get(
