@@ -15,6 +15,7 @@ import { openGatewayAudit } from './gateway-audit.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { createKeyedTurns } from './identity/turns.ts'
+import { inNetworks } from './policy/networks.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
 import { createReception, type Reception } from './reception.ts'
 import { createPort, type Port } from './session/port.ts'
@@ -22,6 +23,7 @@ import { type Clock, systemClock } from './shared/clock.ts'
 import { GatewayError, messageOf } from './shared/errors.ts'
 import { newId } from './shared/ids.ts'
 import { createLog, type Log } from './shared/log.ts'
+import { createSources, type Sources } from './shared/sources.ts'
 import { version } from './shared/version.ts'
 import { createKeyProvider } from './vault/key-provider.ts'
 import { createCrew } from './workers/crew.ts'
@@ -77,9 +79,12 @@ export async function startGateway({
     size === 1
       ? await createReception(parts, config, certificate, started)
       : await createCrew({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
-  const api = await createApi(await apiParts(parts, config, reception))
+  const sources = await knownSources(parts, config)
+  const api = await createApi({ ...(await apiParts(parts, config, reception)), sources })
   started.defer(() => api.close())
-  const ports = (['ssh', 'postgres'] as const).map(protocol => portFor(protocol, config, reception, size > 1, log))
+  const ports = (['ssh', 'postgres'] as const).map(protocol =>
+    portFor(protocol, { config, reception, sources, pauseOnConnect: size > 1, parts }),
+  )
   started.defer(() => stopAccepting())
   const [ssh, postgres] = ports
   function stopAccepting(): void {
@@ -141,15 +146,37 @@ function workersOf({ workers, database }: Config): number {
 
 function portFor(
   protocol: 'ssh' | 'postgres',
-  config: Config,
-  reception: Reception,
-  pauseOnConnect: boolean,
-  log: Log,
+  options: {
+    config: Config
+    reception: Reception
+    sources: Sources
+    pauseOnConnect: boolean
+    parts: GatewayParts<AuditLog>
+  },
 ): Port | undefined {
-  const { enabled, host, port, maxPerSource, maxUnauthenticated } = config[protocol]
+  const { config, reception, sources, pauseOnConnect, parts } = options
+  const { enabled, host, port, maxPerSource, maxUnauthenticated, proxyProtocol } = config[protocol]
   if (!enabled) return undefined
-  const limits = { maxPerSource, maxUnauthenticated }
-  return createPort({ host, port, limits, enter: visitor => reception.enter(protocol, visitor), pauseOnConnect, log })
+  const onEvicted = () => parts.metrics.evictions.inc({ protocol })
+  return createPort({
+    ...{ host, port, pauseOnConnect, log: parts.log },
+    limits: { maxPerSource, maxUnauthenticated },
+    sources,
+    onEvicted,
+    isBalancer: address => inNetworks(proxyProtocol.from, address),
+    enter: arrival => reception.enter(protocol, arrival),
+  })
+}
+
+/** Those who logged in before a restart are known after it. */
+async function knownSources({ metrics, sessions, clock }: GatewayParts, { sources: rules }: Config): Promise<Sources> {
+  const sources = createSources({
+    rules,
+    isExempt: address => inNetworks(rules.exempt, address),
+    onPenalty: fault => metrics.penalties.inc({ fault }),
+  })
+  for (const address of await sessions.sourcesSince(clock.now() - rules.knownForMs)) sources.loggedIn(address)
+  return sources
 }
 
 /** Throws `CONFIG_INVALID` where the address or the port cannot be had. */
@@ -163,7 +190,11 @@ async function listenOn(
   })
 }
 
-async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception: Reception): Promise<ApiParts> {
+async function apiParts(
+  parts: GatewayParts<AuditLog>,
+  config: Config,
+  reception: Reception,
+): Promise<Omit<ApiParts, 'sources'>> {
   const { socket, enabled, host, port, tls } = config.api
   const file = sqliteFile(config.database)
   return {
@@ -176,5 +207,6 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),
     report: reception.report,
+    isBalancer: address => inNetworks(config.api.proxyProtocol.from, address),
   }
 }

@@ -10,14 +10,15 @@ import { createSshDoor } from './protocols/ssh/door.ts'
 import { generateKeyPair } from './protocols/ssh/generate-key-pair.ts'
 import { createSshProtocol } from './protocols/ssh/protocol.ts'
 import { nativeCryptography } from './protocols/ssh/ssh2-internals.ts'
-import type { Door, Visitor } from './session/door.ts'
+import { type Arrival, greet } from './session/arrival.ts'
+import type { Door } from './session/door.ts'
 import type { Downstream, RunSession, Upstream } from './session/protocol.ts'
 import { runSession } from './session/run-session.ts'
 import type { Report } from './shared/metrics.ts'
 import type { TlsCertificate } from './shared/tls-certificate.ts'
 
 export interface Reception {
-  enter(protocol: ProtocolName, visitor: Visitor): void
+  enter(protocol: ProtocolName, arrival: Arrival): void
   report(): Promise<Report>
   /** No new sessions; the open ones are warned, and ended when `drainMs` has passed or `hurry` aborts. Resolves when they are over. */
   drain(drainMs: number, hurry: AbortSignal): Promise<void>
@@ -39,7 +40,12 @@ export async function createReception(
   }
   for (const door of Object.values(doors)) started.defer(() => door.close())
   return {
-    enter: (protocol, visitor) => doors[protocol]!.enter(visitor),
+    enter(protocol, arrival) {
+      void greet(arrival, {
+        enter: visitor => doors[protocol]!.enter(visitor),
+        broken: (source, why) => parts.refusedConnections.tell({ protocol, source, code: 'PROTOCOL_VIOLATION', why }),
+      })
+    },
     report: async () => ({
       sessions: live.count,
       taking: true,
@@ -74,8 +80,8 @@ async function sshDoor(parts: GatewayParts, config: Config): Promise<Door> {
     protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
     run: pipelineOf(parts),
     knowsPublicKey: authenticator.knowsPublicKey,
-    refusedConnection: ({ address }, code, why) =>
-      refusedConnections.tell({ protocol: 'ssh', source: address, code, why }),
+    refusedConnection: ({ address }, code, why, session) =>
+      refusedConnections.tell({ protocol: 'ssh', source: address, code, why, session }),
     clock,
     log,
     metrics,

@@ -2,6 +2,7 @@
 
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { parseNetwork } from '../policy/networks.ts'
 import { durationText, FACTORS } from '../policy/role.ts'
 
 const SIZE = /^(\d{1,9})(B|KiB|MiB|GiB)$/
@@ -32,6 +33,15 @@ const tls = z.strictObject({
   certificateFile: path,
 })
 
+const network = z
+  .string()
+  .refine(text => parseNetwork(text) !== undefined, 'a network is written as 10.0.0.0/8 or 2001:db8::/32')
+
+const proxyProtocolSchema = z.strictObject({
+  /** Balancers: their connections begin with a header of the PROXY protocol, which says where they come from. */
+  from: z.array(network).default([]),
+})
+
 const sshSchema = z
   .strictObject({
     /** Whether SSH is served. */
@@ -50,6 +60,7 @@ const sshSchema = z
     maxUnauthenticated: count.default(200),
     /** Connections that one source address may have at once. */
     maxPerSource: count.default(100),
+    proxyProtocol: proxyProtocolSchema.prefault({}),
     /** New keys after so many bytes in one direction (RFC 4253 §9). */
     rekeyAfter: size.prefault('1GiB'),
     /** New keys after so much time. */
@@ -82,6 +93,7 @@ const postgresSchema = z
     maxUnauthenticated: count.default(200),
     /** Connections that one source address may have at once. */
     maxPerSource: count.default(200),
+    proxyProtocol: proxyProtocolSchema.prefault({}),
   })
   .transform(({ loginGrace, ...rest }) => ({ ...rest, loginGraceMs: loginGrace }))
 
@@ -94,9 +106,41 @@ const apiSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** The port to listen on; 0: any free one. */
   port: port.default(8443),
+  proxyProtocol: proxyProtocolSchema.prefault({}),
   /** The API's certificate; not given: one is made at the first start. */
   tls: tls.optional(),
 })
+
+const sourcesSchema = z
+  .strictObject({
+    /** How long a source is known after a login: places are kept for known sources, and they are never held off. */
+    knownFor: time.prefault('1d'),
+    penalties: z
+      .strictObject({
+        /** For a connection that left, or was cut, without trying to log in. */
+        silence: time.prefault('1s'),
+        /** For one that proved nothing. */
+        failure: time.prefault('5s'),
+        /** For one whose time to log in ran out. */
+        slow: time.prefault('10s'),
+        /** For one that broke the protocol. */
+        violation: time.prefault('30s'),
+        /** Penalties of a source add up; from here on it is held off until they are over. */
+        least: time.prefault('15s'),
+        /** No source is held off for longer. */
+        longest: time.prefault('10m'),
+        /** Networks that are never held off. */
+        exempt: z.array(network).default(['127.0.0.0/8', '::1/128']),
+      })
+      .prefault({}),
+  })
+  .transform(({ knownFor, penalties: { silence, failure, slow, violation, least, longest, exempt } }) => ({
+    knownForMs: knownFor,
+    penaltyMs: { silence, failure, slow, violation },
+    leastMs: least,
+    longestMs: longest,
+    exempt,
+  }))
 
 const lockoutSchema = z
   .strictObject({
@@ -212,6 +256,7 @@ export const configSchema = z.strictObject({
   ssh: sshSchema.prefault({}),
   postgres: postgresSchema.prefault({}),
   api: apiSchema.prefault({}),
+  sources: sourcesSchema.prefault({}),
   authentication: z
     .strictObject({
       /** Lists of factors, for roles that name none; one list must be proven in full. */

@@ -9,6 +9,7 @@ import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { networkOf } from '../shared/source-network.ts'
+import type { ApiPeer } from './listeners.ts'
 
 export interface Caller {
   /** `owner`, or the user that the token speaks for: the actor in the audit log. */
@@ -24,7 +25,7 @@ export const OWNER: Caller = { actor: 'owner', scope: 'admin', source: 'socket' 
 
 export interface Authentication {
   /** The holder of the token in the request's Authorization header. */
-  callerOf(request: IncomingMessage): Promise<Caller | Refusal>
+  callerOf(request: IncomingMessage, peer: ApiPeer | undefined): Promise<Caller | Refusal>
 }
 
 /** So long an address gets no more than a short no after too many failures. A token that is good is good all the while. */
@@ -55,12 +56,16 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
   }
 
   return {
-    async callerOf(request) {
-      const source = request.socket.remoteAddress ?? 'unknown'
+    async callerOf(request, peer) {
+      const source = peer?.source.address ?? 'unknown'
       const network = networkOf(source)
       // First, whoever else is behind the address: a token of 256 bits cannot be guessed, so there is nothing to hold up for.
       const holder = await holderOf(request.headers.authorization)
-      if (typeof holder !== 'string') return { ...holder, source }
+      if (typeof holder !== 'string') {
+        peer?.place.authenticated()
+        return { ...holder, source }
+      }
+      peer?.place.blame('failure')
       if (failures.blocked(network)) {
         metrics.logins.inc({ protocol: 'api', result: 'locked' })
         return refuse('TOO_MANY_TRIES', 'Too many requests without a valid token came from this address.')

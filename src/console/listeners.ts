@@ -6,12 +6,24 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { createConnectionLimits } from '../shared/connection-limits.ts'
+import type { TLSSocket } from 'node:tls'
+import { greet } from '../session/arrival.ts'
+import type { Visitor } from '../session/door.ts'
+import { createReceiver, type ReceiverOptions } from '../session/receiver.ts'
+import type { Full, Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
+
+/** Whose connection it is. */
+export interface ApiPeer {
+  readonly source: { readonly address: string }
+  readonly place: Place
+}
 
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 60_000
 const MAX_CONNECTIONS = 512
+/** Connections that have not shown a token that is good. */
+const MAX_UNAUTHENTICATED = 384
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'
 /** `sun_path` of unix(7), less its end. */
 const MAX_SOCKET_PATH_BYTES = 107
@@ -50,20 +62,54 @@ export async function listenOnSocket(
   return server
 }
 
-/** Listens with TLS 1.2 or newer. `key` and `cert` are PEM. One source may hold a share of the connections, not all. */
+export interface TlsListenerOptions extends Omit<ReceiverOptions, 'limits' | 'enter'> {
+  readonly host: string
+  readonly port: number
+  /** PEM. */
+  readonly key: string
+  readonly cert: string
+  /** A balancer's connection did not begin as it should. */
+  readonly broken: (source: string, why: string) => void
+  readonly refused: (source: string, full: Full) => void
+}
+
+/** Listens with TLS 1.2 or newer. `accepted` is called with each connection, and whose it is. One source may hold a share of them, not all. */
 export async function listenOnTls(
-  { host, port, key, cert }: { host: string; port: number; key: string; cert: string },
+  { host, port, key, cert, broken, refused, ...receiving }: TlsListenerOptions,
   handle: RequestListener,
+  accepted: (socket: Socket, caller: ApiPeer) => void,
 ): Promise<{ server: Server; url: string }> {
   const server = bounded(
     createTlsServer({ key, cert, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS }, handle),
   )
-  // Who has a token is known by request, not by connection: all count as strangers.
-  const places = createConnectionLimits({ maxPerSource: MAX_CONNECTIONS, maxUnauthenticated: MAX_CONNECTIONS })
-  server.on('connection', (socket: Socket) => {
-    const place = socket.remoteAddress === undefined ? 'gone already' : places.enter(socket.remoteAddress)
-    if (typeof place === 'string') socket.destroy()
-    else socket.once('close', () => place.leave())
+  // What TLS does with a connection comes once there is a place for it. A peer's address and port name it while it is open.
+  const secure = server.listeners('connection') as ((socket: Socket) => void)[]
+  server.removeAllListeners('connection')
+  const peers = new Map<string, ApiPeer>()
+  const receiver = createReceiver({
+    ...receiving,
+    limits: { maxPerSource: MAX_CONNECTIONS, maxUnauthenticated: MAX_UNAUTHENTICATED },
+    enter: arrival => void greet(arrival, { enter, broken }),
+  })
+  function enter({ socket, source, place }: Visitor): void {
+    if ('full' in place) {
+      refused(source.address, place)
+      return void socket.destroy()
+    }
+    const name = nameOf(socket)
+    peers.set(name, { source, place })
+    socket.once('close', () => {
+      peers.delete(name)
+      place.leave()
+    })
+    for (const begin of secure) begin.call(server, socket)
+  }
+  server.on('connection', receiver.receive)
+  server.on('close', () => receiver.close())
+  server.on('secureConnection', (socket: TLSSocket) => {
+    const peer = peers.get(nameOf(socket))
+    peer?.place.reached('opening')
+    if (peer !== undefined) accepted(socket, peer)
   })
   await listening(server, { host, port })
   const address = server.address() as AddressInfo
@@ -121,4 +167,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   })
   if (answered) throw new GatewayError('CONFLICT', `A gateway listens on ${path} already.`)
   await unlink(path)
+}
+
+function nameOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }

@@ -15,10 +15,12 @@ import type { Signer } from '../recording/signer.ts'
 import type { Books } from '../session/books.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
+import type { RefusedConnections } from '../session/refused-connections.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics, Report } from '../shared/metrics.ts'
+import type { Sources } from '../shared/sources.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 
@@ -55,6 +57,10 @@ export interface ApiParts {
   /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
   readonly sessions: SessionStore
+  readonly sources: Sources
+  readonly refusedConnections: RefusedConnections
+  /** Whether connections from there begin with a PROXY header. */
+  readonly isBalancer: (address: string) => boolean
   readonly books: Books
   readonly vault: Vault
   /** Signs recordings and audit events. */

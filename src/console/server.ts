@@ -14,7 +14,7 @@ import type { Scope } from '../identity/tokens.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
 import { type Caller, createAuthentication, includesScope, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
 import { answerFor, errorSchema } from './errors.ts'
-import { closeServer, listenOnSocket, listenOnTls } from './listeners.ts'
+import { type ApiPeer, closeServer, listenOnSocket, listenOnTls, type TlsListenerOptions } from './listeners.ts'
 import type { ApiParts } from './parts.ts'
 import { routes } from './routes/all.ts'
 
@@ -54,7 +54,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
         where.socket = socket
       }
       if (tls !== undefined) {
-        const { server, url } = await listenOnTls(tls, app.routing)
+        const { server, url } = await listenOnTls({ ...tls, ...receivingOf(parts) }, app.routing, (connection, peer) =>
+          app.peers.set(connection, peer),
+        )
         servers.push(server)
         where.url = url
       }
@@ -67,10 +69,25 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   }
 }
 
+function receivingOf(parts: ApiParts): Omit<TlsListenerOptions, 'host' | 'port' | 'key' | 'cert'> {
+  const { sources, metrics, refusedConnections, isBalancer } = parts
+  return {
+    sources,
+    isBalancer,
+    onEvicted: () => metrics.evictions.inc({ protocol: 'api' }),
+    broken: (source, why) => refusedConnections.tell({ protocol: 'api', source, code: 'PROTOCOL_VIOLATION', why }),
+    refused(source, { full, because }) {
+      metrics.connectionsRefused.inc({ protocol: 'api', because })
+      refusedConnections.tell({ protocol: 'api', source, code: 'TOO_MANY_CONNECTIONS', why: full })
+    },
+  }
+}
+
 async function createApp(parts: ApiParts) {
   const { log, audit } = parts
   // Connections of the Unix socket. Whatever is not in here needs a token: a listener that forgets to add is a closed one.
   const owners = new WeakSet<Duplex>()
+  const peers = new WeakMap<Duplex, ApiPeer>()
   const authentication = createAuthentication(parts)
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
@@ -103,6 +120,9 @@ async function createApp(parts: ApiParts) {
   // Before the body is read: who may not call sends nothing that we would keep.
   app.addHook('onRequest', async request => {
     const scope = request.routeOptions.config.scope
+    const peer = peers.get(request.raw.socket)
+    peer?.place.reached('login')
+    peer?.place.blame('nothing')
     if (scope === 'public') return
     const caller = await callerOf(request.raw)
     if (scope !== undefined && !includesScope(caller.scope, scope)) {
@@ -119,7 +139,7 @@ async function createApp(parts: ApiParts) {
 
   async function callerOf(request: IncomingMessage): Promise<Caller> {
     if (owners.has(request.socket)) return OWNER
-    const caller = await authentication.callerOf(request)
+    const caller = await authentication.callerOf(request, peers.get(request.socket))
     if (isRefusal(caller)) throw new GatewayError(caller.code, caller.message)
     return caller
   }
@@ -139,5 +159,5 @@ async function createApp(parts: ApiParts) {
     reply.header('content-type', 'application/json').send(JSON.stringify(app.swagger())),
   )
   await app.ready()
-  return { owners, routing: app.routing.bind(app), close: () => app.close() }
+  return { owners, peers, routing: app.routing.bind(app), close: () => app.close() }
 }

@@ -2,17 +2,38 @@
 
 import type { Socket } from 'node:net'
 import type { Source } from '../identity/proof.ts'
-import type { Place } from '../shared/connection-limits.ts'
+import type { Full, Place } from '../shared/connection-limits.ts'
+import type { ErrorCode } from '../shared/errors.ts'
+import type { Fault } from '../shared/sources.ts'
 
 export interface Visitor {
   readonly socket: Socket
   readonly source: Source
-  /** The visitor's place among the connections; where there is none left, why, in words for the log. */
-  readonly place: Place | string
+  /** The visitor's place among the connections; or why there is none. */
+  readonly place: Place | Full
 }
 
 export interface Door {
   enter(visitor: Visitor): void
   /** Ends every connection at once. Resolves when all are gone. */
   close(): Promise<void>
+}
+
+/** What a connection that was sent away with this code is to be blamed for. Whoever came as far as a decision wasted nobody's time. */
+export function faultOf(code: ErrorCode): Fault | 'nothing' {
+  switch (code) {
+    case 'LOGIN_REFUSED':
+    case 'LOGIN_NAME_INVALID':
+    case 'TOO_MANY_TRIES':
+      return 'failure'
+    case 'LOGIN_ABANDONED':
+    case 'TLS_REQUIRED':
+      return 'silence'
+    case 'LOGIN_TOO_SLOW':
+      return 'slow'
+    case 'PROTOCOL_VIOLATION':
+      return 'violation'
+    default:
+      return 'nothing'
+  }
 }

@@ -1,17 +1,14 @@
-/** A port people connect to: accepts connections, counts and bounds them, and shows them in. */
+/** A port people connect to: accepts connections, and hands them to a receiver. */
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { createConnectionLimits } from '../shared/connection-limits.ts'
 import type { Log } from '../shared/log.ts'
-import type { Door } from './door.ts'
+import { createReceiver, type ReceiverOptions } from './receiver.ts'
 
-export interface PortOptions {
+export interface PortOptions extends ReceiverOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  readonly limits: { readonly maxPerSource: number; readonly maxUnauthenticated: number }
-  readonly enter: Door['enter']
   /** Nothing is read from a connection before the one that takes it over does so: it may go to another process. */
   readonly pauseOnConnect?: boolean
   readonly log: Log
@@ -24,14 +21,9 @@ export interface Port {
   stopAccepting(): void
 }
 
-export function createPort({ host, port, limits, enter, pauseOnConnect = false, log }: PortOptions): Port {
-  const places = createConnectionLimits(limits)
-  const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect }, socket => {
-    const { remoteAddress: address, remotePort = 0 } = socket
-    // Gone already.
-    if (address === undefined) socket.destroy()
-    else enter({ socket, source: { address, port: remotePort }, place: places.enter(address) })
-  })
+export function createPort({ host, port, pauseOnConnect = false, log, ...receiving }: PortOptions): Port {
+  const receiver = createReceiver(receiving)
+  const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect }, receiver.receive)
   server.on('error', error => log.error({ err: error, host, port }, 'a port failed'))
   return {
     async listen() {
@@ -41,6 +33,7 @@ export function createPort({ host, port, limits, enter, pauseOnConnect = false, 
       return { host: address, port: bound }
     },
     stopAccepting() {
+      receiver.close()
       if (server.listening) server.close()
     },
   }

@@ -117,6 +117,18 @@ export function createSessionStore({
       return (await select.limit(query.limit ?? 100).execute()).map(readRow)
     },
 
+    /** The addresses from which sessions began since then, the latest last. */
+    async sourcesSince(since: number): Promise<string[]> {
+      const rows = await database
+        .selectFrom('sessions')
+        .select('source')
+        .where('started_at', '>=', since)
+        .groupBy('source')
+        .orderBy(({ fn }) => fn.max('started_at'))
+        .execute()
+      return rows.map(({ source }) => source)
+    },
+
     /** Those of these sessions that have ended. */
     async endedAmong(ids: readonly string[]): Promise<string[]> {
       const ended: string[] = []

@@ -58,6 +58,24 @@ export function createMetrics() {
       labelNames: ['protocol'],
       registers,
     }),
+    evictions: new Counter({
+      name: 'sallyport_connections_evicted_total',
+      help: 'Connections that were cut before their login, to make room for others',
+      labelNames: ['protocol'],
+      registers,
+    }),
+    penalties: new Counter({
+      name: 'sallyport_source_penalties_total',
+      help: 'Faults that sources were blamed for, and may be held off for',
+      labelNames: ['fault'],
+      registers,
+    }),
+    connectionsRefused: new Counter({
+      name: 'sallyport_connections_refused_total',
+      help: 'Connections for which there was no place: one source had too many, its share or all places were taken, it is held off',
+      labelNames: ['protocol', 'because'],
+      registers,
+    }),
     bytes: new Counter({
       name: 'sallyport_relayed_bytes_total',
       help: 'Bytes relayed, by direction as the target sees it: in is from the user',

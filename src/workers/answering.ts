@@ -3,7 +3,9 @@
 import type { Audit } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { createClusterHost } from '../cluster/host.ts'
+import type { Source } from '../identity/proof.ts'
 import type { InTurnOf } from '../identity/turns.ts'
+import type { Full } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Failure, FromWorker, Question, ToWorker } from './messages.ts'
 
@@ -14,6 +16,8 @@ export interface Services {
   readonly cluster: Cluster
   readonly audit: Audit
   readonly inTurnOf: InTurnOf
+  /** Gives a connection its place. Resolves with why there is none. */
+  seat(visitor: number, source: Source): Promise<Full | undefined>
 }
 
 export interface Answering {
@@ -22,7 +26,10 @@ export interface Answering {
   close(): void
 }
 
-export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (message: ToWorker) => void): Answering {
+export function createAnswering(
+  { cluster, audit, inTurnOf, seat }: Services,
+  send: (message: ToWorker) => void,
+): Answering {
   const host = createClusterHost(cluster, (channel, payload) => send({ kind: 'published', channel, payload }))
   const turns = new Map<number, () => void>()
   let closed = false
@@ -33,6 +40,8 @@ export function createAnswering({ cluster, audit, inTurnOf }: Services, send: (m
         return host.call(question.call)
       case 'audit':
         return audit.append(question.event)
+      case 'place':
+        return seat(question.visitor, question.source)
       case 'turn': {
         const over = Promise.withResolvers<void>()
         turns.set(id, over.resolve)

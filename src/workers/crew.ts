@@ -61,13 +61,16 @@ class Crew implements Reception {
     this.#pinging = setInterval(() => this.#pingAll(), PING_MS).unref()
   }
 
-  readonly enter: Reception['enter'] = (protocol, visitor) => {
+  readonly enter: Reception['enter'] = (protocol, arrival) => {
     const [least] = this.#taking().sort((a, b) => a.load - b.load)
-    if (least !== undefined) return least.take(protocol, visitor)
+    if (least !== undefined) return least.take(protocol, arrival)
     const { log } = this.#options.parts
-    log.warn({ source: visitor.source.address, protocol }, 'no worker is there: a connection is cut')
-    visitor.socket.destroy()
-    if (typeof visitor.place !== 'string') visitor.place.leave()
+    const { place, socket, source } = arrival
+    log.warn({ source: source.address, protocol }, 'no worker is there: a connection is cut')
+    socket.destroy()
+    if (typeof place === 'function' || 'full' in place) return
+    place.blame('nothing')
+    place.leave()
   }
 
   readonly report: Reception['report'] = async () => {

@@ -5,25 +5,28 @@ import type { ClusterCall } from '../cluster/host.ts'
 import type { Config } from '../config/config.ts'
 import type { Source } from '../identity/proof.ts'
 import type { ProtocolName } from '../policy/role.ts'
+import type { Full, Stage } from '../shared/connection-limits.ts'
 import type { ErrorCode } from '../shared/errors.ts'
 import type { Report } from '../shared/metrics.ts'
+import type { Fault } from '../shared/sources.ts'
 import type { TlsCertificate } from '../shared/tls-certificate.ts'
 
 export type ToWorker =
   | Begin
-  /** Comes with the connection's socket. `refused`: there is no place for it, in words for the log. */
+  /** Comes with the connection's socket. `refused`: there is no place for it. `balanced`: its PROXY header must be read first. */
   | {
       readonly kind: 'visitor'
       readonly visitor: number
       readonly protocol: ProtocolName
       readonly source: Source
-      readonly refused?: string
+      readonly refused?: Full
+      readonly balanced?: boolean
     }
   /** Of a question: its value, or why there is none. */
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly failed?: Failure }
   /** Of a channel of the cluster that the worker has subscribed to. */
   | { readonly kind: 'published'; readonly channel: string; readonly payload: Buffer }
-  /** It came too late: its place is given away. */
+  /** Its place is given away. */
   | { readonly kind: 'cut'; readonly visitor: number }
   | { readonly kind: 'report'; readonly id: number }
   | { readonly kind: 'drain'; readonly drainMs: number }
@@ -48,6 +51,8 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** It has the connection, the connection has logged in, the connection is gone. */
   | { readonly kind: 'entered' | 'authenticated' | 'left'; readonly visitor: number }
+  | { readonly kind: 'reached'; readonly visitor: number; readonly stage: Stage }
+  | { readonly kind: 'blamed'; readonly visitor: number; readonly fault: Fault | 'nothing' }
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
   /** The work of this turn is done. */
   | { readonly kind: 'turn-over'; readonly id: number }
@@ -58,6 +63,8 @@ export type Question =
   | { readonly of: 'cluster'; readonly call: ClusterCall }
   /** Answered when the event is stored. */
   | { readonly of: 'audit'; readonly event: AuditEvent }
+  /** Answered with why there is no place for a connection that comes from there, or with nothing where there is one. */
+  | { readonly of: 'place'; readonly visitor: number; readonly source: Source }
   /** Answered when it is this work's turn among those of the key; `turn-over` ends it. */
   | { readonly of: 'turn'; readonly key: string }
 

@@ -6,12 +6,14 @@
 import type { Socket } from 'node:net'
 import { createClusterGuest } from '../cluster/guest.ts'
 import { createParts } from '../gateway-parts.ts'
+import type { Source } from '../identity/proof.ts'
 import { createReception, type Reception } from '../reception.ts'
 import { systemClock } from '../shared/clock.ts'
+import type { Full, Place } from '../shared/connection-limits.ts'
 import { createLog } from '../shared/log.ts'
 import { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { failureOf } from './answering.ts'
-import { createAsking } from './asking.ts'
+import { type Asking, createAsking } from './asking.ts'
 import type { Begin, FromWorker, ToWorker } from './messages.ts'
 
 /** Serves from the first message, which is `begin`, until it is told to drain. */
@@ -48,7 +50,7 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
       case 'published':
         return deliver(message.channel, message.payload)
       case 'visitor':
-        return enter(reception!, visitors, message, socket)
+        return enter(reception!, visitors, message, socket, ask)
       case 'cut':
         return void visitors.get(message.visitor)?.destroy()
       case 'report':
@@ -83,8 +85,9 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
 function enter(
   reception: Reception,
   visitors: Map<number, Socket>,
-  { visitor, protocol, source, refused }: Extract<ToWorker, { kind: 'visitor' }>,
+  { visitor, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'visitor' }>,
   socket: Socket | undefined,
+  ask: Asking['ask'],
 ): void {
   if (socket === undefined) {
     // It was closed on its way.
@@ -98,8 +101,15 @@ function enter(
     send({ kind: 'left', visitor })
   })
   // The place itself is the gateway's to count.
-  const place = { authenticated: () => send({ kind: 'authenticated', visitor }), leave: () => undefined }
-  reception.enter(protocol, { socket, source, place: refused ?? place })
+  const place: Place = {
+    reached: stage => send({ kind: 'reached', visitor, stage }),
+    blame: fault => send({ kind: 'blamed', visitor, fault }),
+    authenticated: () => send({ kind: 'authenticated', visitor }),
+    leave: () => undefined,
+  }
+  const seat = async (origin: Source) =>
+    ((await ask({ of: 'place', visitor, source: origin })) as Full | undefined) ?? place
+  reception.enter(protocol, { socket, source, place: balanced ? seat : (refused ?? place), cutBy: () => undefined })
 }
 
 function send(message: FromWorker): void {

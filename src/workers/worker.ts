@@ -2,9 +2,10 @@
 
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
+import type { Source } from '../identity/proof.ts'
 import type { ProtocolName } from '../policy/role.ts'
-import type { Visitor } from '../session/door.ts'
-import type { Place } from '../shared/connection-limits.ts'
+import type { Arrival, Seating } from '../session/arrival.ts'
+import type { Full, Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Report } from '../shared/metrics.ts'
 import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
@@ -15,7 +16,7 @@ export interface WorkerOptions extends Omit<Begin, 'kind' | 'gateway' | 'vaultKe
   /** The worker's id (`gw_…-1`). */
   readonly id: string
   readonly vaultKey: KeyEncryptionKey
-  readonly services: Services
+  readonly services: Omit<Services, 'seat'>
 }
 
 /** How the process ended; `told`: because it was told to. */
@@ -37,9 +38,11 @@ export class Worker {
   readonly #process
   readonly #answering: Answering
   readonly #started = Promise.withResolvers<void>()
-  /** Connections that it has or is to have, those of them that hold a place, and those that it has not said yet that it has. */
+  /** Connections that it has or is to have, those of them that hold a place, and (below) those that it has not said yet that it has. */
   readonly #visitors = new Set<number>()
   readonly #places = new Map<number, Place>()
+  /** Of those whose source is not known yet. */
+  readonly #seatings = new Map<number, Seating>()
   readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
   readonly #reports = new Map<number, (report: Report) => void>()
   #numbers = 0
@@ -48,7 +51,10 @@ export class Worker {
 
   constructor({ id, vaultKey, services, ...begin }: WorkerOptions) {
     this.id = id
-    this.#answering = createAnswering(services, message => this.#send(message))
+    this.#answering = createAnswering(
+      { ...services, seat: (visitor, source) => this.#seat(visitor, source) },
+      message => this.#send(message),
+    )
     this.#process = fork(new URL('./main.ts', import.meta.url), {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -85,17 +91,36 @@ export class Worker {
     return this.#started.promise
   }
 
-  take(protocol: ProtocolName, { socket, source, place }: Visitor): void {
+  take(protocol: ProtocolName, { socket, source, place, cutBy }: Arrival): void {
     const visitor = ++this.#numbers
     this.#visitors.add(visitor)
-    if (typeof place !== 'string') this.#places.set(visitor, place)
+    const how = this.#noteOf(visitor, place)
+    cutBy(() => this.#send({ kind: 'cut', visitor }))
     // It stays open here until the worker has it: what is lost on the way would be open for ever.
     this.#onTheirWay.set(visitor, { socket, patience: setTimeout(() => this.#left(visitor), HAND_OVER_MS) })
-    const refused = typeof place === 'string' ? { refused: place } : {}
-    const message: ToWorker = { kind: 'visitor', visitor, protocol, source, ...refused }
+    const message: ToWorker = { kind: 'visitor', visitor, protocol, source, ...how }
     this.#process.send(message, socket, { keepOpen: true }, error => {
       if (error !== null) this.#left(visitor)
     })
+  }
+
+  #noteOf(visitor: number, place: Arrival['place']): { refused: Full } | { balanced: true } | undefined {
+    if (typeof place === 'function') {
+      this.#seatings.set(visitor, place)
+      return { balanced: true }
+    }
+    if ('full' in place) return { refused: place }
+    this.#places.set(visitor, place)
+    return undefined
+  }
+
+  async #seat(visitor: number, source: Source): Promise<Full | undefined> {
+    const place = await this.#seatings.get(visitor)!(source)
+    if ('full' in place) return place
+    // It may have left while it waited.
+    if (this.#visitors.has(visitor)) this.#places.set(visitor, place)
+    else place.leave()
+    return undefined
   }
 
   async report(): Promise<Report> {
@@ -152,6 +177,12 @@ export class Worker {
       case 'authenticated':
         this.#places.get(message.visitor)?.authenticated()
         break
+      case 'reached':
+        this.#places.get(message.visitor)?.reached(message.stage)
+        break
+      case 'blamed':
+        this.#places.get(message.visitor)?.blame(message.fault)
+        break
       case 'left':
         this.#left(message.visitor)
         break
@@ -178,6 +209,7 @@ export class Worker {
     this.#arrived(visitor)
     this.#places.get(visitor)?.leave()
     this.#places.delete(visitor)
+    this.#seatings.delete(visitor)
     this.#visitors.delete(visitor)
   }
 

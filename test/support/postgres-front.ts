@@ -13,6 +13,7 @@ import type { PostgresDownstream } from '../../src/protocols/postgres/downstream
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
 import type { FactEvent, StreamEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import { greet } from '../../src/session/arrival.ts'
 import { createPort } from '../../src/session/port.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
@@ -21,6 +22,7 @@ import { Secret } from '../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { mintLease } from '../../src/vault/lease.ts'
+import { openSources } from './open-sources.ts'
 import { cstring, frame, type RawClient, startup } from './postgres-bytes.ts'
 
 /** What the front takes for the right password with its code. */
@@ -159,7 +161,9 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       maxUnauthenticated: options.maxUnauthenticated ?? 100,
       maxPerSource: options.maxPerSource ?? 200,
     },
-    enter: visitor => door.enter(visitor),
+    sources: openSources(),
+    patienceMs: 200,
+    enter: arrival => void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined }),
     log,
   })
   const { host, port } = await listener.listen()

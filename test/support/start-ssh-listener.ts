@@ -10,6 +10,7 @@ import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
 import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
 import type { RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
+import { greet } from '../../src/session/arrival.ts'
 import { createPort, type PortOptions } from '../../src/session/port.ts'
 import type { Protocol } from '../../src/session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
@@ -23,6 +24,8 @@ import type { SshTarget } from '../../src/targets/target.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
 
 type SshListenerLimits = SshLimits & PortOptions['limits']
+
+import { openSources } from './open-sources.ts'
 
 export interface SshListenerParts {
   readonly target: Pick<SshTarget, 'host' | 'port' | 'hostKeys'>
@@ -86,7 +89,15 @@ export async function startSshListener(parts: SshListenerParts) {
     metrics,
     run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
   })
-  const listener = createPort({ host: '127.0.0.1', port: 0, limits, enter: visitor => door.enter(visitor), log })
+  const listener = createPort({
+    host: '127.0.0.1',
+    port: 0,
+    limits,
+    sources: openSources(),
+    patienceMs: 200,
+    enter: arrival => void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined }),
+    log,
+  })
   const { host, port } = await listener.listen()
   return {
     host,

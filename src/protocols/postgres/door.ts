@@ -3,10 +3,10 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Source } from '../../identity/proof.ts'
-import type { Door, Visitor } from '../../session/door.ts'
+import { type Door, faultOf, type Visitor } from '../../session/door.ts'
 import type { RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { Place } from '../../shared/connection-limits.ts'
+import type { Full, Place } from '../../shared/connection-limits.ts'
 import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
@@ -23,6 +23,9 @@ import { errorResponse, negotiateProtocolVersion } from './wire/backend-messages
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from './wire/startup.ts'
 
 const GOODBYE_PATIENCE_MS = 1000
+/** Those for whom there is no place are told so inside TLS, where clients look for it: so many at once, each for so long. */
+const MOST_TURNED_AWAY = 32
+const TURNED_AWAY_MS = 3000
 
 export interface PostgresDoorOptions {
   readonly tls: TlsCertificate
@@ -43,20 +46,37 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
   const { loginGraceMs, log, metrics, clock, protocol } = options
   const upgrade = createTlsUpgrade(options.tls, loginGraceMs)
   const open = new Set<Socket>()
+  let turnedAway = 0
 
   async function serve({ socket: raw, source, place }: Visitor): Promise<void> {
     raw.on('error', () => undefined)
     const { address } = source
     const session = newId('ses', clock.now())
     let socket = raw
+    let blame: Place['blame'] = () => undefined
     const refuse = (code: ErrorCode, text: string, detail: string) => {
+      blame(faultOf(code))
       options.refused({ source: address, code, session, detail })
       metrics.logins.inc({ protocol: 'postgres', result: code })
       sayGoodbye(socket, errorResponse(fatal(code, text, session)))
     }
-    if (typeof place === 'string') {
-      return refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', place)
+    const opened = () =>
+      openConnection(raw, {
+        upgrade,
+        mayBePlaintext: options.allowPlaintextFromLoopback && isLoopback(address),
+        current: secured => {
+          socket = secured
+        },
+      })
+    if ('full' in place) {
+      metrics.connectionsRefused.inc({ protocol: 'postgres', because: place.because })
+      await turnAway(raw, place, opened, detail =>
+        refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', detail),
+      )
+      return
     }
+    blame = fault => place.blame(fault)
+    raw.once('data', () => place.reached('opening'))
     open.add(raw)
     metrics.connections.inc({ protocol: 'postgres' })
     raw.once('close', () => {
@@ -70,24 +90,50 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
     raw.once('close', () => clearTimeout(grace))
 
     try {
-      const opening = await openConnection(raw, {
-        upgrade,
-        mayBePlaintext: options.allowPlaintextFromLoopback && isLoopback(address),
-        current: secured => {
-          socket = secured
-        },
-      })
+      const opening = await opened()
       if (opening === undefined) return void socket.destroy()
       if (opening.kind === 'cancel') {
+        place.blame('nothing')
         await options.cancellations.request(opening.processId, opening.key)
         return void socket.end()
       }
+      place.reached('login')
       const onProof = () => clearTimeout(grace)
       await options.run(protocol, downstreamOf(opening, source, place, onProof), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(error.code, error.message, 'before the login')
     }
+  }
+
+  /** Cancel requests are passed on all the same: they take no place, and somebody waits for them. */
+  async function turnAway(
+    raw: Socket,
+    { full, because }: Full,
+    opened: () => Promise<Opening | undefined>,
+    refuse: (detail: string) => void,
+  ): Promise<void> {
+    if (because === 'held-off' || turnedAway >= MOST_TURNED_AWAY) return refuse(full)
+    turnedAway++
+    open.add(raw)
+    let told = false
+    const tell = () => {
+      clearTimeout(timer)
+      if (!told) refuse(full)
+      told = true
+    }
+    const timer = setTimeout(tell, TURNED_AWAY_MS)
+    raw.once('close', () => {
+      clearTimeout(timer)
+      open.delete(raw)
+      turnedAway--
+    })
+    const opening = await opened().catch(() => ({ kind: 'broken' as const }))
+    if (opening === undefined) return void raw.destroy()
+    if (opening.kind !== 'cancel') return tell()
+    clearTimeout(timer)
+    await options.cancellations.request(opening.processId, opening.key)
+    raw.end()
   }
 
   return {
@@ -137,6 +183,7 @@ function downstreamOf(
     details,
     onProof,
     onAccept: () => place.authenticated(),
+    onDenied: code => place.blame(faultOf(code)),
   })
 }
 

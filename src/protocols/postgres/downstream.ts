@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Proof, Source } from '../../identity/proof.ts'
 import type { Downstream } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
-import type { Refusal } from '../../shared/errors.ts'
+import type { ErrorCode, Refusal } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { CancelKey } from './cancel.ts'
 import type { SocketReader } from './socket-reader.ts'
@@ -44,6 +44,7 @@ export class PostgresDownstream implements Downstream {
   /** Called when the person has shown their proof: from here on it is not they who are slow. */
   readonly #onProof: () => void
   readonly #onAccept: () => void
+  readonly #onDenied: (code: ErrorCode) => void
   #asked = false
   #answered = false
   #accepted = false
@@ -61,6 +62,7 @@ export class PostgresDownstream implements Downstream {
     details: Record<string, string>
     onProof: () => void
     onAccept: () => void
+    onDenied: (code: ErrorCode) => void
   }) {
     this.socket = parts.socket
     this.source = parts.source
@@ -71,6 +73,7 @@ export class PostgresDownstream implements Downstream {
     this.#reader = parts.reader
     this.#onProof = parts.onProof
     this.#onAccept = parts.onAccept
+    this.#onDenied = parts.onDenied
     const gone = new AbortController()
     this.gone = gone.signal
     if (parts.socket.destroyed) gone.abort()
@@ -116,6 +119,7 @@ export class PostgresDownstream implements Downstream {
   }
 
   async deny(refusal: Refusal, session: string): Promise<void> {
+    this.#onDenied(refusal.code)
     await this.#sayLast(fatal(refusal.code, refusal.message, session))
   }
 

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import type { Source } from '../../identity/proof.ts'
-import type { Door, Visitor } from '../../session/door.ts'
+import { type Door, faultOf, type Visitor } from '../../session/door.ts'
 import type { Protocol, RunSession } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Place } from '../../shared/connection-limits.ts'
@@ -12,12 +12,13 @@ import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import { parseLoginName } from '../../shared/names.ts'
 import type { Secret } from '../../shared/secret.ts'
+import { message, string, uint32 } from '../../shared/ssh-wire.ts'
 import { SshDownstream } from './downstream.ts'
 import { parseHostKeys } from './host-keys.ts'
 import type { SshLimits } from './limits.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { answerServiceRequest } from './service-request.ts'
-import { type HostKeys, Transport, TransportViolation } from './transport.ts'
+import { type HostKeys, SOFTWARE, Transport, TransportViolation } from './transport.ts'
 import type { SshUpstream } from './upstream.ts'
 import { readRequest } from './user-authentication.ts'
 
@@ -33,7 +34,7 @@ export interface SshDoorOptions {
   /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */
-  refusedConnection?(source: Source, code: ErrorCode, why: string): void
+  refusedConnection?(source: Source, code: ErrorCode, why: string, session?: string): void
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -56,13 +57,16 @@ class SshDoor implements Door {
 
   enter({ socket, source, place }: Visitor): void {
     socket.on('error', () => socket.destroy())
-    if (typeof place === 'string') {
-      // RFC 4253 §4.2 lets a server send lines before its identification: people with -v see it.
-      socket.end('Sallyport: too many connections, try again later\r\n')
+    if ('full' in place) {
+      this.#options.metrics.connectionsRefused.inc({ protocol: 'ssh', because: place.because })
+      const session = newId('ses', this.#options.clock.now())
+      socket.end(turnedAway(session))
+      // What is not read makes the kernel throw away what was written.
+      socket.resume()
       // Not the socket's own timeout: each byte that comes would put it off.
       const timer = setTimeout(() => socket.destroy(), GOODBYE_MS)
       socket.once('close', () => clearTimeout(timer))
-      this.#refused(source, 'TOO_MANY_CONNECTIONS', place)
+      this.#refused(source, 'TOO_MANY_CONNECTIONS', place.full, session)
       return
     }
     this.#options.metrics.connections.inc({ protocol: 'ssh' })
@@ -77,11 +81,12 @@ class SshDoor implements Door {
   #greet(socket: Socket, source: Source, place: Place): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
-    const noLongerWaiting = () => {
+    const loggedIn = () => {
       clearTimeout(grace)
       place.authenticated()
     }
     const grace = setTimeout(() => {
+      place.blame('slow')
       if (downstream !== undefined) downstream.expire()
       else transport.disconnect(DISCONNECT.BY_APPLICATION, 'LOGIN_TOO_SLOW')
     }, limits.loginGraceMs)
@@ -91,10 +96,10 @@ class SshDoor implements Door {
       { side: 'server', hostKeys: this.#hostKeys },
       {
         message: (type, payload) => {
-          downstream = this.#beforeLogin(transport, source, type, payload, noLongerWaiting)
+          downstream = this.#beforeLogin(transport, source, type, payload, place, loggedIn)
         },
         ended: error => {
-          if (error instanceof TransportViolation) this.#refused(source, 'PROTOCOL_VIOLATION', error.message)
+          if (error instanceof TransportViolation) this.#broken(source, place, error)
         },
       },
       limits,
@@ -102,11 +107,12 @@ class SshDoor implements Door {
     )
     this.#connections.add(transport)
     socket.once('close', () => {
-      noLongerWaiting()
+      clearTimeout(grace)
       this.#connections.delete(transport)
       metrics.connections.dec({ protocol: 'ssh' })
       place.leave()
     })
+    socket.once('data', () => place.reached('opening'))
     transport.start()
   }
 
@@ -116,6 +122,7 @@ class SshDoor implements Door {
     source: Source,
     type: number,
     payload: Buffer,
+    place: Place,
     onAccepted: () => void,
   ): SshDownstream | undefined {
     if (type === MESSAGE.SERVICE_REQUEST) {
@@ -128,6 +135,7 @@ class SshDoor implements Door {
     }
     const { limits, clock, protocol, run, log } = this.#options
     const { login } = readRequest(payload)
+    place.reached('login')
     const name = parseLoginName(login)
     const session = newId('ses', clock.now())
     const downstream = new SshDownstream({
@@ -138,7 +146,8 @@ class SshDoor implements Door {
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
       onAccepted,
-      onBroken: error => this.#refused(source, 'PROTOCOL_VIOLATION', error.message),
+      onDenied: code => place.blame(faultOf(code)),
+      onBroken: error => this.#broken(source, place, error),
     })
     transport.listener = downstream
     downstream.message(type, payload)
@@ -152,10 +161,28 @@ class SshDoor implements Door {
     return downstream
   }
 
-  #refused(source: Source, code: ErrorCode, why: string): void {
+  #broken(source: Source, place: Place, error: TransportViolation): void {
+    place.blame('violation')
+    this.#refused(source, 'PROTOCOL_VIOLATION', error.message)
+  }
+
+  #refused(source: Source, code: ErrorCode, why: string, session?: string): void {
     const { log, metrics, refusedConnection } = this.#options
     metrics.logins.inc({ protocol: 'ssh', result: code })
     log.info({ source: source.address, reason: code, why }, 'a connection was refused')
-    refusedConnection?.(source, code, why)
+    refusedConnection?.(source, code, why, session)
   }
+}
+
+/**
+ * An identification, and at once a DISCONNECT (RFC 4253 §4.2, §11.1), which is allowed before keys are agreed on: people read it
+ * without `-v`, and it costs no key exchange.
+ */
+function turnedAway(session: string): Buffer {
+  const words = `TOO_MANY_CONNECTIONS: there are too many connections, try again in a moment, session ${session}`
+  const payload = message(MESSAGE.DISCONNECT, uint32(DISCONNECT.TOO_MANY_CONNECTIONS), string(words), string(''))
+  // RFC 4253 §6: a multiple of 8 bytes, and at least 4 of padding.
+  const padding = 8 - ((5 + payload.length) % 8) + (8 - ((5 + payload.length) % 8) < 4 ? 8 : 0)
+  const head = Buffer.concat([uint32(1 + payload.length + padding), Buffer.from([padding])])
+  return Buffer.concat([Buffer.from(`SSH-2.0-${SOFTWARE}\r\n`), head, payload, Buffer.alloc(padding)])
 }

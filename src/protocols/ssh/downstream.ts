@@ -4,7 +4,7 @@ import type { Proof, Source } from '../../identity/proof.ts'
 import type { Factor } from '../../policy/role.ts'
 import type { Downstream, SessionNotice } from '../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../session/state.ts'
-import { type Refusal, refuse } from '../../shared/errors.ts'
+import { type ErrorCode, type Refusal, refuse } from '../../shared/errors.ts'
 import { message, string } from '../../shared/ssh-wire.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { answerServiceRequest } from './service-request.ts'
@@ -23,6 +23,8 @@ export interface SshDownstreamOptions extends AuthenticationOptions {
   readonly session: string
   /** Called once when the person is let in. */
   onAccepted(): void
+  /** Called when the person is sent away. */
+  onDenied(code: ErrorCode): void
   /** Called when the client broke the protocol before it was let in. */
   onBroken(error: TransportViolation): void
 }
@@ -113,6 +115,7 @@ export class SshDownstream implements Downstream, TransportListener {
 
   async deny(refusal: Refusal, session: string): Promise<void> {
     const told = this.#ownRefusal ?? refusal
+    this.#options.onDenied(told.code)
     this.#banner(`${told.message} [${told.code}, session ${session}]`)
     this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, `${told.code}, session ${session}`)
     await this.#closed(LAST_WORD_MS)

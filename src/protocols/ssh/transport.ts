@@ -24,7 +24,7 @@ import {
  * What the gateway says it is in its identification string. OpenSSH tells only a peer of this name when nobody reads a channel any
  * more (`eow@openssh.com`): without, `ssh host yes | head -1` would never end.
  */
-const SOFTWARE = 'OpenSSH_Sallyport'
+export const SOFTWARE = 'OpenSSH_Sallyport'
 /** RFC 4253 §4.2: an identification line has at most 255 bytes; a server may send other lines before it. */
 const IDENT_BYTES = { server: 255, client: 16 * 1024 }
 /** A key exchange that has not ended after this time ends the connection: until then, packets for it wait in memory. */

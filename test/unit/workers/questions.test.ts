@@ -14,11 +14,13 @@ const audit: Audit = { append: async () => undefined }
 /** A worker's side, with messages that come later, as between processes. */
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
-  const answering: Answering = createAnswering({ audit, inTurnOf: createKeyedTurns(), ...services, cluster }, message =>
-    setImmediate(() => {
-      if (message.kind === 'answer') asking.hear(message)
-      else if (message.kind === 'published') guest.deliver(message.channel, message.payload)
-    }),
+  const answering: Answering = createAnswering(
+    { audit, inTurnOf: createKeyedTurns(), seat: async () => undefined, ...services, cluster },
+    message =>
+      setImmediate(() => {
+        if (message.kind === 'answer') asking.hear(message)
+        else if (message.kind === 'published') guest.deliver(message.channel, message.payload)
+      }),
   )
   const asking = createAsking(message =>
     setImmediate(() => {

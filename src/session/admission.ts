@@ -1,0 +1,94 @@
+/** Gives connections their places. Where a source fills its own share, the next of it wait a moment: a pool opens many at once. */
+
+import type { ConnectionLimits, Full, Place } from '../shared/connection-limits.ts'
+import { networkOf } from '../shared/source-network.ts'
+
+export interface Admission {
+  /** `cut` closes the connection. Resolves with its place, or with why there is none. */
+  enter(address: string, cut: () => void): Promise<Place | Full>
+  /** Whoever waits is told that there is no place. */
+  close(): void
+}
+
+export interface AdmissionOptions {
+  /** How many may wait, of all sources and of one; and how long. */
+  readonly mostWaiting: number
+  readonly mostOfOneSource: number
+  readonly patienceMs?: number
+}
+
+interface Waiting {
+  readonly network: string
+  /** Tries again; true when it waits no longer. */
+  readonly settle: () => boolean
+  readonly giveUp: () => void
+}
+
+const PATIENCE_MS = 10_000
+
+export function createAdmission(
+  limits: ConnectionLimits,
+  { mostWaiting, mostOfOneSource, patienceMs = PATIENCE_MS }: AdmissionOptions,
+): Admission {
+  const waiting = new Set<Waiting>()
+  let trying = false
+
+  /** Later, all at once: many places become free in one go when a source becomes known. */
+  function tryAgain(): void {
+    if (trying || waiting.size === 0) return
+    trying = true
+    setImmediate(() => {
+      trying = false
+      const stillFull = new Set<string>()
+      for (const one of waiting) {
+        if (!stillFull.has(one.network) && !one.settle()) stillFull.add(one.network)
+      }
+    })
+  }
+
+  function seated(place: Place): Place {
+    return {
+      ...place,
+      authenticated() {
+        place.authenticated()
+        tryAgain()
+      },
+      leave() {
+        place.leave()
+        tryAgain()
+      },
+    }
+  }
+
+  return {
+    async enter(address, cut) {
+      const first = limits.enter(address, cut)
+      if (!('full' in first)) return seated(first)
+      const network = networkOf(address)
+      const ofThisSource = [...waiting].filter(one => one.network === network).length
+      if (first.because !== 'crowd' || waiting.size >= mostWaiting || ofThisSource >= mostOfOneSource) return first
+      return new Promise(resolve => {
+        const end = (answer: Place | Full) => {
+          clearTimeout(timer)
+          waiting.delete(one)
+          resolve(answer)
+        }
+        const one: Waiting = {
+          network,
+          settle() {
+            const again = limits.enter(address, cut)
+            if ('full' in again && again.because === 'crowd') return false
+            end('full' in again ? again : seated(again))
+            return true
+          },
+          giveUp: () => end(first),
+        }
+        const timer = setTimeout(one.giveUp, patienceMs)
+        waiting.add(one)
+      })
+    },
+    close() {
+      for (const one of [...waiting]) one.giveUp()
+    },
+  }
+}
