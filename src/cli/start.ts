@@ -1,8 +1,9 @@
 /** `sallyport start`: serves until it is told to stop. */
 
+import { url as debuggerUrl } from 'node:inspector'
 import type { Gateway } from '../gateway.ts'
 import type { AddCommands } from './context.ts'
-import { EXIT } from './exit.ts'
+import { CliError, EXIT } from './exit.ts'
 
 export const addStart: AddCommands = (program, context) => {
   program
@@ -31,6 +32,7 @@ export const addStart: AddCommands = (program, context) => {
         gateway?.reopen().catch(error => gateway?.parts.log.error({ err: error }, 'the audit file cannot be opened'))
       signals.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reopen)
 
+      refuseDebugger()
       const config = await context.config()
       // Only here: every other command starts without the gateway's libraries.
       const { startGateway } = await import('../gateway.ts')
@@ -46,4 +48,13 @@ export const addStart: AddCommands = (program, context) => {
       if (told) stop()
       await stopped.promise
     })
+}
+
+/** Its port is open to everybody on the machine, and shows all memory: the vault key, and what is lent. */
+function refuseDebugger(): void {
+  if (debuggerUrl() === undefined) return
+  throw new CliError(
+    EXIT.usage,
+    "Node's debugger is open in this process, and would show the vault key; start without --inspect (see NODE_OPTIONS).",
+  )
 }

@@ -146,7 +146,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
       }),
       say.leaseStarted(lease),
     )
-    upstream = await protocol.connect(grant, lease, downstream, signal)
+    upstream = await protocol.connect(grant, lease, downstream, signal).finally(() => lease.erase())
     signal.throwIfAborted()
     recorder = await parts.recordings.open(subject)
     onceAborted(recorder.failure, () => live.abort('recording-failed'))

@@ -1,17 +1,18 @@
 /** What a credential may be: checks the material when it comes in, and turns it to bytes and back for sealing. */
 
-import { z } from 'zod'
 import { GatewayError } from '../shared/errors.ts'
+import { publicBlob } from '../shared/private-key/key-parts.ts'
 import { PrivateKeyError } from '../shared/private-key/private-key-error.ts'
 import { readPrivateKey } from '../shared/private-key/read-private-key.ts'
-import { Secret } from '../shared/secret.ts'
+import { erasableBytes, Secret } from '../shared/secret.ts'
+import { decodeEarlierMaterial } from './earlier-material.ts'
 import type { CredentialMaterial } from './lease.ts'
 
 const MAX_PASSWORD_BYTES = 4096
 const MAX_KEY_BYTES = 65_536
 
 /**
- * What is sealed of material that comes in: a private key without its passphrase and in one form (PKCS #8, PEM), whatever it came in, so
+ * What is sealed of material that comes in: a private key without its passphrase and in one form (PKCS #8, DER), whatever it came in, so
  * that no login has to derive keys. Throws `BAD_REQUEST` with what is wrong when it cannot be a credential: better now than at a login.
  */
 export async function acceptMaterial(material: CredentialMaterial): Promise<CredentialMaterial> {
@@ -33,42 +34,47 @@ async function acceptPrivateKey(privateKey: Secret, passphrase: Secret | undefin
   if (bytes.length > MAX_KEY_BYTES) throw refused(`The private key is longer than ${MAX_KEY_BYTES} bytes.`)
   try {
     const key = await readPrivateKey(bytes, passphrase?.revealBytes())
-    return { kind: 'private-key', privateKey: new Secret(key.export({ type: 'pkcs8', format: 'pem' })) }
+    const der = key.export({ type: 'pkcs8', format: 'der' })
+    const accepted = new Secret(der)
+    der.fill(0)
+    return { kind: 'private-key', privateKey: accepted, publicKey: publicBlob(key) }
   } catch (error) {
     if (error instanceof PrivateKeyError) throw refused(error.message)
     throw error
   }
 }
 
-const stored = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('password'), password: z.base64() }),
-  z.strictObject({ kind: z.literal('private-key'), privateKey: z.base64(), passphrase: z.base64().optional() }),
-])
+const PASSWORD = 1
+const PRIVATE_KEY = 2
 
-/** The bytes that are sealed. The caller erases them. */
+/**
+ * The bytes that are sealed: one for the kind, then the password, or the public half (with its length in four bytes) and the private key.
+ * The caller erases them.
+ */
 export function encodeMaterial(material: CredentialMaterial): Buffer {
-  const text = (secret: Secret) => secret.revealBytes().toString('base64')
-  const document: z.input<typeof stored> =
-    material.kind === 'password'
-      ? { kind: 'password', password: text(material.password) }
-      : {
-          kind: 'private-key',
-          privateKey: text(material.privateKey),
-          ...(material.passphrase === undefined ? {} : { passphrase: text(material.passphrase) }),
-        }
-  return Buffer.from(JSON.stringify(document))
+  if (material.kind === 'password') return concatenate(Buffer.of(PASSWORD), material.password)
+  const { publicKey, privateKey } = material
+  if (publicKey === undefined) throw new Error('a private key is stored in one form, and this was not brought into it')
+  const head = Buffer.alloc(5)
+  head[0] = PRIVATE_KEY
+  head.writeUInt32BE(publicKey.length, 1)
+  return concatenate(Buffer.concat([head, publicKey]), privateKey)
+}
+
+function concatenate(head: Buffer, secret: Secret): Buffer {
+  const bytes = erasableBytes(head.length + secret.byteLength)
+  bytes.set(head)
+  bytes.set(secret.revealBytes(), head.length)
+  return bytes
 }
 
 /** The way back. Throws when the bytes are not of a form that this version knows. */
 export function decodeMaterial(bytes: Buffer): CredentialMaterial {
-  const document = stored.parse(JSON.parse(bytes.toString('utf8')))
-  const secret = (text: string) => new Secret(Buffer.from(text, 'base64'))
-  if (document.kind === 'password') return { kind: 'password', password: secret(document.password) }
-  return {
-    kind: 'private-key',
-    privateKey: secret(document.privateKey),
-    ...(document.passphrase === undefined ? {} : { passphrase: secret(document.passphrase) }),
-  }
+  if (bytes[0] === PASSWORD) return { kind: 'password', password: new Secret(bytes.subarray(1)) }
+  if (bytes[0] !== PRIVATE_KEY) return decodeEarlierMaterial(bytes)
+  const end = 5 + bytes.readUInt32BE(1)
+  const publicKey = Buffer.from(bytes.subarray(5, end))
+  return { kind: 'private-key', publicKey, privateKey: new Secret(bytes.subarray(end)) }
 }
 
 function refused(message: string): GatewayError {

@@ -67,7 +67,15 @@ function decrypt(key: CipherKey, additional: Buffer, bytes: Buffer): Buffer {
   const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
     .setAAD(additional)
     .setAuthTag(bytes.subarray(end))
-  return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()])
+  // Authenticated encryption gives all bytes at once, and none at the end: one buffer, which the caller can erase.
+  const plaintext = decipher.update(bytes.subarray(NONCE_BYTES, end))
+  try {
+    decipher.final()
+    return plaintext
+  } catch (error) {
+    plaintext.fill(0)
+    throw error
+  }
 }
 
 /** Only the one spelling of the bytes counts: otherwise the last character could change and still mean the same. */

@@ -3,17 +3,24 @@
 import type { Grant } from '../policy/grant.ts'
 import type { Secret } from '../shared/secret.ts'
 
-export type CredentialMaterial =
-  | { readonly kind: 'password'; readonly password: Secret }
-  /** A private key in OpenSSH or PEM form, and its passphrase where it has one. */
-  | { readonly kind: 'private-key'; readonly privateKey: Secret; readonly passphrase?: Secret }
+export interface PrivateKeyMaterial {
+  readonly kind: 'private-key'
+  /** Beside its public half in PKCS #8 (DER); without it the text of a file, as people have it. */
+  readonly privateKey: Secret
+  /** RFC 4253 §6.6. Missing in what comes in, and in what an earlier version stored. */
+  readonly publicKey?: Buffer
+  /** Of the file, where it has one. */
+  readonly passphrase?: Secret
+}
+
+export type CredentialMaterial = { readonly kind: 'password'; readonly password: Secret } | PrivateKeyMaterial
 
 class LeaseProof {
   readonly #material: CredentialMaterial
   readonly id: string
   readonly grant: Grant
   readonly version: number
-  #ended = false
+  #erased = false
 
   constructor(id: string, grant: Grant, version: number, material: CredentialMaterial) {
     this.id = id
@@ -22,16 +29,22 @@ class LeaseProof {
     this.#material = material
   }
 
-  /** The credential, for the upstream login. Throws after the lease has ended. */
+  /** The credential, for the upstream login. Throws after it was erased. */
   get material(): CredentialMaterial {
-    if (this.#ended) throw new Error('the lease has ended')
+    if (this.#erased) throw new Error('the lease has ended')
     return this.#material
   }
 
-  /** Called by the vault: from here on the credential cannot be read through this lease. */
-  end(): void {
-    this.#ended = true
+  /** Once the login at the target is over, and at the lease's end: overwrites the credential in memory. Nobody can read it after that. */
+  erase(): void {
+    this.#erased = true
+    for (const secret of secretsOf(this.#material)) secret.erase()
   }
+}
+
+function secretsOf(material: CredentialMaterial): Secret[] {
+  if (material.kind === 'password') return [material.password]
+  return [material.privateKey, ...(material.passphrase === undefined ? [] : [material.passphrase])]
 }
 
 /** The type alone is public: a value of it comes from `vault.lease(grant)` and from nowhere else. */

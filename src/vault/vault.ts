@@ -99,7 +99,7 @@ export async function createVault({ database, key, clock }: Parts): Promise<Vaul
     },
 
     async endLease(lease) {
-      lease.end()
+      lease.erase()
       await endRows('id', lease.id)
     },
 

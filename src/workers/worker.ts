@@ -57,6 +57,8 @@ export class Worker {
     )
     this.#process = fork(new URL('./main.ts', import.meta.url), {
       serialization: 'advanced',
+      // Whoever may send a signal must not get a debugger, and with it the vault key.
+      execArgv: [...process.execArgv, '--disable-sigusr1'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#process.on('message', (message: FromWorker) => this.#hear(message))

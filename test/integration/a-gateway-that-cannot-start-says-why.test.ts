@@ -11,7 +11,7 @@ import { startGateway } from '../../src/gateway.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { initKeyFile } from '../../src/vault/key-provider.ts'
-import { removeFolder } from '../support/child.ts'
+import { removeFolder, run } from '../support/child.ts'
 
 const trusted = await generateTlsCertificate(['localhost'], Date.now())
 const busy = createServer().listen(0, '127.0.0.1')
@@ -89,3 +89,13 @@ for (const [name, { spoil, message }] of Object.entries(problems)) {
     await gateway.stop()
   })
 }
+
+t.test('a gateway with an open debugger does not start', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-debugger-'))
+  t.teardown(() => removeFolder(folder))
+  const program = new URL('../../bin/sallyport', import.meta.url).pathname
+  const env = { ...process.env, NODE_OPTIONS: '--inspect=127.0.0.1:0' }
+  const failed = await run(program, ['start', '--config', join(folder, 'none.yaml')], { env }).catch(error => error)
+  t.equal(failed.code, 2)
+  t.match(failed.stderr, /Node's debugger is open.*start without --inspect/)
+})

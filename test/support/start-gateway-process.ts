@@ -8,12 +8,15 @@ import type { TestGateway } from './start-gateway.ts'
 export interface GatewayProcess {
   readonly child: Child
   readonly ssh: { host: string; port: number }
+  /** Undefined unless it was asked for. */
+  readonly postgres: { host: string; port: number } | undefined
 }
 
 export interface GatewayProcessOptions {
   /** The largest file that the process may write, in KiB: what a full disk looks like to it. */
   readonly fileSizeLimitKiB?: number
   readonly workers?: number
+  readonly postgres?: true
   /** Where its own files go; by default the test gateway's folder, which must have been stopped. */
   readonly dataFolder?: string
 }
@@ -37,20 +40,23 @@ export async function startGatewayProcess(
       vault: config.vault,
       recording: { folder: config.recording.folder },
       ssh: { host: '127.0.0.1', port: 0 },
-      postgres: off,
+      postgres: options.postgres ? { host: '127.0.0.1', port: 0 } : off,
       api: off,
     }),
   )
-  const main = new URL('../../src/main.ts', import.meta.url).pathname
+  const program = new URL('../../bin/sallyport', import.meta.url).pathname
   // With the signal ignored, a write beyond the limit fails as on a full disk.
   const limit = options.fileSizeLimitKiB === undefined ? '' : `trap '' XFSZ; ulimit -f ${options.fileSizeLimitKiB}; `
   // The test runner's own hooks would handle signals in the child.
   const command = `unset NODE_OPTIONS; ${limit}exec "$0" "$@"`
-  const child = startChild('bash', ['-c', command, process.execPath, main, 'start', '--config', file], {
+  const child = startChild('bash', ['-c', command, program, 'start', '--config', file], {
     folder,
     logFile: join(folder, 'process.log'),
   })
   await child.printed(/the gateway is ready/)
-  const port = Number(/"ssh":\{"host":"127.0.0.1","port":(\d+)\}/.exec(child.output())![1])
-  return { child, ssh: { host: '127.0.0.1', port } }
+  const addressOf = (name: string) => {
+    const port = new RegExp(`"${name}":\\{"host":"127.0.0.1","port":(\\d+)\\}`).exec(child.output())?.[1]
+    return port === undefined ? undefined : { host: '127.0.0.1', port: Number(port) }
+  }
+  return { child, ssh: addressOf('ssh')!, postgres: addressOf('postgres') }
 }

@@ -43,8 +43,7 @@ export function createScramClient(
     async final(serverFirst, password) {
       const { salt, iterations, serverNonce } = readServerFirst(serverFirst, nonce)
       mayCost(iterations)
-      const prepared = saslprep(password.revealBytes())
-      const salted = await inTurn(() => derive(prepared, salt, iterations, KEY_BYTES, 'sha256'))
+      const salted = await saltedPassword(password, salt, iterations)
       const bound = Buffer.concat([Buffer.from(header), plus ? binding : Buffer.alloc(0)]).toString('base64')
       const withoutProof = `c=${bound},r=${serverNonce}`
       const transcript = `${bare},${serverFirst},${withoutProof}`
@@ -52,6 +51,7 @@ export function createScramClient(
       const signature = hmac(createHash('sha256').update(clientKey).digest(), transcript)
       const proof = Buffer.from(clientKey.map((byte, i) => byte ^ signature[i]!))
       serverSignature = hmac(hmac(salted, 'Server Key'), transcript)
+      for (const asGoodAsThePassword of [salted, clientKey]) asGoodAsThePassword.fill(0)
       return `${withoutProof},p=${proof.toString('base64')}`
     },
     proves(serverFinal) {
@@ -63,6 +63,18 @@ export function createScramClient(
       )
     },
   }
+}
+
+async function saltedPassword(password: Secret, salt: Buffer, iterations: number): Promise<Buffer> {
+  return inTurn(() => {
+    // Not before its turn: by then the lease may be over.
+    const plain = password.revealBytes()
+    const prepared = saslprep(plain)
+    const derived = derive(prepared, salt, iterations, KEY_BYTES, 'sha256')
+    // Node has copied it.
+    if (prepared !== plain) prepared.fill(0)
+    return derived
+  })
 }
 
 function hmac(key: Buffer, text: string): Buffer {

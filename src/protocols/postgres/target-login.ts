@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { serialize } from 'pg-protocol'
 import { GatewayError } from '../../shared/errors.ts'
-import type { Secret } from '../../shared/secret.ts'
+import { erasableBytes, type Secret } from '../../shared/secret.ts'
 import type { PostgresTarget } from '../../targets/target.ts'
 import { requireAllowed, requireBinding, requireIterations } from './authentication-floor.ts'
 import type { Connection } from './dial.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import type { Message, SocketReader } from './socket-reader.ts'
-import { startupMessage } from './wire/frontend-messages.ts'
+import { passwordMessage, startupMessage } from './wire/frontend-messages.ts'
 import {
   type AuthenticationRequest,
   readAuthentication,
@@ -76,13 +76,13 @@ async function authenticate(
         requireOnce(proven)
         requireAllowed(target, 'md5')
         requireBinding(target, false)
-        socket.write(serialize.password(md5Password(user, password, request.salt)))
+        sendSecret(socket, md5Password(user, password, request.salt))
         break
       case 'cleartext':
         requireOnce(proven)
         requireAllowed(target, 'password')
         requireBinding(target, false)
-        socket.write(serialize.password(password.reveal()))
+        sendSecret(socket, password.revealBytes())
         break
       case 'sasl':
         requireOnce(proven)
@@ -147,13 +147,31 @@ async function proveByScram(socket: Socket, reader: SocketReader, scram: ScramCl
   }
 }
 
+/** The message is overwritten once the socket has it. */
+function sendSecret(socket: Socket, password: Uint8Array): void {
+  const bytes = passwordMessage(password)
+  socket.write(bytes, () => bytes.fill(0))
+}
+
 /** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP */
-function md5Password(user: string, password: Secret, salt: Buffer): string {
-  const md5 = (...parts: (string | Buffer)[]) =>
-    createHash('md5')
-      .update(Buffer.concat(parts.map(part => Buffer.from(part))))
-      .digest('hex')
-  return `md5${md5(md5(password.revealBytes(), user), salt)}`
+function md5Password(user: string, password: Secret, salt: Buffer): Buffer {
+  const md5 = (first: Buffer, second: string | Buffer) => hexOf(createHash('md5').update(first).update(second).digest())
+  // As good as the password: the server keeps no more than this.
+  const inner = md5(password.revealBytes(), user)
+  const answer = md5(inner, salt)
+  inner.fill(0)
+  return Buffer.concat([Buffer.from('md5'), answer])
+}
+
+/** Hexadecimal digits as bytes, without a string in between. */
+function hexOf(bytes: Buffer): Buffer {
+  const digits = '0123456789abcdef'
+  const hex = erasableBytes(2 * bytes.length)
+  for (const [i, byte] of bytes.entries()) {
+    hex[2 * i] = digits.charCodeAt(byte >> 4)
+    hex[2 * i + 1] = digits.charCodeAt(byte & 15)
+  }
+  return hex
 }
 
 const MOST_PARAMETERS = 256

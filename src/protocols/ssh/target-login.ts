@@ -128,13 +128,19 @@ export class TargetLogin {
     this.#method = method
     if (method === 'none') this.#request(method)
     else if (this.#credential.kind === 'private-key') this.#signIn(this.#credential.key)
-    else if (method === 'password') this.#request(method, boolean(false), string(this.#password()))
+    else if (method === 'password') this.#request(method, boolean(false), this.#password())
     else this.#request(method, string(''), string(''))
   }
 
   #request(method: Method, ...fields: Uint8Array[]): void {
     const common = [string(this.#user), string('ssh-connection'), string(method)]
-    this.#transport.send(message(MESSAGE.USERAUTH_REQUEST, ...common, ...fields))
+    this.#sendSecret(MESSAGE.USERAUTH_REQUEST, ...common, ...fields)
+  }
+
+  /** The fields are this message's own, and overwritten with it. */
+  #sendSecret(type: number, ...fields: Uint8Array[]): void {
+    this.#transport.sendSecret(message(type, ...fields))
+    for (const field of fields) field.fill(0)
   }
 
   #signIn(key: SigningKey): void {
@@ -169,11 +175,12 @@ export class TargetLogin {
       return
     }
     this.#answered = true
-    this.#transport.send(message(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(1), string(this.#password())))
+    this.#sendSecret(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(1), this.#password())
   }
 
+  /** As a field of a message. */
   #password(): Buffer {
-    return this.#credential.kind === 'password' ? this.#credential.password.revealBytes() : Buffer.alloc(0)
+    return string(this.#credential.kind === 'password' ? this.#credential.password.revealBytes() : '')
   }
 
   /** Below the floor of the target's entry, or not to be answered at all. */

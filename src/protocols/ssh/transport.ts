@@ -159,6 +159,12 @@ export class Transport {
     return this.socket.writableLength + this.#waiting
   }
 
+  /** Sends a message that holds a secret, and overwrites it: the copy on its way is encrypted in place, but for one that waits for new keys. */
+  sendSecret(payload: Buffer): void {
+    this.send(payload)
+    payload.fill(0)
+  }
+
   /** Sends a message; the payload is copied. During a key exchange it waits for the new keys. */
   send(payload: Uint8Array): void {
     if (this.#over) return

@@ -63,7 +63,8 @@ function build(parts: KeyParts): KeyObject {
 
 /** The public half of a key that can log in to an SSH host (RFC 4253 §6.6). Throws PrivateKeyError for another kind of key. */
 export function publicBlob(key: KeyObject): Buffer {
-  const spki = () => createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const open = createPublicKey(key)
+  const spki = () => open.export({ format: 'der', type: 'spki' })
   switch (key.asymmetricKeyType) {
     case 'ed25519':
       return Buffer.concat([string('ssh-ed25519'), string(spki().subarray(-32))])
@@ -73,7 +74,7 @@ export function publicBlob(key: KeyObject): Buffer {
       return Buffer.concat([string(`ecdsa-sha2-${ssh}`), string(ssh), string(point)])
     }
     case 'rsa': {
-      const { n, e } = createPublicKey(key).export({ format: 'jwk' })
+      const { n, e } = open.export({ format: 'jwk' })
       return Buffer.concat([string('ssh-rsa'), mpint(e!), mpint(n!)])
     }
     default:

@@ -46,8 +46,8 @@ export function readPem({ label, headers, bytes }: PemBlock, passphrase: Buffer 
   return key
 }
 
-/** By content: files are about whose label says EC PRIVATE KEY and which hold PKCS #8. */
-function parseDer(bytes: Buffer, passphrase: Buffer | undefined): KeyObject | undefined {
+/** PKCS #8, SEC 1 or PKCS #1, by content: files are about whose label says EC PRIVATE KEY and which hold PKCS #8. */
+export function parseDer(bytes: Buffer, passphrase?: Buffer): KeyObject | undefined {
   for (const type of ['pkcs8', 'sec1', 'pkcs1'] as const) {
     try {
       return createPrivateKey({ key: bytes, format: 'der', type, ...(passphrase === undefined ? {} : { passphrase }) })

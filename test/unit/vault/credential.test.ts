@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '../../../src/shared/secret.ts'
 import { acceptMaterial, decodeMaterial, encodeMaterial } from '../../../src/vault/credential.ts'
-import type { CredentialMaterial } from '../../../src/vault/lease.ts'
 
 const acceptKey = (text: string, passphrase?: string) =>
   acceptMaterial({
@@ -88,20 +87,47 @@ t.test('a password that no login can carry is refused', async t => {
 
 t.test('material comes back from its bytes as it was, UTF-8 or not', async t => {
   const bytes = fc.uint8Array({ maxLength: 200 })
-  const roundTrip = (material: CredentialMaterial) => decodeMaterial(encodeMaterial(material))
+  fc.assert(
+    fc.property(bytes, bytes, (first, second) => {
+      const password = decodeMaterial(encodeMaterial({ kind: 'password', password: new Secret(first) }))
+      t.ok(password.kind === 'password' && password.password.revealBytes().equals(first))
+      const publicKey = Buffer.from(second)
+      const key = decodeMaterial(encodeMaterial({ kind: 'private-key', privateKey: new Secret(first), publicKey }))
+      t.ok(key.kind === 'private-key' && key.privateKey.revealBytes().equals(first) && key.publicKey?.equals(publicKey))
+    }),
+    { numRuns: 30 },
+  )
+})
+
+t.test('what the first version stored is read as it was stored', async t => {
+  const bytes = fc.uint8Array({ maxLength: 200 })
+  const base64 = (secret: Uint8Array) => Buffer.from(secret).toString('base64')
+  const stored = (document: object) => decodeMaterial(Buffer.from(JSON.stringify(document)))
   fc.assert(
     fc.property(bytes, fc.option(bytes, { nil: undefined }), (first, second) => {
-      const password = roundTrip({ kind: 'password', password: new Secret(first) })
+      const password = stored({ kind: 'password', password: base64(first) })
       t.ok(password.kind === 'password' && password.password.revealBytes().equals(first))
-      const key = roundTrip({
-        kind: 'private-key',
-        privateKey: new Secret(first),
-        ...(second === undefined ? {} : { passphrase: new Secret(second) }),
-      })
+      const passphrase = second === undefined ? {} : { passphrase: base64(second) }
+      const key = stored({ kind: 'private-key', privateKey: base64(first), ...passphrase })
       if (key.kind !== 'private-key') throw new Error('another kind came back')
       t.ok(key.privateKey.revealBytes().equals(first))
       t.same(key.passphrase?.revealBytes(), second && Buffer.from(second))
     }),
     { numRuns: 30 },
   )
+  t.throws(() => stored({ kind: 'certificate' }))
+})
+
+t.test('a stored private key is PKCS #8 without a passphrase, beside its public half', async t => {
+  const { key, publicKey } = sshKeygen(t.testdir(), 'key', ['-t', 'ed25519', '-a', '1'], 'hush-hush')
+  const material = await acceptMaterial({
+    kind: 'private-key',
+    privateKey: new Secret(key),
+    passphrase: new Secret('hush-hush'),
+  })
+  if (material.kind !== 'private-key') throw new Error('another kind came back')
+  const der = { key: material.privateKey.revealBytes(), format: 'der', type: 'pkcs8' } as const
+  t.equal(createPrivateKey(der).asymmetricKeyType, 'ed25519')
+  t.equal(material.publicKey?.toString('base64'), publicKey.split(' ')[1])
+  t.equal(material.passphrase, undefined)
 })
