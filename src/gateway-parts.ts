@@ -70,14 +70,14 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
       : createRedisCluster({ url, ...(await redisTrust(config)), gateway, clock, log })
   started.defer(() => cluster.close())
 
-  const vault = await createVault({ database, key: options.vaultKey, clock })
+  const targets = createTargets({ database, clock })
+  const vault = await createVault({ database, key: options.vaultKey, clock, targets })
   const signer = await vault.signingKey()
   const audit = await options.openAudit({ database, signer, metrics })
   const recordings = createRecordings({ folder: config.recording.folder, seal: vault, signer, clock, metrics, log })
 
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })
-  const targets = createTargets({ database, clock })
   const factors = createFactors({ database, vault, clock })
   const tokens = createTokens({ database, clock })
   const lockout = createLockout({

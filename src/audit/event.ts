@@ -28,6 +28,8 @@ export type AuditKind =
   | 'session.kill-requested'
   | 'resources.applied'
   | 'credential.stored'
+  | 'credential.confirmed'
+  | 'credential.bound'
   | 'factor.changed'
   | 'token.created'
   | 'token.revoked'

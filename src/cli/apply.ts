@@ -14,7 +14,7 @@ interface Options {
   prune?: boolean
 }
 
-const COLOURS: Record<string, Style> = { '+': 'green', '~': 'yellow', '-': 'red' }
+const COLOURS: Record<string, Style> = { '+': 'green', '~': 'yellow', '-': 'red', '!': 'red' }
 
 export const addApply: AddCommands = (program, context) => {
   const { terminal } = context

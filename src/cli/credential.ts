@@ -1,11 +1,12 @@
 /** `sallyport credential`: what the vault holds. Secrets go in by a prompt, stdin or a file; they never come out. */
 
 import { readFile } from 'node:fs/promises'
-import type { Credential } from '../console/routes/credentials.ts'
+import type { Credential, ListedCredential } from '../console/routes/credentials.ts'
 import type { Target } from '../console/routes/targets.ts'
 import { messageOf } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
 import { readAccount } from './account.ts'
+import { type ConfirmOptions, confirmCredentials } from './confirm-credentials.ts'
 import { type AddCommands, textForVault } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import type { Column } from './table.ts'
@@ -33,13 +34,16 @@ export const addCredentials: AddCommands = (program, context) => {
       const { account: name, target } = readAccount(account)
       const client = await context.client()
       // Before anything is asked for: nobody should type a secret for nothing.
-      const { accounts } = await client.get<Target>(`/v1/targets/${encodeURIComponent(target)}`)
+      const entry = await client.get<Target>(`/v1/targets/${encodeURIComponent(target)}`)
+      const { accounts } = entry
       if (!accounts.some(each => each.name === name)) {
         throw new CliError(
           EXIT.no,
           `The target ${target} has no account ${name}; add it with: sallyport apply -f FOLDER`,
         )
       }
+      // It is good for the target as that is now: nobody should type it for another.
+      if (!context.json) terminal.note(`${account} is at ${entry.protocol} ${entry.host}:${entry.port}.`)
       const body = await readMaterial(account, options, terminal)
       const { version } = await client.send<{ version: number }>('PUT', `/v1/credentials/${target}/${name}`, body)
       if (context.json) terminal.json({ account: name, target, version })
@@ -50,11 +54,23 @@ export const addCredentials: AddCommands = (program, context) => {
     .command('list')
     .description('the newest version of each')
     .action(async () => {
-      const answer = await (await context.client()).get<{ credentials: Credential[] }>('/v1/credentials')
+      const answer = await (await context.client()).get<{ credentials: ListedCredential[] }>('/v1/credentials')
       if (context.json) return terminal.json(answer)
       const none = 'The vault holds no credentials. Store one with: sallyport credential set ACCOUNT@TARGET'
-      terminal.table(columns(context.now()), answer.credentials, none)
+      const state: Column<ListedCredential> = {
+        title: 'STATE',
+        value: each => (each.unconfirmed === null ? '' : 'must be confirmed'),
+        style: text => terminal.style('red', text),
+      }
+      terminal.table([...columns(context.now()), state], answer.credentials, none)
     })
+
+  credential
+    .command('confirm')
+    .description('say that a credential may be sent to its target as that is now')
+    .argument('<account@target>', "*@TARGET: all of a target's that must be confirmed")
+    .option('--expect <fingerprint...>', 'do not ask: confirm what has one of these fingerprints')
+    .action((account: string, options: ConfirmOptions) => confirmCredentials(context, account, options))
 
   credential
     .command('history')

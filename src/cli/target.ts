@@ -1,6 +1,8 @@
 /** `sallyport target`: what can be reached, and learning the host keys of one. */
 
+import type { ListedCredential } from '../console/routes/credentials.ts'
 import type { Scan, Target } from '../console/routes/targets.ts'
+import type { Client } from './client.ts'
 import type { AddCommands, Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 
@@ -123,8 +125,15 @@ async function scan(context: Context, name: string, { yes = false, replace = fal
   if (pin) await client.send('PUT', `${path}/host-keys`, { hostKeys })
   if (context.json) return terminal.json({ ...found, pinned: pin || !news })
   if (!news) terminal.line('They are pinned already.')
-  else if (pin) terminal.line('Pinned.')
+  else if (pin) terminal.lines(['Pinned.', ...(await toConfirm(client, name))])
   else throw new CliError(EXIT.no, 'Nothing was pinned.')
+}
+
+/** Which credentials wait for somebody to confirm that the new keys are the host's. */
+async function toConfirm(client: Client, target: string): Promise<string[]> {
+  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
+  const waiting = credentials.some(each => each.target === target && each.unconfirmed !== null)
+  return waiting ? [`Its credentials must be confirmed: sallyport credential confirm '*@${target}'`] : []
 }
 
 function labelsOf(target: Target): string {

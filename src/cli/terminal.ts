@@ -115,8 +115,8 @@ export function createTerminal(streams: Streams) {
     },
 
     /** True when the answer begins with y. */
-    async confirm(question: string): Promise<boolean> {
-      needTerminal('confirm with --yes')
+    async confirm(question: string, without = '--yes'): Promise<boolean> {
+      needTerminal(`confirm with ${without}`)
       return /^y(es)?$/i.test((await readLine(stdin, stderr, `${question} [y/N] `, true)).trim())
     },
 

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
-import { SCOPES, type Scope, type Tokens } from '../identity/tokens.ts'
+import type { Scope, Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
@@ -14,14 +14,15 @@ import type { ApiPeer } from './listeners.ts'
 export interface Caller {
   /** `owner`, or the user that the token speaks for: the actor in the audit log. */
   readonly actor: string
-  readonly scope: Scope
+  /** `owner` may do everything. */
+  readonly scope: Scope | 'owner'
   /** The token's name; none for the owner. */
   readonly token?: string
   /** `socket`, or the address of the peer. */
   readonly source: string
 }
 
-export const OWNER: Caller = { actor: 'owner', scope: 'admin', source: 'socket' }
+export const OWNER: Caller = { actor: 'owner', scope: 'owner', source: 'socket' }
 
 export interface Authentication {
   /** The holder of the token in the request's Authorization header. */
@@ -82,9 +83,16 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
   }
 }
 
-/** Whether a caller's scope includes the one that is needed. */
-export function includesScope(held: Scope, needed: Scope): boolean {
-  return SCOPES.indexOf(held) >= SCOPES.indexOf(needed)
+const INCLUDED: Record<Scope, readonly Scope[]> = {
+  read: ['read'],
+  auditor: ['read', 'auditor'],
+  admin: ['read', 'auditor', 'admin'],
+  credentials: ['read', 'credentials'],
+}
+
+/** Whether a caller's scope includes one of those that are needed. */
+export function includesScope(held: Caller['scope'], ...needed: readonly Scope[]): boolean {
+  return held === 'owner' || needed.some(scope => INCLUDED[held].includes(scope))
 }
 
 /**

@@ -20,8 +20,8 @@ import { routes } from './routes/all.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the caller needs; `public`: nothing at all. Every route must say it, or the API does not start. */
-    scope?: Scope | 'public'
+    /** What the caller needs, one of several; `public`: nothing at all. Every route must say it, or the API does not start. */
+    scope?: Scope | readonly Scope[] | 'public'
   }
   interface FastifyRequest {
     caller: Caller
@@ -114,7 +114,8 @@ async function createApp(parts: ApiParts) {
     const scope = route.config?.scope
     if (scope === undefined) throw new Error(`${route.method} ${route.url} does not say who may call it`)
     const { response = {}, ...schema } = (route.schema ?? {}) as { response?: Record<string, unknown> }
-    const who = scope === 'public' ? { security: [] } : { description: `Needs the scope \`${scope}\`.` }
+    const who =
+      scope === 'public' ? { security: [] } : { description: `Needs the scope \`${[scope].flat().join('` or `')}\`.` }
     route.schema = { ...schema, ...who, response: { ...response, default: ERROR_RESPONSE } }
   })
   // Before the body is read: who may not call sends nothing that we would keep.
@@ -125,14 +126,25 @@ async function createApp(parts: ApiParts) {
     peer?.place.blame('nothing')
     if (scope === 'public') return
     const caller = await callerOf(request.raw)
-    if (scope !== undefined && !includesScope(caller.scope, scope)) {
+    const needed = [scope ?? []].flat() as Scope[]
+    if (!includesScope(caller.scope, ...needed)) {
       const route = `${request.method} ${request.routeOptions.url}`
       await audit.append({
         kind: 'api.refused',
         actor: caller.actor,
-        data: { reason: 'scope', route, needed: scope, held: caller.scope, token: caller.token, source: caller.source },
+        data: {
+          reason: 'scope',
+          route,
+          needed: needed.join(' or '),
+          held: caller.scope,
+          token: caller.token,
+          source: caller.source,
+        },
       })
-      throw new GatewayError('FORBIDDEN', `This needs a token with the scope ${scope}; this one has ${caller.scope}.`)
+      throw new GatewayError(
+        'FORBIDDEN',
+        `This needs a token with the scope ${needed.join(' or ')}; this one has ${caller.scope}.`,
+      )
     }
     request.caller = caller
   })

@@ -130,7 +130,23 @@ async function tokenNames({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('api_tokens_by_name').on('api_tokens').column('name').unique().execute()
 }
 
+/**
+ * Credentials are bound to the target that they were confirmed for. `bound` is the material in that form; `sealed` stays as it was for
+ * gateways of the version before.
+ */
+async function credentialBindings({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('credentials').addColumn('bound', 'text').execute()
+  await schema
+    .createTable('credential_bindings')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('sealed', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('credential_bindings_key', ['account', 'target'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
+  '0003-credential-bindings': { up: credentialBindings },
 }

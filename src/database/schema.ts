@@ -6,6 +6,7 @@ export interface Schema {
   targets: ResourceTable
   factors: FactorTable
   credentials: CredentialTable
+  credential_bindings: CredentialBindingTable
   leases: LeaseTable
   sessions: SessionTable
   audit_events: AuditEventTable
@@ -32,15 +33,26 @@ export interface FactorTable {
   updated_at: number
 }
 
-/** One row a version: the material sealed under a data key of its own, which is wrapped by the key encryption key. */
+/**
+ * One row a version: the material sealed under a data key of its own, which is wrapped by the key encryption key. `bound` is good for one
+ * identity of the target; `sealed`, for none, is what earlier versions wrote (empty for what this one writes).
+ */
 export interface CredentialTable {
   account: string
   target: string
   version: number
   kind: string
   sealed: string
+  bound: string | null
   created_at: number
   created_by: string
+}
+
+/** One row an account: which version is in force, and the identity of the target that it was confirmed for, sealed. */
+export interface CredentialBindingTable {
+  account: string
+  target: string
+  sealed: string
 }
 
 export interface LeaseTable {

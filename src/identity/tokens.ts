@@ -8,8 +8,11 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
 
-/** Each scope includes the ones before it: `read` sees what is, `auditor` also what happened, `admin` may change it. */
-export const SCOPES = ['read', 'auditor', 'admin'] as const
+/**
+ * `read` sees what is, `auditor` also what happened, `admin` may change it all, but for one thing: `credentials` stores credentials and
+ * confirms where they may be sent, so that who can change a target cannot have its credential sent there.
+ */
+export const SCOPES = ['read', 'auditor', 'admin', 'credentials'] as const
 export type Scope = (typeof SCOPES)[number]
 
 export interface TokenFacts {

@@ -5,9 +5,15 @@ import type { Plan, ResourceChange } from './plan.ts'
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const
 
-/** What a changed resource's line begins with tells the action: `+` new, `~` changed, `-` gone. Never empty. */
-export function formatPlan({ changes, unchanged, unmanaged }: Plan): string[] {
+/**
+ * What a changed resource's line begins with tells the action: `+` new, `~` changed, `-` gone. Never empty. `waiting`: accounts whose
+ * credential is not lent for the changed target until somebody confirms it.
+ */
+export function formatPlan({ changes, unchanged, unmanaged }: Plan, waiting: readonly string[] = []): string[] {
   const lines = changes.flatMap(formatChange)
+  for (const account of waiting) {
+    lines.push(`! credential ${account} must be confirmed: sallyport credential confirm ${account}`)
+  }
   if (unmanaged.length > 0) {
     const names = unmanaged.map(({ kind, name }) => `${kind} ${name}`).join(', ')
     lines.push(`Kept, though no file speaks of them (--prune deletes them): ${names}`)

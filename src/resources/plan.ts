@@ -24,6 +24,8 @@ export interface Plan {
   readonly unmanaged: readonly { readonly kind: ResourceKind; readonly name: string }[]
   /** Users who are taken away or newly disabled: their sessions must end. */
   readonly withdrawnUsers: readonly string[]
+  /** As they are to be, where they are new or changed: their credentials may have to be confirmed. */
+  readonly changedTargets: readonly Target[]
 }
 
 type Stored = Record<ResourceKind, Map<string, Resource['value']>>
@@ -62,6 +64,9 @@ export async function planResources(
     unchanged: resources.length - changes.length,
     unmanaged: prune ? [] : unmanaged,
     withdrawnUsers: withdrawn(resources, stored, deletions),
+    changedTargets: resources.flatMap(({ kind, value }) =>
+      kind === 'target' && changes.some(change => change.kind === kind && change.name === value.name) ? [value] : [],
+    ),
   }
   return { plan, problems: findLooseEnds(resources, stored, deletions), resources }
 }

@@ -1,9 +1,12 @@
-/** The credentials table: versions are added and never changed, and each row opens only in its own place. */
+/** The credentials table: versions are added, and each opens only in its own place and for the target that it was confirmed for. */
 
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress, NAME_PATTERN } from '../shared/names.ts'
+import { fingerprintOf, identityOf, type TargetIdentity } from '../targets/identity.ts'
+import type { Target } from '../targets/target.ts'
+import { type Binding, boundPurpose, openBinding, type Sealing, sealBinding, whyUnconfirmed } from './binding.ts'
 import { acceptMaterial, decodeMaterial, encodeMaterial } from './credential.ts'
 import type { CredentialMaterial } from './lease.ts'
 
@@ -17,67 +20,183 @@ export interface CredentialVersion {
   readonly createdBy: string
 }
 
-interface Parts {
+/** How a credential stands to its target as that is now. */
+export interface CredentialStanding {
+  readonly version: number
+  /** What it was confirmed for; undefined: for nothing that can be read. */
+  readonly confirmed: TargetIdentity | undefined
+  /** Undefined where the target is gone. */
+  readonly now: TargetIdentity | undefined
+  /** Why it is not lent until somebody confirms it; undefined: it is. */
+  readonly unconfirmed: string | undefined
+}
+
+export type Opened =
+  | { readonly version: number; readonly material: CredentialMaterial }
+  | { readonly unconfirmed: string }
+  | undefined
+
+interface Parts extends Sealing {
   readonly database: Database
   readonly clock: Clock
-  readonly seal: (purpose: string, bytes: Buffer) => string
-  readonly open: (purpose: string, sealed: string) => Buffer
+  readonly targetOf: (name: string) => Promise<Target | undefined>
 }
 
 const MAX_RACES = 20
 const SHOWN = ['account', 'target', 'version', 'kind', 'created_at', 'created_by'] as const
 
-export function createCredentials({ database, clock, seal, open }: Parts) {
+export function createCredentials({ database, clock, targetOf, ...sealing }: Parts) {
   const versionsOf = ({ account, target }: AccountAddress) =>
     database.selectFrom('credentials').where('account', '=', account).where('target', '=', target)
 
+  /** The newest version and what is confirmed, as they stand together. */
+  const newestOf = ({ account, target }: AccountAddress) =>
+    database
+      .selectFrom('credentials')
+      .leftJoin('credential_bindings', join =>
+        join
+          .onRef('credential_bindings.account', '=', 'credentials.account')
+          .onRef('credential_bindings.target', '=', 'credentials.target'),
+      )
+      .where('credentials.account', '=', account)
+      .where('credentials.target', '=', target)
+      .select(['version', 'credentials.sealed as unbound', 'bound', 'credential_bindings.sealed as binding'])
+      .orderBy('version', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+
+  async function identityNow({ account, target }: AccountAddress): Promise<TargetIdentity | undefined> {
+    const entry = await targetOf(target)
+    return entry === undefined ? undefined : identityOf(entry, account)
+  }
+
+  const readBinding = (address: AccountAddress, sealed: string | null) =>
+    sealed === null ? undefined : openBinding(sealing, address, sealed)
+
+  /** Seals the material of a version anew, for another identity. False when somebody else was faster. */
+  async function rebind(
+    address: AccountAddress,
+    newest: NonNullable<Awaited<ReturnType<typeof newestOf>>>,
+    before: Binding | undefined,
+    identity: TargetIdentity,
+  ): Promise<boolean> {
+    const { account, target } = address
+    const binding = { version: newest.version, identity }
+    const bytes =
+      before !== undefined && newest.bound !== null
+        ? sealing.open(boundPurpose(address, { ...before, version: newest.version }), newest.bound)
+        : sealing.open(earlierPurpose(address, newest.version), newest.unbound)
+    const bound = sealing.seal(boundPurpose(address, binding), bytes)
+    bytes.fill(0)
+    const sealed = sealBinding(sealing, address, binding)
+    return await database.transaction().execute(async inside => {
+      const { numInsertedOrUpdatedRows: written } = await inside
+        .insertInto('credential_bindings')
+        .values({ account, target, sealed })
+        .onConflict(conflict =>
+          conflict
+            .columns(['account', 'target'])
+            .doUpdateSet({ sealed })
+            .where('credential_bindings.sealed', '=', newest.binding ?? ''),
+        )
+        .executeTakeFirst()
+      if (written !== 1n) return false
+      await inside
+        .updateTable('credentials')
+        .set({ bound })
+        .where('account', '=', account)
+        .where('target', '=', target)
+        .where('version', '=', newest.version)
+        .execute()
+      return true
+    })
+  }
+
+  async function standing(address: AccountAddress, entry?: Target): Promise<CredentialStanding | undefined> {
+    const newest = await newestOf(address)
+    if (newest === undefined) return undefined
+    const now = entry === undefined ? await identityNow(address) : identityOf(entry, address.account)
+    const { version } = newest
+    try {
+      const binding = readBinding(address, newest.binding)
+      return { version, confirmed: binding?.identity, now, unconfirmed: whyUnconfirmed(version, binding, now) }
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      return { version, confirmed: undefined, now, unconfirmed: `${error.code}: ${error.message}` }
+    }
+  }
+
+  /** The newest version of every account that has one, by target and account. */
+  async function list(): Promise<CredentialVersion[]> {
+    const rows = await database
+      .selectFrom('credentials')
+      .select(SHOWN)
+      .where(({ eb, selectFrom }) =>
+        eb(
+          'version',
+          '=',
+          selectFrom('credentials as newer')
+            .select(({ fn }) => fn.max('newer.version').as('version'))
+            .whereRef('newer.account', '=', 'credentials.account')
+            .whereRef('newer.target', '=', 'credentials.target'),
+        ),
+      )
+      .orderBy('target')
+      .orderBy('account')
+      .execute()
+    return rows.map(shown)
+  }
+
+  async function narrow(address: AccountAddress): Promise<void> {
+    const [newest, now] = [await newestOf(address), await identityNow(address)]
+    const binding = newest && readBinding(address, newest.binding)
+    if (newest === undefined || binding === undefined || now === undefined) return
+    if (whyUnconfirmed(newest.version, binding, now) !== undefined) return
+    if (fingerprintOf(now) !== fingerprintOf(binding.identity)) await rebind(address, newest, binding, now)
+  }
+
   return {
+    /** Stores a new version, good for the target as it is now. Throws `NOT_FOUND` where there is none. */
     async add(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number> {
       if (!NAME_PATTERN.test(address.account) || !NAME_PATTERN.test(address.target)) {
         throw new GatewayError('BAD_REQUEST', 'An account is named account@target, for example root@web-01.')
       }
       const accepted = await acceptMaterial(material)
+      const { account, target } = address
+      const identity = await identityNow(address)
+      if (identity === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${target}.`)
       for (let race = 0; race < MAX_RACES; race++) {
         const last = await versionsOf(address)
           .select(({ fn }) => fn.max('version').as('version'))
           .executeTakeFirst()
         const version = Number(last?.version ?? 0) + 1
+        const binding = { version, identity }
         const bytes = encodeMaterial(accepted)
-        const sealed = seal(purposeOf(address, version), bytes)
+        const bound = sealing.seal(boundPurpose(address, binding), bytes)
         bytes.fill(0)
-        const { account, target } = address
-        const row = { account, target, version, kind: accepted.kind, sealed, created_at: clock.now(), created_by: by }
-        const { numInsertedOrUpdatedRows } = await database
-          .insertInto('credentials')
-          .values(row)
-          .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
-          .executeTakeFirst()
-        if (numInsertedOrUpdatedRows === 1n) return version
+        const row = { account, target, version, kind: accepted.kind, sealed: '', bound }
+        const sealed = sealBinding(sealing, address, binding)
+        const stored = await database.transaction().execute(async inside => {
+          const { numInsertedOrUpdatedRows } = await inside
+            .insertInto('credentials')
+            .values({ ...row, created_at: clock.now(), created_by: by })
+            .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
+            .executeTakeFirst()
+          if (numInsertedOrUpdatedRows !== 1n) return false
+          await inside
+            .insertInto('credential_bindings')
+            .values({ account, target, sealed })
+            .onConflict(conflict => conflict.columns(['account', 'target']).doUpdateSet({ sealed }))
+            .execute()
+          return true
+        })
+        if (stored) return version
         // Someone else stored this version in the meantime: theirs stands, ours is the next.
       }
       throw new GatewayError('CONFLICT', `Too many others store ${formatAccountAddress(address)} at once; try again.`)
     },
 
-    /** The newest version of every account that has one, by target and account. */
-    async list(): Promise<CredentialVersion[]> {
-      const rows = await database
-        .selectFrom('credentials')
-        .select(SHOWN)
-        .where(({ eb, selectFrom }) =>
-          eb(
-            'version',
-            '=',
-            selectFrom('credentials as newer')
-              .select(({ fn }) => fn.max('newer.version').as('version'))
-              .whereRef('newer.account', '=', 'credentials.account')
-              .whereRef('newer.target', '=', 'credentials.target'),
-          ),
-        )
-        .orderBy('target')
-        .orderBy('account')
-        .execute()
-      return rows.map(shown)
-    },
+    list,
 
     /** All versions of one account, newest first. */
     async history(address: AccountAddress): Promise<CredentialVersion[]> {
@@ -85,25 +204,87 @@ export function createCredentials({ database, clock, seal, open }: Parts) {
       return rows.map(shown)
     },
 
-    /** Opens the newest version; undefined when there is none. Throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
-    async openNewest(address: AccountAddress): Promise<{ version: number; material: CredentialMaterial } | undefined> {
-      const row = await versionsOf(address)
-        .select(['version', 'sealed'])
-        .orderBy('version', 'desc')
-        .limit(1)
-        .executeTakeFirst()
-      if (row === undefined) return undefined
-      const bytes = open(purposeOf(address, row.version), row.sealed)
+    /**
+     * Opens the newest version for `now`, the target that it is to be sent to; undefined when there is none. Throws
+     * `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`.
+     */
+    async openNewest(address: AccountAddress, now: TargetIdentity): Promise<Opened> {
+      const newest = await newestOf(address)
+      if (newest === undefined) return undefined
+      const binding = readBinding(address, newest.binding)
+      const unconfirmed = whyUnconfirmed(newest.version, binding, now)
+      if (unconfirmed !== undefined || binding === undefined) return { unconfirmed: unconfirmed ?? '' }
+      const bytes = sealing.open(boundPurpose(address, binding), newest.bound ?? '')
       try {
-        return { version: row.version, material: decodeMaterial(bytes) }
+        return { version: newest.version, material: decodeMaterial(bytes) }
       } finally {
         bytes.fill(0)
       }
     },
+
+    standing: (address: AccountAddress) => standing(address),
+
+    /** Which credentials would have to be confirmed if these were the targets. */
+    async waitingFor(targets: readonly Target[]): Promise<AccountAddress[]> {
+      const waiting: AccountAddress[] = []
+      for (const { account, target } of await list()) {
+        const entry = targets.find(({ name }) => name === target)
+        if (entry === undefined) continue
+        if ((await standing({ account, target }, entry))?.unconfirmed !== undefined) waiting.push({ account, target })
+      }
+      return waiting
+    },
+
+    /**
+     * Makes the newest version good for the target as it is now, whose identity the caller has seen by its fingerprint. Throws
+     * `NOT_FOUND` where there is no credential or target, `CONFLICT` where the target is another by now, and `VAULT_DAMAGED`.
+     */
+    async confirm(address: AccountAddress, fingerprint: string): Promise<void> {
+      const [newest, now] = [await newestOf(address), await identityNow(address)]
+      const name = formatAccountAddress(address)
+      if (newest === undefined) throw new GatewayError('NOT_FOUND', `The vault holds no credential for ${name}.`)
+      if (now === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${address.target}.`)
+      const changed = () => new GatewayError('CONFLICT', `${name} was changed in between; look at it again.`)
+      if (fingerprintOf(now) !== fingerprint) throw changed()
+      if (!(await rebind(address, newest, readBinding(address, newest.binding), now))) throw changed()
+    },
+
+    /**
+     * After a change of these targets: which of their credentials wait to be confirmed. Where a target only got stricter, what it was
+     * before is not good any more: a key that was taken away does not come back unconfirmed.
+     */
+    async followTargets(names: readonly string[]): Promise<AccountAddress[]> {
+      const waiting: AccountAddress[] = []
+      for (const { account, target } of await list()) {
+        const address = { account, target }
+        if (!names.includes(target)) continue
+        const state = await standing(address)
+        if (state?.unconfirmed !== undefined) waiting.push(address)
+        else await narrow(address)
+      }
+      return waiting
+    },
+
+    /** Binds what an earlier version stored, to the target as it is now; gives which. Those that do not open are left alone. */
+    async bindEarlier(): Promise<AccountAddress[]> {
+      const done: AccountAddress[] = []
+      for (const { account, target } of await list()) {
+        const address = { account, target }
+        const [newest, now] = [await newestOf(address), await identityNow(address)]
+        if (newest === undefined || now === undefined || newest.binding !== null) continue
+        const bound = await rebind(address, newest, undefined, now).catch(error => {
+          if (error instanceof GatewayError) return false
+          throw error
+        })
+        if (bound) done.push(address)
+      }
+      return done
+    },
   }
 }
 
-function purposeOf(address: AccountAddress, version: number): string {
+/** What versions before this one sealed a credential for. */
+function earlierPurpose(address: AccountAddress, version: number): string {
   return `credential ${formatAccountAddress(address)} v${version}`
 }
 

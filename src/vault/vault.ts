@@ -5,8 +5,11 @@ import type { Grant } from '../policy/grant.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError, type Refusal, refuse } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import type { AccountAddress } from '../shared/names.ts'
-import { type CredentialVersion, createCredentials } from './credentials.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { identityOf } from '../targets/identity.ts'
+import type { Target } from '../targets/target.ts'
+import { bindOnce } from './bind-once.ts'
+import { type CredentialStanding, type CredentialVersion, createCredentials, type Opened } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { checkKey } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
@@ -16,12 +19,31 @@ import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey, type S
 export interface Vault {
   /** Names the key encryption key: 16 hex digits. */
   readonly keyId: string
-  /** Stores a new version and gives its number; earlier ones stay. Throws `BAD_REQUEST` when it cannot be a credential. */
+  /**
+   * Stores a new version, good for the target as it is now, and gives its number; earlier ones stay. Throws `BAD_REQUEST` when it
+   * cannot be a credential, `NOT_FOUND` where there is no such target.
+   */
   setCredential(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number>
   /** The newest version of every account, without secrets. */
   listCredentials(): Promise<CredentialVersion[]>
   /** All versions of one account, newest first, without secrets. */
   history(address: AccountAddress): Promise<CredentialVersion[]>
+  /** How the newest version stands to its target as that is now; undefined where there is none. */
+  standing(address: AccountAddress): Promise<CredentialStanding | undefined>
+  /**
+   * Makes the newest version good for the target as it is now, whose identity has this fingerprint. Throws `NOT_FOUND`, `CONFLICT`
+   * where the target is another by now, `VAULT_DAMAGED`.
+   */
+  confirmCredential(address: AccountAddress, fingerprint: string): Promise<void>
+  /** Which credentials would have to be confirmed if these were the targets. */
+  waitingFor(targets: readonly Target[]): Promise<AccountAddress[]>
+  /** After a change of these targets: which of their credentials must be confirmed; those that only got stricter are bound to that. */
+  followTargets(names: readonly string[]): Promise<AccountAddress[]>
+  /**
+   * At the start, once for a store: binds what an earlier version stored. `before`: it is known to have been done. Gives what was
+   * bound, now or then; undefined where the mark of it was taken away.
+   */
+  bindOnce(before: boolean): Promise<string[] | undefined>
   /** Lends the newest version to the grant's session. The refusal is `CREDENTIAL_UNAVAILABLE`. */
   lease(grant: Grant): Promise<Lease | Refusal>
   /** From here on the credential cannot be read through this lease. Ending one twice does nothing. */
@@ -42,14 +64,16 @@ interface Parts {
   readonly database: Database
   readonly key: KeyEncryptionKey
   readonly clock: Clock
+  /** The targets' entries: what credentials are bound to. */
+  readonly targets: { get(name: string): Promise<Target | undefined> }
 }
 
 /** Throws `VAULT_KEY_MISMATCH`, and has then written nothing. */
-export async function createVault({ database, key, clock }: Parts): Promise<Vault> {
+export async function createVault({ database, key, clock, targets }: Parts): Promise<Vault> {
   await checkKey(database, clock, key)
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
-  const credentials = createCredentials({ database, clock, seal, open })
+  const credentials = createCredentials({ database, clock, targetOf: targets.get, seal, open })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
   const endRows = (column: 'id' | 'session', value: string) =>
     database
@@ -64,6 +88,11 @@ export async function createVault({ database, key, clock }: Parts): Promise<Vaul
     setCredential: credentials.add,
     listCredentials: credentials.list,
     history: credentials.history,
+    standing: credentials.standing,
+    confirmCredential: credentials.confirm,
+    waitingFor: credentials.waitingFor,
+    followTargets: credentials.followTargets,
+    bindOnce: before => bindOnce({ database, clock, seal, open }, credentials.bindEarlier, before),
     sealBytes: seal,
     openBytes: open,
     ownKey,
@@ -73,14 +102,15 @@ export async function createVault({ database, key, clock }: Parts): Promise<Vaul
       const now = clock.now()
       if (now >= grant.endsAt) return unavailable('the grant has ended')
       const address = { account: grant.account.name, target: grant.target.name }
-      let newest: Awaited<ReturnType<typeof credentials.openNewest>>
+      let newest: Opened
       try {
-        newest = await credentials.openNewest(address)
+        newest = await credentials.openNewest(address, identityOf(grant.target, address.account))
       } catch (error) {
         if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
         throw error
       }
       if (newest === undefined) return unavailable('the vault holds no credential for the account')
+      if ('unconfirmed' in newest) return unconfirmed(address, newest.unconfirmed)
       const lease = mintLease(newId('lea', now), grant, newest.version, newest.material)
       await database
         .insertInto('leases')
@@ -107,6 +137,13 @@ export async function createVault({ database, key, clock }: Parts): Promise<Vaul
       return Number((await endRows('session', session)).numUpdatedRows)
     },
   }
+}
+
+function unconfirmed(address: AccountAddress, why: string): Refusal {
+  const message =
+    'The credential of this account waits until somebody confirms that its target is still the right one. Ask the administrator of the gateway.'
+  const detail = `the credential is not confirmed: ${why}; sallyport credential confirm ${formatAccountAddress(address)}`
+  return refuse('CREDENTIAL_UNAVAILABLE', message, detail)
 }
 
 function unavailable(detail: string): Refusal {

@@ -4,17 +4,14 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type * as Ssh2 from 'ssh2'
 import t, { type Test } from 'tap'
-import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
 import { Secret } from '../../src/shared/secret.ts'
-import { loadSsh2 } from '../../src/shared/ssh2.ts'
 import type { TargetInput } from '../../src/targets/target.ts'
 import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
 import { psql } from '../support/psql.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
+import { type PasswordHostOptions, startPasswordHost } from '../support/start-password-host.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 import { startSshd } from '../support/start-sshd.ts'
-
-const { Server } = loadSsh2() as { Server: typeof Ssh2.Server }
 
 const PASSWORD = 'S3cr3t of the vault'
 
@@ -51,23 +48,6 @@ t.test('an ldap line in pg_hba.conf does not bring the password into the clear',
   t.same(thief.taken, [], 'nobody was asked about the password')
 })
 
-/** A target with its own idea of how to log in; keeps what it was given. */
-async function startSshTarget(t: Test, behave: (context: Ssh2.AuthContext, given: string[]) => void) {
-  const key = generateKeyPair('ed25519')
-  const given: string[] = []
-  const server = new Server({ hostKeys: [key.secret.reveal()] }, client => {
-    client.on('error', () => undefined)
-    client.on('authentication', context => {
-      if (context.method === 'password') given.push(`password ${context.password}`)
-      behave(context, given)
-    })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const { port } = server.address() as { port: number }
-  return { port, hostKeys: [key.public.trim()], given }
-}
-
 type Entry = Partial<Extract<TargetInput, { protocol: 'ssh' }>>
 
 async function gatewayFor(t: Test) {
@@ -94,11 +74,12 @@ t.test('a password goes to an SSH target once, and only for one question that do
   const login = await gatewayFor(t)
   const app = { app: { kind: 'password', password: new Secret(PASSWORD) } } as const
   const ask =
-    (prompts: { prompt: string; echo: boolean }[], again: number) => (context: Ssh2.AuthContext, given: string[]) => {
+    (prompts: { prompt: string; echo: boolean }[], again: number) =>
+    (context: Ssh2.AuthContext, given: [string, string][]) => {
       if (context.method !== 'keyboard-interactive') return context.reject(['keyboard-interactive'])
       const round = (left: number) =>
         context.prompt(prompts, answers => {
-          given.push(...answers)
+          given.push(...answers.map(answer => ['answer', answer] as [string, string]))
           if (left > 0) round(left - 1)
           else context.reject(['keyboard-interactive'])
         })
@@ -108,7 +89,13 @@ t.test('a password goes to an SSH target once, and only for one question that do
   for (const [story, entry, behave, expected, code] of [
     ['two questions', {}, ask([hidden, hidden], 0), [], 'TARGET_AUTHENTICATION_REFUSED'],
     ['a question that echoes', {}, ask([{ prompt: 'Password: ', echo: true }], 0), [], 'TARGET_AUTHENTICATION_REFUSED'],
-    ['the same question again and again', {}, ask([hidden], 5), [PASSWORD], 'TARGET_AUTHENTICATION_REFUSED'],
+    [
+      'the same question again and again',
+      {},
+      ask([hidden], 5),
+      [['answer', PASSWORD]],
+      'TARGET_AUTHENTICATION_REFUSED',
+    ],
     ['no question, for ever', {}, ask([], 1000), [], 'TARGET_AUTHENTICATION_REFUSED'],
     [
       'a method that the entry does not allow',
@@ -121,13 +108,13 @@ t.test('a password goes to an SSH target once, and only for one question that do
       'refused, and offered again by another method',
       {},
       context => context.reject(['password', 'keyboard-interactive']),
-      [`password ${PASSWORD}`],
+      [['app', PASSWORD]],
       'TARGET_LOGIN_FAILED',
     ],
     ['anybody is let in', {}, context => context.accept(), [], 'TARGET_AUTHENTICATION_REFUSED'],
     ['a key is asked for', {}, context => context.reject(['publickey']), [], 'TARGET_AUTHENTICATION_REFUSED'],
-  ] as [string, Entry, Parameters<typeof startSshTarget>[1], string[], string][]) {
-    const { port, hostKeys, given } = await startSshTarget(t, behave)
+  ] as [string, Entry, NonNullable<PasswordHostOptions['behave']>, [string, string][], string][]) {
+    const { port, hostKeys, given } = await startPasswordHost(t, { behave })
     const { stderr } = await login({ port, hostKeys, ...entry }, app)
     t.match(stderr, code, story)
     t.same(given, expected, story)

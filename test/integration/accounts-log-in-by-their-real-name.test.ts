@@ -2,18 +2,14 @@
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type * as Ssh2 from 'ssh2'
 import t from 'tap'
-import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
 import { Secret } from '../../src/shared/secret.ts'
-import { loadSsh2 } from '../../src/shared/ssh2.ts'
 import { psql } from '../support/psql.ts'
 import { clientOptions, startClient } from '../support/ssh-client.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
+import { startPasswordHost } from '../support/start-password-host.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 import { makeKey, startSshd } from '../support/start-sshd.ts'
-
-const { Server } = loadSsh2() as { Server: typeof Ssh2.Server }
 
 /** What directories, clouds and old databases call their accounts. */
 const LOGINS = [
@@ -87,33 +83,15 @@ t.test('PostgreSQL: roles that need quotes, also with MD5, which hashes the logi
 })
 
 t.test('SSH: the login is what the target is asked for, and the account what is recorded', async t => {
-  const key = generateKeyPair('ed25519')
-  const asked: [string, string][] = []
-  const server = new Server({ hostKeys: [key.secret.reveal()] }, client => {
-    client.on('error', () => undefined)
-    client.on('authentication', context => {
-      if (context.method !== 'password') return context.reject(['password'])
-      asked.push([context.username, context.password])
-      context.accept()
-    })
-    client.on('session', accept =>
-      accept().on('exec', take => {
-        const channel = take()
-        channel.exit(0)
-        channel.end()
-      }),
-    )
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
+  const box = await startPasswordHost(t)
   const material = { kind: 'password', password: new Secret(PASSWORD) } as const
   await gateway.addTarget(
     {
       name: 'box',
       protocol: 'ssh',
-      host: '127.0.0.1',
-      port: (server.address() as { port: number }).port,
-      hostKeys: [key.public.trim()],
+      host: box.host,
+      port: box.port,
+      hostKeys: box.hostKeys,
       accounts,
     },
     Object.fromEntries(names.map(name => [name, material])),
@@ -150,7 +128,7 @@ t.test('SSH: the login is what the target is asked for, and the account what is 
     ).ended
   for (const { name } of accounts) t.match(await ssh(name, 'box', 'true'), { status: 0 }, name)
   t.same(
-    asked,
+    box.given,
     LOGINS.map(each => [each, PASSWORD]),
   )
   t.match(await ssh('a0', 'web-01', 'id -un'), { status: 0, stdout: execFileSync('id', ['-un'], { encoding: 'utf8' }) })

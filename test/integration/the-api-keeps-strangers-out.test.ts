@@ -167,6 +167,7 @@ t.test('every route asks for what it should', async t => {
     read: await makeToken(gateway, 'ada', 'read'),
     auditor: await makeToken(gateway, 'ada', 'auditor'),
     admin: await makeToken(gateway, 'ada', 'admin'),
+    credentials: await makeToken(gateway, 'ada', 'credentials'),
   }
   const { paths } = JSON.parse((await call(gateway, '/openapi.json', { ca: tokens.read.ca })).body)
   const needed: Record<string, string> = {}
@@ -182,8 +183,12 @@ t.test('every route asks for what it should', async t => {
       }
       const open = (await call(gateway, url, { ca: tokens.read.ca, method: method.toUpperCase() })).status !== 401
       if (!open) gateway.clock.advance(60_001)
-      const scope = open ? 'public' : (await lets('read')) ? 'read' : (await lets('auditor')) ? 'auditor' : 'admin'
-      needed[`${method} ${path}`] = scope
+      const scopes = ['read', 'auditor', 'admin', 'credentials'] as const
+      const first = async () => {
+        for (const scope of scopes) if (await lets(scope)) return scope
+        return 'nobody'
+      }
+      needed[`${method} ${path}`] = open ? 'public' : await first()
     }
   }
   t.same(needed, {
@@ -197,10 +202,14 @@ t.test('every route asks for what it should', async t => {
     'get /v1/sessions/{id}/follow': 'auditor',
     'get /v1/sessions/{id}/recording': 'auditor',
     'get /v1/sessions/{id}/verify': 'auditor',
+    'get /v1/sessions/{id}/seal': 'auditor',
     'get /v1/audit': 'auditor',
+    'get /v1/audit/sessions': 'auditor',
     'post /v1/audit/verify': 'auditor',
     'get /v1/credentials': 'read',
     'get /v1/credentials/{target}/{account}': 'read',
+    'get /v1/credentials/{target}/{account}/standing': 'read',
+    'post /v1/credentials/{target}/{account}/confirm': 'credentials',
     'put /v1/credentials/{target}/{account}': 'admin',
     'post /v1/resources/apply': 'admin',
     'get /v1/users': 'read',

@@ -18,7 +18,7 @@ import { createUsers } from '../../src/identity/users.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import { isRefusal } from '../../src/shared/errors.ts'
 import { Secret } from '../../src/shared/secret.ts'
-import { targetSchema } from '../../src/targets/target.ts'
+import { type Target, type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { createKeyProvider, initKeyFile, type KeyProvider } from '../../src/vault/key-provider.ts'
 import { createVault } from '../../src/vault/vault.ts'
 
@@ -37,6 +37,13 @@ export function standingClock(): TestClock {
     },
   }
 }
+
+export function sshTarget(name: string, changes: Partial<TargetInput> = {}): Target {
+  return targetSchema.parse({ protocol: 'ssh', name, host: '192.0.2.9', ...changes })
+}
+
+/** Any name is an SSH target's. */
+export const anyTarget = { get: async (name: string) => sshTarget(name) }
 
 /** A new key in a file of its own, which is gone when the test is over. */
 export async function newKeyProvider(t: { teardown(handler: () => void): void }): Promise<KeyProvider> {
@@ -64,7 +71,7 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
   if (options.database === undefined) t.teardown(() => database.destroy())
   const cluster = options.cluster ?? createLocalCluster({ clock, gateway: 'gw_test' })
   const { load } = options.keyProvider ?? (await newKeyProvider(t))
-  const vault = await createVault({ database, key: await load(), clock })
+  const vault = await createVault({ database, key: await load(), clock, targets: anyTarget })
   const users = createUsers({ database, clock })
   const factors = createFactors({ database, vault, clock })
   const rule = options.rule ?? { tries: 6, firstWaitMs: 2000, longestWaitMs: 15 * 60_000 }
@@ -123,14 +130,16 @@ export function otherCode(right: (steps: number) => string): string {
 }
 
 /** A grant as `policy` gives one, for an account of an SSH target. */
-export function grantFor(options: { session?: string; account?: string; target?: string; endsAt: number }) {
+export function grantFor(options: {
+  session?: string
+  account?: string
+  target?: string
+  endsAt: number
+  /** The target, where it is not the usual one of that name. */
+  entry?: Target
+}) {
   const account = { name: options.account ?? 'root', level: 'admin', default: false } as const
-  const target = targetSchema.parse({
-    protocol: 'ssh',
-    name: options.target ?? 'web-01',
-    host: '192.0.2.9',
-    accounts: [account],
-  })
+  const target = options.entry ?? sshTarget(options.target ?? 'web-01')
   return mintGrant({
     session: options.session ?? 'ses_1',
     user: 'alice',

@@ -13,6 +13,7 @@ import type { Clock } from '../../src/shared/clock.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { parseAccountAddress } from '../../src/shared/names.ts'
 import { Secret } from '../../src/shared/secret.ts'
+import { fingerprintOf } from '../../src/targets/identity.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { initKeyFile } from '../../src/vault/key-provider.ts'
 import type { CredentialMaterial } from '../../src/vault/lease.ts'
@@ -116,6 +117,11 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     addRole: role => parts.roles.put(roleSchema.parse(role)),
     async addTarget(target, credentials = {}) {
       await parts.targets.put(targetSchema.parse(target))
+      // As an owner who knows what they change.
+      for (const { account } of await parts.vault.followTargets([target.name])) {
+        const { now } = (await parts.vault.standing({ account, target: target.name }))!
+        await parts.vault.confirmCredential({ account, target: target.name }, fingerprintOf(now!))
+      }
       for (const [account, material] of Object.entries(credentials)) {
         await parts.vault.setCredential(parseAccountAddress(`${account}@${target.name}`)!, material, 'test')
       }

@@ -1,7 +1,9 @@
 /** Credentials: which there are, in which versions, and storing a new one. Never one of them comes out. */
 
 import { z } from 'zod'
+import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
+import { fingerprintOf, identitySchema } from '../../targets/identity.ts'
 import type { CredentialVersion } from '../../vault/credentials.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
@@ -18,7 +20,27 @@ const versionSchema = z.object({
 })
 export type Credential = z.output<typeof versionSchema>
 
-const listSchema = z.object({ credentials: z.array(versionSchema) })
+/** Why it is not lent until somebody confirms it; null: it is. */
+const unconfirmed = z.string().nullable()
+const listedSchema = versionSchema.extend({ unconfirmed })
+export type ListedCredential = z.output<typeof listedSchema>
+
+const listSchema = z.object({ credentials: z.array(listedSchema) })
+const historySchema = z.object({ credentials: z.array(versionSchema) })
+const standingSchema = z.object({
+  account: z.string(),
+  target: z.string(),
+  version: z.number(),
+  /** The target's identity that it was confirmed for. */
+  confirmed: identitySchema.nullable(),
+  /** As the target's entry is now; null: the target is gone. */
+  now: identitySchema.nullable(),
+  /** Of `now`: what `confirm` is given. */
+  fingerprint: z.string().nullable(),
+  unconfirmed,
+})
+export type Standing = z.output<typeof standingSchema>
+
 const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 const secret = z
   .string()
@@ -39,7 +61,14 @@ export function credentials(app: ApiRoutes, { vault, targets, audit }: ApiParts)
       config: { scope: 'read' },
       schema: { summary: 'The newest version of every credential', tags, response: { 200: listSchema } },
     },
-    async () => ({ credentials: (await vault.listCredentials()).map(versionOf) }),
+    async () => {
+      const credentials: ListedCredential[] = []
+      for (const each of await vault.listCredentials()) {
+        const standing = await vault.standing(each)
+        credentials.push({ ...versionOf(each), unconfirmed: standing?.unconfirmed ?? null })
+      }
+      return { credentials }
+    },
   )
 
   app.get(
@@ -50,16 +79,59 @@ export function credentials(app: ApiRoutes, { vault, targets, audit }: ApiParts)
         summary: 'All versions of one credential, newest first',
         tags,
         params: addressSchema,
-        response: { 200: listSchema },
+        response: { 200: historySchema },
       },
     },
     async ({ params }) => ({ credentials: (await vault.history(params)).map(versionOf) }),
   )
 
+  app.get(
+    `${path}/standing`,
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'Which identity of its target a credential was confirmed for, and which it has now',
+        tags,
+        params: addressSchema,
+        response: { 200: standingSchema },
+      },
+    },
+    async ({ params }) => standingOf(params),
+  )
+
+  app.post(
+    `${path}/confirm`,
+    {
+      config: { scope: 'credentials' },
+      schema: {
+        summary: 'Confirms that a credential may be sent to its target as that is now',
+        tags,
+        params: addressSchema,
+        body: z.strictObject({ fingerprint: z.string().max(128) }),
+        response: { 200: standingSchema },
+      },
+    },
+    async ({ params, body: { fingerprint }, caller }) => {
+      const { version, confirmed: before, now: after, unconfirmed: why } = await standingOf(params)
+      const data = { ...params, version, why, before, after, fingerprint }
+      await audited(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, () =>
+        vault.confirmCredential(params, fingerprint),
+      )
+      return standingOf(params)
+    },
+  )
+
+  async function standingOf(address: AccountAddress): Promise<Standing> {
+    const standing = await vault.standing(address)
+    if (standing === undefined) throw notFound(`The vault holds no credential for ${formatAccountAddress(address)}.`)
+    const { version, confirmed = null, now = null, unconfirmed = null } = standing
+    return { ...address, version, confirmed, now, fingerprint: now && fingerprintOf(now), unconfirmed }
+  }
+
   app.put(
     path,
     {
-      config: { scope: 'admin' },
+      config: { scope: ['admin', 'credentials'] },
       schema: {
         summary: 'Stores a new version of a credential',
         tags,

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { applyResources } from '../../resources/apply.ts'
 import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
+import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { audited } from '../audited.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
@@ -30,6 +31,8 @@ const planSchema = z.object({
   unchanged: z.number(),
   /** Of the same kinds as the files' resources, but in none of the files. */
   unmanaged: z.array(z.object(resource)),
+  /** Accounts of changed targets whose credential is not lent until somebody confirms it. */
+  unconfirmed: z.array(z.string()),
   /** The same for people. */
   lines: z.array(z.string()),
 })
@@ -39,7 +42,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** So much of a change stands in its audit event. */
 const AUDITED_LINES = 150
 
-export function resources(app: ApiRoutes, { database, clock, audit, live }: ApiParts): void {
+export function resources(app: ApiRoutes, { database, clock, audit, live, vault }: ApiParts): void {
   app.post(
     '/v1/resources/apply',
     {
@@ -54,9 +57,10 @@ export function resources(app: ApiRoutes, { database, clock, audit, live }: ApiP
     },
     async ({ body: { files, dryRun, prune }, caller }) => {
       const planned = await applyResources(files, { database, clock }, { dryRun: true, prune })
-      if (dryRun) return answer(planned, false)
+      const waiting = await vault.waitingFor(planned.changedTargets)
+      if (dryRun) return answer(planned, false, waiting)
       const event = (plan: Plan) => {
-        const lines = formatPlan(plan)
+        const lines = formatPlan(plan, waiting.map(formatAccountAddress))
         const left = lines.length - AUDITED_LINES
         const changes = left > 0 ? [...lines.slice(0, AUDITED_LINES), `… and ${left} more lines`] : lines
         return { kind: 'resources.applied' as const, actor: caller.actor, data: { prune, changes } }
@@ -64,24 +68,26 @@ export function resources(app: ApiRoutes, { database, clock, audit, live }: ApiP
       if (planned.changes.length === 0) {
         // Nothing changes, but a change of before may not have reached every gateway's sessions.
         await live.accessChanged()
-        return answer(planned, true)
+        return answer(planned, true, waiting)
       }
       const plan = await audited(audit, event(planned), () => applyResources(files, { database, clock }, { prune }))
       // Somebody else applied in between: what really changed is told too.
       if (JSON.stringify(plan) !== JSON.stringify(planned)) await audit.append(event(plan))
       await live.accessChanged()
-      return answer(plan, true)
+      return answer(plan, true, await vault.followTargets(plan.changedTargets.map(({ name }) => name)))
     },
   )
 }
 
-function answer(plan: Plan, applied: boolean): AppliedPlan {
+function answer(plan: Plan, applied: boolean, waiting: readonly AccountAddress[]): AppliedPlan {
+  const unconfirmed = waiting.map(formatAccountAddress)
   const { changes, unchanged, unmanaged } = structuredClone(plan)
   return {
     applied,
     changes: changes.map(({ differences, ...change }) => ({ ...change, differences: [...differences] })),
     unchanged,
     unmanaged: [...unmanaged],
-    lines: formatPlan(plan),
+    unconfirmed,
+    lines: formatPlan(plan, unconfirmed),
   }
 }

@@ -3,8 +3,11 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { GatewayError } from '../../shared/errors.ts'
+import type { AccountAddress } from '../../shared/names.ts'
+import { changedParts, fingerprintOf as fingerprintOfIdentity } from '../../targets/identity.ts'
 import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
 import { audited } from '../audited.ts'
+import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, nameSchema } from './route.ts'
@@ -32,7 +35,7 @@ const scanSchema = z.object({
 })
 export type Scan = z.output<typeof scanSchema>
 
-export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live }: ApiParts): void {
+export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, vault }: ApiParts): void {
   const tags = ['targets']
 
   app.get(
@@ -91,10 +94,24 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live }: 
       const changed = { ...target, hostKeys }
       const data = { target: name, hostKeys: hostKeys.map(fingerprintOf), before: target.hostKeys.map(fingerprintOf) }
       await audited(audit, { kind: 'resources.applied', actor: caller.actor, data }, () => targets.put(changed))
+      for (const waiting of await vault.followTargets([name])) {
+        if (includesScope(caller.scope, 'credentials')) await confirmKeys(waiting, caller.actor)
+      }
       await live.accessChanged()
       return changed
     },
   )
+
+  /** Who has that right has looked at these keys just now: where nothing else is new, that is a confirmation. */
+  async function confirmKeys(address: AccountAddress, actor: string): Promise<void> {
+    const { version, confirmed, now, unconfirmed: why } = (await vault.standing(address)) ?? {}
+    if (confirmed === undefined || now === undefined || changedParts(now, confirmed) !== 'hostKeys') return
+    const fingerprint = fingerprintOfIdentity(now)
+    const data = { ...address, version, why, before: confirmed, after: now, fingerprint }
+    await audited(audit, { kind: 'credential.confirmed', actor, data }, () =>
+      vault.confirmCredential(address, fingerprint),
+    )
+  }
 
   async function existing(name: string): Promise<Target> {
     const target = await targets.get(name)

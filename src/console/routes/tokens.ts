@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { SCOPES, type TokenFacts } from '../../identity/tokens.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { audited } from '../audited.ts'
+import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
@@ -50,6 +51,13 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       },
     },
     async ({ body: { name, user, scope, expiresAt }, caller }, reply) => {
+      // Else who may make tokens could make the right to confirm credentials, too.
+      if (!includesScope(caller.scope, scope)) {
+        throw new GatewayError(
+          'FORBIDDEN',
+          `A token with the scope ${scope} is made by the owner, on the gateway's machine.`,
+        )
+      }
       const known = await users.get(user)
       if (known === undefined || known.disabled) throw notFound(`There is no user ${user}, or it is disabled.`)
       const end = expiresAt === undefined ? undefined : Date.parse(expiresAt)

@@ -6,7 +6,7 @@ import { isRefusal } from '../../../src/shared/errors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import type { Lease } from '../../../src/vault/lease.ts'
 import { createVault, type Vault } from '../../../src/vault/vault.ts'
-import { grantFor, newKeyProvider, standingClock } from '../../support/identity-parts.ts'
+import { anyTarget, grantFor, newKeyProvider, standingClock } from '../../support/identity-parts.ts'
 
 const ROOT = { account: 'root', target: 'web-01' }
 const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
@@ -18,7 +18,7 @@ async function parts(t: TestCase) {
   t.teardown(() => database.destroy())
   const clock = standingClock()
   const keyProvider = await newKeyProvider(t)
-  const vault = await createVault({ database, key: await keyProvider.load(), clock })
+  const vault = await createVault({ database, key: await keyProvider.load(), clock, targets: anyTarget })
   return { database, clock, keyProvider, vault, endsAt: clock.now() + 3_600_000 }
 }
 
@@ -126,7 +126,7 @@ t.test('a credential that someone moved to another account or version in the sto
   await vault.setCredential(ROOT, password('strong'), 'owner')
   const guest = await database
     .selectFrom('credentials')
-    .select('sealed')
+    .select('bound')
     .where('account', '=', 'guest')
     .executeTakeFirstOrThrow()
   await database.updateTable('credentials').set(guest).where('account', '=', 'root').execute()
@@ -134,7 +134,7 @@ t.test('a credential that someone moved to another account or version in the sto
 
   await database.updateTable('credentials').set({ version: 2 }).where('account', '=', 'guest').execute()
   const moved = await vault.lease(grantFor({ endsAt, account: 'guest' }))
-  t.match(moved, { code: 'CREDENTIAL_UNAVAILABLE', detail: /VAULT_DAMAGED/ })
+  t.match(moved, { code: 'CREDENTIAL_UNAVAILABLE', detail: /put there by hand/ })
 })
 
 t.test('names and material that cannot be used are refused before anything is stored', async t => {
@@ -152,7 +152,7 @@ t.test('a key that does not fit the store is told at the start, with both ids, a
   const other = await newKeyProvider(t)
   const key = await other.load()
   const { id } = key
-  await t.rejects(createVault({ database, key, clock }), {
+  await t.rejects(createVault({ database, key, clock, targets: anyTarget }), {
     code: 'VAULT_KEY_MISMATCH',
     message: new RegExp(`${id}.*${vault.keyId}`),
   })
@@ -162,12 +162,14 @@ t.test('a key that does not fit the store is told at the start, with both ids, a
 t.test('a check value that was tampered with is told', async t => {
   const { database, keyProvider, clock } = await parts(t)
   await database.updateTable('sealed_keys').set({ sealed: 'v1.nonsense' }).execute()
-  await t.rejects(createVault({ database, key: await keyProvider.load(), clock }), { code: 'VAULT_DAMAGED' })
+  await t.rejects(createVault({ database, key: await keyProvider.load(), clock, targets: anyTarget }), {
+    code: 'VAULT_DAMAGED',
+  })
 })
 
 t.test('the signing key is made once, signs, and is the same for every gateway of the store', async t => {
   const { database, keyProvider, clock, vault } = await parts(t)
-  const second = await createVault({ database, key: await keyProvider.load(), clock })
+  const second = await createVault({ database, key: await keyProvider.load(), clock, targets: anyTarget })
   const [one, two] = await Promise.all([vault.signingKey(), second.signingKey()])
   t.equal(one.publicKeyPem, two.publicKeyPem)
   t.equal(one.keyId, two.keyId)

@@ -1,0 +1,58 @@
+/**
+ * Binds a credential to the identity of its target: which version is in force, and for which identity somebody with that right confirmed it.
+ * Sealed for its account, so that who writes the store can neither make one up nor move it.
+ */
+
+import { z } from 'zod'
+import { GatewayError } from '../shared/errors.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { changedParts, fingerprintOf, identitySchema, staysWithin, type TargetIdentity } from '../targets/identity.ts'
+
+export interface Binding {
+  readonly version: number
+  readonly identity: TargetIdentity
+}
+
+const bindingSchema = z.strictObject({ version: z.number(), identity: identitySchema })
+
+export interface Sealing {
+  readonly seal: (purpose: string, bytes: Buffer) => string
+  readonly open: (purpose: string, sealed: string) => Buffer
+}
+
+export function sealBinding({ seal }: Sealing, address: AccountAddress, binding: Binding): string {
+  return seal(bindingPurpose(address), Buffer.from(JSON.stringify(binding)))
+}
+
+/** Throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
+export function openBinding({ open }: Sealing, address: AccountAddress, sealed: string): Binding {
+  const parsed = bindingSchema.safeParse(JSON.parse(open(bindingPurpose(address), sealed).toString('utf8')))
+  if (parsed.success) return parsed.data
+  throw new GatewayError('VAULT_DAMAGED', 'It was confirmed by a version of the gateway that this one does not know.')
+}
+
+/** What the material of one version is sealed for: it opens for this identity alone. */
+export function boundPurpose(address: AccountAddress, { version, identity }: Binding): string {
+  return `credential ${formatAccountAddress(address)} v${version} for ${fingerprintOf(identity)}`
+}
+
+function bindingPurpose(address: AccountAddress): string {
+  return `binding of ${formatAccountAddress(address)}`
+}
+
+/** Why the newest version may not be lent for the target as it is now; undefined where it may. */
+export function whyUnconfirmed(
+  newest: number,
+  binding: Binding | undefined,
+  now: TargetIdentity | undefined,
+): string | undefined {
+  if (now === undefined) return 'its target is gone'
+  if (binding === undefined) return 'it was never confirmed for a target'
+  if (newest > binding.version) {
+    return `version ${newest} was stored by an earlier version of the gateway, or put there by hand (${binding.version} was the last)`
+  }
+  if (newest < binding.version)
+    return `version ${binding.version} is gone from the store, and an older one stands in its place`
+  if (staysWithin(now, binding.identity)) return undefined
+  return `the target's identity changed since it was confirmed (${changedParts(now, binding.identity)})`
+}
