@@ -17,6 +17,8 @@ export interface GatewaySetup {
   readonly publicKey: string
   readonly password: string
   readonly targets: readonly TargetInput[]
+  /** Names of targets whose role has the recording keep all that commands write. */
+  readonly keptWhole?: readonly string[]
   /** By address of the account. */
   readonly credentials: Record<string, { privateKey: string } | { password: string }>
 }
@@ -36,14 +38,15 @@ const gateway = await startGateway({
   log: createLog('info', pino.destination(join(setup.folder, 'gateway.log'))),
 })
 const { roles, users, factors, targets, vault } = gateway.parts
-await roles.put(
-  roleSchema.parse({
-    name: 'bench',
-    targets: { names: setup.targets.map(target => target.name) },
-    accounts: { levels: ['basic'] },
-    factors: [['publickey'], ['password']],
-  }),
-)
+const { keptWhole = [] } = setup
+const others = setup.targets.map(target => target.name).filter(name => !keptWhole.includes(name))
+for (const [name, names, terms] of [
+  ['bench', others, {}],
+  ['kept-whole', keptWhole, { execOutputLimit: 'none' }],
+] as const) {
+  const factors = [['publickey'], ['password']]
+  await roles.put(roleSchema.parse({ name, targets: { names }, accounts: { levels: ['basic'] }, factors, ...terms }))
+}
 for (const target of setup.targets) await targets.put(targetSchema.parse(target))
 for (const [address, credential] of Object.entries(setup.credentials)) {
   const material =
@@ -52,7 +55,7 @@ for (const [address, credential] of Object.entries(setup.credentials)) {
       : ({ kind: 'password', password: new Secret(credential.password) } as const)
   await vault.setCredential(parseAccountAddress(address)!, material, 'bench')
 }
-await users.put(userSchema.parse({ name: 'bench', roles: ['bench'], publicKeys: [setup.publicKey] }))
+await users.put(userSchema.parse({ name: 'bench', roles: ['bench', 'kept-whole'], publicKeys: [setup.publicKey] }))
 await factors.setPassword('bench', new Secret(setup.password))
 
 process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)

@@ -16,12 +16,17 @@ export interface SshBench {
   readonly gateway: MeasuredGateway
   readonly identityFile: string
   readonly login: string
+  /** A folder on the target for what commands read. */
+  readonly targetFolder: string
   /** Starts OpenSSH's client on the way, with the same algorithms on every leg; stdout is a pipe. */
   start(way: SshWay, command: string): ReturnType<typeof spawn>
-  /** Runs a command on the way, its output read and thrown away. Throws when it fails. */
-  run(way: SshWay, command: string): Promise<void>
+  /** Runs a command on the way, its output read and thrown away. Throws when it fails. `keptWhole`: the gateway's recording has all of it. */
+  run(way: SshWay, command: string, keptWhole?: boolean): Promise<void>
 }
 
+/** The same host under a second name, for sessions that are recorded wholly. */
+const KEPT_WHOLE = 'host-kept-whole'
+const NAMES = ['host', KEPT_WHOLE]
 const MANY = ['MaxStartups 2000', 'MaxSessions 1000', 'LoginGraceTime 0']
 
 export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Promise<SshBench> {
@@ -39,17 +44,18 @@ export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Pro
     folder: gatewayFolder,
     publicKey: (await readFile(`${identityFile}.pub`, 'utf8')).trim(),
     password: 'not used by this bench',
-    targets: [
-      {
-        protocol: 'ssh',
-        name: 'host',
-        host: target.host,
-        port: target.port,
-        hostKeys: target.hostKeys,
-        accounts: [{ name: target.account }],
-      },
-    ],
-    credentials: { [`${target.account}@host`]: { privateKey: target.privateKey } },
+    targets: NAMES.map(name => ({
+      protocol: 'ssh',
+      name,
+      host: target.host,
+      port: target.port,
+      hostKeys: target.hostKeys,
+      accounts: [{ name: target.account }],
+    })),
+    keptWhole: [KEPT_WHOLE],
+    credentials: Object.fromEntries(
+      NAMES.map(name => [`${target.account}@${name}`, { privateKey: target.privateKey }] as const),
+    ),
   })
   stack.defer(() => gateway.stop())
 
@@ -65,19 +71,21 @@ export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Pro
       host('ProxyJump', target.port, target.account, target.identityFile, '  ProxyJump jump\n'),
       host('HAProxy', haproxyPort, target.account, target.identityFile),
       host('Sallyport', gateway.ports.ssh, login, identityFile),
+      host(KEPT_WHOLE, gateway.ports.ssh, `${login}-kept-whole`, identityFile),
       'Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  IdentitiesOnly yes',
       '  IdentityAgent none\n  Ciphers aes128-gcm@openssh.com\n  KexAlgorithms curve25519-sha256\n  BatchMode yes\n',
     ].join('\n'),
   )
-  const start = (way: SshWay, command: string) =>
+  const start = (way: SshWay | typeof KEPT_WHOLE, command: string) =>
     spawn('ssh', ['-F', config, way, command], { stdio: ['ignore', 'pipe', 'inherit'] })
   return {
     gateway,
     identityFile,
     login,
+    targetFolder: target.folder,
     start,
-    async run(way, command) {
-      const child = start(way, command)
+    async run(way, command, keptWhole = false) {
+      const child = start(keptWhole && way === 'Sallyport' ? KEPT_WHOLE : way, command)
       child.stdout!.resume()
       const [code] = await once(child, 'exit')
       if (code !== 0) throw new Error(`ssh on the way ${way} ended with ${code}`)

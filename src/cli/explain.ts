@@ -46,6 +46,11 @@ export const addExplain: AddCommands = (program, context) => {
     })
 }
 
+function inputOf({ recordInput, recordExecInput }: NonNullable<Explanation['given']>): string | undefined {
+  if (recordInput) return 'recorded'
+  return recordExecInput ? undefined : 'not recorded, that of commands neither'
+}
+
 function readTarget(text: string): { account?: string; target: string } {
   return NAME_PATTERN.test(text) ? { target: text } : readAccount(text)
 }
@@ -61,7 +66,8 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
       ['channels', given.channels.join(', ')],
       ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
       ['idle', given.idleMs === undefined ? undefined : `ends after ${formatDuration(given.idleMs)} without traffic`],
-      ['input', given.recordInput ? 'recorded' : undefined],
+      ['input', inputOf(given)],
+      ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
     ])
   }
   for (const { role, holds, conditions, factors } of roles) {

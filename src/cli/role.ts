@@ -49,6 +49,8 @@ export const addRoles: AddCommands = (program, context) => {
         ['idle', idle === undefined ? undefined : formatDuration(idle)],
         ['remembers factor', role.rememberFactor > 0 ? formatDuration(role.rememberFactor) : undefined],
         ['records input', role.recordInput ? 'yes' : undefined],
+        ["records commands' input", role.recordExecInput ? undefined : 'no'],
+        ["keeps commands' output", role.execOutputLimit === 'none' ? 'all of it' : role.execOutputLimit],
       ])
     })
 }

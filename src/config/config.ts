@@ -4,19 +4,10 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { parseNetwork } from '../policy/networks.ts'
 import { durationText, FACTORS } from '../policy/role.ts'
+import { bytesOf, sizeText } from '../policy/size-text.ts'
 
-const SIZE = /^(\d{1,9})(B|KiB|MiB|GiB)$/
-const SIZE_WORDS = 'a size is a number and B, KiB, MiB or GiB, for example 1MiB'
-const UNIT_BYTES = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const
-
-/** `512B`, `64KiB`, `1MiB`, `1GiB`; parses to bytes. */
-const size = z
-  .string(SIZE_WORDS)
-  .regex(SIZE, SIZE_WORDS)
-  .transform(text => {
-    const [, amount, unit] = SIZE.exec(text)!
-    return Number(amount) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES]
-  })
+/** Parses to bytes. */
+const size = sizeText.transform(bytesOf)
 
 /** Node's timers count no further than 24.8 days. */
 const LONGEST_MS = 24 * 86_400_000

@@ -39,6 +39,8 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       endsAt: decision.endsAt,
       idleMs: decision.idleMs,
       recordInput: decision.recordInput,
+      recordExecInput: decision.recordExecInput,
+      execOutputLimitBytes: decision.execOutputLimitBytes,
     })
   } catch (error) {
     return deny(DENIED, `the policy could not be evaluated: ${messageOf(error)}`, [])

@@ -5,6 +5,7 @@ import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
 import { type AccessFacts, channelsGiven, failures, inScope, type Judgement, judgeRole } from './judge.ts'
 import type { Channel, Factor, Role } from './role.ts'
+import { bytesOf } from './size-text.ts'
 
 export type Decision = Yes | No
 
@@ -20,6 +21,9 @@ export interface Yes {
   readonly endsAt: number
   readonly idleMs: number | undefined
   readonly recordInput: boolean
+  readonly recordExecInput: boolean
+  /** The most that a role asks for, in bytes; 0 where none does, Infinity for all. */
+  readonly execOutputLimitBytes: number
   readonly judgements: readonly Judgement[]
 }
 
@@ -37,7 +41,7 @@ export const DENIED = 'Access denied: this target and account are not allowed fo
 
 /**
  * Yes when at least one role holds in full. Permissions of all roles that hold add up (channels); limits take the strictest
- * (end, idle time, recording of input): no permission outlives or escapes the terms of the role that gives it. A role of which
+ * (end, idle time, what is recorded): no permission outlives or escapes the terms of the role that gives it. A role of which
  * one condition fails, its factors included, adds neither. `proven` undefined: factors are not asked about.
  */
 export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefined): Decision {
@@ -68,8 +72,15 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     endsAt: Math.min(...holding.map(({ judgement }) => judgement.endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
     recordInput: granting.some(role => role.recordInput),
+    recordExecInput: granting.some(role => role.recordExecInput),
+    execOutputLimitBytes: Math.max(0, ...granting.map(role => execOutputBytes(role.execOutputLimit))),
     judgements,
   }
+}
+
+function execOutputBytes(limit: Role['execOutputLimit']): number {
+  if (limit === undefined) return 0
+  return limit === 'none' ? Number.POSITIVE_INFINITY : bytesOf(limit)
 }
 
 /** A clear reason for those whom a role would let in at another time, from elsewhere or with other factors; else the one text. */

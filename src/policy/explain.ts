@@ -25,6 +25,9 @@ export interface Explanation {
     readonly endsAt: number
     readonly idleMs?: number
     readonly recordInput: boolean
+    readonly recordExecInput: boolean
+    /** Where a role asks for more than the gateway's limit, or for all. */
+    readonly execOutputLimitBytes?: number | 'none'
   }
   /** Every role of the user, with the conditions that hold and those that do not. */
   readonly roles: readonly RoleExplanation[]
@@ -58,7 +61,7 @@ export function explain(facts: ExplainFacts): Explanation {
       }
     })
     if (!decision.granted) return { allowed: false, verdict: `No: ${decision.detail}.`, roles }
-    const { account, database, channels, endsAt, idleMs, recordInput } = decision
+    const { account, database, channels, endsAt, idleMs, recordInput, recordExecInput, execOutputLimitBytes } = decision
     const names = decision.roles.map(role => role.name).join(', ')
     return {
       allowed: true,
@@ -70,6 +73,10 @@ export function explain(facts: ExplainFacts): Explanation {
         endsAt,
         ...(idleMs === undefined ? {} : { idleMs }),
         recordInput,
+        recordExecInput,
+        ...(execOutputLimitBytes === 0
+          ? {}
+          : { execOutputLimitBytes: Number.isFinite(execOutputLimitBytes) ? execOutputLimitBytes : 'none' }),
       },
       roles,
     }

@@ -18,6 +18,9 @@ export interface GrantTerms {
   /** Milliseconds without traffic after which the session ends; undefined: never. */
   readonly idleMs: number | undefined
   readonly recordInput: boolean
+  readonly recordExecInput: boolean
+  /** At least so much is kept of each stream of a channel without a terminal; 0 where no role says. */
+  readonly execOutputLimitBytes: number
 }
 
 class GrantProof {
@@ -54,6 +57,12 @@ class GrantProof {
   }
   get recordInput(): boolean {
     return this.#terms.recordInput
+  }
+  get recordExecInput(): boolean {
+    return this.#terms.recordExecInput
+  }
+  get execOutputLimitBytes(): number {
+    return this.#terms.execOutputLimitBytes
   }
 
   allows(channel: Channel): boolean {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { isTimeZone } from './hours.ts'
 import { parseNetwork } from './networks.ts'
+import { sizeText } from './size-text.ts'
 
 export const FACTORS = ['publickey', 'password', 'totp'] as const
 export type Factor = (typeof FACTORS)[number]
@@ -122,6 +123,10 @@ export const roleSchema = z.strictObject({
   rememberFactor: duration.default(0),
   /** Whether what is typed is recorded too (never what is typed at a prompt that does not echo). */
   recordInput: z.boolean().default(false),
+  /** SSH: whether the standard input of commands and shells without a terminal is recorded, file transfers apart. */
+  recordExecInput: z.boolean().default(true),
+  /** SSH: how much of each stream of a channel without a terminal is kept, where that is more than the gateway's limit; `none`: all. */
+  execOutputLimit: z.union([z.literal('none'), sizeText]).optional(),
 })
 
 export type Role = z.output<typeof roleSchema>

@@ -17,7 +17,14 @@ export type FactEvent =
   | { type: 'environment'; channel: number; name: string; value: string }
   | { type: 'signal'; channel: number; name: string }
   | { type: 'exit'; channel: number; status?: number; signal?: string }
-  | { type: 'channel-close'; channel: number; bytesIn: number; bytesOut: number }
+  /** `cut`: the streams of which more passed than was kept, with the length and the hash (hex) of the whole. */
+  | {
+      type: 'channel-close'
+      channel: number
+      bytesIn: number
+      bytesOut: number
+      cut?: { stream: StreamEvent['type']; keptBytes: number; bytes: number; sha256: string }[]
+    }
   /** An SFTP or scp operation; `sha256` (hex) where the whole file's bytes passed in order. */
   | {
       type: 'file'
@@ -35,6 +42,8 @@ export type FactEvent =
         | 'setstat'
         | 'list'
       path: string
+      /** The target's shell puts something else in place of a part of the path (`$HOME`, `~`, a pattern). */
+      unexpanded?: true
       to?: string
       bytes?: number
       sha256?: string
@@ -43,7 +52,7 @@ export type FactEvent =
   | { type: 'forward'; channel: number; kind: string; host: string; port: number }
   /** What policy refused inside the session. */
   | { type: 'refused'; what: string; reason: string; channel?: number }
-  /** From here on this stream's bytes are counted but not kept; `channel-close` has the count. */
+  /** From here on this stream's bytes are counted but not kept; `channel-close` has the count and the hash. */
   | { type: 'truncated'; channel: number; stream: StreamEvent['type']; keptBytes: number }
   /** Never recorded: what readers are shown in place of output that is no text (`binary-output.ts`). */
   | { type: 'binary'; channel: number; bytes: number }

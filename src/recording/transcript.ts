@@ -57,7 +57,7 @@ function describe(event: FactEvent): Description {
       return describeStatement(event)
     case 'file':
       return {
-        text: `${event.via} ${event.operation} ${printable(event.path)}${event.to === undefined ? '' : ` → ${printable(event.to)}`}`,
+        text: `${event.via} ${event.operation} ${printable(event.path)}${event.unexpanded ? ' (as asked for, before the shell expanded it)' : ''}${event.to === undefined ? '' : ` → ${printable(event.to)}`}`,
         ...(event.bytes === undefined ? {} : { outcome: formatBytes(event.bytes) }),
         ...(event.error === undefined ? {} : { error: printable(event.error) }),
         details: event.sha256 === undefined ? [] : [`sha256 ${printable(event.sha256)}`],
@@ -88,6 +88,10 @@ function describe(event: FactEvent): Description {
       return {
         text: `channel ${event.channel} closed`,
         outcome: `${formatBytes(event.bytesIn)} in, ${formatBytes(event.bytesOut)} out`,
+        details: (event.cut ?? []).map(
+          ({ stream, keptBytes, bytes, sha256 }) =>
+            `${stream}: ${count(keptBytes)} of ${count(bytes)} bytes kept; sha256 of all of it ${printable(sha256)}`,
+        ),
       }
     case 'forward':
       return { text: `forward ${printable(event.kind)} to ${printable(event.host)} port ${event.port}` }

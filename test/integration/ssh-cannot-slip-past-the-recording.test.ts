@@ -64,3 +64,37 @@ t.test('data of another kind than stdout and stderr does not pass', async t => {
   await session.ended
   t.equal(session.reason, 'protocol-violation')
 })
+
+const TERMINAL = [string('xterm'), uint32(80), uint32(24), uint32(0), uint32(0), string('')]
+
+t.test('the wish for a terminal where a program runs already does not end the recording of its input', async t => {
+  const { client, session, ask, type, data } = await begin()
+  ask('exec', string('sh'))
+  await client.next(MESSAGE.CHANNEL_SUCCESS)
+  ask('pty-req', ...TERMINAL)
+  await client.next(MESSAGE.CHANNEL_FAILURE)
+  type('echo hid""den\n')
+  t.equal(await data(), 'hidden\n')
+  client.transport.disconnect(11, 'bye')
+  await session.ended
+  t.match(
+    session.events.find(event => event.type === 'input'),
+    { bytes: Buffer.from('echo hid""den\n') },
+  )
+})
+
+t.test('neither does the wish for a terminal that the target does not give', async t => {
+  const { client, session, ask, type, data } = await begin({ config: ['PermitTTY no'] })
+  ask('pty-req', ...TERMINAL)
+  await client.next(MESSAGE.CHANNEL_FAILURE)
+  ask('exec', string('sh'))
+  await client.next(MESSAGE.CHANNEL_SUCCESS)
+  type('echo hid""den\n')
+  t.equal(await data(), 'hidden\n')
+  client.transport.disconnect(11, 'bye')
+  await session.ended
+  t.match(
+    session.events.find(event => event.type === 'input'),
+    { bytes: Buffer.from('echo hid""den\n') },
+  )
+})

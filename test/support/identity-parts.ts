@@ -150,5 +150,7 @@ export function grantFor(options: {
     endsAt: options.endsAt,
     idleMs: undefined,
     recordInput: false,
+    recordExecInput: true,
+    execOutputLimitBytes: 0,
   })
 }

@@ -110,6 +110,8 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       endsAt: Number.MAX_SAFE_INTEGER,
       idleMs: undefined,
       recordInput: false,
+      recordExecInput: true,
+      execOutputLimitBytes: 0,
     })
     const lease = mintLease('lea_test', grant, 1, { kind: 'password', password: new Secret(options.password) })
     const abort = new AbortController()

@@ -38,6 +38,7 @@ export interface SshListenerParts {
   readonly factors?: Factor[]
   readonly channels?: Channel[]
   readonly recordInput?: boolean
+  readonly recordExecInput?: boolean
   readonly limits?: Partial<SshListenerLimits>
   readonly execOutputLimitBytes?: number
   readonly logLevel?: string
@@ -145,6 +146,8 @@ async function run(
     endsAt: Date.now() + 3_600_000,
     idleMs: undefined,
     recordInput: parts.recordInput ?? false,
+    recordExecInput: parts.recordExecInput ?? true,
+    execOutputLimitBytes: 0,
   })
   const lease = mintLease('lea_test', grant, 1, parts.material)
   const abort = new AbortController()

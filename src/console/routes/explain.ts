@@ -33,6 +33,8 @@ const explanationSchema = z.object({
       endsAt: timeSchema,
       idleMs: z.number().optional(),
       recordInput: z.boolean(),
+      recordExecInput: z.boolean(),
+      execOutputLimitBytes: z.union([z.int(), z.literal('none')]).optional(),
     })
     .optional(),
   roles: z.array(

@@ -1,40 +1,34 @@
 /** Writes down what happens in one channel: facts, and the streams within the bounds that are kept. */
 
-import type { FactEvent, StreamEvent } from '../../recording/events.ts'
+import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { WireReader } from '../../shared/ssh-wire.ts'
-import { EchoedInput } from './echoed-input.ts'
-import { parseScpCommand, ScpDecoder } from './scp-decoder.ts'
+import { fileTransferOf } from './file-transfer-command.ts'
+import { ScpDecoder } from './scp-decoder.ts'
+import { secretInputOf } from './secret-input.ts'
 import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
 import { SftpIfSpoken } from './sftp-if-spoken.ts'
+import { StreamLog, type StreamTerms } from './stream-log.ts'
 import { plain, recordedText } from './texts.ts'
 
-type Stream = StreamEvent['type']
-
-export interface ChannelLogOptions {
+export interface ChannelLogOptions extends StreamTerms {
   readonly recorder: Recorder
-  readonly recordInput: boolean
-  /** Bytes kept of each stream of a channel without a terminal; what a terminal shows is kept wholly. */
-  readonly execOutputLimitBytes: number
+  /** The account is root's: nobody asks it for a password. */
+  readonly asRoot: boolean
 }
 
 export class ChannelLog {
   readonly #options: ChannelLogOptions
   readonly #channel: number
   readonly #kind: string
-  #terminal = false
-  /** Bytes kept of each stream so far; -1 once it is truncated. */
-  readonly #kept: Record<Stream, number> = { output: 0, stderr: 0, input: 0 }
-  #keepStreams = true
+  readonly #streams: StreamLog
   #files: SftpDecoder | SftpIfSpoken | ScpDecoder | undefined
-  #typed: EchoedInput | undefined
 
   constructor(options: ChannelLogOptions, channel: number, kind: string) {
     this.#options = options
     this.#channel = channel
     this.#kind = kind
-    // Bytes of a forward belong to another protocol: they are counted, where they went is a fact.
-    this.#keepStreams = kind === 'session'
+    this.#streams = new StreamLog(options.recorder, channel, options, this.#contentAtFirst)
   }
 
   opened(detail: WireReader): void {
@@ -58,8 +52,7 @@ export class ChannelLog {
     const channel = this.#channel
     switch (name) {
       case 'pty-req': {
-        this.#terminal = true
-        if (this.#options.recordInput) this.#typed = new EchoedInput(bytes => this.#keep('input', bytes))
+        this.#streams.terminal = true
         const term = recordedText(fields.string())
         this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
         break
@@ -73,21 +66,19 @@ export class ChannelLog {
       case 'exec': {
         const command = recordedText(fields.string())
         this.#fact({ type: 'exec', channel, command })
-        const scp = parseScpCommand(command)
-        if (scp !== undefined) this.#files = new ScpDecoder(scp, event => this.#file('scp', event))
-        else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
+        this.#beginCommand(command)
         break
       }
       case 'subsystem': {
         const subsystem = recordedText(fields.string())
-        if (subsystem === 'sftp') {
-          this.#keepStreams = false
-          const lost = () => {
-            this.#keepStreams = true
-          }
-          this.#files = new SftpDecoder(event => this.#file('sftp', event), lost)
-        } else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
         this.#fact({ type: 'subsystem', channel, name: subsystem })
+        if (subsystem === 'sftp') {
+          this.#streams.begin('none', 'files')
+          this.#files = new SftpDecoder(
+            event => this.#file('sftp', event),
+            () => this.#noFiles(),
+          )
+        } else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
         break
       }
       case 'env':
@@ -104,11 +95,40 @@ export class ChannelLog {
     }
   }
 
+  #beginCommand(command: string): void {
+    const transfer = fileTransferOf(command)
+    const secret = secretInputOf(command, this.#options.asRoot)
+    this.#streams.begin(secret, transfer?.alone === true ? 'file-upload' : 'program')
+    this.#files =
+      transfer?.scp === undefined
+        ? new SftpIfSpoken(event => this.#file('sftp', event))
+        : new ScpDecoder(
+            transfer.scp,
+            event => this.#file('scp', event),
+            () => this.#noFiles(),
+          )
+  }
+
+  /** What was taken for a transfer of files is none: its bytes are kept from here on. */
+  #noFiles(): void {
+    this.#streams.content = 'program'
+  }
+
   /** The target said no to the shell, command or subsystem: the channel is as it was before. */
   notStarted(): void {
     this.#files?.end()
     this.#files = undefined
-    this.#keepStreams = this.#kind === 'session'
+    this.#streams.begin('none', this.#contentAtFirst)
+  }
+
+  /** The target said no to the terminal. */
+  noTerminal(): void {
+    this.#streams.terminal = false
+  }
+
+  /** Bytes of a forward belong to another protocol: they are counted, where they went is a fact. */
+  get #contentAtFirst(): 'program' | 'forward' {
+    return this.#kind === 'session' ? 'program' : 'forward'
   }
 
   /** A request of the target that passed. Throws WireError. */
@@ -121,37 +141,19 @@ export class ChannelLog {
   fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
     // First: what turns out to be no file transfer is kept as the output that it is.
     if (stream === 'output') this.#files?.fromTarget(bytes)
-    this.#keep(stream, bytes)
-    if (stream === 'output') this.#typed?.shown(bytes)
+    this.#streams.fromTarget(stream, bytes)
   }
 
   fromClient(bytes: Buffer): void {
     this.#files?.fromClient(bytes)
-    if (this.#typed !== undefined) this.#typed.typed(bytes)
-    else if (this.#options.recordInput) this.#keep('input', bytes)
+    this.#streams.fromClient(bytes)
   }
 
   closed(bytesIn: number, bytesOut: number): void {
-    this.#typed?.end()
     this.#files?.end()
-    this.#fact({ type: 'channel-close', channel: this.#channel, bytesIn, bytesOut })
-  }
-
-  #keep(stream: Stream, bytes: Buffer): void {
-    if (!this.#keepStreams || bytes.length === 0) return
-    const { recorder, execOutputLimitBytes } = this.#options
-    if (this.#terminal) {
-      recorder.stream(stream, this.#channel, bytes)
-      return
-    }
-    const kept = this.#kept[stream]
-    if (kept < 0) return
-    const room = execOutputLimitBytes - kept
-    if (room > 0) recorder.stream(stream, this.#channel, bytes.length > room ? bytes.subarray(0, room) : bytes)
-    this.#kept[stream] = kept + bytes.length
-    if (bytes.length <= room) return
-    this.#kept[stream] = -1
-    this.#fact({ type: 'truncated', channel: this.#channel, stream, keptBytes: execOutputLimitBytes })
+    const cut = this.#streams.end()
+    const event = { type: 'channel-close', channel: this.#channel, bytesIn, bytesOut } as const
+    this.#fact(cut.length === 0 ? event : { ...event, cut })
   }
 
   #file(via: 'sftp' | 'scp', event: FileEvent): void {

@@ -80,7 +80,7 @@ export class Requests {
       (side === 'client' && channel.kind !== 'session' ? notOfSession(name) : undefined) ??
       objectToRequest(side, name, argument, this.#allows) ??
       objectToTexts(side, `request ${name}`, REQUEST_SHAPES.get(name), new WireReader(payload, fieldsAt)) ??
-      (starts && channel.started ? secondProgram(name) : undefined)
+      ((starts || (side === 'client' && name === 'pty-req')) && channel.started ? secondProgram(name) : undefined)
     if (objection !== undefined) {
       this.#refuseRequest(side, channel, wantsReply, objection)
       return
@@ -100,7 +100,9 @@ export class Requests {
     }
     if (wantsReply) {
       const heard = (reply: Buffer) => {
-        if (starts && reply[0] === MESSAGE.CHANNEL_FAILURE) notStarted(channel, log)
+        if (reply[0] !== MESSAGE.CHANNEL_FAILURE) return
+        if (starts) notStarted(channel, log)
+        if (name === 'pty-req') log.noTerminal()
       }
       channel[side].requests.forwarded(heard)
     }

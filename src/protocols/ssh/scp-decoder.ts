@@ -1,31 +1,9 @@
 /** Reads along the old scp protocol (`scp -t` and `scp -f` on the target) and tells which files went which way. */
 
-import { posix } from 'node:path'
 import { FileTransfer } from './file-transfer.ts'
+import { askedFor, placeOf, type ScpCommand, type ScpPlace } from './scp-command.ts'
 import type { FileEvent } from './sftp-decoder.ts'
 import { recordedText } from './texts.ts'
-
-export interface ScpCommand {
-  readonly direction: 'upload' | 'download'
-  /** What the person named on the target. */
-  readonly path: string
-  /** The path is a folder that names go into (-r, -d, or a trailing slash). */
-  readonly intoFolder: boolean
-}
-
-/** Reads the command that an scp client asks for with `exec`; undefined for anything else. */
-export function parseScpCommand(command: string): ScpCommand | undefined {
-  const words = command.trim().split(/\s+/)
-  if (posix.basename(words[0] ?? '') !== 'scp') return undefined
-  let flags = ''
-  let index = 1
-  for (; words[index]?.startsWith('-') && words[index] !== '--'; index++) flags += words[index]!.slice(1)
-  if (words[index] === '--') index++
-  const path = words.slice(index).join(' ')
-  const direction = flags.includes('t') ? 'upload' : flags.includes('f') ? 'download' : undefined
-  if (direction === undefined || path === '') return undefined
-  return { direction, path, intoFolder: /[rd]/.test(flags) || path.endsWith('/') }
-}
 
 const MAX_LINE = 4_096 + 64
 /** Folders in folders: no path is longer. Each is told with all above it, so they must not grow without end. */
@@ -37,18 +15,21 @@ const NEWLINE = 10
 export class ScpDecoder {
   readonly #tell: (event: FileEvent) => void
   readonly #command: ScpCommand
+  readonly #onLost: () => void
   readonly #folders: string[] = []
   #line: Buffer[] = []
   #lineBytes = 0
   #mode: 'line' | 'data' | 'status' | 'lost' = 'line'
   #left = 0
-  #path = ''
+  #place: ScpPlace = { path: '' }
   #transfer: FileTransfer | undefined
   #error: Buffer[] | undefined
 
-  constructor(command: ScpCommand, tell: (event: FileEvent) => void) {
+  /** `onLost` is called when the stream turns out to be something else: no more events will come. */
+  constructor(command: ScpCommand, tell: (event: FileEvent) => void, onLost: () => void = () => undefined) {
     this.#command = command
     this.#tell = tell
+    this.#onLost = onLost
   }
 
   fromClient(bytes: Buffer): void {
@@ -113,7 +94,7 @@ export class ScpDecoder {
     const code = line[0]
     if (code === 'T' || code === undefined) return
     if (code === '\x01' || code === '\x02') {
-      this.#tell({ operation: this.#command.direction, path: this.#command.path, error: line.slice(1) })
+      this.#tell({ operation: this.#command.direction, ...askedFor(this.#command), error: line.slice(1) })
       return
     }
     this.#tellFile(undefined)
@@ -133,10 +114,10 @@ export class ScpDecoder {
         return
       }
       this.#folders.push(name!)
-      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', path: this.#place('') })
+      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', ...this.#placeOf('') })
       return
     }
-    this.#path = this.#place(name!)
+    this.#place = this.#placeOf(name!)
     this.#transfer = new FileTransfer()
     this.#left = Number(size)
     this.#mode = this.#left === 0 ? 'status' : 'data'
@@ -160,23 +141,22 @@ export class ScpDecoder {
     if (transfer === undefined) return
     this.#transfer = undefined
     if (error !== undefined) transfer.spoil()
-    const event = { operation: this.#command.direction, path: this.#path, ...transfer.result() }
+    const event = { operation: this.#command.direction, ...this.#place, ...transfer.result() }
     this.#tell(error === undefined ? event : { ...event, error })
   }
 
-  #place(name: string): string {
-    const { direction, path, intoFolder } = this.#command
-    const folder = direction === 'download' ? posix.dirname(path) : path
-    if (direction === 'upload' && !intoFolder) return path
-    return posix.join(folder, ...this.#folders, name).slice(0, MAX_PATH)
+  #placeOf(name: string): ScpPlace {
+    const place = placeOf(this.#command, this.#folders, name)
+    return { ...place, path: place.path.slice(0, MAX_PATH) }
   }
 
   #lose(): void {
     this.#mode = 'lost'
     this.#tell({
       operation: this.#command.direction,
-      path: this.#command.path,
+      ...askedFor(this.#command),
       error: 'the scp stream could not be read from here on',
     })
+    this.#onLost()
   }
 }

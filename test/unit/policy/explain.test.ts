@@ -17,6 +17,7 @@ t.test('yes, by which role, and what it gives', async t => {
         endsAt: NOW + 12 * 3_600_000,
         idleMs: 300_000,
         recordInput: false,
+        recordExecInput: true,
       },
       roles: [
         {

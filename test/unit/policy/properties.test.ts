@@ -58,6 +58,8 @@ const anyRole = (name: string): fc.Arbitrary<Role> =>
       maxSession: fc.constantFrom('1m', '1h', '12h'),
       idle: optional(fc.constantFrom('1m', '1h')),
       recordInput: fc.boolean(),
+      recordExecInput: fc.boolean(),
+      execOutputLimit: optional(fc.constantFrom('none', '1B', '2MiB')),
     })
     .map(input => roleSchema.parse(JSON.parse(JSON.stringify({ name, ...input }))))
 
@@ -81,6 +83,8 @@ const terms = (grant: Grant) => ({
   endsAt: grant.endsAt,
   idleMs: grant.idleMs,
   recordInput: grant.recordInput,
+  recordExecInput: grant.recordExecInput,
+  execOutputLimitBytes: grant.execOutputLimitBytes,
   channels: CHANNELS.filter(channel => grant.allows(channel)),
 })
 const isGrant = (value: unknown): value is Grant => !isRefusal(value)
@@ -141,6 +145,8 @@ t.test('property: every permission, and every limit, is one of a role that holds
         channels.every(channel => each.some(one => one.allows(channel))) &&
         each.every(one => all.endsAt <= one.endsAt && (one.idleMs === undefined || all.idleMs! <= one.idleMs)) &&
         all.recordInput === each.some(one => one.recordInput) &&
+        all.recordExecInput === each.some(one => one.recordExecInput) &&
+        all.execOutputLimitBytes === Math.max(...each.map(one => one.execOutputLimitBytes)) &&
         all.endsAt > value.now
       )
     }),

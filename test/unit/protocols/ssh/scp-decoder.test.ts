@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { parseScpCommand, ScpDecoder } from '../../../../src/protocols/ssh/scp-decoder.ts'
+import { type ScpCommand, scpCommandOf } from '../../../../src/protocols/ssh/scp-command.ts'
+import { ScpDecoder } from '../../../../src/protocols/ssh/scp-decoder.ts'
 import type { FileEvent } from '../../../../src/protocols/ssh/sftp-decoder.ts'
+import { readShellCommand } from '../../../../src/protocols/ssh/shell-words.ts'
+
+const parseScpCommand = (command: string): ScpCommand | undefined => scpCommandOf(readShellCommand(command).words)
+const plain = (...paths: string[]) => paths.map(text => ({ text, expands: false }))
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -25,9 +30,9 @@ function play(command: string, sent: string, size = 10_000, last = '\0'): FileEv
 }
 
 t.test('the commands that an scp client asks for are known, others are not', async t => {
-  t.same(parseScpCommand('scp -t /tmp/x'), { direction: 'upload', path: '/tmp/x', intoFolder: false })
-  t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', path: 'a b', intoFolder: true })
-  t.same(parseScpCommand('/usr/bin/scp -dt /srv/'), { direction: 'upload', path: '/srv/', intoFolder: true })
+  t.same(parseScpCommand('scp -t /tmp/x'), { direction: 'upload', paths: plain('/tmp/x'), intoFolder: false })
+  t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', paths: plain('a', 'b'), intoFolder: true })
+  t.same(parseScpCommand('/usr/bin/scp -dt /srv/'), { direction: 'upload', paths: plain('/srv/'), intoFolder: true })
   for (const command of ['scp /a /b', 'scpx -t /a', 'ls -t /a', 'scp -t', ''])
     t.equal(parseScpCommand(command), undefined)
 })
@@ -83,4 +88,41 @@ t.test('folders in folders without end do not make paths without end', async t =
   t.match(events.at(-1), { error: 'the scp stream could not be read from here on' })
   t.ok(events.every(event => event.path.length <= 4_096))
   t.ok(events.length <= 257)
+})
+
+t.test('a path is told as the shell of the target reads it', async t => {
+  const uploaded = (path: string) =>
+    play(`scp -t ${path}`, 'C0644 2 n\nhi\0').map(({ path, unexpanded }) => ({ path, unexpanded }))
+  const plainly = (path: string) => [{ path, unexpanded: undefined }]
+  t.same(uploaded("'/srv/two  blanks'"), plainly('/srv/two  blanks'))
+  t.same(uploaded('"/srv/a b"'), plainly('/srv/a b'))
+  t.same(uploaded('/srv/three\\ \\ \\ blanks'), plainly('/srv/three   blanks'))
+  t.same(uploaded("'my dir/'"), plainly('my dir/n'))
+  t.same(uploaded("'/srv/$HOME'"), plainly('/srv/$HOME'))
+  t.same(uploaded('$HOME/x'), [{ path: '$HOME/x', unexpanded: true }])
+  t.same(uploaded('~/x'), [{ path: '~/x', unexpanded: true }])
+})
+
+t.test('of several paths, and of patterns, the sender says which file it is', async t => {
+  const sent = 'C0644 2 hosts\nhi\0'
+  const downloaded = (paths: string) =>
+    play(`scp -f ${paths}`, sent).map(({ path, unexpanded }) => ({ path, unexpanded }))
+  t.same(downloaded("/etc/other '/srv/my dir/hosts'"), [{ path: '/srv/my dir/hosts', unexpanded: undefined }])
+  t.same(downloaded('/etc/h?sts'), [{ path: '/etc/hosts', unexpanded: undefined }])
+  t.same(downloaded('/etc/other /srv/h*'), [{ path: '/srv/hosts', unexpanded: undefined }])
+  t.same(downloaded('/e*c/hosts'), [{ path: '/e*c/hosts', unexpanded: true }])
+  t.same(downloaded('$X'), [{ path: 'hosts', unexpanded: true }])
+  t.same(downloaded('/etc/h* /srv/h*'), [{ path: 'hosts', unexpanded: true }])
+})
+
+t.test('a stream that is none of scp is told as lost, once', async t => {
+  let lost = 0
+  const decoder = new ScpDecoder(
+    parseScpCommand('scp -t /srv')!,
+    () => undefined,
+    () => lost++,
+  )
+  decoder.fromClient(Buffer.from('rm -rf /\n'))
+  decoder.fromClient(Buffer.from('rm -rf /\n'))
+  t.equal(lost, 1)
 })
