@@ -2,17 +2,20 @@
 
 import { readFile } from 'node:fs/promises'
 import { type AuditLog, createAuditLog } from './audit/audit-log.ts'
+import { boundEvents } from './audit/bounded-events.ts'
 import { type HeadDestination, headFile, headReceiver, headTimeStamps } from './audit/head-destinations.ts'
 import { type SendHeads, sendHeads } from './audit/send-heads.ts'
 import { type AuditSink, createStreamSink, openFileSink } from './audit/sinks.ts'
 import type { Config } from './config/config.ts'
 import { readTrusted } from './config/tls-files.ts'
 import type { Database } from './database/database.ts'
+import { createUsers } from './identity/users.ts'
 import type { Signer } from './recording/signer.ts'
 import type { Clock } from './shared/clock.ts'
-import { GatewayError, messageOf } from './shared/errors.ts'
+import { GatewayError, isRefusal, messageOf } from './shared/errors.ts'
 import type { Log } from './shared/log.ts'
 import type { Metrics } from './shared/metrics.ts'
+import { parseLoginName } from './shared/names.ts'
 import { Secret } from './shared/secret.ts'
 
 interface Parts {
@@ -42,8 +45,25 @@ export async function openGatewayAudit(parts: Parts, started: AsyncDisposableSta
     started.defer(close)
   }
   started.defer(() => audit.close())
+  const users = createUsers({ database, clock })
+  const bounded = boundEvents({
+    ...{ audit, clock, log },
+    async userOf(login) {
+      const name = parseLoginName(login)
+      return isRefusal(name) ? undefined : (await users.get(name.user))?.name
+    },
+  })
+  // What was only counted is told before the log ends, and before the gateway says that it stops.
+  started.defer(() => bounded.flush())
+  const all: AuditLog = {
+    ...audit,
+    async append(event) {
+      if (event.kind === 'gateway.stopped') await bounded.flush()
+      await bounded.append(event)
+    },
+  }
   const after = settings?.refuseLoginsAfterMs
-  return after === undefined ? audit : { ...audit, append: refusingLogins(audit, () => heads!.overdueMs() > after) }
+  return after === undefined ? all : { ...all, append: refusingLogins(all, () => heads!.overdueMs() > after) }
 }
 
 /** A decision that cannot be written is not carried out: so no session begins while heads are overdue. */

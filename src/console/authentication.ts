@@ -69,6 +69,7 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
       peer?.place.blame('failure')
       if (failures.blocked(network)) {
         metrics.logins.inc({ protocol: 'api', result: 'locked' })
+        await audit.append({ kind: 'api.refused', actor: 'gateway', data: { reason: holder, source } })
         return refuse('TOO_MANY_TRIES', 'Too many requests without a valid token came from this address.')
       }
       metrics.logins.inc({ protocol: 'api', result: 'refused' })

@@ -205,6 +205,7 @@ t.test('every route asks for what it should', async t => {
     'get /v1/sessions/{id}/seal': 'auditor',
     'get /v1/audit': 'auditor',
     'get /v1/audit/sessions': 'auditor',
+    'post /v1/audit/hashes': 'auditor',
     'post /v1/audit/verify': 'auditor',
     'get /v1/credentials': 'read',
     'get /v1/credentials/{target}/{account}': 'read',

@@ -24,8 +24,11 @@ export interface CancelKey {
 export interface Cancellations {
   /** Makes a key of `keyBytes` (4 for protocol 3.0, 32 for 3.2) that calls `cancel`, which never rejects, when a request shows it. */
   issue(processId: number, keyBytes: number, cancel: () => Promise<void>): CancelKey
-  /** Acts on a CancelRequest; resolves when the target has it, or nobody knows its key. Whether a key was right is never told to who sent it. */
-  request(processId: number, key: Buffer): Promise<void>
+  /**
+   * Acts on a CancelRequest; true when the target has it, false when nobody knows its key. Whether a key was right is never told to who
+   * sent it: it is for the audit log.
+   */
+  request(processId: number, key: Buffer): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -52,15 +55,15 @@ export async function createCancellations(options: {
   })
 
   /** Resolves when it is done, if there is anybody else: clients wait for that before they send the next statement, which must not be hit. */
-  async function cancelElsewhere(hash: Buffer): Promise<void> {
-    if ((await cluster.livingGateways())?.size === 1) return
+  async function cancelElsewhere(hash: Buffer): Promise<boolean> {
+    if ((await cluster.livingGateways())?.size === 1) return false
     const reply = randomBytes(REPLY_BYTES)
-    const done = Promise.withResolvers<void>()
-    const stopListening = await cluster.subscribe(replyChannel(reply), () => done.resolve())
-    const timer = setTimeout(done.resolve, elsewhereTimeoutMs)
+    const done = Promise.withResolvers<boolean>()
+    const stopListening = await cluster.subscribe(replyChannel(reply), () => done.resolve(true))
+    const timer = setTimeout(() => done.resolve(false), elsewhereTimeoutMs)
     try {
       await cluster.publish(CHANNEL, Buffer.concat([hash, reply]))
-      await done.promise
+      return await done.promise
     } finally {
       clearTimeout(timer)
       await stopListening()
@@ -78,10 +81,15 @@ export async function createCancellations(options: {
     async request(processId, key) {
       const hash = hashOf(processId, key)
       const cancel = sessions.get(hash.toString('hex'))
-      if (cancel !== undefined) return await cancel()
-      await cancelElsewhere(hash).catch(error =>
-        log.warn({ err: error }, 'a cancel request could not be passed to the other gateways'),
-      )
+      if (cancel !== undefined) {
+        await cancel()
+        return true
+      }
+      return cancelElsewhere(hash).catch(error => {
+        log.warn({ err: error }, 'a cancel request could not be passed to the other gateways')
+        // Whether somebody knows the key is not known either.
+        return true
+      })
     },
     async close() {
       await unsubscribe()

@@ -70,7 +70,7 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
       })
     if ('full' in place) {
       metrics.connectionsRefused.inc({ protocol: 'postgres', because: place.because })
-      await turnAway(raw, place, opened, detail =>
+      await turnAway({ raw, address, session }, place, opened, detail =>
         refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', detail),
       )
       return
@@ -93,8 +93,7 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
       const opening = await opened()
       if (opening === undefined) return void socket.destroy()
       if (opening.kind === 'cancel') {
-        place.blame('nothing')
-        await options.cancellations.request(opening.processId, opening.key)
+        if (await cancel(opening, address, session)) place.blame('nothing')
         return void socket.end()
       }
       place.reached('login')
@@ -106,9 +105,22 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
     }
   }
 
+  /** A key that nobody knows may be one of a session that has just ended, or a guess: the audit log has it. */
+  async function cancel(
+    { processId, key }: Extract<Opening, { kind: 'cancel' }>,
+    source: string,
+    session: string,
+  ): Promise<boolean> {
+    const known = await options.cancellations.request(processId, key)
+    if (!known) {
+      options.refused({ source, code: 'ACCESS_DENIED', session, detail: 'a cancel request whose key nobody knows' })
+    }
+    return known
+  }
+
   /** Cancel requests are passed on all the same: they take no place, and somebody waits for them. */
   async function turnAway(
-    raw: Socket,
+    { raw, address, session }: { raw: Socket; address: string; session: string },
     { full, because }: Full,
     opened: () => Promise<Opening | undefined>,
     refuse: (detail: string) => void,
@@ -132,7 +144,7 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
     if (opening === undefined) return void raw.destroy()
     if (opening.kind !== 'cancel') return tell()
     clearTimeout(timer)
-    await options.cancellations.request(opening.processId, opening.key)
+    await cancel(opening, address, session)
     raw.end()
   }
 
