@@ -79,7 +79,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })
   const factors = createFactors({ database, vault, clock })
-  const tokens = createTokens({ database, clock })
+  const tokens = createTokens({ database, clock, vault })
   const lockout = createLockout({
     cluster,
     rule: config.authentication.lockout,

@@ -3,8 +3,8 @@
 import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
+import { adoptEarlier } from './adopt-earlier.ts'
 import type { AuditLog } from './audit/audit-log.ts'
-import { bindCredentials } from './bind-credentials.ts'
 import { createLocalCluster } from './cluster/local.ts'
 import type { Config } from './config/config.ts'
 import type { ApiParts } from './console/parts.ts'
@@ -75,7 +75,7 @@ export async function startGateway({
     started,
   )
   const { audit, reaper, state, vault } = parts
-  await bindCredentials(parts)
+  await adoptEarlier(parts)
   const certificate = await gatewayCertificate(parts, config, config.postgres.tls)
   const reception =
     size === 1

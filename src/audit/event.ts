@@ -33,6 +33,7 @@ export type AuditKind =
   | 'factor.changed'
   | 'token.created'
   | 'token.revoked'
+  | 'token.sealed'
   | 'api.refused'
   | 'audit.exported'
   | 'audit.head-failed'

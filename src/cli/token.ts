@@ -68,7 +68,8 @@ Scopes:
     })
 }
 
-function expiry({ expiresAt }: Token, now: number): string {
+function expiry({ expiresAt, genuine }: Token, now: number): string {
+  if (!genuine) return 'not genuine'
   if (expiresAt === null) return 'never'
   return Date.parse(expiresAt) <= now ? 'expired' : localTime(expiresAt).slice(0, 16)
 }

@@ -145,8 +145,14 @@ async function credentialBindings({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** A token's row is sealed by the vault: one that was written by hand is no token. */
+async function sealedTokens({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('api_tokens').addColumn('sealed', 'text').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
   '0003-credential-bindings': { up: credentialBindings },
+  '0004-sealed-tokens': { up: sealedTokens },
 }

@@ -122,7 +122,10 @@ export interface SealedKeyTable {
   created_at: number
 }
 
-/** `hash` is SHA-256 of the token, hex; the token itself is shown once and stored nowhere. */
+/**
+ * `hash` is SHA-256 of the token, hex; the token itself is shown once and stored nowhere. `sealed`: the same facts, sealed by the vault for
+ * this hash; null in rows of earlier versions.
+ */
 export interface ApiTokenTable {
   hash: string
   name: string
@@ -130,4 +133,5 @@ export interface ApiTokenTable {
   scopes: string
   created_at: number
   expires_at: number | null
+  sealed: string | null
 }

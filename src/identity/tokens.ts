@@ -7,6 +7,7 @@ import type { ApiTokenTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
+import type { Sealer } from './sealer.ts'
 
 /**
  * `read` sees what is, `auditor` also what happened, `admin` may change it all, but for one thing: `credentials` stores credentials and
@@ -21,6 +22,8 @@ export interface TokenFacts {
   readonly scope: Scope
   readonly createdAt: number
   readonly expiresAt: number | undefined
+  /** False for a row that was written or changed by hand, or made by an earlier version beside this one: it lets nobody in. */
+  readonly genuine: boolean
 }
 
 export interface NewToken {
@@ -38,26 +41,49 @@ export interface Tokens {
   list(): Promise<TokenFacts[]>
   /** False when there is no token of that name. */
   revoke(name: string): Promise<boolean>
-  /** What a token's text stands for; undefined when it is unknown or has expired. */
+  /** What a token's text stands for; undefined when it is unknown, not genuine, or has expired. */
   find(text: string): Promise<TokenFacts | undefined>
+  /** Seals the rows that an earlier version made; gives their names. */
+  sealEarlier(): Promise<string[]>
 }
+
+type Row = Selectable<ApiTokenTable>
 
 const TOKEN_PATTERN = /^sp_[A-Za-z0-9_-]{43}$/
 
-export function createTokens({ database, clock }: { database: Database; clock: Clock }): Tokens {
+interface Parts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly vault: Sealer
+}
+
+export function createTokens({ database, clock, vault }: Parts): Tokens {
+  const sealOf = (row: Omit<Row, 'sealed'>) => vault.sealBytes(purposeOf(row), factsText(row))
+
+  function isGenuine(row: Row): boolean {
+    if (row.sealed === null) return false
+    try {
+      return vault.openBytes(purposeOf(row), row.sealed).equals(factsText(row))
+    } catch (error) {
+      if (error instanceof GatewayError) return false
+      throw error
+    }
+  }
+
   return {
     async create({ name, user, scope, expiresAt }) {
       const text = `sp_${randomBytes(32).toString('base64url')}`
+      const row = {
+        hash: hashOf(text),
+        name,
+        user,
+        scopes: scope,
+        created_at: clock.now(),
+        expires_at: expiresAt ?? null,
+      }
       const { numInsertedOrUpdatedRows } = await database
         .insertInto('api_tokens')
-        .values({
-          hash: hashOf(text),
-          name,
-          user,
-          scopes: scope,
-          created_at: clock.now(),
-          expires_at: expiresAt ?? null,
-        })
+        .values({ ...row, sealed: sealOf(row) })
         .onConflict(conflict => conflict.column('name').doNothing())
         .executeTakeFirst()
       if (numInsertedOrUpdatedRows !== 1n) {
@@ -68,7 +94,7 @@ export function createTokens({ database, clock }: { database: Database; clock: C
 
     async list() {
       const rows = await database.selectFrom('api_tokens').selectAll().orderBy('name').execute()
-      return rows.map(factsOf)
+      return rows.map(row => factsOf(row, isGenuine(row)))
     },
 
     async revoke(name) {
@@ -85,16 +111,38 @@ export function createTokens({ database, clock }: { database: Database; clock: C
         .where('hash', '=', hashOf(text))
         .executeTakeFirst()
       if (row === undefined || (row.expires_at !== null && row.expires_at <= clock.now())) return undefined
-      return factsOf(row)
+      return isGenuine(row) ? factsOf(row, true) : undefined
+    },
+
+    async sealEarlier() {
+      const rows = await database.selectFrom('api_tokens').selectAll().where('sealed', 'is', null).execute()
+      for (const row of rows) {
+        await database
+          .updateTable('api_tokens')
+          .set({ sealed: sealOf(row) })
+          .where('hash', '=', row.hash)
+          .where('sealed', 'is', null)
+          .execute()
+      }
+      return rows.map(({ name, scopes }) => `${name} (${scopes})`)
     },
   }
+}
+
+function purposeOf({ hash }: Pick<Row, 'hash'>): string {
+  return `api token ${hash}`
+}
+
+/** All that the row says of the token: a row with anything else is another. */
+function factsText({ name, user, scopes, created_at, expires_at }: Omit<Row, 'sealed'>): Buffer {
+  return Buffer.from(JSON.stringify([name, user, scopes, created_at, expires_at]))
 }
 
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-function factsOf(row: Selectable<ApiTokenTable>): TokenFacts {
+function factsOf(row: Row, genuine: boolean): TokenFacts {
   const scope = SCOPES.find(known => known === row.scopes)
   if (scope === undefined) throw new GatewayError('FORBIDDEN', `The token ${row.name} has no scope that is known.`)
   return {
@@ -103,5 +151,6 @@ function factsOf(row: Selectable<ApiTokenTable>): TokenFacts {
     scope,
     createdAt: row.created_at,
     expiresAt: row.expires_at ?? undefined,
+    genuine,
   }
 }

@@ -266,8 +266,8 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
     },
 
     /** Binds what an earlier version stored, to the target as it is now; gives which. Those that do not open are left alone. */
-    async bindEarlier(): Promise<AccountAddress[]> {
-      const done: AccountAddress[] = []
+    async bindEarlier(): Promise<string[]> {
+      const done: string[] = []
       for (const { account, target } of await list()) {
         const address = { account, target }
         const [newest, now] = [await newestOf(address), await identityNow(address)]
@@ -276,7 +276,7 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
           if (error instanceof GatewayError) return false
           throw error
         })
-        if (bound) done.push(address)
+        if (bound) done.push(formatAccountAddress(address))
       }
       return done
     },

@@ -8,12 +8,12 @@ import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
-import { bindOnce } from './bind-once.ts'
 import { type CredentialStanding, type CredentialVersion, createCredentials, type Opened } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { checkKey } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
+import { once } from './once.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey, type Signer } from './own-keys.ts'
 
 export interface Vault {
@@ -39,11 +39,13 @@ export interface Vault {
   waitingFor(targets: readonly Target[]): Promise<AccountAddress[]>
   /** After a change of these targets: which of their credentials must be confirmed; those that only got stricter are bound to that. */
   followTargets(names: readonly string[]): Promise<AccountAddress[]>
+  /** Binds what an earlier version stored to the targets of now; names the accounts. */
+  bindEarlier(): Promise<string[]>
   /**
-   * At the start, once for a store: binds what an earlier version stored. `before`: it is known to have been done. Gives what was
-   * bound, now or then; undefined where the mark of it was taken away.
+   * Work that a store sees once in its life; names what it did, now or then. Undefined where the mark of it is gone although it was done
+   * `before`. Throws `VAULT_DAMAGED`.
    */
-  bindOnce(before: boolean): Promise<string[] | undefined>
+  once(mark: string, before: boolean, work: () => Promise<string[]>): Promise<string[] | undefined>
   /** Lends the newest version to the grant's session. The refusal is `CREDENTIAL_UNAVAILABLE`. */
   lease(grant: Grant): Promise<Lease | Refusal>
   /** From here on the credential cannot be read through this lease. Ending one twice does nothing. */
@@ -92,7 +94,8 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     confirmCredential: credentials.confirm,
     waitingFor: credentials.waitingFor,
     followTargets: credentials.followTargets,
-    bindOnce: before => bindOnce({ database, clock, seal, open }, credentials.bindEarlier, before),
+    bindEarlier: credentials.bindEarlier,
+    once: (mark, before, work) => once({ database, clock, seal, open }, mark, before, work),
     sealBytes: seal,
     openBytes: open,
     ownKey,

@@ -15,6 +15,8 @@ const tokenSchema = z.object({
   scope: z.enum(SCOPES),
   createdAt: timeSchema,
   expiresAt: timeSchema.nullable(),
+  /** False: its row was not made by this gateway, and lets nobody in. */
+  genuine: z.boolean(),
 })
 export type Token = z.output<typeof tokenSchema>
 
