@@ -41,6 +41,10 @@ export type FactEvent =
         | 'link'
         | 'setstat'
         | 'list'
+        /** On the target, from `path` to `to`. */
+        | 'copy'
+        /** Something else that an SFTP client asked for; `path` is the name of the request. */
+        | 'extension'
       path: string
       /** The target's shell puts something else in place of a part of the path (`$HOME`, `~`, a pattern). */
       unexpanded?: true

@@ -69,6 +69,39 @@ t.test('sftp changes files, and each change is recorded; what fails says why', a
   )
 })
 
+t.test('what sftp copies, renames and links on the target is told from where to where', async t => {
+  const batch = join(sshd.folder, 'batch-there')
+  const moves = [`put ${file} ${there}/c1`, `cp ${there}/c1 ${there}/c2`, `rename ${there}/c2 ${there}/c3`]
+  writeFileSync(batch, [...moves, `ln ${there}/c3 ${there}/c4`, `df ${there}`].join('\n'))
+  const result = await run('sftp', ...options, '-P', String(port), '-b', batch, remote('')).ended
+  t.equal(result.status, 0, result.stderr)
+  t.ok(readFileSync(join(there, 'c4')).equals(bytes))
+  const told = (await recorded()).events
+    .filter(event => event.type === 'file')
+    .map(({ operation, path, to = '' }) => `${operation} ${path} ${to}`.replaceAll(there, ''))
+  t.same(told, ['upload /c1 ', 'copy /c1 /c2', 'rename /c2 /c3', 'link /c3 /c4'])
+})
+
+t.test('the old scp of quoted paths is told with the real names', async t => {
+  const folder = join(there, 'my dir')
+  mkdirSync(folder)
+  for (const [typed, name] of [
+    [`'${there}/two  blanks'`, `${there}/two  blanks`],
+    [`${there}/three\\ \\ \\ blanks`, `${there}/three   blanks`],
+    [`"${there}/it's"`, `${there}/it's`],
+    [`'${folder}/'`, `${folder}/file`],
+  ] as const) {
+    t.match(await scp('-O', file, remote(typed)), { status: 0 }, typed)
+    t.ok(readFileSync(name).equals(bytes), name)
+    const up = (await recorded()).events.filter(event => event.type === 'file')
+    t.match(up, [{ operation: 'upload', path: name, sha256 }], typed)
+    const back = typed.replace("/'", "/file'")
+    t.match(await scp('-O', '-T', remote(back), `${file}.back`), { status: 0 }, back)
+    const down = (await recorded()).events.filter(event => event.type === 'file')
+    t.match(down, [{ operation: 'download', path: name, sha256 }], back)
+  }
+})
+
 t.test('rsync makes a tree the same', async t => {
   const tree = join(sshd.folder, 'tree')
   mkdirSync(join(tree, 'deep'), { recursive: true })

@@ -12,8 +12,11 @@ interface OpenFile {
   readonly path: string
   readonly folder: boolean
   readonly forWriting: boolean
+  /** From the first request to read on. */
   read: FileTransfer | undefined
   written: FileTransfer | undefined
+  /** Data came to it from another file of the target. */
+  copiedTo: boolean
   error: string | undefined
 }
 
@@ -28,6 +31,17 @@ type Pending =
 /** Requests without answers, and open files: more than any client has. */
 const MAX_TRACKED = 4_096
 const MAX_PATH = 4_096
+const MAX_NAME = 100
+/** Extensions that change nothing and move no data (OpenSSH's PROTOCOL §4): they are not told. */
+const QUESTIONS = new Set([
+  'statvfs@openssh.com',
+  'fstatvfs@openssh.com',
+  'fsync@openssh.com',
+  'limits@openssh.com',
+  'expand-path@openssh.com',
+  'home-directory',
+  'users-groups-by-id@openssh.com',
+])
 const OPEN_FOR_WRITING = 2
 /** What OpenSSH speaks, and every server that is asked for no other. */
 const VERSION = 3
@@ -115,7 +129,15 @@ export class SftpDecoder {
         const path = pathOf(fields)
         const folder = type === SFTP.OPENDIR
         const forWriting = !folder && (fields.uint32() & OPEN_FOR_WRITING) !== 0
-        const file = { path, folder, forWriting, read: undefined, written: undefined, error: undefined }
+        const file = {
+          path,
+          folder,
+          forWriting,
+          read: undefined,
+          written: undefined,
+          copiedTo: false,
+          error: undefined,
+        }
         this.#expect(id, { kind: 'open', file })
         return
       }
@@ -130,6 +152,7 @@ export class SftpDecoder {
       case SFTP.READ: {
         const id = fields.uint32()
         const file = this.#file(handleOf(fields))
+        file.read ??= new FileTransfer()
         this.#expect(id, { kind: 'read', file, offset: Number(fields.uint64()) })
         return
       }
@@ -167,32 +190,50 @@ export class SftpDecoder {
         this.#change(fields.uint32(), symlink(fields))
         return
       case SFTP.EXTENDED:
-        this.#extended(fields.uint32(), fields.utf8(), fields)
+        this.#extended(fields.uint32(), recordedText(fields.string()), fields)
     }
   }
 
   #extended(id: number, name: string, fields: WireReader): void {
-    if (name === 'posix-rename@openssh.com') {
-      this.#change(id, { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
-    } else if (name === 'hardlink@openssh.com') {
-      this.#change(id, { operation: 'link', path: pathOf(fields), to: pathOf(fields) })
-    } else if (name === 'lsetstat@openssh.com') {
-      this.#change(id, { operation: 'setstat', path: pathOf(fields) })
-    } else if (name === 'copy-data') {
-      // Bytes that go from file to file on the target never pass here.
-      handleOf(fields)
-      fields.uint64()
-      fields.uint64()
-      const to = this.#file(handleOf(fields))
-      to.written ??= new FileTransfer()
-      to.written.spoil()
+    switch (name) {
+      case 'posix-rename@openssh.com':
+        this.#change(id, { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case 'hardlink@openssh.com':
+        this.#change(id, { operation: 'link', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case 'lsetstat@openssh.com':
+        this.#change(id, { operation: 'setstat', path: pathOf(fields) })
+        return
+      case 'copy-data':
+        this.#change(id, this.#copied(fields))
+        return
+      case 'copy-file':
+        this.#change(id, { operation: 'copy', path: pathOf(fields), to: pathOf(fields) })
+        return
+      default:
+        if (!QUESTIONS.has(name)) this.#change(id, { operation: 'extension', path: name.slice(0, MAX_NAME) })
     }
+  }
+
+  /** Bytes that go from file to file on the target never pass here (draft-ietf-secsh-filexfer-extensions-00 §7). */
+  #copied(fields: WireReader): FileEvent {
+    const from = this.#file(handleOf(fields))
+    fields.uint64()
+    const bytes = Number(fields.uint64())
+    const to = this.#file(handleOf(fields))
+    to.written ??= new FileTransfer()
+    to.written.spoil()
+    to.copiedTo = true
+    const event = { operation: 'copy', path: from.path, to: to.path } as const
+    // 0 is to the end of the file, wherever that is.
+    return bytes === 0 ? event : { ...event, bytes }
   }
 
   #answer(type: number, fields: WireReader): void {
     if (type === SFTP.VERSION && fields.uint32() > VERSION) throw new RangeError('a version with other fields')
     if (type !== SFTP.STATUS && type !== SFTP.HANDLE && type !== SFTP.DATA) {
-      if (type > SFTP.STATUS) this.#pending.delete(fields.uint32())
+      if (type > SFTP.STATUS) this.#answeredOtherwise(fields.uint32())
       return
     }
     const id = fields.uint32()
@@ -203,10 +244,18 @@ export class SftpDecoder {
       this.#opened(fields.string().toString('hex'), pending.file)
     } else if (type === SFTP.DATA) {
       if (pending?.kind !== 'read') throw new RangeError('data that nobody asked for')
-      pending.file.read ??= new FileTransfer()
-      pending.file.read.at(pending.offset)
-      this.#reading = pending.file.read
+      const { file, offset } = pending
+      file.read ??= new FileTransfer()
+      file.read.at(offset)
+      this.#reading = file.read
     } else if (pending !== undefined) this.#status(pending, fields.uint32())
+  }
+
+  /** An answer that is neither a status nor what was asked for: an extension has answers of its own. */
+  #answeredOtherwise(id: number): void {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (pending?.kind === 'change') this.#tell(pending.event)
   }
 
   #opened(handle: string, file: OpenFile): void {
@@ -214,7 +263,6 @@ export class SftpDecoder {
     this.#files.set(handle, file)
     if (file.folder) this.#tell({ operation: 'list', path: file.path })
     else if (file.forWriting) file.written = new FileTransfer()
-    else file.read = new FileTransfer()
   }
 
   #status(pending: Pending, status: number): void {
@@ -246,7 +294,8 @@ export class SftpDecoder {
 
   #tellFile(file: OpenFile): void {
     const error = file.error === undefined ? {} : { error: file.error }
-    if (file.written !== undefined) {
+    // What a copy on the target brought has its own event.
+    if (file.written !== undefined && (file.written.bytes > 0 || !file.copiedTo || file.error !== undefined)) {
       this.#tell({ operation: 'upload', path: file.path, ...file.written.result(), ...error })
     }
     if (file.read !== undefined && (file.written === undefined || file.read.bytes > 0)) {

@@ -184,3 +184,101 @@ t.test('whoever decodes is told when there is nothing more to decode', async t =
 t.test('a shell behind what looks like a listing without end is not passed over', async t => {
   t.match(play([['target', Buffer.from('AAAAh and then root@box:~# ')]]).at(-1), LOST)
 })
+
+const extended = (id: number, name: string, ...fields: Uint8Array[]) => packet(200, uint32(id), string(name), ...fields)
+
+t.test('a copy on the target is told from where to where, and is neither a download nor an upload', async t => {
+  const copy = (id: number, length: number) =>
+    extended(id, 'copy-data', string('h1'), uint64(0), uint64(length), string('h2'), uint64(0))
+  for (const [length, told] of [
+    [0, {}],
+    [123, { bytes: 123 }],
+  ] as const) {
+    const events = play([
+      ['client', Buffer.concat([open(1, '/from', 1), open(2, '/to', 0x1a)])],
+      ['target', Buffer.concat([handle(1, 'h1'), handle(2, 'h2')])],
+      ['client', Buffer.concat([copy(3, length), close(4, 'h1'), close(5, 'h2')])],
+      ['target', Buffer.concat([status(3, 0), status(4, 0), status(5, 0)])],
+    ])
+    t.same(events, [{ operation: 'copy', path: '/from', to: '/to', ...told }])
+  }
+})
+
+t.test('a copy that fails says so, and what was written besides is told without a hash', async t => {
+  const events = play([
+    ['client', Buffer.concat([open(1, '/from', 1), open(2, '/to', 0x1a)])],
+    ['target', Buffer.concat([handle(1, 'h1'), handle(2, 'h2')])],
+    ['client', extended(3, 'copy-data', string('h1'), uint64(0), uint64(0), string('h2'), uint64(0))],
+    ['target', status(3, 4)],
+    ['client', Buffer.concat([write(6, 'h2', 0, REST), close(4, 'h1'), close(5, 'h2')])],
+    ['target', Buffer.concat([status(6, 0), status(4, 0), status(5, 0)])],
+  ])
+  t.same(events, [
+    { operation: 'copy', path: '/from', to: '/to', error: 'failure' },
+    { operation: 'upload', path: '/to', bytes: 123 },
+  ])
+})
+
+t.test('other extensions that move or change something are told by what they do', async t => {
+  const events = play([
+    [
+      'client',
+      Buffer.concat([
+        extended(1, 'posix-rename@openssh.com', string('/a'), string('/b')),
+        extended(2, 'hardlink@openssh.com', string('/b'), string('/c')),
+        extended(3, 'lsetstat@openssh.com', string('/c'), uint32(0)),
+        extended(4, 'copy-file', string('/c'), string('/d'), Buffer.from([1])),
+      ]),
+    ],
+    ['target', Buffer.concat([status(1, 0), status(2, 0), status(3, 0), status(4, 3)])],
+  ])
+  t.same(events, [
+    { operation: 'rename', path: '/a', to: '/b' },
+    { operation: 'link', path: '/b', to: '/c' },
+    { operation: 'setstat', path: '/c' },
+    { operation: 'copy', path: '/c', to: '/d', error: 'permission denied' },
+  ])
+})
+
+t.test('questions are not told, extensions that nobody here knows are told by their name', async t => {
+  const reply = (id: number) => packet(201, uint32(id), string('whatever'))
+  const events = play([
+    [
+      'client',
+      Buffer.concat([
+        extended(1, 'statvfs@openssh.com', string('/')),
+        extended(2, 'limits@openssh.com'),
+        extended(3, 'expand-path@openssh.com', string('~')),
+        extended(4, 'home-directory', string('alice')),
+        extended(5, 'users-groups-by-id@openssh.com', string(''), string('')),
+        extended(6, 'fsync@openssh.com', string('h')),
+        extended(7, 'move-everything@example.com', string('/a')),
+        extended(8, 'check-file-name', string('/a')),
+        extended(9, 'x'.repeat(1000)),
+      ]),
+    ],
+    ['target', Buffer.concat([reply(1), reply(2), packet(104, uint32(3), uint32(0)), reply(5), status(6, 0)])],
+    ['target', Buffer.concat([status(7, 0), reply(8), status(9, 8)])],
+  ])
+  t.same(events, [
+    { operation: 'extension', path: 'move-everything@example.com' },
+    { operation: 'extension', path: 'check-file-name' },
+    { operation: 'extension', path: 'x'.repeat(100), error: 'operation not supported' },
+  ])
+})
+
+t.test('a file that is opened and not read is no download, an empty one that is read is', async t => {
+  const events = play([
+    ['client', Buffer.concat([open(1, '/looked-at', 1), open(2, '/empty', 1)])],
+    ['target', Buffer.concat([handle(1, 'h1'), handle(2, 'h2')])],
+    ['client', Buffer.concat([read(3, 'h2', 0, 10), close(4, 'h1'), close(5, 'h2')])],
+    ['target', Buffer.concat([status(3, 1), status(4, 0), status(5, 0)])],
+  ])
+  t.same(events, [{ operation: 'download', path: '/empty', bytes: 0, sha256: sha256(Buffer.alloc(0)) }])
+})
+
+t.test('a server that speaks another version is not read as if it did not', async t => {
+  const version = (number: number) => packet(2, uint32(number))
+  t.same(play([['target', version(3)]]), [])
+  t.same(play([['target', version(6)]]), [LOST])
+})
