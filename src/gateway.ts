@@ -12,6 +12,8 @@ import { createApi } from './console/server.ts'
 import { MOST_CONNECTIONS } from './database/database.ts'
 import { holdAlone } from './database/sqlite-alone.ts'
 import { sqliteFile } from './database/sqlite-file.ts'
+import type { DoctorParts } from './evidence/doctor/doctor.ts'
+import { createDoctorRounds, type DoctorRounds } from './evidence/doctor/rounds.ts'
 import { openGatewayAudit } from './gateway-audit.ts'
 import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
@@ -35,6 +37,7 @@ export interface Gateway {
   readonly postgres: { host: string; port: number } | undefined
   readonly api: { socket?: string; url?: string }
   readonly parts: GatewayParts<AuditLog>
+  readonly doctorRounds: DoctorRounds
   /** Opens the audit file again: after log rotation. */
   reopen(): Promise<void>
   /**
@@ -82,7 +85,10 @@ export async function startGateway({
       ? await createReception(parts, config, certificate, started)
       : await createCrew({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
   const sources = await knownSources(parts, config)
-  const api = await createApi({ ...(await apiParts(parts, config, reception)), sources })
+  const doctor = doctorParts(parts, config)
+  const doctorRounds = createDoctorRounds({ ...parts, ...config.doctor, doctor })
+  started.defer(() => doctorRounds.close())
+  const api = await createApi({ ...(await apiParts(parts, config, reception)), sources, doctor, doctorRounds })
   started.defer(() => api.close())
   const ports = (['ssh', 'postgres'] as const).map(protocol =>
     portFor(protocol, { config, reception, sources, pauseOnConnect: size > 1, parts }),
@@ -121,6 +127,7 @@ export async function startGateway({
   return {
     ...listening,
     parts,
+    doctorRounds,
     reopen: () => audit.reopen(),
     stop(drainMs = config.shutdown.drainMs) {
       if (stopped === undefined) stopped = stop(drainMs)
@@ -192,11 +199,17 @@ async function listenOn(
   })
 }
 
-async function apiParts(
-  parts: GatewayParts<AuditLog>,
-  config: Config,
-  reception: Reception,
-): Promise<Omit<ApiParts, 'sources'>> {
+function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>, config: Config): DoctorParts {
+  return {
+    ...{ database, clock, publicKeyPem: signer.publicKeyPem },
+    folder: config.recording.folder,
+    living: () => reaper.living(),
+  }
+}
+
+type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds'>
+
+async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception: Reception): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api
   const file = sqliteFile(config.database)
   return {

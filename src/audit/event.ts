@@ -36,6 +36,7 @@ export type AuditKind =
   | 'token.sealed'
   | 'api.refused'
   | 'audit.exported'
+  | 'doctor.round'
   | 'audit.head-failed'
   | 'audit.head-sent-again'
 

@@ -43,16 +43,16 @@ export async function hashesOf(database: Database, seqs: readonly number[]): Pro
 }
 
 /**
- * The events of a stretch in their order, each checked against the one before it. Throws `CONFLICT` at the first that is missing or not
+ * The events of a stretch in their order, each checked against the one before it; the first against `before`, where that is known. Throws `CONFLICT` at the first that is missing or not
  * what was signed.
  */
 export async function* walkChain(
   database: Database,
   publicKeyPem: string,
   { first, last }: Stretch,
+  before?: ChainHead,
 ): AsyncGenerator<AuditRow, void> {
   const publicKey = createPublicKey(publicKeyPem)
-  let before: ChainHead | undefined
   while ((before?.seq ?? first - 1) < last) {
     const rows = await database
       .selectFrom('audit_events')

@@ -7,6 +7,7 @@ import { addApply } from './apply.ts'
 import { addAudit } from './audit.ts'
 import { type AddCommands, createContext } from './context.ts'
 import { addCredentials } from './credential.ts'
+import { addDoctor } from './doctor.ts'
 import { CliError, EXIT, type ExitCode } from './exit.ts'
 import { addExplain } from './explain.ts'
 import { addHealth } from './health.ts'
@@ -25,7 +26,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['Run a gateway:', [addInit, addStart, addHealth]],
   ['Say who may do what:', [addApply, addExplain]],
   ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
-  ['What happened:', [addSessions, addAudit]],
+  ['What happened:', [addSessions, addAudit, addDoctor]],
   ['Keys to the API:', [addTokens, addKeys]],
 ]
 

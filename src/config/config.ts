@@ -281,6 +281,15 @@ export const configSchema = z.strictObject({
       heads: headsSchema.optional(),
     })
     .prefault({}),
+  doctor: z
+    .strictObject({
+      /** How often one of the gateways goes through all sessions and names what does not fit together. */
+      every: someTime.prefault('1d'),
+      /** How much of the recordings each round reads whole; the next round goes on from there. */
+      readAtMost: size.prefault('10GiB'),
+    })
+    .transform(({ every, readAtMost }) => ({ everyMs: every, readAtMostBytes: readAtMost }))
+    .prefault({}),
   log: z
     .strictObject({
       /** The least important lines that are written. */

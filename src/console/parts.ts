@@ -4,6 +4,8 @@ import type { AuditLog } from '../audit/audit-log.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
+import type { DoctorParts } from '../evidence/doctor/doctor.ts'
+import type { DoctorRounds } from '../evidence/doctor/rounds.ts'
 import type { Factors } from '../identity/factors/factors.ts'
 import type { Lockout } from '../identity/lockout.ts'
 import type { Tokens } from '../identity/tokens.ts'
@@ -69,6 +71,8 @@ export interface ApiParts {
   readonly gateway: string
   /** Of the key that signs recordings and audit events. */
   readonly publicKeyPem: string
+  readonly doctor: DoctorParts
+  readonly doctorRounds: DoctorRounds
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings

@@ -150,9 +150,28 @@ async function sealedTokens({ schema }: Kysely<never>): Promise<void> {
   await schema.alterTable('api_tokens').addColumn('sealed', 'text').execute()
 }
 
+async function doctorRound(database: Kysely<never>): Promise<void> {
+  await database.schema
+    .createTable('doctor_round')
+    .addColumn('id', 'bigint', column => column.primaryKey())
+    .addColumn('finished_at', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('claimed_by', 'text', column => column.notNull().defaultTo(''))
+    .addColumn('claimed_until', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('counts', 'text', column => column.notNull().defaultTo('{}'))
+    .addColumn('read_up_to', 'text', column => column.notNull().defaultTo(''))
+    .addColumn('chain_seq', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('chain_hash', 'text', column => column.notNull().defaultTo(''))
+    .execute()
+  await database
+    .insertInto('doctor_round' as never)
+    .values({ id: 1 } as never)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
   '0003-credential-bindings': { up: credentialBindings },
   '0004-sealed-tokens': { up: sealedTokens },
+  '0005-doctor-round': { up: doctorRound },
 }

@@ -14,6 +14,7 @@ export interface Schema {
   gateways: GatewayTable
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
+  doctor_round: DoctorRoundTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target) parses. */
@@ -134,4 +135,18 @@ export interface ApiTokenTable {
   created_at: number
   expires_at: number | null
   sealed: string | null
+}
+
+/** One row, `id` 1: the doctor's daily round. One gateway claims it; `counts` (JSON, by code) is what it found. */
+export interface DoctorRoundTable {
+  id: number
+  finished_at: number
+  claimed_by: string
+  claimed_until: number
+  counts: string
+  /** The session up to which recordings were read whole; the next round goes on behind it. */
+  read_up_to: string
+  /** Up to where the audit log was whole. */
+  chain_seq: number
+  chain_hash: string
 }

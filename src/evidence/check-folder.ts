@@ -1,7 +1,7 @@
 /** Compares folders of recordings with a signed list: names what is deleted, cut, altered, replaced, doubled and foreign. */
 
 import { basename } from 'node:path'
-import { EXTENSION, isSessionId } from '../recording/paths.ts'
+import { EXTENSION, isRecordable } from '../recording/paths.ts'
 import { type Verification, verifyFolder } from '../recording/verify.ts'
 import type { ListedSession, SessionList } from './session-list.ts'
 
@@ -153,9 +153,9 @@ export async function* checkFolders(
 /** Whose place in the folder it is: by its name, or by what is in it where the name says nothing (a copy). */
 function sessionOf(file: string, { subject }: Verification): string | undefined {
   const name = basename(file, EXTENSION)
-  if (isSessionId(name)) return name
+  if (isRecordable(name)) return name
   const inside = subject?.session
-  return inside !== undefined && isSessionId(inside) ? inside : undefined
+  return inside !== undefined && isRecordable(inside) ? inside : undefined
 }
 
 /** A worker's id is its gateway's and a number. */

@@ -3,7 +3,7 @@
 import type { AuditRow } from '../audit/chain.ts'
 import { readHead, stretchOf, walkChain } from '../audit/walk.ts'
 import type { Database } from '../database/database.ts'
-import { isSessionId, recordingFile } from '../recording/paths.ts'
+import { isRecordable, recordingFile } from '../recording/paths.ts'
 import type { Signer } from '../recording/signer.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type ListedSession, ListWriter, type NotedSeal } from './session-list.ts'
@@ -50,7 +50,7 @@ export async function* exportSessions(
 
 /** What one event says of a session; undefined where it says nothing that the list holds. */
 function note(open: Map<string, Building>, { kind, actor, at, session: id, data }: AuditRow): Building | undefined {
-  if (id === null || !isSessionId(id) || !(kind in FACTS)) return undefined
+  if (id === null || !isRecordable(id) || !(kind in FACTS)) return undefined
   let session = open.get(id)
   if (session === undefined) {
     session = { ...EMPTY, session: id, seals: [] }

@@ -14,6 +14,8 @@ const EVERY_MS = 5000
 export interface Reaper {
   /** One round: at start, then every few seconds. Rounds never overlap. `dead` is known to be dead, whatever was heard of it lately. */
   round(dead?: string): Promise<void>
+  /** The gateways that live; undefined where nobody knows now. */
+  living(): Promise<Set<string> | undefined>
   close(): Promise<void>
 }
 
@@ -51,14 +53,18 @@ export function createReaper(parts: {
     for (const id of await store.endedAmong(live.ids())) live.end(id, 'interrupted')
   }
 
+  /** Who lost only the cluster, or only the store, is alive. */
+  async function livingNow(): Promise<Set<string> | undefined> {
+    const inCluster = await cluster.livingGateways()
+    return inCluster?.union((await gateways?.alive()) ?? new Set<string>())
+  }
+
   async function round(dead?: string): Promise<void> {
     await gateways?.beat()
     await endReaped()
     await owed.retry()
-    const inCluster = await cluster.livingGateways()
-    if (inCluster === undefined) return
-    // Who lost only the cluster, or only the store, is alive.
-    const living = inCluster.union((await gateways?.alive()) ?? new Set<string>())
+    const living = await livingNow()
+    if (living === undefined) return
     if (dead !== undefined) living.delete(dead)
     await endOrphans(living)
     await parts.marked.lookAfter(living)
@@ -78,6 +84,7 @@ export function createReaper(parts: {
   timer.unref()
   return {
     round: schedule,
+    living: livingNow,
     async close() {
       closed = true
       clearInterval(timer)

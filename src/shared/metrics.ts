@@ -130,6 +130,19 @@ export function createMetrics() {
       labelNames: ['to'],
       registers,
     }),
+    doctorFindings: new Gauge({
+      name: 'sallyport_doctor_findings',
+      help: 'What the last daily round of the doctor found, by kind: the same on all gateways of a store',
+      labelNames: ['kind'],
+      aggregator: 'max',
+      registers,
+    }),
+    doctorRoundAt: new Gauge({
+      name: 'sallyport_doctor_round_timestamp_seconds',
+      help: 'When the last daily round of the doctor was finished',
+      aggregator: 'max',
+      registers,
+    }),
     handshake: new Histogram({
       name: 'sallyport_handshake_seconds',
       help: 'From the connection to the session being ready, waiting for the person not included',

@@ -3,6 +3,7 @@
 import type { ApiParts } from '../parts.ts'
 import { audit } from './audit.ts'
 import { credentials } from './credentials.ts'
+import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
@@ -20,6 +21,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   sessions,
   recordings,
   audit,
+  doctor,
   credentials,
   resources,
   users,
