@@ -6,6 +6,7 @@ import type { ProtocolName } from './policy/role.ts'
 import { createCancellations } from './protocols/postgres/cancel.ts'
 import { createPostgresDoor } from './protocols/postgres/door.ts'
 import { createPostgresProtocol } from './protocols/postgres/protocol.ts'
+import { createToldInsideTls } from './protocols/postgres/told-inside-tls.ts'
 import { createSshDoor } from './protocols/ssh/door.ts'
 import { generateKeyPair } from './protocols/ssh/generate-key-pair.ts'
 import { createSshProtocol } from './protocols/ssh/protocol.ts'
@@ -105,6 +106,7 @@ async function postgresDoor(
     protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
     run: pipelineOf(parts),
     cancellations,
+    told: createToldInsideTls({ cluster, log }),
     refused: ({ source, code, session, detail }) =>
       refusedConnections.tell({ protocol: 'postgres', source, code, why: detail, session }),
     clock,

@@ -66,6 +66,7 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
       ['channels', given.channels.join(', ')],
       ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
       ['idle', given.idleMs === undefined ? undefined : `ends after ${formatDuration(given.idleMs)} without traffic`],
+      ['code', given.rememberFactorMs === undefined ? undefined : codeCounts(given.rememberFactorMs)],
       ['input', inputOf(given)],
       ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
     ])
@@ -82,4 +83,10 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
   function mark(good: boolean): string {
     return good ? style('green', '✓') : style('red', '✗')
   }
+}
+
+function codeCounts(rememberFactorMs: number): string {
+  return rememberFactorMs === 0
+    ? 'good for one connection; for pg_dump -j, \\c and pools set rememberFactor in the role'
+    : `counts again for ${formatDuration(rememberFactorMs)} from the same address (rememberFactor)`
 }

@@ -41,6 +41,11 @@ export interface Attempt {
   /** What was wrong with the proofs so far, and which counted for a reason of their own: for the audit log alone. */
   readonly trail: readonly string[]
   /**
+   * Whether the last proof failed for this alone: a code that is right, behind the right password or key, had counted before. Nobody
+   * else learns of a code that it was right.
+   */
+  readonly usedCode: boolean
+  /**
    * True when the proof was right (be it enough or not). Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
    * too many logins wait for their turn.
    */
@@ -108,12 +113,16 @@ export function createAuthenticator({
       const provenKeys: Buffer[] = []
       const trail: string[] = []
       let noted = false
+      let usedCode = false
 
       return {
         user: userName,
         roles: claimant.user?.roles ?? [],
         proven,
         trail,
+        get usedCode() {
+          return usedCode
+        },
 
         async verify(proof, { rememberFactorMs }) {
           const verify = () => {
@@ -124,6 +133,7 @@ export function createAuthenticator({
           const line = proof.kind === 'totp' ? `codes of ${name}` : name
           const judgement = await (proof.kind === 'publickey' ? verify() : inTurnOf(line, verify))
           if (judgement.why !== undefined) trail.push(`${proof.kind}: ${judgement.why}`)
+          usedCode = judgement.usedCode ?? false
           for (const factor of judgement.proves) proven.add(factor)
           if (proof.kind === 'publickey' && judgement.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
           return judgement.proves.length > 0

@@ -33,6 +33,8 @@ export interface Judgement {
   readonly shown?: readonly Guessable[]
   /** What was guessed wrong, and so counts as a failure. */
   readonly failed?: Guessable
+  /** All of it was right, but the code had counted before: who shows that may be told so. */
+  readonly usedCode?: true
   readonly why?: string
 }
 
@@ -54,7 +56,7 @@ export interface Round extends JudgeParts {
   readonly rememberFactorMs: number
 }
 
-const USED: Judgement = { proves: [], why: 'the code was used before' }
+const USED: Judgement = { proves: [], usedCode: true, why: 'the code was used before' }
 const FRESH: Judgement = {
   proves: ['password', 'totp'],
   shown: ['password'],

@@ -4,6 +4,7 @@ import { messageOf } from '../shared/errors.ts'
 import { decide } from './decide.ts'
 import type { FactorLists } from './factor-lists.ts'
 import { type AccessFacts, type Condition, failures } from './judge.ts'
+import { rememberFactorMs } from './required-factors.ts'
 import type { Channel, Role } from './role.ts'
 
 export interface ExplainFacts extends AccessFacts {
@@ -20,6 +21,8 @@ export interface Explanation {
     readonly account: string
     /** Of a PostgreSQL target. */
     readonly database?: string
+    /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
+    readonly rememberFactorMs?: number
     readonly channels: readonly Channel[]
     /** Milliseconds since the epoch, for a session that begins at `now`. */
     readonly endsAt: number
@@ -49,7 +52,8 @@ export function explain(facts: ExplainFacts): Explanation {
   try {
     const sourceKnown = sourceAddress !== undefined
     const judgedRoles = sourceKnown ? facts.roles : facts.roles.map(({ sources: _, ...role }) => role)
-    const decision = decide({ ...facts, roles: judgedRoles }, undefined)
+    const asked = { ...facts, roles: judgedRoles }
+    const decision = decide(asked, undefined)
     const roles = decision.judgements.map((judgement): RoleExplanation => {
       const role = facts.roles.find(({ name }) => name === judgement.role)!
       const conditions = judgement.conditions.map(one => (sourceKnown ? one : withSources(one, role)))
@@ -68,7 +72,7 @@ export function explain(facts: ExplainFacts): Explanation {
       verdict: `Yes, by ${decision.roles.length > 1 ? 'the roles' : 'the role'} ${names}.`,
       given: {
         account: account.name,
-        ...(database === undefined ? {} : { database }),
+        ...(database === undefined ? {} : { database, rememberFactorMs: rememberFactorMs(asked) }),
         channels: [...channels],
         endsAt,
         ...(idleMs === undefined ? {} : { idleMs }),

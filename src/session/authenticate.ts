@@ -12,6 +12,10 @@ import type { Downstream } from './protocol.ts'
 const REFUSED =
   'The login was refused. Check the user name, the password or key, and the one-time code, then try again.'
 
+/** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
+const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
+const FOR_MANY = ' Clients that open several (pg_dump -j, \\c, pools) need a role with rememberFactor.'
+
 export interface Authenticated {
   readonly login: LoginName
   readonly principal: Principal
@@ -36,7 +40,8 @@ export async function authenticate(
     const proof = await downstream.nextProof()
     if (proof === undefined) {
       const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
-      return refuse(code, REFUSED, attempt.trail.join('; ') || 'nothing was proven')
+      const text = attempt.usedCode ? `${USED_CODE}${protocol === 'postgres' ? FOR_MANY : ''}` : REFUSED
+      return refuse(code, text, attempt.trail.join('; ') || 'nothing was proven')
     }
     const accepted = await attempt.verify(proof, requirement)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined

@@ -29,6 +29,8 @@ const explanationSchema = z.object({
       account: z.string(),
       /** Of a PostgreSQL target. */
       database: z.string().optional(),
+      /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
+      rememberFactorMs: z.number().optional(),
       channels: z.array(z.enum(CHANNELS)),
       endsAt: timeSchema,
       idleMs: z.number().optional(),

@@ -18,6 +18,7 @@ import { type Opening, openConnection } from './negotiation.ts'
 import type { PostgresProtocol } from './protocol.ts'
 import { fatal } from './sqlstate.ts'
 import { createTlsUpgrade } from './tls-upgrade.ts'
+import type { Told, ToldInsideTls } from './told-inside-tls.ts'
 import type { PostgresUpstream } from './upstream.ts'
 import { errorResponse, negotiateProtocolVersion } from './wire/backend-messages.ts'
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from './wire/startup.ts'
@@ -35,6 +36,8 @@ export interface PostgresDoorOptions {
   readonly protocol: PostgresProtocol
   readonly run: RunSession<PostgresDownstream, PostgresUpstream>
   readonly cancellations: Cancellations
+  /** What was told inside TLS, for those who try again without; not given: nothing is known of that. */
+  readonly told?: ToldInsideTls
   /** Told of connections that ended before the pipeline began: for the audit log. Never throws. */
   readonly refused: (event: { source: string; code: ErrorCode; session: string; detail: string }) => void
   readonly clock: Clock
@@ -59,6 +62,16 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
       options.refused({ source: address, code, session, detail })
       metrics.logins.inc({ protocol: 'postgres', result: code })
       sayGoodbye(socket, errorResponse(fatal(code, text, session)))
+    }
+    const refusePlaintext = (told: Told | undefined) => {
+      const code = 'TLS_REQUIRED'
+      if (told === undefined) return refuse(code, 'This gateway speaks TLS only.', 'before the login')
+      // The first one was blamed.
+      blame('nothing')
+      const detail = `a second try, after ${told.code} inside TLS (session ${told.session})`
+      options.refused({ source: address, code, session, detail })
+      metrics.logins.inc({ protocol: 'postgres', result: code })
+      sayGoodbye(socket, errorResponse(fatal(told.code, told.text, told.session)))
     }
     const opened = () =>
       openConnection(raw, {
@@ -96,9 +109,13 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
         if (await cancel(opening, address, session)) place.blame('nothing')
         return void socket.end()
       }
+      if (opening.kind === 'plaintext') {
+        const told = await options.told?.take(address, opening.login)
+        return refusePlaintext(told)
+      }
       place.reached('login')
       const onProof = () => clearTimeout(grace)
-      await options.run(protocol, downstreamOf(opening, source, place, onProof), session)
+      await options.run(protocol, downstreamOf(opening, source, place, onProof, options.told), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(error.code, error.message, 'before the login')
@@ -172,6 +189,7 @@ function downstreamOf(
   source: Source,
   place: Place,
   onProof: () => void,
+  told: ToldInsideTls | undefined,
 ): PostgresDownstream {
   const { socket, reader, packet } = opening
   const { parameters, minorVersion, protocolOptions } = packet
@@ -194,6 +212,9 @@ function downstreamOf(
     startup: { login: parameters.get('user') ?? '', minorVersion: spoken - PROTOCOL_3_0, parameters },
     details,
     onProof,
+    beforeRefusal: async (refusal, session) => {
+      if (socket instanceof TLSSocket) await told?.note(source.address, parameters.get('user') ?? '', refusal, session)
+    },
     onAccept: () => place.authenticated(),
     onDenied: code => place.blame(faultOf(code)),
   })

@@ -8,7 +8,7 @@ import type { ErrorCode, Refusal } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { CancelKey } from './cancel.ts'
 import type { SocketReader } from './socket-reader.ts'
-import { fatal } from './sqlstate.ts'
+import { fatal, isAfterLogin } from './sqlstate.ts'
 import type { TargetGreeting } from './target-login.ts'
 import {
   authenticationCleartextPassword,
@@ -43,12 +43,15 @@ export class PostgresDownstream implements Downstream {
   readonly #reader: SocketReader
   /** Called when the person has shown their proof: from here on it is not they who are slow. */
   readonly #onProof: () => void
+  /** Called before somebody who has not logged in hears why. */
+  readonly #beforeRefusal: (refusal: Refusal, session: string) => Promise<void>
   readonly #onAccept: () => void
   readonly #onDenied: (code: ErrorCode) => void
   #asked = false
   #answered = false
   #accepted = false
   #saidLastWord = false
+  #targetSqlstate: string | undefined
   #notices: Buffer[] = []
   #greeting: { target: TargetGreeting; cancelKey: CancelKey } | undefined
   /** True where a message of the gateway may go in between: set by the relay. */
@@ -61,6 +64,7 @@ export class PostgresDownstream implements Downstream {
     startup: Startup
     details: Record<string, string>
     onProof: () => void
+    beforeRefusal: (refusal: Refusal, session: string) => Promise<void>
     onAccept: () => void
     onDenied: (code: ErrorCode) => void
   }) {
@@ -72,6 +76,7 @@ export class PostgresDownstream implements Downstream {
     this.details = parts.details
     this.#reader = parts.reader
     this.#onProof = parts.onProof
+    this.#beforeRefusal = parts.beforeRefusal
     this.#onAccept = parts.onAccept
     this.#onDenied = parts.onDenied
     const gone = new AbortController()
@@ -118,9 +123,20 @@ export class PostgresDownstream implements Downstream {
     this.socket.write(Buffer.concat(messages))
   }
 
+  /** The target's SQLSTATE is the better one for `deny`, where it may be told. */
+  refusedByTarget(sqlstate: string | undefined): void {
+    this.#targetSqlstate = sqlstate
+  }
+
   async deny(refusal: Refusal, session: string): Promise<void> {
     this.#onDenied(refusal.code)
-    await this.#sayLast(fatal(refusal.code, refusal.message, session))
+    const { code, message } = refusal
+    const words = fatal(code, message, session)
+    const sqlstate = code === 'TARGET_LOGIN_FAILED' ? this.#targetSqlstate : undefined
+    // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
+    if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
+    else if (this.socket.writable) this.socket.write(authenticationOk())
+    await this.#sayLast(sqlstate === undefined ? words : { ...words, sqlstate })
   }
 
   /** A notice: clients cannot bear one before AuthenticationOk, nor inside another message; it waits for its moment. */

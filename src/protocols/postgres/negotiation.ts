@@ -2,7 +2,6 @@
 
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { GatewayError } from '../../shared/errors.ts'
 import { SocketReader } from './socket-reader.ts'
 import type { TlsUpgrade } from './tls-upgrade.ts'
 import { parseStartupPacket, type StartupPacket, startupPacketLength } from './wire/startup.ts'
@@ -15,6 +14,8 @@ const NOT_POSTGRES = /^(?:SSH-|GET |POST|HEAD|PUT |DELE|OPTI|PRI |CONN)/
 
 export type Opening =
   | { readonly kind: 'cancel'; readonly processId: number; readonly key: Buffer }
+  /** A startup without TLS, where that is not allowed. */
+  | { readonly kind: 'plaintext'; readonly login: string }
   | {
       readonly kind: 'startup'
       readonly socket: Socket
@@ -23,7 +24,7 @@ export type Opening =
     }
 
 /**
- * Undefined when the client left or its TLS handshake failed. Throws PROTOCOL_VIOLATION or TLS_REQUIRED; `current` then tells the
+ * Undefined when the client left or its TLS handshake failed. Throws PROTOCOL_VIOLATION; `current` then tells the
  * socket to answer on.
  */
 export async function openConnection(
@@ -72,7 +73,7 @@ export async function openConnection(
         break
       case 'startup':
         if (!(socket instanceof TLSSocket) && !options.mayBePlaintext) {
-          throw new GatewayError('TLS_REQUIRED', 'This gateway speaks TLS only.')
+          return { kind: 'plaintext', login: packet.parameters.get('user') ?? '' }
         }
         return { kind: 'startup', socket, reader, packet }
     }

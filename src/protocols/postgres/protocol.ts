@@ -7,6 +7,7 @@ import { BusyPolling, machineToPoll } from './busy-polling.ts'
 import { type Cancellations, cancelOnTarget } from './cancel.ts'
 import type { PostgresDownstream } from './downstream.ts'
 import { relay } from './relay.ts'
+import { TargetLoginFailed } from './target-refusal.ts'
 import { connectUpstream, type PostgresUpstream } from './upstream.ts'
 
 export type PostgresProtocol = Protocol<PostgresDownstream, PostgresUpstream>
@@ -32,7 +33,12 @@ export function createPostgresProtocol(options: {
     name: 'postgres',
     async connect(grant, lease, downstream, signal) {
       const { startup } = downstream
-      const upstream = await connectUpstream(grant, lease, startup.parameters, signal, connectTimeoutMs)
+      const upstream = await connectUpstream(grant, lease, startup.parameters, signal, connectTimeoutMs).catch(
+        error => {
+          if (error instanceof TargetLoginFailed) downstream.refusedByTarget(error.sqlstate)
+          throw error
+        },
+      )
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
       const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
         upstream.onCancel?.()

@@ -31,7 +31,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   LOGIN_NAME_INVALID: 'Connect with user=alice+dba+orders: your name, the account, the target.',
   ACCESS_DENIED:
     'It may be the target, the account or the database: what is not allowed looks like what does not exist.',
-  TLS_REQUIRED: 'Connect with sslmode=require, or verify-full with the certificate of this gateway.',
+  TLS_REQUIRED:
+    'Connect with sslmode=require, or verify-full with the certificate of this gateway. If another error stands above this one, that is the reason.',
 }
 
 /** FATAL, as the last word on a connection: the code, what to do next, and the session id by which the cause is found. */
@@ -43,4 +44,22 @@ export function fatal(code: ErrorCode, text: string, session: string): ServerWor
     message: `${code}: ${text} (session ${session})`,
     ...(hint === undefined ? {} : { hint }),
   }
+}
+
+const AFTER_LOGIN: ReadonlySet<ErrorCode> = new Set([
+  'ACCESS_DENIED',
+  'CHANNEL_DENIED',
+  'CREDENTIAL_UNAVAILABLE',
+  'RECORDING_UNAVAILABLE',
+  'RECORDING_FAILED',
+  'SESSION_ENDED',
+  'TARGET_UNREACHABLE',
+  'TARGET_IDENTITY_MISMATCH',
+  'TARGET_LOGIN_FAILED',
+  'TARGET_AUTHENTICATION_REFUSED',
+])
+
+/** Whether a session is refused for this only once the person has proven who they are. */
+export function isAfterLogin(code: ErrorCode): boolean {
+  return AFTER_LOGIN.has(code)
 }

@@ -10,14 +10,13 @@ import { requireAllowed, requireBinding, requireIterations } from './authenticat
 import type { Connection } from './dial.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import type { Message, SocketReader } from './socket-reader.ts'
+import { TargetRefusal } from './target-refusal.ts'
 import { passwordMessage, startupMessage } from './wire/frontend-messages.ts'
 import {
   type AuthenticationRequest,
   readAuthentication,
   readBackendKeyData,
-  readError,
   readParameterStatus,
-  type ServerError,
 } from './wire/server-answers.ts'
 import { violation } from './wire/violation.ts'
 
@@ -26,17 +25,6 @@ export interface TargetGreeting {
   readonly parameters: ReadonlyMap<string, string>
   readonly processId: number
   readonly cancelKey: Buffer
-}
-
-/** The target's own ErrorResponse during login. */
-export class TargetRefusal extends Error {
-  readonly answer: ServerError
-
-  constructor(answer: ServerError) {
-    super(`the target answered ${answer.severity} ${answer.sqlstate}: ${answer.message}`)
-    this.name = 'TargetRefusal'
-    this.answer = answer
-  }
 }
 
 /**
@@ -50,18 +38,28 @@ export async function logIn(
   password: Secret,
   target: PostgresTarget,
 ): Promise<TargetGreeting> {
-  connection.socket.write(startupMessage(parameters))
-  await authenticate(connection, reader, parameters.get('user')!, password, target)
-  return await readGreeting(reader)
+  const { socket } = connection
+  const conversation: Conversation = { connection, reader, target, password, toldPassword: false }
+  socket.write(startupMessage(parameters))
+  try {
+    await authenticate(conversation, parameters.get('user')!)
+    return await readGreeting(reader)
+  } catch (error) {
+    throw error instanceof TargetRefusal ? error.keeping(password, conversation.toldPassword) : error
+  }
 }
 
-async function authenticate(
-  connection: Connection,
-  reader: SocketReader,
-  user: string,
-  password: Secret,
-  target: PostgresTarget,
-): Promise<void> {
+interface Conversation {
+  readonly connection: Connection
+  readonly reader: SocketReader
+  readonly target: PostgresTarget
+  readonly password: Secret
+  /** The target has it in the clear. */
+  toldPassword: boolean
+}
+
+async function authenticate(conversation: Conversation, user: string): Promise<void> {
+  const { connection, reader, target, password } = conversation
   const { socket } = connection
   let proven = false
   while (true) {
@@ -82,6 +80,7 @@ async function authenticate(
         requireOnce(proven)
         requireAllowed(target, 'password')
         requireBinding(target, false)
+        conversation.toldPassword = true
         sendSecret(socket, password.revealBytes())
         break
       case 'sasl':
@@ -115,7 +114,7 @@ async function nextRequest(reader: SocketReader): Promise<AuthenticationRequest>
 async function nextMessage(reader: SocketReader): Promise<Message> {
   const message = await reader.message()
   if (message === undefined) throw new Error('the target closed the connection during login')
-  if (message.type === 'E') throw new TargetRefusal(readError(message.body))
+  if (message.type === 'E') throw new TargetRefusal(message.body)
   return message
 }
 

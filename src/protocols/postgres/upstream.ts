@@ -11,7 +11,8 @@ import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts
 import { showUser } from './show-user.ts'
 import { SocketReader } from './socket-reader.ts'
 import { readStartupWishes } from './startup-parameters.ts'
-import { logIn, type TargetGreeting, TargetRefusal } from './target-login.ts'
+import { logIn, type TargetGreeting } from './target-login.ts'
+import { TargetLoginFailed, TargetRefusal } from './target-refusal.ts'
 
 /** The longest message that a server may send before it is ready for queries. */
 const MESSAGE_LIMIT_BYTES = 64 * 1024
@@ -122,7 +123,7 @@ async function attemptLogin(
 
 /** As libpq: `allow` and `prefer` have a second way when the first was refused before the login, or TLS itself failed. */
 function mayTryOtherwise(failure: unknown): boolean {
-  if (failure instanceof TargetRefusal) return failure.answer.sqlstate === INVALID_AUTHORIZATION
+  if (failure instanceof TargetRefusal) return failure.sqlstate === INVALID_AUTHORIZATION
   return failure instanceof GatewayError && failure.code === 'TARGET_UNREACHABLE'
 }
 
@@ -135,9 +136,6 @@ function terminate(socket: Socket): void {
   socket.resume()
 }
 
-/** Of the target's own words a person sees those that help them: no such database, too many connections, starting up. */
-const TOLD = new Set(['3D000', '42501', '53300', '57P03', '22023'])
-
 function translate(failure: unknown, target: PostgresTarget): GatewayError {
   if (failure instanceof GatewayError) {
     if (failure.code !== 'PROTOCOL_VIOLATION') return failure
@@ -149,12 +147,6 @@ function translate(failure: unknown, target: PostgresTarget): GatewayError {
       },
     )
   }
-  if (failure instanceof TargetRefusal) {
-    const { sqlstate, message } = failure.answer
-    const text = TOLD.has(sqlstate)
-      ? `The target ${target.name} says: ${message.slice(0, 300).replace(/[\p{Cc}]/gu, '?')}`
-      : `The target ${target.name} did not accept the login of this account; ask its administrator.`
-    return new GatewayError('TARGET_LOGIN_FAILED', text, { cause: failure })
-  }
+  if (failure instanceof TargetRefusal) return new TargetLoginFailed(target.name, failure)
   return new GatewayError('TARGET_UNREACHABLE', `The target ${target.name} could not be reached.`, { cause: failure })
 }
