@@ -1,7 +1,8 @@
 /** Everything that sessions and the API stand on, put together in the order of the layers. */
 
 import { setTimeout } from 'node:timers/promises'
-import type { Audit } from './audit/event.ts'
+import type { AuditAppender } from './audit/event.ts'
+import { createOutbox } from './audit/outbox.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { createRedisCluster } from './cluster/redis.ts'
 import type { Config } from './config/config.ts'
@@ -22,10 +23,12 @@ import { createBooks } from './session/books.ts'
 import { createFollow } from './session/follow.ts'
 import { createLiveSessions } from './session/live-sessions.ts'
 import { createMarkedRecordings } from './session/marked-recordings.ts'
-import { createOwedSteps } from './session/owed-steps.ts'
+import { createBooksMending } from './session/mend-books.ts'
+import { createOwedEnds } from './session/owed-ends.ts'
 import { createReaper } from './session/reaper.ts'
 import { createRefusedConnections } from './session/refused-connections.ts'
 import { createSessionAudit } from './session/session-audit.ts'
+import { createSessionChanges } from './session/session-changes.ts'
 import { createSessionStore } from './session/session-store.ts'
 import type { Clock } from './shared/clock.ts'
 import type { Log } from './shared/log.ts'
@@ -34,14 +37,16 @@ import { createTargets } from './targets/targets.ts'
 import type { KeyEncryptionKey } from './vault/key-encryption-key.ts'
 import { createVault } from './vault/vault.ts'
 
-export type GatewayParts<A extends Audit = Audit> = Awaited<ReturnType<typeof createParts<A>>>
+export type GatewayParts<A extends AuditAppender = AuditAppender> = Awaited<ReturnType<typeof createParts<A>>>
 
-export interface PartsOptions<A extends Audit> {
+export interface PartsOptions<A extends AuditAppender> {
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
   /** The id of this gateway, or of this worker of it. */
   readonly gateway: string
+  /** Of a worker, its gateway, which appends its audit events. */
+  readonly auditedBy?: string
   readonly vaultKey: KeyEncryptionKey
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
@@ -56,7 +61,7 @@ export interface PartsOptions<A extends Audit> {
 export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
-export async function createParts<A extends Audit>(options: PartsOptions<A>, started: AsyncDisposableStack) {
+export async function createParts<A extends AuditAppender>(options: PartsOptions<A>, started: AsyncDisposableStack) {
   const { config, clock, log, gateway, inTurnOf } = options
   const state = { stopping: false }
   const metrics = createMetrics()
@@ -105,16 +110,25 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
     isLive: async session => (await sessions.get(session))?.state === 'active',
   })
   started.defer(() => follow.close())
-  const owed = createOwedSteps({ log })
+  const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
+  const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
+  const owed = createOwedEnds({ log })
   const reaper = createReaper({
     cluster,
     gateways: config.database.startsWith('sqlite:') ? undefined : createStoreGateways({ database, clock, gateway }),
     store: sessions,
     live,
-    marked: createMarkedRecordings({ recordings, store: sessions, books, audit, metrics, log }),
-    endLeases: async session => void (await vault.endLeasesOfSession(session)),
+    marked: createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log }),
+    changes,
+    recordings,
+    vault,
+    mending:
+      options.auditedBy === undefined
+        ? createBooksMending({ outbox, vault, sessions, recordings, clock, log })
+        : undefined,
     audit,
     owed,
+    clock,
     log,
   })
   started.defer(() => reaper.close())
@@ -149,6 +163,7 @@ export async function createParts<A extends Audit>(options: PartsOptions<A>, sta
     inTurnOf,
     sessions,
     books,
+    changes,
     access,
     live,
     follow,

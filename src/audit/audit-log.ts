@@ -6,13 +6,15 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { type AuditRow, type AuditSigner, type ChainHead, link, type UnlinkedRow } from './chain.ts'
-import type { Audit, AuditEvent } from './event.ts'
+import type { AuditAppender } from './event.ts'
 import { feedSinks } from './feed.ts'
 import { type AuditQuery, listEvents } from './list.ts'
+import { anyWaiting, takeOut, type Whose } from './outbox.ts'
+import { toRow } from './row.ts'
 import type { AuditSink } from './sinks.ts'
 import { type AuditVerdict, type VerifyOptions, verifyStore } from './verify.ts'
 
-export interface AuditLog extends Audit {
+export interface AuditLog extends AuditAppender {
   /** Events in the order of the chain: the last `limit` that match, or with `after` the first that match after it. */
   list(query?: AuditQuery): Promise<AuditRow[]>
   /** Checks the whole chain in the store, against this gateway's key where no other is given. */
@@ -36,45 +38,61 @@ export interface AuditLogOptions {
 }
 
 interface Waiting {
-  readonly event: UnlinkedRow
   resolve(): void
   reject(error: GatewayError): void
+}
+
+interface WaitingEvent extends Waiting {
+  readonly event: UnlinkedRow
+}
+
+/** Somebody who waits until the outbox is empty; `living` as for `flush`. */
+interface WaitingFlush extends Waiting {
+  readonly living: ReadonlySet<string> | undefined
 }
 
 /** How many events go into one transaction, and how many may wait for one. */
 const BATCH = 256
 const MAX_WAITING = 10_000
-const MAX_DATA_LENGTH = 64 * 1024
 const RETRY_DELAYS_MS = [20, 100, 400]
 /** After this long nothing is tried again: somebody waits at the gate. */
 const RETRY_WITHIN_MS = 3000
 
 export function createAuditLog(options: AuditLogOptions): AuditLog {
   const { database, signer, gateway, clock, sinks = [], log } = options
-  const waiting: Waiting[] = []
+  const waiting: WaitingEvent[] = []
+  const flushing: WaitingFlush[] = []
   const feed = feedSinks({ database, gateway, sinks, log })
   let writing: Promise<void> | undefined
 
   /** Everything that arrived while one batch was being stored goes into the next: one commit for all of it. */
   async function writeAll(): Promise<void> {
-    while (waiting.length > 0) {
+    while (waiting.length > 0 || flushing.length > 0) {
       const batch = waiting.splice(0, BATCH)
+      const flushes = flushing.splice(0)
       try {
-        const last = await store(
-          database,
-          signer,
-          batch.map(entry => entry.event),
-        )
-        for (const entry of batch) entry.resolve()
-        feed.stored(last.seq)
-        options.stored?.(last.seq)
+        const whose = { gateway, living: flushes.find(({ living }) => living !== undefined)?.living }
+        const fromOutbox = flushes.length > 0 && (await anyWaiting(database, whose)) ? whose : undefined
+        const events = batch.map(entry => entry.event)
+        if (events.length > 0 || fromOutbox !== undefined) {
+          const { head, taken } = await store(database, signer, events, fromOutbox)
+          options.stored?.(head.seq)
+          feed.stored(head.seq, whose.living !== undefined && taken > 0)
+          // There may be more than one batch of them.
+          if (taken === BATCH) flushing.unshift(...flushes.splice(0))
+        }
+        for (const entry of [...batch, ...flushes]) entry.resolve()
       } catch (cause) {
         const error = new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.', { cause })
         // Those behind waited for the same store: they are told now, not each after tries of their own.
-        for (const entry of [...batch, ...waiting.splice(0)]) entry.reject(error)
+        for (const entry of [...batch, ...flushes, ...waiting.splice(0), ...flushing.splice(0)]) entry.reject(error)
       }
     }
     writing = undefined
+  }
+
+  function write(): void {
+    writing ??= Promise.resolve().then(writeAll)
   }
 
   return {
@@ -84,9 +102,14 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
       }
       return new Promise((resolve, reject) => {
         waiting.push({ event: toRow(event, gateway, clock), resolve, reject })
-        writing ??= Promise.resolve().then(writeAll)
+        write()
       })
     },
+    flush: living =>
+      new Promise((resolve, reject) => {
+        flushing.push({ living, resolve, reject })
+        write()
+      }),
     list: query => listEvents(database, query),
     verify: options => verifyStore(database, { publicKeyPem: signer.publicKeyPem, ...options }),
     reopen: () => feed.reopen(),
@@ -98,12 +121,18 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
 }
 
 /**
- * Stores a batch in one transaction; gives the new end of the chain. The first statement locks the head, so that gateways on one
- * PostgreSQL take turns. A commit whose answer was lost is looked for under that lock before it is tried again: never stored twice.
+ * Stores a batch, and what it takes out of the outbox, in one transaction; gives the new end of the chain. The first statement locks
+ * the head, so that gateways on one PostgreSQL take turns. A commit whose answer was lost is looked for under that lock before it is
+ * tried again: never stored twice.
  */
-async function store(database: Database, signer: AuditSigner, events: UnlinkedRow[]): Promise<ChainHead> {
+async function store(
+  database: Database,
+  signer: AuditSigner,
+  events: readonly UnlinkedRow[],
+  fromOutbox: Whose | undefined,
+): Promise<{ head: ChainHead; taken: number }> {
   const begin = performance.now()
-  let tried: AuditRow | undefined
+  let tried: { last: AuditRow; taken: number } | undefined
   for (let tries = 0; ; tries++) {
     try {
       return await database.transaction().execute(async transaction => {
@@ -114,22 +143,23 @@ async function store(database: Database, signer: AuditSigner, events: UnlinkedRo
           .returning(['seq', 'hash'])
           .executeTakeFirstOrThrow()
         if (tried !== undefined) {
-          const found = transaction.selectFrom('audit_events').select('hash').where('seq', '=', tried.seq)
-          if ((await found.executeTakeFirst())?.hash === tried.hash) return head
+          const found = transaction.selectFrom('audit_events').select('hash').where('seq', '=', tried.last.seq)
+          if ((await found.executeTakeFirst())?.hash === tried.last.hash) return { head, taken: tried.taken }
         }
+        const waited = fromOutbox === undefined ? [] : await takeOut(transaction, fromOutbox, BATCH)
         const rows: AuditRow[] = []
-        for (const event of events) {
+        for (const event of [...waited, ...events]) {
           head = link(head, event, signer)
           rows.push(head as AuditRow)
         }
-        tried = rows.at(-1)
-        await transaction.insertInto('audit_events').values(rows).execute()
-        await transaction
-          .updateTable('audit_head')
-          .set({ seq: head.seq, hash: head.hash })
-          .where('id', '=', 1)
-          .execute()
-        return { seq: head.seq, hash: head.hash }
+        const last = rows.at(-1)
+        if (last !== undefined) {
+          tried = { last, taken: waited.length }
+          await transaction.insertInto('audit_events').values(rows).execute()
+          const { seq, hash } = last
+          await transaction.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1).execute()
+        }
+        return { head: { seq: head.seq, hash: head.hash }, taken: waited.length }
       })
     } catch (error) {
       const delay = RETRY_DELAYS_MS[tries]
@@ -137,27 +167,4 @@ async function store(database: Database, signer: AuditSigner, events: UnlinkedRo
       await new Promise(resolve => setTimeout(resolve, delay * (0.5 + Math.random())))
     }
   }
-}
-
-function toRow({ kind, actor, session, data = {} }: AuditEvent, gateway: string, clock: Clock): UnlinkedRow {
-  return {
-    at: clock.now(),
-    gateway,
-    kind,
-    // PostgreSQL takes neither NUL nor half a surrogate pair, and a login must not fail to be told for a strange name.
-    actor: actor.toWellFormed().replaceAll('\0', '\ufffd'),
-    session: session ?? null,
-    data: dataText(data),
-  }
-}
-
-/** JSON text, ASCII-safe where the store could change it, and bounded. `Secret` shows itself as `[secret]`. */
-function dataText(data: Record<string, unknown>): string {
-  const text = JSON.stringify(data)
-  if (text.length <= MAX_DATA_LENGTH) return text
-  return JSON.stringify({
-    truncated: true,
-    length: text.length,
-    begin: text.slice(0, MAX_DATA_LENGTH / 8).toWellFormed(),
-  })
 }

@@ -53,3 +53,12 @@ export interface Audit {
   /** Resolves when the event is durable. Throws `AUDIT_UNAVAILABLE`: what needs the event must then not happen. */
   append(event: AuditEvent): Promise<void>
 }
+
+/** Appends what waits in the outbox, too. */
+export interface AuditAppender extends Audit {
+  /**
+   * Resolves when this gateway's events in the outbox have their place in the chain; with `living`, also those that gateways left which
+   * are not among these. Throws `AUDIT_UNAVAILABLE`: they are then still in the outbox.
+   */
+  flush(living?: ReadonlySet<string>): Promise<void>
+}

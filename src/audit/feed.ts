@@ -7,8 +7,11 @@ import { formatLine } from './line.ts'
 import type { AuditSink } from './sinks.ts'
 
 export interface Feed {
-  /** The chain has grown up to this event. Returns at once: a slow sink never holds up a login. */
-  stored(seq: number): void
+  /**
+   * The chain has grown up to this event; `adopted`: also by events that gateways before this one had left. Returns at once: a slow
+   * sink never holds up a login.
+   */
+  stored(seq: number, adopted?: boolean): void
   reopen(): Promise<void>
   /** Writes what is missing, and closes the sinks. */
   close(): Promise<void>
@@ -27,8 +30,8 @@ const RETRY_MS = 5000
 export function feedSinks({ sinks, ...options }: FeedOptions): Feed {
   const feeders = sinks.map(sink => new Feeder(sink, options))
   return {
-    stored(seq) {
-      for (const feeder of feeders) feeder.stored(seq)
+    stored(seq, adopted = false) {
+      for (const feeder of feeders) feeder.stored(seq, adopted)
     },
     reopen: async () => void (await Promise.all(feeders.map(feeder => feeder.reopen()))),
     close: async () => void (await Promise.all(feeders.map(feeder => feeder.close()))),
@@ -43,8 +46,9 @@ class Feeder {
   /** What is written of this gateway's events, and up to where it should be. */
   #written = 0
   #wanted = 0
-  /** What a process before this one wrote, as long as its own last events may be missing behind it. */
-  #before: { gateway: string; seq: number } | undefined
+  /** What a process before this one wrote, and whether its own last events may be missing behind it. */
+  readonly #before: { gateway: string; seq: number } | undefined
+  #beforeIsDue: boolean
   #failing = false
   #copyIsDue = false
   #retry: NodeJS.Timeout | undefined
@@ -56,12 +60,14 @@ class Feeder {
     this.#database = database
     this.#gateway = gateway
     this.#log = log
-    this.#before = sink.last
-    if (this.#before !== undefined) this.#copyLater()
+    this.#before = sink.last && { ...sink.last }
+    this.#beforeIsDue = this.#before !== undefined
+    if (this.#beforeIsDue) this.#copyLater()
   }
 
-  stored(seq: number): void {
+  stored(seq: number, adopted: boolean): void {
     this.#wanted = Math.max(this.#wanted, seq)
+    if (adopted && this.#before !== undefined) this.#beforeIsDue = true
     if (!this.#failing) this.#copyLater()
   }
 
@@ -90,9 +96,9 @@ class Feeder {
   async #copy(): Promise<void> {
     this.#copyIsDue = false
     try {
-      if (this.#before !== undefined) {
+      if (this.#before !== undefined && this.#beforeIsDue) {
+        this.#beforeIsDue = false
         for await (const seq of this.#write(this.#before.gateway, this.#before.seq)) this.#before.seq = seq
-        this.#before = undefined
       }
       const wanted = this.#wanted
       if (this.#written < wanted) {
@@ -102,6 +108,7 @@ class Feeder {
       if (this.#failing) this.#log?.info({ sink: this.#sink.name }, 'audit events are written here again')
       this.#failing = false
     } catch (error) {
+      this.#beforeIsDue = this.#before !== undefined
       const facts = { sink: this.#sink.name, reason: messageOf(error) }
       if (!this.#failing) this.#log?.error(facts, 'audit events cannot be written here; they are in the store')
       this.#failing = true

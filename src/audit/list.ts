@@ -1,8 +1,10 @@
 /** Reads audit events from the store. */
 
+import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { AuditRow } from './chain.ts'
 import type { AuditKind } from './event.ts'
+import { listWaiting } from './outbox.ts'
 
 export interface AuditQuery {
   /** Events after this number, oldest first from there. */
@@ -40,4 +42,31 @@ export async function listEvents(database: Database, query: AuditQuery = {}): Pr
     .limit(Math.min(Math.max(1, Math.trunc(limit)), MAX_LIMIT))
     .execute()
   return forward ? rows : rows.reverse()
+}
+
+export interface SessionEvent {
+  readonly kind: string
+  readonly session: string | null
+  readonly data: string
+}
+
+/** Of these sessions and kinds what is in the chain, and what waits for it. */
+export async function eventsOfSessions(
+  on: Database,
+  sessions: readonly string[],
+  kinds: readonly AuditKind[],
+): Promise<SessionEvent[]> {
+  if (sessions.length === 0) return []
+  const inChain = on
+    .selectFrom('audit_events')
+    .select(['kind', 'session', 'data'])
+    .where('session', 'in', sessions)
+    .where('kind', 'in', kinds)
+    .orderBy('seq')
+  return [...(await inChain.execute()), ...(await listWaiting(on, sessions, kinds))]
+}
+
+/** Until the transaction ends the chain does not grow. */
+export async function lockChain(on: Database): Promise<void> {
+  await on.updateTable('audit_head').set({ seq: sql<number>`seq` }).where('id', '=', 1).execute()
 }

@@ -168,10 +168,36 @@ async function doctorRound(database: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Audit events wait here in the transaction of the change that they tell of. */
+async function outbox({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('audit_outbox')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('actor', 'text', column => column.notNull())
+    .addColumn('session', 'text')
+    .addColumn('data', 'text', column => column.notNull())
+    .execute()
+  await schema
+    .createTable('mended')
+    .addColumn('name', 'text', column => column.primaryKey())
+    .addColumn('cursor', 'text', column => column.notNull())
+    .execute()
+  await schema
+    .createIndex('leases_open')
+    .on('leases')
+    .column('started_at')
+    .where('ended_at' as never, 'is', null)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
   '0003-credential-bindings': { up: credentialBindings },
   '0004-sealed-tokens': { up: sealedTokens },
   '0005-doctor-round': { up: doctorRound },
+  '0006-outbox': { up: outbox },
 }

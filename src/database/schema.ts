@@ -11,6 +11,8 @@ export interface Schema {
   sessions: SessionTable
   audit_events: AuditEventTable
   audit_head: AuditHeadTable
+  audit_outbox: AuditOutboxTable
+  mended: MendedTable
   gateways: GatewayTable
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
@@ -100,6 +102,23 @@ export interface AuditEventTable {
   previous: string
   hash: string
   signature: string
+}
+
+/** Events that were stored with the change they tell of, and have no place in the chain yet. `id` sorts by time. */
+export interface AuditOutboxTable {
+  id: string
+  at: number
+  gateway: string
+  kind: string
+  actor: string
+  session: string | null
+  data: string
+}
+
+/** What is mended once in a store: how far that has come. */
+export interface MendedTable {
+  name: string
+  cursor: string
 }
 
 /** One row, `id` 1: the end of the chain. Changed by compare-and-swap, so that several gateways make one chain. */

@@ -9,8 +9,9 @@ import type { Clock } from '../shared/clock.ts'
 import { isMissing, makeFile } from './files.ts'
 import { isRecordable, markerFile, UNSEALED_FOLDER } from './paths.ts'
 
-/** After this time someone else may take over what a gateway began. */
-const CLAIM_MS = 60_000
+/** Who is at it says so this often; after this time without a word someone else may take it over. */
+const KEEP_MS = 5000
+const CLAIM_MS = 4 * KEEP_MS
 const CLAIM = '.sealing'
 
 export interface Markers {
@@ -19,6 +20,8 @@ export interface Markers {
   list(untouchedMs: number): Promise<string[]>
   /** True for one caller among all gateways: the marker can be renamed once. */
   claim(session: string): Promise<boolean>
+  /** It is not at hand any more, for a while: the claim is found when it is old. */
+  leave(session: string): void
   /** Gives a claim back: the next round finds it. */
   release(session: string): Promise<void>
   remove(session: string): Promise<void>
@@ -26,6 +29,27 @@ export interface Markers {
 
 export function createMarkers({ folder, clock }: { folder: string; clock: Clock }): Markers {
   const markerOf = (session: string) => join(folder, markerFile(session))
+  const keeping = new Map<string, NodeJS.Timeout>()
+
+  function touch(path: string): Promise<void> {
+    const now = clock.now() / 1000
+    return lutimes(path, now, now)
+  }
+
+  function keep(session: string): true {
+    leave(session)
+    // Where it is gone, somebody took it over, and the seal that is there then is found.
+    keeping.set(
+      session,
+      setInterval(() => void touch(markerOf(session) + CLAIM).catch(() => undefined), KEEP_MS).unref(),
+    )
+    return true
+  }
+
+  function leave(session: string): void {
+    clearInterval(keeping.get(session))
+    keeping.delete(session)
+  }
 
   /** Of a directory (nobody's marker), as of nothing: undefined. */
   async function ageOf(path: string): Promise<number | undefined> {
@@ -52,26 +76,29 @@ export function createMarkers({ folder, clock }: { folder: string; clock: Clock 
 
     async claim(session) {
       const marker = markerOf(session)
-      const now = clock.now() / 1000
       try {
         // The time first: a claim must never look old, or another would take it over.
-        await lutimes(marker, now, now)
+        await touch(marker)
         await rename(marker, marker + CLAIM)
-        return true
+        return keep(session)
       } catch (error) {
         if (!isMissing(error)) throw error
       }
       const claimed = await ageOf(marker + CLAIM)
       if (claimed === undefined || claimed < CLAIM_MS) return false
-      await lutimes(marker + CLAIM, now, now)
-      return true
+      await touch(marker + CLAIM)
+      return keep(session)
     },
 
+    leave,
+
     async release(session) {
+      leave(session)
       await rename(markerOf(session) + CLAIM, markerOf(session)).catch(undefinedIfMissing)
     },
 
     async remove(session) {
+      leave(session)
       await unlink(markerOf(session)).catch(undefinedIfMissing)
       await unlink(markerOf(session) + CLAIM).catch(undefinedIfMissing)
     },

@@ -16,7 +16,7 @@ import { createMarkers } from './markers.ts'
 import { recordingFile } from './paths.ts'
 import { type Recording, readRecording } from './reader.ts'
 import type { Recorder } from './recorder.ts'
-import { type FoundSeal, sealUnfinished } from './seal-interrupted.ts'
+import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
 import { dataKeyPurpose, type KeyWrap, type Signer } from './signer.ts'
 import { verifyRecording } from './verify.ts'
 import { RecordingWriter } from './writer.ts'
@@ -49,6 +49,13 @@ export interface Recordings {
    * caller's until `noted` or `release`.
    */
   compare(session: string, hash: string): Promise<SealComparison | undefined>
+  /**
+   * The seal of a recording whose owner is gone, read only; undefined where there is none that holds. A recording without one is not
+   * read to its end for that.
+   */
+  sealOf(session: string): Promise<FoundSeal | undefined>
+  /** Makes a marker, where there is a recording: its seal is not in the books. */
+  mark(session: string): Promise<void>
   /** The seal is in the books: nobody needs to look for it any more. */
   noted(session: string): Promise<void>
   /** What was taken up could not be brought to an end: it is found again. */
@@ -173,6 +180,7 @@ export function createRecordings(parts: {
         return sealed
       } catch (error) {
         if (error instanceof GatewayError && error.code === 'RECORDING_DAMAGED') throw error
+        markers.leave(session)
         log?.error({ err: error, session }, 'an interrupted recording cannot be sealed now')
         return undefined
       }
@@ -192,6 +200,23 @@ export function createRecordings(parts: {
       if (ok && found === hash && subject?.session === session) return { same: true }
       const why = ok ? 'it is another recording than the one that was sealed' : (firstBad?.why ?? 'it is not whole')
       return { same: false, found, why }
+    },
+
+    async sealOf(session) {
+      if (writers.has(session)) return undefined
+      const file = recordingFile(session)
+      const path = join(folder, file)
+      if (!(await hasSealAtEnd(folder, file, session, signer.publicKeyPem))) return undefined
+      const { ok, subject, bytes, hash, reason, endedAt } = await verifyRecording(path, signer.publicKeyPem)
+      if (!ok || subject?.session !== session) return undefined
+      return { file, bytes, hash: hash!, reason: reason!, endedAt: endedAt! }
+    },
+
+    async mark(session) {
+      if ((await ageOf(pathOf(session), clock)) === undefined) return
+      await markers.make(session).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
     },
 
     noted: session => markers.remove(session),

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { decryptFrame } from './container.ts'
-import { openUnlinked } from './files.ts'
+import { isMissing, openUnlinked } from './files.ts'
 import { handleChunks } from './reader.ts'
 import type { SealedRecording } from './recorder.ts'
 import { type Part, scan } from './scan.ts'
-import { encodeSeal, findSeal, sealHolds } from './seal.ts'
+import { encodeSeal, findSeal, MAX_SEAL_BYTES, sealHolds } from './seal.ts'
 import { dataKeyPurpose, type KeyWrap, type Signer } from './signer.ts'
 
 export interface InterruptedParts {
@@ -47,6 +47,22 @@ export async function sealUnfinished(parts: InterruptedParts, reason: string): P
   const path = join(parts.folder, parts.file)
   await rename(path, `${path}.torn`)
   return undefined
+}
+
+/** Whether the last bytes are a seal of this session that the key signed. What stands before them is not read. */
+export async function hasSealAtEnd(folder: string, file: string, session: string, publicKeyPem: string) {
+  const handle = await openUnlinked(folder, file).catch(error => {
+    if (isMissing(error)) return undefined
+    throw error
+  })
+  if (handle === undefined) return false
+  try {
+    const { size } = await handle.stat()
+    const end = handleChunks(handle, Math.max(0, size - MAX_SEAL_BYTES))
+    return (await findSeal(end, session, publicKeyPem)) !== undefined
+  } finally {
+    await handle.close()
+  }
 }
 
 interface Unfinished {

@@ -44,7 +44,7 @@ export function sealHolds(
 }
 
 /** Longer than any seal: its text has no part that a person chose. */
-const MAX_SEAL_BYTES = 4096
+export const MAX_SEAL_BYTES = 4096
 
 /**
  * Looks for a whole seal of this session anywhere in the bytes, whatever stands before it: proof that the recording was sealed once.

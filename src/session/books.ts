@@ -19,12 +19,19 @@ export interface Books {
 }
 
 /** The events that have a recording's hash, and where in their data. */
-const SEAL_EVENTS: Partial<Record<AuditKind, 'recording' | 'hash'>> = {
+const HASH_IN: Partial<Record<AuditKind, 'recording' | 'hash'>> = {
   'session.ended': 'recording',
   'recording.sealed-as-interrupted': 'hash',
   'recording.seal-noted': 'hash',
 }
-const SEAL_KINDS = Object.keys(SEAL_EVENTS) as AuditKind[]
+export const SEAL_EVENTS = Object.keys(HASH_IN) as AuditKind[]
+
+/** The hash of a recording that an event notes. */
+export function sealIn({ kind, data }: { readonly kind: string; readonly data: string }): string | undefined {
+  const field = HASH_IN[kind as AuditKind]
+  const hash = field && (JSON.parse(data) as Record<string, unknown>)[field]
+  return typeof hash === 'string' ? hash : undefined
+}
 
 export function createBooks(parts: {
   database: Database
@@ -41,9 +48,9 @@ export function createBooks(parts: {
       const notes: SealNote[] = []
       const row = await sessions.get(session)
       if (row !== undefined && row.recording_hash !== null) notes.push({ place: 'session', hash: row.recording_hash })
-      for (const event of await events(session, SEAL_KINDS)) {
-        const { [SEAL_EVENTS[event.kind as AuditKind]!]: hash } = JSON.parse(event.data) as Record<string, unknown>
-        if (typeof hash !== 'string' || (await checkAlone(event, publicKey)) !== undefined) continue
+      for (const event of await events(session, SEAL_EVENTS)) {
+        const hash = sealIn(event)
+        if (hash === undefined || (await checkAlone(event, publicKey)) !== undefined) continue
         notes.push({ place: 'audit', event: event.seq, hash })
       }
       return notes

@@ -7,6 +7,7 @@ import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Books } from './books.ts'
+import type { SessionChanges } from './session-changes.ts'
 import type { SessionStore } from './session-store.ts'
 
 interface Tampered {
@@ -24,13 +25,14 @@ export interface MarkedRecordings {
 
 export function createMarkedRecordings(parts: {
   recordings: Pick<Recordings, 'findUnsealed' | 'sealInterrupted' | 'compare' | 'noted' | 'release'>
-  store: Pick<SessionStore, 'get' | 'noteSeal'>
+  store: Pick<SessionStore, 'get'>
+  changes: Pick<SessionChanges, 'noteSeal'>
   books: Books
   audit: Audit
   metrics: Pick<Metrics, 'recordingsTampered'>
   log: Log
 }): MarkedRecordings {
-  const { recordings, store, books, audit, metrics, log } = parts
+  const { recordings, store, changes, books, audit, metrics, log } = parts
 
   async function lookAt(unsealed: UnsealedRecording, living: ReadonlySet<string>): Promise<void> {
     const { session, file } = unsealed
@@ -63,15 +65,9 @@ export function createMarkedRecordings(parts: {
       return recordings.noted(session)
     }
     if (sealed === undefined) return
-    const { hash, bytes, reason } = sealed
-    await store.noteSeal(session, sealed)
-    await audit.append({
-      kind: reason === 'interrupted' ? 'recording.sealed-as-interrupted' : 'recording.seal-noted',
-      actor: 'gateway',
-      session,
-      data: { file, hash, bytes, reason },
-    })
-    await recordings.noted(session)
+    // Where the books have another one by now, the next round compares.
+    if (await changes.noteSeal(session, sealed)) await recordings.noted(session)
+    else await recordings.release(session)
   }
 
   /** Once for each thing found: who can make markers must not fill the audit log. */

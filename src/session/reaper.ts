@@ -1,15 +1,24 @@
 /** Ends what a dead gateway left behind: its sessions' rows, its leases, and its recordings, sealed as interrupted. */
 
-import type { Audit } from '../audit/event.ts'
+import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { StoreGateways } from '../database/gateways.ts'
+import type { Recordings } from '../recording/recordings.ts'
+import type { Clock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
+import type { Vault } from '../vault/vault.ts'
 import type { LiveSessions } from './live-sessions.ts'
 import type { MarkedRecordings } from './marked-recordings.ts'
-import type { OwedSteps } from './owed-steps.ts'
+import type { BooksMending } from './mend-books.ts'
+import type { OwedEnds } from './owed-ends.ts'
+import type { SessionChanges } from './session-changes.ts'
 import type { SessionStore } from './session-store.ts'
 
 const EVERY_MS = 5000
+/** A gateway of the first version, beside this one, writes the session's row after the lease's. */
+const ROW_AFTER_MS = 30_000
+/** What earlier versions left is looked for at start and, while one may still run, every few minutes. */
+const MEND_EVERY = 60
 
 export interface Reaper {
   /** One round: at start, then every few seconds. Rounds never overlap. `dead` is known to be dead, whatever was heard of it lately. */
@@ -26,26 +35,40 @@ export function createReaper(parts: {
   store: SessionStore
   live: LiveSessions
   marked: MarkedRecordings
-  endLeases: (session: string) => Promise<void>
-  audit: Audit
+  changes: Pick<SessionChanges, 'endLeft' | 'endLeftLeases'>
+  recordings: Pick<Recordings, 'sealOf' | 'noted'>
+  vault: Pick<Vault, 'openLeases'>
+  /** What earlier versions left; undefined in a worker, whose gateway sees to it. */
+  mending: BooksMending | undefined
+  audit: AuditAppender
   /** What sessions of this gateway still owe, too, is tried again in every round. */
-  owed: OwedSteps
+  owed: OwedEnds
+  clock: Clock
   log: Log
 }): Reaper {
-  const { cluster, gateways, store, live, audit, owed, log } = parts
+  const { cluster, gateways, store, live, changes, recordings, vault, audit, owed, clock, log } = parts
   let running: Promise<void> = Promise.resolve()
+  let rounds = 0
   let closed = false
+
   async function endOrphans(living: ReadonlySet<string>): Promise<void> {
     for (const row of await store.orphans(living)) {
-      // Before the row, which is how the next round would find them.
-      await parts.endLeases(row.id)
+      const seal = await recordings.sealOf(row.id).catch(error => {
+        log.error({ err: error, session: row.id }, 'the recording of an interrupted session cannot be read now')
+        return undefined
+      })
       // Several living gateways may find the same orphan: the one whose update changes the row goes on.
-      if (!(await store.end(row.id, 'interrupted'))) continue
-      const data = { reason: 'interrupted', gateway: row.gateway }
-      await owed.settle(row.id, [
-        () => audit.append({ kind: 'session.ended', actor: 'gateway', session: row.id, data }),
-      ])
+      if ((await changes.endLeft(row, seal)) && seal !== undefined) await recordings.noted(row.id)
     }
+  }
+
+  /** Leases are begun and ended together with their session; those that a gateway of the first version lent were not. */
+  async function endLeftLeases(): Promise<void> {
+    const open = new Set((await vault.openLeases(clock.now() - ROW_AFTER_MS)).map(({ session }) => session))
+    for (const ids of batchesOf([...open])) {
+      for (const row of await store.getAll(ids)) if (row.state !== 'ended') open.delete(row.id)
+    }
+    for (const session of open) await changes.endLeftLeases(session)
   }
 
   /** A session of ours that another gateway has ended: it took us for dead, and the books are closed. */
@@ -66,8 +89,12 @@ export function createReaper(parts: {
     const living = await livingNow()
     if (living === undefined) return
     if (dead !== undefined) living.delete(dead)
+    // First: what is told below comes after what was told before.
+    await audit.flush(living).catch(error => log.warn({ err: error }, 'events wait in the outbox; trying again'))
     await endOrphans(living)
+    await endLeftLeases()
     await parts.marked.lookAfter(living)
+    if (rounds++ % MEND_EVERY === 0) await parts.mending?.mend()
   }
 
   function schedule(dead?: string): Promise<void> {
@@ -92,4 +119,8 @@ export function createReaper(parts: {
       await gateways?.leave().catch(error => log.warn({ err: error }, 'the store was not told that this gateway stops'))
     },
   }
+}
+
+function batchesOf(ids: readonly string[], size = 500): string[][] {
+  return Array.from({ length: Math.ceil(ids.length / size) }, (_, index) => ids.slice(index * size, (index + 1) * size))
 }

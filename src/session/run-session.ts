@@ -16,12 +16,12 @@ import type { Access } from './access.ts'
 import { authenticate } from './authenticate.ts'
 import { closeBooks } from './close-books.ts'
 import type { LiveSession, LiveSessions } from './live-sessions.ts'
-import type { OwedSteps } from './owed-steps.ts'
+import type { OwedEnds } from './owed-ends.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
 import { relayUntilEnd, sayGoodbye } from './relay-until-end.ts'
 import type { SessionAudit } from './session-audit.ts'
+import type { SessionChanges } from './session-changes.ts'
 import { endFor, endOf, onceAborted, refusalOf, refusedByEnd } from './session-end.ts'
-import type { SessionStore } from './session-store.ts'
 import type { EndReason } from './state.ts'
 
 const STOPPING = refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')
@@ -31,12 +31,12 @@ export interface PipelineParts {
   readonly access: Access
   readonly vault: Vault
   readonly recordings: Recordings
-  readonly sessions: SessionStore
+  readonly changes: SessionChanges
   readonly live: LiveSessions
   /** The audit log's words for each step. */
   readonly say: SessionAudit
   readonly metrics: Metrics
-  readonly owed: OwedSteps
+  readonly owed: OwedEnds
   readonly clock: Clock
   readonly log: Log
   readonly gateway: string
@@ -139,18 +139,16 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
   let reason: EndReason = 'internal-error'
   try {
     const subject = subjectOf(parts, grant, downstream)
-    await bothDone(
-      parts.sessions.open(grant, downstream.source.address, parts.recordings.fileOf(subject), {
-        ...downstream.details,
-        ...(grant.database === undefined ? {} : { database: grant.database }),
-      }),
-      say.leaseStarted(lease),
-    )
+    await parts.changes.begin(lease, {
+      source: downstream.source.address,
+      recording: parts.recordings.fileOf(subject),
+      details: { ...downstream.details, ...(grant.database === undefined ? {} : { database: grant.database }) },
+    })
     upstream = await protocol.connect(grant, lease, downstream, signal).finally(() => lease.erase())
     signal.throwIfAborted()
     recorder = await parts.recordings.open(subject)
     onceAborted(recorder.failure, () => live.abort('recording-failed'))
-    await bothDone(parts.sessions.activate(session), say.sessionStarted(grant))
+    if (!(await parts.changes.activate(grant))) live.abort('interrupted')
     signal.throwIfAborted()
     letIn = true
     await downstream.accept({ session, account: grant.account.name, target: grant.target.name, endsAt: grant.endsAt })
@@ -194,10 +192,4 @@ function subjectOf({ gateway, clock }: PipelineParts, grant: Grant, { source, pr
     gateway,
     startedAt: clock.now(),
   }
-}
-
-/** Waits for both also when one fails: a step that is still on its way must not arrive after the books are closed. */
-async function bothDone(...steps: [Promise<void>, Promise<void>]): Promise<void> {
-  await Promise.allSettled(steps)
-  await Promise.all(steps)
 }

@@ -1,6 +1,6 @@
 /** What the audit log says of a login and a session, from the first proof to the end. */
 
-import type { Audit, AuditKind } from '../audit/event.ts'
+import type { Audit, AuditEvent, AuditKind } from '../audit/event.ts'
 import type { Denial } from '../policy/authorize.ts'
 import { type Grant, loginDetail } from '../policy/grant.ts'
 import type { SealedRecording } from '../recording/recorder.ts'
@@ -9,7 +9,7 @@ import { formatAccountAddress } from '../shared/names.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Authenticated } from './authenticate.ts'
 import type { Downstream } from './protocol.ts'
-import type { EndReason } from './state.ts'
+import type { Ending } from './session-store.ts'
 
 /** Longer than any login name that is one. */
 const MAX_LOGIN_SHOWN = 256
@@ -71,22 +71,6 @@ export function createSessionAudit(audit: Audit) {
       ])
     },
 
-    leaseStarted: ({ id, grant, version }: Lease) =>
-      audit.append({
-        kind: 'lease.started',
-        actor: grant.user,
-        session: grant.session,
-        data: { lease: id, account: accountOf(grant), version },
-      }),
-
-    sessionStarted: (grant: Grant) =>
-      audit.append({
-        kind: 'session.started',
-        actor: grant.user,
-        session: grant.session,
-        data: { account: accountOf(grant), ...loginDetail(grant), ...databaseOf(grant), role: grant.role },
-      }),
-
     /** A session that was granted and yet did not begin. */
     sessionRefused: (grant: Grant, { code, detail }: Refusal) =>
       audit.append({
@@ -98,19 +82,46 @@ export function createSessionAudit(audit: Audit) {
 
     channelDenied: ({ user, session }: Grant, what: string, why: string) =>
       audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }),
-
-    async sessionEnded({ id, grant }: Lease, reason: EndReason, sealed: SealedRecording | undefined) {
-      const common = { actor: grant.user, session: grant.session }
-      await Promise.all([
-        audit.append({ ...common, kind: 'lease.ended', data: { lease: id } }),
-        audit.append({
-          ...common,
-          kind: 'session.ended',
-          data: { reason, recording: sealed?.hash, bytes: sealed?.bytes },
-        }),
-      ])
-    },
   }
+}
+
+/** The events of a session's states: `session-changes.ts` stores each with the change that it tells of. */
+export const stateEvents = {
+  leaseStarted: ({ id, grant, version }: Lease): AuditEvent => ({
+    kind: 'lease.started',
+    actor: grant.user,
+    session: grant.session,
+    data: { lease: id, account: accountOf(grant), version },
+  }),
+
+  sessionStarted: (grant: Grant): AuditEvent => ({
+    kind: 'session.started',
+    actor: grant.user,
+    session: grant.session,
+    data: { account: accountOf(grant), ...loginDetail(grant), ...databaseOf(grant), role: grant.role },
+  }),
+
+  leaseEnded: (actor: string, session: string, lease: string, more = {}): AuditEvent => ({
+    kind: 'lease.ended',
+    actor,
+    session,
+    data: { lease, ...more },
+  }),
+
+  sessionEnded: (actor: string, session: string, { reason, sealed }: Ending, more = {}): AuditEvent => ({
+    kind: 'session.ended',
+    actor,
+    session,
+    data: { reason, recording: sealed?.hash, bytes: sealed?.bytes, ...more },
+  }),
+
+  /** Of a seal that was found, or made, when the session had been written down as ended already. */
+  sealNoted: (session: string, { file, hash, bytes }: SealedRecording, reason: string, more = {}): AuditEvent => ({
+    kind: reason === 'interrupted' ? 'recording.sealed-as-interrupted' : 'recording.seal-noted',
+    actor: 'gateway',
+    session,
+    data: { file, hash, bytes, reason, ...more },
+  }),
 }
 
 function accountOf({ account, target }: Grant): string {

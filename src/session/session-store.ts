@@ -24,6 +24,14 @@ export interface SessionQuery {
   readonly limit?: number
 }
 
+export interface Ending {
+  readonly reason: EndReason
+  /** Where it was recorded and sealed. */
+  readonly sealed?: SealedRecording | undefined
+  /** Milliseconds since the epoch; now, unless told. */
+  readonly at?: number
+}
+
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 export function createSessionStore({
@@ -36,8 +44,14 @@ export function createSessionStore({
   gateway: string
 }) {
   return {
-    async open(grant: Grant, source: string, recording: string, details: Record<string, string>): Promise<void> {
-      await database
+    async open(
+      grant: Grant,
+      source: string,
+      recording: string,
+      details: Record<string, string>,
+      on: Database = database,
+    ): Promise<void> {
+      await on
         .insertInto('sessions')
         .values({
           id: grant.session,
@@ -60,20 +74,22 @@ export function createSessionStore({
         .execute()
     },
 
-    async activate(id: string): Promise<void> {
-      await database
+    /** False when the session has ended meanwhile. */
+    async activate(id: string, on: Database = database): Promise<boolean> {
+      const result = await on
         .updateTable('sessions')
         .set({ state: 'active' })
         .where('id', '=', id)
         .where('state', '=', 'connecting')
-        .execute()
+        .executeTakeFirst()
+      return result.numUpdatedRows > 0n
     },
 
     /** Ends a session once: false when it had ended already. */
-    async end(id: string, reason: EndReason, sealed?: SealedRecording): Promise<boolean> {
-      const result = await database
+    async end(id: string, { reason, sealed, at = clock.now() }: Ending, on: Database = database): Promise<boolean> {
+      const result = await on
         .updateTable('sessions')
-        .set({ state: 'ended', ended_at: clock.now(), end_reason: reason, ...sealedColumns(sealed) })
+        .set({ state: 'ended', ended_at: at, end_reason: reason, ...sealedColumns(sealed) })
         .where('id', '=', id)
         .where('state', '<>', 'ended')
         .executeTakeFirst()
@@ -81,10 +97,16 @@ export function createSessionStore({
     },
 
     /** Notes the seal of a recording that was sealed after its session had ended. Once: false when a seal is noted already. */
-    async noteSeal(id: string, sealed: SealedRecording): Promise<boolean> {
-      const result = await database
+    async noteSeal(id: string, sealed: SealedRecording, reason?: EndReason, on: Database = database): Promise<boolean> {
+      const result = await on
         .updateTable('sessions')
         .set(sealedColumns(sealed))
+        // Who ended it knew no better.
+        .$if(reason !== undefined, update =>
+          update.set(({ eb }) => ({
+            end_reason: eb.case().when('end_reason', '=', 'interrupted').then(reason!).else(eb.ref('end_reason')).end(),
+          })),
+        )
         .where('id', '=', id)
         .where('recording_hash', 'is', null)
         .executeTakeFirst()
@@ -143,6 +165,12 @@ export function createSessionStore({
         ended.push(...rows.map(row => row.id))
       }
       return ended
+    },
+
+    /** Of these sessions those that there are. */
+    async getAll(ids: readonly string[], on: Database = database): Promise<SessionRow[]> {
+      if (ids.length === 0) return []
+      return (await on.selectFrom('sessions').selectAll().where('id', 'in', ids).execute()).map(readRow)
     },
 
     /** The sessions that are not ended and belong to none of these gateways. */

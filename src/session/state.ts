@@ -14,6 +14,11 @@ export type EndReason =
   | 'interrupted'
   | 'internal-error'
 
+/** What stands in a seal or a row, as a reason; undefined for what is none. */
+export function endReasonOf(text: string): EndReason | undefined {
+  return Object.hasOwn(END_REASON_TEXT, text) ? (text as EndReason) : undefined
+}
+
 /** What the person reads when a session ends for a reason that is not their own. */
 export const END_REASON_TEXT: Record<EndReason, string> = {
   'client-closed': 'the client closed the connection',

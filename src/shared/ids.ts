@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
-export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key'
+export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt'
 
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
 export function newId(prefix: IdPrefix, now: number): string {

@@ -1,6 +1,7 @@
 /** The vault: keeps credentials sealed, lends them by lease, and seals whatever else must not lie open in the store. */
 
 import type { Database } from '../database/database.ts'
+import type { LeaseTable } from '../database/schema.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError, type Refusal, refuse } from '../shared/errors.ts'
@@ -46,12 +47,16 @@ export interface Vault {
    * `before`. Throws `VAULT_DAMAGED`.
    */
   once(mark: string, before: boolean, work: () => Promise<string[]>): Promise<string[] | undefined>
-  /** Lends the newest version to the grant's session. The refusal is `CREDENTIAL_UNAVAILABLE`. */
+  /** Opens the newest version for the grant's session; it is lent once `startLease` has noted it. The refusal is `CREDENTIAL_UNAVAILABLE`. */
   lease(grant: Grant): Promise<Lease | Refusal>
-  /** From here on the credential cannot be read through this lease. Ending one twice does nothing. */
-  endLease(lease: Lease): Promise<void>
-  /** For the sessions of a gateway that died: ends their leases in the store, and gives how many there were. */
-  endLeasesOfSession(session: string): Promise<number>
+  /** Notes the lease in the store, or in a transaction on it. */
+  startLease(lease: Lease, on?: Database): Promise<void>
+  /** Ends the leases of a session in the store, or in a transaction on it, and gives the ids of those that were open. */
+  endLeasesOfSession(session: string, on?: Database): Promise<string[]>
+  /** Leases that are open and began before this time. */
+  openLeases(before: number): Promise<LeaseTable[]>
+  /** Leases in the order of their ids, from the one after `id` on. */
+  leasesAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]>
   /** Seals bytes for one purpose, for example `totp alice`; only the same purpose opens them. */
   sealBytes(purpose: string, bytes: Uint8Array): string
   /** Throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
@@ -77,13 +82,6 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
   const credentials = createCredentials({ database, clock, targetOf: targets.get, seal, open })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
-  const endRows = (column: 'id' | 'session', value: string) =>
-    database
-      .updateTable('leases')
-      .set({ ended_at: clock.now() })
-      .where(column, '=', value)
-      .where('ended_at', 'is', null)
-      .executeTakeFirst()
 
   return {
     keyId: key.id,
@@ -114,31 +112,48 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       }
       if (newest === undefined) return unavailable('the vault holds no credential for the account')
       if ('unconfirmed' in newest) return unconfirmed(address, newest.unconfirmed)
-      const lease = mintLease(newId('lea', now), grant, newest.version, newest.material)
-      await database
+      return mintLease(newId('lea', now), grant, newest.version, newest.material)
+    },
+
+    async startLease({ id, grant, version }, on = database) {
+      await on
         .insertInto('leases')
         .values({
-          id: lease.id,
+          id,
           session: grant.session,
           user: grant.user,
-          ...address,
-          credential_version: newest.version,
-          started_at: now,
+          account: grant.account.name,
+          target: grant.target.name,
+          credential_version: version,
+          started_at: clock.now(),
           until: grant.endsAt,
           ended_at: null,
         })
         .execute()
-      return lease
     },
 
-    async endLease(lease) {
-      lease.erase()
-      await endRows('id', lease.id)
+    async endLeasesOfSession(session, on = database) {
+      const ended = await on
+        .updateTable('leases')
+        .set({ ended_at: clock.now() })
+        .where('session', '=', session)
+        .where('ended_at', 'is', null)
+        .returning('id')
+        .execute()
+      return ended.map(({ id }) => id)
     },
 
-    async endLeasesOfSession(session) {
-      return Number((await endRows('session', session)).numUpdatedRows)
-    },
+    openLeases: before =>
+      database
+        .selectFrom('leases')
+        .selectAll()
+        .where('ended_at', 'is', null)
+        .where('started_at', '<', before)
+        .orderBy('started_at')
+        .execute(),
+
+    leasesAfter: (id, limit, on) =>
+      on.selectFrom('leases').selectAll().where('id', '>', id).orderBy('id').limit(limit).execute(),
   }
 }
 

@@ -1,6 +1,6 @@
 /** A gateway's answers to the questions of one worker. */
 
-import type { Audit } from '../audit/event.ts'
+import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { createClusterHost } from '../cluster/host.ts'
 import type { Source } from '../identity/proof.ts'
@@ -14,7 +14,7 @@ const LONGEST_TURN_MS = 15_000
 
 export interface Services {
   readonly cluster: Cluster
-  readonly audit: Audit
+  readonly audit: AuditAppender
   readonly inTurnOf: InTurnOf
   /** Gives a connection its place. Resolves with why there is none. */
   seat(visitor: number, source: Source): Promise<Full | undefined>
@@ -42,6 +42,8 @@ export function createAnswering(
         return audit.append(question.event)
       case 'place':
         return seat(question.visitor, question.source)
+      case 'audit-flush':
+        return audit.flush()
       case 'turn': {
         const over = Promise.withResolvers<void>()
         turns.set(id, over.resolve)

@@ -10,7 +10,7 @@ import type { Reception } from '../reception.ts'
 import type { ProcessMetrics } from '../shared/metrics.ts'
 import { type Exit, Worker, type WorkerOptions } from './worker.ts'
 
-export interface CrewOptions extends Omit<WorkerOptions, 'id' | 'services'> {
+export interface CrewOptions extends Omit<WorkerOptions, 'id' | 'services' | 'auditedBy'> {
   readonly parts: GatewayParts
   readonly size: number
   /** The ids of those that are alive are kept in here. */
@@ -132,7 +132,7 @@ class Crew implements Reception {
   async #startOne(): Promise<void> {
     const { parts, size: _, ids, ...options } = this.#options
     const id = `${parts.gateway}-${++this.#started}`
-    const worker = new Worker({ id, services: parts, ...options })
+    const worker = new Worker({ id, auditedBy: parts.gateway, services: parts, ...options })
     this.#workers.add(worker)
     ids.add(id)
     void worker.exited.then(exit => this.#gone(worker, exit))

@@ -37,6 +37,8 @@ export type ToWorker =
 export interface Begin {
   readonly kind: 'begin'
   readonly gateway: string
+  /** The id of the gateway itself, which appends the worker's audit events. */
+  readonly auditedBy: string
   readonly config: Config
   /** What the gateway has read once, for all. */
   readonly vaultKey: Buffer
@@ -65,6 +67,8 @@ export type Question =
   | { readonly of: 'audit'; readonly event: AuditEvent }
   /** Answered with why there is no place for a connection that comes from there, or with nothing where there is one. */
   | { readonly of: 'place'; readonly visitor: number; readonly source: Source }
+  /** Answered when what the worker put into the outbox is in the chain. */
+  | { readonly of: 'audit-flush' }
   /** Answered when it is this work's turn among those of the key; `turn-over` ends it. */
   | { readonly of: 'turn'; readonly key: string }
 

@@ -25,7 +25,7 @@ export function serve(): void {
   })
 }
 
-async function begin({ gateway, config, vaultKey, certificate, storeConnections }: Begin): Promise<void> {
+async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeConnections }: Begin): Promise<void> {
   const started = new AsyncDisposableStack()
   const log = createLog(config.log.level).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
@@ -74,7 +74,12 @@ async function begin({ gateway, config, vaultKey, certificate, storeConnections 
       vaultKey: new KeyEncryptionKey(vaultKey),
       inTurnOf,
       storeConnections,
-      openAudit: async () => ({ append: async event => void (await ask({ of: 'audit', event })) }),
+      auditedBy,
+      openAudit: async () => ({
+        append: async event => void (await ask({ of: 'audit', event })),
+        // What others left is for the gateway itself to see to.
+        flush: async () => void (await ask({ of: 'audit-flush' })),
+      }),
     },
     started,
   )

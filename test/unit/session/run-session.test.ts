@@ -150,15 +150,11 @@ await t.test(
     const fail = async () => {
       throw new GatewayError('DATABASE_UNAVAILABLE', 'The database cannot be used at the moment.')
     }
-    const vault: typeof parts.vault = {
-      ...parts.vault,
-      endLease: lease => (away ? fail() : parts.vault.endLease(lease)),
+    const changes: typeof parts.changes = {
+      ...parts.changes,
+      end: (...args) => (away ? fail() : parts.changes.end(...args)),
     }
-    const sessions: typeof parts.sessions = {
-      ...parts.sessions,
-      end: (...args) => (away ? fail() : parts.sessions.end(...args)),
-    }
-    const session = begin({ relaying: async () => undefined }, { vault, sessions })
+    const session = begin({ relaying: async () => undefined }, { changes })
     await session.over
     t.equal(session.downstream.closed?.reason, 'client-closed')
     t.match(await rowOf(session.id), { state: 'active' })

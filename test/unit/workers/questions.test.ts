@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Audit } from '../../../src/audit/event.ts'
+import type { AuditAppender } from '../../../src/audit/event.ts'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { createClusterGuest } from '../../../src/cluster/guest.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
@@ -9,7 +9,7 @@ import { type Answering, createAnswering, type Services } from '../../../src/wor
 import { createAsking } from '../../../src/workers/asking.ts'
 import { clusterPromises, inbox, movableClock } from '../../support/cluster-promises.ts'
 
-const audit: Audit = { append: async () => undefined }
+const audit: AuditAppender = { append: async () => undefined, flush: async () => undefined }
 
 /** A worker's side, with messages that come later, as between processes. */
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
@@ -62,7 +62,8 @@ t.test('workers and their gateway share one cluster', async t => {
 })
 
 t.test('what the gateway cannot do, its worker cannot either, for the same reason', async t => {
-  const failing: Audit = {
+  const failing: AuditAppender = {
+    ...audit,
     append: async () => Promise.reject(new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.')),
   }
   const local = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
