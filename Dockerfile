@@ -16,7 +16,7 @@ COPY package.json package-lock.json ./
 COPY scripts scripts
 # The packages, and ssh2's native binding for Node 24; then only what is needed to run stays. The image brings its own Node.
 RUN scripts/bring \
- && npm prune --omit=dev --ignore-scripts \
+ && npm prune --omit=dev --omit=optional --ignore-scripts \
  && rm -rf node_modules/node-linux-* node_modules/.bin/node node_modules/ssh2/test \
  && find node_modules -mindepth 1 -type d -empty -delete
 

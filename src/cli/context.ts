@@ -16,6 +16,8 @@ export interface Context {
   readonly terminal: Terminal
   /** Whether answers are wanted as JSON. */
   readonly json: boolean
+  /** What --config was given. */
+  readonly configOption: string | undefined
   client(): Promise<Client>
   /** Of --config, SALLYPORT_CONFIG, or where it usually lies. Throws `CONFIG_INVALID`. */
   config(): Promise<Config>
@@ -35,6 +37,9 @@ export function createContext(program: Command, terminal: Terminal): Context {
       return options().json === true
     },
     config,
+    get configOption() {
+      return options().config
+    },
     async client() {
       const socket = async () => (await config()).api.socket
       return createClient(await chooseConnection(options(), terminal.env, socket))

@@ -4,13 +4,15 @@ import { access, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { initKeyFile } from '../vault/key-provider.ts'
 import type { AddCommands } from './context.ts'
+import { nextStep } from './next-step.ts'
 
 export const addInit: AddCommands = (program, context) => {
   const { terminal } = context
   program
     .command('init')
     .description('make the vault key and the data folder')
-    .action(async () => {
+    .option('--no-hint', 'without what to do next')
+    .action(async ({ hint }: { hint: boolean }) => {
       const { dataFolder, vault } = await context.config()
       await mkdir(dataFolder, { recursive: true, mode: 0o700 })
       const file = 'file' in vault.key ? vault.key.file : undefined
@@ -26,7 +28,7 @@ export const addInit: AddCommands = (program, context) => {
           'Keep a copy of the vault key where the data folder is not: without it, nothing in the vault opens.',
         )
       }
-      terminal.line('Next, while the gateway runs (sallyport start): sallyport apply -f config/resources')
+      if (hint) terminal.line(`Next: ${nextStep(context, 'start')}`)
     })
 }
 

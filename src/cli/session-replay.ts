@@ -9,7 +9,7 @@ import { CliError, EXIT } from './exit.ts'
 import { keepStart } from './keep-start.ts'
 import { pathOf, pathOfOrLast } from './session-path.ts'
 import type { Terminal } from './terminal.ts'
-import { parseDuration } from './time.ts'
+import { localTime, parseDuration } from './time.ts'
 
 interface ReplayOptions {
   speed: string
@@ -55,6 +55,7 @@ export function addReplay(session: Command, context: Context): void {
         opened = true
         return last
       }
+      sayWhich(terminal, stream)
       const keys = terminal.keys()
       try {
         await play(
@@ -108,6 +109,13 @@ async function follow({ terminal, client }: Context, path: string, options: { ch
 
 function screenOf<T>(terminal: Terminal, { subject }: EventStream, options: T) {
   return { startedAt: subject.startedAt, width: terminal.width ?? 120, color: terminal.colours, ...options }
+}
+
+/** `last` is whichever came last: nobody should take one session for another. */
+function sayWhich(terminal: Terminal, { subject }: EventStream): void {
+  const { session, user, account, target, protocol, source, startedAt } = subject
+  const text = `${session}: ${user} as ${account}@${target} by ${protocol} from ${source}, ${localTime(new Date(startedAt).toISOString())}`
+  terminal.note(terminal.style('dim', printable(text)))
 }
 
 function sayEnd(terminal: Terminal, end: EndLine | undefined): void {

@@ -2,8 +2,10 @@
 
 import { url as debuggerUrl } from 'node:inspector'
 import type { Gateway } from '../gateway.ts'
-import type { AddCommands } from './context.ts'
+import { logDestination } from '../shared/log-destination.ts'
+import type { AddCommands, Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
+import { nextStep } from './next-step.ts'
 
 export const addStart: AddCommands = (program, context) => {
   program
@@ -35,19 +37,40 @@ export const addStart: AddCommands = (program, context) => {
       refuseDebugger()
       const config = await context.config()
       // Only here: every other command starts without the gateway's libraries.
-      const { startGateway } = await import('../gateway.ts')
-      gateway = await startGateway({ config }).catch(error => {
+      const [{ startGateway }, { createLog }] = await Promise.all([import('../gateway.ts'), import('../shared/log.ts')])
+      const log = createLog(config.log.level, await logDestination())
+      gateway = await startGateway({ config, log }).catch(error => {
         // A signal to the whole group of processes may end a worker before it hears signals: nothing is wrong then.
         if (told) return undefined
         throw error
       })
       if (gateway === undefined) return
-      const { log } = gateway.parts
       // A promise that nobody waited for belongs to one connection: the others must not end with it.
       process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
       if (told) stop()
+      else if (context.terminal.width !== undefined) await welcome(context, gateway)
       await stopped.promise
     })
+}
+
+/** For somebody who started it by hand: where it is reached, and what comes next in another terminal. */
+async function welcome(context: Context, { ssh, postgres, api, parts }: Gateway): Promise<void> {
+  const { terminal } = context
+  const at = (address: { host: string; port: number } | undefined) => address && `${address.host}:${address.port}`
+  const next =
+    (await parts.targets.list()).length === 0
+      ? ['apply -f config/resources --dry-run', 'apply -f config/resources']
+      : ['session list', 'explain USER ACCOUNT@TARGET']
+  terminal.line()
+  terminal.facts([
+    ['ssh', at(ssh)],
+    ['PostgreSQL', at(postgres)],
+    ['API', api.url],
+    ['next', 'in another terminal:'],
+    ...next.map(command => ['', nextStep(context, command)] as const),
+    ['stop', 'Ctrl-C'],
+  ])
+  terminal.line()
 }
 
 /** Its port is open to everybody on the machine, and shows all memory: the vault key, and what is lent. */

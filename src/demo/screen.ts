@@ -1,10 +1,10 @@
 /** What a person sees of the demo: three lines to paste, the QR code, and a code that renews itself. */
 
-import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { toString as drawQr } from 'qrcode'
 import { codeOfStep, stepAt } from '../identity/factors/totp.ts'
+import { shellWord } from '../shared/shell-word.ts'
 import type { Demo } from './start-demo.ts'
 
 const STEP_MS = 30_000
@@ -18,7 +18,8 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
   const style = (format: 'bold' | 'dim' | 'cyan', text: string) => styleText(format, text, { stream: output })
   const step = (title: string, command: string, note: string) =>
     `  ${style('bold', title)}\n\n    ${style('cyan', command)}\n\n    ${style('dim', note)}\n`
-  const sallyport = `${relative(process.cwd(), SALLYPORT)} --socket ${api.socket}`
+  // With whole paths: it is pasted in another terminal, in whatever folder that is.
+  const sallyport = `${shellWord(SALLYPORT)} --socket ${shellWord(api.socket)}`
   // The terminal form sets its own colours: a QR code drawn light on dark is not read by every app.
   const qr = await drawQr(totpUrl, { type: output.isTTY ? 'terminal' : 'utf8', small: true, errorCorrectionLevel: 'L' })
 
@@ -37,7 +38,7 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
       '',
       step(
         '1. Be root on web-01, without its password',
-        `ssh -p ${ssh.port} -i ${ssh.identityFile} -o IdentitiesOnly=yes -o UserKnownHostsFile=${ssh.knownHostsFile} ${ssh.login}@${ssh.host}`,
+        `ssh -p ${ssh.port} -i ${shellWord(ssh.identityFile)} -o IdentitiesOnly=yes -o ${shellWord(`UserKnownHostsFile=${ssh.knownHostsFile}`)} ${ssh.login}@${ssh.host}`,
         'It asks for the one-time code. scp, sftp and rsync work the same way.',
       ),
       step(
@@ -48,7 +49,7 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
       step(
         '3. Watch what happened',
         `${sallyport} session replay last`,
-        `Also: ${sallyport} session list, and audit list.`,
+        'Also: session list and audit list in its place.',
       ),
       '',
     ].join('\n'),

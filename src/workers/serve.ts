@@ -11,6 +11,7 @@ import { createReception, type Reception } from '../reception.ts'
 import { systemClock } from '../shared/clock.ts'
 import type { Full, Place } from '../shared/connection-limits.ts'
 import { createLog } from '../shared/log.ts'
+import { logDestination } from '../shared/log-destination.ts'
 import { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { failureOf } from './answering.ts'
 import { type Asking, createAsking } from './asking.ts'
@@ -27,7 +28,7 @@ export function serve(): void {
 
 async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeConnections }: Begin): Promise<void> {
   const started = new AsyncDisposableStack()
-  const log = createLog(config.log.level).child({ worker: gateway })
+  const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
   const { ask, inTurnOf, hear } = createAsking(send)
   const { cluster, deliver } = createClusterGuest({ gateway, call: call => ask({ of: 'cluster', call }), log })

@@ -59,6 +59,12 @@ t.test('the session is listed and shown', async t => {
 t.test('a replay shows what was on the screen, and is audited before it begins', async t => {
   const replay = await withToken(gateway, auditor, ['session', 'replay', session])
   t.equal(replay.exit, 0, replay.stderr)
+  const [which] = replay.stderr.split('\n')
+  t.match(
+    which,
+    new RegExp(`^${session}: alice as \\S+@web-01 by ssh from 127\\.0\\.0\\.1, \\d{4}-`),
+    'which session it is',
+  )
   t.match(replay.stdout, 'echo hello from the target; exit 3')
   t.match(replay.stdout, /hello from the target\r\n/)
   t.match(await audited('recording.replayed'), [{ actor: 'audrey', user: 'alice', target: 'web-01' }])

@@ -7,7 +7,7 @@ import { rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { removeFolder, startChild } from '../support/child.ts'
+import { removeFolder, run, startChild } from '../support/child.ts'
 import { cli } from '../support/run-cli.ts'
 
 function prepare(folder: string): string {
@@ -75,4 +75,24 @@ t.test('a path that no socket can have is told as such', async t => {
   const config = prepare(folder)
   await cli(['init', '-c', config])
   t.match(await cli(['start', '-c', config]), { exit: 2, stderr: /too long for a socket: at most 107 bytes/ })
+})
+
+t.test('started by hand on a terminal it speaks to people: lines, addresses, what to type next', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-start-'))
+  t.teardown(() => removeFolder(folder))
+  const config = prepare(folder)
+  const program = new URL('../../bin/sallyport', import.meta.url).pathname
+  const made = await run(program, ['-c', config, 'init'])
+  t.match(made.stdout, `Next: ${program} --config ${config} start`)
+  // A terminal of its own, as wide as people have.
+  const command = `stty cols 120; unset NODE_OPTIONS; exec ${program} -c ${config} start`
+  const gateway = startChild('script', ['-qefc', command, '/dev/null'], { folder, logFile: join(folder, 'log') })
+  t.teardown(() => gateway.end('SIGKILL'))
+  await gateway.printed(/Ctrl-C/)
+  const output = gateway.output()
+  t.match(output, /INFO.*the gateway is ready/)
+  t.notMatch(output, /^\{/m, 'no JSON')
+  t.match(output, /PostgreSQL\S* +127\.0\.0\.1:\d+/)
+  t.match(output, `${program} --config ${config} apply -f config/resources`)
+  await gateway.end('SIGTERM')
 })

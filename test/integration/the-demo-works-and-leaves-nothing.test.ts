@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import t from 'tap'
 import type { DemoFacts } from '../../src/demo/start-demo.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
-import { removeFolder } from '../support/child.ts'
+import { removeFolder, run } from '../support/child.ts'
 import { psql } from '../support/psql.ts'
 import { startSsh } from '../support/ssh-client.ts'
 
@@ -85,6 +85,28 @@ t.test('the demo', async t => {
     t.same(await exited, [0, null])
     t.notOk(existsSync(dirname(dataDir)))
   })
+})
+
+t.test('on its screen stand three lines that can be pasted in any folder', async t => {
+  const demo = spawn(process.execPath, ['src/demo/main.ts'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(demo, 'exit')
+  t.teardown(() => demo.kill('SIGKILL'))
+  const lines: string[] = []
+  for await (const line of createInterface({ input: demo.stdout })) {
+    lines.push(line)
+    if (/^ {4}code /.test(line)) break
+  }
+  const [ssh, psqlLine, third] = lines
+    .filter(line => /^ {4}(?:ssh |psql |\S+sallyport )/.test(line))
+    .map(line => line.trim())
+  t.match(ssh, /^ssh -p \d+ -i \//)
+  t.match(psqlLine, /^psql "host=localhost .* sslrootcert=\//)
+  t.match(third, /session replay last$/)
+  // No session yet: it reached the gateway and says so.
+  const replay = await run('sh', ['-c', third!], { cwd: '/' }).catch(error => error)
+  t.match(replay, { code: 1, stderr: /no session/i })
+  demo.kill('SIGINT')
+  t.same(await exited, [0, null])
 })
 
 t.test('a demo that is stopped while it starts leaves nothing either', async t => {
