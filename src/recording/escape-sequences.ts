@@ -37,6 +37,8 @@ export function createTerminalParser(sink: TerminalSink): { push(bytes: Buffer):
 
   function parse(text: string): void {
     for (let i = 0; i < text.length; ) {
+      // Text ends any sequence but a string; whole, because a character may have two halves here.
+      if (state !== 'string' && text.charCodeAt(i) > 0x9f) state = 'ground'
       if (state === 'ground') i = ground(text, i)
       else step(text.charCodeAt(i), text[i++]!)
     }
@@ -63,10 +65,8 @@ export function createTerminalParser(sink: TerminalSink): { push(bytes: Buffer):
     // CAN and SUB end any sequence; other controls inside of one are not worth the trouble that they can make.
     else if (code === 0x18 || code === 0x1a) state = 'ground'
     else if (code < 0x20 || code === 0x7f) return
-    else if (code > 0x7f) {
-      state = 'ground'
-      if (code > 0x9f) sink.text(character)
-    } else if (state === 'escape') afterEscape(code, character)
+    else if (code > 0x7f) state = 'ground'
+    else if (state === 'escape') afterEscape(code, character)
     else csi(code, character)
   }
 

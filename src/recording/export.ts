@@ -2,10 +2,12 @@
 
 import { StringDecoder } from 'node:string_decoder'
 import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
+import { createUnseenMarker } from '../shared/unseen.ts'
 import { summariseBinary } from './binary-output.ts'
-import { createTerminalParser } from './escape-sequences.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from './events.ts'
+import { FedInput } from './fed-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
+import { createPlainText, type PlainText } from './plain-text.ts'
 import { transcriptLines } from './transcript.ts'
 
 export interface CastOptions {
@@ -32,6 +34,7 @@ export async function* exportCast(
   let begun = false
   const streams: Record<string, Neutraliser> = { output: createNeutraliser(), stderr: createNeutraliser() }
   const input = new StringDecoder('utf8')
+  const marked = createUnseenMarker()
 
   for await (const event of events) {
     if (!('channel' in event) || (channel !== undefined && event.channel !== channel)) continue
@@ -49,7 +52,7 @@ export async function* exportCast(
     const seconds = event.at / 1000
     if (event.type === 'resize')
       yield line([seconds, 'r', `${sane(event.columns, 'columns')}x${sane(event.rows, 'rows')}`])
-    else if (event.type === 'input') yield* castLine(seconds, 'i', input.write(event.bytes))
+    else if (event.type === 'input') yield* castLine(seconds, 'i', marked(input.write(event.bytes)))
     else {
       const text = streams[event.type]!.push(event.bytes)
       // Without a terminal at the other end, line ends have no carriage return.
@@ -105,18 +108,23 @@ export async function* exportJsonLines(
   }
 }
 
-/** What was on the screens without any escape sequence, and the facts as a transcript. `width` is for the transcript's lines. */
+/** What was on the screens without any escape sequence, what was fed to programs, and the facts as a transcript. `width` is for the transcript's lines. */
 export async function* exportText(
   subject: RecordingSubject,
   events: AsyncIterable<RecordedEvent>,
   width = 120,
 ): AsyncGenerator<string, void> {
-  const streams = new Map<string, ReturnType<typeof createPlainText>>()
+  const streams = new Map<string, PlainText>()
+  const fed = new FedInput()
   let atLineStart = true
   for await (const event of summariseBinary(events)) {
     let text: string
-    if (isStream(event)) {
-      if (event.type === 'input') continue
+    fed.see(event)
+    if (event.type === 'input') {
+      const lines = fed.lines(event)
+      if (lines.length === 0) continue
+      text = `${atLineStart ? '' : '\n'}${lines.join('\n')}\n`
+    } else if (isStream(event)) {
       const name = `${event.channel} ${event.type}`
       const stream = streams.get(name) ?? createPlainText()
       streams.set(name, stream)
@@ -128,28 +136,6 @@ export async function* exportText(
     if (text === '') continue
     atLineStart = text.endsWith('\n')
     yield text
-  }
-}
-
-function createPlainText(): { push(bytes: Buffer): string } {
-  let output = ''
-  const parser = createTerminalParser({
-    text(text) {
-      output += text
-    },
-    control(code) {
-      if (code === 0x0a || code === 0x09) output += String.fromCharCode(code)
-    },
-    escape() {},
-    csi() {},
-  })
-  return {
-    push(bytes) {
-      parser.push(bytes)
-      const taken = output
-      output = ''
-      return taken
-    },
   }
 }
 

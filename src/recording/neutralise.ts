@@ -1,5 +1,6 @@
 /** Makes a recorded terminal stream safe to show: the picture stays, what would act on the viewer's terminal goes. */
 
+import { createUnseenMarker } from '../shared/unseen.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 
 export interface Neutraliser {
@@ -29,10 +30,11 @@ export function createNeutraliser(): Neutraliser {
   let alternate = ''
   let region = false
   let origin = false
+  const marked = createUnseenMarker()
 
   const parser = createTerminalParser({
     text(text) {
-      output += text
+      output += marked(text)
     },
     control(code) {
       if (KEPT_CONTROLS.has(code)) output += String.fromCharCode(code)

@@ -1,6 +1,7 @@
 /** What a replay writes to the viewer's terminal for each event: the picture of a terminal, or lines of a transcript. */
 
 import { type FactEvent, isStream, type RecordedEvent } from './events.ts'
+import { FedInput } from './fed-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
 import { type TranscriptOptions, transcriptLines } from './transcript.ts'
 
@@ -28,6 +29,7 @@ const QUIET = new Set<RecordedEvent['type']>([
 
 export function createScreen(options: ScreenOptions): Screen {
   const streams = new Map<string, Neutraliser>()
+  const fed = new FedInput()
   let terminal = false
   let styled = false
   let shown = options.channel
@@ -56,11 +58,20 @@ export function createScreen(options: ScreenOptions): Screen {
     )
   }
 
+  function input(lines: string[]): string {
+    // Beside a terminal's picture it would only disturb.
+    if (terminal || lines.length === 0) return ''
+    const begin = column > 0 ? '\r\n' : ''
+    column = 0
+    return `${begin}${lines.join('\r\n')}\r\n`
+  }
+
   return {
     show(event) {
       if (shown !== undefined && 'channel' in event && event.channel !== undefined && event.channel !== shown) return ''
+      fed.see(event)
       if (!isStream(event)) return fact(event)
-      if (event.type === 'input') return ''
+      if (event.type === 'input') return input(fed.lines(event))
       const text = stream(event.channel, event.type).push(event.bytes)
       // An escape sequence or a shift of the character set: what plain text never needs to be brought back from.
       if (text.includes('\x1b') || text.includes('\x0e')) styled = true

@@ -103,7 +103,7 @@ function describe(event: FactEvent): Description {
         outcome: `${formatBytes(event.keptBytes)} kept`,
       }
     case 'binary':
-      return { text: `channel ${event.channel}: output that is no text`, outcome: formatBytes(event.bytes) }
+      return { text: `channel ${event.channel}: bytes that are no text`, outcome: formatBytes(event.bytes) }
     case 'notice':
       return { text: `the gateway said: ${event.text}` }
     case 'copy':

@@ -1,5 +1,6 @@
 /** A plan as lines of plain text, as `sallyport apply` and the audit log show it. */
 
+import { markUnseen, visibleName } from '../shared/unseen.ts'
 import type { Difference } from './difference.ts'
 import type { Plan, ResourceChange } from './plan.ts'
 
@@ -44,6 +45,6 @@ function formatDifference({ path, before, after }: Difference): string {
 
 /** Files hold what people put there: nothing of it may steer a terminal. Long texts (certificates) are cut. */
 function printable(text: string): string {
-  const tame = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim()
+  const tame = markUnseen(text.replace(/\p{Cc}+/gu, ' ').trim(), visibleName)
   return tame.length > 100 ? `${tame.slice(0, 99)}…` : tame
 }

@@ -1,8 +1,10 @@
 /** How words of the gateway, or of strangers, are made safe for a person's terminal. */
 
-/** Takes out everything that could move a cursor or change a colour: control and format characters, but not line ends. */
+/** Takes out everything that could move a cursor, change a colour or turn the text round, and what is not seen; but not line ends. */
 export function plain(text: string): string {
-  return text.replace(/\r\n?/g, '\n').replace(/[^\P{C}\n]/gu, '?')
+  return text
+    .replace(/\r\n?/g, '\n')
+    .replace(/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, character => (character === '\n' ? '\n' : '?'))
 }
 
 /** Plain text with the line ends that a raw terminal needs. */

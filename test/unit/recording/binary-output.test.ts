@@ -48,5 +48,5 @@ t.test('an export as text says how much it leaves out', async t => {
     startedAt: 0,
   }
   const text = (await Array.fromAsync(exportText(subject, from([output(1, 0, file)])))).join('')
-  t.match(text, /channel 0: output that is no text {2}→ 4 B/)
+  t.match(text, /channel 0: bytes that are no text {2}→ 4 B/)
 })

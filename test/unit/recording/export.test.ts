@@ -112,3 +112,15 @@ t.test('a terminal of a size that no screen has does not make a player take memo
   )
   t.match(lines, [{ width: 1_000, height: 24 }, [0.009, 'r', '80x1000']])
 })
+
+t.test('a text export has what a program was fed, but not what was typed at a terminal', async t => {
+  const input = (text: string, channel: number): RecordedEvent => ({
+    type: 'input',
+    channel,
+    bytes: Buffer.from(text),
+    at: 9,
+  })
+  const events = [PTY, input('typed', 0), output(10, 'out', 1), input('first\nsecond', 1), output(11, 'more\n', 1)]
+  const lines = (await collect(exportText(subject, each(events)))).join('').split('\n')
+  t.same(lines.slice(1), ['out', '< first', '< second', 'more', ''])
+})
