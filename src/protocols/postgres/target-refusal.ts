@@ -57,7 +57,10 @@ function textFor(target: string, { sqlstate, words }: TargetRefusal): string {
 
 /** One line without control characters and what is not seen: a hostile target writes it. */
 function cleaned(text: string): string {
-  const line = text.replace(/\s+/gu, ' ').trim().replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '?')
+  const line = text
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '?')
   const characters = [...line]
   return characters.length <= MOST_WORDS ? line : `${characters.slice(0, MOST_WORDS).join('')}…`
 }
