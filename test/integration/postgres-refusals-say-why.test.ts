@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { Secret } from '../../src/shared/secret.ts'
-import { removeFolder } from '../support/child.ts'
+import { removeFolder, run } from '../support/child.ts'
 import { cstring, frame, RawClient, startup } from '../support/postgres-bytes.ts'
 import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
 import { psql } from '../support/psql.ts'
@@ -109,6 +109,9 @@ t.test('explain names the setting that lets a code count for several connections
 t.test('pg_dump -j and \\c work with rememberFactor', async t => {
   const connection = `host=localhost port=${gateway.postgres!.port} user=bob+dba+orders dbname=postgres sslmode=require`
   const answer = bob.password + bob.code()
+  await server.psql('create table a as select 1; create table b as select 2')
+  const dump = ['-Fd', '-j', '3', '-f', join(t.testdir(), 'dump'), connection]
+  await run('pg_dump', dump, { env: { ...process.env, PGPASSWORD: answer } })
   const again = await psql(connection, answer, ['select 1', '\\c template1', 'select current_database()'])
   t.equal(again.stdout, '1\ntemplate1')
 })
@@ -183,6 +186,8 @@ t.test('sslmode=prefer, which tries again without TLS, ends with the true reason
 t.test('the reason is repeated once, for the same login name; without one it is TLS that is wanted', async t => {
   const plain = { sslmode: 'disable' }
   t.match(await errors('x', plain), [/^TLS_REQUIRED: /])
+  await errors('')
+  t.match(await errors('x', plain), [/^TLS_REQUIRED: /], 'who left at the question was told nothing')
   await errors('wrong')
   t.match(await errors('x', plain, bob), [/^TLS_REQUIRED: /], "nobody reads another's")
   t.match(await errors('x', plain), [/^LOGIN_REFUSED: /])

@@ -30,6 +30,8 @@ export interface ToldInsideTls {
 export function createToldInsideTls({ cluster, log }: { cluster: Cluster; log: Log }): ToldInsideTls {
   return {
     async note(address, login, { code, message: text }, session) {
+      // psql leaves at the question for the password, and comes back with it: it was told nothing.
+      if (code === 'LOGIN_ABANDONED') return
       const value = JSON.stringify({ code, text, session } satisfies z.input<typeof note>)
       await cluster
         .remember(keyOf(address, login), value, KEPT_MS)
