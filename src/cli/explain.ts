@@ -69,6 +69,7 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
       ['code', given.rememberFactorMs === undefined ? undefined : codeCounts(given.rememberFactorMs)],
       ['input', inputOf(given)],
       ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
+      ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],
     ])
   }
   for (const { role, holds, conditions, factors } of roles) {

@@ -51,6 +51,7 @@ export const addRoles: AddCommands = (program, context) => {
         ['records input', role.recordInput ? 'yes' : undefined],
         ["records commands' input", role.recordExecInput ? undefined : 'no'],
         ["keeps commands' output", role.execOutputLimit === 'none' ? 'all of it' : role.execOutputLimit],
+        ['recording', role.recording],
       ])
     })
 }

@@ -41,6 +41,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       recordInput: decision.recordInput,
       recordExecInput: decision.recordExecInput,
       execOutputLimitBytes: decision.execOutputLimitBytes,
+      recording: decision.recording,
     })
   } catch (error) {
     return deny(DENIED, `the policy could not be evaluated: ${messageOf(error)}`, [])

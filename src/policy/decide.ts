@@ -1,5 +1,6 @@
 /** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
 
+import type { Promptness } from '../recording/recorder.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
@@ -24,6 +25,7 @@ export interface Yes {
   readonly recordExecInput: boolean
   /** The most that a role asks for, in bytes; 0 where none does, Infinity for all. */
   readonly execOutputLimitBytes: number
+  readonly recording: Promptness
   readonly judgements: readonly Judgement[]
 }
 
@@ -74,6 +76,7 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     recordInput: granting.some(role => role.recordInput),
     recordExecInput: granting.some(role => role.recordExecInput),
     execOutputLimitBytes: Math.max(0, ...granting.map(role => execOutputBytes(role.execOutputLimit))),
+    recording: granting.some(role => role.recording === 'before-relay') ? 'before-relay' : 'within-bound',
     judgements,
   }
 }

@@ -1,5 +1,6 @@
 /** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
 
+import type { Promptness } from '../recording/recorder.ts'
 import { messageOf } from '../shared/errors.ts'
 import { decide } from './decide.ts'
 import type { FactorLists } from './factor-lists.ts'
@@ -31,6 +32,7 @@ export interface Explanation {
     readonly recordExecInput: boolean
     /** Where a role asks for more than the gateway's limit, or for all. */
     readonly execOutputLimitBytes?: number | 'none'
+    readonly recording: Promptness
   }
   /** Every role of the user, with the conditions that hold and those that do not. */
   readonly roles: readonly RoleExplanation[]
@@ -65,7 +67,17 @@ export function explain(facts: ExplainFacts): Explanation {
       }
     })
     if (!decision.granted) return { allowed: false, verdict: `No: ${decision.detail}.`, roles }
-    const { account, database, channels, endsAt, idleMs, recordInput, recordExecInput, execOutputLimitBytes } = decision
+    const {
+      account,
+      database,
+      channels,
+      endsAt,
+      idleMs,
+      recordInput,
+      recordExecInput,
+      execOutputLimitBytes,
+      recording,
+    } = decision
     const names = decision.roles.map(role => role.name).join(', ')
     return {
       allowed: true,
@@ -81,6 +93,7 @@ export function explain(facts: ExplainFacts): Explanation {
         ...(execOutputLimitBytes === 0
           ? {}
           : { execOutputLimitBytes: Number.isFinite(execOutputLimitBytes) ? execOutputLimitBytes : 'none' }),
+        recording,
       },
       roles,
     }

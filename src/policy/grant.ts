@@ -1,5 +1,6 @@
 /** A grant: the decision for one session. Only `authorize.ts` mints one. */
 
+import type { Promptness } from '../recording/recorder.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { Channel } from './role.ts'
 
@@ -21,6 +22,7 @@ export interface GrantTerms {
   readonly recordExecInput: boolean
   /** At least so much is kept of each stream of a channel without a terminal; 0 where no role says. */
   readonly execOutputLimitBytes: number
+  readonly recording: Promptness
 }
 
 class GrantProof {
@@ -63,6 +65,9 @@ class GrantProof {
   }
   get execOutputLimitBytes(): number {
     return this.#terms.execOutputLimitBytes
+  }
+  get recording(): Promptness {
+    return this.#terms.recording
   }
 
   allows(channel: Channel): boolean {

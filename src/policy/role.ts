@@ -1,6 +1,7 @@
 /** A role: what its holders may do, and under which conditions. The shape that people write in resource files. */
 
 import { z } from 'zod'
+import { PROMPTNESS } from '../recording/recorder.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { isTimeZone } from './hours.ts'
 import { parseNetwork } from './networks.ts'
@@ -127,6 +128,8 @@ export const roleSchema = z.strictObject({
   recordExecInput: z.boolean().default(true),
   /** SSH: how much of each stream of a channel without a terminal is kept, where that is more than the gateway's limit; `none`: all. */
   execOutputLimit: z.union([z.literal('none'), sizeText]).optional(),
+  /** What may be shown before it is written: a little, within the published bound, or nothing. */
+  recording: z.enum(PROMPTNESS).default('within-bound'),
 })
 
 export type Role = z.output<typeof roleSchema>

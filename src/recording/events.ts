@@ -52,6 +52,8 @@ export type FactEvent =
       bytes?: number
       sha256?: string
       error?: string
+      /** The number under which it was `asked`. */
+      asked?: number
     }
   | { type: 'forward'; channel: number; kind: string; host: string; port: number }
   /** What policy refused inside the session. */
@@ -90,10 +92,21 @@ export type FactEvent =
       durationUs: number
       error?: { sqlstate: string; message: string }
       redacted?: true
+      /** This, and all that has a lower number, is the answer to what was `asked`. */
+      asked?: number
     }
+  /**
+   * What was asked of the target and has no answer yet, in the words of the fact that will tell of it then (`asked` in there says
+   * to which number it belongs). Where no such fact follows, nobody knows what became of it.
+   */
+  | { type: 'asked'; number: number; of: AskedFact }
+  /** So much of a channel had passed by now, kept or not: what a crash leaves of a long transfer. */
+  | { type: 'relayed'; channel: number; bytesIn: number; bytesOut: number }
   | { type: 'copy'; direction: 'in' | 'out'; bytes: number }
   | { type: 'parameter'; name: string; value: string }
   | { type: 'cancel' }
+
+export type AskedFact = Extract<FactEvent, { type: 'statement' | 'file' }>
 
 export type RecordingEvent = StreamEvent | FactEvent
 

@@ -9,6 +9,7 @@ import { FedInput } from './fed-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
 import { createPlainText, type PlainText } from './plain-text.ts'
 import { transcriptLines } from './transcript.ts'
+import { withoutFinished } from './unfinished.ts'
 
 export interface CastOptions {
   /** The channel to export; otherwise the first that has a terminal or output. */
@@ -117,7 +118,7 @@ export async function* exportText(
   const streams = new Map<string, PlainText>()
   const fed = new FedInput()
   let atLineStart = true
-  for await (const event of summariseBinary(events)) {
+  for await (const event of summariseBinary(withoutFinished(events))) {
     let text: string
     fed.see(event)
     if (event.type === 'input') {

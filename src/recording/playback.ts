@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { summariseBinary } from './binary-output.ts'
 import type { RecordedEvent } from './events.ts'
 import { createScreen, type ScreenOptions } from './screen.ts'
+import { withoutFinished } from './unfinished.ts'
 
 export interface PlaybackOptions extends ScreenOptions {
   /** 1 is real time; Infinity shows events as they come (following a live session). */
@@ -82,7 +83,7 @@ async function playOnce(
   const screen = createScreen(options)
   state.position = 0
   try {
-    for await (const event of summariseBinary(events)) {
+    for await (const event of summariseBinary(withoutFinished(events))) {
       await control.until(event.at, timing)
       if (state.quit) return 'quit'
       if (state.restart) {

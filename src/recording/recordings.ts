@@ -13,9 +13,10 @@ import type { RecordingSubject } from './events.ts'
 import { isMissing, makeFile, openUnlinked } from './files.ts'
 import { followWriter } from './follow.ts'
 import { createMarkers } from './markers.ts'
+import { Pace } from './pace.ts'
 import { recordingFile } from './paths.ts'
 import { type Recording, readRecording } from './reader.ts'
-import type { Recorder } from './recorder.ts'
+import type { Promptness, Recorder } from './recorder.ts'
 import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
 import { dataKeyPurpose, type KeyWrap, type Signer } from './signer.ts'
 import { verifyRecording } from './verify.ts'
@@ -29,8 +30,11 @@ const UNTOUCHED_MS = 2 * KEEP_MS
 export interface Recordings {
   /** The file's name relative to the folder: known before the recording is opened. Throws `NOT_FOUND` for a malformed session id. */
   fileOf(subject: Pick<RecordingSubject, 'session'>): string
-  /** Makes the file and writes its header. Throws `RECORDING_UNAVAILABLE`: the session must then be refused. */
-  open(subject: RecordingSubject): Promise<Recorder>
+  /**
+   * Makes the file and writes its header. `promptness`: what may be shown before it is written (`within-bound`, if not given).
+   * Throws `RECORDING_UNAVAILABLE`: the session must then be refused.
+   */
+  open(subject: RecordingSubject, promptness?: Promptness): Promise<Recorder>
   /** Throws `NOT_FOUND` and `RECORDING_DAMAGED`. */
   read(session: string): Promise<Recording>
   /**
@@ -90,6 +94,7 @@ export function createRecordings(parts: {
   const writers = new Map<string, RecordingWriter>()
   const pathOf = (session: string) => join(folder, recordingFile(session))
   const markers = createMarkers({ folder, clock })
+  const pace = new Pace()
   let keeping = false
 
   /** One round: says that all are owned, then syncs one after the other, so that other work finds a free thread. */
@@ -107,7 +112,7 @@ export function createRecordings(parts: {
     setTimeout(keep, KEEP_MS).unref()
   }
 
-  async function create(subject: RecordingSubject): Promise<RecordingWriter> {
+  async function create(subject: RecordingSubject, promptness: Promptness): Promise<RecordingWriter> {
     const { session, startedAt } = subject
     const key = randomBytes(KEY_BYTES)
     const { bytes, link } = encodeHeader({
@@ -124,7 +129,7 @@ export function createRecordings(parts: {
     })
     const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
-      ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock },
+      ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock, promptness, pace },
       lag: bytes => metrics?.recorderLag.inc(bytes),
       closed: () => void writers.delete(session),
     })
@@ -133,9 +138,9 @@ export function createRecordings(parts: {
   return {
     fileOf: ({ session }) => recordingFile(session),
 
-    async open(subject) {
+    async open(subject, promptness = 'within-bound') {
       try {
-        const writer = await create(subject)
+        const writer = await create(subject, promptness)
         writers.set(subject.session, writer)
         writer.failure.addEventListener('abort', () => {
           log?.error({ err: writer.failure.reason, session: subject.session }, 'a recording failed')

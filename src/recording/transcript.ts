@@ -106,6 +106,16 @@ function describe(event: FactEvent): Description {
       return { text: `channel ${event.channel}: bytes that are no text`, outcome: formatBytes(event.bytes) }
     case 'notice':
       return { text: `the gateway said: ${event.text}` }
+    case 'asked': {
+      // A later version's may be of something else.
+      const { outcome: _, ...asked } = describe(event.of)
+      return { ...asked, error: 'asked; what became of it is not recorded' }
+    }
+    case 'relayed':
+      return {
+        text: `channel ${event.channel}: so much had passed`,
+        outcome: `${formatBytes(event.bytesIn)} in, ${formatBytes(event.bytesOut)} out`,
+      }
     case 'copy':
       return { text: `COPY ${event.direction}`, outcome: formatBytes(event.bytes) }
     case 'parameter':

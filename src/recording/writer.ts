@@ -6,20 +6,20 @@ import type { AppendFile } from './append-file.ts'
 import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from './container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from './event-codec.ts'
 import type { FactEvent, StreamEvent } from './events.ts'
+import type { Pace } from './pace.ts'
+import { PACE_MS } from './pace.ts'
 import { compress } from './pack.ts'
-import { RECORDER_BOUND_BYTES, type Recorder, type SealedRecording } from './recorder.ts'
+import { BULK_NOTE_BYTES, type Promptness, type Recorder, type SealedRecording } from './recorder.ts'
 import { encodeSeal } from './seal.ts'
 import type { Signer } from './signer.ts'
+import { Unwritten } from './unwritten.ts'
 
-/**
- * A frame is cut when nothing has come during one such time, or when its first event has waited four of them: a session that is
- * busy all the time has one frame a second, not four. While someone follows, each frame is cut after the shorter time.
- */
-const FLUSH_MS = 250
-const MOST_ROUNDS = 4
-const FOLLOWED_FLUSH_MS = 50
-/** A caller that goes on in spite of `behind` must not grow the gateway without end. */
-const HARD_BOUND_BYTES = 16 * RECORDER_BOUND_BYTES
+/** A batch of so many bytes does not wait for more: half of the bound, so that the other half can come while it is written. */
+const PROMPT_BYTES = 32 * 1024
+/** The same for what stands for bulk: a frame as large as it can be costs least. */
+const PROMPT_BULK_BYTES = 256 * 1024
+/** A caller that goes on although nothing may pass must not grow the gateway without end: one chunk can hold thousands of statements. */
+const HARD_BOUND_BYTES = 32 * 1024 * 1024
 /** Of what was on its way already when it did: the session is ending. */
 const LAST_BOUND_BYTES = 2 * HARD_BOUND_BYTES
 
@@ -35,6 +35,8 @@ export interface WriterParts {
   readonly link: Buffer
   readonly signer: Signer
   readonly clock: Clock
+  readonly promptness: Promptness
+  readonly pace: Pace
   /** Told when bytes begin to wait for the disk (positive) and when they are there (negative). */
   lag(bytes: number): void
   /** Called once, when the file is closed: sealed, or failed. */
@@ -45,18 +47,17 @@ export class RecordingWriter implements Recorder {
   readonly #parts: WriterParts
   readonly #batch = new Batch()
   readonly #full: Buffer[] = []
+  readonly #unwritten = new Unwritten()
   readonly #failure = new AbortController()
   /** Bytes of batches that were cut and are not in the file yet. */
   #cutBytes = 0
   #lastAt = 0
-  #timer: NodeJS.Timeout | undefined
-  #armed = false
-  /** How often the timer has been set again for the present batch, and how long that was then. */
-  #rounds = 0
-  #lengthBefore = 0
+  /** The pace will ask about the present batch. */
+  #paced = false
+  #flushing = false
   #due = false
   #pump: Promise<void> | undefined
-  #drained: PromiseWithResolvers<void> | undefined
+  #progress: PromiseWithResolvers<void> | undefined
   #link: Buffer
   #frames = 0
   #sealed: Promise<SealedRecording> | undefined
@@ -73,8 +74,18 @@ export class RecordingWriter implements Recorder {
     return this.#failure.signal
   }
 
-  get behind(): boolean {
-    return this.waiting > RECORDER_BOUND_BYTES && !this.failure.aborted
+  get promptness(): Promptness {
+    return this.#parts.promptness
+  }
+
+  get position(): number {
+    return this.#unwritten.given
+  }
+
+  mayPass(position: number, unrecorded = 0): boolean {
+    if (this.failure.aborted) return false
+    if (this.#parts.promptness === 'within-bound') return this.#unwritten.withinBounds(unrecorded)
+    return unrecorded === 0 && this.#unwritten.isWritten(position)
   }
 
   /** Bytes of events that are not in the file yet. */
@@ -92,40 +103,54 @@ export class RecordingWriter implements Recorder {
     return this.#ended
   }
 
-  drained(): Promise<void> {
-    if (!this.behind) return Promise.resolve()
-    this.#drained ??= Promise.withResolvers<void>()
-    return this.#drained.promise
+  progress(): Promise<void> {
+    if (this.failure.aborted) return Promise.resolve()
+    this.#progress ??= Promise.withResolvers<void>()
+    return this.#progress.promise
   }
 
-  stream(type: StreamEvent['type'], channel: number, bytes: Buffer): void {
+  stream(type: StreamEvent['type'], channel: number, bytes: Buffer, bulk = false): void {
     if (this.#closed()) return
     const at = this.#at()
     for (let rest = bytes; rest.length > 0; ) {
       const taken = this.#batch.addStream(at, type, channel, rest)
       if (taken === 0) this.#cut()
+      else if (bulk) this.#unwritten.add(0, taken, 0)
+      else this.#unwritten.add(taken, 0, 0)
       rest = rest.subarray(taken)
     }
     this.#added()
   }
 
-  fact(event: FactEvent, ago = 0): void {
+  fact(event: FactEvent, ago = 0, counted = 0): void {
     if (this.#closed()) return
     const json = JSON.stringify(event)
     const at = this.#at(ago)
     if (!this.#batch.addFact(at, json)) {
       this.#cut()
-      if (!this.#batch.addFact(at, json)) this.#addLongFact(at, Buffer.from(json, 'utf8'))
-    }
+      if (this.#batch.addFact(at, json)) this.#unwritten.add(json.length, 0, ago)
+      else this.#addLongFact(at, ago, Buffer.from(json, 'utf8'))
+    } else this.#unwritten.add(json.length, 0, ago)
+    this.#unwritten.told(counted)
     this.#added()
+    if (ago >= PACE_MS / 2) this.#flushInThisTurn()
   }
 
-  #addLongFact(at: number, json: Buffer): void {
+  count(bytes: number): void {
+    if (!this.#closed()) this.#unwritten.count(bytes)
+  }
+
+  get noteDue(): boolean {
+    return this.#unwritten.counted >= (this.#parts.promptness === 'before-relay' ? 1 : BULK_NOTE_BYTES)
+  }
+
+  #addLongFact(at: number, ago: number, json: Buffer): void {
     if (json.length > MAX_FACT_BYTES) this.#fail(new Error(`a fact of ${json.length} bytes`))
     else
       for (let rest = json; rest.length > 0; ) {
         const taken = this.#batch.addPiece(at, rest)
         if (taken === 0) this.#cut()
+        else this.#unwritten.add(taken, 0, ago)
         rest = rest.subarray(taken)
       }
   }
@@ -141,28 +166,35 @@ export class RecordingWriter implements Recorder {
   }
 
   #added(): void {
+    const { shown, bulk } = this.#unwritten.open
     if (this.waiting > HARD_BOUND_BYTES) this.#overrun()
-    if (this.#full.length > 0) this.#start()
-    if (!this.#armed && this.#batch.length > 0) this.#arm()
+    else if (this.#full.length > 0 || shown >= PROMPT_BYTES || bulk >= PROMPT_BULK_BYTES) this.flush()
+    else if (!this.#paced) this.#waitForOthers()
   }
 
-  #arm(): void {
-    this.#armed = true
-    this.#lengthBefore = this.#batch.length
-    if (this.#timer !== undefined) this.#timer.refresh()
-    else this.#timer = setTimeout(() => this.#ring(), this.#parts.file.watched ? FOLLOWED_FLUSH_MS : FLUSH_MS)
+  #waitForOthers(): void {
+    this.#paced = true
+    this.#parts.pace.soon(() => {
+      this.#paced = false
+      if (this.#closed() || this.#batch.length === 0) return
+      // It was cut in between, and this is young yet.
+      if (performance.now() - this.#unwritten.open.since < PACE_MS / 2) this.#waitForOthers()
+      else this.flush()
+    })
   }
 
-  #ring(): void {
-    this.#armed = false
-    const grew = this.#batch.length !== this.#lengthBefore
-    if (grew && ++this.#rounds < MOST_ROUNDS && !this.#parts.file.watched) this.#arm()
-    else this.#flush()
+  /** An event has waited elsewhere already: what comes with it is written with it. */
+  #flushInThisTurn(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      this.flush()
+    })
   }
 
-  /** Sends what has been collected on its way now. */
-  #flush(): void {
-    this.#rounds = 0
+  flush(): void {
+    if (this.#broken || (this.#batch.length === 0 && this.#full.length === 0)) return
     this.#due = true
     this.#start()
   }
@@ -170,6 +202,7 @@ export class RecordingWriter implements Recorder {
   #cut(): void {
     if (this.#batch.length === 0) return
     this.#wait(this.#batch.length)
+    this.#unwritten.cut()
     this.#full.push(this.#batch.take())
   }
 
@@ -212,7 +245,8 @@ export class RecordingWriter implements Recorder {
     this.#link = frame.link
     this.#frames += 1
     this.#wait(-length)
-    if (this.waiting <= RECORDER_BOUND_BYTES / 2) this.#release()
+    this.#unwritten.wrote()
+    this.#tellProgress()
   }
 
   #wait(bytes: number): void {
@@ -220,28 +254,27 @@ export class RecordingWriter implements Recorder {
     this.#parts.lag(bytes)
   }
 
-  #release(): void {
-    this.#drained?.resolve()
-    this.#drained = undefined
+  #tellProgress(): void {
+    this.#progress?.resolve()
+    this.#progress = undefined
   }
 
   /** Too much waits: the session must end, but what has happened in it is still written. */
   #overrun(): void {
     this.#abort(new Error('the session went on while the recorder was behind'))
-    this.#flush()
+    this.flush()
   }
 
   #abort(cause: unknown): void {
     if (this.failure.aborted) return
     this.#failure.abort(new GatewayError('RECORDING_FAILED', 'The session can no longer be recorded.', { cause }))
-    this.#release()
+    this.#tellProgress()
   }
 
   #fail(cause: unknown): void {
     if (this.#broken) return
     this.#broken = true
     this.#abort(cause)
-    clearTimeout(this.#timer)
     this.#batch.take()
     this.#full.length = 0
     this.#wait(-this.#cutBytes)
@@ -269,20 +302,7 @@ export class RecordingWriter implements Recorder {
 
   /** Calls `listener` after each frame, after the seal and at a failure, until the returned function is called. */
   watch(listener: () => void): () => void {
-    const unwatch = this.#parts.file.watch(listener)
-    this.#changePace()
-    return () => {
-      unwatch()
-      this.#changePace()
-    }
-  }
-
-  /** The next timer has the other pace; what waits now goes at once. */
-  #changePace(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#armed = false
-    if (!this.#closed() && this.#batch.length > 0) this.#flush()
+    return this.#parts.file.watch(listener)
   }
 
   seal(reason: string): Promise<SealedRecording> {
@@ -291,8 +311,7 @@ export class RecordingWriter implements Recorder {
   }
 
   async #seal(reason: string): Promise<SealedRecording> {
-    clearTimeout(this.#timer)
-    this.#flush()
+    this.flush()
     while (this.#pump !== undefined) await this.#pump
     const { file, name, session, signer, clock, closed } = this.#parts
     try {

@@ -146,7 +146,7 @@ async function lendAndRun<D extends Downstream, U extends Upstream>(
     })
     upstream = await protocol.connect(grant, lease, downstream, signal).finally(() => lease.erase())
     signal.throwIfAborted()
-    recorder = await parts.recordings.open(subject)
+    recorder = await parts.recordings.open(subject, grant.recording)
     onceAborted(recorder.failure, () => live.abort('recording-failed'))
     if (!(await parts.changes.activate(grant))) live.abort('interrupted')
     signal.throwIfAborted()

@@ -152,5 +152,6 @@ export function grantFor(options: {
     recordInput: false,
     recordExecInput: true,
     execOutputLimitBytes: 0,
+    recording: 'within-bound',
   })
 }

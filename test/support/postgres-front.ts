@@ -11,7 +11,7 @@ import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
 import { createPostgresDoor } from '../../src/protocols/postgres/door.ts'
 import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
-import type { FactEvent, StreamEvent } from '../../src/recording/events.ts'
+import type { FactEvent, RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import { greet } from '../../src/session/arrival.ts'
 import { createPort } from '../../src/session/port.ts'
@@ -22,6 +22,7 @@ import { Secret } from '../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../src/shared/tls-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { mintLease } from '../../src/vault/lease.ts'
+import { memoryRecorder } from './memory-recorder.ts'
 import { openSources } from './open-sources.ts'
 import { cstring, frame, type RawClient, startup } from './postgres-bytes.ts'
 
@@ -112,6 +113,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       recordInput: false,
       recordExecInput: true,
       execOutputLimitBytes: 0,
+      recording: 'within-bound',
     })
     const lease = mintLease('lea_test', grant, 1, { kind: 'password', password: new Secret(options.password) })
     const abort = new AbortController()
@@ -124,7 +126,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       const closedBy = await protocol.relay(downstream, upstream, {
         session,
         grant,
-        recorder: withChanges(recorderInto(facts), options.recorder),
+        recorder: memoryRecorder(facts as RecordingEvent[], options.recorder),
         signal: abort.signal,
         activity: () => undefined,
         count: () => undefined,
@@ -192,21 +194,5 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       await cancellations.close()
       await cluster.close()
     },
-  }
-}
-
-/** Getters of the changes stay getters. */
-function withChanges(recorder: Recorder, changes: Partial<Recorder> = {}): Recorder {
-  return Object.defineProperties(recorder, Object.getOwnPropertyDescriptors(changes))
-}
-
-function recorderInto(facts: FactEvent[]): Recorder {
-  return {
-    stream(_type: StreamEvent['type']) {},
-    fact: event => void facts.push(structuredClone(event)),
-    behind: false,
-    drained: async () => undefined,
-    failure: new AbortController().signal,
-    seal: async () => ({ file: '', bytes: 0, hash: '' }),
   }
 }

@@ -21,7 +21,7 @@ await live.next()
 let events = 0
 while (!recorder.failure.aborted) {
   recorder.stream('output', 0, randomBytes(Number(bytes)))
-  if (recorder.behind) await recorder.drained()
+  while (!recorder.failure.aborted && !recorder.mayPass(recorder.position)) await recorder.progress()
   // One frame an event, as long as there is someone who reads the file.
   await live.next()
   say({ written: ++events })

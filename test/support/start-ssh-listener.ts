@@ -9,7 +9,6 @@ import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
 import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
 import type { RecordingEvent } from '../../src/recording/events.ts'
-import type { Recorder } from '../../src/recording/recorder.ts'
 import { greet } from '../../src/session/arrival.ts'
 import { createPort, type PortOptions } from '../../src/session/port.ts'
 import type { Protocol } from '../../src/session/protocol.ts'
@@ -22,6 +21,7 @@ import { Secret } from '../../src/shared/secret.ts'
 import { parseSshPublicKey } from '../../src/shared/ssh-public-key.ts'
 import type { SshTarget } from '../../src/targets/target.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
+import { memoryRecorder } from './memory-recorder.ts'
 
 type SshListenerLimits = SshLimits & PortOptions['limits']
 
@@ -148,6 +148,7 @@ async function run(
     recordInput: parts.recordInput ?? false,
     recordExecInput: parts.recordExecInput ?? true,
     execOutputLimitBytes: 0,
+    recording: 'within-bound',
   })
   const lease = mintLease('lea_test', grant, 1, parts.material)
   const abort = new AbortController()
@@ -183,17 +184,6 @@ async function run(
     await downstream.deny(refuse(error.code, error.message), session)
   } finally {
     finished.resolve()
-  }
-}
-
-function memoryRecorder(events: RecordingEvent[]): Recorder {
-  return {
-    stream: (type, channel, bytes) => events.push({ type, channel, bytes: Buffer.from(bytes) }),
-    fact: event => events.push(event),
-    behind: false,
-    drained: () => Promise.resolve(),
-    failure: new AbortController().signal,
-    seal: () => Promise.resolve({ file: '', bytes: 0, hash: '' }),
   }
 }
 

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
 import { CHANNELS, FACTORS, PROTOCOLS } from '../../policy/role.ts'
+import { PROMPTNESS } from '../../recording/recorder.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
 
@@ -37,6 +38,7 @@ const explanationSchema = z.object({
       recordInput: z.boolean(),
       recordExecInput: z.boolean(),
       execOutputLimitBytes: z.union([z.int(), z.literal('none')]).optional(),
+      recording: z.enum(PROMPTNESS),
     })
     .optional(),
   roles: z.array(

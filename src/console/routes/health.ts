@@ -5,7 +5,6 @@ import { access, mkdir, statfs } from 'node:fs/promises'
 import { sql } from 'kysely'
 import { AggregatorRegistry } from 'prom-client'
 import { z } from 'zod'
-import { RECORDER_BOUND_BYTES } from '../../recording/recorder.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
@@ -22,6 +21,8 @@ export type Health = z.output<typeof healthSchema>
 /** Anyone may ask, so what it costs is asked at most this often. */
 const CACHE_MS = 1000
 const CHECK_TIMEOUT_MS = 2000
+/** With less on a disk, no new session is taken. */
+const LEAST_ROOM_BYTES = 8 * 1024 * 1024
 
 export function health(app: ApiRoutes, parts: ApiParts): void {
   let known: { at: number; health: Promise<Health> } | undefined
@@ -112,12 +113,12 @@ async function readHealth(
   return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions }
 }
 
-/** What a recorder needs, and a store: its folder (made where it is missing), and more room than may wait to be written. */
+/** What a recorder needs, and a store: its folder (made where it is missing), and some room. */
 async function roomFor(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await access(folder, constants.W_OK)
   const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize < RECORDER_BOUND_BYTES) throw new Error('the disk is full')
+  if (bavail * bsize < LEAST_ROOM_BYTES) throw new Error('the disk is full')
 }
 
 /** Why the work failed, or took too long; undefined when it did not. */

@@ -6,9 +6,9 @@
 const BYTES = 256 * 1024
 const MOST_CHUNKS = 8192
 /** Of one session: ten bytes can record two kilobytes (`statement.ts`), and the recorder is to be heard in between. */
-const MOST_BYTES_OF_ONE = 32 * 1024
-/** How long a chunk waits at most. */
-const PATIENCE_MS = 20
+const MOST_BYTES_OF_ONE = 16 * 1024
+/** How long a chunk waits at most: with the write that follows, less than the bound that is published (recorder.ts). */
+const PATIENCE_MS = 25
 /** No chunk: the end of a chain. */
 const NONE = -1
 
@@ -22,6 +22,8 @@ export abstract class Follower {
   abstract follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void
   /** What waited was followed. */
   abstract followed(): void
+  /** `PATIENCE_MS` have passed, or less, since the backlog was asked to remind it. */
+  abstract remind(): void
 }
 
 export class Backlog {
@@ -38,6 +40,7 @@ export class Backlog {
   #chunks = 0
   #length = 0
   #waiting: Follower[] = []
+  #toRemind: Follower[] = []
   #timer: NodeJS.Timeout | undefined
   #armed = false
 
@@ -58,6 +61,16 @@ export class Backlog {
       this.#waiting.push(follower)
     } else this.#next[follower.last] = index
     follower.last = index
+    if (!this.#armed) this.#arm()
+  }
+
+  /** When its oldest chunk came; Infinity where nothing waits. */
+  since(follower: Follower): number {
+    return follower.first === NONE ? Number.POSITIVE_INFINITY : this.#came[follower.first]!
+  }
+
+  remind(follower: Follower): void {
+    this.#toRemind.push(follower)
     if (!this.#armed) this.#arm()
   }
 
@@ -89,6 +102,12 @@ export class Backlog {
     }
   }
 
+  #remindAll(): void {
+    const followers = this.#toRemind
+    this.#toRemind = []
+    for (const follower of followers) follower.remind()
+  }
+
   #arm(): void {
     this.#armed = true
     if (this.#timer !== undefined) this.#timer.refresh()
@@ -96,6 +115,7 @@ export class Backlog {
       this.#timer = setTimeout(() => {
         this.#armed = false
         this.#followAll()
+        this.#remindAll()
       }, PATIENCE_MS)
   }
 }

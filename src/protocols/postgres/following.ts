@@ -1,5 +1,6 @@
 /** Follows the statements of one session: everyday messages a little later, many at a time; long answers in turns; the rest at once. */
 
+import { SHOWN_BOUND_MS } from '../../recording/recorder.ts'
 import { Backlog, Follower } from './backlog.ts'
 import type { StatementLog } from './statement-log.ts'
 import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
@@ -7,6 +8,8 @@ import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
 /** In 64 KiB there can be the ends of 13 000 statements: after so many, others get their turn. */
 const STATEMENTS_A_TURN = 512
 const SLICE_BYTES = 4 * 1024
+/** A request that is so old without an answer is recorded as asked: when the backlog looks the next time, it could be too old. */
+const ASKED_MS = 20
 
 export interface FollowingEvents {
   /** So many bytes have passed in one direction. */
@@ -25,6 +28,7 @@ export class Following extends Follower {
   /** What is still to be followed of a long chunk from the target, and when that came. */
   #rest: Buffer | undefined
   #restCame = 0
+  #reminding = false
   #requestsMayWait = true
   #answersMayWait = true
 
@@ -66,6 +70,24 @@ export class Following extends Follower {
     return this.#log
   }
 
+  /** Bytes that were relayed, or are about to be, of which the recorder has not been told; Infinity where one has waited too long. */
+  get unrecorded(): number {
+    const bytes = this.bytes + (this.#rest?.length ?? 0) + this.#log.untoldBytes
+    if (bytes === 0) return 0
+    const since = Math.min(this.#backlog.since(this), this.#log.untoldSince)
+    return performance.now() - since > SHOWN_BOUND_MS ? Number.POSITIVE_INFINITY : bytes
+  }
+
+  /** Tells the recorder of everything that has come, whether it has been answered or not. */
+  record(): void {
+    this.upToDate().tellAsked()
+  }
+
+  /** The session is over: records what was asked and never answered. */
+  end(): void {
+    this.upToDate().flush()
+  }
+
   /** True when so many requests wait for answers that no more should be read from the client. */
   get full(): boolean {
     return this.#log.full
@@ -86,11 +108,26 @@ export class Following extends Follower {
     this.#requestsMayWait = this.#log.atRequestBoundary
     this.#answersMayWait = this.#log.atBoundary
     this.#events.followed(this.#failure)
+    this.#askToBeReminded()
+  }
+
+  /** A request that takes long must not be missing from the recording for as long. */
+  remind(): void {
+    this.#reminding = false
+    if (performance.now() - this.#log.untoldSince >= ASKED_MS) this.#log.tellAsked()
+    else this.#askToBeReminded()
+  }
+
+  #askToBeReminded(): void {
+    if (this.#reminding || this.#log.untoldSince === Number.POSITIVE_INFINITY) return
+    this.#reminding = true
+    this.#backlog.remind(this)
   }
 
   #followAtOnce(fromClient: boolean, chunk: Buffer): void {
     const at = performance.now()
     this.#events.passed(fromClient ? 'in' : 'out', chunk.length)
+    this.#log.count(fromClient ? 'in' : 'out', chunk.length)
     this.upToDate()
     if (this.#failure !== undefined) return
     this.#read(fromClient, chunk, 0, chunk.length, at)
@@ -100,6 +137,7 @@ export class Following extends Follower {
   #followInTurns(chunk: Buffer): void {
     const at = performance.now()
     this.#events.passed('out', chunk.length)
+    this.#log.count('out', chunk.length)
     this.upToDate()
     if (this.#failure !== undefined) return
     this.#rest = chunk

@@ -19,8 +19,10 @@ export class Portal {
   readonly #body: Buffer | undefined
   readonly #length: number
   readonly #read: typeof readBindValues
-  #first: (string | null)[] | undefined
+  #all: (string | null)[] | undefined
   #again: (string | null)[] | number | undefined
+  #told = false
+  #toldAsked = false
 
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
@@ -31,22 +33,28 @@ export class Portal {
     this.#length = length
   }
 
-  /** Whether the recording has it. */
+  /** Whether the recording has it, with what became of it. */
   get told(): boolean {
-    return this.#first !== undefined || (this.#body === undefined && this.statement.told)
+    return this.#told || (this.#body === undefined && this.statement.told)
+  }
+
+  /** Whether the recording has it as something that was asked. */
+  get toldAsked(): boolean {
+    return this.#toldAsked || this.#told || (this.#body === undefined && this.statement.toldAsked)
   }
 
   get bytes(): number {
     return 64 + (this.#body?.length ?? 0)
   }
 
-  /** The values for the recording: all of them the first time; after that, where they are long, how many there were. */
-  tellParameters(encoding: ClientEncoding): (string | null)[] | number {
-    if (this.#first === undefined) {
-      this.#first = this.#show(encoding)
-      return this.#first
-    }
-    this.#again ??= isLong(this.#first) ? this.#first.length : this.#first
+  /** The values for the recording: all the first time (as with the text); after that, where they are long, how many there were. */
+  tellParameters(encoding: ClientEncoding, asked: boolean): (string | null)[] | number {
+    this.#all ??= this.#show(encoding)
+    const before = asked ? this.#toldAsked : this.#told
+    if (asked) this.#toldAsked = true
+    else this.#told = true
+    if (!before) return this.#all
+    this.#again ??= isLong(this.#all) ? this.#all.length : this.#all
     return this.#again
   }
 
@@ -172,7 +180,9 @@ export class KnownStatements {
   }
 
   portalOfBind(pending: Pending): Portal {
-    return this.portalOf(this.statement(pending.statementName), pending)
+    const statement = this.statement(pending.statementName)
+    // What was recorded when it was asked need not be told again.
+    return pending.portal?.statement === statement ? pending.portal : this.portalOf(statement, pending)
   }
 
   /** With the values of a Bind, where it is one. */

@@ -1,5 +1,6 @@
 /** The requests of a client that wait for their answers, in order; bounded, so that a client cannot grow the gateway's memory. */
 
+import type { Portal } from './known-statements.ts'
 import type { Statement } from './statement.ts'
 
 /** More than any server holds back in its own output buffer, so that waiting for answers can never be for ever. */
@@ -26,6 +27,9 @@ export class Pending {
   tagCount = 0
   tagRows: number | undefined = undefined
   recorded = false
+  /** What is executed, as the recording was told of it before there was an answer, and by which number. */
+  portal: Portal | undefined = undefined
+  asked = 0
 
   constructor(kind: number, at: number, bytes: number) {
     this.kind = kind
@@ -38,6 +42,9 @@ export class PendingQueue {
   #entries: Pending[] = []
   #first = 0
   #bytes = 0
+  /** So many from the head on have been recorded as asked. */
+  #toldOf = 0
+  #untoldBytes = 0
 
   get head(): Pending | undefined {
     return this.#entries[this.#first]
@@ -47,10 +54,30 @@ export class PendingQueue {
     return this.#entries.length - this.#first > MOST_ENTRIES || this.#bytes > MOST_BYTES
   }
 
+  /** Bytes of the requests that the recording has not been told of. */
+  get untoldBytes(): number {
+    return this.#untoldBytes
+  }
+
+  /** When the first of them passed; Infinity where there is none. */
+  get untoldSince(): number {
+    return this.#entries[this.#first + this.#toldOf]?.at ?? Number.POSITIVE_INFINITY
+  }
+
+  /** All that wait, and from which on the recording has not been told of them; it counts as told of all then. */
+  tellAll(): { all: readonly Pending[]; untold: number } {
+    const all = this.#entries.slice(this.#first)
+    const untold = this.#toldOf
+    this.#toldOf = all.length
+    this.#untoldBytes = 0
+    return { all, untold }
+  }
+
   push(kind: number, at: number, bytes: number): Pending {
     const pending = new Pending(kind, at, bytes)
     this.#entries.push(pending)
     this.#bytes += bytes
+    this.#untoldBytes += bytes
     return pending
   }
 
@@ -58,6 +85,8 @@ export class PendingQueue {
     const pending = this.#entries[this.#first]
     if (pending === undefined) return undefined
     this.#bytes -= pending.bytes
+    if (this.#toldOf > 0) this.#toldOf--
+    else this.#untoldBytes -= pending.bytes
     this.#first++
     if (this.#first === this.#entries.length) {
       this.#entries.length = 0
@@ -95,7 +124,10 @@ export class PendingQueue {
     let at = from
     while (at < this.#entries.length && this.#entries[at]!.kind === sync) at++
     const ended = this.#entries[at]?.kind === copyEnd
-    this.#entries.splice(from, at - from + (ended ? 1 : 0))
+    const dropped = at - from + (ended ? 1 : 0)
+    this.#entries.splice(from, dropped)
+    // They have no bytes that count.
+    this.#toldOf -= Math.min(dropped, Math.max(0, this.#toldOf - 1))
     return { syncs: at - from, ended }
   }
 }

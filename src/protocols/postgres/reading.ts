@@ -5,7 +5,8 @@ import type { Socket } from 'node:net'
 /** A set of bits. */
 export const AGAINST_READING = {
   OTHER_SIDE_FULL: 1,
-  RECORDER_BEHIND: 2,
+  UNWRITTEN_TO_CLIENT: 2,
+  UNWRITTEN_TO_TARGET: 32,
   TOO_MUCH_UNANSWERED: 4,
   LOG_BEHIND: 8,
   RELAY_ENDED: 16,

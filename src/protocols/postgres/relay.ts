@@ -1,6 +1,7 @@
 /** Moves bytes between client and target as they came, no faster than the slower side and the recorder take them. */
 
 import { TLSSocket } from 'node:tls'
+import { Gate } from '../../recording/gate.ts'
 import type { RelayContext } from '../../session/protocol.ts'
 import type { EndReason } from '../../session/state.ts'
 import type { Log } from '../../shared/log.ts'
@@ -14,7 +15,7 @@ import { AGAINST_READING, Reading } from './reading.ts'
 import { StatementLog } from './statement-log.ts'
 import type { PostgresUpstream } from './upstream.ts'
 
-const { OTHER_SIDE_FULL, RECORDER_BEHIND, TOO_MUCH_UNANSWERED, LOG_BEHIND } = AGAINST_READING
+const { OTHER_SIDE_FULL, UNWRITTEN_TO_CLIENT, UNWRITTEN_TO_TARGET, TOO_MUCH_UNANSWERED, LOG_BEHIND } = AGAINST_READING
 
 /** Resolves with the reason once one side has closed, or `context.signal` has aborted; the statements are with the recorder then. */
 export function relay(
@@ -32,7 +33,7 @@ export function relay(
   const fromTarget = new Reading(target)
   const conversation = {}
   let ended = false
-  let waiting = false
+  let finish: () => void = () => undefined
 
   return new Promise(resolve => {
     const statements = new Following(new StatementLog(recorder, upstream.greeting.parameters), backlog, {
@@ -40,29 +41,47 @@ export function relay(
       followed,
     })
     const early = downstream.beginRelay(mayInterject)
+    const toClient = new Gate(recorder, sendFollowed, much => unwritten(UNWRITTEN_TO_CLIENT, much))
+    const toTarget = new Gate(recorder, sendToTarget, much => unwritten(UNWRITTEN_TO_TARGET, much))
 
-    function end(reason: EndReason): void {
+    function sendToClient(chunk: Buffer): void {
+      if (!client.write(chunk)) fromTarget.stop(OTHER_SIDE_FULL)
+      polling?.passed(conversation, false)
+    }
+
+    function sendFollowed(chunk: Buffer): void {
+      sendToClient(chunk)
+      if (!ended) interject()
+    }
+
+    function sendToTarget(chunk: Buffer): void {
+      if (!target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
+      polling?.passed(conversation, true)
+    }
+
+    function unwritten(where: number, much: boolean): void {
+      for (const side of [fromClient, fromTarget]) {
+        if (much) side.stop(where)
+        else side.goOn(where)
+      }
+    }
+
+    /** `last` is done when what was on its way to the two sides has left: for them it counts all the same. */
+    function end(reason: EndReason, last: () => void = () => undefined): void {
       if (ended) return
       ended = true
       fromClient.end()
       fromTarget.end()
-      signal.removeEventListener('abort', onAbort)
       client.off('data', onClientData).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
       target.off('data', onTargetData).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
-      statements.upToDate().flush()
-      resolve(reason)
-    }
-
-    function waitForRecorder(): void {
-      if (waiting) return
-      waiting = true
-      fromClient.stop(RECORDER_BEHIND)
-      fromTarget.stop(RECORDER_BEHIND)
-      void recorder.drained().then(() => {
-        waiting = false
-        fromClient.goOn(RECORDER_BEHIND)
-        fromTarget.goOn(RECORDER_BEHIND)
-      })
+      statements.end()
+      finish = () => {
+        signal.removeEventListener('abort', onAbort)
+        last()
+        resolve(reason)
+      }
+      if (signal.aborted) finish()
+      else void Promise.all([toClient.empty, toTarget.empty]).then(finish)
     }
 
     function onClientData(chunk: Buffer): void {
@@ -73,18 +92,21 @@ export function relay(
         violated(error)
       }
       if (ended) return
-      if (!target.write(chunk)) fromClient.stop(OTHER_SIDE_FULL)
-      polling?.passed(conversation, true)
+      if (!toTarget.passable(statements.unrecorded)) statements.record()
+      toTarget.pass(chunk)
     }
 
     function onTargetData(chunk: Buffer): void {
-      if (!client.write(chunk)) fromTarget.stop(OTHER_SIDE_FULL)
-      polling?.passed(conversation, false)
+      // First the answer, where it may be a little ahead of the recording.
+      const ahead = toClient.passable(statements.unrecorded + chunk.length)
+      if (ahead) sendToClient(chunk)
       try {
         statements.fromTarget(chunk)
+        if (!ahead) statements.record()
       } catch (error) {
         violated(error)
       }
+      if (!ahead) toClient.pass(chunk)
       if (statements.behind) {
         fromClient.stop(LOG_BEHIND)
         fromTarget.stop(LOG_BEHIND)
@@ -93,8 +115,13 @@ export function relay(
 
     /** Whether words of the gateway may go to the client now. */
     function mayInterject(): boolean {
+      if (toClient.holds || toClient.dropped) return false
       const log = statements.upToDate()
       return log.atBoundary && !log.fatal
+    }
+
+    function interject(): void {
+      if (downstream.hasWaitingNotices && mayInterject()) downstream.flushNotices()
     }
 
     function passed(direction: 'in' | 'out', bytes: number): void {
@@ -105,12 +132,11 @@ export function relay(
     function followed(failure: unknown): void {
       if (failure !== undefined) violated(failure)
       if (ended) return
-      if (downstream.hasWaitingNotices && mayInterject()) downstream.flushNotices()
+      interject()
       fromClient.goOn(LOG_BEHIND)
       fromTarget.goOn(LOG_BEHIND)
       if (statements.full) fromClient.stop(TOO_MUCH_UNANSWERED)
       else fromClient.goOn(TOO_MUCH_UNANSWERED)
-      if (recorder.behind) waitForRecorder()
     }
 
     function violated(error: unknown): void {
@@ -120,13 +146,18 @@ export function relay(
     }
 
     function onClientEnd(): void {
-      target.end()
-      end('client-closed')
+      end('client-closed', () => target.end())
     }
     function onTargetEnd(): void {
       end(statements.upToDate().terminated ? 'client-closed' : 'target-closed')
     }
     function onAbort(): void {
+      toClient.end()
+      toTarget.end()
+      if (ended) {
+        finish()
+        return
+      }
       if (client.destroyed) {
         onClientEnd()
         return

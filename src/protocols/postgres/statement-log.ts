@@ -2,6 +2,7 @@
 
 import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
+import { AskedNames } from './asked-names.ts'
 import { type ClientEncoding, clientEncodingOf, showText, wholeCharacters } from './client-encoding.ts'
 import { KnownStatements, Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
@@ -96,6 +97,11 @@ export class StatementLog {
   #terminated = false
   #fatal = false
   #recorded = 0
+  /** Of what was recorded as asked: the last number given, the last one that has its answer, and the last of which that was told. */
+  #asked = 0
+  #answeredUpTo = 0
+  #answersTold = 0
+  readonly #relayed = { in: 0, out: 0, counted: 0 }
   /** The session is over, and what the target has done with its last requests is not known. */
   #guessing = false
   /** By the tags of its statements; where ROLLBACK is to a savepoint, it is taken to be over too early. */
@@ -167,6 +173,52 @@ export class StatementLog {
   /** The target has said FATAL: no last word of ours may follow. */
   get fatal(): boolean {
     return this.#fatal
+  }
+
+  /** Bytes of requests that the recording has not been told of yet, and when the first of them came (Infinity: none). */
+  get untoldBytes(): number {
+    return this.#queue.untoldBytes
+  }
+
+  get untoldSince(): number {
+    return this.#queue.untoldSince
+  }
+
+  /** So many bytes passed that are more than everyday messages: a crash must not leave nothing of them. */
+  count(direction: 'in' | 'out', bytes: number): void {
+    const relayed = this.#relayed
+    relayed[direction] += bytes
+    relayed.counted += bytes
+    this.#recorder.count(bytes)
+    if (!this.#recorder.noteDue) return
+    const fact = { type: 'relayed', channel: 0, bytesIn: relayed.in, bytesOut: relayed.out } as const
+    this.#recorder.fact(fact, 0, relayed.counted)
+    relayed.counted = 0
+  }
+
+  /** Records what was asked and is not answered yet: it may take long, and run whatever becomes of this process. */
+  tellAsked(): void {
+    const { all, untold } = this.#queue.tellAll()
+    if (untold === all.length) return
+    const names = new AskedNames(this.#known)
+    const parts: Pending[] = []
+    for (const [index, pending] of all.entries()) {
+      const portal = names.portalOf(pending)
+      if (index < untold) continue
+      if (RUNS.has(pending.kind)) this.#tellAsked(pending, portal ?? this.#portalOf(pending))
+      else if (pending.kind === PARSE || pending.kind === BIND) parts.push(pending)
+    }
+    // What is executed tells of its parts.
+    for (const part of parts) if (!part.portal!.toldAsked) this.#tellAsked(part, part.portal!)
+  }
+
+  #tellAsked(pending: Pending, portal: Portal): void {
+    pending.asked = ++this.#asked
+    const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
+    const of = this.#tell(portal, protocol, 0, true)
+    if (pending.kind === PARSE) of.tag = '(prepared)'
+    if (pending.kind === BIND) of.tag = '(bound)'
+    this.#recorder.fact({ type: 'asked', number: pending.asked, of }, performance.now() - pending.at)
   }
 
   /** Records what was asked and never answered: the session is over. */
@@ -392,6 +444,7 @@ export class StatementLog {
   /** The request that this answers, taken from the queue. Answers that fit none would be followed to wrong conclusions. */
   #answered(head: Pending | undefined, kind: number): Pending {
     if (head?.kind !== kind) throw unexpected()
+    this.#answeredUpTo = Math.max(this.#answeredUpTo, head.asked)
     this.#queue.shift()
     return head
   }
@@ -420,9 +473,11 @@ export class StatementLog {
     // It stands in the recording with its error.
     if (this.#unparsed !== undefined) byName.set(this.#unparsed, undefined)
     const parsed: Statement[] = []
+    const skipped: Portal[] = []
     this.#skipping = !this.#queue.dropUntil(SYNC, pending => {
       const { kind, name, statementName } = pending
       let { statement } = pending
+      this.#answeredUpTo = Math.max(this.#answeredUpTo, pending.asked)
       if (kind === PARSE) {
         parsed.push(statement!)
         byName.set(name, statement!)
@@ -431,8 +486,9 @@ export class StatementLog {
       if (kind === BIND) {
         statement = byName.has(statementName) ? byName.get(statementName) : this.#known.statement(statementName)
       }
-      if (statement !== undefined) this.#recordUnanswered(this.#known.portalOf(statement, pending), '(skipped)')
+      if (statement !== undefined) skipped.push(this.#known.portalOf(statement, pending))
     })
+    for (const portal of skipped) this.#recordUnanswered(portal, '(skipped)')
     for (const statement of parsed) {
       if (!statement.told) this.#recordUnanswered(this.#known.withoutValues(statement), '(skipped)')
     }
@@ -470,6 +526,7 @@ export class StatementLog {
 
   #record(pending: Pending, error: { sqlstate: string; message: string } | undefined): void {
     pending.recorded = true
+    this.#answeredUpTo = Math.max(this.#answeredUpTo, pending.asked)
     const portal = this.#portalOf(pending)
     const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
     const event = this.#tell(portal, protocol, Math.round((this.#now - pending.at) * 1000))
@@ -480,6 +537,12 @@ export class StatementLog {
       // The server quotes the statement in its errors.
       event.error = { sqlstate: error.sqlstate, message: portal.statement.redacted ? REDACTED : error.message }
     }
+    this.#recordStatement(event)
+  }
+
+  #recordStatement(event: StatementEvent): void {
+    this.#recorded++
+    if (this.#answeredUpTo > this.#answersTold) event.asked = this.#answersTold = this.#answeredUpTo
     this.#recorder.fact(event, performance.now() - this.#now)
   }
 
@@ -487,18 +550,17 @@ export class StatementLog {
   #recordUnanswered(portal: Portal, tag?: string): void {
     const event = this.#tell(portal, 'extended', 0)
     if (tag !== undefined) event.tag = tag
-    this.#recorder.fact(event, performance.now() - this.#now)
+    this.#recordStatement(event)
   }
 
-  #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number): StatementEvent {
-    this.#recorded++
+  #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number, asked = false): StatementEvent {
     const { statement, identity } = portal
-    const { text, cut } = statement.tell()
+    const { text, cut } = statement.tell(asked)
     const event: StatementEvent = { type: 'statement', text, protocol, durationUs }
     if (cut !== undefined) event.cut = cut
     if (statement.undecoded !== undefined) event.undecoded = statement.undecoded
     if (identity !== undefined) event.identity = identity
-    const parameters = portal.tellParameters(this.#encoding)
+    const parameters = portal.tellParameters(this.#encoding, asked)
     if (typeof parameters === 'number') event.parametersBefore = parameters
     else if (parameters.length > 0) event.parameters = parameters
     if (statement.redacted && identity !== 'unknown') event.redacted = true

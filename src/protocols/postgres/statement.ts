@@ -31,8 +31,10 @@ export class Statement {
   #safe: Redacted | undefined
   /** It is part of a statement that has been recorded. */
   #ofSql = false
-  #first: Told | undefined
+  #all: Told | undefined
   #again: Told | undefined
+  #told = false
+  #toldAsked = false
 
   /** `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
@@ -89,18 +91,24 @@ export class Statement {
       })
   }
 
-  /** Whether the recording has it. */
+  /** Whether the recording has it, with what became of it. */
   get told(): boolean {
-    return this.#first !== undefined || this.#ofSql
+    return this.#told || this.#ofSql
   }
 
-  /** All that is kept of the text the first time; after that, where it is long, its head. */
-  tell(): Told {
-    if (this.#first === undefined) {
-      this.#first = this.#whole()
-      return this.#first
-    }
-    this.#again ??= isLong(this.#first.text) ? headOf(this.#first.text) : this.#first
+  /** Whether the recording has it as something that was asked. */
+  get toldAsked(): boolean {
+    return this.#toldAsked || this.told
+  }
+
+  /** All that is kept of the text the first time (when it is asked, and when it is answered); after that, where it is long, its head. */
+  tell(asked: boolean): Told {
+    this.#all ??= this.#whole()
+    const before = asked ? this.#toldAsked : this.#told
+    if (asked) this.#toldAsked = true
+    else this.#told = true
+    if (!before) return this.#all
+    this.#again ??= isLong(this.#all.text) ? headOf(this.#all.text) : this.#all
     return this.#again
   }
 

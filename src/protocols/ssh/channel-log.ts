@@ -149,11 +149,18 @@ export class ChannelLog {
     this.#streams.fromClient(bytes)
   }
 
+  /** Writes down how much has passed by now, where some of it was only counted. */
+  note(bytesIn: number, bytesOut: number): void {
+    const counted = this.#streams.takeCounted()
+    if (counted === 0) return
+    this.#options.recorder.fact({ type: 'relayed', channel: this.#channel, bytesIn, bytesOut }, 0, counted)
+  }
+
   closed(bytesIn: number, bytesOut: number): void {
     this.#files?.end()
     const cut = this.#streams.end()
     const event = { type: 'channel-close', channel: this.#channel, bytesIn, bytesOut } as const
-    this.#fact(cut.length === 0 ? event : { ...event, cut })
+    this.#options.recorder.fact(cut.length === 0 ? event : { ...event, cut }, 0, this.#streams.takeCounted())
   }
 
   #file(via: 'sftp' | 'scp', event: FileEvent): void {

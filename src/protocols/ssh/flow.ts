@@ -1,6 +1,5 @@
 /** Keeps both sockets of a session in step: a side is read only while the other, and the recorder, keep up. */
 
-import type { Recorder } from '../../recording/recorder.ts'
 import { otherSide } from './channels.ts'
 import type { Side } from './policy.ts'
 import { RELAY_WAITING_BYTES, type Transport } from './transport.ts'
@@ -8,18 +7,19 @@ import { RELAY_WAITING_BYTES, type Transport } from './transport.ts'
 /** Bytes that may wait for one side before the other is no longer read. */
 const HIGH_WATER_BYTES = 1024 * 1024
 
-/** `slow-reader` is the other side; `answers`: this side does not take what the gateway itself answers it. */
-type Cause = 'slow-reader' | 'answers' | 'recorder'
+/**
+ * `slow-reader` is the other side; `answers`: this side does not take what the gateway itself answers it; the last two: what
+ * waits for the recorder on its way to that side.
+ */
+type Cause = 'slow-reader' | 'answers' | 'unwritten-to-client' | 'unwritten-to-target'
 
 export class Flow {
   readonly #transports: Record<Side, Transport>
-  readonly #recorder: Recorder
   readonly #causes = { client: new Set<Cause>(), target: new Set<Cause>() }
   #over = false
 
-  constructor(transports: Record<Side, Transport>, recorder: Recorder) {
+  constructor(transports: Record<Side, Transport>) {
     this.#transports = transports
-    this.#recorder = recorder
     for (const side of ['client', 'target'] as const) {
       transports[side].socket.on('drain', () => this.#caughtUp(side))
       transports[side].mostWaiting = RELAY_WAITING_BYTES
@@ -46,15 +46,13 @@ export class Flow {
     if (this.#transports[side].pendingBytes > HIGH_WATER_BYTES) this.#stop(side, 'answers')
   }
 
-  /** Call it after something was given to the recorder. */
-  recorded(): void {
-    if (!this.#recorder.behind || this.#causes.client.has('recorder')) return
-    this.#stop('client', 'recorder')
-    this.#stop('target', 'recorder')
-    void this.#recorder.drained().then(() => {
-      this.#go('client', 'recorder')
-      this.#go('target', 'recorder')
-    })
+  /** So much waits for the recorder on its way to `receiver` that neither side should be read; or no longer. */
+  unwritten(receiver: Side, much: boolean): void {
+    const cause = receiver === 'client' ? 'unwritten-to-client' : 'unwritten-to-target'
+    for (const side of ['client', 'target'] as const) {
+      if (much) this.#stop(side, cause)
+      else this.#go(side, cause)
+    }
   }
 
   /** Neither side is read any more. */

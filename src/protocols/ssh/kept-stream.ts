@@ -23,8 +23,9 @@ export class KeptStream {
     this.#cut = cut
   }
 
-  take(bytes: Buffer): void {
-    if (bytes.length === 0) return
+  /** Gives how many of them are not kept. */
+  take(bytes: Buffer): number {
+    if (bytes.length === 0) return 0
     const room = this.#limitBytes - this.#bytes
     this.#bytes += bytes.length
     if (this.#limitBytes !== Number.POSITIVE_INFINITY) {
@@ -34,6 +35,7 @@ export class KeptStream {
     }
     if (room > 0) this.#keep(bytes.length > room ? bytes.subarray(0, room) : bytes)
     if (room >= 0 && room < bytes.length) this.#cut(this.#limitBytes)
+    return bytes.length - Math.min(bytes.length, Math.max(0, room))
   }
 
   /** What was cut, at the end; undefined where everything was kept. */

@@ -1,5 +1,6 @@
 /** What passes between the two sides of a session, and what the gateway puts in between: words, answers, and what must wait. */
 
+import { Gate } from '../../recording/gate.ts'
 import type { RelayContext } from '../../session/protocol.ts'
 import { message, string, uint32, WireError } from '../../shared/ssh-wire.ts'
 import { ChannelLog } from './channel-log.ts'
@@ -25,6 +26,7 @@ export class Passage {
   readonly context: RelayContext
   readonly #transports: Record<Side, Transport>
   readonly #flow: Flow
+  readonly #gates: Record<Side, Gate>
   readonly #execOutputLimitBytes: number
   readonly #logs = new Map<Channel, ChannelLog>()
 
@@ -37,6 +39,7 @@ export class Passage {
     this.#transports = transports
     this.#flow = flow
     this.context = context
+    this.#gates = { client: this.#gateTo('client'), target: this.#gateTo('target') }
     this.#execOutputLimitBytes = options.execOutputLimitBytes
   }
 
@@ -44,9 +47,27 @@ export class Passage {
     return this.#transports[side].peerSoftware.startsWith('OpenSSH')
   }
 
+  /** Sends in order, and what stands in the message is with the recorder: it leaves when the recording allows. */
   send(to: Side, payload: Buffer): void {
-    this.#transports[to].send(payload)
-    this.#flow.sent(to)
+    this.#gates[to].pass(payload)
+  }
+
+  /** Resolves when nothing waits for the recorder any more. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#gates.client.empty, this.#gates.target.empty])
+  }
+
+  /** The session must end: what waits for the recorder is never shown. */
+  drop(): void {
+    this.#gates.client.end()
+    this.#gates.target.end()
+  }
+
+  /** Writes down how much has passed of what is only counted, where that is due. */
+  note(): void {
+    if (!this.context.recorder.noteDue) return
+    for (const channel of this.channels)
+      this.#logs.get(channel)?.note(channel.client.sentBytes, channel.target.sentBytes)
   }
 
   /** The gateway's own answer to what `to` asked. */
@@ -104,6 +125,14 @@ export class Passage {
   /** What the person reads of a refusal. */
   sentence({ what, why }: Objection): string {
     return `Sallyport: ${shown(what)} refused: ${why} [CHANNEL_DENIED, session ${this.context.session}]`
+  }
+
+  #gateTo(side: Side): Gate {
+    const send = (payload: Buffer) => {
+      this.#transports[side].send(payload)
+      this.#flow.sent(side)
+    }
+    return new Gate(this.context.recorder, send, full => this.#flow.unwritten(side, full))
   }
 
   openLog(channel: Channel): ChannelLog {

@@ -52,7 +52,7 @@ class Relay {
     this.#upstream = upstream
     this.#context = context
     this.#transports = { client: downstream.transport, target: upstream.transport }
-    this.#flow = new Flow(this.#transports, context.recorder)
+    this.#flow = new Flow(this.#transports)
     this.#passage = new Passage(this.#transports, this.#flow, context, options)
     this.#requests = new Requests(this.#passage, options)
   }
@@ -61,7 +61,9 @@ class Relay {
     const { signal } = this.#context
     const abort = () => {
       this.#transports.target.destroy()
+      this.#passage.drop()
       this.#end('internal-error')
+      this.#ended.resolve('internal-error')
     }
     signal.addEventListener('abort', abort, { once: true })
     this.#takeOver()
@@ -100,7 +102,11 @@ class Relay {
   #end(reason: EndReason): void {
     if (!this.#stop()) return
     for (const channel of this.#passage.channels) this.#passage.closeLog(channel)
-    this.#ended.resolve(reason)
+    // What was on its way when one side left is for the other all the same.
+    void this.#passage.settled().then(() => {
+      this.#passage.drop()
+      this.#ended.resolve(reason)
+    })
   }
 
   #stop(): boolean {
@@ -221,8 +227,8 @@ class Relay {
       this.#context.count('out', bytes.length)
       log.fromTarget('output', bytes)
     }
+    this.#passage.note()
     this.#passage.forwardInOrder(side, channel, payload)
-    this.#flow.recorded()
   }
 
   #extendedData(side: Side, payload: Buffer): void {
@@ -236,8 +242,8 @@ class Relay {
     if (side === 'client' || type !== EXTENDED_DATA_STDERR) throw new WireError('extended data that is not stderr')
     this.#passage.log(channel).fromTarget('stderr', bytes)
     this.#context.count('out', bytes.length)
+    this.#passage.note()
     this.#passage.forwardInOrder(side, channel, payload)
-    this.#flow.recorded()
   }
 
   #adjust(side: Side, payload: Buffer): void {

@@ -30,6 +30,8 @@ export class StreamLog {
   readonly #terms: StreamTerms
   readonly #streams: Record<Stream, KeptStream>
   #terminal = false
+  /** Bytes of bulk that were counted only, since that was last written down. */
+  #counted = 0
   #echoed: EchoedInput | undefined
   #input: InputWithoutSecrets
 
@@ -66,6 +68,14 @@ export class StreamLog {
   fromClient(bytes: Buffer): void {
     if (this.#echoed !== undefined) this.#echoed.typed(bytes)
     else if (this.#keepsInput) this.#input.typed(bytes)
+    else if (!this.#terminal) this.#count(bytes.length)
+  }
+
+  /** How many bytes the caller is to write down as counted. */
+  takeCounted(): number {
+    const counted = this.#counted
+    this.#counted = 0
+    return counted
   }
 
   /** The channel is over. Gives what was cut. */
@@ -93,14 +103,20 @@ export class StreamLog {
     const channel = this.#channel
     return new KeptStream(
       execOutputLimitBytes,
-      bytes => this.#recorder.stream(stream, channel, bytes),
+      bytes => this.#recorder.stream(stream, channel, bytes, true),
       keptBytes => this.#recorder.fact({ type: 'truncated', channel, stream, keptBytes }),
     )
   }
 
   #keep(stream: Stream, bytes: Buffer): void {
-    if (this.content === 'files' || this.content === 'forward' || bytes.length === 0) return
-    if (this.#terminal) this.#recorder.stream(stream, this.#channel, bytes)
-    else this.#streams[stream].take(bytes)
+    if (bytes.length === 0) return
+    if (this.content === 'files' || this.content === 'forward') this.#count(bytes.length)
+    else if (this.#terminal) this.#recorder.stream(stream, this.#channel, bytes)
+    else this.#count(this.#streams[stream].take(bytes))
+  }
+
+  #count(bytes: number): void {
+    this.#counted += bytes
+    this.#recorder.count(bytes)
   }
 }

@@ -27,6 +27,7 @@ t.test('a role that holds in full gives a grant with its terms', async t => {
   t.equal(grant.target.name, 'web-01')
   t.strictSame(channelsOf(grant), ['exec'])
   t.equal(grant.recordInput, false)
+  t.equal(grant.recording, 'within-bound')
 })
 
 t.test('without a role nothing is allowed', async t => {
@@ -103,10 +104,16 @@ t.test('user+target means the default account, else the only one that is allowed
 
 t.test('permissions of several roles add up, limits take the strictest', async t => {
   const shell = role({ name: 'a', channels: ['shell'], maxSession: '8h', idle: '1h' })
-  const forward = role({ name: 'b', channels: ['local-forward'], maxSession: '1h', recordInput: true })
+  const forward = role({
+    name: 'b',
+    channels: ['local-forward'],
+    maxSession: '1h',
+    recordInput: true,
+    recording: 'before-relay',
+  })
   const grant = granted(authorize(facts({ roles: [shell, forward] })))
   t.strictSame(channelsOf(grant), ['shell', 'local-forward'])
-  t.match(grant, { role: 'a,b', endsAt: NOW + HOUR, idleMs: HOUR, recordInput: true })
+  t.match(grant, { role: 'a,b', endsAt: NOW + HOUR, idleMs: HOUR, recordInput: true, recording: 'before-relay' })
 })
 
 t.test('a role whose factors are not proven adds neither permissions nor limits', async t => {

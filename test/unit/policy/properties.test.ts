@@ -60,6 +60,7 @@ const anyRole = (name: string): fc.Arbitrary<Role> =>
       recordInput: fc.boolean(),
       recordExecInput: fc.boolean(),
       execOutputLimit: optional(fc.constantFrom('none', '1B', '2MiB')),
+      recording: fc.constantFrom('within-bound' as const, 'before-relay' as const),
     })
     .map(input => roleSchema.parse(JSON.parse(JSON.stringify({ name, ...input }))))
 
@@ -85,6 +86,7 @@ const terms = (grant: Grant) => ({
   recordInput: grant.recordInput,
   recordExecInput: grant.recordExecInput,
   execOutputLimitBytes: grant.execOutputLimitBytes,
+  recording: grant.recording,
   channels: CHANNELS.filter(channel => grant.allows(channel)),
 })
 const isGrant = (value: unknown): value is Grant => !isRefusal(value)
@@ -147,6 +149,7 @@ t.test('property: every permission, and every limit, is one of a role that holds
         all.recordInput === each.some(one => one.recordInput) &&
         all.recordExecInput === each.some(one => one.recordExecInput) &&
         all.execOutputLimitBytes === Math.max(...each.map(one => one.execOutputLimitBytes)) &&
+        (all.recording === 'before-relay') === each.some(one => one.recording === 'before-relay') &&
         all.endsAt > value.now
       )
     }),

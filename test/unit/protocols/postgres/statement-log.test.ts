@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { StatementLog } from '../../../../src/protocols/postgres/statement-log.ts'
 import type { FactEvent } from '../../../../src/recording/events.ts'
-import type { Recorder } from '../../../../src/recording/recorder.ts'
+import { memoryRecorder } from '../../../support/memory-recorder.ts'
 import * as bytes from '../../../support/postgres-bytes.ts'
 import { cstring, frame, int16, int32 } from '../../../support/postgres-bytes.ts'
 
 function open(parameters: Record<string, string> = {}) {
   const facts: FactEvent[] = []
-  const recorder = { fact: (fact: FactEvent) => facts.push(fact) } as unknown as Recorder
+  const recorder = memoryRecorder([], { fact: fact => facts.push(fact) })
   const log = new StatementLog(recorder, new Map(Object.entries(parameters)))
   return {
     log,

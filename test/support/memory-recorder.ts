@@ -1,0 +1,22 @@
+/** A recorder that keeps its events in memory, as fast as they come. */
+
+import type { RecordingEvent } from '../../src/recording/events.ts'
+import type { Recorder } from '../../src/recording/recorder.ts'
+
+/** `changes` are taken over as they are: getters stay getters. */
+export function memoryRecorder(events: RecordingEvent[], changes: Partial<Recorder> = {}): Recorder {
+  const recorder: Recorder = {
+    promptness: 'within-bound',
+    stream: (type, channel, bytes) => events.push({ type, channel, bytes: Buffer.from(bytes) }),
+    fact: event => events.push(structuredClone(event)),
+    count: () => undefined,
+    noteDue: false,
+    flush: () => undefined,
+    position: 0,
+    mayPass: () => true,
+    progress: () => Promise.resolve(),
+    failure: new AbortController().signal,
+    seal: () => Promise.resolve({ file: '', bytes: 0, hash: '' }),
+  }
+  return Object.defineProperties(recorder, Object.getOwnPropertyDescriptors(changes))
+}
