@@ -20,6 +20,7 @@ import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { createKeyedTurns } from './identity/turns.ts'
 import { inNetworks } from './policy/networks.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
+import { proveTarget } from './prove-target.ts'
 import { createReception, type Reception } from './reception.ts'
 import { createPort, type Port } from './session/port.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
@@ -218,6 +219,7 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     scanHostKeys,
+    proveTarget,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),

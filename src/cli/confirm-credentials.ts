@@ -11,9 +11,11 @@ import type { Terminal } from './terminal.ts'
 
 export interface ConfirmOptions {
   expect?: string[]
+  prove?: boolean
 }
 
-export async function confirmCredentials(context: Context, account: string, { expect }: ConfirmOptions): Promise<void> {
+export async function confirmCredentials(context: Context, account: string, options: ConfirmOptions): Promise<void> {
+  const { expect, prove = false } = options
   const { terminal } = context
   const client = await context.client()
   const standings = await Promise.all((await addresses(client, account)).map(each => standingOf(client, each)))
@@ -25,16 +27,21 @@ export async function confirmCredentials(context: Context, account: string, { ex
     }
     if (!context.json) show(terminal, name, standing)
     const agreed =
-      expect === undefined
+      prove ||
+      (expect === undefined
         ? await terminal.confirm(`May the credential of ${name} be sent there?`, '--expect FINGERPRINT')
-        : expect.includes(standing.fingerprint)
+        : expect.includes(standing.fingerprint))
     if (!agreed) {
       const why = expect === undefined ? '' : `: its target's identity is now ${standing.fingerprint}`
       throw new CliError(EXIT.no, `${name} was not confirmed${why}.`)
     }
-    const body = { fingerprint: standing.fingerprint }
-    confirmed.push(await client.send<Standing>('POST', `${pathOf(standing)}/confirm`, body))
-    if (!context.json) terminal.line(`Confirmed ${name}.`)
+    const path = pathOf(standing)
+    confirmed.push(
+      prove
+        ? await client.send<Standing>('POST', `${path}/prove`)
+        : await client.send<Standing>('POST', `${path}/confirm`, { fingerprint: standing.fingerprint }),
+    )
+    if (!context.json) terminal.line(prove ? `${name}: the target proved itself; confirmed.` : `Confirmed ${name}.`)
   }
   if (context.json) terminal.json({ confirmed })
   else if (standings.length === 0) terminal.line('No credential of this target must be confirmed.')

@@ -69,6 +69,7 @@ export const addCredentials: AddCommands = (program, context) => {
     .command('confirm')
     .description('say that a credential may be sent to its target as that is now')
     .argument('<account@target>', "*@TARGET: all of a target's that must be confirmed")
+    .option('--prove', 'do not ask: have the target prove by the confirmed key or certificate that it is the same')
     .option('--expect <fingerprint...>', 'do not ask: confirm what has one of these fingerprints')
     .action((account: string, options: ConfirmOptions) => confirmCredentials(context, account, options))
 

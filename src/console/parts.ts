@@ -23,7 +23,10 @@ import type { Clock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics, Report } from '../shared/metrics.ts'
 import type { Sources } from '../shared/sources.ts'
+import type { TargetIdentity } from '../targets/identity.ts'
+import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
+import type { CredentialMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 
 export interface ApiParts {
@@ -58,6 +61,13 @@ export interface ApiParts {
   readonly defaultFactors: FactorLists
   /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
+  /** Throws where the target does not prove that it is the one that was confirmed, or where that cannot be proven. */
+  readonly proveTarget: (
+    target: Target,
+    account: string,
+    confirmed: TargetIdentity,
+    lend: (entry: Target) => Promise<CredentialMaterial>,
+  ) => Promise<void>
   readonly sessions: SessionStore
   readonly sources: Sources
   readonly refusedConnections: RefusedConnections

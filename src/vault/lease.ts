@@ -38,8 +38,13 @@ class LeaseProof {
   /** Once the login at the target is over, and at the lease's end: overwrites the credential in memory. Nobody can read it after that. */
   erase(): void {
     this.#erased = true
-    for (const secret of secretsOf(this.#material)) secret.erase()
+    eraseMaterial(this.#material)
   }
+}
+
+/** Overwrites it in memory. */
+export function eraseMaterial(material: CredentialMaterial): void {
+  for (const secret of secretsOf(material)) secret.erase()
 }
 
 function secretsOf(material: CredentialMaterial): Secret[] {

@@ -38,6 +38,8 @@ export interface Vault {
   confirmCredential(address: AccountAddress, fingerprint: string): Promise<void>
   /** Which credentials would have to be confirmed if these were the targets. */
   waitingFor(targets: readonly Target[]): Promise<AccountAddress[]>
+  /** The credential for a proof of the target's identity: for an entry within what was confirmed. Throws `CREDENTIAL_UNAVAILABLE`. */
+  openForProof(address: AccountAddress, entry: Target): Promise<CredentialMaterial>
   /** After a change of these targets: which of their credentials must be confirmed; those that only got stricter are bound to that. */
   followTargets(names: readonly string[]): Promise<AccountAddress[]>
   /** Binds what an earlier version stored to the targets of now; names the accounts. */
@@ -92,6 +94,11 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     confirmCredential: credentials.confirm,
     waitingFor: credentials.waitingFor,
     followTargets: credentials.followTargets,
+    async openForProof(address, entry) {
+      const opened = await credentials.openNewest(address, identityOf(entry, address.account))
+      if (opened !== undefined && 'material' in opened) return opened.material
+      throw new GatewayError('CREDENTIAL_UNAVAILABLE', 'The vault has no credential to prove the target with.')
+    },
     bindEarlier: credentials.bindEarlier,
     once: (mark, before, work) => once({ database, clock, seal, open }, mark, before, work),
     sealBytes: seal,

@@ -211,6 +211,7 @@ t.test('every route asks for what it should', async t => {
     'get /v1/credentials/{target}/{account}': 'read',
     'get /v1/credentials/{target}/{account}/standing': 'read',
     'post /v1/credentials/{target}/{account}/confirm': 'credentials',
+    'post /v1/credentials/{target}/{account}/prove': 'credentials',
     'put /v1/credentials/{target}/{account}': 'admin',
     'post /v1/resources/apply': 'admin',
     'get /v1/users': 'read',

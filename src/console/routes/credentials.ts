@@ -1,9 +1,11 @@
 /** Credentials: which there are, in which versions, and storing a new one. Never one of them comes out. */
 
 import { z } from 'zod'
+import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
-import { fingerprintOf, identitySchema } from '../../targets/identity.ts'
+import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
+import type { Target } from '../../targets/target.ts'
 import type { CredentialVersion } from '../../vault/credentials.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
@@ -51,7 +53,7 @@ const materialSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional() }),
 ])
 
-export function credentials(app: ApiRoutes, { vault, targets, audit }: ApiParts): void {
+export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget }: ApiParts): void {
   const tags = ['credentials']
   const path = '/v1/credentials/:target/:account'
 
@@ -117,6 +119,34 @@ export function credentials(app: ApiRoutes, { vault, targets, audit }: ApiParts)
       await audited(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, () =>
         vault.confirmCredential(params, fingerprint),
       )
+      return standingOf(params)
+    },
+  )
+
+  app.post(
+    `${path}/prove`,
+    {
+      config: { scope: 'credentials' },
+      schema: {
+        summary:
+          'Has the target prove that it is the one that was confirmed (a moved address, a further host key), and confirms it',
+        tags,
+        params: addressSchema,
+        response: { 200: standingSchema },
+      },
+    },
+    async ({ params, caller }) => {
+      const target = await targets.get(params.target)
+      const { version, confirmed: before, now: after, fingerprint, unconfirmed: why } = await standingOf(params)
+      if (target === undefined || fingerprint === null) throw notFound(`There is no target ${params.target}.`)
+      if (before === null)
+        throw new GatewayError('BAD_REQUEST', 'It was never confirmed for a target that could prove itself.')
+      const data = { ...params, version, why, before, after, fingerprint, by: 'proof' }
+      await audited(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, async () => {
+        const lend = (entry: Target) => vault.openForProof(params, entry)
+        await proveTarget(target, params.account, before, lend)
+        await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)))
+      })
       return standingOf(params)
     },
   )
