@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts'
 import { readTrusted } from './config/tls-files.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { createStoreGateways } from './database/gateways.ts'
+import { createStoreTime } from './database/store-time.ts'
 import { createAuthenticator } from './identity/authenticator.ts'
 import { createFactors } from './identity/factors/factors.ts'
 import { createLockout } from './identity/lockout.ts'
@@ -112,10 +113,11 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   started.defer(() => follow.close())
   const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
+  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
   const owed = createOwedEnds({ log })
   const reaper = createReaper({
     cluster,
-    gateways: config.database.startsWith('sqlite:') ? undefined : createStoreGateways({ database, clock, gateway }),
+    gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
     store: sessions,
     live,
     marked: createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log }),
@@ -164,6 +166,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     sessions,
     books,
     changes,
+    storeTime,
     access,
     live,
     follow,

@@ -22,6 +22,7 @@ import { inNetworks } from './policy/networks.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
 import { proveTarget } from './prove-target.ts'
 import { createReception, type Reception } from './reception.ts'
+import { createClockWatch } from './session/clock-watch.ts'
 import { createPort, type Port } from './session/port.ts'
 import { type Clock, systemClock } from './shared/clock.ts'
 import { GatewayError, messageOf } from './shared/errors.ts'
@@ -85,11 +86,19 @@ export async function startGateway({
     size === 1
       ? await createReception(parts, config, certificate, started)
       : await createCrew({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
+  const clockWatch = createClockWatch(parts)
+  started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config)
   const doctor = doctorParts(parts, config)
   const doctorRounds = createDoctorRounds({ ...parts, ...config.doctor, doctor })
   started.defer(() => doctorRounds.close())
-  const api = await createApi({ ...(await apiParts(parts, config, reception)), sources, doctor, doctorRounds })
+  const api = await createApi({
+    ...(await apiParts(parts, config, reception)),
+    sources,
+    doctor,
+    doctorRounds,
+    clockWatch,
+  })
   started.defer(() => api.close())
   const ports = (['ssh', 'postgres'] as const).map(protocol =>
     portFor(protocol, { config, reception, sources, pauseOnConnect: size > 1, parts }),
@@ -108,6 +117,7 @@ export async function startGateway({
   await audit.append({ kind: 'gateway.started', actor: 'gateway', data: { ...listening, vaultKey: vault.keyId } })
   // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
   await reaper.round()
+  await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()
@@ -208,7 +218,7 @@ function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>
   }
 }
 
-type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds'>
+type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clockWatch'>
 
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception: Reception): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api

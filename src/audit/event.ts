@@ -4,6 +4,8 @@ export type AuditKind =
   | 'gateway.started'
   | 'gateway.stopped'
   | 'worker.died'
+  | 'clock.jumped'
+  | 'clock.differs'
   | 'login.refused'
   | 'login.accepted'
   | 'user.locked'

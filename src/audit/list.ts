@@ -44,6 +44,12 @@ export async function listEvents(database: Database, query: AuditQuery = {}): Pr
   return forward ? rows : rows.reverse()
 }
 
+/** When the last event of the chain was made; undefined while there is none. */
+export async function lastEventAt(database: Database): Promise<number | undefined> {
+  const last = database.selectFrom('audit_events').select('at').orderBy('seq', 'desc').limit(1)
+  return (await last.executeTakeFirst())?.at
+}
+
 export interface SessionEvent {
   readonly kind: string
   readonly session: string | null

@@ -31,8 +31,14 @@ export const addHealth: AddCommands = (program, context) => {
           ['cluster', health.checks.cluster],
           ['recordings', health.checks.recordings],
           ['workers', health.checks.workers],
+          ['clock', clockText(health.clock)],
         ])
       }
       if (health.status !== 'ready') throw new CliError(EXIT.no, `The gateway is ${health.status}.`)
     })
+}
+
+function clockText({ differs, jumps }: Health['clock']): string {
+  const wrong = differs.length === 0 ? 'ok' : `differs from: ${differs.join(', ')}`
+  return jumps === 0 ? wrong : `${wrong}, was set ${jumps === 1 ? 'once' : `${jumps} times`} since the start`
 }

@@ -15,6 +15,7 @@ import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Signer } from '../recording/signer.ts'
 import type { Books } from '../session/books.ts'
+import type { ClockWatch } from '../session/clock-watch.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { RefusedConnections } from '../session/refused-connections.ts'
@@ -83,6 +84,7 @@ export interface ApiParts {
   readonly publicKeyPem: string
   readonly doctor: DoctorParts
   readonly doctorRounds: DoctorRounds
+  readonly clockWatch: Pick<ClockWatch, 'state'>
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings

@@ -3,8 +3,8 @@
  * nobody may end its sessions or seal its recordings.
  */
 
-import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
+import type { StoreTime } from './store-time.ts'
 
 export interface StoreGateways {
   /** Notes that this gateway is alive. Call it every few seconds. */
@@ -15,15 +15,20 @@ export interface StoreGateways {
   leave(): Promise<void>
 }
 
-/** The clocks of the gateways may differ by less than this (one-time codes ask for more than that already). */
+/** By the store's clock, so that gateways whose own clocks differ do not take each other for dead. */
 const ALIVE_FOR_MS = 20_000
 const FORGOTTEN_AFTER_MS = 24 * 60 * 60_000
 
-export function createStoreGateways(parts: { database: Database; clock: Clock; gateway: string }): StoreGateways {
+export function createStoreGateways(parts: {
+  database: Database
+  clock: Pick<StoreTime, 'now' | 'measure'>
+  gateway: string
+}): StoreGateways {
   const { database, clock, gateway } = parts
   let first = true
   return {
     async beat() {
+      await clock.measure()
       const seen = { seen_at: clock.now() }
       await database
         .insertInto('gateways')

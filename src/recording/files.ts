@@ -3,6 +3,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, realpath, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 
 const { O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
@@ -36,6 +37,15 @@ export async function openUnlinked(folder: string, file: string): Promise<FileHa
   if ((await handle.stat()).isFile()) return handle
   await handle.close()
   throw notPlain('it is no file')
+}
+
+/** A file's time is this far ahead only where a clock was set back, or somebody set it: nobody touched it lately. */
+const FUTURE_MS = 60_000
+
+/** How long ago a file was touched, in milliseconds. */
+export function ageOf({ mtimeMs }: { readonly mtimeMs: number }, clock: Clock): number {
+  const age = clock.now() - mtimeMs
+  return age < -FUTURE_MS ? Number.POSITIVE_INFINITY : age
 }
 
 export function isMissing(error: unknown): boolean {

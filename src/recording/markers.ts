@@ -6,7 +6,7 @@
 import { lstat, lutimes, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
-import { isMissing, makeFile } from './files.ts'
+import { ageOf, isMissing, makeFile } from './files.ts'
 import { isRecordable, markerFile, UNSEALED_FOLDER } from './paths.ts'
 
 /** Who is at it says so this often; after this time without a word someone else may take it over. */
@@ -52,9 +52,9 @@ export function createMarkers({ folder, clock }: { folder: string; clock: Clock 
   }
 
   /** Of a directory (nobody's marker), as of nothing: undefined. */
-  async function ageOf(path: string): Promise<number | undefined> {
+  async function ageAt(path: string): Promise<number | undefined> {
     const status = await lstat(path).catch(undefinedIfMissing)
-    return status === undefined || status.isDirectory() ? undefined : clock.now() - status.mtimeMs
+    return status === undefined || status.isDirectory() ? undefined : ageOf(status, clock)
   }
 
   return {
@@ -68,7 +68,7 @@ export function createMarkers({ folder, clock }: { folder: string; clock: Clock 
         const claimed = name.endsWith(CLAIM)
         const session = claimed ? name.slice(0, -CLAIM.length) : name
         if (!isRecordable(session)) continue
-        const age = await ageOf(join(folder, UNSEALED_FOLDER, name))
+        const age = await ageAt(join(folder, UNSEALED_FOLDER, name))
         if (age !== undefined && age >= (claimed ? CLAIM_MS : untouchedMs)) found.add(session)
       }
       return [...found]
@@ -84,7 +84,7 @@ export function createMarkers({ folder, clock }: { folder: string; clock: Clock 
       } catch (error) {
         if (!isMissing(error)) throw error
       }
-      const claimed = await ageOf(marker + CLAIM)
+      const claimed = await ageAt(marker + CLAIM)
       if (claimed === undefined || claimed < CLAIM_MS) return false
       await touch(marker + CLAIM)
       return keep(session)

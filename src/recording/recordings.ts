@@ -10,7 +10,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import { AppendFile } from './append-file.ts'
 import { encodeHeader, KEY_BYTES, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
-import { isMissing, makeFile, openUnlinked } from './files.ts'
+import { ageOf, isMissing, makeFile, openUnlinked } from './files.ts'
 import { followWriter } from './follow.ts'
 import { createMarkers } from './markers.ts'
 import { Pace } from './pace.ts'
@@ -160,14 +160,14 @@ export function createRecordings(parts: {
       const found: UnsealedRecording[] = []
       for (const session of await markers.list(UNTOUCHED_MS)) {
         if (writers.has(session)) continue
-        const untouched = await ageOf(pathOf(session), clock)
+        const untouched = await ageAt(pathOf(session), clock)
         if (untouched === undefined || untouched >= UNTOUCHED_MS) found.push({ session, file: recordingFile(session) })
       }
       return found
     },
 
     async sealInterrupted({ session }, force) {
-      const untouched = await ageOf(pathOf(session), clock)
+      const untouched = await ageAt(pathOf(session), clock)
       if (writers.has(session)) return undefined
       if (untouched === undefined) {
         await markers.remove(session)
@@ -218,7 +218,7 @@ export function createRecordings(parts: {
     },
 
     async mark(session) {
-      if ((await ageOf(pathOf(session), clock)) === undefined) return
+      if ((await ageAt(pathOf(session), clock)) === undefined) return
       await markers.make(session).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error
       })
@@ -234,9 +234,9 @@ export function createRecordings(parts: {
   }
 }
 
-async function ageOf(path: string, clock: Clock): Promise<number | undefined> {
+async function ageAt(path: string, clock: Clock): Promise<number | undefined> {
   try {
-    return clock.now() - (await lstat(path)).mtimeMs
+    return ageOf(await lstat(path), clock)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error

@@ -2,7 +2,7 @@
 
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Grant } from '../policy/grant.ts'
-import type { Clock } from '../shared/clock.ts'
+import { type Clock, elapsed } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Downstream } from './protocol.ts'
@@ -25,22 +25,36 @@ export class SessionEnd extends Error {
   }
 }
 
+/** Now, by the clock and by what nobody can set. */
+interface Moment {
+  readonly time: number
+  readonly elapsed: number
+}
+
 export class LiveSession {
   readonly grant: Grant
   readonly downstream: Downstream
   /** Decides anew whether the session may go on: false withdraws it. */
   readonly stillAllowed: () => Promise<boolean>
   readonly #controller = new AbortController()
+  /** By what nobody can set: a clock that is set back makes no session longer. */
+  readonly #endsAtElapsed: number
   #busy = false
   #warned: boolean
-  #lastActivity: number
+  #lastActivity: Moment
 
-  constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: number) {
+  constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: Moment) {
     this.grant = grant
     this.downstream = downstream
     this.stillAllowed = stillAllowed
     this.#lastActivity = now
-    this.#warned = grant.endsAt - now <= WARNING_MS
+    this.#endsAtElapsed = now.elapsed + grant.endsAt - now.time
+    this.#warned = this.#leftMs(now) <= WARNING_MS
+  }
+
+  /** Until the deadline, by the clock and by what has passed: what comes first. */
+  #leftMs({ time, elapsed }: Moment): number {
+    return Math.min(this.grant.endsAt - time, this.#endsAtElapsed - elapsed)
   }
 
   get signal(): AbortSignal {
@@ -57,18 +71,20 @@ export class LiveSession {
     this.#busy = true
   }
 
-  tick(now: number): void {
+  tick(now: Moment): void {
     if (this.#busy) {
       this.#busy = false
       this.#lastActivity = now
     }
-    const { endsAt, idleMs } = this.grant
-    if (!this.#warned && endsAt - now <= WARNING_MS) {
+    const { idleMs } = this.grant
+    const leftMs = this.#leftMs(now)
+    const quietMs = Math.max(now.time - this.#lastActivity.time, now.elapsed - this.#lastActivity.elapsed)
+    if (!this.#warned && leftMs <= WARNING_MS) {
       this.#warned = true
       this.downstream.notify('This session reaches its maximum time in five minutes.')
     }
-    if (now >= endsAt) this.abort('deadline')
-    else if (idleMs !== undefined && now - this.#lastActivity >= idleMs) this.abort('idle')
+    if (leftMs <= 0) this.abort('deadline')
+    else if (idleMs !== undefined && quietMs >= idleMs) this.abort('idle')
   }
 }
 
@@ -100,9 +116,10 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   const sessions = new Map<string, LiveSession>()
   const waiting = new Set<() => void>()
   let accessChanges = 0
+  const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
 
   function tick(): void {
-    const now = clock.now()
+    const now = moment()
     for (const session of sessions.values()) session.tick(now)
   }
 
@@ -129,7 +146,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
 
   return {
     add(grant, downstream, stillAllowed) {
-      const session = new LiveSession(grant, downstream, stillAllowed, clock.now())
+      const session = new LiveSession(grant, downstream, stillAllowed, moment())
       sessions.set(grant.session, session)
       return session
     },

@@ -89,7 +89,13 @@ export function createSessionStore({
     async end(id: string, { reason, sealed, at = clock.now() }: Ending, on: Database = database): Promise<boolean> {
       const result = await on
         .updateTable('sessions')
-        .set({ state: 'ended', ended_at: at, end_reason: reason, ...sealedColumns(sealed) })
+        .set(({ eb }) => ({
+          state: 'ended',
+          // Also where the clock was set back meanwhile.
+          ended_at: eb.case().when('started_at', '>', at).then(eb.ref('started_at')).else(at).end(),
+          end_reason: reason,
+          ...sealedColumns(sealed),
+        }))
         .where('id', '=', id)
         .where('state', '<>', 'ended')
         .executeTakeFirst()
@@ -149,6 +155,12 @@ export function createSessionStore({
         .orderBy(({ fn }) => fn.max('started_at'))
         .execute()
       return rows.map(({ source }) => source)
+    },
+
+    /** When the session that began last did so; undefined while there is none. */
+    async lastStart(): Promise<number | undefined> {
+      const last = database.selectFrom('sessions').select('started_at').orderBy('started_at', 'desc').limit(1)
+      return (await last.executeTakeFirst())?.started_at
     },
 
     /** Those of these sessions that have ended. */

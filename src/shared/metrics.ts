@@ -96,6 +96,24 @@ export function createMetrics() {
       tallies.set(protocol, tally)
       return tally
     },
+    clockJumps: new Counter({
+      name: 'sallyport_clock_jumps_total',
+      help: 'How often the clock was set while the gateway ran',
+      labelNames: ['direction'],
+      registers,
+    }),
+    clockOffset: new Gauge({
+      name: 'sallyport_clock_offset_seconds',
+      help: "How far the store's clock, the last session's start and the last audit event are ahead of the gateway's clock",
+      labelNames: ['reference'],
+      registers,
+    }),
+    clockDiffers: new Gauge({
+      name: 'sallyport_clock_differs',
+      help: '1 while the clock differs from the reference by so much that something may go wrong',
+      labelNames: ['reference'],
+      registers,
+    }),
     recordingsTampered: new Counter({
       name: 'sallyport_recordings_tampered_total',
       help: 'Recordings that were found to differ from what the books have of their seal',

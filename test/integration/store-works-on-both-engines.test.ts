@@ -216,7 +216,7 @@ t.test('a database that cannot be opened says why, and never its password', asyn
 
 await eachStore(t, 'the store knows which gateways use it, until they leave or fall silent', async (t, store) => {
   const database = await store.open()
-  const clock = movableClock()
+  const clock = { ...movableClock(), measure: async () => 0 }
   const one = createStoreGateways({ database, clock, gateway: 'gw_1' })
   const two = createStoreGateways({ database, clock, gateway: 'gw_2' })
   t.same(await one.alive(), new Set(['gw_1']), 'oneself is alive, also before the first beat')

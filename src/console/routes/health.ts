@@ -13,6 +13,13 @@ const healthSchema = z.object({
   status: z.enum(['ready', 'not-ready', 'stopping']),
   version: z.string(),
   checks: z.object({ database: check, cluster: check, recordings: check, workers: check }),
+  /** Whether it was set while the gateway ran, and what it differs from now. A wrong clock makes no gateway unready. */
+  clock: z.object({
+    jumps: z.number(),
+    differs: z.array(z.string()),
+    /** How far the store's clock is ahead; null where the store has none. */
+    storeAheadMs: z.number().nullable(),
+  }),
   /** Sessions that run in this gateway. */
   sessions: z.number(),
 })
@@ -89,7 +96,7 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
 }
 
 async function readHealth(
-  { database, cluster, report, recordingsFolder, storeFolder, stopping, version }: ApiParts,
+  { database, cluster, clockWatch, report, recordingsFolder, storeFolder, stopping, version }: ApiParts,
   note: (name: keyof Health['checks'], fault: unknown) => void,
 ): Promise<Health> {
   const checked = async (name: keyof Health['checks'], work: Promise<unknown>) => {
@@ -110,7 +117,13 @@ async function readHealth(
     workers: taking ? ('ok' as const) : ('unavailable' as const),
   }
   const ready = Object.values(checks).every(check => check === 'ok')
-  return { status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready', version, checks, sessions }
+  return {
+    status: stopping() ? 'stopping' : ready ? 'ready' : 'not-ready',
+    version,
+    checks,
+    clock: { ...clockWatch.state, differs: [...clockWatch.state.differs] },
+    sessions,
+  }
 }
 
 /** What a recorder needs, and a store: its folder (made where it is missing), and some room. */
