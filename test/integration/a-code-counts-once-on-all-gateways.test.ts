@@ -33,7 +33,7 @@ async function twoGateways(t: { teardown(handler: () => unknown): void }, redisU
   const start = async (gateway: string) => {
     const database = await openDatabase(url)
     const log = createLog('silent')
-    const cluster = createRedisCluster({ url: redisUrl, gateway, clock, log, timeoutMs: 500 })
+    const cluster = createRedisCluster({ url: redisUrl, gateway, clock, log, timeoutMs: 20_000 })
     t.teardown(async () => {
       await cluster.close()
       await database.destroy()

@@ -165,7 +165,8 @@ t.test('a code counts once, and is remembered, whichever worker it comes to', as
   // Side by side, so that both workers have them.
   const results = await Promise.all([1, 2, 3, 4].map(() => as(`${bob.password}${code}`, 'select 1')))
   t.equal(results.filter(result => result.code === 0).length, 1)
-  for (const { code, stderr } of results) if (code !== 0) t.match(stderr, /The login was refused/)
+  for (const { code, stderr } of results)
+    if (code !== 0) t.match(stderr, /LOGIN_REFUSED: This one-time code has counted already/)
 
   await gateway.addRole({
     name: 'dba',
@@ -276,15 +277,18 @@ t.test(
 
     other.ssh.stdin.write('still here\n')
     await other.ssh.printed(/still here/)
-    const next = await openSession()
-    const third = await openSession()
-    t.ok([next.worker, third.worker].includes(`${parts.gateway}-3`), 'the new one serves')
-    const now = /^sallyport_logins_total\{protocol="ssh",result="accepted"\} (\d+)$/m.exec(await metrics())![1]
-    t.equal(Number(now), counted + 2, 'what the dead one had counted is not lost')
-    for (const { ssh } of [other, next, third]) {
-      ssh.stdin.end()
-      t.equal((await ssh.ended).status, 0)
+    // The new one serves, as soon as it has started.
+    let served = 0
+    for (let worker = ''; worker !== `${parts.gateway}-3`; served++) {
+      const next = await openSession()
+      worker = next.worker
+      next.ssh.stdin.end()
+      t.equal((await next.ssh.ended).status, 0)
     }
+    const now = /^sallyport_logins_total\{protocol="ssh",result="accepted"\} (\d+)$/m.exec(await metrics())![1]
+    t.equal(Number(now), counted + served, 'what the dead one had counted is not lost')
+    other.ssh.stdin.end()
+    t.equal((await other.ssh.ended).status, 0)
   },
 )
 

@@ -15,7 +15,7 @@ export interface Child {
   printed(pattern: RegExp): Promise<void>
   /** What it has printed up to now. */
   output(): string
-  /** Sends the signal and waits for the end; SIGKILL follows when 10 seconds were not enough. */
+  /** Sends the signal and waits for the end; SIGKILL follows when a minute was not enough. */
   end(signal: NodeJS.Signals): Promise<void>
 }
 
@@ -76,7 +76,7 @@ export function startChild(command: string, args: string[], options: ChildOption
     async end(signal) {
       if (over) return
       child.kill(signal)
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+      const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
       await ended
       clearTimeout(timer)
     },

@@ -17,7 +17,7 @@ export function psql(
 ): Promise<PsqlResult> {
   const args = ['-X', '-A', '-t', '-q', connection, ...commands.flatMap(command => ['-c', command])]
   return new Promise(resolve => {
-    const env = { ...process.env, PGPASSWORD: password, PGCONNECT_TIMEOUT: '20', ...options.environment }
+    const env = { ...process.env, PGPASSWORD: password, PGCONNECT_TIMEOUT: '600', ...options.environment }
     const child = execFile('psql', args, { env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout: stdout.trimEnd(), stderr }),
     )

@@ -16,7 +16,7 @@ async function openLeases(): Promise<number> {
   return rows.length
 }
 
-await t.test('a recorder that fails before the relay begins ends the session', { timeout: 10_000 }, async t => {
+await t.test('a recorder that fails before the relay begins ends the session', async t => {
   const broken = new AbortController()
   const recordings: typeof parts.recordings = {
     ...parts.recordings,
@@ -41,7 +41,7 @@ await t.test('a recorder that fails before the relay begins ends the session', {
   t.equal(await openLeases(), 0)
 })
 
-await t.test('a client that is gone before the grant never reaches the target', { timeout: 10_000 }, async t => {
+await t.test('a client that is gone before the grant never reaches the target', async t => {
   let connected = false
   const session = begin({
     beforeProof() {
@@ -57,36 +57,32 @@ await t.test('a client that is gone before the grant never reaches the target', 
   t.equal(await openLeases(), 0)
 })
 
-await t.test(
-  'access that is withdrawn between the decision and the session does not let in',
-  { timeout: 10_000 },
-  async t => {
-    const user = (await parts.users.get('alice'))!
-    const session = begin(
-      {},
-      {
-        say: createSessionAudit({
-          async append(event) {
-            if (event.kind === 'decision.granted') {
-              await parts.users.put({ ...user, disabled: true })
-              await parts.live.accessChanged()
-            }
-            return parts.audit.append(event)
-          },
-        }),
-      },
-    )
-    t.teardown(() => parts.users.put(user))
-    await session.over
-    t.notOk(session.downstream.accepted)
-    t.notOk(session.upstreamOpen())
-    parts.live.end(session.id, 'killed')
-    await session.over
-    await parts.users.put(user)
-  },
-)
+await t.test('access that is withdrawn between the decision and the session does not let in', async t => {
+  const user = (await parts.users.get('alice'))!
+  const session = begin(
+    {},
+    {
+      say: createSessionAudit({
+        async append(event) {
+          if (event.kind === 'decision.granted') {
+            await parts.users.put({ ...user, disabled: true })
+            await parts.live.accessChanged()
+          }
+          return parts.audit.append(event)
+        },
+      }),
+    },
+  )
+  t.teardown(() => parts.users.put(user))
+  await session.over
+  t.notOk(session.downstream.accepted)
+  t.notOk(session.upstreamOpen())
+  parts.live.end(session.id, 'killed')
+  await session.over
+  await parts.users.put(user)
+})
 
-await t.test('a session that is killed while its target is dialled ends as killed', { timeout: 10_000 }, async t => {
+await t.test('a session that is killed while its target is dialled ends as killed', async t => {
   const session = begin({
     async connecting(signal) {
       await parts.live.kill(session.id)
@@ -99,7 +95,7 @@ await t.test('a session that is killed while its target is dialled ends as kille
   t.equal(session.downstream.denied?.code, 'SESSION_ENDED')
 })
 
-await t.test('a session without a recording is refused, and its row says why', { timeout: 10_000 }, async t => {
+await t.test('a session without a recording is refused, and its row says why', async t => {
   const recordings = {
     ...parts.recordings,
     open: async () => {
@@ -115,7 +111,7 @@ await t.test('a session without a recording is refused, and its row says why', {
   t.equal(await openLeases(), 0)
 })
 
-await t.test('the target is left before the person is told', { timeout: 10_000 }, async t => {
+await t.test('the target is left before the person is told', async t => {
   let openAtClose: boolean | undefined
   const session = begin({
     relaying: async () => undefined,
@@ -127,7 +123,7 @@ await t.test('the target is left before the person is told', { timeout: 10_000 }
   t.equal(openAtClose, false)
 })
 
-await t.test('a login that ends while the gateway drains is refused', { timeout: 10_000 }, async t => {
+await t.test('a login that ends while the gateway drains is refused', async t => {
   let stopping = false
   const session = begin(
     {
@@ -142,55 +138,47 @@ await t.test('a login that ends while the gateway drains is refused', { timeout:
   t.equal(session.downstream.denied?.code, 'GATEWAY_STOPPING')
 })
 
-await t.test(
-  'a session that ends while the store is away is written down when it is back',
-  { timeout: 10_000 },
-  async t => {
-    let away = true
-    const fail = async () => {
-      throw new GatewayError('DATABASE_UNAVAILABLE', 'The database cannot be used at the moment.')
-    }
-    const changes: typeof parts.changes = {
-      ...parts.changes,
-      end: (...args) => (away ? fail() : parts.changes.end(...args)),
-    }
-    const session = begin({ relaying: async () => undefined }, { changes })
-    await session.over
-    t.equal(session.downstream.closed?.reason, 'client-closed')
-    t.match(await rowOf(session.id), { state: 'active' })
-    t.equal(await openLeases(), 1)
-    away = false
-    await parts.reaper.round()
-    t.match(await rowOf(session.id), { state: 'ended', end_reason: 'client-closed', recording_hash: /^[0-9a-f]{64}$/ })
-    t.equal(await openLeases(), 0)
-    const events = await parts.audit.list({ session: session.id })
-    t.same(
-      events.slice(-2).map(event => event.kind),
-      ['lease.ended', 'session.ended'],
-    )
-  },
-)
+await t.test('a session that ends while the store is away is written down when it is back', async t => {
+  let away = true
+  const fail = async () => {
+    throw new GatewayError('DATABASE_UNAVAILABLE', 'The database cannot be used at the moment.')
+  }
+  const changes: typeof parts.changes = {
+    ...parts.changes,
+    end: (...args) => (away ? fail() : parts.changes.end(...args)),
+  }
+  const session = begin({ relaying: async () => undefined }, { changes })
+  await session.over
+  t.equal(session.downstream.closed?.reason, 'client-closed')
+  t.match(await rowOf(session.id), { state: 'active' })
+  t.equal(await openLeases(), 1)
+  away = false
+  await parts.reaper.round()
+  t.match(await rowOf(session.id), { state: 'ended', end_reason: 'client-closed', recording_hash: /^[0-9a-f]{64}$/ })
+  t.equal(await openLeases(), 0)
+  const events = await parts.audit.list({ session: session.id })
+  t.same(
+    events.slice(-2).map(event => event.kind),
+    ['lease.ended', 'session.ended'],
+  )
+})
 
-await t.test(
-  'a client that never closes does not keep its session: a kill still ends it',
-  { timeout: 20_000 },
-  async t => {
-    const closing = Promise.withResolvers<void>()
-    const session = begin({
-      relaying: async () => undefined,
-      closing() {
-        closing.resolve()
-        return new Promise(() => undefined)
-      },
-    })
-    await closing.promise
-    await parts.live.kill(session.id)
-    await session.over
-    t.notOk(parts.live.has(session.id))
-    t.match(await rowOf(session.id), { state: 'ended' })
-    t.equal(await openLeases(), 0)
-  },
-)
+await t.test('a client that never closes does not keep its session: a kill still ends it', async t => {
+  const closing = Promise.withResolvers<void>()
+  const session = begin({
+    relaying: async () => undefined,
+    closing() {
+      closing.resolve()
+      return new Promise(() => undefined)
+    },
+  })
+  await closing.promise
+  await parts.live.kill(session.id)
+  await session.over
+  t.notOk(parts.live.has(session.id))
+  t.match(await rowOf(session.id), { state: 'ended' })
+  t.equal(await openLeases(), 0)
+})
 
 await t.test('a target that is not the one that was pinned has an audit event of its own kind', async t => {
   const session = begin({
