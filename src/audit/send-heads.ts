@@ -46,6 +46,7 @@ export function sendHeads(options: SendHeadsOptions): SendHeads {
   const { database, signer, gateway, clock, everyEvents, everyMs, log } = options
   const outgoing = options.destinations.map(destination => new Outgoing(destination, options))
   let sent: number | undefined
+  let reached = 0
   let closed = false
   let making: Promise<void> | undefined
 
@@ -61,6 +62,8 @@ export function sendHeads(options: SendHeadsOptions): SendHeads {
     } finally {
       making = undefined
     }
+    // What was stored meanwhile.
+    if (sent !== undefined && reached - sent >= everyEvents) void makeOne()
   }
   const makeOne = () => {
     making ??= make()
@@ -71,6 +74,7 @@ export function sendHeads(options: SendHeadsOptions): SendHeads {
 
   return {
     stored(seq) {
+      reached = seq
       // The first after a start is sent at once.
       if (!closed && (sent === undefined || seq - sent >= everyEvents)) void makeOne()
     },

@@ -38,6 +38,9 @@ export function addAuditVerify(audit: Command, context: Context): void {
       if (options.tsaCa !== undefined && options.heads === undefined)
         throw new CliError(EXIT.usage, '--tsa-ca is for --heads.')
       if (files.length > 0) return verifyCopy(files, options, context)
+      if (options.key !== undefined && options.heads === undefined) {
+        throw new CliError(EXIT.usage, '--key is for files and for --heads; name them.')
+      }
       if (options.oneOfSeveral || options.fromStart) {
         throw new CliError(EXIT.usage, '--one-of-several and --from-start are for files; name them.')
       }

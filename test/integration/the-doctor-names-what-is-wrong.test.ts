@@ -315,7 +315,8 @@ t.test('the daily round is made by one of several gateways, and all show what it
     counts: { 'recording-missing': 1 },
     first: [{ code: 'recording-missing', session: damaged }],
   })
-  t.match(gateway.logLines.join(''), /doctor: its recording \(\d+ bytes\) is not in the folder/)
+  const logs = [...gateway.logLines, ...(beside?.logLines ?? [])].join('')
+  t.match(logs, /doctor: its recording \(\d+ bytes\) is not in the folder/)
 })
 
 t.test('rounds read the recordings in shares, one after the other', async t => {

@@ -152,10 +152,16 @@ t.test('two histories that were both signed are told apart', async t => {
 
 t.test('what was noted earlier must be in the copy, and a copy that ends before it is cut off', async t => {
   const all = lines(6)
-  const headOf = (line: string) => JSON.parse(line) as { seq: number; hash: string }
-  t.match(await verify(all, { noted: [headOf(all[3]!)] }), { ok: true, confirmed: 1 })
-  t.match(await verify(all.slice(0, 3), { noted: [headOf(all[3]!)] }), {
-    problems: [{ problem: 'truncated', message: /ends at event 3, before event 4/ }],
+  const headOf = (line: string) => {
+    const { seq, hash, at } = JSON.parse(line) as { seq: number; hash: string; at: number }
+    return { noted: { seq, hash }, sent: { seq, hash, at } }
+  }
+  t.match(await verify(all, { noted: [headOf(all[3]!).noted] }), { ok: true, confirmed: 1 })
+  t.match(await verify(all.slice(0, 3), { noted: [headOf(all[3]!).noted] }), {
+    problems: [{ problem: 'truncated', message: /ends at 3, before event 4/ }],
+  })
+  t.match(await verify(all.slice(0, 3), { noted: [headOf(all[3]!).sent] }), {
+    problems: [{ problem: 'truncated', message: /ends at 3, but head 4 was sent out at 1970/ }],
   })
   t.match(await verify(all, { noted: [{ seq: 3, hash: 'f'.repeat(64) }] }), {
     problems: [{ line: 3, problem: 'changed' }],
