@@ -7,11 +7,12 @@ import type { Factor } from '../policy/role.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
-import { createPasswords } from './factors/password.ts'
+import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
 import type { Claimant, JudgeParts } from './judge.ts'
+import { createKnownPasswords } from './known-passwords.ts'
 import type { Lockout } from './lockout.ts'
 import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
@@ -46,10 +47,13 @@ export interface Attempt {
    */
   readonly usedCode: boolean
   /**
-   * True when the proof was right (be it enough or not). Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
+   * True when the proof was right (be it enough or not). `factors`: the lists one of which will be asked for. Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
    * too many logins wait for their turn.
    */
-  verify(proof: Proof, options: { rememberFactorMs: number }): Promise<boolean>
+  verify(
+    proof: Proof,
+    options: { rememberFactorMs: number; factors?: readonly (readonly Factor[])[] },
+  ): Promise<boolean>
   /**
    * The principal, when every factor of one of the lists is proven. Reads the user again, so that it is also the answer to
    * "are they still?" later on. An empty list, or no list, is never fulfilled.
@@ -66,6 +70,7 @@ interface Parts {
   /** For the proofs of one user, wherever they come to this gateway. */
   readonly inTurnOf: InTurnOf
   readonly clock: Clock
+  readonly passwords?: Passwords
 }
 
 export function createAuthenticator({
@@ -76,6 +81,7 @@ export function createAuthenticator({
   lockout,
   inTurnOf,
   clock,
+  passwords = createPasswords(),
 }: Parts): Authenticator {
   const secret = generateTotpSecret()
   const purpose = factorPurpose('totp', '')
@@ -83,7 +89,8 @@ export function createAuthenticator({
     database,
     vault,
     clock,
-    passwords: createPasswords(),
+    passwords,
+    knownPasswords: createKnownPasswords(clock),
     lockout,
     remembered: createRememberedFactors({ cluster, vault, clock }),
     decoy: { purpose, sealed: vault.sealBytes(purpose, Buffer.from(secret)), secret },
@@ -124,10 +131,11 @@ export function createAuthenticator({
           return usedCode
         },
 
-        async verify(proof, { rememberFactorMs }) {
+        async verify(proof, { rememberFactorMs, factors = [] }) {
+          const passwordIsEnough = factors.some(list => list.length === 1 && list[0] === 'password')
           const verify = () => {
             const firstProven = proven.has('publickey') || proven.has('password')
-            return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs })
+            return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
           // Whoever has their key and their code does not stand in line behind those who guess at their password.
           const line = proof.kind === 'totp' ? `codes of ${name}` : name

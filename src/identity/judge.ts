@@ -11,6 +11,7 @@ import { Secret } from '../shared/secret.ts'
 import type { Passwords } from './factors/password.ts'
 import { type EnrolledFactor, factorPurpose, type StoredFactors, useStep } from './factors/stored-factors.ts'
 import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'
+import type { KnownPasswords } from './known-passwords.ts'
 import type { Guessable, Locks } from './lockout.ts'
 import type { Proof } from './proof.ts'
 import type { AcceptedCode, RememberedFactors } from './remembered-factors.ts'
@@ -43,6 +44,7 @@ export interface JudgeParts {
   readonly vault: Sealer
   readonly clock: Clock
   readonly passwords: Passwords
+  readonly knownPasswords: KnownPasswords
   readonly remembered: RememberedFactors
   /** A one-time-code secret that is nobody's, sealed like a real one: opened in the place of what is not there. */
   readonly decoy: { readonly purpose: string; readonly sealed: string; readonly secret: string }
@@ -54,7 +56,11 @@ export interface Round extends JudgeParts {
   readonly locks: Locks
   readonly firstProven: boolean
   readonly rememberFactorMs: number
+  /** Whether a password alone lets somebody in. */
+  readonly passwordIsEnough: boolean
 }
+
+type CodeReading = { step: number; problem?: never } | { step?: never; problem: string }
 
 const USED: Judgement = { proves: [], usedCode: true, why: 'the code was used before' }
 const FRESH: Judgement = {
@@ -93,10 +99,38 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgem
   const whole = text.reveal()
   const code = /[0-9]{6}$/.exec(whole)?.[0]
   const password = code === undefined ? text : new Secret(whole.slice(0, -code.length))
+  if (isKnown(round, password)) {
+    const judgement = await judgeCodeBehind(round, code, readCode(round, code ?? ''), await recallCode(round, code))
+    // Only who gets in is spared the work: a no that came sooner would tell that the password is right.
+    if (!letsIn(round, judgement)) await passwordProblem(round, password)
+    return judgement
+  }
   const wrong = await passwordProblem(round, password)
-  const { step, problem } = readCode(round, code ?? '')
-  const known = await recallCode(round, code)
+  const reading = readCode(round, code ?? '')
+  const recalled = await recallCode(round, code)
   if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
+  const judgement = await judgeCodeBehind(round, code, reading, recalled)
+  if (letsIn(round, judgement)) round.knownPasswords.keep(holderOf(round), password, round.rememberFactorMs)
+  return judgement
+}
+
+function isKnown(round: Round, password: Secret): boolean {
+  const { claimant, knownPasswords, locks, rememberFactorMs } = round
+  const isSame = knownPasswords.knows(holderOf(round), password, rememberFactorMs)
+  return isSame && claimant.absence === undefined && !locks.password
+}
+
+function letsIn({ passwordIsEnough }: Round, { proves }: Judgement): boolean {
+  return proves.includes('totp') || (passwordIsEnough && proves.includes('password'))
+}
+
+/** The code behind a password that is right; `known` is what is remembered of it. */
+async function judgeCodeBehind(
+  round: Round,
+  code: string | undefined,
+  { step, problem }: CodeReading,
+  known: AcceptedCode | undefined,
+): Promise<Judgement> {
   if (code === undefined) return known?.fresh ? FRESH : { proves: ['password'], why: 'no code after it' }
   if (step !== undefined && (await takeStep(round, step))) {
     await round.remembered.remember(holderOf(round), code, step, round.rememberFactorMs)
@@ -122,7 +156,7 @@ async function passwordProblem(round: Round, password: Secret): Promise<string |
 }
 
 /** The step of a code that is right, be it used or not; otherwise why it is not. */
-function readCode(round: Round, code: string): { step: number; problem?: never } | { step?: never; problem: string } {
+function readCode(round: Round, code: string): CodeReading {
   const secret = openFactor(round, 'totp')
   const step = matchingStep(secret.text ?? round.decoy.secret, code, round.clock.now())
   if (round.claimant.absence !== undefined) return { problem: round.claimant.absence }

@@ -11,6 +11,8 @@ export interface VerifyOptions {
   readonly firstProven: boolean
   /** How long an accepted code counts again for the same user and source; 0: never. */
   readonly rememberFactorMs: number
+  /** Whether a password alone lets somebody in. */
+  readonly passwordIsEnough: boolean
 }
 
 /** Callers let one proof of a user be verified at a time, so that parallel guesses meet the lockout one by one. Throws

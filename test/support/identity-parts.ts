@@ -8,6 +8,7 @@ import { createLocalCluster } from '../../src/cluster/local.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { type Attempt, createAuthenticator } from '../../src/identity/authenticator.ts'
 import { createFactors } from '../../src/identity/factors/factors.ts'
+import { createPasswords } from '../../src/identity/factors/password.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
 import { createLockout, type LockedOut, type LockoutRule } from '../../src/identity/lockout.ts'
 import type { Proof } from '../../src/identity/proof.ts'
@@ -76,6 +77,12 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
   const factors = createFactors({ database, vault, clock })
   const rule = options.rule ?? { tries: 6, firstWaitMs: 2000, longestWaitMs: 15 * 60_000 }
   const lockout = createLockout({ cluster, rule, ...(options.onLocked && { onLocked: options.onLocked }) })
+  const passwords = createPasswords()
+  let hashed = 0
+  const verify: typeof passwords.verify = (stored, password) => {
+    hashed++
+    return passwords.verify(stored, password)
+  }
   const authenticator = createAuthenticator({
     database,
     users,
@@ -84,6 +91,7 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
     lockout,
     inTurnOf: createKeyedTurns(),
     clock,
+    passwords: { ...passwords, verify },
   })
 
   const begin = async (user: string, address = '192.0.2.1'): Promise<Attempt> => {
@@ -101,6 +109,8 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
     lockout,
     authenticator,
     begin,
+    /** How often a password was hashed so far. */
+    hashed: () => hashed,
     /** On a connection of its own: whether one proof is right. */
     async tries(user: string, proof: Proof, address?: string, rememberFactorMs = 0): Promise<boolean> {
       return (await begin(user, address)).verify(proof, { rememberFactorMs })
