@@ -36,37 +36,69 @@ export type Opened =
   | { readonly unconfirmed: string }
   | undefined
 
+export interface ListedCredential extends CredentialVersion {
+  /** Why it is not lent until somebody confirms it; undefined: it is. */
+  readonly unconfirmed: string | undefined
+}
+
+/** The targets' entries: what credentials are bound to. */
+export interface TargetEntries {
+  get(name: string): Promise<Target | undefined>
+  getAll(names: readonly string[]): Promise<Target[]>
+}
+
+/** A row, and what is confirmed of it. */
+interface Newest extends AccountAddress {
+  readonly version: number
+  readonly unbound: string
+  readonly bound: string | null
+  readonly binding: string | null
+}
+
 interface Parts extends Sealing {
   readonly database: Database
   readonly clock: Clock
-  readonly targetOf: (name: string) => Promise<Target | undefined>
+  readonly targets: TargetEntries
 }
 
 const MAX_RACES = 20
 const SHOWN = ['account', 'target', 'version', 'kind', 'created_at', 'created_by'] as const
 
-export function createCredentials({ database, clock, targetOf, ...sealing }: Parts) {
+export function createCredentials({ database, clock, targets, ...sealing }: Parts) {
   const versionsOf = ({ account, target }: AccountAddress) =>
     database.selectFrom('credentials').where('account', '=', account).where('target', '=', target)
 
-  /** The newest version and what is confirmed, as they stand together. */
-  const newestOf = ({ account, target }: AccountAddress) =>
+  /** The newest version of every account that has one, and what is confirmed, as they stand together; by target and account. */
+  const newestRows = () =>
     database
       .selectFrom('credentials')
-      .leftJoin('credential_bindings', join =>
-        join
-          .onRef('credential_bindings.account', '=', 'credentials.account')
-          .onRef('credential_bindings.target', '=', 'credentials.target'),
+      .leftJoin('credential_bindings as binding', join =>
+        join.onRef('binding.account', '=', 'credentials.account').onRef('binding.target', '=', 'credentials.target'),
       )
-      .where('credentials.account', '=', account)
-      .where('credentials.target', '=', target)
-      .select(['version', 'credentials.sealed as unbound', 'bound', 'credential_bindings.sealed as binding'])
-      .orderBy('version', 'desc')
-      .limit(1)
-      .executeTakeFirst()
+      .where(({ eb, selectFrom }) =>
+        eb(
+          'credentials.version',
+          '=',
+          selectFrom('credentials as newer')
+            .select(({ fn }) => fn.max('newer.version').as('version'))
+            .whereRef('newer.account', '=', 'credentials.account')
+            .whereRef('newer.target', '=', 'credentials.target'),
+        ),
+      )
+      .select(['credentials.account', 'credentials.target', 'version', 'kind', 'created_at', 'created_by'])
+      .select(['credentials.sealed as unbound', 'bound', 'binding.sealed as binding'])
+      .orderBy('credentials.target')
+      .orderBy('credentials.account')
+
+  const newestOf = ({ account, target }: AccountAddress) =>
+    newestRows().where('credentials.account', '=', account).where('credentials.target', '=', target).executeTakeFirst()
+
+  /** Of these targets. */
+  const newestIn = (names: readonly string[]) =>
+    names.length === 0 ? Promise.resolve([]) : newestRows().where('credentials.target', 'in', names).execute()
 
   async function identityNow({ account, target }: AccountAddress): Promise<TargetIdentity | undefined> {
-    const entry = await targetOf(target)
+    const entry = await targets.get(target)
     return entry === undefined ? undefined : identityOf(entry, account)
   }
 
@@ -74,12 +106,8 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
     sealed === null ? undefined : openBinding(sealing, address, sealed)
 
   /** Seals the material of a version anew, for another identity. False when somebody else was faster. */
-  async function rebind(
-    address: AccountAddress,
-    newest: NonNullable<Awaited<ReturnType<typeof newestOf>>>,
-    before: Binding | undefined,
-    identity: TargetIdentity,
-  ): Promise<boolean> {
+  async function rebind(newest: Newest, before: Binding | undefined, identity: TargetIdentity): Promise<boolean> {
+    const address = addressOf(newest)
     const { account, target } = address
     const binding = { version: newest.version, identity }
     const bytes =
@@ -112,13 +140,11 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
     })
   }
 
-  async function standing(address: AccountAddress, entry?: Target): Promise<CredentialStanding | undefined> {
-    const newest = await newestOf(address)
-    if (newest === undefined) return undefined
-    const now = entry === undefined ? await identityNow(address) : identityOf(entry, address.account)
+  function standingOf(newest: Newest, entry: Target | undefined): CredentialStanding {
     const { version } = newest
+    const now = entry && identityOf(entry, newest.account)
     try {
-      const binding = readBinding(address, newest.binding)
+      const binding = readBinding(newest, newest.binding)
       return { version, confirmed: binding?.identity, now, unconfirmed: whyUnconfirmed(version, binding, now) }
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
@@ -126,33 +152,16 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
     }
   }
 
-  /** The newest version of every account that has one, by target and account. */
-  async function list(): Promise<CredentialVersion[]> {
-    const rows = await database
-      .selectFrom('credentials')
-      .select(SHOWN)
-      .where(({ eb, selectFrom }) =>
-        eb(
-          'version',
-          '=',
-          selectFrom('credentials as newer')
-            .select(({ fn }) => fn.max('newer.version').as('version'))
-            .whereRef('newer.account', '=', 'credentials.account')
-            .whereRef('newer.target', '=', 'credentials.target'),
-        ),
-      )
-      .orderBy('target')
-      .orderBy('account')
-      .execute()
-    return rows.map(shown)
+  /** Which of them wait to be confirmed, with these entries of their targets. */
+  function waitingOf(rows: readonly Newest[], entries: readonly Target[]): Newest[] {
+    const byName = new Map(entries.map(entry => [entry.name, entry]))
+    return rows.filter(row => standingOf(row, byName.get(row.target)).unconfirmed !== undefined)
   }
 
-  async function narrow(address: AccountAddress): Promise<void> {
-    const [newest, now] = [await newestOf(address), await identityNow(address)]
-    const binding = newest && readBinding(address, newest.binding)
-    if (newest === undefined || binding === undefined || now === undefined) return
-    if (whyUnconfirmed(newest.version, binding, now) !== undefined) return
-    if (fingerprintOf(now) !== fingerprintOf(binding.identity)) await rebind(address, newest, binding, now)
+  async function narrow(newest: Newest, now: TargetIdentity): Promise<void> {
+    const binding = readBinding(newest, newest.binding)
+    if (binding === undefined || fingerprintOf(now) === fingerprintOf(binding.identity)) return
+    await rebind(newest, binding, now)
   }
 
   return {
@@ -196,7 +205,13 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
       throw new GatewayError('CONFLICT', `Too many others store ${formatAccountAddress(address)} at once; try again.`)
     },
 
-    list,
+    /** The newest version of every account that has one, by target and account, and why it is not lent, where it is not. */
+    async list(): Promise<ListedCredential[]> {
+      const rows = await newestRows().execute()
+      const entries = await targets.getAll([...new Set(rows.map(({ target }) => target))])
+      const byName = new Map(entries.map(entry => [entry.name, entry]))
+      return rows.map(row => ({ ...shown(row), unconfirmed: standingOf(row, byName.get(row.target)).unconfirmed }))
+    },
 
     /** All versions of one account, newest first. */
     async history(address: AccountAddress): Promise<CredentialVersion[]> {
@@ -222,17 +237,14 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
       }
     },
 
-    standing: (address: AccountAddress) => standing(address),
+    async standing(address: AccountAddress): Promise<CredentialStanding | undefined> {
+      const newest = await newestOf(address)
+      return newest && standingOf(newest, await targets.get(address.target))
+    },
 
     /** Which credentials would have to be confirmed if these were the targets. */
-    async waitingFor(targets: readonly Target[]): Promise<AccountAddress[]> {
-      const waiting: AccountAddress[] = []
-      for (const { account, target } of await list()) {
-        const entry = targets.find(({ name }) => name === target)
-        if (entry === undefined) continue
-        if ((await standing({ account, target }, entry))?.unconfirmed !== undefined) waiting.push({ account, target })
-      }
-      return waiting
+    async waitingFor(entries: readonly Target[]): Promise<AccountAddress[]> {
+      return waitingOf(await newestIn(entries.map(({ name }) => name)), entries).map(addressOf)
     },
 
     /**
@@ -246,7 +258,7 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
       if (now === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${address.target}.`)
       const changed = () => new GatewayError('CONFLICT', `${name} was changed in between; look at it again.`)
       if (fingerprintOf(now) !== fingerprint) throw changed()
-      if (!(await rebind(address, newest, readBinding(address, newest.binding), now))) throw changed()
+      if (!(await rebind(newest, readBinding(address, newest.binding), now))) throw changed()
     },
 
     /**
@@ -254,33 +266,36 @@ export function createCredentials({ database, clock, targetOf, ...sealing }: Par
      * before is not good any more: a key that was taken away does not come back unconfirmed.
      */
     async followTargets(names: readonly string[]): Promise<AccountAddress[]> {
-      const waiting: AccountAddress[] = []
-      for (const { account, target } of await list()) {
-        const address = { account, target }
-        if (!names.includes(target)) continue
-        const state = await standing(address)
-        if (state?.unconfirmed !== undefined) waiting.push(address)
-        else await narrow(address)
+      const rows = await newestIn(names)
+      const entries = await targets.getAll(names)
+      const waiting = new Set(waitingOf(rows, entries))
+      for (const row of rows) {
+        const entry = entries.find(({ name }) => name === row.target)
+        if (entry !== undefined && !waiting.has(row)) await narrow(row, identityOf(entry, row.account))
       }
-      return waiting
+      return [...waiting].map(addressOf)
     },
 
     /** Binds what an earlier version stored, to the target as it is now; gives which. Those that do not open are left alone. */
     async bindEarlier(): Promise<string[]> {
       const done: string[] = []
-      for (const { account, target } of await list()) {
-        const address = { account, target }
-        const [newest, now] = [await newestOf(address), await identityNow(address)]
-        if (newest === undefined || now === undefined || newest.binding !== null) continue
-        const bound = await rebind(address, newest, undefined, now).catch(error => {
-          if (error instanceof GatewayError) return false
-          throw error
-        })
-        if (bound) done.push(formatAccountAddress(address))
+      for (const row of await newestRows().where('binding.sealed', 'is', null).execute()) {
+        const now = await identityNow(row)
+        const bound = now !== undefined && (await rebind(row, undefined, now).catch(notWhereDamaged))
+        if (bound) done.push(formatAccountAddress(row))
       }
       return done
     },
   }
+}
+
+function notWhereDamaged(error: unknown): false {
+  if (error instanceof GatewayError && error.code.startsWith('VAULT_')) return false
+  throw error
+}
+
+function addressOf({ account, target }: AccountAddress): AccountAddress {
+  return { account, target }
 }
 
 /** What versions before this one sealed a credential for. */

@@ -9,7 +9,14 @@ import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
-import { type CredentialStanding, type CredentialVersion, createCredentials, type Opened } from './credentials.ts'
+import {
+  type CredentialStanding,
+  type CredentialVersion,
+  createCredentials,
+  type ListedCredential,
+  type Opened,
+  type TargetEntries,
+} from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { checkKey } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
@@ -25,8 +32,8 @@ export interface Vault {
    * cannot be a credential, `NOT_FOUND` where there is no such target.
    */
   setCredential(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number>
-  /** The newest version of every account, without secrets. */
-  listCredentials(): Promise<CredentialVersion[]>
+  /** The newest version of every account, without secrets, and whether it waits to be confirmed. */
+  listCredentials(): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
   history(address: AccountAddress): Promise<CredentialVersion[]>
   /** How the newest version stands to its target as that is now; undefined where there is none. */
@@ -73,8 +80,7 @@ interface Parts {
   readonly database: Database
   readonly key: KeyEncryptionKey
   readonly clock: Clock
-  /** The targets' entries: what credentials are bound to. */
-  readonly targets: { get(name: string): Promise<Target | undefined> }
+  readonly targets: TargetEntries
 }
 
 /** Throws `VAULT_KEY_MISMATCH`, and has then written nothing. */
@@ -82,7 +88,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
   await checkKey(database, clock, key)
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
-  const credentials = createCredentials({ database, clock, targetOf: targets.get, seal, open })
+  const credentials = createCredentials({ database, clock, targets, seal, open })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
 
   return {

@@ -44,7 +44,10 @@ export function sshTarget(name: string, changes: Partial<TargetInput> = {}): Tar
 }
 
 /** Any name is an SSH target's. */
-export const anyTarget = { get: async (name: string) => sshTarget(name) }
+export const anyTarget = {
+  get: async (name: string) => sshTarget(name),
+  getAll: async (names: readonly string[]) => names.map(name => sshTarget(name)),
+}
 
 /** A new key in a file of its own, which is gone when the test is over. */
 export async function newKeyProvider(t: { teardown(handler: () => void): void }): Promise<KeyProvider> {

@@ -63,14 +63,12 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       config: { scope: 'read' },
       schema: { summary: 'The newest version of every credential', tags, response: { 200: listSchema } },
     },
-    async () => {
-      const credentials: ListedCredential[] = []
-      for (const each of await vault.listCredentials()) {
-        const standing = await vault.standing(each)
-        credentials.push({ ...versionOf(each), unconfirmed: standing?.unconfirmed ?? null })
-      }
-      return { credentials }
-    },
+    async () => ({
+      credentials: (await vault.listCredentials()).map(({ unconfirmed = null, ...each }) => ({
+        ...versionOf(each),
+        unconfirmed,
+      })),
+    }),
   )
 
   app.get(
