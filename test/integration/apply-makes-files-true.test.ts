@@ -94,7 +94,7 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
       '    - accounts.www.default: true',
       '~ user alice',
       '    - roles: dev',
-      '    + fullName: A [2J',
+      '    + fullName: A [2J⟨U+202E⟩',
       '0 new, 3 changed, 0 deleted, 3 unchanged.',
     ])
   })

@@ -226,6 +226,8 @@ t.test('every route asks for what it should', async t => {
     'get /v1/targets/{name}': 'read',
     'post /v1/targets/{name}/scan': 'admin',
     'put /v1/targets/{name}/host-keys': 'admin',
+    'get /v1/doctor': 'auditor',
+    'get /v1/doctor/round': 'read',
     'get /v1/explain': 'read',
     'get /v1/tokens': 'admin',
     'post /v1/tokens': 'admin',
