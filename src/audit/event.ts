@@ -23,6 +23,7 @@ export type AuditKind =
   | 'target.authentication-refused'
   | 'recording.replayed'
   | 'recording.exported'
+  | 'recording.revealed'
   | 'recording.followed'
   | 'recording.sealed-as-interrupted'
   | 'recording.seal-noted'

@@ -14,6 +14,12 @@ import { pathOfOrLast } from './session-path.ts'
 const FORMATS = ['cast', 'jsonl', 'text', 'raw'] as const
 type Format = (typeof FORMATS)[number]
 
+interface ExportOptions {
+  format: Format
+  output?: string
+  revealStatements?: true
+}
+
 export function addExport(session: Command, context: Context): void {
   const { terminal } = context
   session
@@ -22,6 +28,7 @@ export function addExport(session: Command, context: Context): void {
     .argument('<session>', 'its id, or last')
     .addOption(new Option('--format <format>', 'see below').choices(FORMATS).default('text'))
     .option('-o, --output <file>', 'where to; not given: stdout')
+    .option('--reveal-statements', 'with what is hidden in statements; needs the scope revealer, and is audited')
     .addHelpText(
       'after',
       `
@@ -31,11 +38,12 @@ Formats:
   text   what was on the screen, and a transcript
   raw    the sealed, encrypted file as it is: \`session verify\` checks it anywhere`,
     )
-    .action(async (id: string, { format, output }: { format: Format; output?: string }) => {
+    .action(async (id: string, { format, output, revealStatements }: ExportOptions) => {
       if (format === 'raw' && output === undefined && terminal.width !== undefined)
         throw new CliError(EXIT.usage, 'A raw recording is no text for a terminal.', 'Name a file with -o FILE.')
       const client = await context.client()
-      const content = await contentOf(client, await pathOfOrLast(id, client), format)
+      const events = revealStatements === true ? 'revealed' : 'events'
+      const content = await contentOf(client, await pathOfOrLast(id, client), format, events)
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
       await writeNewFile(output, content)
       if (context.json) terminal.json({ session: id, format, file: output })
@@ -43,9 +51,14 @@ Formats:
     })
 }
 
-async function contentOf(client: Client, path: string, format: Format): Promise<Readable> {
+async function contentOf(
+  client: Client,
+  path: string,
+  format: Format,
+  events: 'events' | 'revealed',
+): Promise<Readable> {
   if (format === 'raw') return client.stream(`${path}/recording`)
-  const stream = await decodeEventLines(await client.stream(`${path}/events`, { purpose: 'export' }))
+  const stream = await decodeEventLines(await client.stream(`${path}/${events}`, { purpose: 'export' }))
   const { subject } = stream
   switch (format) {
     case 'cast':

@@ -16,6 +16,7 @@ interface ReplayOptions {
   skipIdle?: string | true
   from?: string
   channel?: string
+  revealStatements?: true
 }
 
 const DEFAULT_IDLE_MS = 2000
@@ -33,6 +34,7 @@ export function addReplay(session: Command, context: Context): void {
     .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
     .option('--from <duration>', 'begin here: 90s, 5m')
     .option('--channel <number>', 'only this channel')
+    .option('--reveal-statements', 'with what is hidden in statements; needs the scope revealer, and is audited')
     .addHelpText(
       'after',
       `\nKeys:\n${KEYS.split(', ')
@@ -41,7 +43,7 @@ export function addReplay(session: Command, context: Context): void {
     )
     .action(async (id: string, options: ReplayOptions) => {
       const client = await context.client()
-      const path = `${await pathOfOrLast(id, client)}/events`
+      const path = `${await pathOfOrLast(id, client)}/${options.revealStatements === true ? 'revealed' : 'events'}`
       const speed = parseSpeed(options.speed)
       const idle = options.skipIdle === true ? DEFAULT_IDLE_MS : parseOptional(options.skipIdle, '--skip-idle')
       const from = parseOptional(options.from, '--from')

@@ -5,7 +5,7 @@ import type { Token } from '../console/routes/tokens.ts'
 import type { AddCommands } from './context.ts'
 import { localTime, parseDuration, relativeTime } from './time.ts'
 
-const SCOPES = ['read', 'auditor', 'admin', 'credentials']
+const SCOPES = ['read', 'auditor', 'revealer', 'admin', 'credentials']
 
 export const addTokens: AddCommands = (program, context) => {
   const { terminal } = context
@@ -24,7 +24,8 @@ export const addTokens: AddCommands = (program, context) => {
 Scopes:
   read         sees sessions and resources
   auditor      also replays recordings and reads the audit log
-  admin        may change everything, but not say where a credential may be sent
+  revealer     also reads what recordings hide (session replay --reveal-statements)
+  admin        as auditor, and may change everything, but not say where a credential may be sent
   credentials  stores credentials, and confirms where they may be sent; made by the owner alone`,
     )
     .action(async (name: string, { user, scope, expires }: { user: string; scope: string; expires: string }) => {

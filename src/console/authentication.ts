@@ -87,6 +87,7 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
 const INCLUDED: Record<Scope, readonly Scope[]> = {
   read: ['read'],
   auditor: ['read', 'auditor'],
+  revealer: ['read', 'auditor', 'revealer'],
   admin: ['read', 'auditor', 'admin'],
   credentials: ['read', 'credentials'],
 }

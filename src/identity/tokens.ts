@@ -10,10 +10,11 @@ import { Secret } from '../shared/secret.ts'
 import type { Sealer } from './sealer.ts'
 
 /**
- * `read` sees what is, `auditor` also what happened, `admin` may change it all, but for one thing: `credentials` stores credentials and
- * confirms where they may be sent, so that who can change a target cannot have its credential sent there.
+ * `read` sees what is, `auditor` also what happened, `revealer` also what recordings hide, `admin` may change it all, but for one thing:
+ * `credentials` stores credentials and confirms where they may be sent, so that who can change a target cannot have its credential
+ * sent there. What recordings hide, only `revealer` reads.
  */
-export const SCOPES = ['read', 'auditor', 'admin', 'credentials'] as const
+export const SCOPES = ['read', 'auditor', 'revealer', 'admin', 'credentials'] as const
 export type Scope = (typeof SCOPES)[number]
 
 export interface TokenFacts {

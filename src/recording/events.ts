@@ -65,7 +65,9 @@ export type FactEvent =
   /** Words of the gateway to the person. */
   | { type: 'notice'; text: string }
   /**
-   * A PostgreSQL statement when it has ended; durations in microseconds; secrets redacted.
+   * A PostgreSQL statement when it has ended; durations in microseconds. `redacted`: secrets were taken out for good. `hidden`: which
+   * literals are secrets is not sure, and all are hidden; what they are is in `protected` (protected-part.ts), as are values and
+   * messages that may be secrets.
    *
    * `cut`: `text` is the head of a longer one, and these are the length and the hash (hex) of the whole. With `before` an earlier
    * statement of this recording has that whole, and they are of what it has; without, they are of what passed, and the hash is
@@ -85,13 +87,17 @@ export type FactEvent =
       identity?: 'unknown' | 'doubtful'
       undecoded?: string
       protocol: 'simple' | 'extended'
-      parameters?: (string | null)[]
+      parameters?: readonly (string | null)[]
       parametersBefore?: number
       tag?: string
       rows?: number
       durationUs: number
       error?: { sqlstate: string; message: string }
       redacted?: true
+      hidden?: true
+      protected?: string
+      /** Never recorded: what was protected stands in its place. */
+      revealed?: true
       /** This, and all that has a lower number, is the answer to what was `asked`. */
       asked?: number
     }
@@ -99,14 +105,28 @@ export type FactEvent =
    * What was asked of the target and has no answer yet, in the words of the fact that will tell of it then (`asked` in there says
    * to which number it belongs). Where no such fact follows, nobody knows what became of it.
    */
-  | { type: 'asked'; number: number; of: AskedFact }
+  | { type: 'asked'; number: number; of: AskedFact; protected?: string }
   /** So much of a channel had passed by now, kept or not: what a crash leaves of a long transfer. */
   | { type: 'relayed'; channel: number; bytesIn: number; bytesOut: number }
   | { type: 'copy'; direction: 'in' | 'out'; bytes: number }
-  | { type: 'parameter'; name: string; value: string }
+  | { type: 'parameter'; name: string; value: string; protected?: string }
+  /** The key of the protected parts of this recording, sealed by the vault for a purpose of its own. */
+  | { type: 'protected-key'; key: string }
   | { type: 'cancel' }
 
 export type AskedFact = Extract<FactEvent, { type: 'statement' | 'file' }>
+
+/** What a fact does not show to everybody who may read the recording. */
+export interface ProtectedPart {
+  /** A statement's text; where that was cut, the SHA-256 (hex) of the whole. */
+  readonly text?: string
+  readonly sha256?: string
+  readonly parameters?: readonly (string | null)[]
+  /** Of an error. */
+  readonly message?: string
+  /** Of a changed parameter. */
+  readonly value?: string
+}
 
 export type RecordingEvent = StreamEvent | FactEvent
 

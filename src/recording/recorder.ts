@@ -1,6 +1,6 @@
 /** The port through which a session is recorded. `writer.ts` implements it; protocols only ever see this. */
 
-import type { FactEvent, StreamEvent } from './events.ts'
+import type { FactEvent, ProtectedPart, StreamEvent } from './events.ts'
 
 /**
  * What may be shown before it is written. `within-bound`: a little (the bounds below). `before-relay`: nothing; whatever is relayed
@@ -21,8 +21,11 @@ export interface Recorder {
   readonly promptness: Promptness
   /** Stream bytes; copied or consumed before it returns, so the caller may reuse the buffer. Never blocks. `bulk`: for its bound. */
   stream(type: StreamEvent['type'], channel: number, bytes: Buffer, bulk?: boolean): void
-  /** A fact, how many milliseconds ago it happened, and of how many bytes it tells that were counted. Never blocks. */
-  fact(event: FactEvent, ago?: number, counted?: number): void
+  /**
+   * A fact, how many milliseconds ago it happened, of how many bytes it tells that were counted, and what of it only those may read
+   * who have the right to. Never blocks.
+   */
+  fact(event: FactEvent, ago?: number, counted?: number, whole?: ProtectedPart): void
   /** So many bytes of bulk are relayed of which nothing is kept: when {@link noteDue}, facts (`relayed`) are to tell of all of them. */
   count(bytes: number): void
   readonly noteDue: boolean

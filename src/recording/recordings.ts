@@ -15,6 +15,7 @@ import { followWriter } from './follow.ts'
 import { createMarkers } from './markers.ts'
 import { Pace } from './pace.ts'
 import { recordingFile } from './paths.ts'
+import { Protector } from './protected-part.ts'
 import { type Recording, readRecording } from './reader.ts'
 import type { Promptness, Recorder } from './recorder.ts'
 import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
@@ -130,6 +131,7 @@ export function createRecordings(parts: {
     const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
       ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock, promptness, pace },
+      protector: new Protector(session, seal),
       lag: bytes => metrics?.recorderLag.inc(bytes),
       closed: () => void writers.delete(session),
     })

@@ -120,6 +120,8 @@ function describe(event: FactEvent): Description {
       return { text: `COPY ${event.direction}`, outcome: formatBytes(event.bytes) }
     case 'parameter':
       return { text: `${printable(event.name)} = ${printable(event.value)}` }
+    case 'protected-key':
+      return { text: 'what follows has protected parts' }
     case 'cancel':
       return { text: 'cancel requested' }
     default:
@@ -152,6 +154,10 @@ function describeStatement(event: FactEvent & { type: 'statement' }): Descriptio
       ...(values.length > 0 ? [values.join(', ')] : []),
       ...(parametersBefore === undefined ? [] : [`${count(parametersBefore)} values, as recorded before`]),
       ...(event.redacted === true ? ['a secret was taken out'] : []),
+      ...(event.protected === undefined
+        ? []
+        : ['what is hidden is in the protected part: --reveal-statements shows it']),
+      ...(event.revealed === true ? ['revealed from the protected part'] : []),
     ],
   }
 }

@@ -5,10 +5,11 @@ import { GatewayError } from '../shared/errors.ts'
 import type { AppendFile } from './append-file.ts'
 import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from './container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from './event-codec.ts'
-import type { FactEvent, StreamEvent } from './events.ts'
+import type { FactEvent, ProtectedPart, StreamEvent } from './events.ts'
 import type { Pace } from './pace.ts'
 import { PACE_MS } from './pace.ts'
 import { compress } from './pack.ts'
+import type { Protector } from './protected-part.ts'
 import { BULK_NOTE_BYTES, type Promptness, type Recorder, type SealedRecording } from './recorder.ts'
 import { encodeSeal } from './seal.ts'
 import type { Signer } from './signer.ts'
@@ -31,6 +32,7 @@ export interface WriterParts {
   readonly session: string
   readonly startedAt: number
   readonly key: Buffer
+  readonly protector: Protector
   /** The header's. */
   readonly link: Buffer
   readonly signer: Signer
@@ -122,9 +124,19 @@ export class RecordingWriter implements Recorder {
     this.#added()
   }
 
-  fact(event: FactEvent, ago = 0, counted = 0): void {
+  fact(event: FactEvent, ago = 0, counted = 0, whole?: ProtectedPart): void {
     if (this.#closed()) return
-    const json = JSON.stringify(event)
+    if (whole === undefined) {
+      this.#fact(JSON.stringify(event), ago, counted)
+      return
+    }
+    const { protector } = this.#parts
+    const key = protector.begin()
+    if (key !== undefined) this.#fact(JSON.stringify(key), ago, 0)
+    this.#fact(JSON.stringify({ ...event, protected: protector.protect(whole) }), ago, counted)
+  }
+
+  #fact(json: string, ago: number, counted: number): void {
     const at = this.#at(ago)
     if (!this.#batch.addFact(at, json)) {
       this.#cut()

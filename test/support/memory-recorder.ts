@@ -1,14 +1,22 @@
 /** A recorder that keeps its events in memory, as fast as they come. */
 
-import type { RecordingEvent } from '../../src/recording/events.ts'
+import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 
 /** `changes` are taken over as they are: getters stay getters. */
-export function memoryRecorder(events: RecordingEvent[], changes: Partial<Recorder> = {}): Recorder {
+export function memoryRecorder(
+  events: RecordingEvent[],
+  changes: Partial<Recorder> = {},
+  protectedParts = new Map<FactEvent, ProtectedPart>(),
+): Recorder {
   const recorder: Recorder = {
     promptness: 'within-bound',
     stream: (type, channel, bytes) => events.push({ type, channel, bytes: Buffer.from(bytes) }),
-    fact: event => events.push(structuredClone(event)),
+    fact(event, _ago, _counted, whole) {
+      const fact = structuredClone(event)
+      events.push(fact)
+      if (whole !== undefined) protectedParts.set(fact, structuredClone(whole))
+    },
     count: () => undefined,
     noteDue: false,
     flush: () => undefined,

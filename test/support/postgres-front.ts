@@ -11,7 +11,7 @@ import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
 import { createPostgresDoor } from '../../src/protocols/postgres/door.ts'
 import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
-import type { FactEvent, RecordingEvent } from '../../src/recording/events.ts'
+import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/events.ts'
 import type { Recorder } from '../../src/recording/recorder.ts'
 import { greet } from '../../src/session/arrival.ts'
 import { createPort } from '../../src/session/port.ts'
@@ -56,6 +56,8 @@ export interface Front {
   readonly port: number
   /** Facts of all sessions, in order. */
   readonly facts: FactEvent[]
+  /** What was not to be shown of the fact at this place. */
+  readonly protectedParts: Map<FactEvent, ProtectedPart>
   readonly ended: { session: string; reason: string }[]
   readonly refused: { source: string; code: ErrorCode; detail: string }[]
   readonly causes: string[]
@@ -82,6 +84,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
   })
   const account = target.accounts[0]!
   const facts: FactEvent[] = []
+  const protectedParts = new Map<FactEvent, ProtectedPart>()
   const ended: { session: string; reason: string }[] = []
   const refused: { source: string; code: ErrorCode; detail: string }[] = []
   const causes: string[] = []
@@ -126,7 +129,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       const closedBy = await protocol.relay(downstream, upstream, {
         session,
         grant,
-        recorder: memoryRecorder(facts as RecordingEvent[], options.recorder),
+        recorder: memoryRecorder(facts as RecordingEvent[], options.recorder, protectedParts),
         signal: abort.signal,
         activity: () => undefined,
         count: () => undefined,
@@ -175,6 +178,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     host,
     port,
     facts,
+    protectedParts,
     ended,
     refused,
     causes,

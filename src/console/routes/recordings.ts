@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { AuditKind } from '../../audit/event.ts'
+import { reveal } from '../../recording/protected-part.ts'
 import { type Recording, readRecordingStream } from '../../recording/reader.ts'
 import { compareWithNotes } from '../../recording/seal-notes.ts'
 import { verifyRecording } from '../../recording/verify.ts'
@@ -55,7 +56,7 @@ const streamOf = (type: string) => ({
 })
 const KEEP_ALIVE_MS = 15_000
 
-/** Replaying, exporting and following need the scope `auditor`; the audit log knows before the first byte leaves. */
+/** Replaying, exporting and following need the scope `auditor`, what is hidden in a recording `revealer`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
   const { sessions, books, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
   const tags = ['recordings']
@@ -75,6 +76,27 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     async (request, reply) => {
       const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
       const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
+      return sendEvents(request, reply, recording)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/revealed',
+    {
+      config: { scope: 'revealer' },
+      schema: {
+        summary: 'The same with what is hidden in it: literals, values and messages that may be secrets',
+        tags,
+        params,
+        querystring: purposeSchema,
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
+      },
+    },
+    async (request, reply) => {
+      const { purpose } = request.query
+      const recording = await shown(request, 'recording.revealed', { purpose }, async row =>
+        withProtectedParts(await ofSession(row.id, await recordings.read(row.id))),
+      )
       return sendEvents(request, reply, recording)
     },
   )
@@ -190,6 +212,16 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
           : `The recording of ${row.id} is not in this gateway's folder; gateway ${row.gateway} wrote ${row.recording}.`,
       )
     })
+  }
+
+  function withProtectedParts(recording: Recording): Recording {
+    return {
+      header: recording.header,
+      get end() {
+        return recording.end
+      },
+      [Symbol.asyncIterator]: () => reveal(recording.header.subject.session, recording, vault.openBytes),
+    }
   }
 
   async function existing(id: string): Promise<SessionRow> {

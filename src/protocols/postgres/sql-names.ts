@@ -15,8 +15,9 @@ export interface NamedBySql {
  * its own for white space, letters and escapes beyond ASCII.
  */
 export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] | undefined {
-  const { tokens, certain } = tokenize(sql, backslashQuotes)
+  const { tokens: all, certain } = tokenize(sql, backslashQuotes)
   if (!certain) return undefined
+  const tokens = all.filter(({ kind }) => kind !== 'comment')
   const named: NamedBySql[] = []
   let first = 0
   for (let i = 0; i <= tokens.length; i++) {
@@ -32,7 +33,7 @@ export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] | u
 /** `PREPARE name [ (type, …) ] AS statement`, `DECLARE name … CURSOR … FOR query` */
 function readOne(sql: string, tokens: readonly Token[]): NamedBySql | 'unreadable' | undefined {
   const isWord = (token: Token | undefined, word: string) =>
-    token?.kind === 'word' && sql[token.start] !== '"' && token.text.toLowerCase() === word
+    token?.kind === 'word' && token.quoted === undefined && token.text.toLowerCase() === word
   const after = (word: string): Token | undefined => {
     const at = tokens.findIndex((token, i) => i > 1 && isWord(token, word))
     return at === -1 ? undefined : tokens[at + 1]
@@ -45,11 +46,11 @@ function readOne(sql: string, tokens: readonly Token[]): NamedBySql | 'unreadabl
   if (begin === undefined) return isWord(name, 'transaction') ? undefined : 'unreadable'
   const plain = /^[\t-~]*$/.test(sql.slice(keyword.start, begin.start))
   if (name?.kind !== 'word' || !plain || /^u&/i.test(sql.slice(name.start, name.start + 2))) return 'unreadable'
-  return { kind, name: nameOf(sql, name), text: sql.slice(begin.start, tokens.at(-1)!.end) }
+  return { kind, name: nameOf(name), text: sql.slice(begin.start, tokens.at(-1)!.end) }
 }
 
 /** As the server keeps it: folded where it is not quoted, and cut. */
-function nameOf(sql: string, { start, text }: Token): string {
-  const name = sql[start] === '"' ? text.replaceAll('""', '"') : text.toLowerCase()
+function nameOf({ text, quoted }: Token): string {
+  const name = quoted === undefined ? text.toLowerCase() : text
   return name.slice(0, MOST_NAME_BYTES)
 }

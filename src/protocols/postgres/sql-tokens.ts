@@ -1,15 +1,21 @@
-/** Cuts SQL into tokens as PostgreSQL's lexer does, far enough to know where literals begin and end. */
+/**
+ * Cuts SQL into tokens as PostgreSQL's scanner does (src/backend/parser/scan.l), far enough to know where literals, names and comments
+ * begin and end. That both agree is tried against a real server (test: sql-is-read-as-postgres-reads-it).
+ */
 
-export type TokenKind = 'word' | 'string' | 'parameter' | 'symbol'
+export type TokenKind = 'word' | 'string' | 'parameter' | 'number' | 'symbol' | 'comment'
 
 export interface Token {
   readonly kind: TokenKind
   readonly start: number
   readonly end: number
-  /** Of a word, as it stands, without quotes; of a string, what is between its quotes, as it stands; of a symbol, itself. */
+  /**
+   * Of a string, what is in it: its parts together and its escapes resolved; of a word in double quotes, the name; of all others, what
+   * stands there.
+   */
   readonly text: string
-  /** A dollar-quoted string: its text is verbatim. */
-  readonly dollar?: true
+  /** A string in dollar quotes, or a word in double quotes. */
+  readonly quoted?: '$' | '"'
 }
 
 export interface Tokens {
@@ -18,13 +24,18 @@ export interface Tokens {
   readonly certain: boolean
 }
 
-const SPACE = /\s+/y
+const SPACE = /[ \t\n\r\f\v]+/y
 const LINE_COMMENT = /--[^\n\r]*/y
 const WORD = /[A-Za-z_\u0080-\u{10ffff}][\w$\u0080-\u{10ffff}]*/uy
-const NUMBER = /\d[\w.]*/y
+const NUMBER = /0[xX][\da-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?/y
 const PARAMETER = /\$\d+/y
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\u{10ffff}][\w\u0080-\u{10ffff}]*)?\$/uy
+const QUOTED = /[EeBbXxNn]?'|[Uu]&['"]|"/y
+/** A literal goes on, in the same way of quoting, in the next line; comments up to the end of a line may stand between. */
+const SAME_LINE = /(?:[ \t\f\v]|--[^\n\r]*(?=[\n\r]))*[\n\r]/y
+const NEXT_LINES = /(?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y
 
+/** `backslashQuotes`: the session has `standard_conforming_strings` off. */
 export function tokenize(sql: string, backslashQuotes: boolean): Tokens {
   const tokens: Token[] = []
   let certain = true
@@ -35,50 +46,69 @@ export function tokenize(sql: string, backslashQuotes: boolean): Tokens {
     at = pattern.lastIndex
     return true
   }
-  const push = (kind: TokenKind, start: number, text: string) => tokens.push({ kind, start, end: at, text })
-  /** A text in quotes that begins at `open`; a doubled quote stands for one. */
-  const quoted = (kind: 'string' | 'word', start: number, open: number, escapes: boolean) => {
-    const quote = sql[open]
-    let i = open + 1
-    for (; i < sql.length; i++) {
-      if (sql[i] === '\\' && quote === "'" && escapes) i++
-      else if (sql[i] === quote) {
-        if (sql[i + 1] !== quote) break
-        i++
+  const push = (kind: TokenKind, start: number, text = sql.slice(start, at), quoted?: '$' | '"') => {
+    tokens.push({ kind, start, end: at, text, ...(quoted === undefined ? {} : { quoted }) })
+  }
+  /** What is between the quotes, the first of which is behind us; a doubled quote stands for one. */
+  const inQuotes = (quote: string, escapes: boolean): string => {
+    const begin = at
+    for (; at < sql.length; at++) {
+      if (escapes && sql[at] === '\\') at++
+      else if (sql[at] === quote) {
+        if (sql[at + 1] !== quote) {
+          at++
+          return sql.slice(begin, at - 1).replaceAll(quote + quote, quote)
+        }
+        at++
       }
     }
-    if (i >= sql.length) certain = false
-    at = Math.min(i + 1, sql.length)
-    push(kind, start, sql.slice(open + 1, Math.min(i, sql.length)))
+    certain = false
+    at = sql.length
+    return sql.slice(begin)
+  }
+  const goesOn = (): boolean => {
+    const end = at
+    if (skip(SAME_LINE) && skip(NEXT_LINES)) return true
+    at = end
+    return false
+  }
+  const quoted = (start: number) => {
+    const opening = sql.slice(start, at)
+    const prefix = opening.slice(0, -1).toLowerCase()
+    if (opening.endsWith('"')) {
+      const name = inQuotes('"', false)
+      push('word', start, prefix === '' ? name : unescapeUnicode(name), '"')
+      return
+    }
+    const escapes = prefix === 'e' || (backslashQuotes && (prefix === '' || prefix === 'n'))
+    let text = inQuotes("'", escapes)
+    while (certain && goesOn()) text += inQuotes("'", escapes)
+    push('string', start, escapes ? unescapeString(text) : prefix === 'u&' ? unescapeUnicode(text) : text)
   }
 
   while (at < sql.length) {
     const start = at
-    const character = sql[at]
-    if (skip(SPACE) || skip(LINE_COMMENT)) continue
-    if (character === '/' && sql[at + 1] === '*') {
+    if (skip(SPACE)) continue
+    if (skip(LINE_COMMENT)) push('comment', start)
+    else if (sql.startsWith('/*', at)) {
       const end = endOfComment(sql, at)
       if (end === undefined) certain = false
       at = end ?? sql.length
-    } else if (character === "'") quoted('string', start, at, backslashQuotes)
-    else if (character === '"') quoted('word', start, at, false)
-    else if (/^[EeBbXxNn]'/.test(sql.slice(at, at + 2))) {
-      quoted('string', start, at + 1, character === 'E' || character === 'e')
-    } else if (/^[Uu]&['"]/.test(sql.slice(at, at + 3))) {
-      quoted(sql[at + 2] === "'" ? 'string' : 'word', start, at + 2, false)
-    } else if (skip(WORD)) push('word', start, sql.slice(start, at))
-    else if (skip(NUMBER)) push('symbol', start, sql.slice(start, at))
-    else if (skip(PARAMETER)) push('parameter', start, sql.slice(start, at))
+      push('comment', start)
+    } else if (skip(QUOTED)) quoted(start)
+    else if (skip(WORD)) push('word', start)
+    else if (skip(NUMBER)) push('number', start)
+    else if (skip(PARAMETER)) push('parameter', start)
     else if (skip(DOLLAR_TAG)) {
       const tag = sql.slice(start, at)
+      const begin = at
       const close = sql.indexOf(tag, at)
       if (close === -1) certain = false
-      const text = sql.slice(at, close === -1 ? sql.length : close)
       at = close === -1 ? sql.length : close + tag.length
-      tokens.push({ kind: 'string', start, end: at, text, dollar: true })
+      push('string', start, sql.slice(begin, close === -1 ? sql.length : close), '$')
     } else {
       at++
-      push('symbol', start, character!)
+      push('symbol', start)
     }
   }
   return { tokens, certain }
@@ -94,4 +124,27 @@ function endOfComment(sql: string, from: number): number | undefined {
     if (depth === 0) return marks.lastIndex
   }
   return undefined
+}
+
+const ESCAPE = /\\(?:([0-7]{1,3})|x([\da-fA-F]{1,2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([\s\S]))/g
+const LETTERS: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+
+function unescapeString(text: string): string {
+  return text.replace(ESCAPE, (_, octal, byte, short, long, other: string) => {
+    if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8) & 0xff)
+    const hex: string | undefined = byte ?? short ?? long
+    return hex === undefined ? (LETTERS[other] ?? other) : characterOf(hex)
+  })
+}
+
+/** With the usual escape character; another one (UESCAPE) is for the caller to see. */
+function unescapeUnicode(text: string): string {
+  return text.replace(/\\(?:\+([\da-fA-F]{6})|([\da-fA-F]{4})|(\\))/g, (_, long, short, backslash) =>
+    backslash === undefined ? characterOf(long ?? short) : backslash,
+  )
+}
+
+function characterOf(hex: string): string {
+  const code = Number.parseInt(hex, 16)
+  return code > 0x10ffff ? '\ufffd' : String.fromCodePoint(code)
 }

@@ -1,12 +1,16 @@
 /** Follows both directions of a session, pairs requests with answers in order, and records each statement once it has ended. */
 
-import type { FactEvent } from '../../recording/events.ts'
+import { isAscii } from 'node:buffer'
+import type { FactEvent, ProtectedPart } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { AskedNames } from './asked-names.ts'
 import { type ClientEncoding, clientEncodingOf, showText, wholeCharacters } from './client-encoding.ts'
+import { HIDDEN } from './hide-literals.ts'
 import { KnownStatements, Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
+import type { Outcome } from './redact.ts'
+import { holdsSecret, MAY_HOLD_SECRET, mentionsSecret } from './secret-words.ts'
 import { Statement } from './statement.ts'
 import {
   readArguments,
@@ -55,7 +59,6 @@ import { violation } from './wire/violation.ts'
 
 /** How much of one message is kept for the recording. What is relayed has no bound. */
 const KEPT_BYTES = 1024 * 1024
-const REDACTED = '[redacted]'
 const MOST_TAGS = 32
 /** Requests that run something by themselves. */
 const RUNS = new Set([QUERY, EXECUTE, FUNCTION_CALL])
@@ -67,6 +70,10 @@ const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION'])
 const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
 
 type StatementEvent = Extract<FactEvent, { type: 'statement' }>
+interface Telling {
+  readonly event: StatementEvent
+  whole: ProtectedPart | undefined
+}
 
 export class StatementLog {
   readonly #recorder: Recorder
@@ -79,6 +86,8 @@ export class StatementLog {
   readonly #longText = new LongText()
   #encoding: ClientEncoding
   #backslashQuotes: boolean
+  /** Something runs, and may change how the server reads what comes behind it: it tells of that when all is answered. */
+  #unsettled = false
   #now = 0
   /** After an error in the extended protocol the server skips everything until Sync. */
   #skipping = false
@@ -215,10 +224,10 @@ export class StatementLog {
   #tellAsked(pending: Pending, portal: Portal): void {
     pending.asked = ++this.#asked
     const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
-    const of = this.#tell(portal, protocol, 0, true)
+    const { event: of, whole } = this.#tell(portal, protocol, 0, 'asked')
     if (pending.kind === PARSE) of.tag = '(prepared)'
     if (pending.kind === BIND) of.tag = '(bound)'
-    this.#recorder.fact({ type: 'asked', number: pending.asked, of }, performance.now() - pending.at)
+    this.#recorder.fact({ type: 'asked', number: pending.asked, of }, performance.now() - pending.at, 0, whole)
   }
 
   /** Records what was asked and never answered: the session is over. */
@@ -328,6 +337,7 @@ export class StatementLog {
   }
 
   #add(kind: number, bytes = 0): Pending {
+    if (RUNS.has(kind)) this.#unsettled = true
     return this.#queue.push(kind, this.#now, bytes)
   }
 
@@ -335,7 +345,15 @@ export class StatementLog {
     const note = text.cut ? this.#longText.note() : undefined
     const bytes = text.cut ? wholeCharacters(text.bytes, this.#encoding) : text.bytes
     const { text: plain, exact } = this.#encoding.decode(bytes)
-    const statement = new Statement(plain, this.#backslashQuotes, types, note)
+    if (this.#queue.head === undefined) this.#unsettled = false
+    const mayDiffer = (this.#encoding.overlaps || this.#unsettled) && !isAscii(bytes)
+    const certain = !(mayDiffer && mayBeOtherSql(bytes, plain))
+    const statement = new Statement(
+      plain,
+      { backslashQuotes: this.#backslashQuotes, whole: !text.cut, certain },
+      types,
+      note,
+    )
     if (!exact) statement.undecoded = this.#encoding.name
     return statement
   }
@@ -521,7 +539,9 @@ export class StatementLog {
     const { name, value } = readParameterStatus(bytes, start, end)
     if (name === 'client_encoding') this.#encoding = clientEncodingOf(value)
     if (name === 'standard_conforming_strings') this.#backslashQuotes = value === 'off'
-    this.#recorder.fact({ type: 'parameter', name, value })
+    // A statement may have set it to a secret.
+    if (holdsSecret(value)) this.#recorder.fact({ type: 'parameter', name, value: HIDDEN }, 0, 0, { value })
+    else this.#recorder.fact({ type: 'parameter', name, value })
   }
 
   #record(pending: Pending, error: { sqlstate: string; message: string } | undefined): void {
@@ -529,42 +549,43 @@ export class StatementLog {
     this.#answeredUpTo = Math.max(this.#answeredUpTo, pending.asked)
     const portal = this.#portalOf(pending)
     const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
-    const event = this.#tell(portal, protocol, Math.round((this.#now - pending.at) * 1000))
-    if (pending.tagCount > 0 || pending.tag !== '') event.tag = pending.tag
+    const event = this.#tell(portal, protocol, Math.round((this.#now - pending.at) * 1000), outcomeOf(error))
+    if (pending.tagCount > 0 || pending.tag !== '') event.event.tag = pending.tag
     const rows = pending.tagRows ?? (pending.rows > 0 ? pending.rows : undefined)
-    if (rows !== undefined) event.rows = rows
-    if (error !== undefined) {
-      // The server quotes the statement in its errors.
-      event.error = { sqlstate: error.sqlstate, message: portal.statement.redacted ? REDACTED : error.message }
-    }
-    this.#recordStatement(event)
+    if (rows !== undefined) event.event.rows = rows
+    if (error !== undefined) tellError(event, error)
+    this.#write(event)
   }
 
-  #recordStatement(event: StatementEvent): void {
+  #write({ event, whole }: Telling): void {
     this.#recorded++
     if (this.#answeredUpTo > this.#answersTold) event.asked = this.#answersTold = this.#answeredUpTo
-    this.#recorder.fact(event, performance.now() - this.#now)
+    this.#recorder.fact(event, performance.now() - this.#now, 0, whole)
   }
 
-  /** `tag`: what the gateway knows of it. */
+  /** `tag`: what the gateway knows of it. Whether the server has understood a statement that it did not prepare is not known. */
   #recordUnanswered(portal: Portal, tag?: string): void {
-    const event = this.#tell(portal, 'extended', 0)
-    if (tag !== undefined) event.tag = tag
-    this.#recordStatement(event)
+    const isPrepared = tag === '(prepared)' || tag === '(bound)'
+    const event = this.#tell(portal, 'extended', 0, isPrepared ? 'accepted' : 'refused')
+    if (tag !== undefined) event.event.tag = tag
+    this.#write(event)
   }
 
-  #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number, asked = false): StatementEvent {
+  #tell(portal: Portal, protocol: StatementEvent['protocol'], durationUs: number, outcome: Outcome): Telling {
     const { statement, identity } = portal
-    const { text, cut } = statement.tell(asked)
+    const { text, cut, how, whole } = statement.tell(outcome)
     const event: StatementEvent = { type: 'statement', text, protocol, durationUs }
     if (cut !== undefined) event.cut = cut
     if (statement.undecoded !== undefined) event.undecoded = statement.undecoded
     if (identity !== undefined) event.identity = identity
-    const parameters = portal.tellParameters(this.#encoding, asked)
-    if (typeof parameters === 'number') event.parametersBefore = parameters
-    else if (parameters.length > 0) event.parameters = parameters
-    if (statement.redacted && identity !== 'unknown') event.redacted = true
-    return event
+    const parameters = portal.tellParameters(this.#encoding, how, outcome === 'asked')
+    if (typeof parameters.shown === 'number') event.parametersBefore = parameters.shown
+    else if (parameters.shown.length > 0) event.parameters = parameters.shown
+    if (how === 'redacted') event.redacted = true
+    if (how === 'hidden' && identity !== 'unknown') event.hidden = true
+    if (whole === undefined && parameters.whole === undefined) return { event, whole: undefined }
+    const { whole: values } = parameters
+    return { event, whole: { ...whole, ...(values === undefined ? {} : { parameters: values }) } }
   }
 
   #portalOf(pending: Pending): Portal {
@@ -587,6 +608,36 @@ export class StatementLog {
         return this.#known.withoutValues(IMPLICIT_COMMIT)
     }
   }
+}
+
+/** Error codes of what could not be read as SQL: a syntax error, bytes that are no characters. */
+const MISREAD = new Set(['42601', '22021', '22P05'])
+
+function outcomeOf(error: { sqlstate: string } | undefined): Outcome {
+  if (error === undefined) return 'accepted'
+  return MISREAD.has(error.sqlstate) ? 'misread' : 'refused'
+}
+
+/** The server quotes the statement in its errors, and its values. */
+function tellError(telling: Telling, { sqlstate, message }: { sqlstate: string; message: string }): void {
+  const { event } = telling
+  const isShown =
+    event.redacted !== true && !holdsSecret(message) && (event.hidden !== true || saysNoMore(event, message))
+  event.error = { sqlstate, message: isShown ? message : HIDDEN }
+  if (!isShown) telling.whole = { ...telling.whole, message }
+}
+
+/** Whether it quotes nothing that is hidden. */
+function saysNoMore({ text }: StatementEvent, message: string): boolean {
+  const near = /^[^"']{0,80} at or near "([^"']{1,80})"$/.exec(message)?.[1]
+  return near !== undefined && text.includes(near) && !mentionsSecret(text)
+}
+
+/** Whether the server may find other SQL in the bytes than stands in `text`, where it reads them in another encoding. */
+function mayBeOtherSql(bytes: Buffer, text: string): boolean {
+  const raw = bytes.toString('latin1')
+  // A backslash that is the second byte of a character, or is not; a word that is hidden by the byte before it.
+  return /[\x80-\xff]\\/.test(raw) || (MAY_HOLD_SECRET.test(raw) && !MAY_HOLD_SECRET.test(text))
 }
 
 function unexpected(): Error {

@@ -1,8 +1,8 @@
-/** A statement of a session, as it is recorded: its secrets are taken out when that is first asked for. */
+/** A statement of a session, as it is recorded: what of it is shown is decided when that is first asked for. */
 
 import { createHash } from 'node:crypto'
 import type { LongTextNote } from './long-text.ts'
-import { type Redacted, redactStatement } from './redact.ts'
+import { type Outcome, type Reading, type Shown, showStatement } from './redact.ts'
 import { type NamedBySql, namedBy } from './sql-names.ts'
 
 /** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */
@@ -16,6 +16,9 @@ const RUNS_CODE = /\b(?:do|call)\b/i
 export interface Told {
   readonly text: string
   readonly cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
+  readonly how: Shown['how']
+  /** What is hidden, for the protected part of the recording. */
+  readonly whole?: { readonly text: string; readonly sha256?: string }
 }
 
 export class Statement {
@@ -26,46 +29,45 @@ export class Statement {
   /** The client encoding, where the text could not be read in it (events.ts). */
   undecoded: string | undefined
   readonly #plain: string
-  readonly #backslashQuotes: boolean
+  readonly #reading: Reading
   readonly #note: LongTextNote | undefined
-  #safe: Redacted | undefined
+  readonly #shown = new Map<Outcome, Shown>()
   /** It is part of a statement that has been recorded. */
   #ofSql = false
-  #all: Told | undefined
-  #again: Told | undefined
+  /** What is told the next time. */
+  readonly #again: Partial<Record<Outcome, Told>> = {}
   #told = false
   #toldAsked = false
 
   /** `note` is there when `plain` is the head of a longer text. */
-  constructor(plain: string, backslashQuotes: boolean, types: readonly number[] = [], note?: LongTextNote) {
+  constructor(plain: string, reading: Reading, types: readonly number[] = [], note?: LongTextNote) {
     this.#plain = plain
-    this.#backslashQuotes = backslashQuotes
+    this.#reading = reading
     this.types = types
     this.#note = note
   }
 
   /** Words of the gateway in place of a text. */
   static of(words: string): Statement {
-    const statement = new Statement('', false)
-    statement.#safe = { text: words, redacted: false }
-    return statement
+    return Statement.#showing({ text: words, how: 'all' })
   }
 
   /** The same where the text is not known, and so neither whether its values are secrets. */
   static unknown(words: string): Statement {
-    const statement = new Statement('', false)
-    statement.#safe = { text: words, redacted: true }
+    const statement = Statement.#showing({ text: words, how: 'hidden' })
     statement.identity = 'unknown'
+    return statement
+  }
+
+  static #showing(shown: Shown): Statement {
+    const statement = new Statement('', { backslashQuotes: false, whole: true, certain: true })
+    for (const outcome of ['accepted', 'refused', 'misread', 'asked'] as const) statement.#shown.set(outcome, shown)
     return statement
   }
 
   /** Roughly the memory that it takes. */
   get size(): number {
     return this.#plain.length + 8 * this.types.length
-  }
-
-  get redacted(): boolean {
-    return this.#made().redacted
   }
 
   /** Whether it may drop and give names of statements and portals, as far as can be seen (not inside of functions). */
@@ -80,11 +82,11 @@ export class Statement {
 
   /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
   names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
-    const named = this.#note === undefined ? namedBy(this.#plain, this.#backslashQuotes) : undefined
+    const named = this.#note === undefined ? namedBy(this.#plain, this.#reading.backslashQuotes) : undefined
     return named
       ?.filter(named => named.kind === kind)
       .map(({ name, text }) => {
-        const statement = new Statement(text, this.#backslashQuotes)
+        const statement = new Statement(text, this.#reading)
         statement.#ofSql = true
         statement.undecoded = this.undecoded
         return { name, statement }
@@ -102,27 +104,35 @@ export class Statement {
   }
 
   /** All that is kept of the text the first time (when it is asked, and when it is answered); after that, where it is long, its head. */
-  tell(asked: boolean): Told {
-    this.#all ??= this.#whole()
-    const before = asked ? this.#toldAsked : this.#told
-    if (asked) this.#toldAsked = true
+  tell(outcome: Outcome): Told {
+    const before = this.#again[outcome]
+    if (before !== undefined) return before
+    const shown = this.#show(outcome)
+    const { accepted, refused } = this.#again
+    const known =
+      outcome === 'asked' || shown.how !== 'all' ? undefined : [accepted, refused].find(told => told?.how === 'all')
+    const first = known ?? this.#first(shown)
+    this.#again[outcome] = known === undefined && isLong(first.text) ? headOf(first) : first
+    if (outcome === 'asked') this.#toldAsked = true
     else this.#told = true
-    if (!before) return this.#all
-    this.#again ??= isLong(this.#all.text) ? headOf(this.#all.text) : this.#all
-    return this.#again
+    return first
   }
 
-  #whole(): Told {
-    const { text, redacted } = this.#made()
-    if (this.#note === undefined) return { text }
+  #first({ text, how }: Shown): Told {
+    const whole = how === 'hidden' && this.identity !== 'unknown' ? { whole: { text: this.#plain } } : {}
+    if (this.#note === undefined) return { text, how, ...whole }
     const { bytes, sha256 } = this.#note
+    if (how === 'all') return { text, how, cut: sha256 === undefined ? { bytes } : { bytes, sha256 } }
     // No hash where it could be used to guess the secret.
-    return { text, cut: redacted || sha256 === undefined ? { bytes } : { bytes, sha256 } }
+    return { text, how, cut: { bytes }, whole: { text: this.#plain, ...(sha256 === undefined ? {} : { sha256 }) } }
   }
 
-  #made(): Redacted {
-    this.#safe ??= redactStatement(this.#plain, this.#backslashQuotes)
-    return this.#safe
+  #show(outcome: Outcome): Shown {
+    const known = this.#shown.get(outcome)
+    if (known !== undefined) return known
+    const shown = showStatement(this.#plain, this.#reading, outcome)
+    this.#shown.set(outcome, shown)
+    return shown
   }
 }
 
@@ -134,7 +144,11 @@ export function isLong(recorded: unknown): boolean {
   return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
 }
 
-function headOf(recorded: string): Told {
-  const sha256 = createHash('sha256').update(recorded).digest('hex')
-  return { text: recorded.slice(0, HEAD_CHARACTERS), cut: { bytes: Buffer.byteLength(recorded), sha256, before: true } }
+function headOf({ text, how }: Told): Told {
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return {
+    text: text.slice(0, HEAD_CHARACTERS),
+    cut: { bytes: Buffer.byteLength(text), sha256, before: true },
+    how,
+  }
 }

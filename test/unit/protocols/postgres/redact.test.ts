@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { redactStatement } from '../../../../src/protocols/postgres/redact.ts'
+import { type Outcome, showStatement } from '../../../../src/protocols/postgres/redact.ts'
 import { tokenize } from '../../../../src/protocols/postgres/sql-tokens.ts'
 
 const SECRET = 'hunter2'
+const show = (sql: string, backslashQuotes = false, outcome: Outcome = 'accepted', certain = true) =>
+  showStatement(sql, { backslashQuotes, whole: true, certain }, outcome)
 
 /** Each holds the secret, in one of the ways in which SQL can say it. */
 const WITH_SECRETS = [
@@ -47,16 +49,18 @@ const WITH_SECRETS = [
 
 for (const sql of WITH_SECRETS) {
   t.test(`the secret is taken out of: ${sql.slice(0, 70)}`, async t => {
-    const { text, redacted } = redactStatement(sql, false)
-    t.notMatch(text, SECRET)
-    t.ok(redacted)
+    for (const outcome of ['accepted', 'refused', 'misread'] as const) {
+      const { text, how } = show(sql, false, outcome)
+      t.notMatch(text, SECRET)
+      t.not(how, 'all')
+    }
   })
 }
 
 t.test('what is not secret stays readable', async t => {
-  const { text } = redactStatement(`alter user bob with password 'hunter2' valid until '2030-01-01'`, false)
+  const { text } = show(`alter user bob with password 'hunter2' valid until '2030-01-01'`, false)
   t.equal(text, `alter user bob with password '[redacted]' valid until '2030-01-01'`)
-  const update = redactStatement(`UPDATE users SET password = crypt('a', 'b'), name = 'bob' WHERE city = 'Bern'`, false)
+  const update = show(`UPDATE users SET password = crypt('a', 'b'), name = 'bob' WHERE city = 'Bern'`, false)
   t.equal(
     update.text,
     `UPDATE users SET password = crypt('[redacted]', '[redacted]'), name = 'bob' WHERE city = 'Bern'`,
@@ -69,21 +73,24 @@ t.test('statements without secrets are not touched', async t => {
     `SELECT password FROM users WHERE name = 'bob'`,
     `SET password_encryption = 'scram-sha-256'`,
     `INSERT INTO notes VALUES ('the user lost their key')`,
-    `SELECT 'it''s fine' -- password 'x'`,
+    `SELECT 'it''s fine' -- the password was right`,
+    `SELECT * FROM a WHERE b LIKE 'C:\\%'`,
+    `SELECT 'a'\n'b'`,
   ]) {
-    t.same(redactStatement(sql, false), { text: sql, redacted: false })
+    t.same(show(sql), { text: sql, how: 'all' })
   }
 })
 
 t.test('a secret that comes as a bind value marks the statement', async t => {
-  t.ok(redactStatement('UPDATE users SET password = $1 WHERE name = $2', false).redacted)
-  t.ok(redactStatement('INSERT INTO users (name, password) VALUES ($1, $2)', false).redacted)
-  t.notOk(redactStatement('SELECT name FROM users WHERE id = $1', false).redacted)
+  t.not(show('UPDATE users SET password = $1 WHERE name = $2').how, 'all')
+  t.not(show('INSERT INTO users (name, password) VALUES ($1, $2)').how, 'all')
+  t.equal(show('SELECT name FROM users WHERE id = $1').how, 'all')
 })
 
 t.test('with standard_conforming_strings off a backslash quotes', async t => {
   const sql = `ALTER ROLE bob PASSWORD 'a\\'hunter2' VALID UNTIL '2030-01-01'`
-  t.equal(redactStatement(sql, true).text, `ALTER ROLE bob PASSWORD '[redacted]' VALID UNTIL '2030-01-01'`)
+  // What is in the quotes hangs on a setting that may have changed on the way.
+  t.equal(show(sql, true).text, `ALTER ROLE bob PASSWORD [hidden] VALID UNTIL [hidden]`)
 })
 
 t.test('no text breaks the tokenizer, and its tokens lie in order inside the text', async () => {
@@ -114,7 +121,8 @@ t.test('no text breaks the tokenizer, and its tokens lie in order inside the tex
         if (token.start < at || token.end <= token.start || token.end > sql.length) return false
         at = token.end
       }
-      redactStatement(sql, backslashes)
+      show(sql, backslashes)
+      show(sql, backslashes, 'misread')
       return true
     }),
     { numRuns: 2000 },
@@ -128,8 +136,7 @@ t.test('whatever stands around it, the password of ALTER ROLE is taken out', asy
       around,
       around,
       fc.constantFrom("'hunter2'", "E'hunter2'", '$$hunter2$$', "'a' 'hunter2'"),
-      (a, b, literal) =>
-        !redactStatement(`${a} ALTER ROLE bob ${b} PASSWORD ${a} ${literal}`, false).text.includes(SECRET),
+      (a, b, literal) => !show(`${a} ALTER ROLE bob ${b} PASSWORD ${a} ${literal}`).text.includes(SECRET),
     ),
   )
 })
@@ -142,7 +149,7 @@ t.test('a secret of one statement, or a word that looks like one, hides no code'
     ],
     [
       `do 'begin /* password= */ insert into a values (''y''); end'`,
-      `do 'begin /* password= */ insert into a values (''y''); end'`,
+      `do $redacted$begin /* [redacted] */ insert into a values ('y'); end$redacted$`,
     ],
     [
       `do 'begin alter role bob password ''hunter2''; delete from a; end'`,
@@ -150,9 +157,9 @@ t.test('a secret of one statement, or a word that looks like one, hides no code'
     ],
     [
       `select 1 where 'a\\'='' or 'x' <> 'password='; insert into a values ('y')`,
-      `select 1 where '[redacted]'='[redacted]' or '[redacted]' <> '[redacted]'; insert into a values ('y')`,
+      `select [hidden] where [hidden]=[hidden] or [hidden]  password=[hidden]; insert into [hidden] values ([hidden])`,
     ],
   ] as const) {
-    t.equal(redactStatement(sql, false).text, shown)
+    t.equal(show(sql).text, shown)
   }
 })

@@ -1,18 +1,25 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { StatementLog } from '../../../../src/protocols/postgres/statement-log.ts'
-import type { FactEvent } from '../../../../src/recording/events.ts'
+import type { FactEvent, ProtectedPart } from '../../../../src/recording/events.ts'
 import { memoryRecorder } from '../../../support/memory-recorder.ts'
 import * as bytes from '../../../support/postgres-bytes.ts'
 import { cstring, frame, int16, int32 } from '../../../support/postgres-bytes.ts'
 
 function open(parameters: Record<string, string> = {}) {
   const facts: FactEvent[] = []
-  const recorder = memoryRecorder([], { fact: fact => facts.push(fact) })
+  const protectedParts: ProtectedPart[] = []
+  const recorder = memoryRecorder([], {
+    fact(event, _ago, _counted, whole) {
+      facts.push(event)
+      if (whole !== undefined) protectedParts.push(whole)
+    },
+  })
   const log = new StatementLog(recorder, new Map(Object.entries(parameters)))
   return {
     log,
     facts,
+    protectedParts,
     client: (...messages: Buffer[]) => log.fromClient(Buffer.concat(messages)),
     target: (...messages: Buffer[]) => log.fromTarget(Buffer.concat(messages)),
     /** Everything but the duration, which is checked to be a number. */
@@ -137,7 +144,7 @@ t.test(
       { text: 'select $1', parameters: ['x'], identity: 'doubtful' },
       {
         text: /the statement "t", prepared by SQL/,
-        parameters: ['[redacted]'],
+        parameters: ['[hidden]'],
         identity: 'unknown',
         redacted: undefined,
       },
@@ -344,13 +351,16 @@ t.test('a long statement is cut, and its whole text can be checked by its hash',
   const text = `select '${'ä'.repeat(700_000)}'`
   const sha256 = createHash('sha256').update(text).digest('hex')
   for (const message of [bytes.query(text), bytes.parse('name', text)]) {
-    const { log, target, seen } = open()
+    const { log, target, seen, protectedParts } = open()
     for (let at = 0; at < message.length; at += 60_001) log.fromClient(message.subarray(at, at + 60_001))
     target(bytes.error('42601', 'no'), bytes.ready)
     const [statement] = seen() as { text: string; cut: unknown }[]
-    t.ok(statement!.text.length < 1_100_000)
-    t.ok(text.startsWith(statement!.text.slice(0, -1)), 'but for a character that is cut itself')
-    t.same(statement!.cut, { bytes: Buffer.byteLength(text), sha256 })
+    t.equal(statement!.text, `select '[hidden]'`)
+    t.same(statement!.cut, { bytes: Buffer.byteLength(text) })
+    const [whole] = protectedParts
+    t.ok(whole!.text!.length > 500_000)
+    t.ok(text.startsWith(whole!.text!), 'up to a whole character')
+    t.equal(whole!.sha256, sha256)
   }
 })
 
@@ -390,7 +400,7 @@ t.test('nor with control characters, which JSON writes six times as long', async
 })
 
 t.test('secrets are not recorded: not in the text, not in the values, not in the error that quotes them', async t => {
-  const { client, target, facts } = open()
+  const { client, target, facts, protectedParts } = open()
   client(bytes.query(`alter role bob password 'hunter2' oops`))
   target(bytes.error('42601', `syntax error at or near "hunter2"`), bytes.ready)
   client(
@@ -400,8 +410,11 @@ t.test('secrets are not recorded: not in the text, not in the values, not in the
     bytes.sync,
   )
   target(bytes.parseComplete, bytes.bindComplete, bytes.complete('UPDATE 1'), bytes.ready)
-  t.match(facts, [{ redacted: true }, { redacted: true, parameters: ['[redacted]'] }])
+  t.match(facts, [{ hidden: true }, { redacted: true, parameters: ['[redacted]'] }])
   t.notMatch(JSON.stringify(facts), 'hunter2')
+  t.same(protectedParts, [
+    { text: `alter role bob password 'hunter2' oops`, message: `syntax error at or near "hunter2"` },
+  ])
 })
 
 t.test('text is read in the encoding of the client, also when that changes', async t => {

@@ -1,0 +1,169 @@
+/** Finds, in a statement that the server has accepted, the literals that are secrets: by the names beside them and by what is in them. */
+
+import { holdsSecret, isSecretName, SECRET_FUNCTION, TEMPLATE } from './secret-words.ts'
+import type { Token } from './sql-tokens.ts'
+
+export type Place =
+  | { readonly token: Token; readonly kind: 'secret' }
+  /** Code, which is to be read as SQL of its own. */
+  | { readonly token: Token; readonly kind: 'code' }
+
+export interface Found {
+  readonly places: readonly Place[]
+  /** A secret is in it, but which literal it is was not worked out. */
+  readonly unclear: boolean
+}
+
+/** What stands between the name of a secret and its value. */
+const BETWEEN = /^(?:[=<>!:~]|to|in|like|ilike|is|as)$/i
+/** A value is shorter; where none ends within, it is not clear which is one. */
+const MOST_TOKENS_OF_VALUE = 256
+/** How far behind the name of a column its default may stand. */
+const MOST_TOKENS_TO_DEFAULT = 16
+
+/** `tokens`: those of one statement, without comments. */
+export function findSecrets(tokens: readonly Token[]): Found {
+  const places = new Map<Token, Place>()
+  let unclear = false
+  const first = tokens[0]?.text.toLowerCase() ?? ''
+  const isDefinition = /^(?:create|alter)$/.test(first)
+  // In SET a value may be a plain word.
+  const sets = first === 'set' || (isDefinition && tokens.some(token => isWord(token, 'set')))
+
+  const take = (from: number, to: number | undefined, words = false) => {
+    if (to === undefined) unclear = true
+    for (let i = Math.max(0, from); i < (to ?? from); i++) {
+      const token = tokens[i]!
+      const isLiteral = token.kind === 'string' || token.kind === 'parameter' || token.kind === 'number'
+      if (isLiteral || (words && token.kind === 'word')) places.set(token, { token, kind: 'secret' })
+    }
+  }
+  const takeNamed = (i: number) => {
+    const name = tokens[i]!
+    // `'…' = password`, `'…' as password`, and the arguments of `verify_password(…)`.
+    if (BETWEEN.test(tokens[i - 1]?.text ?? '')) take(i - 2, i - 1)
+    if (tokens[i + 1]?.text === '(') take(i + 2, endOfValue(tokens, i + 1))
+    const from = startOfValue(tokens, i + 1)
+    if (from !== undefined) take(from, endOfValue(tokens, from), sets && name.quoted === undefined)
+    else if (isOneOfList(tokens, i)) {
+      const values = valuesOfList(tokens, i)
+      if (values === undefined) unclear ||= tokens.some(token => token.kind === 'string' || token.kind === 'parameter')
+      else for (const [begin, end] of values) take(begin, end)
+    }
+    if (isDefinition) {
+      for (let at = i + 1; at < i + MOST_TOKENS_TO_DEFAULT && at < tokens.length; at++) {
+        if (/^[,;]$/.test(tokens[at]!.text)) break
+        if (isWord(tokens[at]!, 'default')) take(at + 1, endOfValue(tokens, at + 1))
+      }
+    }
+  }
+
+  for (const [i, token] of tokens.entries()) {
+    if (token.kind === 'string') {
+      if (places.has(token)) continue
+      if (isCode(tokens, i)) places.set(token, { token, kind: 'code' })
+      else if (TEMPLATE.test(token.text)) unclear = true
+      else if (token.quoted === '$' && holdsSecret(token.text)) places.set(token, { token, kind: 'code' })
+      else if (holdsSecret(token.text)) places.set(token, { token, kind: 'secret' })
+    } else if (token.kind !== 'word') continue
+    else if (SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(') take(i + 2, endOfValue(tokens, i + 1))
+    else if (isSecretName(token.text)) takeNamed(i)
+    else if (isWord(token, 'set_config')) {
+      const name = tokens[i + 2]
+      if (name?.kind === 'string' && isSecretName(name.text)) take(i + 3, endOfValue(tokens, i + 1))
+    } else if (isWord(token, 'execute') && tokens[i - 1]?.text !== 'on') {
+      // What its values are, the statement says that was prepared; where it runs a text, that may be put together.
+      unclear ||= tokens.slice(i + 1).some(({ kind }) => kind === 'string' || kind === 'number')
+    }
+  }
+  return { places: [...places.values()], unclear }
+}
+
+function isWord(token: Token, word: string): boolean {
+  return token.kind === 'word' && token.quoted === undefined && token.text.toLowerCase() === word
+}
+
+/** `(name, password)` */
+function isOneOfList(tokens: readonly Token[], at: number): boolean {
+  return /^[(,]$/.test(tokens[at - 1]?.text ?? '') && /^[),]$/.test(tokens[at + 1]?.text ?? '')
+}
+
+/** The body of a DO, a function or a procedure. */
+function isCode(tokens: readonly Token[], at: number): boolean {
+  const before = tokens[at - 1]
+  if (isWord(tokens[0]!, 'do')) return before !== undefined && (isWord(before, 'do') || !isWord(before, 'language'))
+  return isWord(tokens[0]!, 'create') && before !== undefined && isWord(before, 'as')
+}
+
+/**
+ * Of `(a, password) values ('…', '…'), (…)`, `(a, password) = ('…', '…')`: where the values are that belong to the name at `at`.
+ * Undefined where it is something else.
+ */
+function valuesOfList(tokens: readonly Token[], at: number): [number, number][] | undefined {
+  let open = at
+  let index = 0
+  for (; tokens[open]?.text !== '('; open--) {
+    if (open === 0 || tokens[open]!.text === ')') return undefined
+    if (tokens[open]!.text === ',') index++
+  }
+  let next = at + 1
+  while (tokens[next] !== undefined && tokens[next]!.text !== ')') next++
+  next++
+  while (/^(?:=|values|overriding|user|system|value|row)$/i.test(tokens[next]?.text ?? '')) next++
+  const values: [number, number][] = []
+  while (tokens[next]?.text === '(') {
+    let begin = next + 1
+    for (let i = 0; i <= index; i++) {
+      const end = endOfValue(tokens, begin)
+      if (end === undefined || end >= tokens.length) return undefined
+      if (i === index) values.push([begin, end])
+      else if (tokens[end]!.text !== ',') return undefined
+      begin = end + 1
+    }
+    const close = endOfList(tokens, next)
+    if (close === undefined) return undefined
+    next = close + 1
+    if (tokens[next]?.text === ',') next++
+  }
+  return values.length === 0 ? undefined : values
+}
+
+/** The parenthesis that closes the one at `open`. */
+function endOfList(tokens: readonly Token[], open: number): number | undefined {
+  let depth = 0
+  for (let i = open; i < tokens.length; i++) {
+    const token = tokens[i]!
+    if (token.kind !== 'symbol') continue
+    if (token.text === '(') depth++
+    else if (token.text === ')' && --depth === 0) return i
+  }
+  return undefined
+}
+
+/** Where the value after a secret's name begins; undefined when none follows. */
+function startOfValue(tokens: readonly Token[], after: number): number | undefined {
+  let at = after
+  while (tokens[at] !== undefined && tokens[at]!.kind !== 'string' && BETWEEN.test(tokens[at]!.text)) at++
+  const next = tokens[at]
+  if (next === undefined) return undefined
+  if (next.kind === 'string' || next.kind === 'parameter' || next.kind === 'number') return at
+  return at > after && !/^as$/i.test(tokens[after]!.text) ? at : undefined
+}
+
+/** The value ends at a comma, a semicolon or a closing parenthesis of its own depth, or at a word after something complete. */
+function endOfValue(tokens: readonly Token[], from: number): number | undefined {
+  let depth = 0
+  const most = Math.min(tokens.length, from + MOST_TOKENS_OF_VALUE)
+  for (let i = from; i < most; i++) {
+    const { kind, text } = tokens[i]!
+    if (kind === 'symbol') {
+      if (text === '(') depth++
+      else if (text === ')') depth--
+      if (depth < 0 || (depth === 0 && (text === ',' || text === ';'))) return i
+    } else if (kind === 'word' && depth === 0 && i > from) {
+      const before = tokens[i - 1]!
+      if (before.kind !== 'symbol' || before.text === ')') return i
+    }
+  }
+  return most < tokens.length ? undefined : tokens.length
+}
