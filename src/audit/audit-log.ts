@@ -6,7 +6,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { type AuditRow, type AuditSigner, type ChainHead, link, type UnlinkedRow } from './chain.ts'
-import type { AuditAppender } from './event.ts'
+import type { AuditAppender, AuditEvent } from './event.ts'
 import { feedSinks } from './feed.ts'
 import { type AuditQuery, listEvents } from './list.ts'
 import { anyWaiting, takeOut, type Whose } from './outbox.ts'
@@ -17,6 +17,11 @@ import { type AuditVerdict, type VerifyOptions, verifyStore } from './verify.ts'
 export interface AuditLog extends AuditAppender {
   /** Events in the order of the chain: the last `limit` that match, or with `after` the first that match after it. */
   list(query?: AuditQuery): Promise<AuditRow[]>
+  /**
+   * Changes the store and appends the event that tells of it, in one transaction. A write that gives false has changed nothing, and is
+   * not told. Throws `AUDIT_UNAVAILABLE`, with nothing changed, and what the write throws.
+   */
+  change<T>(write: (on: Database) => Promise<T>, eventOf: (value: T) => AuditEvent): Promise<T>
   /** Checks the whole chain in the store, against this gateway's key where no other is given. */
   verify(options?: VerifyOptions): Promise<AuditVerdict>
   /** Opens the sinks' files again: after log rotation. */
@@ -110,6 +115,31 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
         flushing.push({ living, resolve, reject })
         write()
       }),
+    async change(write, eventOf) {
+      let refused: { error: unknown } | undefined
+      try {
+        const { value, seq } = await database.transaction().execute(async on => {
+          // First, like every other that appends: whoever holds rows and then waits for the chain could wait for ever.
+          const before = await lockHead(on)
+          const value = await write(on).catch(error => {
+            refused = { error }
+            throw error
+          })
+          if (value === false) return { value, seq: undefined }
+          const row = link(before, toRow(eventOf(value), gateway, clock), signer)
+          await extendChain(on, [row])
+          return { value, seq: row.seq }
+        })
+        if (seq !== undefined) {
+          options.stored?.(seq)
+          feed.stored(seq)
+        }
+        return value
+      } catch (cause) {
+        if (refused !== undefined) throw refused.error
+        throw new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.', { cause })
+      }
+    },
     list: query => listEvents(database, query),
     verify: options => verifyStore(database, { publicKeyPem: signer.publicKeyPem, ...options }),
     reopen: () => feed.reopen(),
@@ -136,12 +166,7 @@ async function store(
   for (let tries = 0; ; tries++) {
     try {
       return await database.transaction().execute(async transaction => {
-        let head: ChainHead = await transaction
-          .updateTable('audit_head')
-          .set({ seq: sql<number>`seq` })
-          .where('id', '=', 1)
-          .returning(['seq', 'hash'])
-          .executeTakeFirstOrThrow()
+        let head = await lockHead(transaction)
         if (tried !== undefined) {
           const found = transaction.selectFrom('audit_events').select('hash').where('seq', '=', tried.last.seq)
           if ((await found.executeTakeFirst())?.hash === tried.last.hash) return { head, taken: tried.taken }
@@ -155,9 +180,7 @@ async function store(
         const last = rows.at(-1)
         if (last !== undefined) {
           tried = { last, taken: waited.length }
-          await transaction.insertInto('audit_events').values(rows).execute()
-          const { seq, hash } = last
-          await transaction.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1).execute()
+          await extendChain(transaction, rows)
         }
         return { head: { seq: head.seq, hash: head.hash }, taken: waited.length }
       })
@@ -167,4 +190,21 @@ async function store(
       await new Promise(resolve => setTimeout(resolve, delay * (0.5 + Math.random())))
     }
   }
+}
+
+/** The end of the chain, which is this transaction's until it ends. */
+function lockHead(on: Database): Promise<ChainHead> {
+  return on
+    .updateTable('audit_head')
+    .set({ seq: sql<number>`seq` })
+    .where('id', '=', 1)
+    .returning(['seq', 'hash'])
+    .executeTakeFirstOrThrow()
+}
+
+/** Stores linked rows behind the end. */
+async function extendChain(on: Database, rows: AuditRow[]): Promise<void> {
+  const { seq, hash } = rows.at(-1)!
+  await on.insertInto('audit_events').values(rows).execute()
+  await on.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1).execute()
 }

@@ -9,7 +9,8 @@ export interface Documents<T extends { name: string }> {
   getAll(names: readonly string[]): Promise<T[]>
   /** All of them, by name. */
   list(): Promise<T[]>
-  put(document: T): Promise<void>
+  /** In the store, or in a transaction on it. */
+  put(document: T, on?: Database): Promise<void>
   remove(name: string): Promise<void>
 }
 
@@ -41,9 +42,9 @@ export function createDocuments<T extends { name: string }>(
     async list() {
       return parseAll(await database.selectFrom(table).select(['name', 'document']).execute())
     },
-    async put(document) {
+    async put(document, on = database) {
       const values = { document: JSON.stringify(document), updated_at: clock.now() }
-      await database
+      await on
         .insertInto(table)
         .values({ name: document.name, ...values })
         .onConflict(conflict => conflict.column('name').doUpdateSet(values))

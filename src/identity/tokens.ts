@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { ApiTokenTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -38,10 +39,10 @@ export interface NewToken {
 
 export interface Tokens {
   /** Makes a token and gives its text, `sp_` and 43 characters, this one time. Throws `CONFLICT` when the name is taken. */
-  create(token: NewToken): Promise<Secret>
+  create(token: NewToken, change?: Change): Promise<Secret>
   list(): Promise<TokenFacts[]>
   /** False when there is no token of that name. */
-  revoke(name: string): Promise<boolean>
+  revoke(name: string, change?: Change): Promise<boolean>
   /** What a token's text stands for; undefined when it is unknown, not genuine, or has expired. */
   find(text: string): Promise<TokenFacts | undefined>
   /** Seals the rows that an earlier version made; gives their names. */
@@ -72,7 +73,7 @@ export function createTokens({ database, clock, vault }: Parts): Tokens {
   }
 
   return {
-    async create({ name, user, scope, expiresAt }) {
+    async create({ name, user, scope, expiresAt }, change = changeOf(database)) {
       const text = `sp_${randomBytes(32).toString('base64url')}`
       const row = {
         hash: hashOf(text),
@@ -82,14 +83,15 @@ export function createTokens({ database, clock, vault }: Parts): Tokens {
         created_at: clock.now(),
         expires_at: expiresAt ?? null,
       }
-      const { numInsertedOrUpdatedRows } = await database
-        .insertInto('api_tokens')
-        .values({ ...row, sealed: sealOf(row) })
-        .onConflict(conflict => conflict.column('name').doNothing())
-        .executeTakeFirst()
-      if (numInsertedOrUpdatedRows !== 1n) {
-        throw new GatewayError('CONFLICT', `There is a token with the name ${name} already.`)
-      }
+      const created = await change(async on => {
+        const { numInsertedOrUpdatedRows } = await on
+          .insertInto('api_tokens')
+          .values({ ...row, sealed: sealOf(row) })
+          .onConflict(conflict => conflict.column('name').doNothing())
+          .executeTakeFirst()
+        return numInsertedOrUpdatedRows === 1n
+      })
+      if (!created) throw new GatewayError('CONFLICT', `There is a token with the name ${name} already.`)
       return new Secret(text)
     },
 
@@ -98,10 +100,11 @@ export function createTokens({ database, clock, vault }: Parts): Tokens {
       return rows.map(row => factsOf(row, isGenuine(row)))
     },
 
-    async revoke(name) {
-      const { numDeletedRows } = await database.deleteFrom('api_tokens').where('name', '=', name).executeTakeFirst()
-      return numDeletedRows > 0n
-    },
+    revoke: (name, change = changeOf(database)) =>
+      change(async on => {
+        const { numDeletedRows } = await on.deleteFrom('api_tokens').where('name', '=', name).executeTakeFirst()
+        return numDeletedRows > 0n
+      }),
 
     async find(text) {
       if (!TOKEN_PATTERN.test(text)) return undefined

@@ -1,6 +1,7 @@
 /** Makes resource files true: all of what they say, in one transaction, or nothing. */
 
 import { throwProblems } from '../config/yaml-source.ts'
+import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { parseResources, type ResourceFile } from './parse.ts'
@@ -12,21 +13,23 @@ export interface ApplyOptions {
   readonly dryRun?: boolean
   /** Delete what no file speaks of, among the kinds that the files have. */
   readonly prune?: boolean
+  /** How it is carried out; in a transaction of its own, unless told. */
+  readonly change?: Change
 }
 
 /**
  * Applies the files and gives what changed (or would, with `dryRun`); a second time, nothing. Throws `RESOURCE_INVALID`, with
- * every problem as `file:line:column` and nothing applied, where any of the files is wrong. The caller writes the audit event
- * and ends the sessions of `withdrawnUsers`.
+ * every problem as `file:line:column` and nothing applied, where any of the files is wrong. The caller has the audit event
+ * written, by `change`, and ends the sessions of `withdrawnUsers`.
  */
 export async function applyResources(
   files: readonly ResourceFile[],
   parts: { database: Database; clock: Clock },
-  { dryRun = false, prune = false }: ApplyOptions = {},
+  { dryRun = false, prune = false, change = changeOf(parts.database) }: ApplyOptions = {},
 ): Promise<Plan> {
   const { resources, problems } = parseResources(files)
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
-  return await parts.database.transaction().execute(async database => {
+  return await change(async database => {
     const stores = openStores({ ...parts, database })
     const planned = await planResources(resources, stores, { prune })
     if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)

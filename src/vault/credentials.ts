@@ -1,5 +1,6 @@
 /** The credentials table: versions are added, and each opens only in its own place and for the target that it was confirmed for. */
 
+import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
@@ -106,7 +107,12 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
     sealed === null ? undefined : openBinding(sealing, address, sealed)
 
   /** Seals the material of a version anew, for another identity. False when somebody else was faster. */
-  async function rebind(newest: Newest, before: Binding | undefined, identity: TargetIdentity): Promise<boolean> {
+  async function rebind(
+    newest: Newest,
+    before: Binding | undefined,
+    identity: TargetIdentity,
+    change = changeOf(database),
+  ): Promise<boolean> {
     const address = addressOf(newest)
     const { account, target } = address
     const binding = { version: newest.version, identity }
@@ -117,7 +123,7 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
     const bound = sealing.seal(boundPurpose(address, binding), bytes)
     bytes.fill(0)
     const sealed = sealBinding(sealing, address, binding)
-    return await database.transaction().execute(async inside => {
+    return await change(async inside => {
       const { numInsertedOrUpdatedRows: written } = await inside
         .insertInto('credential_bindings')
         .values({ account, target, sealed })
@@ -166,7 +172,12 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
 
   return {
     /** Stores a new version, good for the target as it is now. Throws `NOT_FOUND` where there is none. */
-    async add(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number> {
+    async add(
+      address: AccountAddress,
+      material: CredentialMaterial,
+      by: string,
+      change = changeOf(database),
+    ): Promise<number> {
       if (!NAME_PATTERN.test(address.account) || !NAME_PATTERN.test(address.target)) {
         throw new GatewayError('BAD_REQUEST', 'An account is named account@target, for example root@web-01.')
       }
@@ -185,7 +196,7 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
         bytes.fill(0)
         const row = { account, target, version, kind: accepted.kind, sealed: '', bound }
         const sealed = sealBinding(sealing, address, binding)
-        const stored = await database.transaction().execute(async inside => {
+        const stored = await change(async inside => {
           const { numInsertedOrUpdatedRows } = await inside
             .insertInto('credentials')
             .values({ ...row, created_at: clock.now(), created_by: by })
@@ -251,14 +262,14 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
      * Makes the newest version good for the target as it is now, whose identity the caller has seen by its fingerprint. Throws
      * `NOT_FOUND` where there is no credential or target, `CONFLICT` where the target is another by now, and `VAULT_DAMAGED`.
      */
-    async confirm(address: AccountAddress, fingerprint: string): Promise<void> {
+    async confirm(address: AccountAddress, fingerprint: string, change?: Change): Promise<void> {
       const [newest, now] = [await newestOf(address), await identityNow(address)]
       const name = formatAccountAddress(address)
       if (newest === undefined) throw new GatewayError('NOT_FOUND', `The vault holds no credential for ${name}.`)
       if (now === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${address.target}.`)
       const changed = () => new GatewayError('CONFLICT', `${name} was changed in between; look at it again.`)
       if (fingerprintOf(now) !== fingerprint) throw changed()
-      if (!(await rebind(newest, readBinding(address, newest.binding), now))) throw changed()
+      if (!(await rebind(newest, readBinding(address, newest.binding), now, change))) throw changed()
     },
 
     /**

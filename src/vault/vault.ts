@@ -1,5 +1,6 @@
 /** The vault: keeps credentials sealed, lends them by lease, and seals whatever else must not lie open in the store. */
 
+import type { Change } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { LeaseTable } from '../database/schema.ts'
 import type { Grant } from '../policy/grant.ts'
@@ -31,7 +32,7 @@ export interface Vault {
    * Stores a new version, good for the target as it is now, and gives its number; earlier ones stay. Throws `BAD_REQUEST` when it
    * cannot be a credential, `NOT_FOUND` where there is no such target.
    */
-  setCredential(address: AccountAddress, material: CredentialMaterial, by: string): Promise<number>
+  setCredential(address: AccountAddress, material: CredentialMaterial, by: string, change?: Change): Promise<number>
   /** The newest version of every account, without secrets, and whether it waits to be confirmed. */
   listCredentials(): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
@@ -42,7 +43,7 @@ export interface Vault {
    * Makes the newest version good for the target as it is now, whose identity has this fingerprint. Throws `NOT_FOUND`, `CONFLICT`
    * where the target is another by now, `VAULT_DAMAGED`.
    */
-  confirmCredential(address: AccountAddress, fingerprint: string): Promise<void>
+  confirmCredential(address: AccountAddress, fingerprint: string, change?: Change): Promise<void>
   /** Which credentials would have to be confirmed if these were the targets. */
   waitingFor(targets: readonly Target[]): Promise<AccountAddress[]>
   /** The credential for a proof of the target's identity: for an entry within what was confirmed. Throws `CREDENTIAL_UNAVAILABLE`. */

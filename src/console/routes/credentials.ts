@@ -7,7 +7,7 @@ import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
 import type { CredentialVersion } from '../../vault/credentials.ts'
-import { audited } from '../audited.ts'
+import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
@@ -114,8 +114,8 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
     async ({ params, body: { fingerprint }, caller }) => {
       const { version, confirmed: before, now: after, unconfirmed: why } = await standingOf(params)
       const data = { ...params, version, why, before, after, fingerprint }
-      await audited(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, () =>
-        vault.confirmCredential(params, fingerprint),
+      await auditedChange(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, change =>
+        vault.confirmCredential(params, fingerprint, change),
       )
       return standingOf(params)
     },
@@ -140,10 +140,10 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       if (before === null)
         throw new GatewayError('BAD_REQUEST', 'It was never confirmed for a target that could prove itself.')
       const data = { ...params, version, why, before, after, fingerprint, by: 'proof' }
-      await audited(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, async () => {
+      await auditedChange(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, async change => {
         const lend = (entry: Target) => vault.openForProof(params, entry)
         await proveTarget(target, params.account, before, lend)
-        await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)))
+        await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)), change)
       })
       return standingOf(params)
     },
@@ -173,10 +173,10 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       if (target === undefined) throw notFound(`There is no target ${params.target}.`)
       if (!target.accounts.some(account => account.name === params.account))
         throw notFound(`The target ${params.target} has no account ${params.account}; add it with \`sallyport apply\`.`)
-      const version = await audited(
+      const version = await auditedChange(
         audit,
         { kind: 'credential.stored', actor: caller.actor, data: { ...params, kind: body.kind } },
-        () => vault.setCredential(params, body, caller.actor),
+        change => vault.setCredential(params, body, caller.actor, change),
       )
       return reply.code(201).send({ version })
     },

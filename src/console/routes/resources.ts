@@ -5,7 +5,7 @@ import { applyResources } from '../../resources/apply.ts'
 import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
-import { audited } from '../audited.ts'
+import { auditedChange } from '../audited.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
@@ -70,9 +70,13 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
         await live.accessChanged()
         return answer(planned, true, waiting)
       }
-      const plan = await audited(audit, event(planned), () => applyResources(files, { database, clock }, { prune }))
-      // Somebody else applied in between: what really changed is told too.
-      if (JSON.stringify(plan) !== JSON.stringify(planned)) await audit.append(event(plan))
+      // Somebody else may have applied in between: what really changed is told.
+      const plan = await auditedChange(
+        audit,
+        event(planned),
+        change => applyResources(files, { database, clock }, { prune, change }),
+        written => event(written as Plan),
+      )
       await live.accessChanged()
       return answer(plan, true, await vault.followTargets(plan.changedTargets.map(({ name }) => name)))
     },

@@ -6,7 +6,7 @@ import { GatewayError } from '../../shared/errors.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { changedParts, fingerprintOf as fingerprintOfIdentity } from '../../targets/identity.ts'
 import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
-import { audited } from '../audited.ts'
+import { auditedChange } from '../audited.ts'
 import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -93,7 +93,9 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
       const target = await existingSsh(name)
       const changed = { ...target, hostKeys }
       const data = { target: name, hostKeys: hostKeys.map(fingerprintOf), before: target.hostKeys.map(fingerprintOf) }
-      await audited(audit, { kind: 'resources.applied', actor: caller.actor, data }, () => targets.put(changed))
+      await auditedChange(audit, { kind: 'resources.applied', actor: caller.actor, data }, change =>
+        change(on => targets.put(changed, on)),
+      )
       for (const waiting of await vault.followTargets([name])) {
         if (includesScope(caller.scope, 'credentials')) await confirmKeys(waiting, caller.actor)
       }
@@ -108,8 +110,8 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
     if (confirmed === undefined || now === undefined || changedParts(now, confirmed) !== 'hostKeys') return
     const fingerprint = fingerprintOfIdentity(now)
     const data = { ...address, version, why, before: confirmed, after: now, fingerprint }
-    await audited(audit, { kind: 'credential.confirmed', actor, data }, () =>
-      vault.confirmCredential(address, fingerprint),
+    await auditedChange(audit, { kind: 'credential.confirmed', actor, data }, change =>
+      vault.confirmCredential(address, fingerprint, change),
     )
   }
 

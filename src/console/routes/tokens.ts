@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { SCOPES, type TokenFacts } from '../../identity/tokens.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { audited } from '../audited.ts'
+import { auditedChange } from '../audited.ts'
 import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -66,8 +66,8 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       if (end !== undefined && end <= clock.now())
         throw new GatewayError('BAD_REQUEST', 'expiresAt: this time has passed already.')
       const data = { name, user, scope, expiresAt: expiresAt ?? null }
-      const token = await audited(audit, { kind: 'token.created', actor: caller.actor, data }, () =>
-        tokens.create({ name, user, scope, expiresAt: end }),
+      const token = await auditedChange(audit, { kind: 'token.created', actor: caller.actor, data }, change =>
+        tokens.create({ name, user, scope, expiresAt: end }, change),
       )
       // The one place where a token's text leaves: its holder must get it.
       return reply.code(201).header('cache-control', 'no-store').send({ token: token.reveal() })
@@ -87,7 +87,9 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
     },
     async ({ params: { name }, caller }, reply) => {
       if (!(await tokens.list()).some(token => token.name === name)) throw notFound(`There is no token ${name}.`)
-      await audited(audit, { kind: 'token.revoked', actor: caller.actor, data: { name } }, () => tokens.revoke(name))
+      await auditedChange(audit, { kind: 'token.revoked', actor: caller.actor, data: { name } }, change =>
+        tokens.revoke(name, change),
+      )
       return reply.code(204).send()
     },
   )

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
 import { Secret } from '../../shared/secret.ts'
-import { audited } from '../audited.ts'
+import { audited, auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
@@ -102,8 +102,8 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     },
     async ({ params: { name }, body, caller }, reply) => {
       await existing(name)
-      await audited(audit, changed(caller.actor, name, 'password', 'set'), () =>
-        factors.setPassword(name, body.password),
+      await auditedChange(audit, changed(caller.actor, name, 'password', 'set'), change =>
+        factors.setPassword(name, body.password, change),
       )
       return reply.code(204).send()
     },
@@ -122,8 +122,8 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     },
     async ({ params: { name }, caller }, reply) => {
       await existing(name)
-      const { secret, url } = await audited(audit, changed(caller.actor, name, 'totp', 'enrolled'), () =>
-        factors.enrolTotp(name),
+      const { secret, url } = await auditedChange(audit, changed(caller.actor, name, 'totp', 'enrolled'), change =>
+        factors.enrolTotp(name, change),
       )
       // The one place where it leaves: the person's authenticator must get it.
       return reply.code(201).header('cache-control', 'no-store').send({ secret: secret.reveal(), url: url.reveal() })
@@ -144,7 +144,9 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     async ({ params: { name, kind }, caller }, reply) => {
       const enrolled = await factors.list(name)
       if (!enrolled.some(factor => factor.kind === kind)) throw notFound(`${name} has no ${kind} enrolled.`)
-      await audited(audit, changed(caller.actor, name, kind, 'removed'), () => factors.removeFactor(name, kind))
+      await auditedChange(audit, changed(caller.actor, name, kind, 'removed'), change =>
+        factors.removeFactor(name, kind, change),
+      )
       return reply.code(204).send()
     },
   )

@@ -1,5 +1,6 @@
 /** Enrolment: sets, lists and removes the factors that people prove who they are with. */
 
+import { type Change, changeOf } from '../../database/change.ts'
 import type { Database } from '../../database/database.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
@@ -11,11 +12,11 @@ import { generateTotpSecret, totpUrl } from './totp.ts'
 
 export interface Factors {
   /** Throws `BAD_REQUEST` for a password that may not be set, and `NOT_FOUND` for an unknown user. */
-  setPassword(user: string, password: Secret): Promise<void>
+  setPassword(user: string, password: Secret, change?: Change): Promise<void>
   /** Makes a new secret, in place of an older one. It is shown this one time: base 32, and as the QR code's URL. */
-  enrolTotp(user: string): Promise<{ secret: Secret; url: Secret }>
+  enrolTotp(user: string, change?: Change): Promise<{ secret: Secret; url: Secret }>
   /** False when the user had no such factor. */
-  removeFactor(user: string, kind: EnrolledFactor): Promise<boolean>
+  removeFactor(user: string, kind: EnrolledFactor, change?: Change): Promise<boolean>
   list(user: string): Promise<{ kind: EnrolledFactor; updatedAt: number }[]>
 }
 
@@ -27,35 +28,38 @@ interface Parts {
 }
 
 export function createFactors({ database, vault, clock, passwords = createPasswords() }: Parts): Factors {
-  async function put(user: string, kind: EnrolledFactor, text: string): Promise<void> {
+  async function put(user: string, kind: EnrolledFactor, text: string, change = changeOf(database)): Promise<void> {
     const known = await database.selectFrom('users').select('name').where('name', '=', user).executeTakeFirst()
     if (known === undefined) throw new GatewayError('NOT_FOUND', `There is no user ${user}.`)
     const value = vault.sealBytes(factorPurpose(kind, user), Buffer.from(text))
     const values = { value, last_step: 0, updated_at: clock.now() }
-    await database
-      .insertInto('factors')
-      .values({ user, kind, ...values })
-      .onConflict(conflict => conflict.columns(['user', 'kind']).doUpdateSet(values))
-      .execute()
+    await change(on =>
+      on
+        .insertInto('factors')
+        .values({ user, kind, ...values })
+        .onConflict(conflict => conflict.columns(['user', 'kind']).doUpdateSet(values))
+        .execute(),
+    )
   }
 
   return {
-    async setPassword(user, password) {
-      await put(user, 'password', await passwords.hash(password))
+    async setPassword(user, password, change) {
+      await put(user, 'password', await passwords.hash(password), change)
     },
-    async enrolTotp(user) {
+    async enrolTotp(user, change) {
       const secret = generateTotpSecret()
-      await put(user, 'totp', secret)
+      await put(user, 'totp', secret, change)
       return { secret: new Secret(secret), url: new Secret(totpUrl(user, secret)) }
     },
-    async removeFactor(user, kind) {
-      const { numDeletedRows } = await database
-        .deleteFrom('factors')
-        .where('user', '=', user)
-        .where('kind', '=', kind)
-        .executeTakeFirst()
-      return numDeletedRows > 0n
-    },
+    removeFactor: (user, kind, change = changeOf(database)) =>
+      change(async on => {
+        const { numDeletedRows } = await on
+          .deleteFrom('factors')
+          .where('user', '=', user)
+          .where('kind', '=', kind)
+          .executeTakeFirst()
+        return numDeletedRows > 0n
+      }),
     async list(user) {
       const rows = await database
         .selectFrom('factors')
