@@ -19,6 +19,7 @@ import { gatewayCertificate } from './gateway-certificate.ts'
 import { createParts, type GatewayParts } from './gateway-parts.ts'
 import { createKeyedTurns } from './identity/turns.ts'
 import { inNetworks } from './policy/networks.ts'
+import { askLogins } from './protocols/postgres/ask-login.ts'
 import { scanHostKeys } from './protocols/ssh/scan.ts'
 import { proveTarget } from './prove-target.ts'
 import { createReception, type Reception } from './reception.ts'
@@ -230,6 +231,7 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, reception
     defaultFactors: config.authentication.factors,
     scanHostKeys,
     proveTarget,
+    askLogins,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),

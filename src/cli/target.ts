@@ -1,7 +1,8 @@
 /** `sallyport target`: what can be reached, and learning the host keys of one. */
 
 import type { ListedCredential } from '../console/routes/credentials.ts'
-import type { Scan, Target } from '../console/routes/targets.ts'
+import type { Logins, Scan, Target } from '../console/routes/targets.ts'
+import { messageOf } from '../shared/errors.ts'
 import type { Client } from './client.ts'
 import type { AddCommands, Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -74,6 +75,58 @@ export const addTargets: AddCommands = (program, context) => {
     .option('-y, --yes', 'pin them without asking: compare the fingerprints yourself')
     .option('--replace', 'with --yes: also where a pinned key is not shown any more')
     .action((name: string, options: ScanOptions) => scan(context, name, options))
+
+  target
+    .command('logins')
+    .description('what databases ask for at login, and whether their entries allow it; nothing is answered')
+    .argument('[name]', 'not given: all')
+    .action((name: string | undefined) => logins(context, name))
+}
+
+interface AskedLogin {
+  readonly target: string
+  readonly account: string
+  readonly asks: string
+  readonly allowed: boolean
+}
+
+async function logins({ terminal, json, client: connect }: Context, name: string | undefined): Promise<void> {
+  const client = await connect()
+  const names = name === undefined ? await databases(client) : [name]
+  const asked: AskedLogin[] = []
+  for (const target of names) {
+    try {
+      const { logins } = await client.send<Logins>('POST', `/v1/targets/${encodeURIComponent(target)}/logins`)
+      asked.push(...logins.map(each => ({ target, ...each })))
+    } catch (error) {
+      if (name !== undefined) throw error
+      asked.push({ target, account: '', asks: messageOf(error), allowed: false })
+    }
+  }
+  if (json) terminal.json({ logins: asked })
+  else {
+    terminal.table(
+      [
+        { title: 'TARGET', value: each => each.target, shrinkTo: 10 },
+        { title: 'ACCOUNT', value: each => each.account, shrinkTo: 8 },
+        { title: 'ASKS FOR', value: each => each.asks, shrinkTo: 14 },
+        {
+          title: 'ALLOWED',
+          value: each => (each.allowed ? 'yes' : 'no'),
+          style: (text, each) => terminal.style(each.allowed ? 'green' : 'red', text),
+        },
+      ],
+      asked,
+      'There are no databases.',
+    )
+  }
+  if (asked.some(({ allowed }) => !allowed))
+    throw new CliError(EXIT.no, 'Not every login is one that the entry allows (authentication).')
+}
+
+async function databases(client: Client): Promise<string[]> {
+  const { targets } = await client.get<{ targets: Target[] }>('/v1/targets')
+  return targets.filter(({ protocol }) => protocol === 'postgres').map(({ name }) => name)
 }
 
 interface ScanOptions {

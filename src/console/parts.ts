@@ -25,7 +25,7 @@ import type { Log } from '../shared/log.ts'
 import type { Metrics, Report } from '../shared/metrics.ts'
 import type { Sources } from '../shared/sources.ts'
 import type { TargetIdentity } from '../targets/identity.ts'
-import type { Target } from '../targets/target.ts'
+import type { PostgresTarget, Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -62,6 +62,8 @@ export interface ApiParts {
   readonly defaultFactors: FactorLists
   /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
+  /** What a database asks for as the login of each account; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */
+  readonly askLogins: (target: PostgresTarget) => Promise<{ account: string; asks: string; allowed: boolean }[]>
   /** Throws where the target does not prove that it is the one that was confirmed, or where that cannot be proven. */
   readonly proveTarget: (
     target: Target,

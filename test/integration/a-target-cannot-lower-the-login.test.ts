@@ -5,10 +5,12 @@ import { createServer } from 'node:net'
 import type * as Ssh2 from 'ssh2'
 import t, { type Test } from 'tap'
 import { Secret } from '../../src/shared/secret.ts'
-import type { TargetInput } from '../../src/targets/target.ts'
+import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { RIGHT_ANSWER, startPostgresFront } from '../support/postgres-front.ts'
 import { psql } from '../support/psql.ts'
+import { asOwner } from '../support/run-cli.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
+import { startTestGateway } from '../support/start-gateway.ts'
 import { type PasswordHostOptions, startPasswordHost } from '../support/start-password-host.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 import { startSshd } from '../support/start-sshd.ts'
@@ -46,6 +48,50 @@ t.test('an ldap line in pg_hba.conf does not bring the password into the clear',
   t.match(stderr, /TARGET_AUTHENTICATION_REFUSED: The target orders asks for the password in clear text \(password\)/)
   t.match(stderr, /its entry allows scram-sha-256/)
   t.same(thief.taken, [], 'nobody was asked about the password')
+})
+
+t.test('what databases ask for is learnt beforehand, without a password', async t => {
+  const gateway = await startTestGateway()
+  t.teardown(() => gateway.close())
+  const orders = await startPostgres({
+    hba: ['trust', 'password', 'md5', 'ldap ldapserver=127.0.0.1 ldapprefix="cn="', 'reject', 'scram-sha-256'].map(
+      (method, i) => `host all a${i} 127.0.0.1/32 ${method}`,
+    ),
+    sql: "set password_encryption = md5; create role a2 login password 'x'",
+  })
+  t.teardown(() => orders.stop())
+  const { host, port } = orders
+  const accounts = Array.from({ length: 6 }, (_, i) => ({ name: `a${i}` }))
+  const { targets } = gateway.parts
+  await targets.put(
+    targetSchema.parse({
+      name: 'orders',
+      protocol: 'postgres',
+      host,
+      port,
+      tls: 'disable',
+      authentication: ['scram-sha-256', 'md5'],
+      accounts,
+    }),
+  )
+  await targets.put(targetSchema.parse({ name: 'gone', protocol: 'postgres', host, port: 1, tls: 'disable', accounts }))
+  const result = await asOwner(gateway, ['--json', 'target', 'logins', 'orders'])
+  t.equal(result.exit, 1)
+  t.match(
+    result.json<{ logins: { asks: string; allowed: boolean }[] }>().logins.map(({ asks, allowed }) => [asks, allowed]),
+    [
+      ['none', false],
+      ['password', false],
+      ['md5', true],
+      ['password', false],
+      [/^refused: /, false],
+      ['scram-sha-256', true],
+    ],
+  )
+  t.match(await asOwner(gateway, ['target', 'logins']), {
+    exit: 1,
+    stdout: /gone .*could not be reached.*orders +a0 +none +no/s,
+  })
 })
 
 type Entry = Partial<Extract<TargetInput, { protocol: 'ssh' }>>

@@ -225,6 +225,7 @@ t.test('every route asks for what it should', async t => {
     'get /v1/targets': 'read',
     'get /v1/targets/{name}': 'read',
     'post /v1/targets/{name}/scan': 'admin',
+    'post /v1/targets/{name}/logins': 'admin',
     'put /v1/targets/{name}/host-keys': 'admin',
     'get /v1/doctor': 'auditor',
     'get /v1/doctor/round': 'read',

@@ -35,7 +35,19 @@ const scanSchema = z.object({
 })
 export type Scan = z.output<typeof scanSchema>
 
-export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, vault }: ApiParts): void {
+const loginsSchema = z.object({
+  logins: z.array(
+    z.object({
+      account: z.string(),
+      /** As the entry's `authentication` names it: `scram-sha-256`, `md5`, `password`, `none`; else in words. */
+      asks: z.string(),
+      allowed: z.boolean(),
+    }),
+  ),
+})
+export type Logins = z.output<typeof loginsSchema>
+
+export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, vault, askLogins }: ApiParts): void {
   const tags = ['targets']
 
   app.get(
@@ -74,6 +86,24 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
         })),
         missing: [...pinned].filter(key => !keys.some(shown => withoutComment(shown) === key)),
       }
+    },
+  )
+
+  app.post(
+    '/v1/targets/:name/logins',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        summary: 'Asks a database what it would ask of each account at login, and answers nothing',
+        tags,
+        params,
+        response: { 200: loginsSchema },
+      },
+    },
+    async ({ params: { name } }) => {
+      const target = await existing(name)
+      if (target.protocol === 'postgres') return { logins: await askLogins(target) }
+      throw new GatewayError('BAD_REQUEST', `${name} is no database: an SSH host is asked for its keys (target scan).`)
     },
   )
 
