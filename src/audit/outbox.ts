@@ -61,7 +61,7 @@ export async function takeOut(on: Database, whose: Whose, limit: number): Promis
 /** The sessions' events of these kinds that have no place in the chain yet. */
 export async function listWaiting(on: Database, sessions: readonly string[], kinds: readonly AuditKind[]) {
   if (sessions.length === 0) return []
-  const select = on.selectFrom('audit_outbox').select(['kind', 'session', 'data'])
+  const select = on.selectFrom('audit_outbox').select(['kind', 'session', 'data', 'at'])
   return select.where('session', 'in', sessions).where('kind', 'in', kinds).execute()
 }
 

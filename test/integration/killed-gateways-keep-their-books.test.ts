@@ -3,6 +3,8 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
+import { examineAll, START } from '../../src/evidence/doctor/doctor.ts'
+import { systemClock } from '../../src/shared/clock.ts'
 import { booksProblems } from '../support/books-problems.ts'
 import { type SshProcess, startSsh } from '../support/ssh-client.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -66,6 +68,9 @@ t.test(`after ${KILLS} kills each session has one start, one end, one seal and o
     problems = await booksProblems(place)
   }
   t.same(problems, [])
+  const doctor = { ...place, clock: systemClock, living: async () => undefined }
+  const named = await Array.fromAsync(examineAll(doctor, { chainFrom: START, read: { after: '', atMostBytes: 1e9 } }))
+  t.same(named, [], 'and the doctor finds nothing')
   const rows = await database.selectFrom('sessions').select('end_reason').execute()
   t.ok(rows.length >= KILLS * PEOPLE, `${rows.length} sessions`)
   await last.child.end('SIGTERM')

@@ -18,11 +18,11 @@ const MENDED_WITHIN_MS = 2 * 60_000
 type Data = Record<string, unknown>
 
 export function examine(facts: SessionFacts, present: Present): Finding[] {
-  const { session, row, leases, events, waiting, file } = facts
+  const { session, row, leases, events, file } = facts
   const findings: Finding[] = []
   const find = (code: FindingCode, what: string) => findings.push({ code, session, what })
   const told = (kind: string) => events.filter(event => event.kind === kind)
-  const due = (kind: string) => waiting.includes(kind)
+  const due = dueOf(facts, present)
   const seals = sealsOf(events)
   const started = told('session.started')
   const ended = told('session.ended')
@@ -47,8 +47,8 @@ export function examine(facts: SessionFacts, present: Present): Finding[] {
       find('session-end-untold', 'its row has ended, and the audit log has no end of it')
     for (const what of differences(facts)) find('session-changed', what)
   }
-  leaseFindings(facts, present, find)
-  sealFindings(facts, seals, find)
+  leaseFindings(facts, present, due, find)
+  sealFindings(facts, seals, due, find)
   recordingFindings(facts, seals, present, find)
   return findings
 }
@@ -61,9 +61,16 @@ function unfinished({ session, row, file }: SessionFacts, { now, living }: Prese
   return [{ code: 'session-unfinished', session, what: `it is ${row.state}, and its gateway ${row.gateway} is gone` }]
 }
 
+type Due = (kind: string) => boolean
+
+/** Events of the last minutes that wait for their place in the chain; what waits for longer does not come by itself. */
+function dueOf({ waiting }: SessionFacts, { now }: Present): Due {
+  return wanted => waiting.some(({ kind, at }) => kind === wanted && now - at < MENDED_WITHIN_MS)
+}
+
 type Find = (code: FindingCode, what: string) => void
 
-function leaseFindings({ row, leases, events, waiting }: SessionFacts, { now }: Present, find: Find): void {
+function leaseFindings({ row, leases, events }: SessionFacts, { now }: Present, due: Due, find: Find): void {
   const told = (kind: string, lease: string) =>
     events.filter(event => event.kind === kind && dataOf(event).lease === lease)
   if (leases.length > 1)
@@ -77,19 +84,19 @@ function leaseFindings({ row, leases, events, waiting }: SessionFacts, { now }: 
   for (const { id, ended_at, started_at } of leases) {
     const over = row !== undefined || now - started_at > MENDED_WITHIN_MS
     if (ended_at === null && over) find('lease-open', `its lease ${id} is open`)
-    if (told('lease.started', id).length === 0 && !waiting.includes('lease.started') && row !== undefined) {
+    if (told('lease.started', id).length === 0 && !due('lease.started') && row !== undefined) {
       find('lease-untold', `the audit log does not have the start of its lease ${id}`)
     }
     const ends = told('lease.ended', id)
     if (ends.length > 1)
       find('lease-end-doubled', `the audit log has the end of its lease ${id} ${ends.length} times (${numbers(ends)})`)
-    if (ended_at !== null && ends.length === 0 && !waiting.includes('lease.ended')) {
+    if (ended_at !== null && ends.length === 0 && !due('lease.ended')) {
       find('lease-end-untold', `the audit log does not have the end of its lease ${id}`)
     }
   }
 }
 
-function sealFindings({ row, waiting }: SessionFacts, seals: readonly NotedSeal[], find: Find): void {
+function sealFindings({ row }: SessionFacts, seals: readonly NotedSeal[], due: Due, find: Find): void {
   const hashes = [...new Set(seals.map(({ hash }) => hash))]
   if (hashes.length > 1) find('seal-doubled', `the audit log has ${hashes.length} seals of it (${hashes.join(', ')})`)
   else if (seals.length > 1)
@@ -97,8 +104,8 @@ function sealFindings({ row, waiting }: SessionFacts, seals: readonly NotedSeal[
   const hash = row?.recording_hash
   if (hash === undefined || hash === null) return
   if (seals.length === 0) {
-    const due = waiting.some(kind => kind === 'session.ended' || kind.startsWith('recording.seal'))
-    if (!due) find('seal-untold', `its row has the hash ${hash}, and the audit log has none`)
+    const coming = due('session.ended') || due('recording.seal-noted') || due('recording.sealed-as-interrupted')
+    if (!coming) find('seal-untold', `its row has the hash ${hash}, and the audit log has none`)
   } else if (!hashes.includes(hash)) find('seal-differs', `its row has the hash ${hash}, the audit log ${hashes[0]}`)
 }
 

@@ -5,6 +5,8 @@
 
 import { sql } from 'kysely'
 import type { AuditRow } from '../../audit/chain.ts'
+import type { AuditKind } from '../../audit/event.ts'
+import { listWaiting } from '../../audit/outbox.ts'
 import type { Database } from '../../database/database.ts'
 import type { LeaseTable, SessionTable } from '../../database/schema.ts'
 import { isRecordable } from '../../recording/paths.ts'
@@ -17,13 +19,13 @@ export interface SessionFacts {
   readonly leases: readonly LeaseTable[]
   /** Of `KINDS`, in the order of the chain. */
   readonly events: readonly AuditRow[]
-  /** Kinds of events that are stored and have no place in the chain yet. */
-  readonly waiting: readonly string[]
+  /** Events that are stored and have no place in the chain yet: known of a session that is looked at again. */
+  readonly waiting: readonly { readonly kind: string; readonly at: number }[]
   readonly file: RecordedFile | undefined
 }
 
 /** The events that say something of rows, leases and files. */
-export const KINDS = [
+export const KINDS: AuditKind[] = [
   'lease.started',
   'lease.ended',
   'session.started',
@@ -80,14 +82,15 @@ export async function* sessionFacts(
   }
 }
 
-/** The same of one session, read now. */
+/** The same of one session, read now, with its events that wait for their place in the chain. */
 export async function factsOf({ database, folder }: FactSources, session: string): Promise<SessionFacts> {
   const one = { from: session, to: session }
-  // The file first: what is noted later than it was looked at is looked at again.
+  // The file first: what is noted later than it was looked at is looked at again. What waits before what is told: it moves from there.
   const [file] = await collect(filesOf(folder, one, () => undefined))
+  const waiting = await listWaiting(database, [session], KINDS)
   const events = await collect(auditRows(database, one))
   const [row] = await collect(sessionRows(database, one))
-  return { session, row, leases: await collect(leaseRows(database, one)), events, waiting: [], file }
+  return { session, row, leases: await collect(leaseRows(database, one)), events, waiting, file }
 }
 
 /** A place that is read, and the id it stands at. */
