@@ -89,7 +89,7 @@ export async function startGateway({
       : await createCrew({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
-  const sources = await knownSources(parts, config)
+  const sources = await knownSources(parts, config, started)
   const doctor = doctorParts(parts, config)
   const doctorRounds = createDoctorRounds({ ...parts, ...config.doctor, doctor })
   started.defer(() => doctorRounds.close())
@@ -189,14 +189,32 @@ function portFor(
   })
 }
 
-/** Those who logged in before a restart are known after it. */
-async function knownSources({ metrics, sessions, clock }: GatewayParts, { sources: rules }: Config): Promise<Sources> {
+/** The sessions of all gateways tell who logged in from where: before a restart, and elsewhere. */
+const SOURCES_EVERY_MS = 30_000
+
+async function knownSources(
+  { metrics, sessions, clock, log }: GatewayParts,
+  { sources: rules }: Config,
+  started: AsyncDisposableStack,
+): Promise<Sources> {
   const sources = createSources({
     rules,
     isExempt: address => inNetworks(rules.exempt, address),
     onPenalty: fault => metrics.penalties.inc({ fault }),
   })
-  for (const address of await sessions.sourcesSince(clock.now() - rules.knownForMs)) sources.loggedIn(address)
+  let since = clock.now() - rules.knownForMs
+  async function learn(): Promise<void> {
+    const now = clock.now()
+    for (const address of await sessions.sourcesSince(since)) sources.loggedIn(address)
+    // What began a moment before may be stored a moment after.
+    since = now - SOURCES_EVERY_MS
+  }
+  await learn()
+  const timer = setInterval(
+    () => void learn().catch(error => log.warn({ err: error }, 'the sources of sessions could not be read')),
+    SOURCES_EVERY_MS,
+  ).unref()
+  started.defer(() => clearInterval(timer))
   return sources
 }
 

@@ -114,7 +114,11 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
         return refusePlaintext(told)
       }
       place.reached('login')
-      const onProof = () => clearTimeout(grace)
+      const onProof = () => {
+        clearTimeout(grace)
+        // Until it is known better: who hangs up before the answer has guessed.
+        place.blame('failure')
+      }
       await options.run(protocol, downstreamOf(opening, source, place, onProof, options.told), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error

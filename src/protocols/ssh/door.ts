@@ -146,6 +146,7 @@ class SshDoor implements Door {
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
       onAccepted,
+      onWrongProof: () => place.blame('failure'),
       onDenied: code => place.blame(faultOf(code)),
       onBroken: error => this.#broken(source, place, error),
     })

@@ -23,6 +23,8 @@ export interface SshDownstreamOptions extends AuthenticationOptions {
   readonly session: string
   /** Called once when the person is let in. */
   onAccepted(): void
+  /** Called when a proof was wrong: clients hang up by themselves when they have no other. */
+  onWrongProof(): void
   /** Called when the person is sent away. */
   onDenied(code: ErrorCode): void
   /** Called when the client broke the protocol before it was let in. */
@@ -96,6 +98,7 @@ export class SshDownstream implements Downstream, TransportListener {
   }
 
   askFor(next: readonly Factor[], partial: boolean): void {
+    if (!partial) this.#options.onWrongProof()
     this.#authentication.askFor(next, partial)
   }
 
