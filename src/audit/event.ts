@@ -32,6 +32,7 @@ export type AuditKind =
   | 'resources.applied'
   | 'credential.stored'
   | 'credential.confirmed'
+  | 'credential.used-for-proof'
   | 'credential.bound'
   | 'factor.changed'
   | 'token.created'

@@ -168,6 +168,7 @@ t.test('every route asks for what it should', async t => {
     auditor: await makeToken(gateway, 'ada', 'auditor'),
     admin: await makeToken(gateway, 'ada', 'admin'),
     credentials: await makeToken(gateway, 'ada', 'credentials'),
+    revealer: await makeToken(gateway, 'ada', 'revealer'),
   }
   const { paths } = JSON.parse((await call(gateway, '/openapi.json', { ca: tokens.read.ca })).body)
   const needed: Record<string, string> = {}
@@ -183,7 +184,7 @@ t.test('every route asks for what it should', async t => {
       }
       const open = (await call(gateway, url, { ca: tokens.read.ca, method: method.toUpperCase() })).status !== 401
       if (!open) gateway.clock.advance(60_001)
-      const scopes = ['read', 'auditor', 'admin', 'credentials'] as const
+      const scopes = ['read', 'auditor', 'admin', 'credentials', 'revealer'] as const
       const first = async () => {
         for (const scope of scopes) if (await lets(scope)) return scope
         return 'nobody'
@@ -202,6 +203,7 @@ t.test('every route asks for what it should', async t => {
     'get /v1/sessions/{id}/follow': 'auditor',
     'get /v1/sessions/{id}/recording': 'auditor',
     'get /v1/sessions/{id}/verify': 'auditor',
+    'get /v1/sessions/{id}/revealed': 'revealer',
     'get /v1/sessions/{id}/seal': 'auditor',
     'get /v1/audit': 'auditor',
     'get /v1/audit/sessions': 'auditor',

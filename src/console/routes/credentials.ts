@@ -141,7 +141,11 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
         throw new GatewayError('BAD_REQUEST', 'It was never confirmed for a target that could prove itself.')
       const data = { ...params, version, why, before, after, fingerprint, by: 'proof' }
       await auditedChange(audit, { kind: 'credential.confirmed', actor: caller.actor, data }, async change => {
-        const lend = (entry: Target) => vault.openForProof(params, entry)
+        const lend = async (entry: Target) => {
+          // It leaves the vault without a session: that is in the log before it does.
+          await audit.append({ kind: 'credential.used-for-proof', actor: caller.actor, data: { ...params, version } })
+          return vault.openForProof(params, entry)
+        }
         await proveTarget(target, params.account, before, lend)
         await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)), change)
       })
