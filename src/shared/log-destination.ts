@@ -1,11 +1,25 @@
 /** Where the log goes: JSON lines for machines, and on a terminal lines for people. */
 
 import type { DestinationStream } from 'pino'
+import { markUnseen, visibleName } from './unseen.ts'
 
 /** Undefined: stdout as it is. pino-pretty is loaded only where somebody looks. */
 export async function logDestination(): Promise<DestinationStream | undefined> {
   if (process.stdout.isTTY !== true) return undefined
   const { default: pretty } = await import('pino-pretty')
   const colorize = !process.env.NO_COLOR && process.env.TERM !== 'dumb'
-  return pretty({ colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss', sync: true })
+  const people = pretty({ colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss', sync: true })
+  return { write: line => people.write(tamed(line)) }
+}
+
+/** The same line, but nothing that strangers wrote into it (names, errors of a target) acts on the terminal or hides in the text. */
+export function tamed(line: string): string {
+  const value: unknown = JSON.parse(line, (_key, value: unknown) => (typeof value === 'string' ? tame(value) : value))
+  return `${JSON.stringify(value)}\n`
+}
+
+function tame(text: string): string {
+  return markUnseen(text, visibleName).replace(/\p{Cc}/gu, character =>
+    character === '\n' ? character : visibleName(character.charCodeAt(0)),
+  )
 }

@@ -6,6 +6,9 @@ import type { SecretInput } from './secret-input.ts'
 export const NOT_KEPT = Buffer.from('[not recorded: a secret]\n')
 
 const NEWLINE = 10
+const NOTHING = Buffer.alloc(0)
+/** The last byte of what {@link PROMPT} matches: blanks, `:`, `?`, `>`, and that of `：`. */
+const PROMPT_ENDS = Buffer.from(' \t\r:?>\x9a', 'latin1')
 /** No password is longer; a longer line is no answer to a prompt, and is kept. */
 const LONGEST_SECRET = 1_024
 /** Of what the target shows, so much is looked at for a prompt. */
@@ -29,6 +32,11 @@ export class InputWithoutSecrets {
 
   /** What the program wrote, to either stream. */
   shown(bytes: Buffer): void {
+    // A bulk of data that ends like no prompt: the usual case, and nothing to copy.
+    if (bytes.length >= LONGEST_PROMPT && !PROMPT_ENDS.includes(bytes.at(-1)!)) {
+      this.#shown = NOTHING
+      return
+    }
     const last = bytes.subarray(-LONGEST_PROMPT)
     const line = last.subarray(last.lastIndexOf(NEWLINE) + 1)
     const before = line.length === bytes.length ? this.#shown : Buffer.alloc(0)
