@@ -6,34 +6,23 @@ import { connect as connectTls } from 'node:tls'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { Config } from '../../src/config/config.ts'
-import { Secret } from '../../src/shared/secret.ts'
+import { addOrders } from '../support/orders.ts'
 import { startup } from '../support/postgres-bytes.ts'
 import { psql } from '../support/psql.ts'
 import { startSsh } from '../support/ssh-client.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
-const orders = await startPostgres({ sql: `create role app login password 'only the vault knows'` })
+const orders = await startPostgres()
 t.teardown(() => orders.stop())
 
 async function start(t: Test, configure: (config: Config) => void = () => undefined) {
   const gateway = await startTestGateway({ configure })
   t.teardown(() => gateway.close())
-  await gateway.addRole({
-    name: 'pool',
-    targets: { names: ['orders'] },
-    accounts: { names: ['app'] },
-    factors: [['password', 'totp']],
-    rememberFactor: '10m',
-  })
-  const { host, port } = orders
-  await gateway.addTarget(
-    { name: 'orders', protocol: 'postgres', host, port, tls: 'disable', accounts: [{ name: 'app' }] },
-    { app: { kind: 'password', password: new Secret('only the vault knows') } },
-  )
-  const alice = await gateway.addUser({ name: 'alice', roles: ['pool'] })
-  const to = `host=127.0.0.1 port=${gateway.postgres!.port} user=alice+app+orders dbname=postgres sslmode=require`
-  return { gateway, alice, to }
+  const account = await addOrders(gateway, orders, { factors: [['password', 'totp']], rememberFactor: '10m' })
+  const alice = await gateway.addUser({ name: 'alice', roles: ['dba'] })
+  const to = `host=127.0.0.1 port=${gateway.postgres!.port} user=alice+${account} dbname=postgres sslmode=require`
+  return { gateway, alice, to, login: `alice+${account}` }
 }
 
 /** Connections that say nothing, from one address. */
@@ -45,14 +34,14 @@ async function hold(t: Test, to: { host: string; port: number }, count: number):
 }
 
 t.test('eighty connections at once get in, from a source that was never seen before', async t => {
-  const { gateway, alice } = await start(t)
+  const { gateway, alice, login } = await start(t)
   const { host, port } = gateway.postgres!
   const password = alice.password + alice.code()
   const clients = Array.from(
     { length: 80 },
     () =>
       new pg.Client({
-        ...{ host, port, password, user: 'alice+app+orders', database: 'postgres' },
+        ...{ host, port, password, user: login, database: 'postgres' },
         ssl: { rejectUnauthorized: false },
       }),
   )
@@ -69,7 +58,7 @@ t.test('eighty connections at once get in, from a source that was never seen bef
 })
 
 t.test('who finds no place in PostgreSQL is told so inside TLS, with code and session', async t => {
-  const { gateway, alice, to } = await start(t, config => {
+  const { gateway, alice, login, to } = await start(t, config => {
     config.postgres.maxPerSource = 2
   })
   await hold(t, gateway.postgres!, 2)
@@ -80,7 +69,7 @@ t.test('who finds no place in PostgreSQL is told so inside TLS, with code and se
   const direct = connectTls({ ...gateway.postgres!, rejectUnauthorized: false, ALPNProtocols: ['postgresql'] })
   direct.on('error', () => undefined)
   await once(direct, 'secureConnect')
-  direct.write(startup({ user: 'alice+app+orders' }))
+  direct.write(startup({ user: login }))
   const [answer] = await once(direct, 'data')
   t.match(answer.toString('latin1'), /^E.*C53300.*TOO_MANY_CONNECTIONS/s)
   direct.destroy()
@@ -96,11 +85,11 @@ t.test('who finds no place in PostgreSQL is told so inside TLS, with code and se
 })
 
 t.test('who finds no place in SSH is told so without -v, with code and session', async t => {
-  const { gateway } = await start(t, config => {
+  const { gateway, login } = await start(t, config => {
     config.ssh.maxPerSource = 2
   })
   await hold(t, gateway.ssh!, 2)
-  const { status, stderr } = await startSsh(gateway.ssh!, 'alice+app+orders', { password: 'any' }, 'true').ended
+  const { status, stderr } = await startSsh(gateway.ssh!, login, { password: 'any' }, 'true').ended
   t.equal(status, 255)
   t.match(stderr, /Received disconnect from .*TOO_MANY_CONNECTIONS: .*try again in a moment, session ses_/)
 })

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { Secret } from '../../src/shared/secret.ts'
+import { addOrders, addToRole } from '../support/orders.ts'
 import { psql } from '../support/psql.ts'
 import { clientOptions, startClient } from '../support/ssh-client.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -28,25 +28,14 @@ async function start(t: Test, workers: number) {
   })
   t.teardown(() => gateway.close())
   const alice = await addWeb01(gateway, sshd, { factors: [['password']], sources: ['127.0.0.77/32'] })
-  const { superuser, superPassword, host, port } = orders
-  await gateway.addRole({
-    name: 'dba',
-    targets: { names: ['orders'] },
-    accounts: { names: [superuser] },
-    factors: [['password']],
-  })
-  await gateway.addTarget(
-    { name: 'orders', protocol: 'postgres', host, port, tls: 'disable', accounts: [{ name: superuser }] },
-    { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
-  )
-  const user = await gateway.parts.users.get('alice')
-  await gateway.parts.users.put({ ...user!, roles: [...user!.roles, 'dba'] })
-  return { gateway, alice }
+  const account = await addOrders(gateway, orders, { factors: [['password']] })
+  await addToRole(gateway, 'alice', 'dba')
+  return { gateway, alice, account }
 }
 
 for (const workers of [1, 2]) {
   t.test(`with ${workers} process(es)`, async t => {
-    const { gateway, alice } = await start(t, workers)
+    const { gateway, alice, account } = await start(t, workers)
     const behind = async (to: { host: string; port: number }, sends: string) => {
       const haproxy = await startHaproxy({ to, from: BALANCER, sends })
       t.teardown(() => haproxy.stop())
@@ -73,7 +62,7 @@ for (const workers of [1, 2]) {
     t.same(await sources(), ['127.0.0.77', '127.0.0.77', '127.0.0.77'])
 
     const port = await behind(gateway.postgres!, 'send-proxy-v2')
-    const to = `host=127.0.0.1 port=${port} user=alice+${orders.superuser}+orders dbname=postgres sslmode=require`
+    const to = `host=127.0.0.1 port=${port} user=alice+${account} dbname=postgres sslmode=require`
     t.match(await psql(to, alice.password, ['select 1']), { stdout: '1' })
     t.match(await sources(), ['127.0.0.1', '127.0.0.77', '127.0.0.77', '127.0.0.77'])
 

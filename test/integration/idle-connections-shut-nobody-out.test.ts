@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { Secret } from '../../src/shared/secret.ts'
+import { addOrders, addToRole } from '../support/orders.ts'
 import { sslRequest } from '../support/postgres-bytes.ts'
 import { psql } from '../support/psql.ts'
 import { clientOptions, startClient } from '../support/ssh-client.ts'
@@ -25,24 +25,13 @@ async function start(t: Test, workers: number) {
   t.teardown(() => gateway.close())
   // A password is enough, so that nobody waits for codes.
   const alice = await addWeb01(gateway, sshd, { factors: [['password']] })
-  const { superuser, superPassword, host, port } = orders
-  await gateway.addRole({
-    name: 'dba',
-    targets: { names: ['orders'] },
-    accounts: { names: [superuser] },
-    factors: [['password']],
-  })
-  await gateway.addTarget(
-    { name: 'orders', protocol: 'postgres', host, port, tls: 'disable', accounts: [{ name: superuser }] },
-    { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
-  )
-  const user = await gateway.parts.users.get('alice')
-  await gateway.parts.users.put({ ...user!, roles: [...user!.roles, 'dba'] })
+  const account = await addOrders(gateway, orders, { factors: [['password']] })
+  await addToRole(gateway, 'alice', 'dba')
   const byPassword = { password: alice.password }
   return {
     gateway,
     async byPsql(): Promise<string> {
-      const to = `host=127.0.0.1 port=${gateway.postgres!.port} user=alice+${superuser}+orders dbname=postgres sslmode=require`
+      const to = `host=127.0.0.1 port=${gateway.postgres!.port} user=alice+${account} dbname=postgres sslmode=require`
       const { stdout, stderr } = await psql(to, alice.password, ['select 1'])
       return stdout + stderr
     },

@@ -63,6 +63,7 @@ t.test('docs/configuration.md names every key and its default', async t => {
     ['ssh.rekeyAfter', '1GiB'],
     ['postgres.loginGrace', '1m'],
     ['recording.execOutputLimit', '1MiB'],
+    ['sources.knownFor', '1d'],
     ['shutdown.drain', '30s'],
   ]
   const example = read('config/sallyport.yaml')
