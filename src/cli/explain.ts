@@ -62,6 +62,7 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
     terminal.line()
     terminal.facts([
       ['account', given.account],
+      ['credential', given.credential],
       ['database', given.database],
       ['channels', given.channels.join(', ')],
       ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],

@@ -1,11 +1,12 @@
 /** Whether a decision of now still gives what a running session was granted. */
 
+import { identityOf as identityOfTarget, staysWithin, type TargetIdentity } from '../targets/identity.ts'
 import type { Grant } from './grant.ts'
 import { CHANNELS } from './role.ts'
 
 /**
- * True when `fresh` gives at least what `running` has: the same account and login of the same target at the same address, the
- * same database, and every channel. A grant alone is not enough: `user+target` may by now mean another account, a client that
+ * True when `fresh` gives at least what `running` has: the same account of the same target, reached and proven in a
+ * way that its entry still allows (a host key that is not pinned any more may be the one that was shown), the same database, and every channel. A grant alone is not enough: `user+target` may by now mean another account, a client that
  * names no database another one, and a role may have lost a channel that
  * is open. Limits are not compared: a fresh grant counts its time from now.
  */
@@ -13,12 +14,13 @@ export function covers(fresh: Grant, running: Grant): boolean {
   return (
     fresh.user === running.user &&
     fresh.account.name === running.account.name &&
-    fresh.account.login === running.account.login &&
     fresh.target.name === running.target.name &&
-    fresh.target.protocol === running.target.protocol &&
-    fresh.target.host === running.target.host &&
-    fresh.target.port === running.target.port &&
+    staysWithin(identityOf(running), identityOf(fresh)) &&
     fresh.database === running.database &&
     CHANNELS.every(channel => fresh.allows(channel) || !running.allows(channel))
   )
+}
+
+function identityOf({ target, account }: Grant): TargetIdentity {
+  return identityOfTarget(target, account.name)
 }

@@ -148,6 +148,8 @@ t.test('who may apply may not confirm: the new target waits for somebody with th
   const [applied] = await gateway.parts.audit.list({ kind: 'resources.applied', limit: 1 })
   t.match(applied!.data, /credential root@web-01 must be confirmed/)
   await refused(t, /identity changed/)
+  const explained = await withToken(gateway, admin, ['explain', 'alice', 'root@web-01'])
+  t.match(explained, { exit: 0, stdout: /credential +the target's identity changed/ })
   t.match(await withToken(gateway, admin, ['credential', 'list']), { stdout: /root@web-01 .* must be confirmed/ })
 
   const standing = (await gateway.parts.vault.standing(ADDRESS))!

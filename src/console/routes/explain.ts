@@ -28,6 +28,8 @@ const explanationSchema = z.object({
   given: z
     .object({
       account: z.string(),
+      /** Why the vault would not lend the credential all the same; not given: it would. */
+      credential: z.string().optional(),
       /** Of a PostgreSQL target. */
       database: z.string().optional(),
       /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
@@ -53,7 +55,7 @@ const explanationSchema = z.object({
 })
 export type Explanation = z.output<typeof explanationSchema>
 
-export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors, clock }: ApiParts): void {
+export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors, clock, vault }: ApiParts): void {
   app.get(
     '/v1/explain',
     {
@@ -81,7 +83,10 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
         now: query.at === undefined ? clock.now() : Date.parse(query.at),
         ...(query.from === undefined ? {} : { sourceAddress: query.from }),
       })
-      return copied({ ...rest, ...(given === undefined ? {} : { given: { ...given, endsAt: isoTime(given.endsAt) } }) })
+      if (given === undefined) return copied(rest)
+      const standing = await vault.standing({ account: given.account, target: query.target })
+      const credential = standing === undefined ? 'the vault holds none' : standing.unconfirmed
+      return copied({ ...rest, given: { ...given, credential, endsAt: isoTime(given.endsAt) } })
     },
   )
 }

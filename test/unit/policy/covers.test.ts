@@ -30,3 +30,16 @@ t.test('a channel that a role lost, or a target that moved, is not covered', asy
   t.notOk(covers(grant({ target: target({ host: '192.0.2.99' }) }), grant()))
   t.notOk(covers(grant({ target: target({ port: 2200 }) }), grant()))
 })
+
+t.test('a session ends when what it was opened under is not allowed any more, and only then', async t => {
+  const [one, two] = ['A', 'B'].map(letter => `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${letter.repeat(43)}`) as [
+    string,
+    string,
+  ]
+  const pinned = (...hostKeys: string[]) => grant({ target: target({ hostKeys }) })
+  t.ok(covers(pinned(one, two), pinned(one)), 'a key that came')
+  t.notOk(covers(pinned(one), pinned(one, two)), 'a key that went may be the one that was shown')
+  const account = (login?: string) =>
+    grant({ target: target({ accounts: [{ name: 'root', ...(login === undefined ? {} : { login }) }] }) })
+  t.notOk(covers(account('toor'), account()))
+})
