@@ -89,8 +89,15 @@ t.test('files on their way are no input, and a script that calls itself a transf
     t.match(await run(program, ...args).ended, { status: 0 })
     t.equal(textOf((await recorded()).events, 'input'), '', args.join(' '))
   }
-  const { events } = await feed(gateway, ['scp -t /nowhere/at/all; sh'], SCRIPT)
-  t.equal(textOf(events, 'input'), SCRIPT)
+  for (const command of [
+    'scp -t /nowhere/at/all; sh',
+    'scp -t `sh`',
+    'rsync --server "$(sh)"',
+    'git-upload-pack `sh`',
+  ]) {
+    const { events } = await feed(gateway, [command], SCRIPT)
+    t.equal(textOf(events, 'input'), SCRIPT, command)
+  }
   const renamed = join(sshd.folder, 'scp')
   writeFileSync(renamed, readFileSync('/bin/sh'), { mode: 0o755 })
   const { events: inDisguise } = await feed(gateway, [`${renamed} -t 2>/dev/null || ${renamed}`], SCRIPT)

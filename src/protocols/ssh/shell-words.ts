@@ -9,7 +9,7 @@ export interface ShellWord {
 export interface ShellCommand {
   /** The words up to the first operator. */
   readonly words: readonly ShellWord[]
-  /** Nothing but these words: no second command, no redirection, no quote that does not end. */
+  /** Nothing but these words runs: no second command, none inside of a word, no redirection, no quote that does not end. */
   readonly alone: boolean
 }
 
@@ -24,6 +24,7 @@ export function readShellCommand(command: string): ShellCommand {
   let text = ''
   let begun = false
   let expands = false
+  let substitutes = false
   let at = 0
 
   function endWord(): void {
@@ -38,7 +39,7 @@ export function readShellCommand(command: string): ShellCommand {
     else if (OPERATORS.includes(character) || (character === '#' && !begun)) {
       const rest = command.slice(at).trim()
       endWord()
-      return { words, alone: rest === '' }
+      return { words, alone: rest === '' && !substitutes }
     } else if (character === "'") {
       const end = command.indexOf("'", at + 1)
       text += command.slice(at + 1, end === -1 ? undefined : end)
@@ -60,13 +61,19 @@ export function readShellCommand(command: string): ShellCommand {
       }
     } else {
       if (EXPANDS.includes(character) || (character === '~' && !begun)) expands = true
+      noteSubstitution(at)
       text += character
       begun = true
     }
     at += 1
   }
   endWord()
-  return { words, alone: true }
+  return { words, alone: !substitutes }
+
+  /** A command, or an expression that can hold one: it reads the same standard input. */
+  function noteSubstitution(at: number): void {
+    if (command[at] === '`' || (command[at] === '$' && '({'.includes(command[at + 1] ?? ' '))) substitutes = true
+  }
 
   function unfinished(): ShellCommand {
     endWord()
@@ -84,6 +91,7 @@ export function readShellCommand(command: string): ShellCommand {
         text += command[i]!
       } else {
         if (character === '$' || character === '`') expands = true
+        noteSubstitution(i)
         text += character
       }
     }

@@ -39,6 +39,8 @@ const CASES: Record<string, string[]> = {
     'bash -s; chpasswd',
     'chpasswd < /etc/x; bash -s',
     'bash -s # chpasswd',
+    'chpasswd `bash -s`',
+    'chpasswd "$(bash -s)"',
   ],
 }
 

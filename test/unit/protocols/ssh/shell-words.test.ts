@@ -18,9 +18,26 @@ t.test('what the shell would expand, and what is more than one command, is told'
     t.ok(readShellCommand(word).words[0]!.expands, word)
   for (const word of ["'$HOME'", '\\$HOME', '"a*b"', 'a~b', '\\*', '"~"'])
     t.notOk(readShellCommand(word).words[0]!.expands, word)
-  for (const command of ['a; b', 'a && b', 'a | b', 'a > b', 'a &', '(a)', 'a\nb', "a 'b", 'a "b', 'a # b', 'a \\'])
+  for (const command of [
+    'a; b',
+    'a && b',
+    'a | b',
+    'a > b',
+    'a &',
+    '(a)',
+    'a\nb',
+    "a 'b",
+    'a "b',
+    'a # b',
+    'a \\',
+    'a `b`',
+    'a "`b`"',
+    'a $(b)',
+    'a "$(b)"',
+    `a $${'{b:-c}'}`,
+  ])
     t.notOk(readShellCommand(command).alone, JSON.stringify(command))
-  for (const command of ['a b', 'a#b c', "a ';' b", 'a \\; b', 'a\n', ''])
+  for (const command of ['a b', 'a#b c', "a ';' b", 'a \\; b', 'a\n', '', 'a $b "$c"', "a '`b`' '$(c)'"])
     t.ok(readShellCommand(command).alone, JSON.stringify(command))
 })
 
