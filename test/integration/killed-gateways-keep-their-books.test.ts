@@ -1,10 +1,13 @@
 /** Gateways that are killed again and again while people log in and out leave books without a gap: nothing missing, nothing double. */
 
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
 import { examineAll, START } from '../../src/evidence/doctor/doctor.ts'
 import { systemClock } from '../../src/shared/clock.ts'
+import { verifyLines } from '../support/audit-copy.ts'
 import { booksProblems } from '../support/books-problems.ts'
 import { type SshProcess, startSsh } from '../support/ssh-client.ts'
 import { startTestGateway } from '../support/start-gateway.ts'
@@ -26,6 +29,7 @@ const alice = await addWeb01(gateway, sshd, { factors: [['password']] })
 const { publicKeyPem } = gateway.parts.signer
 await gateway.stop()
 const { folder } = gateway.config.recording
+const auditFile = join(gateway.config.dataFolder, 'audit.jsonl')
 const login = `alice+${sshd.account}+web-01`
 
 /** Somebody who logs in again and again until the gateway is gone; `seen` is called whenever the target has answered. */
@@ -39,7 +43,7 @@ async function person(at: GatewayProcess['ssh'], stop: AbortSignal, seen: () => 
 
 t.test(`after ${KILLS} kills each session has one start, one end, one seal and one reason`, async t => {
   for (let kill = 0; kill < KILLS; kill++) {
-    const { child, ssh } = await startGatewayProcess(gateway, { workers: 1 + (kill % 2) })
+    const { child, ssh } = await startGatewayProcess(gateway, { workers: 1 + (kill % 2), auditFile })
     t.teardown(() => child.end('SIGKILL'))
     const over = new AbortController()
     t.teardown(() => over.abort())
@@ -57,7 +61,7 @@ t.test(`after ${KILLS} kills each session has one start, one end, one seal and o
     await child.end('SIGKILL')
     await Promise.all(people)
   }
-  const last = await startGatewayProcess(gateway)
+  const last = await startGatewayProcess(gateway, { auditFile })
   t.teardown(() => last.child.end('SIGKILL'))
   const database = await openDatabase(gateway.config.database)
   t.teardown(() => database.destroy())
@@ -74,4 +78,6 @@ t.test(`after ${KILLS} kills each session has one start, one end, one seal and o
   const rows = await database.selectFrom('sessions').select('end_reason').execute()
   t.ok(rows.length >= KILLS * PEOPLE, `${rows.length} sessions`)
   await last.child.end('SIGTERM')
+  const lines = readFileSync(auditFile, 'utf8').split('\n')
+  t.match(await verifyLines(lines, { publicKeyPem }), { ok: true, problems: [], torn: [] }, 'and the copy is whole')
 })

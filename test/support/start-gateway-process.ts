@@ -17,6 +17,8 @@ export interface GatewayProcessOptions {
   readonly fileSizeLimitKiB?: number
   readonly workers?: number
   readonly postgres?: true
+  /** A copy of the audit log. */
+  readonly auditFile?: string
   /** Where its own files go; by default the test gateway's folder, which must have been stopped. */
   readonly dataFolder?: string
 }
@@ -39,6 +41,7 @@ export async function startGatewayProcess(
       cluster: config.cluster,
       vault: config.vault,
       recording: { folder: config.recording.folder },
+      audit: { file: options.auditFile },
       ssh: { host: '127.0.0.1', port: 0 },
       postgres: options.postgres ? { host: '127.0.0.1', port: 0 } : off,
       api: off,
