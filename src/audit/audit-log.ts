@@ -82,7 +82,8 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
         if (events.length > 0 || fromOutbox !== undefined) {
           const { head, taken } = await store(database, signer, events, fromOutbox)
           options.stored?.(head.seq)
-          feed.stored(head.seq, whose.living !== undefined && taken > 0)
+          const adopted = whose.living !== undefined && taken > 0 ? head.seq - events.length - taken + 1 : undefined
+          feed.stored(head.seq, adopted)
           // There may be more than one batch of them.
           if (taken === BATCH) flushing.unshift(...flushes.splice(0))
         }

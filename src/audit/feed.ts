@@ -8,10 +8,10 @@ import type { AuditSink } from './sinks.ts'
 
 export interface Feed {
   /**
-   * The chain has grown up to this event; `adopted`: also by events that gateways before this one had left. Returns at once: a slow
-   * sink never holds up a login.
+   * The chain has grown up to this event; `adopted`: from this event on, also by events that other gateways had left. Returns at once:
+   * a slow sink never holds up a login.
    */
-  stored(seq: number, adopted?: boolean): void
+  stored(seq: number, adopted?: number): void
   reopen(): Promise<void>
   /** Writes what is missing, and closes the sinks. */
   close(): Promise<void>
@@ -30,7 +30,7 @@ const RETRY_MS = 5000
 export function feedSinks({ sinks, ...options }: FeedOptions): Feed {
   const feeders = sinks.map(sink => new Feeder(sink, options))
   return {
-    stored(seq, adopted = false) {
+    stored(seq, adopted) {
       for (const feeder of feeders) feeder.stored(seq, adopted)
     },
     reopen: async () => void (await Promise.all(feeders.map(feeder => feeder.reopen()))),
@@ -46,9 +46,11 @@ class Feeder {
   /** What is written of this gateway's events, and up to where it should be. */
   #written = 0
   #wanted = 0
-  /** What a process before this one wrote, and whether its own last events may be missing behind it. */
-  readonly #before: { gateway: string; seq: number } | undefined
+  /** What processes before this one wrote, by their ids, and whether their last events may be missing behind it. */
+  readonly #before: Map<string, number>
   #beforeIsDue: boolean
+  /** Where events stand that others had left, and that are in no file of theirs: they do not live any more. */
+  readonly #adopted: { from: number; readonly to: number }[] = []
   #failing = false
   #copyIsDue = false
   #retry: NodeJS.Timeout | undefined
@@ -60,14 +62,17 @@ class Feeder {
     this.#database = database
     this.#gateway = gateway
     this.#log = log
-    this.#before = sink.last && { ...sink.last }
-    this.#beforeIsDue = this.#before !== undefined
+    this.#before = new Map(sink.lasts?.map(({ gateway, seq }) => [gateway, seq]))
+    this.#beforeIsDue = this.#before.size > 0
     if (this.#beforeIsDue) this.#copyLater()
   }
 
-  stored(seq: number, adopted: boolean): void {
+  stored(seq: number, adopted: number | undefined): void {
     this.#wanted = Math.max(this.#wanted, seq)
-    if (adopted && this.#before !== undefined) this.#beforeIsDue = true
+    if (adopted !== undefined) {
+      this.#beforeIsDue = this.#before.size > 0
+      this.#adopted.push({ from: adopted, to: seq })
+    }
     if (!this.#failing) this.#copyLater()
   }
 
@@ -96,19 +101,27 @@ class Feeder {
   async #copy(): Promise<void> {
     this.#copyIsDue = false
     try {
-      if (this.#before !== undefined && this.#beforeIsDue) {
+      if (this.#beforeIsDue) {
         this.#beforeIsDue = false
-        for await (const seq of this.#write(this.#before.gateway, this.#before.seq)) this.#before.seq = seq
+        for (const [gateway, last] of this.#before) {
+          for await (const seq of this.#write([gateway], last)) this.#before.set(gateway, seq)
+        }
+      }
+      for (let range = this.#adopted[0]; range !== undefined; range = this.#adopted[0]) {
+        const others = await this.#othersIn(range.from, range.to)
+        if (others.length > 0)
+          for await (const seq of this.#write(others, range.from - 1, range.to)) range.from = seq + 1
+        this.#adopted.shift()
       }
       const wanted = this.#wanted
       if (this.#written < wanted) {
-        for await (const seq of this.#write(this.#gateway, this.#written, wanted)) this.#written = seq
+        for await (const seq of this.#write([this.#gateway], this.#written, wanted)) this.#written = seq
         this.#written = wanted
       }
       if (this.#failing) this.#log?.info({ sink: this.#sink.name }, 'audit events are written here again')
       this.#failing = false
     } catch (error) {
-      this.#beforeIsDue = this.#before !== undefined
+      this.#beforeIsDue = this.#before.size > 0
       const facts = { sink: this.#sink.name, reason: messageOf(error) }
       if (!this.#failing) this.#log?.error(facts, 'audit events cannot be written here; they are in the store')
       this.#failing = true
@@ -117,13 +130,25 @@ class Feeder {
     }
   }
 
-  /** Writes one gateway's events after `after`; yields the number of the last one after each page. */
-  async *#write(gateway: string, after: number, until = Number.MAX_SAFE_INTEGER): AsyncGenerator<number> {
+  /** The gateways with events there, but for this one and those before it. */
+  async #othersIn(from: number, to: number): Promise<string[]> {
+    const rows = await this.#database
+      .selectFrom('audit_events')
+      .select('gateway')
+      .distinct()
+      .where('seq', '>=', from)
+      .where('seq', '<=', to)
+      .execute()
+    return rows.map(row => row.gateway).filter(id => id !== this.#gateway && !this.#before.has(id))
+  }
+
+  /** Writes these gateways' events after `after`; yields the number of the last one after each page. */
+  async *#write(gateways: readonly string[], after: number, until = Number.MAX_SAFE_INTEGER): AsyncGenerator<number> {
     for (let reached = after; ; ) {
       const rows = await this.#database
         .selectFrom('audit_events')
         .selectAll()
-        .where('gateway', '=', gateway)
+        .where('gateway', 'in', gateways)
         .where('seq', '>', reached)
         .where('seq', '<=', until)
         .orderBy('seq')

@@ -8,8 +8,8 @@ import { parseLine } from './line.ts'
 export interface AuditSink {
   /** For the log: `file /var/log/…`. */
   readonly name: string
-  /** The last event that is already there, written by a process before this one. */
-  readonly last?: { gateway: string; seq: number } | undefined
+  /** The last event of each gateway at the end of what is there already, written by processes before this one. */
+  readonly lasts?: readonly { readonly gateway: string; readonly seq: number }[] | undefined
   /** Writes whole lines; when it rejects, nothing of them was written, and they come again later. */
   write(text: string): Promise<void>
   reopen(): Promise<void>
@@ -22,10 +22,10 @@ export interface AuditSink {
  */
 export async function openFileSink(path: string): Promise<AuditSink> {
   let file: FileHandle = await openFile(path)
-  const last = await mendEnd(file)
+  const lasts = await mendEnd(file)
   return {
     name: `file ${path}`,
-    last,
+    lasts,
     async write(text) {
       const { size } = await file.stat()
       try {
@@ -65,8 +65,8 @@ async function openFile(path: string): Promise<FileHandle> {
 /** Longer than any line: see MAX_DATA_LENGTH in `audit-log.ts`. */
 const END_BYTES = 512 * 1024
 
-/** Takes back a last line that is not whole, and gives the last event that is. */
-async function mendEnd(file: FileHandle): Promise<AuditSink['last']> {
+/** Takes back a last line that is not whole, and gives the last events that are. */
+async function mendEnd(file: FileHandle): Promise<AuditSink['lasts']> {
   const status = await file.stat()
   if (!status.isFile()) return undefined
   const start = Math.max(0, status.size - END_BYTES)
@@ -75,7 +75,10 @@ async function mendEnd(file: FileHandle): Promise<AuditSink['last']> {
   const whole = end.subarray(0, bytesRead).lastIndexOf('\n') + 1
   if (whole === 0 && start > 0) return undefined
   if (start + whole < status.size) await file.truncate(start + whole)
-  const line = end.toString('utf8', 0, whole).trimEnd().split('\n').at(-1)
-  const row = line === undefined ? undefined : parseLine(line)
-  return row && { gateway: row.gateway, seq: row.seq }
+  const lasts = new Map<string, number>()
+  for (const line of end.toString('utf8', 0, whole).split('\n')) {
+    const row = parseLine(line)
+    if (row !== undefined) lasts.set(row.gateway, Math.max(row.seq, lasts.get(row.gateway) ?? 0))
+  }
+  return Array.from(lasts, ([gateway, seq]) => ({ gateway, seq }))
 }

@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import { createAuditLog } from '../../src/audit/audit-log.ts'
+import { createOutbox } from '../../src/audit/outbox.ts'
 import { type AuditSink, createStreamSink, openFileSink } from '../../src/audit/sinks.ts'
+import { verifyCopies } from '../../src/audit/verify-copies.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { createLog } from '../../src/shared/log.ts'
-import { verifyLines } from '../support/audit-copy.ts'
+import { copyOf, verifyLines } from '../support/audit-copy.ts'
 import { testSigner } from '../support/test-signer.ts'
 
 const signer = testSigner()
@@ -128,4 +130,31 @@ t.test('a reader of stdout that stalls holds up no login', async t => {
 
 t.test('a file that cannot be opened is told at the start', async t => {
   await t.rejects(openFileSink(join(t.testdir(), 'missing/audit.jsonl')), { code: 'CONFIG_INVALID', message: /ENOENT/ })
+})
+
+t.test('what a gateway that is gone for good had left is in the file of the one that appended it', async t => {
+  const { database, file } = await openStore(t)
+  const gone = createOutbox({ database, gateway: 'gw_gone', clock: systemClock })
+  const two = `${file}.2`
+  const living = auditWith(database, [await openFileSink(file)], 'gw_1')
+  const other = auditWith(database, [await openFileSink(two)], 'gw_2')
+  await living.appendMany(2)
+  await other.appendMany(1)
+  await gone.change(async (_on, tell) => {
+    for (const kind of ['lease.ended', 'session.ended'] as const) tell({ kind, actor: 'alice' })
+  })
+  await other.flush(new Set(['gw_1', 'gw_2']))
+  await living.appendMany(1)
+  await living.close()
+  await other.close()
+  t.equal(linesOf(two).length, 3)
+  const copies = [file, two].map(name => copyOf(name, linesOf(name)))
+  t.match(await verifyCopies(copies, signer.publicKeyPem), { ok: true, events: 6, repeated: 0 })
+
+  // One that takes the file over completes what both had written there.
+  const next = auditWith(database, [await openFileSink(two)], 'gw_3')
+  await next.appendMany(1)
+  await next.close()
+  const after = [file, two].map(name => copyOf(name, linesOf(name)))
+  t.match(await verifyCopies(after, signer.publicKeyPem), { ok: true, events: 7, repeated: 0 })
 })
