@@ -1,6 +1,6 @@
 /** Writes one recording while its session runs: collects events, cuts frames, and fails closed when the disk does. */
 
-import type { Clock } from '../shared/clock.ts'
+import { type Clock, elapsed } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { AppendFile } from './append-file.ts'
 import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from './container.ts'
@@ -54,6 +54,8 @@ export class RecordingWriter implements Recorder {
   /** Bytes of batches that were cut and are not in the file yet. */
   #cutBytes = 0
   #lastAt = 0
+  /** The session's start, by what nobody can set. */
+  readonly #begin: number
   /** The pace will ask about the present batch. */
   #paced = false
   #flushing = false
@@ -69,6 +71,8 @@ export class RecordingWriter implements Recorder {
 
   constructor(parts: WriterParts) {
     this.#parts = parts
+    const { clock, startedAt } = parts
+    this.#begin = elapsed(clock) - (clock.now() - startedAt)
     this.#link = parts.link
   }
 
@@ -173,7 +177,7 @@ export class RecordingWriter implements Recorder {
 
   /** Milliseconds since the session began; never back, also when the clock is set back. */
   #at(ago = 0): number {
-    this.#lastAt = Math.max(this.#lastAt, Math.trunc(this.#parts.clock.now() - ago - this.#parts.startedAt))
+    this.#lastAt = Math.max(this.#lastAt, Math.trunc(elapsed(this.#parts.clock) - ago - this.#begin))
     return this.#lastAt
   }
 

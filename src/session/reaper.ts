@@ -36,7 +36,7 @@ export function createReaper(parts: {
   live: LiveSessions
   marked: MarkedRecordings
   changes: Pick<SessionChanges, 'endLeft' | 'endLeftLeases'>
-  recordings: Pick<Recordings, 'sealOf' | 'noted'>
+  recordings: Pick<Recordings, 'sealOf' | 'mark' | 'noted'>
   vault: Pick<Vault, 'openLeases'>
   /** What earlier versions left; undefined in a worker, whose gateway sees to it. */
   mending: BooksMending | undefined
@@ -58,7 +58,10 @@ export function createReaper(parts: {
         return undefined
       })
       // Several living gateways may find the same orphan: the one whose update changes the row goes on.
-      if ((await changes.endLeft(row, seal)) && seal !== undefined) await recordings.noted(row.id)
+      if (!(await changes.endLeft(row, seal))) continue
+      if (seal !== undefined) await recordings.noted(row.id)
+      // Its marker may have been taken away.
+      else await recordings.mark(row.id)
     }
   }
 

@@ -1,5 +1,6 @@
 /** What earlier versions left in the books when they were killed is mended once, and said to be. */
 
+import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -12,6 +13,8 @@ const { gateway, begin } = await startScriptedGateway()
 t.teardown(() => gateway.close())
 const { parts, clock } = gateway
 const { database, audit } = parts
+// With Redis a gateway listens for a while before it says who lives.
+while ((await parts.cluster.livingGateways()) === undefined) await once(AbortSignal.timeout(200), 'abort')
 
 interface Left {
   readonly lease: 'open' | 'ended'

@@ -1,5 +1,6 @@
 /** What was sealed is never sealed or noted again, whatever lies in the folder of recordings; it is compared, and told of. */
 
+import { once } from 'node:events'
 import {
   copyFileSync,
   existsSync,
@@ -9,6 +10,7 @@ import {
   renameSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -17,7 +19,7 @@ import { decodeHead, FRAME_HEAD_BYTES, LINK_BYTES, TAG_BYTES } from '../../../sr
 import { createRecordings } from '../../../src/recording/recordings.ts'
 import type { Signer } from '../../../src/recording/signer.ts'
 import { verifyRecording } from '../../../src/recording/verify.ts'
-import { createSessionStore } from '../../../src/session/session-store.ts'
+import { createMarkedRecordings } from '../../../src/session/marked-recordings.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { grantFor } from '../../support/identity-parts.ts'
 import { createTestSigner, testSubject } from '../../support/recording-parts.ts'
@@ -28,6 +30,8 @@ t.teardown(() => gateway.close())
 const { parts, clock } = gateway
 const { folder } = gateway.config.recording
 const key = parts.signer.publicKeyPem
+// With Redis a gateway listens for a while before it says who lives.
+while ((await parts.cluster.livingGateways()) === undefined) await once(AbortSignal.timeout(200), 'abort')
 
 const pathOf = (session: string) => join(folder, parts.recordings.fileOf({ session }))
 const markerOf = (session: string) => join(folder, 'unsealed', session)
@@ -56,14 +60,14 @@ async function nextFrame(session: string): Promise<void> {
   await chunks.return?.()
 }
 
-/** A recording that a gateway left when it was killed, sealed by it (with this key) or not; its row is ended. */
+/** A recording that a gateway left when it was killed, sealed by it (with this key) or not. */
 async function leftSession(sealWith?: Signer): Promise<string> {
   const { vault, signer } = parts
   const dead = createRecordings({ folder, seal: vault, signer: sealWith ?? signer, clock })
   const session = newId('ses', clock.now())
-  const store = createSessionStore({ database: parts.database, clock, gateway: 'gw_dead' })
   const grant = grantFor({ session, endsAt: clock.now() + 60_000 })
-  await store.open(grant, '192.0.2.1', dead.fileOf({ session }), {})
+  // As long as its gateway lives, no round looks at it.
+  await parts.sessions.open(grant, '192.0.2.1', dead.fileOf({ session }), {})
   const recorder = await dead.open({ ...testSubject(clock.now()), session })
   for (const text of ['first', 'second']) {
     recorder.fact({ type: 'notice', text })
@@ -90,10 +94,13 @@ function framesOf(bytes: Buffer): number[] {
 function mark(session: string): void {
   mkdirSync(dirname(markerOf(session)), { recursive: true })
   writeFileSync(markerOf(session), '')
+  // Young by the clock of the test, which runs ahead.
+  utimesSync(markerOf(session), clock.now() / 1000, clock.now() / 1000)
 }
 
 /** Later, so that everything here is old: what a reaper finds. */
 async function lookLater(): Promise<void> {
+  await parts.database.updateTable('sessions').set({ gateway: 'gw_dead' }).where('state', '=', 'connecting').execute()
   clock.advance(120_000)
   await parts.reaper.round()
 }
@@ -254,6 +261,20 @@ t.test('markers of any name and kind hold up nothing, and no link is followed', 
   t.notOk(isMarked(linked))
   t.equal(lstatSync(outside).mtimeMs, mtimeMs)
   t.equal(readFileSync(outside, 'utf8'), 'not a recording')
+})
+
+t.test('of several gateways that find it one tells', async t => {
+  const session = await sealedSession()
+  truncateSync(pathOf(session), framesOf(readFileSync(pathOf(session)))[1]!)
+  mark(session)
+  clock.advance(120_000)
+  const { vault, signer, sessions: store, ...rest } = parts
+  const others = Array.from({ length: 3 }, () =>
+    createMarkedRecordings({ ...rest, store, recordings: createRecordings({ folder, seal: vault, signer, clock }) }),
+  )
+  await Promise.all([parts.reaper.round(), ...others.map(other => other.lookAfter(new Set()))])
+  t.equal((await tampered(session)).length, 1)
+  t.notOk(isMarked(session))
 })
 
 t.test('nothing is sealed through a link', async t => {
