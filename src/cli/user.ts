@@ -46,7 +46,7 @@ export const addUsers: AddCommands = (program, context) => {
         ['state', user.disabled ? 'disabled' : 'enabled'],
         ...user.factors.map(({ kind, updatedAt }) => [kind, `enrolled ${relativeTime(updatedAt, now)}`] as const),
         ...user.publicKeys.map(key => ['public key', key] as const),
-        ...user.failures.map(failures => [`${failures.factor} failures`, failuresText(failures)] as const),
+        ...failuresOf(user),
       ])
     })
 
@@ -119,7 +119,12 @@ async function confirmCode({ terminal, now }: Context, secret: string): Promise<
   }
 }
 
-function failuresText({ tries, network, lockedUntil }: OneUserAnswer['failures'][number]): string {
+function failuresOf({ failures }: OneUserAnswer): [string, string][] {
+  if (failures === null) return [['failures', 'not known while the gateways cannot reach each other']]
+  return failures.map(one => [`${one.factor} failures`, failuresText(one)])
+}
+
+function failuresText({ tries, network, lockedUntil }: NonNullable<OneUserAnswer['failures']>[number]): string {
   const where = network === null ? 'from sources that are not known' : `from ${network}`
   return `${tries} ${where}${lockedUntil === null ? '' : `, locked until ${lockedUntil}`}`
 }

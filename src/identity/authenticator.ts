@@ -7,6 +7,7 @@ import type { Factor } from '../policy/role.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
+import { networkOf } from '../shared/source-network.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
@@ -122,6 +123,12 @@ export function createAuthenticator({
       let noted = false
       let usedCode = false
 
+      /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
+      async function lineFor({ kind }: Proof): Promise<string> {
+        const known = await lockout.isKnown(claimant.user?.name, address)
+        return `${kind === 'totp' ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
+      }
+
       return {
         user: userName,
         roles: claimant.user?.roles ?? [],
@@ -137,9 +144,7 @@ export function createAuthenticator({
             const firstProven = proven.has('publickey') || proven.has('password')
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
-          // Whoever has their key and their code does not stand in line behind those who guess at their password.
-          const line = proof.kind === 'totp' ? `codes of ${name}` : name
-          const judgement = await (proof.kind === 'publickey' ? verify() : inTurnOf(line, verify))
+          const judgement = await (proof.kind === 'publickey' ? verify() : inTurnOf(await lineFor(proof), verify))
           if (judgement.why !== undefined) trail.push(`${proof.kind}: ${judgement.why}`)
           usedCode = judgement.usedCode ?? false
           for (const factor of judgement.proves) proven.add(factor)

@@ -149,7 +149,7 @@ async function judgeCodeBehind(
 /** Why it is not the password; undefined when it is. */
 async function passwordProblem(round: Round, password: Secret): Promise<string | undefined> {
   const hash = openFactor(round, 'password')
-  const right = await round.passwords.verify(hash.text, password)
+  const right = await round.passwords.verify(hash.text, password, round.locks.known)
   if (round.claimant.absence !== undefined) return round.claimant.absence
   if (round.locks.password) return 'locked after too many failures'
   return hash.problem ?? (right ? undefined : 'a wrong password')

@@ -39,6 +39,8 @@ export interface LockedOut extends Failures {
 }
 
 export interface Lockout {
+  /** Whether the user has logged in from there lately. For an unknown user it asks as much. */
+  isKnown(user: string | undefined, address: string): Promise<boolean>
   /** What is locked now. For an unknown user (`undefined`) it asks as much, and only the source can be locked. */
   locks(user: string | undefined, address: string): Promise<Locks>
   /** Counts a wrong guess, for the user (if there is one) and the source. What was tried while locked is not counted. */
@@ -83,9 +85,13 @@ export function createLockout({
   }
   const isLocked = async (key: string, of: LockoutRule) => (await lockedForMs(key, of)).lockedForMs > 0
 
+  const isKnown: Lockout['isKnown'] = (user, address) => knownSources.has(user, networkOf(address))
+
   return {
+    isKnown,
+
     async locks(user, address) {
-      const known = await knownSources.has(user, networkOf(address))
+      const known = await isKnown(user, address)
       const [password, totp, source, network] = await Promise.all([
         isLocked(userKey(user, 'password', known ? networkOf(address) : undefined), rule),
         isLocked(userKey(user, 'totp', known ? networkOf(address) : undefined), rule),

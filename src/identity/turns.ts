@@ -2,16 +2,19 @@
 
 import { GatewayError } from '../shared/errors.ts'
 
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+/** `ahead`: before all who wait and are not. */
+export type InTurn = <T>(work: () => Promise<T>, ahead?: boolean) => Promise<T>
 
 /**
- * Runs at most `atOnce` works at the same time and lets at most `waiting` more wait; whoever comes then is turned away with
+ * Runs at most `atOnce` works at the same time and lets at most `waiting` more of either kind wait; whoever comes then is turned away with
  * `TOO_MANY_CONNECTIONS`, so that a flood takes neither the memory nor the threads of the others.
  */
 export function createBoundedTurns(atOnce: number, waiting: number): InTurn {
   let running = 0
-  const queue: (() => void)[] = []
-  return async work => {
+  const ordinary: (() => void)[] = []
+  const first: (() => void)[] = []
+  return async (work, ahead = false) => {
+    const queue = ahead ? first : ordinary
     if (running >= atOnce) {
       if (queue.length >= waiting) {
         throw new GatewayError('TOO_MANY_CONNECTIONS', 'The gateway is busy with other logins; try again in a moment.')
@@ -24,7 +27,7 @@ export function createBoundedTurns(atOnce: number, waiting: number): InTurn {
     try {
       return await work()
     } finally {
-      const next = queue.shift()
+      const next = first.shift() ?? ordinary.shift()
       if (next === undefined) running--
       else next()
     }

@@ -1,6 +1,7 @@
 /** Guessing is stopped after ten tries for half an hour, and holds up neither keys nor those who are known where they are. */
 
 import t from 'tap'
+import { GatewayError } from '../../src/shared/errors.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { asOwner } from '../support/run-cli.ts'
 import { clientOptions, startClient } from '../support/ssh-client.ts'
@@ -56,4 +57,7 @@ t.test('an administrator ends a lock, and the audit log says who', async t => {
     unlocked.map(({ actor, data }) => [actor, JSON.parse(data)]),
     [['owner', { user: 'alice' }]],
   )
+  gateway.parts.cluster.counted = () => Promise.reject(new GatewayError('CLUSTER_UNAVAILABLE', 'Redis is gone.'))
+  const shown = await asOwner(gateway, ['user', 'show', 'alice'])
+  t.match(shown, { exit: 0, stdout: /failures +not known while/ }, 'a user can be looked at also without Redis')
 })

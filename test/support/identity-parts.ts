@@ -82,9 +82,9 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
   const lockout = createLockout({ cluster, rule, ...(options.onLocked && { onLocked: options.onLocked }) })
   const passwords = createPasswords()
   let hashed = 0
-  const verify: typeof passwords.verify = (stored, password) => {
+  const verify: typeof passwords.verify = (stored, password, ahead) => {
     hashed++
-    return passwords.verify(stored, password)
+    return passwords.verify(stored, password, ahead)
   }
   const authenticator = createAuthenticator({
     database,

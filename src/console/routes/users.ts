@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import { audited, auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
@@ -21,7 +22,8 @@ const failuresSchema = z.object({
   /** Until when no try is looked at; `null`: it is not locked. */
   lockedUntil: timeSchema.nullable(),
 })
-const oneUserSchema = userAnswerSchema.extend({ failures: z.array(failuresSchema) })
+/** `failures`: `null` while the gateways cannot reach each other, and so nobody knows. */
+const oneUserSchema = userAnswerSchema.extend({ failures: z.array(failuresSchema).nullable() })
 export type OneUserAnswer = z.output<typeof oneUserSchema>
 
 const params = z.object({ name: nameSchema })
@@ -60,12 +62,7 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     },
     async ({ params: { name } }) => ({
       ...(await withFactors(await existing(name))),
-      failures: (await lockout.failuresOf(name)).map(({ factor, network, tries, lockedForMs }) => ({
-        factor,
-        network: network ?? null,
-        tries,
-        lockedUntil: lockedForMs === 0 ? null : isoTime(clock.now() + lockedForMs),
-      })),
+      failures: await failuresOf(name),
     }),
   )
 
@@ -150,6 +147,21 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
       return reply.code(204).send()
     },
   )
+
+  async function failuresOf(name: string): Promise<OneUserAnswer['failures']> {
+    try {
+      const failures = await lockout.failuresOf(name)
+      return failures.map(({ factor, network, tries, lockedForMs }) => ({
+        factor,
+        network: network ?? null,
+        tries,
+        lockedUntil: lockedForMs === 0 ? null : isoTime(clock.now() + lockedForMs),
+      }))
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'CLUSTER_UNAVAILABLE') return null
+      throw error
+    }
+  }
 
   async function existing(name: string) {
     const user = await users.get(name)

@@ -12,9 +12,10 @@ export interface Passwords {
   hash(password: Secret): Promise<string>
   /**
    * Whether it is the password that `stored` (a PHC string) was made from. `undefined`, no password at all, takes the same
-   * work and is never true, and so is what is not of that form. Throws `TOO_MANY_CONNECTIONS` when too many wait already.
+   * work and is never true, and so is what is not of that form. `ahead`: before those who are not known where they are. Throws
+   * `TOO_MANY_CONNECTIONS` when too many wait already.
    */
-  verify(stored: string | undefined, password: Secret): Promise<boolean>
+  verify(stored: string | undefined, password: Secret, ahead?: boolean): Promise<boolean>
 }
 
 const MIN_CHARACTERS = 8
@@ -43,11 +44,11 @@ export function createPasswords({ atOnce = 2, waiting = 200 } = {}): Passwords {
       const salt = randomBytes(SALT_BYTES)
       return format({ cost: COST, salt, hash: await inTurn(() => derive(text!, salt, COST)) })
     },
-    async verify(stored, password) {
+    async verify(stored, password, ahead) {
       const text = normalise(password)
       const known = stored === undefined ? undefined : parse(stored)
       const { cost, salt, hash } = known ?? nobody
-      const derived = await inTurn(() => derive(text ?? '', salt, cost))
+      const derived = await inTurn(() => derive(text ?? '', salt, cost), ahead)
       return timingSafeEqual(derived, hash) && known !== undefined && text !== undefined
     },
   }

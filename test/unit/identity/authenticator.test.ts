@@ -354,3 +354,19 @@ t.test('a key and a code do not wait behind guesses at the password', async t =>
   t.ok(answered < 15, `${answered} guesses were answered before`)
   await Promise.all(guesses)
 })
+
+t.test('a password does not wait behind guesses at it, where its user logged in lately', async t => {
+  const { enrol, begin, tries } = await createIdentity(t)
+  await enrol({ name: 'alice' })
+  const earlier = await begin('alice')
+  await earlier.verify(byPassword(PASSWORD), NEVER)
+  t.ok(await earlier.principal([['password']]))
+  let answered = 0
+  const guesses = Array.from({ length: 30 }, async (_, index) => {
+    await tries('alice', byPassword('guess-guess'), `198.51.100.${index}`)
+    answered++
+  })
+  t.equal(await tries('alice', byPassword(PASSWORD)), true)
+  t.ok(answered < 15, `${answered} guesses were answered before`)
+  await Promise.all(guesses)
+})

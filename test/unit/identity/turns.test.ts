@@ -18,6 +18,19 @@ t.test('at most so many run at once, in the order in which they came', async t =
   await Promise.all(works)
 })
 
+t.test('those who go ahead wait for nobody who does not, and a full queue is not theirs', async t => {
+  const inTurn = createBoundedTurns(1, 2)
+  const order: string[] = []
+  let finish = () => {}
+  const running = inTurn(() => new Promise<void>(resolve => (finish = resolve)))
+  const work = (name: string, ahead: boolean) => inTurn(async () => void order.push(name), ahead)
+  const waiting = [work('stranger 1', false), work('stranger 2', false), work('known', true)]
+  await t.rejects(work('stranger 3', false), { code: 'TOO_MANY_CONNECTIONS' })
+  finish()
+  await Promise.all([running, ...waiting])
+  t.same(order, ['known', 'stranger 1', 'stranger 2'])
+})
+
 t.test('a work that throws gives its place to the next', async t => {
   const inTurn = createBoundedTurns(1, 10)
   const [bad, good] = [inTurn(() => Promise.reject(new Error('bad'))), inTurn(async () => 'good')]
