@@ -12,7 +12,7 @@ import { alice, LOGIN, logIn } from '../support/alice-by-raw-ssh.ts'
 import { removeFolder } from '../support/child.ts'
 import { blobOf, openSession } from '../support/raw-ssh-client.ts'
 import { startSsh } from '../support/ssh-client.ts'
-import { type HostileEnd, startHostileTarget } from '../support/start-hostile-target.ts'
+import { CHOSEN_PORT, type HostileEnd, startHostileTarget } from '../support/start-hostile-target.ts'
 import { keyMaterial, type RunningSession, startSshListener } from '../support/start-ssh-listener.ts'
 import { makeKey } from '../support/start-sshd.ts'
 
@@ -139,6 +139,50 @@ t.test('what may be said once is passed once', async t => {
     blamed(t, session, what)
     t.equal(got.filter(payload => payload[0] !== MESSAGE.CHANNEL_EXTENDED_DATA).length, 1, what)
   }
+})
+
+t.test('a target opens channels for the forwards that it agreed to, and for no others', async t => {
+  const from = [string('192.0.2.1'), uint32(1)]
+  const opens: [string, ...Uint8Array[]][] = [
+    ['forwarded-tcpip', string('localhost'), uint32(22), ...from],
+    ['forwarded-tcpip', string('localhost'), uint32(0), ...from],
+    ['forwarded-streamlocal@openssh.com', string('/run/other.sock'), string('')],
+    ['forwarded-streamlocal@openssh.com', string('4711'), string('')],
+    ['auth-agent@openssh.com'],
+    ['x11', ...from],
+    ['session'],
+    ['forwarded-tcpip', string('localhost'), CHOSEN_PORT, ...from],
+    ['forwarded-tcpip', string('localhost'), uint32(8080), ...from],
+    ['forwarded-streamlocal@openssh.com', string('/run/asked.sock'), string('')],
+  ]
+  target.onProgram = end => {
+    for (const [at, [kind, ...fields]] of opens.entries())
+      end.send(MESSAGE.CHANNEL_OPEN, string(kind), uint32(100 + at), uint32(1000), uint32(32_768), ...fields)
+  }
+  const client = await logIn(byRawClient)
+  for (const [name, ...fields] of [
+    ['tcpip-forward', string('localhost'), uint32(0)],
+    ['tcpip-forward', string('localhost'), uint32(8080)],
+    ['streamlocal-forward@openssh.com', string('/run/asked.sock')],
+  ] as [string, ...Uint8Array[]][]) {
+    client.send(MESSAGE.GLOBAL_REQUEST, string(name), boolean(true), ...fields)
+    await client.next(MESSAGE.REQUEST_SUCCESS)
+  }
+  const channel = await openSession(client)
+  client.send(MESSAGE.CHANNEL_REQUEST, uint32(channel), string('exec'), boolean(false), string('true'))
+  const opened: number[] = []
+  for (let i = 0; i < 3; i++) {
+    const reader = new WireReader(await client.next(MESSAGE.CHANNEL_OPEN), 1)
+    reader.utf8()
+    opened.push(reader.uint32() - 100)
+  }
+  t.same(opened, [7, 8, 9])
+  const { refused } = byRawClient.sessions.at(-1)!
+  t.same(
+    refused.map(({ what }) => what),
+    opens.slice(0, 7).map(([kind]) => kind),
+  )
+  client.transport.disconnect(11, 'bye')
 })
 
 t.test("OpenSSH's client never finds a fault of its own in what passes", async t => {

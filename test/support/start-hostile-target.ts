@@ -7,7 +7,10 @@ import { parseHostKeys } from '../../src/protocols/ssh/host-keys.ts'
 import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
 import { Transport } from '../../src/protocols/ssh/transport.ts'
 import { systemClock } from '../../src/shared/clock.ts'
-import { boolean, message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
+import { message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
+
+/** Where the client leaves the choice. */
+export const CHOSEN_PORT = uint32(4711)
 
 /** One connection to the target, as the target sees it. Its own number for every channel is that of the client. */
 export interface HostileEnd {
@@ -68,7 +71,9 @@ function receive(target: HostileTarget, transport: Transport, type: number, payl
     if (reader.boolean()) send(MESSAGE.CHANNEL_SUCCESS, uint32(channel))
     if (name === 'exec' || name === 'shell') target.onProgram({ send, close: () => transport.destroy() }, channel)
   } else if (type === MESSAGE.GLOBAL_REQUEST) {
-    reader.utf8()
-    if (reader.boolean()) send(MESSAGE.REQUEST_SUCCESS, uint32(4711), boolean(true))
+    const name = reader.utf8()
+    const wantsReply = reader.boolean()
+    const anyPort = name === 'tcpip-forward' && reader.string().length >= 0 && reader.uint32() === 0
+    if (wantsReply) send(MESSAGE.REQUEST_SUCCESS, ...(anyPort ? [CHOSEN_PORT] : []))
   }
 }

@@ -37,7 +37,11 @@ export function objectToOpen(from: Side, kind: string, allows: Allows, asked: As
     (asked.remoteForward && (kind === 'forwarded-tcpip' || kind === 'forwarded-streamlocal@openssh.com')) ||
     (asked.agent && kind === 'auth-agent@openssh.com') ||
     (asked.x11 && kind === 'x11')
-  return wanted ? undefined : { what: kind, why: 'the target opened a channel that nobody asked for', tell: true }
+  return wanted ? undefined : notAskedFor(kind)
+}
+
+export function notAskedFor(kind: string): Objection {
+  return { what: kind, why: 'the target opened a channel that nobody asked for', tell: true }
 }
 
 /** Variables that shape output, not what runs (`LC_*` as OpenSSH's SendEnv and AcceptEnv mean it). Their values are recorded. */

@@ -7,12 +7,14 @@ import { MESSAGE, OPEN_FAILURE } from './messages.ts'
 import { type Passage, shown } from './passage.ts'
 import {
   type AskedFor,
+  notAskedFor,
   type Objection,
   objectToGlobalRequest,
   objectToOpen,
   objectToRequest,
   type Side,
 } from './policy.ts'
+import { RemoteForwards } from './remote-forwards.ts'
 import { ReplyQueue } from './reply-queue.ts'
 import { expectEnd, GLOBAL_SHAPES, OPEN_SHAPES, REQUEST_SHAPES, readsOneWay, type Shape } from './shapes.ts'
 
@@ -27,6 +29,7 @@ export class Requests {
   readonly #maxChannels: number
   readonly #global = { client: new ReplyQueue(), target: new ReplyQueue() }
   readonly #asked: { -readonly [wish in keyof AskedFor]: boolean } = { remoteForward: false, agent: false, x11: false }
+  readonly #forwards = new RemoteForwards()
   readonly #allows: (channel: Parameters<Passage['context']['grant']['allows']>[0]) => boolean
 
   constructor(passage: Passage, options: { maxChannels: number }) {
@@ -45,7 +48,8 @@ export class Requests {
     const { channels } = this.#passage
     const objection =
       objectToOpen(side, kind, this.#allows, this.#asked) ??
-      objectToTexts(side, kind, OPEN_SHAPES.get(kind), new WireReader(payload, reader.offset))
+      objectToTexts(side, kind, OPEN_SHAPES.get(kind), new WireReader(payload, reader.offset)) ??
+      this.#objectToForward(kind, new WireReader(payload, reader.offset))
     if (objection !== undefined) {
       this.#refuseOpen(side, sender, OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, objection)
     } else if (channels.count >= this.#maxChannels) {
@@ -136,7 +140,8 @@ export class Requests {
       return
     }
     if (REMOTE_FORWARDS.has(name)) this.#asked.remoteForward = true
-    if (wantsReply) this.#global[side].forwarded(replyCheck(name, reader))
+    if (wantsReply) this.#global[side].forwarded(this.#forwards.asked(name, reader))
+    else this.#forwards.takenFor(name, reader)
     this.#passage.forward(side, payload)
   }
 
@@ -144,6 +149,10 @@ export class Requests {
   answered(side: Side, payload: Buffer): void {
     const queue = side === 'client' ? this.#global.target : this.#global.client
     queue.answered(payload, () => this.#passage.forward(side, payload))
+  }
+
+  #objectToForward(kind: string, fields: WireReader): Objection | undefined {
+    return !kind.startsWith('forwarded-') || this.#forwards.includes(kind, fields) ? undefined : notAskedFor(kind)
   }
 
   #refuseOpen(side: Side, recipient: number, code: number, objection: Objection): void {
@@ -177,19 +186,6 @@ function objectToTexts(side: Side, what: string, shape: Shape | undefined, rest:
   if (readsOneWay(shape, rest)) return undefined
   if (side === 'target') throw new WireError('a NUL byte in a text')
   return { what, why: 'a NUL byte in a text can be read in two ways', tell: true }
-}
-
-/** A success says nothing more, but where the other side was to choose a port: that one (RFC 4254 §7.1). */
-function replyCheck(name: string, fields: WireReader): (reply: Buffer) => void {
-  const mayNamePort = name === 'tcpip-forward'
-  if (mayNamePort) fields.string()
-  const mustNamePort = mayNamePort && fields.uint32() === 0
-  return reply => {
-    const rest = new WireReader(reply, 1)
-    const success = reply[0] === MESSAGE.REQUEST_SUCCESS
-    const namesPort = success && mayNamePort && (mustNamePort || !rest.atEnd)
-    readsOneWay(namesPort ? ['port'] : [], rest)
-  }
 }
 
 function notOfSession(name: string): Objection {
