@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { formatTable } from '../../../src/cli/table.ts'
 import { plain, terminalLines } from '../../../src/protocols/ssh/texts.ts'
-import type { RecordedEvent, RecordingSubject } from '../../../src/recording/events.ts'
+import type { RecordedEvent } from '../../../src/recording/events.ts'
 import { exportCast, exportJsonLines, exportText } from '../../../src/recording/export.ts'
 import { createNeutraliser } from '../../../src/recording/neutralise.ts'
 import { printable } from '../../../src/recording/printable.ts'
@@ -12,6 +12,7 @@ import { createScreen } from '../../../src/recording/screen.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
 import { terminalSafeJson } from '../../../src/shared/terminal-safe-json.ts'
 import { createUnseenMarker } from '../../../src/shared/unseen.ts'
+import { collect, testSubject } from '../../support/recording-parts.ts'
 
 const UNSEEN = /[\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u
 /** Line ends and tabs are layout everywhere; what else steers a terminal's picture stays in a replay of it. */
@@ -25,23 +26,9 @@ for (let code = 0; code <= 0x10ffff; code++) {
   else if (CONTROL.test(character)) controls.push(character)
 }
 
-const subject: RecordingSubject = {
-  session: 'ses_1',
-  protocol: 'ssh',
-  user: 'alice',
-  account: 'root',
-  target: 'web-01',
-  role: 'ops',
-  source: '192.0.2.1',
-  gateway: 'gw_1',
-  startedAt: 0,
-}
+const subject = testSubject()
 
-async function gather(parts: AsyncIterable<string>): Promise<string> {
-  let all = ''
-  for await (const part of parts) all += part
-  return all
-}
+const joined = async (parts: AsyncIterable<string>) => (await collect(parts)).join('')
 
 async function* eventsOf(text: string): AsyncGenerator<RecordedEvent> {
   const bytes = Buffer.from(text)
@@ -75,15 +62,15 @@ const TEXTS: Record<string, (text: string) => string | Promise<string>> = {
       unchanged: 0,
       unmanaged: [],
     } as unknown as Parameters<typeof formatPlan>[0]).join('\n'),
-  'a text export': text => gather(exportText(subject, eventsOf(text))),
-  'a JSON export': text => gather(exportJsonLines(subject, eventsOf(text))),
+  'a text export': text => joined(exportText(subject, eventsOf(text))),
+  'a JSON export': text => joined(exportJsonLines(subject, eventsOf(text))),
 }
 /** Those that show the picture of a terminal: controls that belong to it stay, unseen characters do not. */
 const PICTURES: Record<string, (text: string) => string | Promise<string>> = {
   'a replay': text => createNeutraliser().push(Buffer.from(text)),
   'a followed session': shownOnScreen,
   'an asciicast, as its players read it': async text =>
-    (await gather(exportCast(subject, eventsOf(text))))
+    (await joined(exportCast(subject, eventsOf(text))))
       .trim()
       .split('\n')
       .slice(1)
@@ -122,7 +109,7 @@ t.test('no control character but line ends and tabs stands in a text', async t =
 t.test('a mark says what it stands for', async t => {
   const marked = createNeutraliser().push(Buffer.from('rm \u202etxt.exe\u202c'))
   t.equal(marked, 'rm ⟨U+202E⟩txt.exe⟨U+202C⟩')
-  t.match(await gather(exportText(subject, eventsOf('\u{e0041}'))), '⟨U+E0041⟩')
+  t.match(await joined(exportText(subject, eventsOf('\u{e0041}'))), '⟨U+E0041⟩')
   t.equal(printable('a\u202eb'), 'a\\u{202e}b')
   t.equal(createNeutraliser().push(Buffer.from('\x1b😀')), '😀', 'both halves of a character, also behind a sequence')
 })
@@ -141,7 +128,7 @@ t.test('emoji, and scripts that run from right to left or need joiners, stay as 
   for (const text of READABLE) {
     t.equal(createNeutraliser().push(Buffer.from(text)), text)
     t.equal(printable(text), text)
-    t.ok((await gather(exportText(subject, eventsOf(text)))).includes(text))
+    t.ok((await joined(exportText(subject, eventsOf(text)))).includes(text))
   }
 })
 
