@@ -19,6 +19,8 @@ export interface GatewaySetup {
   readonly targets: readonly TargetInput[]
   /** Names of targets whose role has the recording keep all that commands write. */
   readonly keptWhole?: readonly string[]
+  /** The same of those whose role shows nothing before it is written. */
+  readonly beforeRelay?: readonly string[]
   /** By address of the account. */
   readonly credentials: Record<string, { privateKey: string } | { password: string }>
 }
@@ -38,11 +40,12 @@ const gateway = await startGateway({
   log: createLog('info', pino.destination(join(setup.folder, 'gateway.log'))),
 })
 const { roles, users, factors, targets, vault } = gateway.parts
-const { keptWhole = [] } = setup
-const others = setup.targets.map(target => target.name).filter(name => !keptWhole.includes(name))
+const { keptWhole = [], beforeRelay = [] } = setup
+const others = setup.targets.map(target => target.name).filter(name => ![...keptWhole, ...beforeRelay].includes(name))
 for (const [name, names, terms] of [
   ['bench', others, {}],
   ['kept-whole', keptWhole, { execOutputLimit: 'none' }],
+  ['before-relay', beforeRelay, { recording: 'before-relay' }],
 ] as const) {
   const factors = [['publickey'], ['password']]
   await roles.put(roleSchema.parse({ name, targets: { names }, accounts: { levels: ['basic'] }, factors, ...terms }))
@@ -55,7 +58,9 @@ for (const [address, credential] of Object.entries(setup.credentials)) {
       : ({ kind: 'password', password: new Secret(credential.password) } as const)
   await vault.setCredential(parseAccountAddress(address)!, material, 'bench')
 }
-await users.put(userSchema.parse({ name: 'bench', roles: ['bench', 'kept-whole'], publicKeys: [setup.publicKey] }))
+await users.put(
+  userSchema.parse({ name: 'bench', roles: ['bench', 'kept-whole', 'before-relay'], publicKeys: [setup.publicKey] }),
+)
 await factors.setPassword('bench', new Secret(setup.password))
 
 process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)

@@ -5,11 +5,12 @@ import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchPostgres } from './postgres.ts'
+import { benchRecording } from './recording.ts'
 import { isReached, judged, type Row } from './row.ts'
 import { benchSsh } from './ssh.ts'
 import { formatRows } from './table.ts'
 
-const PARTS = { ssh: benchSsh, postgres: benchPostgres }
+const PARTS = { ssh: benchSsh, postgres: benchPostgres, recording: benchRecording }
 const USAGE = `npm run bench -- [--only ${Object.keys(PARTS).join('|')}] [--quick] [--json]
   --only    one part
   --quick   a first impression

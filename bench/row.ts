@@ -1,7 +1,7 @@
 /** One line of the result: what was measured, on which way, and whether it reaches what it must. */
 
-/** The ways to the target: none in between, and the peers that this gateway is compared with. */
-export const WAYS = ['direct', 'ProxyJump', 'HAProxy', 'PgBouncer', 'Sallyport'] as const
+/** The ways to the target: none in between, the peers that this gateway is compared with, and it under stricter terms. */
+export const WAYS = ['direct', 'ProxyJump', 'HAProxy', 'PgBouncer', 'Sallyport', 'before relay'] as const
 export type Way = (typeof WAYS)[number]
 
 export interface Row {

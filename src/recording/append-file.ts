@@ -9,6 +9,19 @@ import type { Clock } from '../shared/clock.ts'
 const statOf = promisify(fstat)
 const writeTo = promisify(write)
 
+const waiting: (() => void)[] = []
+
+/** Resolves when all files that have something to write in this turn of the event loop are here: a thread that is awake takes all. */
+function together(): Promise<void> {
+  return new Promise(resolve => {
+    if (waiting.push(resolve) === 1) {
+      setImmediate(() => {
+        for (const go of waiting.splice(0)) go()
+      })
+    }
+  })
+}
+
 export class AppendFile {
   readonly #handle: FileHandle
   readonly #clock: Clock
@@ -30,6 +43,7 @@ export class AppendFile {
 
   /** Throws when the disk does not take all of it, or when somebody else wrote to the file, sealed it or removed it. */
   async append(bytes: Buffer): Promise<void> {
+    await together()
     const { fd } = this.#handle
     const { size, nlink } = await statOf(fd)
     if (size !== this.#length) throw new Error(`the file has ${size} bytes and should have ${this.#length}`)

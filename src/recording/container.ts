@@ -1,6 +1,6 @@
 /** The bytes of a recording file, in and out of buffers: magic, header, frames, seal. See docs/recording-format.md. */
 
-import { createCipheriv, createDecipheriv, createHash, createPublicKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createPublicKey, hash, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
 /** The first 9 bytes: the name of the format and its version. */
@@ -101,11 +101,11 @@ export function headerLink(length: Buffer, json: Buffer): Buffer {
 
 /** A frame's link: SHA-256 of the link before it and of everything in the frame but the link itself. */
 export function frameLink(previous: Buffer, head: Buffer, ciphertextAndTag: Buffer, tag: Buffer = NOTHING): Buffer {
-  return createHash('sha256').update(previous).update(head).update(ciphertextAndTag).update(tag).digest()
+  return hash('sha256', Buffer.concat([previous, head, ciphertextAndTag, tag]), 'buffer')
 }
 
 export interface FrameContext {
-  readonly key: Buffer
+  readonly key: Buffer | KeyObject
   readonly session: string
   /** The link of the frame before. */
   readonly previous: Buffer

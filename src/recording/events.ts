@@ -103,7 +103,7 @@ export type FactEvent =
     }
   /**
    * What was asked of the target and has no answer yet, in the words of the fact that will tell of it then (`asked` in there says
-   * to which number it belongs). Where no such fact follows, nobody knows what became of it.
+   * to which number it belongs). Where no such fact follows, nor the end of the channel, nobody knows what became of it.
    */
   | { type: 'asked'; number: number; of: AskedFact; protected?: string }
   /** So much of a channel had passed by now, kept or not: what a crash leaves of a long transfer. */

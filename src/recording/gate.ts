@@ -5,6 +5,8 @@ import type { Recorder } from './recorder.ts'
 /** So much may wait here; then no more should be read. */
 const MOST_HELD_BYTES = 64 * 1024
 
+const NOTHING = Buffer.alloc(0)
+
 interface Held {
   readonly bytes: Buffer
   /** Of the recorder, when all events of these bytes had been given to it. */
@@ -39,6 +41,13 @@ export class Gate {
   pass(bytes: Buffer): void {
     if (this.passable()) this.#send(bytes)
     else this.#hold(bytes)
+  }
+
+  /** Resolves when everything that the recorder was given so far may pass, and what was held for it has passed; or when it never will. */
+  async turn(): Promise<void> {
+    if (this.passable()) return
+    this.#hold(NOTHING)
+    await this.#releasing
   }
 
   get holds(): boolean {
@@ -80,7 +89,7 @@ export class Gate {
       for (let [first] = this.#held; first !== undefined && this.#mayPass(first); [first] = this.#held) {
         this.#held.shift()
         this.#heldBytes -= first.bytes.length
-        this.#send(first.bytes)
+        if (first.bytes.length > 0) this.#send(first.bytes)
       }
       this.#tell()
       if (this.#held.length > 0) this.#recorder.flush()

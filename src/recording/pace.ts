@@ -1,7 +1,7 @@
 /** One timer for all recordings of a process: what is written in one go shares the way to the thread pool and back, which is the dearest part. */
 
 /** How long an event waits for others, at first. With the write, and what the timer is late, less than the published bound. */
-export const PACE_MS = 25
+export const PACE_MS = 32
 
 export class Pace {
   #waiting: (() => void)[] = []

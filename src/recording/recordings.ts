@@ -1,6 +1,6 @@
 /** The folder of recordings: opens one for a session, finds those without a seal, and lets live ones be followed. */
 
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
@@ -130,7 +130,18 @@ export function createRecordings(parts: {
     })
     const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
-      ...{ file, name: recordingFile(session), session, startedAt, key, link, signer, clock, promptness, pace },
+      ...{
+        file,
+        name: recordingFile(session),
+        session,
+        startedAt,
+        key: createSecretKey(key),
+        link,
+        signer,
+        clock,
+        promptness,
+        pace,
+      },
       protector: new Protector(session, seal),
       lag: bytes => metrics?.recorderLag.inc(bytes),
       closed: () => void writers.delete(session),

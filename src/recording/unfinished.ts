@@ -33,6 +33,7 @@ export async function* withoutFinished(events: AsyncIterable<RecordedEvent>): As
         break
       case 'channel-close':
         relayed.delete(event.channel)
+        for (const [key, { of }] of files) if (of.type === 'file' && of.channel === event.channel) files.delete(key)
         break
     }
     yield event

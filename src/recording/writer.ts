@@ -1,5 +1,6 @@
 /** Writes one recording while its session runs: collects events, cuts frames, and fails closed when the disk does. */
 
+import type { KeyObject } from 'node:crypto'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { AppendFile } from './append-file.ts'
@@ -31,7 +32,7 @@ export interface WriterParts {
   readonly name: string
   readonly session: string
   readonly startedAt: number
-  readonly key: Buffer
+  readonly key: KeyObject
   readonly protector: Protector
   /** The header's. */
   readonly link: Buffer
@@ -194,7 +195,7 @@ export class RecordingWriter implements Recorder {
       this.#paced = false
       if (this.#closed() || this.#batch.length === 0) return
       // It was cut in between, and this is young yet.
-      if (performance.now() - this.#unwritten.open.since < PACE_MS / 2) this.#waitForOthers()
+      if (performance.now() - this.#unwritten.open.since < PACE_MS / 3) this.#waitForOthers()
       else this.flush()
     })
   }

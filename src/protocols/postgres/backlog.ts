@@ -8,7 +8,7 @@ const MOST_CHUNKS = 8192
 /** Of one session: ten bytes can record two kilobytes (`statement.ts`), and the recorder is to be heard in between. */
 const MOST_BYTES_OF_ONE = 16 * 1024
 /** How long a chunk waits at most: with the write that follows, less than the bound that is published (recorder.ts). */
-const PATIENCE_MS = 25
+const PATIENCE_MS = 32
 /** No chunk: the end of a chain. */
 const NONE = -1
 

@@ -9,7 +9,7 @@ import { areWholeAnswers, areWholeRequests } from './wire/whole-messages.ts'
 const STATEMENTS_A_TURN = 512
 const SLICE_BYTES = 4 * 1024
 /** A request that is so old without an answer is recorded as asked: when the backlog looks the next time, it could be too old. */
-const ASKED_MS = 20
+const ASKED_MS = 15
 
 export interface FollowingEvents {
   /** So many bytes have passed in one direction. */

@@ -41,7 +41,7 @@ export function createPostgresProtocol(options: {
       )
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
       const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
-        upstream.onCancel?.()
+        await upstream.onCancel?.()
         await cancelOnTarget(upstream).catch(error =>
           log.warn({ err: error, session: grant.session }, 'a cancel request could not be passed to the target'),
         )

@@ -181,10 +181,12 @@ export function relay(
 
     client.on('data', onClientData).on('drain', onClientDrain).on('end', onClientEnd).on('close', onClientEnd)
     target.on('data', onTargetData).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
-    upstream.onCancel = () => {
+    upstream.onCancel = async () => {
       context.activity()
       statements.upToDate()
-      if (!ended) recorder.fact({ type: 'cancel' })
+      if (ended) return
+      recorder.fact({ type: 'cancel' })
+      await toTarget.turn()
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

@@ -28,7 +28,7 @@ export interface PostgresUpstream {
   /** What came right after the login; the relay forwards it first. */
   readonly early: Buffer
   /** Told of each cancel request for this session: set by the relay. */
-  onCancel?: () => void
+  onCancel?: () => Promise<void>
   close(): void
 }
 

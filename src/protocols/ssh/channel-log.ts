@@ -3,6 +3,7 @@
 import type { FactEvent } from '../../recording/events.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { WireReader } from '../../shared/ssh-wire.ts'
+import { AskedFiles } from './asked-files.ts'
 import { fileTransferOf } from './file-transfer-command.ts'
 import { ScpDecoder } from './scp-decoder.ts'
 import { secretInputOf } from './secret-input.ts'
@@ -22,12 +23,14 @@ export class ChannelLog {
   readonly #channel: number
   readonly #kind: string
   readonly #streams: StreamLog
+  readonly #asked: AskedFiles
   #files: SftpDecoder | SftpIfSpoken | ScpDecoder | undefined
 
   constructor(options: ChannelLogOptions, channel: number, kind: string) {
     this.#options = options
     this.#channel = channel
     this.#kind = kind
+    this.#asked = new AskedFiles(channel, fact => this.#fact(fact))
     this.#streams = new StreamLog(options.recorder, channel, options, this.#contentAtFirst)
   }
 
@@ -77,8 +80,9 @@ export class ChannelLog {
           this.#files = new SftpDecoder(
             event => this.#file('sftp', event),
             () => this.#noFiles(),
+            this.#asked.by('sftp'),
           )
-        } else this.#files = new SftpIfSpoken(event => this.#file('sftp', event))
+        } else this.#files = new SftpIfSpoken(event => this.#file('sftp', event), this.#asked.by('sftp'))
         break
       }
       case 'env':
@@ -101,11 +105,12 @@ export class ChannelLog {
     this.#streams.begin(secret, transfer?.alone === true ? 'file-upload' : 'program')
     this.#files =
       transfer?.scp === undefined
-        ? new SftpIfSpoken(event => this.#file('sftp', event))
+        ? new SftpIfSpoken(event => this.#file('sftp', event), this.#asked.by('sftp'))
         : new ScpDecoder(
             transfer.scp,
             event => this.#file('scp', event),
             () => this.#noFiles(),
+            this.#asked.by('scp'),
           )
   }
 
@@ -141,11 +146,13 @@ export class ChannelLog {
   fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
     // First: what turns out to be no file transfer is kept as the output that it is.
     if (stream === 'output') this.#files?.fromTarget(bytes)
+    if (this.#options.recorder.promptness === 'before-relay') this.#asked.tell()
     this.#streams.fromTarget(stream, bytes)
   }
 
   fromClient(bytes: Buffer): void {
     this.#files?.fromClient(bytes)
+    if (this.#options.recorder.promptness === 'before-relay') this.#asked.tell()
     this.#streams.fromClient(bytes)
   }
 
@@ -158,6 +165,7 @@ export class ChannelLog {
 
   closed(bytesIn: number, bytesOut: number): void {
     this.#files?.end()
+    this.#asked.end()
     const cut = this.#streams.end()
     const event = { type: 'channel-close', channel: this.#channel, bytesIn, bytesOut } as const
     this.#options.recorder.fact(cut.length === 0 ? event : { ...event, cut }, 0, this.#streams.takeCounted())

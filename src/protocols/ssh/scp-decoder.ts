@@ -1,5 +1,6 @@
 /** Reads along the old scp protocol (`scp -t` and `scp -f` on the target) and tells which files went which way. */
 
+import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { askedFor, placeOf, type ScpCommand, type ScpPlace } from './scp-command.ts'
 import type { FileEvent } from './sftp-decoder.ts'
@@ -16,6 +17,7 @@ export class ScpDecoder {
   readonly #tell: (event: FileEvent) => void
   readonly #command: ScpCommand
   readonly #onLost: () => void
+  readonly #ask: AskFile | undefined
   readonly #folders: string[] = []
   #line: Buffer[] = []
   #lineBytes = 0
@@ -23,10 +25,17 @@ export class ScpDecoder {
   #left = 0
   #place: ScpPlace = { path: '' }
   #transfer: FileTransfer | undefined
+  #asked: AskedFile | undefined
   #error: Buffer[] | undefined
 
   /** `onLost` is called when the stream turns out to be something else: no more events will come. */
-  constructor(command: ScpCommand, tell: (event: FileEvent) => void, onLost: () => void = () => undefined) {
+  constructor(
+    command: ScpCommand,
+    tell: (event: FileEvent) => void,
+    onLost: () => void = () => undefined,
+    ask?: AskFile,
+  ) {
+    this.#ask = ask
     this.#command = command
     this.#tell = tell
     this.#onLost = onLost
@@ -119,6 +128,7 @@ export class ScpDecoder {
     }
     this.#place = this.#placeOf(name!)
     this.#transfer = new FileTransfer()
+    this.#asked = this.#ask?.({ operation: this.#command.direction, ...this.#place })
     this.#left = Number(size)
     this.#mode = this.#left === 0 ? 'status' : 'data'
   }
@@ -142,7 +152,7 @@ export class ScpDecoder {
     this.#transfer = undefined
     if (error !== undefined) transfer.spoil()
     const event = { operation: this.#command.direction, ...this.#place, ...transfer.result() }
-    this.#tell(error === undefined ? event : { ...event, error })
+    this.#tell(answered(this.#asked, error === undefined ? event : { ...event, error }))
   }
 
   #placeOf(name: string): ScpPlace {

@@ -2,6 +2,7 @@
 
 import type { FactEvent } from '../../recording/events.ts'
 import type { WireReader } from '../../shared/ssh-wire.ts'
+import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { SFTP, SftpPacketStream } from './sftp-packets.ts'
 import { recordedText } from './texts.ts'
@@ -18,6 +19,7 @@ interface OpenFile {
   /** Data came to it from another file of the target. */
   copiedTo: boolean
   error: string | undefined
+  readonly asked: AskedFile | undefined
 }
 
 /** What a request will have been when its answer comes. */
@@ -26,7 +28,7 @@ type Pending =
   | { readonly kind: 'close'; readonly file: OpenFile }
   | { readonly kind: 'read'; readonly file: OpenFile; readonly offset: number }
   | { readonly kind: 'write'; readonly file: OpenFile }
-  | { readonly kind: 'change'; readonly event: FileEvent }
+  | { readonly kind: 'change'; readonly event: FileEvent; readonly asked: AskedFile | undefined }
 
 /** Requests without answers, and open files: more than any client has. */
 const MAX_TRACKED = 4_096
@@ -57,6 +59,7 @@ const STATUS_TEXT: Record<number, string> = {
 export class SftpDecoder {
   readonly #tell: (event: FileEvent) => void
   readonly #onLost: () => void
+  readonly #ask: AskFile | undefined
   readonly #requests: SftpPacketStream
   readonly #answers: SftpPacketStream
   readonly #pending = new Map<number, Pending>()
@@ -68,8 +71,9 @@ export class SftpDecoder {
   #lost = false
 
   /** `onLost` is called when the stream turns out to be something else: no more events will come. */
-  constructor(tell: (event: FileEvent) => void, onLost: () => void = () => undefined) {
+  constructor(tell: (event: FileEvent) => void, onLost: () => void = () => undefined, ask?: AskFile) {
     this.#tell = tell
+    this.#ask = ask
     this.#onLost = onLost
     this.#requests = new SftpPacketStream({
       packet: (type, fields) => this.#request(type, fields),
@@ -98,6 +102,10 @@ export class SftpDecoder {
   /** The channel is over: what was still open is told as unfinished. */
   end(): void {
     const closing = [...this.#pending.values()].flatMap(pending => (pending.kind === 'close' ? [pending.file] : []))
+    for (const pending of this.#pending.values()) {
+      if (pending.kind === 'change') this.#tell(answered(pending.asked, { ...pending.event, error: 'not answered' }))
+      if (pending.kind === 'open') this.#openFailed(pending.file, 'not answered')
+    }
     this.#pending.clear()
     for (const file of [...closing, ...this.#files.values()]) {
       file.read?.spoil()
@@ -137,6 +145,7 @@ export class SftpDecoder {
           written: undefined,
           copiedTo: false,
           error: undefined,
+          asked: this.#ask?.({ operation: folder ? 'list' : forWriting ? 'upload' : 'download', path }),
         }
         this.#expect(id, { kind: 'open', file })
         return
@@ -255,13 +264,13 @@ export class SftpDecoder {
   #answeredOtherwise(id: number): void {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
-    if (pending?.kind === 'change') this.#tell(pending.event)
+    if (pending?.kind === 'change') this.#tell(answered(pending.asked, pending.event))
   }
 
   #opened(handle: string, file: OpenFile): void {
     if (this.#files.size >= MAX_TRACKED || this.#files.has(handle)) throw new RangeError('a handle that cannot be')
     this.#files.set(handle, file)
-    if (file.folder) this.#tell({ operation: 'list', path: file.path })
+    if (file.folder) this.#tell(answered(file.asked, { operation: 'list', path: file.path }))
     else if (file.forWriting) file.written = new FileTransfer()
   }
 
@@ -269,12 +278,9 @@ export class SftpDecoder {
     // 1 is the end of a file or listing: no error.
     const error = status > 1 ? (STATUS_TEXT[status] ?? `status ${status}`) : undefined
     switch (pending.kind) {
-      case 'open': {
-        const { path, folder, forWriting } = pending.file
-        if (error !== undefined)
-          this.#tell({ operation: folder ? 'list' : forWriting ? 'upload' : 'download', path, error })
+      case 'open':
+        if (error !== undefined) this.#openFailed(pending.file, error)
         return
-      }
       case 'close': {
         this.#tellFile(pending.file)
         return
@@ -288,23 +294,28 @@ export class SftpDecoder {
         pending.file.written?.spoil()
         return
       case 'change':
-        this.#tell(error === undefined ? pending.event : { ...pending.event, error })
+        this.#tell(answered(pending.asked, error === undefined ? pending.event : { ...pending.event, error }))
     }
+  }
+
+  #openFailed({ asked, path, folder, forWriting }: OpenFile, error: string): void {
+    const operation = folder ? 'list' : forWriting ? 'upload' : 'download'
+    this.#tell(answered(asked, { operation, path, error }))
   }
 
   #tellFile(file: OpenFile): void {
     const error = file.error === undefined ? {} : { error: file.error }
     // What a copy on the target brought has its own event.
     if (file.written !== undefined && (file.written.bytes > 0 || !file.copiedTo || file.error !== undefined)) {
-      this.#tell({ operation: 'upload', path: file.path, ...file.written.result(), ...error })
+      this.#tell(answered(file.asked, { operation: 'upload', path: file.path, ...file.written.result(), ...error }))
     }
     if (file.read !== undefined && (file.written === undefined || file.read.bytes > 0)) {
-      this.#tell({ operation: 'download', path: file.path, ...file.read.result(), ...error })
+      this.#tell(answered(file.asked, { operation: 'download', path: file.path, ...file.read.result(), ...error }))
     }
   }
 
   #change(id: number, event: FileEvent): void {
-    this.#expect(id, { kind: 'change', event })
+    this.#expect(id, { kind: 'change', event, asked: this.#ask?.(event) })
   }
 
   #expect(id: number, pending: Pending): void {

@@ -1,5 +1,6 @@
 /** A command or subsystem of any name may be an sftp server: it is one when the client greets it as one. Its streams are kept all the same. */
 
+import type { AskFile } from './asked-files.ts'
 import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
 import { SFTP } from './sftp-packets.ts'
 
@@ -10,11 +11,13 @@ const VERSIONS = { oldest: 1, newest: 6 }
 
 export class SftpIfSpoken {
   readonly #tell: (event: FileEvent) => void
+  readonly #ask: AskFile | undefined
   #begin: Buffer | undefined = Buffer.alloc(0)
   #decoder: SftpDecoder | undefined
 
-  constructor(tell: (event: FileEvent) => void) {
+  constructor(tell: (event: FileEvent) => void, ask?: AskFile) {
     this.#tell = tell
+    this.#ask = ask
   }
 
   fromClient(bytes: Buffer): void {
@@ -26,7 +29,7 @@ export class SftpIfSpoken {
     const begin = Buffer.concat([before, bytes.subarray(0, GREETING_BYTES - before.length)])
     this.#begin = begin.length < GREETING_BYTES ? begin : undefined
     if (this.#begin !== undefined || !isGreeting(begin)) return
-    this.#decoder = new SftpDecoder(this.#tell)
+    this.#decoder = new SftpDecoder(this.#tell, undefined, this.#ask)
     this.#decoder.fromClient(before)
     this.#decoder.fromClient(bytes)
   }

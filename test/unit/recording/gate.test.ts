@@ -68,6 +68,23 @@ t.test('bytes wait until their own events are written, in order, and no longer',
   t.notOk(gate.passable(1), 'not with bytes of which the recorder has not heard')
 })
 
+t.test('one who sends nothing waits for the same turn', async t => {
+  const { gate, sent, pass, write, state } = open()
+  await gate.turn()
+  pass('a')
+  state.position++
+  let had = false
+  const turn = gate.turn().then(() => {
+    had = true
+  })
+  write(1)
+  while (sent.length === 0) await null
+  t.equal(had, false)
+  write(2)
+  await turn
+  t.same(sent, ['a'])
+})
+
 t.test('what is held is a copy: the caller may use its buffer again', async t => {
   const { gate, sent, state, write } = open()
   const buffer = Buffer.from('mine')

@@ -34,6 +34,8 @@ t.test('files are told apart by their channels', async t => {
   const one = { type: 'asked', number: 1, of: upload(1, '/one') } as const
   const two = { type: 'asked', number: 1, of: upload(2, '/two') } as const
   t.same(await left(one, two, upload(2, '/two', 1)), [upload(2, '/two', 1), one])
+  const close = (channel: number): FactEvent => ({ type: 'channel-close', channel, bytesIn: 0, bytesOut: 0 })
+  t.same(await left(one, two, close(1)), [close(1), two], 'at the end of its channel everything has been told')
 })
 
 t.test('how much had passed is told of what has no other end', async t => {
