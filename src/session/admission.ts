@@ -11,7 +11,7 @@ export interface Admission {
 }
 
 export interface AdmissionOptions {
-  /** How many may wait, of all sources and of one; and how long. */
+  /** How many may wait, of strangers and as many of known sources, and of one source; and how long. */
   readonly mostWaiting: number
   readonly mostOfOneSource: number
   readonly patienceMs?: number
@@ -19,6 +19,7 @@ export interface AdmissionOptions {
 
 interface Waiting {
   readonly network: string
+  readonly known: boolean
   /** Tries again; true when it waits no longer. */
   readonly settle: () => boolean
   readonly giveUp: () => void
@@ -65,8 +66,10 @@ export function createAdmission(
       const first = limits.enter(address, cut)
       if (!('full' in first)) return seated(first)
       const network = networkOf(address)
-      const ofThisSource = [...waiting].filter(one => one.network === network).length
-      if (first.because !== 'crowd' || waiting.size >= mostWaiting || ofThisSource >= mostOfOneSource) return first
+      const { because, known = false } = first
+      const count = (alike: (one: Waiting) => boolean) => [...waiting].filter(alike).length
+      if (because !== 'crowd' || count(one => one.known === known) >= mostWaiting) return first
+      if (count(one => one.network === network) >= mostOfOneSource) return first
       return new Promise(resolve => {
         const end = (answer: Place | Full) => {
           clearTimeout(timer)
@@ -75,6 +78,7 @@ export function createAdmission(
         }
         const one: Waiting = {
           network,
+          known,
           settle() {
             const again = limits.enter(address, cut)
             if ('full' in again && again.because === 'crowd') return false

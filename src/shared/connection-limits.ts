@@ -30,6 +30,8 @@ export interface Full {
   readonly full: string
   /** `crowd`: the source's own connections fill its share, and soon there may be room. `held-off`: it earned no words. */
   readonly because: 'source' | 'crowd' | 'all' | 'held-off'
+  /** Of a crowd: whether its source logged in lately. */
+  readonly known?: boolean
 }
 
 export interface ConnectionLimitsOptions {
@@ -115,7 +117,7 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
     const shareAround = Math.ceil(most * SHARE_OF_NETWORK)
     if (here.open >= maxPerSource && !roomHere()) return { full: 'from one source', because: 'source' }
     if (here.unauthenticated >= share && !roomHere()) {
-      return { full: 'without a login from one source', because: 'crowd' }
+      return { full: 'without a login from one source', because: 'crowd', known }
     }
     if (!known && around.unauthenticated >= shareAround && !roomAround()) {
       return { full: `without a login from ${wider}`, because: 'crowd' }

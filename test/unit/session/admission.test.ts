@@ -4,11 +4,12 @@ import { createConnectionLimits, type Full, type Place } from '../../../src/shar
 import { openSources } from '../../support/open-sources.ts'
 
 function parts(patienceMs = 60_000) {
-  const limits = createConnectionLimits({ maxPerSource: 100, maxUnauthenticated: 8, sources: openSources() })
+  const sources = openSources()
+  const limits = createConnectionLimits({ maxPerSource: 100, maxUnauthenticated: 8, sources })
   const admission = createAdmission(limits, { mostWaiting: 4, mostOfOneSource: 3, patienceMs })
   t.teardown(() => admission.close())
   const enter = (address: string) => admission.enter(address, () => undefined)
-  return { admission, enter }
+  return { admission, enter, sources }
 }
 
 const seated = (place: Place | Full): Place => {
@@ -48,6 +49,21 @@ t.test('so many may wait, and so long', async t => {
   const waiting = [enter('192.0.2.1'), enter('192.0.2.1'), enter('192.0.2.1')]
   t.match(await enter('192.0.2.1'), { because: 'crowd' }, 'one too many of this source')
   for (const answer of await Promise.all(waiting)) t.match(answer, { because: 'crowd' }, 'their patience is over')
+})
+
+t.test('strangers who wait leave room for known sources to wait', async t => {
+  const { admission, enter, sources } = parts()
+  sources.loggedIn('192.0.2.1')
+  const known = [seated(await enter('192.0.2.1'))]
+  for (let i = 0; i < 3; i++) known.push(seated(await enter('192.0.2.1')))
+  for (const stranger of ['198.51.100.1', '203.0.113.1']) for (let i = 0; i < 2; i++) seated(await enter(stranger))
+  const waiting = ['198.51.100.1', '203.0.113.1'].flatMap(stranger => [enter(stranger), enter(stranger)])
+  t.match(await enter('198.51.100.1'), { because: 'crowd' }, 'their room is full')
+  const pool = enter('192.0.2.1')
+  known[0]!.leave()
+  seated(await pool)
+  admission.close()
+  await Promise.all(waiting)
 })
 
 t.test('who waits is told when the port closes', async t => {
