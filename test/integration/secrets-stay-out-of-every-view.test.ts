@@ -91,6 +91,7 @@ const STATEMENTS = [
   `select E'p\\x61ssword=S3cr3tX'`,
   `select U&'p\\0061ssword=S3cr3tX'`,
   `update users set U&"p\\0061ssword" = 'S3cr3tX'`,
+  `update users set U&"p\\0061ssword" = "S3cr3tX"`,
   `do $$ begin execute 'alter role x password ''S3cr3tX'''; end $$`,
   `do $$ begin execute format('alter role x password %L', 'S3cr3tX'); end $$`,
   `do $$ begin raise exception 'password is S3cr3tX'; end $$`,

@@ -1,8 +1,9 @@
 /** Shows a statement without its literals: keywords, names and structure stay. */
 
+import type { Outcome } from './outcome.ts'
 import { isSecretName, mentionsSecret } from './secret-words.ts'
 import { SQL_KEYWORDS } from './sql-keywords.ts'
-import { type Token, tokenize } from './sql-tokens.ts'
+import { difference, type Token, tokenize } from './sql-tokens.ts'
 
 export const HIDDEN = '[hidden]'
 
@@ -15,17 +16,18 @@ const DEEPEST_CODE = 4
 const MOST_TOKENS_TO_BODY = 64
 
 /**
- * `accepted`: the server has run it. Where it refused it, a secret may stand in any quotes or none: behind a word that tells of one,
+ * Where the server did not accept it, a secret may stand in any quotes or none: behind a word that tells of one,
  * names are hidden too. From `sureTo` on the server may read other tokens: there, only keywords and punctuation are shown.
  */
 export function hideLiterals(
   sql: string,
   tokens: readonly Token[],
-  accepted: boolean,
+  outcome: Outcome,
   sureTo: number = sql.length,
   depth = 0,
 ): string {
-  const mentions = !accepted && mentionsSecret(sql)
+  const tells = ({ kind, text }: Token) => (kind === 'word' || kind === 'string') && mentionsSecret(text)
+  const mentions = outcome !== 'accepted' && (mentionsSecret(sql) || tokens.some(tells))
   let text = ''
   let at = 0
   const show = (token: Token, shown: string) => {
@@ -42,7 +44,11 @@ export function hideLiterals(
       if (!mentions && !mentionsSecret(token.text)) continue
       show(token, token.text.startsWith('--') ? `-- ${HIDDEN}` : `/* ${HIDDEN} */`)
     } else if (token.kind === 'string') {
-      show(token, shownString(token, isCode(tokens, i) && depth < DEEPEST_CODE, accepted, depth))
+      // Code that was read wrongly did not run.
+      const code = !(mentions && outcome === 'misread') && depth < DEEPEST_CODE && isCode(tokens, i)
+      show(token, shownString(token, code, outcome, depth))
+      // A quote too many may have turned round what is a literal, and what a name.
+      behind = mentions
       expected = false
     } else if (token.kind === 'number') {
       show(token, HIDDEN)
@@ -52,7 +58,7 @@ export function hideLiterals(
       const isPart = hiddenTo === token.start && !ENDS_VALUE.test(token.text)
       if (isPart) hiddenTo = token.end
       if (isPart || token.text === '`') show(token, '')
-      if (token.text === ';') expected = behind = false
+      if (token.text === ';' && outcome !== 'misread') expected = behind = false
     } else if (token.kind === 'word') {
       const names = token.quoted === undefined && (behind ? isSecretName(token.text) : mentionsSecret(token.text))
       const isValue = expected && !BEFORE_VALUE.test(token.text) && !/^password$/i.test(token.text)
@@ -92,10 +98,10 @@ function keywordsOf(sql: string): string {
   return text
 }
 
-function shownString(token: Token, isCode: boolean, accepted: boolean, depth: number): string {
+function shownString(token: Token, isCode: boolean, outcome: Outcome, depth: number): string {
   if (!isCode) return `'${HIDDEN}'`
   const { tokens } = tokenize(token.text, false)
-  const inner = hideLiterals(token.text, tokens, accepted, token.text.length, depth + 1)
+  const inner = hideLiterals(token.text, tokens, outcome, difference(token.text, tokens, false), depth + 1)
   return `$hidden$${inner.replaceAll('$hidden$', '$')}$hidden$`
 }
 

@@ -13,9 +13,10 @@ const STRINGS = /^(?:SCONST|BCONST|XCONST|USCONST)$/
 /** Whether it finds literals, names in quotes and comments at the same places. It reads as with standard_conforming_strings on. */
 export function asPostgresReads(sql: string, tokens: readonly Token[]): 'the same' | 'otherwise' | 'not asked' {
   if (sql.length > LONGEST_TEXT) return 'not asked'
+  const asked = withoutCommentsInStrings(sql, tokens)
   let theirs: string
   try {
-    theirs = scanSync(sql)
+    theirs = scanSync(asked)
       .tokens.filter(({ text, tokenName }) => STRINGS.test(tokenName) || isQuoted(text))
       .map(({ start, end }) => `${start}-${end}`)
       .join()
@@ -26,8 +27,19 @@ export function asPostgresReads(sql: string, tokens: readonly Token[]): 'the sam
     .filter(({ kind, quoted }) => kind === 'string' || kind === 'comment' || quoted !== undefined)
     // The N of a national literal is a token of its own there.
     .map(({ start, end }) => ({ start: /^n'/i.test(sql.slice(start, start + 2)) ? start + 1 : start, end }))
-  const places = (isAscii(sql) ? ours : inBytes(sql, ours)).map(({ start, end }) => `${start}-${end}`).join()
+  const places = (isAscii(asked) ? ours : inBytes(asked, ours)).map(({ start, end }) => `${start}-${end}`).join()
   return theirs === places ? 'the same' : 'otherwise'
+}
+
+/** It takes a literal to end at a comment, also where it goes on behind that (which PostgreSQL itself does not). */
+function withoutCommentsInStrings(sql: string, tokens: readonly Token[]): string {
+  let text = ''
+  let at = 0
+  for (const [start, end] of tokens.flatMap(({ gaps = [] }) => gaps)) {
+    text += sql.slice(at, start) + sql.slice(start, end).replace(/[^\n\r]/g, ' ')
+    at = end
+  }
+  return text + sql.slice(at)
 }
 
 /** How tokens begin whose kind it does not name. */

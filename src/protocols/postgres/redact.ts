@@ -2,9 +2,10 @@
 
 import { findSecrets, type Place } from './find-secrets.ts'
 import { hideLiterals } from './hide-literals.ts'
+import type { Outcome } from './outcome.ts'
 import { asPostgresReads } from './postgres-scanner.ts'
 import { holdsSecret, MAY_HOLD_SECRET, mentionsSecret } from './secret-words.ts'
-import { type Token, tokenize } from './sql-tokens.ts'
+import { difference, type Token, tokenize } from './sql-tokens.ts'
 
 export interface Shown {
   readonly text: string
@@ -14,9 +15,6 @@ export interface Shown {
    */
   readonly how: 'all' | 'redacted' | 'hidden'
 }
-
-/** What the server did with a statement; `misread`: it could not read it as SQL; `asked`: that is not known yet. */
-export type Outcome = 'accepted' | 'refused' | 'misread' | 'asked'
 
 export interface Reading {
   /** The session has `standard_conforming_strings` off. */
@@ -37,7 +35,7 @@ export function showStatement(sql: string, reading: Reading, outcome: Outcome): 
     const sureTo = certain
       ? sureUpTo(sql, tokens, backslashQuotes, whole && outcome === 'accepted')
       : firstBeyondAscii(sql, tokens)
-    return { text: hideLiterals(sql, tokens, outcome === 'accepted', sureTo), how: 'hidden' }
+    return { text: hideLiterals(sql, tokens, outcome, sureTo), how: 'hidden' }
   }
   if (outcome === 'misread' || !whole || !certain) {
     const shown = hidden(tokenize(sql, backslashQuotes).tokens)
@@ -62,7 +60,7 @@ function tells(sql: string, tokens: readonly Token[]): boolean {
 
 /** Nothing in it that can be read in two ways: no escapes, comments, dollar quotes, prefixes, nothing beyond ASCII. */
 const SIMPLE = /^[\t\n\r -~]*$/
-const NOT_SIMPLE = /[\\"]|--|\/\*|\$(?!\d)|[a-z&]'|'\s{0,64}[\n\r]/i
+const NOT_SIMPLE = /[\\"]|--|\/\*|\$(?!\d)|(?:^|[^\w$])(?:[ebxn]|u&)'|'\s{0,64}[\n\r]/i
 
 /** Whether the server reads it so, whatever its setting of standard_conforming_strings was at that moment. */
 function isSure(sql: string, tokens: readonly Token[], backslashQuotes: boolean): boolean {
@@ -75,14 +73,6 @@ function sureUpTo(sql: string, tokens: readonly Token[], backslashQuotes: boolea
   const isOther = accepted && asPostgresReads(sql, tokens) === 'otherwise'
   const sure = difference(sql, tokens, backslashQuotes)
   return isOther && sure === sql.length ? 0 : sure
-}
-
-/** Where the two ways to read a backslash begin to differ. */
-function difference(sql: string, tokens: readonly Token[], backslashQuotes: boolean): number {
-  if (!sql.includes('\\')) return sql.length
-  const other = tokenize(sql, !backslashQuotes).tokens
-  const differs = ({ start, end }: Token, i: number) => other[i]?.start !== start || other[i]?.end !== end
-  return tokens.find(differs)?.start ?? (tokens.length === other.length ? sql.length : 0)
 }
 
 function firstBeyondAscii(sql: string, tokens: readonly Token[]): number {
@@ -131,7 +121,8 @@ function takeOutOfCode(sql: string, token: Token, depth: number): string | undef
   if (!tells(token.text, tokens)) return asItStands
   if (depth > DEEPEST_CODE || !certain || !isSure(token.text, tokens, false)) return undefined
   const inner = takeOut(token.text, tokens, depth)
-  if (inner === undefined || inner.sql === token.text) return inner === undefined ? undefined : asItStands
+  if (inner === undefined) return undefined
+  if (inner.sql === token.text) return asItStands
   return `$redacted$${inner.sql.replaceAll('$redacted$', '')}$redacted$`
 }
 

@@ -16,6 +16,8 @@ export interface Token {
   readonly text: string
   /** A string in dollar quotes, or a word in double quotes. */
   readonly quoted?: '$' | '"'
+  /** Of a string that goes on in another line: what stands between its parts. */
+  readonly gaps?: readonly (readonly [start: number, end: number])[]
 }
 
 export interface Tokens {
@@ -82,8 +84,14 @@ export function tokenize(sql: string, backslashQuotes: boolean): Tokens {
     }
     const escapes = prefix === 'e' || (backslashQuotes && (prefix === '' || prefix === 'n'))
     let text = inQuotes("'", escapes)
-    while (certain && goesOn()) text += inQuotes("'", escapes)
-    push('string', start, escapes ? unescapeString(text) : prefix === 'u&' ? unescapeUnicode(text) : text)
+    const gaps: [number, number][] = []
+    for (let end = at; certain && goesOn(); end = at) {
+      gaps.push([end, at - 1])
+      text += inQuotes("'", escapes)
+    }
+    if (escapes) text = unescapeString(text)
+    else if (prefix === 'u&') text = unescapeUnicode(text)
+    tokens.push({ kind: 'string', start, end: at, text, ...(gaps.length > 0 ? { gaps } : {}) })
   }
 
   while (at < sql.length) {
@@ -112,6 +120,14 @@ export function tokenize(sql: string, backslashQuotes: boolean): Tokens {
     }
   }
   return { tokens, certain }
+}
+
+/** Where the two ways to read a backslash begin to differ. */
+export function difference(sql: string, tokens: readonly Token[], backslashQuotes: boolean): number {
+  if (!sql.includes('\\')) return sql.length
+  const other = tokenize(sql, !backslashQuotes).tokens
+  const differs = ({ start, end }: Token, i: number) => other[i]?.start !== start || other[i]?.end !== end
+  return tokens.find(differs)?.start ?? (tokens.length === other.length ? sql.length : 0)
 }
 
 /** Comments nest. Undefined when it does not end. */

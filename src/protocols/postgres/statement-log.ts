@@ -8,8 +8,8 @@ import { type ClientEncoding, clientEncodingOf, showText, wholeCharacters } from
 import { HIDDEN } from './hide-literals.ts'
 import { KnownStatements, Portal } from './known-statements.ts'
 import { LongText } from './long-text.ts'
+import type { Outcome } from './outcome.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
-import type { Outcome } from './redact.ts'
 import { holdsSecret, MAY_HOLD_SECRET, mentionsSecret } from './secret-words.ts'
 import { Statement } from './statement.ts'
 import {
@@ -610,8 +610,8 @@ export class StatementLog {
   }
 }
 
-/** Error codes of what could not be read as SQL: a syntax error, bytes that are no characters. */
-const MISREAD = new Set(['42601', '22021', '22P05'])
+/** Error codes of what could not be read as SQL: a syntax error, bytes that are no characters, escapes that are none or not allowed. */
+const MISREAD = new Set(['42601', '22021', '22P05', '22025', '22P06', '0A000'])
 
 function outcomeOf(error: { sqlstate: string } | undefined): Outcome {
   if (error === undefined) return 'accepted'

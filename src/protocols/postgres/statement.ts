@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import type { LongTextNote } from './long-text.ts'
-import { type Outcome, type Reading, type Shown, showStatement } from './redact.ts'
+import type { Outcome } from './outcome.ts'
+import { type Reading, type Shown, showStatement } from './redact.ts'
 import { type NamedBySql, namedBy } from './sql-names.ts'
 
 /** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */

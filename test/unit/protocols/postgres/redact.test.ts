@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Outcome, showStatement } from '../../../../src/protocols/postgres/redact.ts'
+import type { Outcome } from '../../../../src/protocols/postgres/outcome.ts'
+import { showStatement } from '../../../../src/protocols/postgres/redact.ts'
 import { tokenize } from '../../../../src/protocols/postgres/sql-tokens.ts'
 
 const SECRET = 'hunter2'
