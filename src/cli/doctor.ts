@@ -34,6 +34,7 @@ export const addDoctor: AddCommands = (program, context) => {
       for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
         const line = JSON.parse(text) as DoctorLine
         if (line.type === 'end') end = line
+        else if (line.type === 'begin') continue
         else if (context.json) found.push(line)
         else {
           terminal.line(

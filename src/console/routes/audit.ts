@@ -145,10 +145,13 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
 /** A log that is broken ends the list with a line that says why, in the place of the signed end. */
 async function* toldOff(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let chunk = ''
+  let sent = false
   try {
     for await (const line of lines) {
       chunk += line
-      if (chunk.length < CHUNK_CHARACTERS) continue
+      // The header at once: who asks sees that the gateway is at it.
+      if (sent && chunk.length < CHUNK_CHARACTERS) continue
+      sent = true
       yield chunk
       chunk = ''
     }

@@ -8,6 +8,8 @@ import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 export type DoctorLine =
+  /** At once: who asks need not wait for the first finding to know that the gateway is at it. */
+  | { readonly type: 'begin' }
   | {
       readonly type: 'finding'
       readonly code: FindingCode
@@ -77,6 +79,7 @@ export function doctor(app: ApiRoutes, { doctor: parts, doctorRounds: rounds }: 
 
   async function* linesOf(options: DoctorOptions): AsyncGenerator<string> {
     const line = (value: DoctorLine) => `${JSON.stringify(value)}\n`
+    yield line({ type: 'begin' })
     const round = examineAll(parts, options)
     let step = await round.next()
     for (; step.done !== true; step = await round.next()) {

@@ -1,6 +1,7 @@
 /** What is wrong with one session, given all that is known of it. Decides, and does nothing. */
 
 import type { AuditRow } from '../../audit/chain.ts'
+import { recordingFile } from '../../recording/paths.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { SessionFacts } from './facts.ts'
 import type { Finding, FindingCode } from './finding.ts'
@@ -135,14 +136,18 @@ function recordingFindings(
 /** What the row says otherwise than the audit log. */
 function differences({ row, events }: SessionFacts): string[] {
   const told: string[] = []
-  const start =
-    events.find(({ kind }) => kind === 'session.started') ?? events.find(({ kind }) => kind === 'lease.started')
+  const started = events.find(({ kind }) => kind === 'session.started')
+  const start = started ?? events.find(({ kind }) => kind === 'lease.started')
   if (row === undefined) return told
   const account = formatAccountAddress({ account: row.account, target: row.target })
   if (start !== undefined && start.actor !== row.user)
     told.push(`its row says the user ${row.user}, the audit log ${start.actor}`)
   const said = start && dataOf(start).account
   if (typeof said === 'string' && said !== account) told.push(`its row says ${account}, the audit log ${said}`)
+  const { role } = started === undefined ? { role: row.role } : dataOf(started)
+  if (typeof role === 'string' && role !== row.role)
+    told.push(`its row says the role ${row.role}, the audit log ${role}`)
+  if (row.recording !== recordingFile(row.id)) told.push(`its row names ${row.recording} as its recording`)
   const reasons = events.flatMap(event => {
     const { reason } = dataOf(event)
     return typeof reason === 'string' ? [reason] : []

@@ -5,6 +5,7 @@ import type { AuditRow } from '../../../src/audit/chain.ts'
 import type { LeaseTable, SessionTable } from '../../../src/database/schema.ts'
 import { examine } from '../../../src/evidence/doctor/examine.ts'
 import type { SessionFacts } from '../../../src/evidence/doctor/facts.ts'
+import { recordingFile } from '../../../src/recording/paths.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 12)
 const LONG_AGO = NOW - 3_600_000
@@ -19,7 +20,7 @@ const lease: LeaseTable = {
 const row = {
   ...{ id: session, gateway: 'gw_1', protocol: 'ssh', user: 'alice', account: 'root', target: 'web-01', role: 'ops' },
   ...{ source: '192.0.2.1', state: 'ended', started_at: LONG_AGO, ended_at: LONG_AGO + 1000, end_reason: 'killed' },
-  ...{ recording: 'x', recording_hash: hash, recording_bytes: 500, details: '{}' },
+  ...{ recording: recordingFile(session), recording_hash: hash, recording_bytes: 500, details: '{}' },
 } as SessionTable
 let seq = 0
 const event = (kind: string, data: object, actor = 'alice'): AuditRow => ({
@@ -27,7 +28,7 @@ const event = (kind: string, data: object, actor = 'alice'): AuditRow => ({
   ...{ data: JSON.stringify(data), previous: '', hash: '', signature: '' },
 })
 const leaseStarted = event('lease.started', { lease: 'lea_1', account: 'root@web-01' })
-const started = event('session.started', { account: 'root@web-01' })
+const started = event('session.started', { account: 'root@web-01', role: 'ops' })
 const leaseEnded = event('lease.ended', { lease: 'lea_1' })
 const ended = event('session.ended', { reason: 'killed', recording: hash, bytes: 500 })
 const whole: SessionFacts = {
@@ -99,4 +100,11 @@ t.test('rows that are gone are named by what the audit log has', async t => {
 
 t.test('an event whose data somebody broke breaks nothing here', async t => {
   t.ok(codes({ events: [...without(ended), { ...ended, data: '{' }] }).includes('seal-untold'))
+})
+
+t.test('whatever the row says otherwise than the audit log is named', async t => {
+  const changes = [{ user: 'bob' }, { account: 'dba' }, { target: 'db-01' }, { role: 'admin' }, { end_reason: 'idle' }]
+  for (const change of [...changes, { recording: 'y' }]) {
+    t.same(codes({ row: { ...row, ...change } }), ['session-changed'], JSON.stringify(change))
+  }
 })
