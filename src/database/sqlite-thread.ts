@@ -56,12 +56,30 @@ function open(path: string): DatabaseSync {
   if (path !== ':memory:') makePrivate(path)
   const opened = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
   try {
-    opened.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF')
+    useWal(opened)
+    opened.exec('PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF')
   } catch (error) {
     opened.close()
     throw error
   }
   return opened
+}
+
+const SQLITE_BUSY = 5
+const RETRY_MS = 50
+
+/** A new file is made a WAL file by one process alone, and for that SQLite does not wait by itself as for other locks. */
+function useWal(opened: DatabaseSync): void {
+  for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    try {
+      opened.exec('PRAGMA journal_mode=WAL')
+      return
+    } catch (error) {
+      const busy = (((error as Failure).errcode ?? 0) & 0xff) === SQLITE_BUSY
+      if (!busy || waitedMs >= BUSY_TIMEOUT_MS) throw error
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS)
+  }
 }
 
 function run(sql: string, parameters: readonly unknown[]): Answer {

@@ -44,6 +44,8 @@ export async function booksProblems({ database, folder, publicKeyPem }: BooksPla
     const told = (kind: string) => events.filter(event => event.session === session && event.kind === kind)
     for (const kind of ['lease.started', 'lease.ended', 'session.ended']) must(told(kind).length === each, wrong(kind))
     must(told('session.started').length <= each, wrong('session.started'))
+    const mended = events.filter(event => event.session === session && JSON.parse(event.data).mended !== undefined)
+    must(mended.length === 0, wrong('mended, as only what earlier versions left should be'))
     must(told('recording.tampered').length === 0, wrong('recording.tampered'))
     if (row === undefined) continue
     const [ended] = told('session.ended')
