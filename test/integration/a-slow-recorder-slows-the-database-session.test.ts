@@ -96,3 +96,38 @@ t.test('an answer does not get past the recorder either', async t => {
   await waiting
   await client.end()
 })
+
+t.test('a session whose recorder is stuck ends when it must, and what was held is never passed on', async t => {
+  const disk = { behind: false }
+  const asked = Promise.withResolvers<void>()
+  const recorder = {
+    mayPass: () => !disk.behind,
+    progress() {
+      asked.resolve()
+      return new Promise<void>(() => undefined)
+    },
+  }
+  const front = await startPostgresFront({
+    target: { port: target.port },
+    account: target.superuser,
+    password: target.superPassword,
+    recorder,
+  })
+  t.teardown(() => front.close())
+  const client = new pg.Client({
+    host: 'localhost',
+    port: front.port,
+    user: 'alice+postgres+orders',
+    password: RIGHT_ANSWER,
+    ssl: { ca: front.certificatePem },
+  })
+  client.on('error', () => undefined)
+  await client.connect()
+  await client.query('create table never (n int)')
+  disk.behind = true
+  const insert = client.query('insert into never values (1)')
+  await asked.promise
+  front.kill()
+  await t.rejects(insert)
+  t.equal(await target.psql('select count(*) from never'), '0')
+})
