@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
@@ -119,10 +119,35 @@ async function readAll({ config, parts }: TestGateway) {
       yield* events
     }
     for await (const event of withoutFinished(all())) {
-      if (event.type === 'asked' && event.of.type === 'statement') told.asked.push(event.of.text)
+      if (event.type === 'asked') told.asked.push(event.of.type === 'statement' ? event.of.text : event.of.path)
     }
   }
   return told
+}
+
+/** Begins to move a file that takes long, and waits until some of it has arrived. */
+async function startUpload({ ssh }: GatewayProcess): Promise<{ client: Client; arrived: string }> {
+  const [file, arrived, batch] = ['large', 'arrived', 'batch'].map(name => join(sshd.folder, name)) as [
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(file, '')
+  truncateSync(file, 1e9)
+  writeFileSync(arrived, '')
+  writeFileSync(batch, `put ${file} ${arrived}\n`)
+  const options = [
+    ...clientOptions({ identityFile: sshd.identityFile }),
+    '-P',
+    String(ssh.port),
+    '-l',
+    '80000',
+    '-b',
+    batch,
+  ]
+  const client = startClient('sftp', [...options, `alice+${sshd.account}+web-01@${ssh.host}`])
+  while (statSync(arrived).size < 2_000_000) await once(AbortSignal.timeout(20), 'abort')
+  return { client, arrived }
 }
 
 type Clients = ReturnType<typeof startAll>
@@ -155,14 +180,17 @@ for (const promptness of ['within-bound', 'before-relay'] as const) {
     const running = await startGatewayProcess(gateway, { postgres: true })
     t.teardown(() => running.child.end('SIGKILL'))
     const clients = startAll(running, password)
+    const { client: upload, arrived } = await startUpload(running)
     // Of a command, more than is kept.
     await Promise.all(
       Object.values(clients).map(client => client.sawMore(client === clients.exec ? 1_200_000 : 300_000)),
     )
     await running.child.end('SIGKILL')
     await Promise.all(Object.values(clients).map(client => client.left))
+    await upload.left
     const { asked } = await compare(t, gateway, clients, promptness)
     t.match(asked.join(), 'generate_series', 'and what was still running')
+    t.ok(asked.includes(arrived), 'and which file was on its way')
   })
 
   t.test(`${promptness}: when the disk is full, no more is shown than is recorded`, async t => {
