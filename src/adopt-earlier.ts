@@ -6,8 +6,11 @@ import type { GatewayParts } from './gateway-parts.ts'
 
 /** Throws `VAULT_DAMAGED` where a mark that it was done is not what was sealed. */
 export async function adoptEarlier(parts: GatewayParts<AuditLog>): Promise<void> {
+  if (!(await parts.vault.mayHoldEarlier())) return
   await adopt(parts, 'credentials-bound', 'credential.bound', 'accounts', () => parts.vault.bindEarlier())
   await adopt(parts, 'tokens-sealed', 'token.sealed', 'tokens', () => parts.tokens.sealEarlier())
+  // Last: a row that looks like one of an earlier version was put there by hand from now on.
+  await parts.vault.noteTakenOver()
 }
 
 async function adopt(

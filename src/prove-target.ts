@@ -5,7 +5,7 @@ import { proveHost } from './protocols/ssh/prove-host.ts'
 import { GatewayError } from './shared/errors.ts'
 import { parseHostKey } from './targets/host-keys.ts'
 import { identityOf, staysWithin, type TargetIdentity } from './targets/identity.ts'
-import { loginOf, type SshTarget, type Target } from './targets/target.ts'
+import { loginOf, nameInCertificate, type SshTarget, type Target } from './targets/target.ts'
 import { type CredentialMaterial, eraseMaterial } from './vault/lease.ts'
 
 const CONNECT_MS = 10_000
@@ -69,7 +69,7 @@ function confirmedKeys(target: SshTarget, confirmed: TargetIdentity): string[] {
 
 /** The name in the certificate must stay: who could choose another could choose their own. */
 function serverNameOf(target: Target): { serverName?: string } {
-  return target.protocol === 'postgres' ? { serverName: target.serverName ?? target.host } : {}
+  return target.protocol === 'postgres' ? { serverName: nameInCertificate(target) } : {}
 }
 
 function unprovable(why: string): GatewayError {

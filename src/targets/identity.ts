@@ -6,7 +6,15 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { parseHostKey } from './host-keys.ts'
-import { CHANNEL_BINDINGS, loginOf, POSTGRES_METHODS, SSH_METHODS, type Target, TLS_MODES } from './target.ts'
+import {
+  CHANNEL_BINDINGS,
+  loginOf,
+  nameInCertificate,
+  POSTGRES_METHODS,
+  SSH_METHODS,
+  type Target,
+  TLS_MODES,
+} from './target.ts'
 
 const common = { host: z.string(), port: z.number(), login: z.string() }
 
@@ -38,7 +46,9 @@ type PostgresIdentity = Extract<TargetIdentity, { protocol: 'postgres' }>
 
 /** The identity of a target for one of its accounts. Never throws: what cannot be read is an identity of its own. */
 export function identityOf(target: Target, account: string): TargetIdentity {
-  const login = loginOf(target.accounts.find(({ name }) => name === account) ?? { name: account })
+  const logins = target.accounts.filter(({ name }) => name === account).map(loginOf)
+  // An account that is there twice is none of the two; no login has the character between.
+  const login = logins.length === 0 ? account : logins.join('\n')
   const { host, port } = target
   if (target.protocol === 'ssh') {
     return {
@@ -52,7 +62,7 @@ export function identityOf(target: Target, account: string): TargetIdentity {
     ...{ protocol: 'postgres', host, port, login },
     tls: target.tls,
     authorities: target.ca === undefined ? 'system' : authoritiesOf(target.ca),
-    serverName: target.serverName ?? host,
+    serverName: nameInCertificate(target),
     authentication: [...target.authentication].sort(),
     channelBinding: target.channelBinding,
     leastIterations: target.scramIterations.min,

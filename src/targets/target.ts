@@ -90,6 +90,11 @@ export function certifies({ tls, ca }: Pick<PostgresTarget, 'tls' | 'ca'>): bool
   return tls === 'verify-full' || ((tls === 'verify-ca' || tls === 'require') && ca !== undefined)
 }
 
+/** The name that its certificate must have; TLS libraries take an empty one for none given, so it is none here too. */
+export function nameInCertificate({ host, serverName }: Pick<PostgresTarget, 'host' | 'serverName'>): string {
+  return serverName || host
+}
+
 /** The name that the target knows the account by. */
 export function loginOf({ name, login }: Pick<Account, 'name' | 'login'>): string {
   return login ?? name

@@ -19,7 +19,7 @@ import {
   type TargetEntries,
 } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
-import { checkKey } from './key-check.ts'
+import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
 import { once } from './once.ts'
@@ -52,6 +52,9 @@ export interface Vault {
   followTargets(names: readonly string[]): Promise<AccountAddress[]>
   /** Binds what an earlier version stored to the targets of now; names the accounts. */
   bindEarlier(): Promise<string[]>
+  /** Whether the store may hold what earlier versions sealed: never again after `noteTakenOver`, whatever is taken away. Throws `VAULT_DAMAGED`. */
+  mayHoldEarlier(): Promise<boolean>
+  noteTakenOver(): Promise<void>
   /**
    * Work that a store sees once in its life; names what it did, now or then. Undefined where the mark of it is gone although it was done
    * `before`. Throws `VAULT_DAMAGED`.
@@ -107,6 +110,8 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       throw new GatewayError('CREDENTIAL_UNAVAILABLE', 'The vault has no credential to prove the target with.')
     },
     bindEarlier: credentials.bindEarlier,
+    mayHoldEarlier: () => mayHoldEarlier(database, key),
+    noteTakenOver: () => noteTakenOver(database, key),
     once: (mark, before, work) => once({ database, clock, seal, open }, mark, before, work),
     sealBytes: seal,
     openBytes: open,

@@ -65,6 +65,12 @@ function fileOf(gateway: TestGateway, host: PasswordHost, hostKeys: readonly str
   return file
 }
 
+/** The check value of a store that was made, or last taken over, by an earlier version: only who has the vault key can make it. */
+async function asOfEarlierVersion({ parts: { database, vault } }: TestGateway): Promise<void> {
+  const sealed = vault.sealBytes('vault check', Buffer.from('this vault opens with this key'))
+  await database.updateTable('sealed_keys').set({ sealed }).where('name', '=', 'vault-check').execute()
+}
+
 /** As somebody who can write to the store, and has no vault key. */
 async function writeEntry({ parts }: TestGateway, changes: object): Promise<void> {
   const { document } = await parts.database
@@ -239,8 +245,7 @@ t.test('a store of an earlier version goes on working, once: its credentials are
   const { database } = before.parts
   await database.deleteFrom('credentials').execute()
   await database.deleteFrom('credential_bindings').execute()
-  await database.deleteFrom('sealed_keys').where('name', '=', 'credentials-bound').execute()
-  await database.updateTable('audit_events').set({ kind: 'x' }).where('kind', '=', 'credential.bound').execute()
+  await asOfEarlierVersion(before)
   await asBefore(before, 'root')
   await before.stop()
 
@@ -258,10 +263,13 @@ t.test('a store of an earlier version goes on working, once: its credentials are
   await asBefore(gateway, 'www')
   await adoptEarlier(gateway.parts)
   t.match((await vault.standing(www))?.unconfirmed, /never confirmed/)
+  // Nor where the version that took it over knew marks only.
+  await asOfEarlierVersion(gateway)
   await mark.deleteFrom('sealed_keys').where('name', '=', 'credentials-bound').execute()
   await adoptEarlier(gateway.parts)
   t.match((await vault.standing(www))?.unconfirmed, /never confirmed/)
   t.match((await audit.list({ kind: 'credential.bound', limit: 1 }))[0]!.data, /mark credentials-bound was taken/)
+  await asOfEarlierVersion(gateway)
   await mark.updateTable('sealed_keys').set({ sealed: 'v1.x' }).where('name', '=', 'credentials-bound').execute()
   await t.rejects(adoptEarlier(gateway.parts), { code: 'VAULT_DAMAGED' })
   t.equal(web.connections, 0)
@@ -270,4 +278,50 @@ t.test('a store of an earlier version goes on working, once: its credentials are
   const { now } = (await vault.standing(www))!
   await vault.confirmCredential(www, fingerprintOf(now!))
   t.same((await vault.standing(www))?.unconfirmed, undefined)
+})
+
+t.test('who takes every trace of the first start from the store has nothing taken over again', async t => {
+  const { gateway: before } = await start(t)
+  const { database, vault } = before.parts
+  // What an upgrade leaves: the credential as an earlier version sealed it, beside the one that is bound.
+  const material = { kind: 'password', password: Buffer.from(PASSWORD).toString('base64') }
+  const sealed = vault.sealBytes('credential root@web-01 v1', Buffer.from(JSON.stringify(material)))
+  await database.updateTable('credentials').set({ sealed }).execute()
+  await asOfEarlierVersion(before)
+  await before.stop()
+  const upgraded = await startTestGateway({ beside: before })
+  t.same((await upgraded.parts.vault.standing(ADDRESS))?.unconfirmed, undefined)
+  await upgraded.stop()
+
+  const thief = await startPasswordHost(t)
+  const traces = ['credentials-bound', 'tokens-sealed', 'vault-check']
+  for (const taken of [traces.slice(0, 2), traces]) {
+    const open = await startTestGateway({ beside: before })
+    const store = open.parts.database
+    await writeEntry(open, { host: thief.host, port: thief.port, hostKeys: thief.hostKeys })
+    await store.deleteFrom('credential_bindings').execute()
+    await store.deleteFrom('sealed_keys').where('name', 'in', taken).execute()
+    const kinds = ['credential.bound', 'token.sealed']
+    await store.updateTable('audit_events').set({ kind: 'x' }).where('kind', 'in', kinds).execute()
+    const row = {
+      name: `mine-${taken.length}`,
+      user: 'alice',
+      hash: taken.join(),
+      scopes: 'admin',
+      created_at: 1,
+      expires_at: null,
+    }
+    await store
+      .insertInto('api_tokens')
+      .values({ ...row, sealed: null })
+      .execute()
+    await open.stop()
+
+    const gateway = await startTestGateway({ beside: before })
+    t.match((await gateway.parts.vault.standing(ADDRESS))?.unconfirmed, /never confirmed/)
+    const rows = await gateway.parts.database.selectFrom('api_tokens').select('sealed').execute()
+    t.ok(rows.length > 0 && rows.every(({ sealed }) => sealed === null), 'nor is a row of their own a token')
+    await gateway.stop()
+  }
+  t.same(thief.given, [])
 })

@@ -5,7 +5,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import { trustIn } from '../../shared/system-trust.ts'
-import type { PostgresTarget } from '../../targets/target.ts'
+import { nameInCertificate, type PostgresTarget } from '../../targets/target.ts'
 
 /** One way to connect; a mode may allow two, one after the other. */
 export type Encryption = 'plain' | 'tls-if-offered' | 'tls'
@@ -93,7 +93,7 @@ async function offersTls(socket: Socket, encryption: Encryption): Promise<boolea
 async function encrypt(raw: Socket, target: PostgresTarget, signal: AbortSignal): Promise<Connection> {
   // libpq's rule: with a CA at hand, `require` checks the certificate as `verify-ca` does.
   const verifies = target.tls === 'verify-full' || target.tls === 'verify-ca' || target.ca !== undefined
-  const name = target.serverName ?? target.host
+  const name = nameInCertificate(target)
   const options: ConnectionOptions = {
     socket: raw,
     host: name,

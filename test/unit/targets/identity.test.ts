@@ -125,3 +125,18 @@ t.test('an entry that cannot be read is an identity, and no other one', async t 
     t.notOk(staysWithin(postgres({ ca }), postgres({ ca: caOne! })), ca.slice(0, 40))
   }
 })
+
+t.test(
+  'an empty name in the certificate is none: it means the host wherever it is read, also where that moved',
+  async t => {
+    const confirmed = postgres({ serverName: '' })
+    t.equal(fingerprintOf(confirmed), fingerprintOf(postgres()))
+    t.match(confirmed, { serverName: 'db' })
+    t.notMatch(postgres({ host: 'evil', serverName: '' }), { serverName: 'db' })
+  },
+)
+
+t.test('an account that is in an entry twice has no login that was confirmed', async t => {
+  const twice = ssh({ accounts: [{ name: 'root' }, { name: 'root', login: 'mallory', default: true }] })
+  t.notOk(staysWithin(twice, ssh()))
+})
