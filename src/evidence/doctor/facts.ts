@@ -157,7 +157,9 @@ async function* leaseRows(database: Database, { from = '', to }: Range): AsyncGe
     select =
       after === undefined
         ? select.where('session', '>=', from)
-        : select.where(sql<boolean>`(session, id) > (${after.session}, ${after.id})`)
+        : select
+            .where('session', '>=', after.session)
+            .where(sql<boolean>`(session, id) > (${after.session}, ${after.id})`)
     if (to !== undefined) select = select.where('session', '<=', to)
     const page = await select.orderBy('session').orderBy('id').limit(PAGE).execute()
     yield* page
@@ -166,13 +168,16 @@ async function* leaseRows(database: Database, { from = '', to }: Range): AsyncGe
   }
 }
 
+/** The kind is an expression, so that the index on session and number is taken, which gives the order: by kind, each page would sort all. */
 async function* auditRows(database: Database, { from = 'ses_', to = 'ses_~' }: Range): AsyncGenerator<AuditRow, void> {
   for (let after: AuditRow | undefined; ; ) {
-    let select = database.selectFrom('audit_events').selectAll().where('kind', 'in', KINDS)
+    let select = database.selectFrom('audit_events').selectAll().where(sql`kind || ''`, 'in', KINDS)
     select =
       after === undefined
         ? select.where('session', '>=', from)
-        : select.where(sql<boolean>`(session, seq) > (${after.session}, ${after.seq})`)
+        : select
+            .where('session', '>=', after.session)
+            .where(sql<boolean>`(session, seq) > (${after.session}, ${after.seq})`)
     if (to !== 'ses_~') select = select.where('session', '<=', to)
     const page = await select.orderBy('session').orderBy('seq').limit(PAGE).execute()
     for (const row of page) if (isRecordable(row.session ?? '')) yield row
