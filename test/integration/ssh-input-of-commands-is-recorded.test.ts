@@ -102,6 +102,13 @@ t.test('files on their way are no input, and a script that calls itself a transf
   writeFileSync(renamed, readFileSync('/bin/sh'), { mode: 0o755 })
   const { events: inDisguise } = await feed(gateway, [`${renamed} -t 2>/dev/null || ${renamed}`], SCRIPT)
   t.equal(textOf(inDisguise, 'input'), SCRIPT)
+  for (const name of ['git-upload-pack', 'chpasswd']) {
+    const shell = join(sshd.folder, name)
+    writeFileSync(shell, readFileSync('/bin/sh'), { mode: 0o755 })
+    t.equal(textOf((await feed(gateway, [`${shell} -s`], SCRIPT)).events, 'input'), SCRIPT, name)
+  }
+  const { events: withOption } = await feed(gateway, ['sh -s -- --password-stdin'], `:\n${SCRIPT}`)
+  t.equal(textOf(withOption, 'input'), `[not recorded: a secret]\n${SCRIPT}`)
 })
 
 t.test('a password that is handed to sudo or to a prompt by standard input is not kept, and all else is', async t => {

@@ -2,6 +2,7 @@
 
 import { type ScpCommand, scpCommandOf } from './scp-command.ts'
 import { readShellCommand } from './shell-words.ts'
+import { systemProgramOf } from './system-program.ts'
 
 export interface FileTransferCommand {
   readonly scp: ScpCommand | undefined
@@ -14,11 +15,13 @@ const GIT = /^git-(?:receive-pack|upload-pack|upload-archive)$/
 /** scp (`-t`, `-f`), `rsync --server`, and git's programs; undefined for anything else. */
 export function fileTransferOf(command: string): FileTransferCommand | undefined {
   const { words, alone } = readShellCommand(command)
+  const program = systemProgramOf(words[0])
   const scp = scpCommandOf(words)
-  if (scp !== undefined) return { scp, alone }
-  const [program, argument] = words.map(word => word.text)
-  if (words[0]?.expands !== false) return undefined
-  const name = program!.split('/').at(-1)!
-  const transfers = (name === 'rsync' && argument === '--server') || GIT.test(name) || GIT.test(`${name}-${argument}`)
+  // Its files are told in any case; what somebody's own file of that name is fed is to be seen.
+  if (scp !== undefined) return { scp, alone: alone && program !== undefined }
+  const argument = words[1]?.text
+  const transfers =
+    program !== undefined &&
+    ((program === 'rsync' && argument === '--server') || GIT.test(program) || GIT.test(`${program}-${argument}`))
   return transfers ? { scp: undefined, alone } : undefined
 }

@@ -12,6 +12,12 @@ const CASES: Record<string, string[]> = {
     "sudo --prompt='' --stdin id",
     'cd /tmp && sudo -S ./run',
     "sh -c 'sudo -S id'",
+    'sudo -unobody -S id',
+    'sudo --user www --stdin id',
+    'sudo --us www --st id',
+    'sudo LANG=C -S id',
+    '"sudo" -S id',
+    'sudo  "-S" id',
     'su -c id',
     '/bin/su - postgres',
     ANSIBLE('-H -S  -p "[sudo via ansible, key=abcdef] password:" -u www'),
@@ -23,7 +29,8 @@ const CASES: Record<string, string[]> = {
     'sudo -n chpasswd',
     'sudo -u root passwd www',
     'docker login --username u --password-stdin registry.example',
-    'gpg --batch --passphrase-fd 0 -d x.gpg',
+    'sudo docker login --password-stdin',
+    'gh auth login --with-token',
   ],
   none: [
     'bash -s',
@@ -41,6 +48,12 @@ const CASES: Record<string, string[]> = {
     'bash -s # chpasswd',
     'chpasswd `bash -s`',
     'chpasswd "$(bash -s)"',
+    // A shell may be called anything.
+    '/home/www/chpasswd -s',
+    './passwd',
+    '~/htpasswd -s',
+    'sudo /tmp/chpasswd',
+    'sudo -S -unobody -n id',
   ],
 }
 
@@ -48,6 +61,21 @@ t.test('the standard input of commands that read a password first, or nothing el
   for (const [secret, commands] of Object.entries(CASES))
     for (const command of commands) t.equal(secretInputOf(command, false), secret, command)
 })
+
+t.test(
+  'of a program that only has such an option, one line is the secret, and what it runs after that is to be seen',
+  async t => {
+    for (const command of [
+      'gpg --batch --passphrase-fd 0 -c',
+      'gpg --passphrase-fd=0 -c',
+      'bash -s -- --password-stdin',
+      'sudo -n python3 - --with-token',
+      'docker exec -i login sh -s --password-stdin',
+      'docker run -i image sh -s --password-stdin',
+    ])
+      for (const asRoot of [true, false]) t.equal(secretInputOf(command, asRoot), 'first-line', command)
+  },
+)
 
 t.test('nobody asks root for a password', async t => {
   for (const command of CASES['first-line']!) t.equal(secretInputOf(command, true), 'none', command)

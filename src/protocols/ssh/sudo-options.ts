@@ -1,0 +1,54 @@
+/** Reads the options of `sudo` as its own parser does: several in one word, values in the same word or the next, variables in between. */
+
+import { readShellCommand, type ShellWord } from './shell-words.ts'
+
+export interface SudoOptions {
+  /** The password is read from standard input (-S). */
+  readonly fromStdin: boolean
+  /** It fails rather than to ask (-n). */
+  readonly neverAsks: boolean
+  /** How many words they are. */
+  readonly words: number
+}
+
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*=/
+const WITH_VALUE = 'CDRTUacghprtu'
+const LONG_WITH_VALUE = [
+  ...['--auth-type', '--chdir', '--chroot', '--close-from', '--command-timeout', '--group', '--host', '--login-class'],
+  ...['--other-user', '--prompt', '--role', '--type', '--user'],
+]
+/** A command may name sudo many times, and is not read to its end for each. */
+const LONGEST = 512
+
+/** `rest`: what stands behind `sudo`. */
+export function readSudoOptions(rest: string): SudoOptions {
+  return sudoOptionsOf(readShellCommand(rest.slice(0, LONGEST)).words)
+}
+
+export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
+  let fromStdin = false
+  let neverAsks = false
+  let at = 0
+  for (; at < words.length; at++) {
+    const word = words[at]!.text
+    if (VARIABLE.test(word)) continue
+    if (!/^-./.test(word)) break
+    if (word === '--') {
+      at++
+      break
+    }
+    if (word.startsWith('--')) {
+      // The beginning of a name will do.
+      if (word.length > 3 && '--stdin'.startsWith(word)) fromStdin = true
+      else if ('--non-interactive'.startsWith(word)) neverAsks = true
+      else if (word !== '--login' && LONG_WITH_VALUE.some(name => name.startsWith(word))) at++
+    } else {
+      const valueAt = [...word].findIndex((letter, i) => i > 0 && WITH_VALUE.includes(letter))
+      const letters = valueAt === -1 ? word : word.slice(0, valueAt)
+      if (letters.includes('S')) fromStdin = true
+      if (letters.includes('n')) neverAsks = true
+      if (valueAt === word.length - 1) at++
+    }
+  }
+  return { fromStdin, neverAsks, words: Math.min(at, words.length) }
+}
