@@ -84,6 +84,12 @@ t.test('who has the right reads it whole, audited before', async t => {
   t.equal((await events()).at(-1), 'recording.revealed by owner')
 })
 
+t.test('an administrator cannot make that right', async t => {
+  const admin = await makeToken(gateway, 'audrey', 'admin', 'maker')
+  const words = ['token', 'create', 'mine', '--user', 'audrey', '--scope', 'revealer']
+  t.match(await withToken(gateway, admin, words), { exit: 4, stdout: '', stderr: /made by the owner/ })
+})
+
 t.test('a revealer administrates nothing', async t => {
   const revealer = await makeToken(gateway, 'audrey', 'revealer', 'no-admin')
   t.match(await withToken(gateway, revealer, ['token', 'list']), { exit: 4 })
