@@ -1,6 +1,6 @@
 /** Finds, in a statement that the server has accepted, the literals that are secrets: by the names beside them and by what is in them. */
 
-import { holdsSecret, isSecretName, SECRET_FUNCTION, TEMPLATE } from './secret-words.ts'
+import { holdsSecret, isSecretName, mentionsSecret, SECRET_FUNCTION, TEMPLATE } from './secret-words.ts'
 import type { Token } from './sql-tokens.ts'
 
 export type Place =
@@ -21,39 +21,57 @@ const MOST_TOKENS_OF_VALUE = 256
 /** How far behind the name of a column its default may stand. */
 const MOST_TOKENS_TO_DEFAULT = 16
 
+/** What goes on with a value that seemed complete. */
+const GOES_ON = /^(?:collate|when|then|else|escape|uescape|operator|union|like|ilike|similar|is|not|at)$/i
+
 /** `tokens`: those of one statement, without comments. */
 export function findSecrets(tokens: readonly Token[]): Found {
   const places = new Map<Token, Place>()
+  /** Names whose values are known, whether they are literals or not. */
+  const explained = new Set<Token>()
   let unclear = false
   const first = tokens[0]?.text.toLowerCase() ?? ''
   const isDefinition = /^(?:create|alter)$/.test(first)
   // In SET a value may be a plain word.
   const sets = first === 'set' || (isDefinition && tokens.some(token => isWord(token, 'set')))
 
-  const take = (from: number, to: number | undefined, words = false) => {
+  const take = (name: Token, from: number, to: number | undefined, words = false) => {
     if (to === undefined) unclear = true
     for (let i = Math.max(0, from); i < (to ?? from); i++) {
       const token = tokens[i]!
       const isLiteral = token.kind === 'string' || token.kind === 'parameter' || token.kind === 'number'
-      if (isLiteral || (words && token.kind === 'word')) places.set(token, { token, kind: 'secret' })
+      if (isLiteral || (words && token.kind === 'word')) {
+        places.set(token, { token, kind: 'secret' })
+        explained.add(name)
+      }
     }
+    if (to !== undefined && GOES_ON.test(tokens[to]?.text ?? '')) unclear = true
   }
   const takeNamed = (i: number) => {
     const name = tokens[i]!
+    if (tokens[i - 1]?.text === '=' && isPlainName(tokens, i - 2)) explained.add(name)
     // `'…' = password`, `'…' as password`, and the arguments of `verify_password(…)`.
-    if (BETWEEN.test(tokens[i - 1]?.text ?? '')) take(i - 2, i - 1)
-    if (tokens[i + 1]?.text === '(') take(i + 2, endOfValue(tokens, i + 1))
+    if (BETWEEN.test(tokens[i - 1]?.text ?? '')) take(name, i - 2, i - 1)
+    if (tokens[i + 1]?.text === '(') take(name, i + 2, endOfValue(tokens, i + 1))
     const from = startOfValue(tokens, i + 1)
-    if (from !== undefined) take(from, endOfValue(tokens, from), sets && name.quoted === undefined)
-    else if (isOneOfList(tokens, i)) {
+    if (from !== undefined) {
+      // What SET gives goes on behind a comma.
+      const to = first === 'set' ? tokens.length : endOfValue(tokens, from)
+      take(name, from, to, sets && name.quoted === undefined)
+      if (tokens.slice(from, from + 2).some(token => isWord(token, 'case') || isWord(token, 'distinct'))) unclear = true
+      explained.add(name)
+    } else if (isOneOfList(tokens, i)) {
       const values = valuesOfList(tokens, i)
       if (values === undefined) unclear ||= tokens.some(token => token.kind === 'string' || token.kind === 'parameter')
-      else for (const [begin, end] of values) take(begin, end)
+      else {
+        explained.add(name)
+        for (const [begin, end] of values) take(name, begin, end)
+      }
     }
     if (isDefinition) {
       for (let at = i + 1; at < i + MOST_TOKENS_TO_DEFAULT && at < tokens.length; at++) {
         if (/^[,;]$/.test(tokens[at]!.text)) break
-        if (isWord(tokens[at]!, 'default')) take(at + 1, endOfValue(tokens, at + 1))
+        if (isWord(tokens[at]!, 'default')) take(name, at + 1, endOfValue(tokens, at + 1))
       }
     }
   }
@@ -66,21 +84,56 @@ export function findSecrets(tokens: readonly Token[]): Found {
       else if (token.quoted === '$' && holdsSecret(token.text)) places.set(token, { token, kind: 'code' })
       else if (holdsSecret(token.text)) places.set(token, { token, kind: 'secret' })
     } else if (token.kind !== 'word') continue
-    else if (SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(') take(i + 2, endOfValue(tokens, i + 1))
+    else if (SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(')
+      take(token, i + 2, endOfValue(tokens, i + 1))
     else if (isSecretName(token.text)) takeNamed(i)
     else if (isWord(token, 'set_config')) {
       const name = tokens[i + 2]
-      if (name?.kind === 'string' && isSecretName(name.text)) take(i + 3, endOfValue(tokens, i + 1))
+      if (name?.kind === 'string' && isSecretName(name.text)) take(token, i + 3, endOfValue(tokens, i + 1))
     } else if (isWord(token, 'execute') && tokens[i - 1]?.text !== 'on') {
       // What its values are, the statement says that was prepared; where it runs a text, that may be put together.
       unclear ||= tokens.slice(i + 1).some(({ kind }) => kind === 'string' || kind === 'number')
     }
   }
-  return { places: [...places.values()], unclear }
+  return { places: [...places.values()], unclear: unclear || isUnexplained(tokens, places, explained) }
+}
+
+/** Whether a text is left of which nothing says that it is not the secret that a name or a literal tells of. */
+function isUnexplained(
+  tokens: readonly Token[],
+  places: ReadonlyMap<Token, Place>,
+  explained: ReadonlySet<Token>,
+): boolean {
+  const isLeft = (token: Token) => token.kind === 'string' && !places.has(token)
+  if (!tokens.some(isLeft)) return false
+  return tokens.some((token, i) => {
+    if (token.kind === 'string') return isLeft(token) && mentionsSecret(token.text)
+    if (token.kind !== 'word') return false
+    return isWord(token, 'uescape') || (mentionsSecret(token.text) && !explained.has(token) && !isOnlyAsked(tokens, i))
+  })
+}
+
+/** Whether a name stands where no value belongs to it. */
+function isOnlyAsked(tokens: readonly Token[], at: number): boolean {
+  const textAt = (i: number) => tokens[i]?.text.toLowerCase() ?? ''
+  const before = textAt(at - 1)
+  const next = textAt(at + 1)
+  if (textAt(at) === 'password_encryption') return true
+  if (/^(?:un)?encrypted$/.test(textAt(at)) && next === 'password') return true
+  if (!isSecretName(textAt(at)) && /^(?:from|join|update)$/.test(before)) return true
+  if (next === 'is' && (textAt(at + 2) === 'null' || (textAt(at + 2) === 'not' && textAt(at + 3) === 'null')))
+    return true
+  if (/^(?:by|returning|select)$/.test(before) && /^(?:,|from|;|)$/.test(next)) return true
+  return before === ',' && next === 'from'
 }
 
 function isWord(token: Token, word: string): boolean {
   return token.kind === 'word' && token.quoted === undefined && token.text.toLowerCase() === word
+}
+
+/** A name alone, `a` or `t.a`: no text with its type behind it. */
+function isPlainName(tokens: readonly Token[], at: number): boolean {
+  return tokens[at]?.kind === 'word' && /^(?:\.|,|\(|and|or|on|where|set|when|)$/i.test(tokens[at - 1]?.text ?? '')
 }
 
 /** `(name, password)` */

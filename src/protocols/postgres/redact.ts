@@ -1,7 +1,7 @@
 /** What of a statement a recording shows: its secrets are taken out where they are known for sure, else its literals are hidden. */
 
 import { findSecrets, type Place } from './find-secrets.ts'
-import { hideLiterals } from './hide-literals.ts'
+import { HIDDEN, hideLiterals } from './hide-literals.ts'
 import type { Outcome } from './outcome.ts'
 import { asPostgresReads } from './postgres-scanner.ts'
 import { holdsSecret, MAY_HOLD_SECRET, mentionsSecret } from './secret-words.ts'
@@ -47,6 +47,7 @@ export function showStatement(sql: string, reading: Reading, outcome: Outcome): 
   if (outcome !== 'accepted' || !read.certain || !isSure(sql, read.tokens, backslashQuotes)) return hidden(read.tokens)
   const text = takeOut(sql, read.tokens, 0)
   if (text === undefined) return hidden(read.tokens)
+  if (text.hides) return { text: text.sql, how: 'hidden' }
   return text.sql === sql && !text.parameters ? all : { text: text.sql, how: 'redacted' }
 }
 
@@ -54,6 +55,8 @@ export function showStatement(sql: string, reading: Reading, outcome: Outcome): 
 function tells(sql: string, tokens: readonly Token[]): boolean {
   if (mentionsSecret(sql)) return true
   if (tokens.some(({ kind, text }) => (kind === 'string' || kind === 'word') && mentionsSecret(text))) return true
+  // With an escape character of its own, the names in it are not known.
+  if (tokens.some(({ kind, text }) => kind === 'word' && /^uescape$/i.test(text))) return true
   const executes = tokens.some(({ kind, text }) => kind === 'word' && text.toLowerCase() === 'execute')
   return executes && tokens.some(({ kind }) => kind === 'string' || kind === 'number')
 }
@@ -84,6 +87,8 @@ interface TakenOut {
   readonly sql: string
   /** A bind value is a secret. */
   readonly parameters: boolean
+  /** A comment is hidden that may hold a secret. */
+  readonly hides: boolean
 }
 
 /** Undefined where it is not clear which literals are secrets. */
@@ -95,23 +100,25 @@ function takeOut(sql: string, tokens: readonly Token[], depth: number): TakenOut
     places.push(...found.places)
   }
   for (const token of tokens) {
-    if (token.kind === 'comment' && holdsSecret(token.text)) places.push({ token, kind: 'comment' })
+    if (token.kind === 'comment' && mentionsSecret(token.text)) places.push({ token, kind: 'comment' })
   }
   let text = ''
   let at = 0
   let parameters = false
+  let hides = false
   for (const { token, kind } of places.sort((a, b) => a.token.start - b.token.start)) {
     if (token.kind === 'parameter') {
       parameters = true
       continue
     }
+    if (kind === 'comment') hides ||= !holdsSecret(token.text)
     const shown =
       kind === 'code' ? takeOutOfCode(sql, token, depth + 1) : kind === 'comment' ? comment(token) : REDACTED
     if (shown === undefined) return undefined
     text += sql.slice(at, token.start) + shown
     at = token.end
   }
-  return { sql: text + sql.slice(at), parameters }
+  return { sql: text + sql.slice(at), parameters, hides }
 }
 
 /** Code is read as SQL of its own: what runs is shown. */
@@ -121,13 +128,14 @@ function takeOutOfCode(sql: string, token: Token, depth: number): string | undef
   if (!tells(token.text, tokens)) return asItStands
   if (depth > DEEPEST_CODE || !certain || !isSure(token.text, tokens, false)) return undefined
   const inner = takeOut(token.text, tokens, depth)
-  if (inner === undefined) return undefined
+  if (inner === undefined || inner.hides) return undefined
   if (inner.sql === token.text) return asItStands
   return `$redacted$${inner.sql.replaceAll('$redacted$', '')}$redacted$`
 }
 
 function comment({ text }: Token): string {
-  return text.startsWith('--') ? '-- [redacted]' : '/* [redacted] */'
+  const shown = holdsSecret(text) ? '[redacted]' : HIDDEN
+  return text.startsWith('--') ? `-- ${shown}` : `/* ${shown} */`
 }
 
 /** A secret of one statement is no reason to take anything out of the next. */

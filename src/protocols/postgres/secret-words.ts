@@ -5,16 +5,16 @@
  * among them: escapes, and literals that go on in the next line.
  */
 export const MAY_HOLD_SECRET =
-  /pas+w|passphrase|passfile|pwd|psw|secret|token|credential|(?:api|access|private|encryption|master|signing)_?key|bearer|authorization|identified|crypt|hmac|scram-sha-256\$|md5[\da-f]{32}|execute|:\/\/[^\s:/@]{0,128}:[^\s@]{0,128}@|\s-u\s{0,4}\w{1,64}:|u&['"]|\\|'[ \t\f\v]*(?:[\n\r][ \t\n\r\f\v]*(?:'|--)|--)/i
+  /pas+w|(?<![a-z])pass(?:code)?(?![a-z])|passphrase|passfile|kennwort|mot_?de_?passe|pwd|psw|(?<![a-z])(?:pw|jwt)(?![a-z])|secret|token|credential|(?:api|access|private|encryption|master|signing)[_ ]?key|bearer|authorization|identified|crypt|hmac|uescape|scram-sha-256\$|md5[\da-f]{32}|execute|:\/\/[^\s:/@]{0,128}:[^\s@]{0,128}@|\s-u\s{0,4}\w{1,64}:|u&['"]|\\|'[ \t\f\v]*(?:[\n\r][ \t\n\r\f\v]*(?:'|--)|--)/i
 
 /** The same without what may only hide one. */
 const MENTION =
-  /pas+w|passphrase|passfile|pwd|psw|secret|token|credential|(?:api|access|private|encryption|master|signing)_?key|bearer|authorization|identified|(?:en|de)?crypt|hmac|scram-sha-256\$|md5[\da-f]{32}|:\/\/[^\s:/@]{0,128}:[^\s@]{0,128}@|\s-u\s{0,4}\w{1,64}:/i
+  /pas+w|(?<![a-z])pass(?:code)?(?![a-z])|passphrase|passfile|kennwort|mot_?de_?passe|pwd|psw|(?<![a-z])(?:pw|jwt)(?![a-z])|secret|token|credential|(?:api|access|private|encryption|master|signing)[_ ]?key|bearer|authorization|identified|(?:en|de)?crypt|hmac|scram-sha-256\$|md5[\da-f]{32}|:\/\/[^\s:/@]{0,128}:[^\s@]{0,128}@|\s-u\s{0,4}\w{1,64}:/i
 
 export const mentionsSecret = (text: string): boolean => MENTION.test(text)
 
 const SECRET_NAME =
-  /^(?:[\s\S]*_)?(?:pass(?:word|wd|phrase|file)|passwort|pwd|psw|secret|token|credentials?|(?:api|access|secret|private|encryption|master|signing)_?key)(?:_?(?:hash|value|text|enc|encrypted|id|key|[0-9]{1,3}))?$/i
+  /^(?:[\s\S]*_)?(?:[a-z]*pass(?:word|wd|phrase|file|wort)|pass(?:code)?|kennwort|mot_?de_?passe|pwd|psw|pw|jwt|secret|token|credentials?|(?:api|access|secret|private|encryption|master|signing)_?key)(?:_?(?:hash|value|text|enc|encrypted|id|key|[0-9]{1,3}))?$/i
 const LONGEST_NAME = 256
 
 /** Whether what has this name is a secret: a column, a setting, an option, a function's argument. */

@@ -74,12 +74,52 @@ t.test('statements without secrets are not touched', async t => {
     `SELECT password FROM users WHERE name = 'bob'`,
     `SET password_encryption = 'scram-sha-256'`,
     `INSERT INTO notes VALUES ('the user lost their key')`,
-    `SELECT 'it''s fine' -- the password was right`,
     `SELECT * FROM a WHERE b LIKE 'C:\\%'`,
     `SELECT 'a'\n'b'`,
   ]) {
     t.same(show(sql), { text: sql, how: 'all' })
   }
+})
+
+t.test('where a secret is named and no place of its value is known, no literal is shown', async t => {
+  for (const sql of [
+    `SELECT 'hunter2'::text AS password`,
+    `SELECT 'hunter2' AS x, password FROM users WHERE password NOT IN ('hunter2')`,
+    `SELECT * FROM users WHERE password IS NOT DISTINCT FROM 'hunter2'`,
+    `SELECT * FROM users WHERE password BETWEEN 'hunter2' AND 'z'`,
+    `SELECT * FROM users WHERE password COLLATE "C" = 'hunter2'`,
+    `SELECT * FROM users WHERE trim(both ' ' from password) = 'hunter2'`,
+    `SELECT * FROM users WHERE password OPERATOR(pg_catalog.=) 'hunter2'`,
+    `UPDATE users SET password = CASE WHEN true THEN 'hunter2' END`,
+    `UPDATE users SET password = CASE 'a' WHEN 'b' THEN 'hunter2' END`,
+    `INSERT INTO users (name, pass) VALUES ('bob', 'hunter2')`,
+    `INSERT INTO users (name, "passwordPlain") VALUES ('bob', 'hunter2')`,
+    `INSERT INTO users (name, "accessToken") VALUES ('bob', 'hunter2')`,
+    `INSERT INTO users (name, kennwort) VALUES ('bob', 'hunter2')`,
+    `ALTER USER MAPPING FOR bob SERVER s OPTIONS (ADD sslpassword 'hunter2')`,
+    `SET app.secret = 'a', 'hunter2'`,
+    `SET app.pass = 'hunter2'`,
+    `SELECT set_config('app.' || 'secret', 'hunter2', false)`,
+    `SELECT set_config(setting_name => 'app.secret', new_value => 'hunter2', is_local => false)`,
+    `SELECT jsonb_set(doc, '{password}', '"hunter2"') FROM c`,
+    `INSERT INTO c VALUES ('<password>hunter2</password>')`,
+    `COMMENT ON ROLE bob IS 'pw: hunter2'`,
+    `CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $f$ DECLARE pw text := 'hunter2'; BEGIN END $f$`,
+    `UPDATE users SET U&"p!0061ssword" UESCAPE '!' = 'hunter2'`,
+    `SELECT lo_from_bytea(0, '-----BEGIN RSA PRIVATE KEY-----hunter2')`,
+  ]) {
+    const { text, how } = show(sql)
+    t.notMatch(text, /hunter2/, sql)
+    t.not(how, 'all', sql)
+  }
+})
+
+t.test('a comment that names a secret is hidden, and what ran is shown', async t => {
+  t.same(show(`SELECT 'it''s fine' -- the password was right`), {
+    text: `SELECT 'it''s fine' -- [hidden]`,
+    how: 'hidden',
+  })
+  t.same(show(`/* password hunter2 */ DROP TABLE "a"`), { text: `/* [hidden] */ DROP TABLE "a"`, how: 'hidden' })
 })
 
 t.test('a secret that comes as a bind value marks the statement', async t => {
