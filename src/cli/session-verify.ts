@@ -1,8 +1,10 @@
 /** `sallyport session verify`: is a recording whole and unaltered? Files offline with the public key alone, sessions by the gateway. */
 
 import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { RecordingVerdict, SealNotes } from '../console/routes/recordings.ts'
+import { EXTENSION } from '../recording/paths.ts'
 import { printable } from '../recording/printable.ts'
 import { type Comparison, compareWithNotes, notCompared } from '../recording/seal-notes.ts'
 import { type Verification, verifyFolder, verifyRecording } from '../recording/verify.ts'
@@ -101,8 +103,13 @@ async function* verdictsOf(thing: string, keyFile: string | undefined, context: 
 async function verdictOf(what: string, found: Verification, compare: Compare): Promise<Verdict> {
   const { ok, frames, bytes, firstBad, reason, subject, hash } = found
   const compared = await compare(subject?.session, hash)
-  const differs = ok && compared.result === 'differs'
-  const why = 'sealed well, but not the recording that was noted when the session ended'
+  // A name that is a session's says whose recording should be here.
+  const named = basename(what, EXTENSION)
+  const exchanged = ok && isSessionId(named) && subject?.session !== named
+  const differs = exchanged || (ok && compared.result === 'differs')
+  const why = exchanged
+    ? `sealed well, but in its place lies the recording of ${subject?.session}`
+    : 'sealed well, but not the recording that was noted when the session ended'
   return {
     what,
     ok: ok && !differs,

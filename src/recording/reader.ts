@@ -1,6 +1,6 @@
 /** Reads a recording back: decrypts, unpacks and gives its events, up to the last whole frame where it was interrupted. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { GatewayError } from '../shared/errors.ts'
 import {
   decodeHead,
@@ -13,6 +13,7 @@ import {
 } from './container.ts'
 import { BatchReader } from './event-codec.ts'
 import type { RecordedEvent } from './events.ts'
+import { openToRead } from './files.ts'
 import { decompress } from './pack.ts'
 import { type Part, scan } from './scan.ts'
 import { dataKeyPurpose, type KeyWrap } from './signer.ts'
@@ -105,9 +106,9 @@ function damaged(why: string): GatewayError {
 
 const CHUNK_BYTES = 256 * 1024
 
-/** A file's bytes from its beginning. Throws `NOT_FOUND` where there is none. */
+/** A file's bytes from its beginning. Throws `NOT_FOUND` where there is none, `RECORDING_DAMAGED` for what is no file. */
 export async function* fileChunks(path: string): AsyncGenerator<Buffer, void> {
-  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+  const handle = await openToRead(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw cause
     throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
   })

@@ -1,14 +1,14 @@
 /** The folder of recordings: opens one for a session, finds those without a seal, and lets live ones be followed. */
 
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { lstat } from 'node:fs/promises'
+import { type FileHandle, lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { AppendFile } from './append-file.ts'
-import { encodeHeader, KEY_BYTES, signingKeyId } from './container.ts'
+import { encodeHeader, KEY_BYTES, MAGIC, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
 import { ageOf, isMissing, makeFile, openUnlinked } from './files.ts'
 import { followWriter } from './follow.ts'
@@ -38,6 +38,11 @@ export interface Recordings {
   open(subject: RecordingSubject, promptness?: Promptness): Promise<Recorder>
   /** Throws `NOT_FOUND` and `RECORDING_DAMAGED`. */
   read(session: string): Promise<Recording>
+  /**
+   * The file as it is, to be given away: the caller closes it. Throws `NOT_FOUND`, and `RECORDING_DAMAGED` for what is no recording or is
+   * reached by a link: it could be any file that the gateway may read.
+   */
+  openFile(session: string): Promise<FileHandle>
   /**
    * Recordings with a marker that nobody has touched for a while: without a seal, or with one that is not in the books yet. Those
    * that this gateway writes are left out.
@@ -167,6 +172,17 @@ export function createRecordings(parts: {
 
     async read(session) {
       return readRecording(pathOf(session), seal.openBytes)
+    },
+
+    async openFile(session) {
+      const handle = await openUnlinked(folder, recordingFile(session), 'read').catch(cause => {
+        if (!isMissing(cause)) throw cause
+        throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
+      })
+      const { buffer } = await handle.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0)
+      if (buffer.equals(MAGIC)) return handle
+      await handle.close()
+      throw new GatewayError('RECORDING_DAMAGED', 'What lies in the place of the recording is not one.')
     },
 
     async findUnsealed() {

@@ -1,11 +1,11 @@
 /** Seals a recording whose gateway stopped without doing so: keeps all whole frames, sets aside the unfinished one. */
 
-import { type FileHandle, open, rename } from 'node:fs/promises'
+import { type FileHandle, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { decryptFrame } from './container.ts'
-import { isMissing, openUnlinked } from './files.ts'
+import { isMissing, openToAppend, openUnlinked } from './files.ts'
 import { handleChunks } from './reader.ts'
 import type { SealedRecording } from './recorder.ts'
 import { type Part, scan } from './scan.ts'
@@ -124,7 +124,7 @@ async function sealAt(
 
 /** Evidence is never destroyed: what is cut off stays beside the recording, behind what an earlier try may have left there. */
 async function setAside(from: FileHandle, path: string, offset: number, length: number): Promise<void> {
-  const aside = await open(`${path}.torn`, 'a', 0o600)
+  const aside = await openToAppend(`${path}.torn`)
   try {
     let kept = 0
     for await (const chunk of handleChunks(from, offset)) {

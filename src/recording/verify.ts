@@ -2,6 +2,7 @@
 
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../shared/errors.ts'
 import { type RecordingHeader, signingKeyId } from './container.ts'
 import type { RecordingSubject } from './events.ts'
 import { EXTENSION } from './paths.ts'
@@ -70,13 +71,20 @@ function judge(part: Part, { frames, subject }: Verification, publicKeyPem: stri
   }
 }
 
+function unreadable(error: unknown): Verification {
+  const firstBad = { frame: -1, offset: 0, why: messageOf(error) }
+  return { ok: false, frames: 0, bytes: 0, sealed: false, firstBad }
+}
+
 /** Every recording under a folder, in the order of their names, with its path relative to the folder. */
 export async function* verifyFolder(
   folder: string,
   publicKeyPem: string,
 ): AsyncGenerator<Verification & { readonly file: string }> {
   for await (const file of recordingsIn(folder, '')) {
-    yield { file, ...(await verifyRecording(join(folder, file), publicKeyPem)) }
+    // One that cannot be read, or is no file, hides none of the others.
+    const found = await verifyRecording(join(folder, file), publicKeyPem).catch(unreadable)
+    yield { file, ...found }
   }
 }
 
@@ -87,6 +95,7 @@ async function* recordingsIn(folder: string, below: string): AsyncGenerator<stri
   for (const entry of entries) {
     const path = join(below, entry.name)
     if (entry.isDirectory()) yield* recordingsIn(folder, path)
-    else if (entry.isFile() && entry.name.endsWith(EXTENSION)) yield path
+    // Also what is no file: it lies where a recording should.
+    else if (entry.name.endsWith(EXTENSION)) yield path
   }
 }

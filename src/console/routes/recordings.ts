@@ -1,7 +1,6 @@
 /** Recordings: reading one back, fetching its file, checking it, and following one that is being written. */
 
 import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -10,7 +9,7 @@ import type { AuditKind } from '../../audit/event.ts'
 import { reveal } from '../../recording/protected-part.ts'
 import { type Recording, readRecordingStream } from '../../recording/reader.ts'
 import { compareWithNotes } from '../../recording/seal-notes.ts'
-import { verifyRecording } from '../../recording/verify.ts'
+import { type Verification, verifyRecording } from '../../recording/verify.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { audited } from '../audited.ts'
@@ -136,12 +135,9 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const stream = await shown(request, 'recording.exported', { form: 'file' }, async row => {
-        const file = await open(pathOf(row.id)).catch(cause => {
-          throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
-        })
-        return createReadStream('', { fd: file })
-      })
+      const stream = await shown(request, 'recording.exported', { form: 'file' }, async row =>
+        createReadStream('', { fd: await recordings.openFile(row.id), start: 0 }),
+      )
       return reply.header('content-type', 'application/octet-stream').send(stream)
     },
   )
@@ -154,7 +150,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     },
     async ({ params: { id } }) => {
       await existing(id)
-      const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem)
+      const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem).catch(unlessNoFile)
       const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
       const compared = compareWithNotes(hash, await books.sealNotes(id))
       // A whole file that is not the one whose seal was noted is somebody's exchange of files.
@@ -233,6 +229,12 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   function pathOf(session: string): string {
     return join(recordingsFolder, recordings.fileOf({ session }))
   }
+}
+
+/** What is no file is a bad recording, and nothing broke. */
+function unlessNoFile(error: unknown): Verification {
+  if (!(error instanceof GatewayError && error.code === 'RECORDING_DAMAGED')) throw error
+  return { ok: false, frames: 0, bytes: 0, sealed: false, firstBad: { frame: -1, offset: 0, why: error.message } }
 }
 
 /** A file in the place of another's is whole, and still not what was asked for. */

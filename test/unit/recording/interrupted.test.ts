@@ -1,7 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -116,6 +125,19 @@ t.test('a torn frame is cut off and kept beside the recording', async t => {
   t.ok(await recordings.sealInterrupted({ session }, 'force'))
   t.match(await verifyRecording(path, signer.publicKeyPem), { ok: true, frames: 1, cutBytes: torn.length })
   t.ok(readFileSync(`${path}.torn`).equals(torn))
+})
+
+t.test('what is cut off is written to no file that a link in its place names', async t => {
+  const { recordings, session, path, signer } = await leaveUnsealed(t.testdir())
+  const torn = readFileSync(path).subarray(-70, -20)
+  appendFileSync(path, torn)
+  const foreign = `${path}.foreign`
+  writeFileSync(foreign, 'mine')
+  symlinkSync(foreign, `${path}.torn`)
+  t.ok(await recordings.sealInterrupted({ session }, 'force'))
+  t.match(await verifyRecording(path, signer.publicKeyPem), { ok: true, frames: 1, cutBytes: torn.length })
+  t.ok(readFileSync(`${path}.torn`).equals(torn))
+  t.equal(readFileSync(foreign, 'utf8'), 'mine')
 })
 
 t.test('frames that a stranger appended are not signed', async t => {
