@@ -6,16 +6,19 @@ import type { SecretInput } from './secret-input.ts'
 export const NOT_KEPT = Buffer.from('[not recorded: a secret]\n')
 
 const NEWLINE = 10
+const ESCAPE = '\x1b'
 const NOTHING = Buffer.alloc(0)
-/** The last byte of what {@link PROMPT} matches: blanks, `:`, `?`, `>`, and that of `：`. */
-const PROMPT_ENDS = Buffer.from(' \t\r:?>\x9a', 'latin1')
+/** The last byte of what {@link PROMPT} matches: blanks, `:`, `?`, `>`, that of `：`, and those of what is not seen behind them. */
+const PROMPT_ENDS = Buffer.from(' \t\r:?>\x9a\0\x07mhlK', 'latin1')
+/** Colours and modes (ECMA-48), controls and format characters: a prompt looks the same with and without. */
+const NOT_SEEN = new RegExp(String.raw`${ESCAPE}\[[0-?]*[ -/]*[@-~]|(?![\t\r])[\p{Cc}\p{Cf}]`, 'gu')
 /** No password is longer; a longer line is no answer to a prompt, and is kept. */
 const LONGEST_SECRET = 1_024
 /** Of what the target shows, so much is looked at for a prompt. */
 const LONGEST_PROMPT = 160
 /** The last line shown, without its end: it asks for a password, in a few languages, or it is sudo that asks. */
 const PROMPT =
-  /(?:pass(?:word|phrase|code|wd|wort)|kennwort|mot de passe|contrase|senha|\bpin\b|secret|token|\botp\b|verification code|\[sudo)[^\n]{0,100}[:?>：]\s*$/i
+  /(?:pass(?:word|phrase|code|wd|wort)|kennwort|mot de passe|contrase|senha|hasło|heslo|lösenord|salasana|parola|şifre|парол|密码|密碼|口令|パスワード|암호|\bpin\b|secret|token|\botp\b|verification code|\[sudo)[^\n]{0,100}[:?>：]\s*$/i
 
 export class InputWithoutSecrets {
   readonly #keep: (bytes: Buffer) => void
@@ -47,7 +50,7 @@ export class InputWithoutSecrets {
   typed(bytes: Buffer): void {
     if (bytes.length === 0) return
     if (this.#mode === 'open' && this.#shown.length > 0) {
-      if (PROMPT.test(this.#shown.toString('utf8'))) this.#mode = 'secret-line'
+      if (PROMPT.test(this.#shown.toString('utf8').replace(NOT_SEEN, ''))) this.#mode = 'secret-line'
       this.#shown = Buffer.alloc(0)
     }
     if (this.#mode === 'open') this.#keep(bytes)

@@ -1,6 +1,7 @@
 /** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
 
 import type { Proof } from '../../identity/proof.ts'
+import { FIRST_FACTORS } from '../../policy/factor-lists.ts'
 import type { Factor } from '../../policy/role.ts'
 import { Secret } from '../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../shared/ssh-wire.ts'
@@ -14,8 +15,6 @@ const METHOD_OF: Record<Factor, string> = {
   password: 'password',
   totp: 'keyboard-interactive',
 }
-/** What may come first: a second factor alone proves nothing. */
-const FIRST_FACTORS: readonly Factor[] = ['publickey', 'password']
 /** Requests that a client may send without waiting for the answers. */
 const MAX_WAITING = 4
 

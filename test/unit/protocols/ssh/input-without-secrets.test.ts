@@ -32,7 +32,7 @@ t.test('a line that is too long for a password is kept', async t => {
   t.equal(kept('first-line', [['types', `${long}id\n`]]), `${long}id\n`)
 })
 
-t.test('an answer to a prompt is not kept, in either language', async t => {
+t.test('an answer to a prompt is not kept, in whatever language and colour', async t => {
   for (const prompt of [
     'Password: ',
     'Enter passphrase for key /x: ',
@@ -40,6 +40,15 @@ t.test('an answer to a prompt is not kept, in either language', async t => {
     '[sudo] Mot de passe de alice : ',
     'New password: ',
     'Verification code: ',
+    'Пароль: ',
+    '密码：',
+    'パスワード: ',
+    '\x1b[1mPassword:\x1b[0m ',
+    '\x1b[1;32mPassword: \x1b[0m',
+    'Password: \x1b[K',
+    'Pass\x1b[31mword:\x07',
+    `${'x'.repeat(200)}\nPassword:\x1b[0m`,
+    '\u200ePassword:\u200f',
     'lecture\n[sudo via ansible, key=ab] password:',
   ]) {
     const turns: Turn[] = [
