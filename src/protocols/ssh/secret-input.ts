@@ -37,7 +37,7 @@ export function secretInputOf(command: string, asRoot: boolean): SecretInput {
 
 /** By a command that is nothing else. */
 function secretGivenTo(words: readonly ShellWord[]): SecretInput {
-  const at = words[0]?.text === 'sudo' ? 1 + sudoOptionsOf(words.slice(1)).words : 0
+  const at = systemProgramOf(words[0]) === 'sudo' ? 1 + sudoOptionsOf(words.slice(1)).words : 0
   const program = systemProgramOf(words[at])
   if (program === undefined) return 'none'
   if (SETS_PASSWORDS.has(program)) return 'all'

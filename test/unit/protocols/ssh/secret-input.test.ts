@@ -30,6 +30,7 @@ const CASES: Record<string, string[]> = {
     'sudo -u root passwd www',
     'docker login --username u --password-stdin registry.example',
     'sudo docker login --password-stdin',
+    '/usr/bin/sudo -n chpasswd',
     'gh auth login --with-token',
   ],
   none: [
@@ -53,6 +54,7 @@ const CASES: Record<string, string[]> = {
     './passwd',
     '~/htpasswd -s',
     'sudo /tmp/chpasswd',
+    './sudo chpasswd',
     'sudo -S -unobody -n id',
   ],
 }
