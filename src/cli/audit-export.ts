@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
+import { printable } from '../recording/printable.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 import { writeNewFile } from './new-file.ts'
@@ -37,7 +38,7 @@ export function addAuditExport(audit: Command, context: Context): void {
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
       await writeNewFile(output, content)
       if (context.json) terminal.json({ file: output })
-      else terminal.note(`Wrote ${output}.`)
+      else terminal.note(`Wrote ${printable(output)}.`)
     })
 }
 

@@ -1,6 +1,7 @@
 /** How help looks: calm, grouped, as wide as the terminal, with the exit codes at the end. */
 
 import type { Command, Help } from 'commander'
+import { printable } from '../recording/printable.ts'
 import type { Terminal } from './terminal.ts'
 
 const MAX_WIDTH = 100
@@ -48,6 +49,7 @@ function complaint(text: string): string {
     .replace(/^error: /, '')
     .trimEnd()
     .split('\n')
+    .map(printable)
   const sentence = `${wrong!.replace(/[.]?$/, '')}.`
   return [`sallyport: ${sentence}`, ...hints, 'See --help after any command, or sallyport alone.', ''].join('\n')
 }

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { decodeEventLines } from '../console/event-lines.ts'
 import { exportCast, exportJsonLines, exportText } from '../recording/export.ts'
+import { printable } from '../recording/printable.ts'
 import type { Client } from './client.ts'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -47,7 +48,7 @@ Formats:
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
       await writeNewFile(output, content)
       if (context.json) terminal.json({ session: id, format, file: output })
-      else terminal.note(`Wrote ${output}.`)
+      else terminal.note(`Wrote ${printable(output)}.`)
     })
 }
 

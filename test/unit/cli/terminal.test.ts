@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t from 'tap'
 import { createTerminal } from '../../../src/cli/terminal.ts'
+import { cli } from '../../support/run-cli.ts'
 
 /** A terminal with somebody at it: `raw` tells the modes it was put in, `shown` what is on it. */
 function someone({ tty = true, env = {} as NodeJS.ProcessEnv } = {}) {
@@ -107,4 +108,13 @@ t.test('JSON holds nothing that a terminal acts on', async t => {
   const { terminal, shown } = someone()
   terminal.json({ login: 'eve\u009b2J\x7f\u202e' })
   t.match(shown(), 'eve\\u009b2J\\u007f\\u202e')
+})
+
+t.test('what was typed wrong is repeated so that it can be read', async t => {
+  for (const argv of [['a\u202eb\x1b[2J'], ['session', 'list', '--a\u202eb\x1b[2J']]) {
+    const { exit, stderr } = await cli(argv)
+    t.equal(exit, 2)
+    t.match(stderr, 'a\\u{202e}b\\e[2J')
+    t.notMatch(stderr, /[\u202e\x1b]/)
+  }
 })
