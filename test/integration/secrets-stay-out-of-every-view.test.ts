@@ -168,3 +168,23 @@ t.test('everyday statements stand as they are', async t => {
   }
   t.match(await run(query('selec 1 from')), { text: 'selec [hidden] from', error: { message: /near "selec"/ } })
 })
+
+t.test('an error does not show the value of a table that the statement does not name', async t => {
+  const setUp = await run(
+    query(`delete from users; insert into users (name, password) values ('bob', 'S3cr3tX');
+      create view numbers as select password::int from users;
+      create function number_of() returns int language sql as 'select password::int from users'`),
+  )
+  t.equal(setUp.error, undefined)
+  await run(query('begin; declare c cursor for select password::int from users'))
+  for (const sql of ['fetch c', 'rollback', 'select * from numbers', 'select number_of()']) {
+    const told = await run(query(sql))
+    t.equal(shows(told), undefined, sql)
+    t.equal(told.text, sql)
+    if (sql !== 'rollback') t.match(partOf(told), /S3cr3tX/)
+  }
+  const own = await run(query(`select 'mistyped'::int`))
+  t.match(own.error?.message, /"mistyped"/)
+  const bound = await run(parse('', 'select $1::text::int'), bind('', '', ['mistyped']), execute(''), sync)
+  t.match(bound.error?.message, /"mistyped"/)
+})

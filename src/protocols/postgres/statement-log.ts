@@ -622,9 +622,19 @@ function outcomeOf(error: { sqlstate: string } | undefined): Outcome {
 function tellError(telling: Telling, { sqlstate, message }: { sqlstate: string; message: string }): void {
   const { event } = telling
   const isShown =
-    event.redacted !== true && !holdsSecret(message) && (event.hidden !== true || saysNoMore(event, message))
+    event.redacted !== true &&
+    !holdsSecret(message) &&
+    !(sqlstate.startsWith('22') && quotesOther(event, message)) &&
+    (event.hidden !== true || saysNoMore(event, message))
   event.error = { sqlstate, message: isShown ? message : HIDDEN }
   if (!isShown) telling.whole = { ...telling.whole, message }
+}
+
+/** Whether it quotes a value that is not in the statement: it is from a table, by a cursor, a view or a function, and may be any. */
+function quotesOther({ text, parameters }: StatementEvent, message: string): boolean {
+  // A quote in the value is not doubled: it goes on to the last one.
+  const quoted = /"([\s\S]*)"/.exec(message)?.[1]
+  return quoted !== undefined && !text.includes(quoted) && !(parameters ?? []).some(value => value?.includes(quoted))
 }
 
 /** Whether it quotes nothing that is hidden. */
