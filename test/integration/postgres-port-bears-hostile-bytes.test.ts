@@ -121,6 +121,11 @@ t.test('plaintext stuffed behind a request for encryption is refused, never exec
   t.equal(await target.psql(`select count(*) from pg_tables where tablename = 'stuffed'`), '0')
 })
 
+t.test("a balancer's own loopback is not this machine's: no plaintext comes from there", async t => {
+  const front = await start(t, { allowPlaintextFromLoopback: true, balancer: '10.0.0.5' })
+  t.match(await answerTo(front, startup(login)), /TLS_REQUIRED/)
+})
+
 t.test('GSS encryption is declined, then TLS is given', async t => {
   const front = await start(t)
   const client = await RawClient.to(front.port)

@@ -44,6 +44,8 @@ export interface FrontOptions {
   readonly channels?: Channel[]
   readonly allowPlaintextFromLoopback?: boolean
   readonly loginGraceMs?: number
+  /** Where the balancer is from which all connections come, as if it had said that they are its own machine's. */
+  readonly balancer?: string
   readonly maxPerSource?: number
   readonly maxUnauthenticated?: number
   readonly caFile?: string
@@ -170,7 +172,10 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     },
     sources: openSources(),
     patienceMs: 200,
-    enter: arrival => void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined }),
+    enter(arrival) {
+      if (options.balancer) Object.defineProperty(arrival.socket, 'remoteAddress', { value: options.balancer })
+      void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined })
+    },
     log,
   })
   const { host, port } = await listener.listen()

@@ -76,7 +76,8 @@ export function createPostgresDoor(options: PostgresDoorOptions): Door {
     const opened = () =>
       openConnection(raw, {
         upgrade,
-        mayBePlaintext: options.allowPlaintextFromLoopback && isLoopback(address),
+        // The loopback of a balancer's machine is another's: between the two there is a network.
+        mayBePlaintext: options.allowPlaintextFromLoopback && [address, raw.remoteAddress ?? ''].every(isLoopback),
         current: secured => {
           socket = secured
         },
