@@ -35,6 +35,8 @@ export function findSecrets(tokens: readonly Token[]): Found {
   // In SET a value may be a plain word.
   const sets = first === 'set' || (isDefinition && tokens.some(token => isWord(token, 'set')))
 
+  const isDerived = derives(tokens)
+
   const take = (name: Token, from: number, to: number | undefined, words = false) => {
     if (to === undefined) unclear = true
     for (let i = Math.max(0, from); i < (to ?? from); i++) {
@@ -49,7 +51,7 @@ export function findSecrets(tokens: readonly Token[]): Found {
   }
   const takeNamed = (i: number) => {
     const name = tokens[i]!
-    if (tokens[i - 1]?.text === '=' && isPlainName(tokens, i - 2)) explained.add(name)
+    if (!isDerived && tokens[i - 1]?.text === '=' && isPlainName(tokens, i - 2)) explained.add(name)
     // `'…' = password`, `'…' as password`, and the arguments of `verify_password(…)`.
     if (BETWEEN.test(tokens[i - 1]?.text ?? '')) take(name, i - 2, i - 1)
     if (tokens[i + 1]?.text === '(') take(name, i + 2, endOfValue(tokens, i + 1))
@@ -59,7 +61,7 @@ export function findSecrets(tokens: readonly Token[]): Found {
       const to = first === 'set' ? tokens.length : endOfValue(tokens, from)
       take(name, from, to, sets && name.quoted === undefined)
       if (tokens.slice(from, from + 2).some(token => isWord(token, 'case') || isWord(token, 'distinct'))) unclear = true
-      explained.add(name)
+      if (!isDerived) explained.add(name)
     } else if (isOneOfList(tokens, i)) {
       const values = valuesOfList(tokens, i)
       if (values === undefined) unclear ||= tokens.some(token => token.kind === 'string' || token.kind === 'parameter')
@@ -120,11 +122,18 @@ function isOnlyAsked(tokens: readonly Token[], at: number): boolean {
   const next = textAt(at + 1)
   if (textAt(at) === 'password_encryption') return true
   if (/^(?:un)?encrypted$/.test(textAt(at)) && next === 'password') return true
-  if (!isSecretName(textAt(at)) && /^(?:from|join|update)$/.test(before)) return true
   if (next === 'is' && (textAt(at + 2) === 'null' || (textAt(at + 2) === 'not' && textAt(at + 3) === 'null')))
     return true
-  if (/^(?:by|returning|select)$/.test(before) && /^(?:,|from|;|)$/.test(next)) return true
-  return before === ',' && next === 'from'
+  if (before === 'by' && /^(?:,|;|)$/.test(next)) return true
+  if (derives(tokens)) return false
+  return (/^(?:returning|select)$/.test(before) && /^(?:,|from|;|)$/.test(next)) || (before === ',' && next === 'from')
+}
+
+/** Whether a literal may reach a column by way of another name. */
+function derives(tokens: readonly Token[]): boolean {
+  return tokens.some(
+    (token, i) => isWord(token, 'values') || isWord(token, 'with') || (i > 0 && isWord(token, 'select')),
+  )
 }
 
 function isWord(token: Token, word: string): boolean {
@@ -210,8 +219,8 @@ function endOfValue(tokens: readonly Token[], from: number): number | undefined 
   for (let i = from; i < most; i++) {
     const { kind, text } = tokens[i]!
     if (kind === 'symbol') {
-      if (text === '(') depth++
-      else if (text === ')') depth--
+      if (text === '(' || text === '[') depth++
+      else if (text === ')' || text === ']') depth--
       if (depth < 0 || (depth === 0 && (text === ',' || text === ';'))) return i
     } else if (kind === 'word' && depth === 0 && i > from) {
       const before = tokens[i - 1]!

@@ -84,6 +84,12 @@ t.test('statements without secrets are not touched', async t => {
 t.test('where a secret is named and no place of its value is known, no literal is shown', async t => {
   for (const sql of [
     `SELECT 'hunter2'::text AS password`,
+    `SELECT password FROM users UNION SELECT 'hunter2'`,
+    `UPDATE users SET password = x.p FROM (VALUES (1, 'hunter2')) x(id, p)`,
+    `WITH n AS (SELECT 'hunter2' v) UPDATE users SET password = n.v FROM n`,
+    `UPDATE tokens SET value = 'hunter2' WHERE id = 1`,
+    `SELECT * FROM secrets WHERE value = 'hunter2'`,
+    `UPDATE users SET password = ARRAY['a', 'hunter2']`,
     `SELECT 'hunter2' AS x, password FROM users WHERE password NOT IN ('hunter2')`,
     `SELECT * FROM users WHERE password IS NOT DISTINCT FROM 'hunter2'`,
     `SELECT * FROM users WHERE password BETWEEN 'hunter2' AND 'z'`,
