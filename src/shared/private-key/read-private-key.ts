@@ -55,7 +55,8 @@ const UTF_16 =
   'This text is in UTF-16, as PowerShell writes it, which ssh does not read either; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW-FILE'
 
 function whatItIs(text: string): string {
-  if (/^(?:\xff\xfe|\xfe\xff)/.test(text)) return UTF_16
+  // The command line sends text: there the two bytes of its mark have become replacement characters.
+  if (/^(?:\xff\xfe|\xfe\xff|(?:\xef\xbf\xbd){2}(?:-\0|\0-))/.test(text)) return UTF_16
   if (text.includes('\0')) return BINARY
   const known = OTHERS.find(([pattern]) => pattern.test(text))
   return (

@@ -158,6 +158,7 @@ t.test('what cannot be read is named, with the way to convert it, and never quot
   const pem = (pair: { privateKey: KeyObject }) => pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const cases: [what: string, given: string | Buffer, message: RegExp][] = [
     ['UTF-16', Buffer.from(`\ufeff${text()}`, 'utf16le'), /UTF-16.*iconv/],
+    ['UTF-16 by the command line', Buffer.from(`\ufeff${text()}`, 'utf16le').toString(), /UTF-16.*iconv/],
     ['public key', readFileSync(`${file}.pub`, 'utf8'), /public key; the private key is needed/],
     ['public key in RFC 4716', run('ssh-keygen', '-e', '-f', ssh2.file), /public key/],
     ['public PEM', run('ssh-keygen', '-e', '-m', 'PKCS8', '-f', ssh2.file), /public key/],
