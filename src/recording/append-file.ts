@@ -22,6 +22,9 @@ function together(): Promise<void> {
   })
 }
 
+/** Somebody else cut, wrote, or removed the file while it was being written. */
+export class ChangedByOthers extends Error {}
+
 export class AppendFile {
   readonly #handle: FileHandle
   readonly #clock: Clock
@@ -46,8 +49,8 @@ export class AppendFile {
     await together()
     const { fd } = this.#handle
     const { size, nlink } = await statOf(fd)
-    if (size !== this.#length) throw new Error(`the file has ${size} bytes and should have ${this.#length}`)
-    if (nlink === 0) throw new Error('the file has been removed')
+    if (size !== this.#length) throw new ChangedByOthers(`the file has ${size} bytes and should have ${this.#length}`)
+    if (nlink === 0) throw new ChangedByOthers('the file has been removed')
     for (let offset = 0; offset < bytes.length; ) {
       const { bytesWritten } = await writeTo(fd, bytes, offset, bytes.length - offset)
       if (bytesWritten === 0) throw new Error('nothing was written')

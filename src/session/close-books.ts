@@ -1,5 +1,6 @@
 /** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
 
+import { ChangedByOthers } from '../recording/append-file.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Log } from '../shared/log.ts'
@@ -7,6 +8,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { OwedEnds } from './owed-ends.ts'
 import type { SessionChanges } from './session-changes.ts'
+import type { Ending } from './session-store.ts'
 import type { EndReason } from './state.ts'
 
 interface Parts {
@@ -29,13 +31,20 @@ export async function closeBooks(
 ): Promise<void> {
   const { session, target } = lease.grant
   lease.erase()
+  let tampered: Ending['tampered']
   const sealed = await recorder?.seal(reason).catch(error => {
-    // It is found without a seal, and sealed as interrupted as far as it goes.
+    // It is found without a seal, and sealed as interrupted as far as it goes; but not where somebody has cut it.
+    if (error.cause instanceof ChangedByOthers) {
+      tampered = {
+        file: recordings.fileOf({ session }),
+        why: `changed while it was being written: ${error.cause.message}`,
+      }
+    }
     log.error({ err: error, session }, 'a recording could not be sealed')
     return undefined
   })
   await owed.settle(session, async () => {
-    const inBooks = await changes.end(lease, { reason, sealed })
+    const inBooks = await changes.end(lease, { reason, sealed, tampered })
     // Until here it would be found again, with its seal.
     if (sealed !== undefined && inBooks) await recordings.noted(session)
   })

@@ -43,8 +43,10 @@ export function createMarkedRecordings(parts: {
     const noted = (notes.find(({ place }) => place === 'audit') ?? notes[0])?.hash
     if (noted === undefined) {
       // Of a session that this store does not know nothing is signed.
-      if (row !== undefined) await sealAndNote(unsealed)
-      return
+      if (row === undefined) return
+      if (!(await wasTampered(session))) return sealAndNote(unsealed)
+      metrics.recordingsTampered.inc()
+      return recordings.noted(session)
     }
     const compared = await recordings.compare(session, noted)
     if (compared === undefined) return
@@ -68,6 +70,11 @@ export function createMarkedRecordings(parts: {
     // Where the books have another one by now, the next round compares.
     if (await changes.noteSeal(session, sealed)) await recordings.noted(session)
     else await recordings.release(session)
+  }
+
+  /** Known from when it was written, or found: no signature may make it good. */
+  async function wasTampered(session: string): Promise<boolean> {
+    return (await books.events(session, ['recording.tampered'])).length > 0
   }
 
   /** Once for each thing found: who can make markers must not fill the audit log. */

@@ -115,6 +115,14 @@ export const stateEvents = {
     data: { reason, recording: sealed?.hash, bytes: sealed?.bytes, ...more },
   }),
 
+  /** Before there was a seal to compare with. */
+  recordingTampered: (session: string, { file, why }: NonNullable<Ending['tampered']>): AuditEvent => ({
+    kind: 'recording.tampered',
+    actor: 'gateway',
+    session,
+    data: { file, noted: null, found: null, why },
+  }),
+
   /** Of a seal that was found, or made, when the session had been written down as ended already. */
   sealNoted: (session: string, { file, hash, bytes }: SealedRecording, reason: string, more = {}): AuditEvent => ({
     kind: reason === 'interrupted' ? 'recording.sealed-as-interrupted' : 'recording.seal-noted',

@@ -76,13 +76,15 @@ export function createSessionChanges(parts: {
 
     async end({ grant }, ending) {
       const { session, user } = grant
-      const { reason, sealed } = ending
+      const { reason, sealed, tampered } = ending
       const inBooks = await outbox.change(async (on, tell) => {
         for (const lease of await vault.endLeasesOfSession(session, on)) {
           tell(stateEvents.leaseEnded(user, session, lease))
         }
         if (await sessions.end(session, ending, on)) {
           tell(stateEvents.sessionEnded(user, session, ending))
+          // Where the row was ended before, another gateway took this one for dead, and sealed what was there.
+          if (tampered !== undefined) tell(stateEvents.recordingTampered(session, tampered))
           return true
         }
         if (sealed === undefined) return true

@@ -28,6 +28,8 @@ export interface Ending {
   readonly reason: EndReason
   /** Where it was recorded and sealed. */
   readonly sealed?: SealedRecording | undefined
+  /** Somebody changed the recording while it was being written: it is never sealed. */
+  readonly tampered?: { readonly file: string; readonly why: string } | undefined
   /** Milliseconds since the epoch; now, unless told. */
   readonly at?: number
 }

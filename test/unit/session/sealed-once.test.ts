@@ -114,6 +114,33 @@ async function tamperedCount(): Promise<number> {
   return (await parts.metrics.recordingsTampered.get()).values[0]?.value ?? 0
 }
 
+t.test(
+  'what is cut while it is being written gets no signature either, and the audit log says who noticed',
+  async t => {
+    const session = begin({
+      async relaying({ recorder }) {
+        for (const text of ['first', 'second']) {
+          recorder.fact({ type: 'notice', text })
+          await nextFrame(session.id)
+        }
+        truncateSync(pathOf(session.id), lstatSync(pathOf(session.id)).size - 10)
+      },
+    })
+    await session.over
+    const [told, ...others] = await parts.audit.list({ session: session.id, kind: 'recording.tampered' })
+    t.match(JSON.parse(told!.data), {
+      file: parts.recordings.fileOf({ session: session.id }),
+      why: /while it was being written/,
+    })
+    t.same(others, [])
+    clock.advance(60_000)
+    await parts.reaper.round()
+    t.notOk(isMarked(session.id), 'and it is looked at once')
+    t.equal(await hashOf(session.id), null)
+    t.match(await verifyRecording(pathOf(session.id), key), { ok: false, sealed: false })
+  },
+)
+
 t.test('a recording that was cut after its seal gets no other one', async t => {
   const session = await sealedSession()
   const noted = await hashOf(session)
