@@ -3,11 +3,17 @@
 import { fstat, write } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import type { Clock } from '../shared/clock.ts'
+import { type Clock, elapsed } from '../shared/clock.ts'
 
 /** Without the file handle in between: half the work of the main thread, and there are many small frames. */
 const statOf = promisify(fstat)
 const writeTo = promisify(write)
+
+/**
+ * What was looked at or written so long ago is looked at again before the next write. Nobody else takes a file for ownerless before it
+ * lay untouched for several times as long, and each write touches it.
+ */
+const TRUSTED_MS = 1000
 
 const waiting: (() => void)[] = []
 
@@ -31,6 +37,7 @@ export class AppendFile {
   readonly #watchers = new Set<() => void>()
   #length: number
   #unsynced = true
+  #seenAt = Number.NEGATIVE_INFINITY
 
   /** `handle` is open for appending; the file has `length` bytes. */
   constructor(handle: FileHandle, length: number, clock: Clock) {
@@ -44,13 +51,14 @@ export class AppendFile {
     return this.#length
   }
 
-  /** Throws when the disk does not take all of it, or when somebody else wrote to the file, sealed it or removed it. */
-  async append(bytes: Buffer): Promise<void> {
+  /**
+   * Throws when the disk does not take all of it, or when somebody else wrote to the file, sealed it or removed it: within
+   * `TRUSTED_MS`, and always where this process has slept in between, or where it is the `last` that is written.
+   */
+  async append(bytes: Buffer, last = false): Promise<void> {
     await together()
     const { fd } = this.#handle
-    const { size, nlink } = await statOf(fd)
-    if (size !== this.#length) throw new ChangedByOthers(`the file has ${size} bytes and should have ${this.#length}`)
-    if (nlink === 0) throw new ChangedByOthers('the file has been removed')
+    if (last || elapsed(this.#clock) - this.#seenAt > TRUSTED_MS) await this.#check(fd)
     for (let offset = 0; offset < bytes.length; ) {
       const { bytesWritten } = await writeTo(fd, bytes, offset, bytes.length - offset)
       if (bytesWritten === 0) throw new Error('nothing was written')
@@ -59,6 +67,13 @@ export class AppendFile {
     this.#length += bytes.length
     this.#unsynced = true
     this.wake()
+  }
+
+  async #check(fd: number): Promise<void> {
+    const { size, nlink } = await statOf(fd)
+    if (size !== this.#length) throw new ChangedByOthers(`the file has ${size} bytes and should have ${this.#length}`)
+    if (nlink === 0) throw new ChangedByOthers('the file has been removed')
+    this.#seenAt = elapsed(this.#clock)
   }
 
   /** Brings what was written since the last time to the disk. */

@@ -334,7 +334,7 @@ export class RecordingWriter implements Recorder {
     try {
       this.failure.throwIfAborted()
       const facts = { session, frames: this.#frames, bytes: file.length, endedAt: clock.now(), reason }
-      await file.append(encodeSeal(facts, this.#link, signer))
+      await file.append(encodeSeal(facts, this.#link, signer), true)
       await file.sync()
     } catch (error) {
       this.#fail(error)

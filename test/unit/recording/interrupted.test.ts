@@ -115,7 +115,7 @@ async function leaveUnsealed(folder: string, seal = createTestKeyWrap()) {
   await live.next()
   await live.return?.()
   const second = createTestRecordings(folder, { seal, clock: later(MINUTE) })
-  return { ...second, session, recorder, path: second.pathOf(session) }
+  return { ...second, session, recorder, ownerClock: first.clock, path: second.pathOf(session) }
 }
 
 t.test('a torn frame is cut off and kept beside the recording', async t => {
@@ -168,7 +168,9 @@ t.test('a recording that its owner touched a moment ago is left alone', async t 
 })
 
 t.test('an owner that was only slow notices that someone sealed its recording, and its session ends', async t => {
-  const { recordings, session, recorder, signer, path } = await leaveUnsealed(t.testdir())
+  const { recordings, session, recorder, ownerClock, signer, path } = await leaveUnsealed(t.testdir())
+  // As long as the others waited, the owner stood still.
+  ownerClock.move(MINUTE)
   t.ok(await recordings.sealInterrupted({ session }))
   recorder.fact({ type: 'notice', text: 'still here' })
   await t.rejects(recorder.seal('client-closed'), { code: 'RECORDING_FAILED' })
