@@ -45,3 +45,9 @@ t.test('what is old is not offered', async t => {
     t.match(await echo('-o', old, ...ciphers), { stderr: /Unable to negotiate/ }, old)
   }
 })
+
+t.test('sequence numbers begin anew with the keys (strict key exchange), as both ends say', async t => {
+  const { stdout, stderr } = await echo('-vvv')
+  t.match(stdout, sha256)
+  t.match(stderr, /strict KEX ordering/)
+})
