@@ -25,7 +25,9 @@ export function addAuditExport(audit: Command, context: Context): void {
     .option('-o, --output <file>', 'where to; not given: stdout')
     .addHelpText(
       'after',
-      '\n`sallyport session verify FOLDER --against FILE --key KEY` compares a folder with it, anywhere and without a gateway.',
+      `
+It is compared with a folder, anywhere and without a gateway, by:
+sallyport session verify FOLDER --against FILE --key KEY`,
     )
     .action(async ({ since, until, output }: Options) => {
       const now = context.now()

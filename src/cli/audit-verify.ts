@@ -32,7 +32,9 @@ export function addAuditVerify(audit: Command, context: Context): void {
     .option('--from-start', 'for files: they must begin with the first event')
     .addHelpText(
       'after',
-      '\nWith --key, files are checked here, without a gateway. The exit code is 1 where something is missing or not what was signed.',
+      `
+With --key, files are checked here, without a gateway. The exit code is 1 where
+something is missing or not what was signed.`,
     )
     .action(async (files: string[], options: VerifyOptions) => {
       if (options.tsaCa !== undefined && options.heads === undefined)

@@ -51,6 +51,8 @@ export async function confirmCredentials(context: Context, account: string, opti
 async function addresses(client: Client, account: string): Promise<AccountAddress[]> {
   if (!account.startsWith('*@')) return [readAccount(account)]
   const { target } = readAccount(`any${account.slice(1)}`)
+  // A name that is mistyped has nothing to confirm, and must not read like one that is in order.
+  await client.get(`/v1/targets/${target}`)
   const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
   return credentials.filter(each => each.target === target && each.unconfirmed !== null)
 }

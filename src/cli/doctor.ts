@@ -20,7 +20,10 @@ export const addDoctor: AddCommands = (program, context) => {
     .option('--since <time>', 'only sessions since: 30d, 2026-11-21, 2026-11-21T18:00')
     .addHelpText(
       'after',
-      '\nEach finding is a line: code, session, what is wrong; then what to do next. The exit code is 1 where there is one.\nSessions that are open are none, nor is what is on its way.',
+      `
+Each finding is a line: code, session, what is wrong; then what to do next.
+The exit code is 1 where there is one. Sessions that are open are none, nor is
+what is on its way.`,
     )
     .action(async ({ full, since }: { full?: boolean; since?: string }) => {
       const stream = await (await context.client()).stream('/v1/doctor', {
@@ -49,10 +52,14 @@ export const addDoctor: AddCommands = (program, context) => {
         const { type: _, ...report } = end
         terminal.json({ ...report, found: found.map(({ type: _, ...finding }) => finding) })
       } else {
-        const read = full === true ? `, ${end.recordingsRead} recordings read` : ''
-        const word = end.findings === 0 ? terminal.style('green', 'well') : `${end.findings} findings`
-        terminal.line(`${word}: ${end.sessions} sessions${read}.`)
+        const read = full === true ? `, ${counted(end.recordingsRead, 'recording')} read` : ''
+        const word = end.findings === 0 ? terminal.style('green', 'well') : counted(end.findings, 'finding')
+        terminal.line(`${word}: ${counted(end.sessions, 'session')}${read}.`)
       }
       if (end.findings > 0) throw new CliError(EXIT.no, '')
     })
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

@@ -37,7 +37,7 @@ Formats:
   cast   for asciinema and its players
   jsonl  every event as a line of JSON
   text   what was on the screen, and a transcript
-  raw    the sealed, encrypted file as it is: \`session verify\` checks it anywhere`,
+  raw    the sealed, encrypted file as it is, for \`session verify\` anywhere`,
     )
     .action(async (id: string, { format, output, revealStatements }: ExportOptions) => {
       if (format === 'raw' && output === undefined && terminal.width !== undefined)

@@ -47,9 +47,18 @@ export function addVerify(session: Command, context: Context): void {
     .option('--heads <file...>', 'for --against: heads that were sent out; the list must not end before them')
     .addHelpText(
       'after',
-      '\nWith --key, files are checked here, without a gateway and without its vault; where one answers, they are also compared with\nits audit log, and each line says whether they were. The exit code is 1 where one is not good.',
+      `
+With --key, files are checked here, without a gateway and without its vault;
+where one answers, they are also compared with its audit log, and each line says
+whether they were. The exit code is 1 where one is not good.`,
     )
     .action(async (things: string[], { key, against, heads }: { key?: string; against?: string; heads?: string[] }) => {
+      if (heads !== undefined && against === undefined) {
+        throw new CliError(
+          EXIT.usage,
+          '--heads is for --against; to hold heads against the audit log: sallyport audit verify --heads FILE',
+        )
+      }
       if (against !== undefined) return verifyAgainst(things, { list: against, key, heads }, context)
       const verdicts: Verdict[] = []
       for (const thing of things) {

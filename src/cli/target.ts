@@ -87,7 +87,8 @@ interface AskedLogin {
   readonly target: string
   readonly account: string
   readonly asks: string
-  readonly allowed: boolean
+  /** null: the target could not be asked. */
+  readonly allowed: boolean | null
 }
 
 async function logins({ terminal, json, client: connect }: Context, name: string | undefined): Promise<void> {
@@ -100,7 +101,7 @@ async function logins({ terminal, json, client: connect }: Context, name: string
       asked.push(...logins.map(each => ({ target, ...each })))
     } catch (error) {
       if (name !== undefined) throw error
-      asked.push({ target, account: '', asks: messageOf(error), allowed: false })
+      asked.push({ target, account: '', asks: messageOf(error), allowed: null })
     }
   }
   if (json) terminal.json({ logins: asked })
@@ -112,7 +113,7 @@ async function logins({ terminal, json, client: connect }: Context, name: string
         { title: 'ASKS FOR', value: each => each.asks, shrinkTo: 14 },
         {
           title: 'ALLOWED',
-          value: each => (each.allowed ? 'yes' : 'no'),
+          value: each => (each.allowed === null ? 'not known' : each.allowed ? 'yes' : 'no'),
           style: (text, each) => terminal.style(each.allowed ? 'green' : 'red', text),
         },
       ],
@@ -120,8 +121,15 @@ async function logins({ terminal, json, client: connect }: Context, name: string
       'There are no databases.',
     )
   }
-  if (asked.some(({ allowed }) => !allowed))
-    throw new CliError(EXIT.no, 'Not every login is one that the entry allows (authentication).')
+  if (asked.some(({ allowed }) => allowed === false)) {
+    throw new CliError(
+      EXIT.no,
+      'Not every login is one that the entry allows.',
+      'Mend pg_hba.conf, or `authentication` in the entry: docs/postgres.md says what each gives up.',
+    )
+  }
+  const silent = asked.filter(({ allowed }) => allowed === null).map(({ target }) => target)
+  if (silent.length > 0) throw new CliError(EXIT.no, `Not every database could be asked: ${silent.join(', ')}.`)
 }
 
 async function databases(client: Client): Promise<string[]> {

@@ -4,7 +4,7 @@ import qrcode from 'qrcode'
 import type { OneUserAnswer, UserAnswer } from '../console/routes/users.ts'
 import { matchingStep } from '../identity/factors/totp.ts'
 import { type AddCommands, type Context, textForVault } from './context.ts'
-import { relativeTime } from './time.ts'
+import { localTime, relativeTime } from './time.ts'
 
 export const addUsers: AddCommands = (program, context) => {
   const { terminal } = context
@@ -126,7 +126,7 @@ function failuresOf({ failures }: OneUserAnswer): [string, string][] {
 
 function failuresText({ tries, network, lockedUntil }: NonNullable<OneUserAnswer['failures']>[number]): string {
   const where = network === null ? 'from sources that are not known' : `from ${network}`
-  return `${tries} ${where}${lockedUntil === null ? '' : `, locked until ${lockedUntil}`}`
+  return `${tries} ${where}${lockedUntil === null ? '' : `, locked until ${localTime(lockedUntil)}`}`
 }
 
 function factorsOf({ publicKeys, factors }: UserAnswer): string {

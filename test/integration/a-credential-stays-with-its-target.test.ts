@@ -229,6 +229,8 @@ t.test('all credentials of a target are confirmed at once', async t => {
   })
   await works(t)
   t.match(await asOwner(gateway, all), { exit: 0, stdout: /No credential of this target must be confirmed/ })
+  const mistyped = await asOwner(gateway, ['credential', 'confirm', '*@web-1'])
+  t.match(mistyped, { exit: 1, stdout: '', stderr: /There is no target web-1/ })
 })
 
 t.test('a store of an earlier version goes on working, once: its credentials are bound at the first start', async t => {

@@ -55,6 +55,11 @@ async function check(t: Test, damage: (copy: string) => unknown, against = list)
   return { exit: result.exit, answer, of }
 }
 
+t.test('heads without a list are refused: they would not be looked at', async t => {
+  const result = await cli(['session', 'verify', folder, '--key', key, '--heads', join(home, 'not-there.jsonl')])
+  t.match(result, { exit: 2, stdout: '', stderr: /--heads is for --against.*audit verify --heads FILE/ })
+})
+
 t.test('the list is made by an auditor, audited, and a folder as it should be is good', async t => {
   const made = await withToken(gateway, auditor, ['audit', 'export', '-o', list])
   t.match(made, { exit: 0, stderr: /Wrote/ })

@@ -75,6 +75,11 @@ t.test('what databases ask for is learnt beforehand, without a password', async 
     }),
   )
   await targets.put(targetSchema.parse({ name: 'gone', protocol: 'postgres', host, port: 1, tls: 'disable', accounts }))
+  // What could not be asked is not said to be refused.
+  t.match(await asOwner(gateway, ['--json', 'target', 'logins']), {
+    exit: 1,
+    stdout: /"target": "gone",\s+"account": "",\s+"asks": "[^"]+",\s+"allowed": null/,
+  })
   const result = await asOwner(gateway, ['--json', 'target', 'logins', 'orders'])
   t.equal(result.exit, 1)
   t.match(
@@ -90,7 +95,8 @@ t.test('what databases ask for is learnt beforehand, without a password', async 
   )
   t.match(await asOwner(gateway, ['target', 'logins']), {
     exit: 1,
-    stdout: /gone .*could not be reached.*orders +a0 +none +no/s,
+    stdout: /gone .*could not be reached\. +not known\n.*orders +a0 +none +no\n/s,
+    stderr: /Not every login is one that the entry allows/,
   })
 })
 
