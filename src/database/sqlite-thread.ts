@@ -6,6 +6,9 @@ import { makePrivate } from './private-file.ts'
 
 /** How long other processes (workers, a backup) may hold the file before a statement fails. They do not stand in line for it. */
 const BUSY_TIMEOUT_MS = 10_000
+/** https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5
+const RETRY_MS = 50
 
 /** One statement, or the end: the thread closes the store and is over then. */
 export type Request = { readonly sql: string; readonly parameters: readonly unknown[] } | 'close'
@@ -64,9 +67,6 @@ function open(path: string): DatabaseSync {
   }
   return opened
 }
-
-const SQLITE_BUSY = 5
-const RETRY_MS = 50
 
 /** A new file is made a WAL file by one process alone, and for that SQLite does not wait by itself as for other locks. */
 function useWal(opened: DatabaseSync): void {
