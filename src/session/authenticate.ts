@@ -8,9 +8,15 @@ import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Access } from './access.ts'
 import type { Downstream } from './protocol.ts'
 
-/** The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. */
-const REFUSED =
-  'The login was refused. Check the user name, the password or key, and the one-time code, then try again.'
+/**
+ * The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. Also where no role
+ * opens what was asked for, and who may log in with less than the default factors has not proven those.
+ */
+const REFUSED = {
+  ssh: 'The login was refused. Check the login name, the password or key, and the one-time code, then try again.',
+  postgres:
+    'The login was refused. Check the login name and the database, the password, and the one-time code, then try again.',
+} as const
 
 /** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
 const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
@@ -40,7 +46,7 @@ export async function authenticate(
     const proof = await downstream.nextProof()
     if (proof === undefined) {
       const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
-      const text = attempt.usedCode ? `${USED_CODE}${protocol === 'postgres' ? FOR_MANY : ''}` : REFUSED
+      const text = attempt.usedCode ? `${USED_CODE}${protocol === 'postgres' ? FOR_MANY : ''}` : REFUSED[protocol]
       return refuse(code, text, attempt.trail.join('; ') || 'nothing was proven')
     }
     const accepted = await attempt.verify(proof, requirement)

@@ -144,6 +144,14 @@ t.test('without a list, role and target open the own database of the target alon
   }
 })
 
+t.test('who logs in with a password alone reads that it may be the database', async t => {
+  await gateway.addRole({ ...role, name: 'brief', factors: [['password']] })
+  const brief = await gateway.addUser({ name: 'brief', roles: ['brief'] })
+  t.equal((await psql(to(brief, 'orders', 'shop'), brief.password, ['select 1'])).stdout, '1')
+  const { stderr } = await psql(to(brief, 'orders', 'other'), brief.password, ['select 1'])
+  t.match(stderr, 'LOGIN_REFUSED: The login was refused. Check the login name and the database, the password,')
+})
+
 t.test('no way around it leads anywhere else', async t => {
   const raw = (...texts: string[]) => packet(196608, ...texts.map(cstring), Buffer.alloc(1))
   const login = ['user', 'clerk+dba+orders']
