@@ -43,7 +43,7 @@ const { roles, users, factors, targets, vault } = gateway.parts
 const { keptWhole = [], beforeRelay = [] } = setup
 const others = setup.targets.map(target => target.name).filter(name => ![...keptWhole, ...beforeRelay].includes(name))
 for (const [name, names, terms] of [
-  ['bench', others, {}],
+  ['bench', others, { rememberFactor: '5m' }],
   ['kept-whole', keptWhole, { execOutputLimit: 'none' }],
   ['before-relay', beforeRelay, { recording: 'before-relay' }],
 ] as const) {

@@ -34,6 +34,8 @@ export async function benchPostgres({ quick, folder, stack, say }: BenchOptions)
       rows.push(...(await transactions(bench, mode, clients, quick)))
     }
   }
+  say('new connections')
+  rows.push(await connections(bench, quick))
   say('COPY')
   rows.push(...(await copy(bench, folder, quick ? 200 : 1000, quick ? 1 : 3)))
   return rows
@@ -74,6 +76,21 @@ async function transactions(bench: PostgresBench, mode: string, clients: number,
       values: eachWay(way => medianOf(results[way].map(result => result.cpuMicroseconds))),
     },
   ]
+}
+
+/** A pool that opens a connection for each transaction: TLS, login, decision, lease and a recording each time. */
+async function connections(bench: PostgresBench, quick: boolean): Promise<Row> {
+  const args = ['-S', '-n', '-C', '-c', '4', '-j', '2', '-t', quick ? '40' : '100']
+  const results = await interleave(bench.rounds.length, POSTGRES_WAYS, async (way, round) =>
+    numberIn(await bench.rounds[round]![way].client('pgbench', args, '2>&1'), /tps = ([\d.]+)/),
+  )
+  return {
+    group: GROUP,
+    name: 'new connections, 4 clients',
+    unit: '/s',
+    values: eachWay(way => median(results[way])),
+    target: { atLeast: 30 },
+  }
 }
 
 async function copy(bench: PostgresBench, folder: string, megabytes: number, rounds: number): Promise<Row[]> {
