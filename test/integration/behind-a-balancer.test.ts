@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { connect } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { addOrders, addToRole } from '../support/orders.ts'
 import { psql } from '../support/psql.ts'
@@ -80,8 +81,9 @@ for (const workers of [1, 2]) {
     }
     t.equal(await status(token), 200)
     t.equal(await status('sp_wrong'), 401)
-    const [bad] = await gateway.parts.audit.list({ kind: 'api.refused' })
-    t.match(JSON.parse(bad!.data), { source: '127.0.0.79' })
+    const badTokens = () => gateway.parts.audit.list({ kind: 'api.refused' })
+    while ((await badTokens()).length === 0) await setImmediate()
+    t.match(JSON.parse((await badTokens())[0]!.data), { source: '127.0.0.79' })
 
     t.same(await refused(), [])
     const headerOf = (localAddress: string, bytes: string) => {
@@ -90,11 +92,18 @@ for (const workers of [1, 2]) {
       socket.write(bytes)
       return once(socket, 'close')
     }
+    /** The event is written by and by: the connection does not wait for it. */
+    const refusals = async (count: number) => {
+      while ((await refused()).length < count) await setImmediate()
+      return refused()
+    }
     await headerOf(BALANCER, 'SSH-2.0-client\r\n')
-    t.match(await refused(), [{ code: 'PROTOCOL_VIOLATION', source: BALANCER, why: /PROXY header: .*does not begin/ }])
+    t.match(await refusals(1), [
+      { code: 'PROTOCOL_VIOLATION', source: BALANCER, why: /PROXY header: .*does not begin/ },
+    ])
     await headerOf('127.0.0.2', 'PROXY TCP4 127.0.0.77 127.0.0.1 1 2\r\nSSH-2.0-client\r\n')
     t.match(
-      (await refused()).at(-1),
+      (await refusals(2)).at(-1),
       { code: 'PROTOCOL_VIOLATION', source: '127.0.0.2' },
       'from a stranger it is garbage',
     )
