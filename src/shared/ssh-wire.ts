@@ -85,6 +85,24 @@ export function string(value: string | Uint8Array): Buffer {
   return Buffer.concat([uint32(bytes.length), bytes])
 }
 
+/** A number that is not negative, given by its digits in base 256, the highest first. */
+export function mpint(digits: Buffer): Buffer {
+  const shortest = withoutLeadingZeros(digits)
+  return string(shortest[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), shortest]) : shortest)
+}
+
+export function withoutLeadingZeros(digits: Buffer): Buffer {
+  const first = digits.findIndex(byte => byte !== 0)
+  return digits.subarray(first < 0 ? digits.length : first)
+}
+
+/** The digits of an mpint's content, filled up to so many bytes. Throws {@link WireError} where they are more. */
+export function fixedWidth(digits: Buffer, bytes: number): Buffer {
+  const shortest = withoutLeadingZeros(digits)
+  if (shortest.length > bytes) throw new WireError('a number is too large')
+  return Buffer.concat([Buffer.alloc(bytes - shortest.length), shortest])
+}
+
 export function boolean(value: boolean): Buffer {
   return Buffer.from([value ? 1 : 0])
 }

@@ -4,7 +4,7 @@ import { type PrivateKeyInput, sign } from 'node:crypto'
 import { publicBlob, SSH_CURVES } from '../../shared/private-key/key-parts.ts'
 import { readPrivateKey } from '../../shared/private-key/read-private-key.ts'
 import { Secret } from '../../shared/secret.ts'
-import { string, WireReader } from '../../shared/ssh-wire.ts'
+import { mpint, WireReader } from '../../shared/ssh-wire.ts'
 import type { PrivateKeyMaterial } from '../../vault/lease.ts'
 import { signatureAlgorithms } from './algorithms.ts'
 
@@ -53,10 +53,4 @@ function signatureOf(type: string, data: Buffer, key: PrivateKeyInput): Buffer {
   const { hash, bytes } = SSH_CURVES.find(({ ssh }) => type === `ecdsa-sha2-${ssh}`)!
   const both = sign(hash, data, { ...key, dsaEncoding: 'ieee-p1363' })
   return Buffer.concat([mpint(both.subarray(0, bytes)), mpint(both.subarray(bytes))])
-}
-
-function mpint(number: Buffer): Buffer {
-  const first = number.findIndex(byte => byte !== 0)
-  const digits = number.subarray(first < 0 ? number.length : first)
-  return string(digits[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits)
 }

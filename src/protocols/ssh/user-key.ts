@@ -1,7 +1,7 @@
 /** Public keys of users: reading a blob, and verifying a signature by it (RFC 4253 §6.6, RFC 8332, OpenSSH's PROTOCOL.u2f). */
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { WireError, WireReader } from '../../shared/ssh-wire.ts'
+import { fixedWidth, WireError, WireReader, withoutLeadingZeros } from '../../shared/ssh-wire.ts'
 import { signatureAlgorithms } from './algorithms.ts'
 
 interface Curve {
@@ -135,18 +135,6 @@ function verifyEcdsa(curve: Curve, key: KeyObject, signature: Buffer, data: Buff
   const s = fixedWidth(reader.string(), curve.bytes)
   if (!reader.atEnd) return false
   return verify(curve.hash, data, { key, dsaEncoding: 'ieee-p1363' }, Buffer.concat([r, s]))
-}
-
-function fixedWidth(mpint: Buffer, bytes: number): Buffer {
-  const digits = withoutLeadingZeros(mpint)
-  if (digits.length > bytes) throw new WireError('a number is too large')
-  return Buffer.concat([Buffer.alloc(bytes - digits.length), digits])
-}
-
-function withoutLeadingZeros(mpint: Buffer): Buffer {
-  let start = 0
-  while (start < mpint.length && mpint[start] === 0) start++
-  return mpint.subarray(start)
 }
 
 function sha256(bytes: Buffer): Buffer {

@@ -1,7 +1,7 @@
 /** Makes Node's key object of the numbers that OpenSSH's and PuTTY's files hold, by way of DER (X.690). */
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { string } from '../ssh-wire.ts'
+import { fixedWidth, mpint, string } from '../ssh-wire.ts'
 import { damaged, PrivateKeyError } from './private-key-error.ts'
 
 export type KeyParts =
@@ -75,7 +75,7 @@ export function publicBlob(key: KeyObject): Buffer {
     }
     case 'rsa': {
       const { n, e } = open.export({ format: 'jwk' })
-      return Buffer.concat([string('ssh-rsa'), mpint(e!), mpint(n!)])
+      return Buffer.concat([string('ssh-rsa'), numberField(e!), numberField(n!)])
     }
     default:
       throw new PrivateKeyError(
@@ -138,18 +138,10 @@ function integer(value: bigint): Buffer {
   return der(INTEGER, bytes[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes)
 }
 
-function numberOf(mpint: Buffer): bigint {
-  return mpint.length === 0 ? 0n : BigInt(`0x${mpint.toString('hex')}`)
+function numberOf(digits: Buffer): bigint {
+  return digits.length === 0 ? 0n : BigInt(`0x${digits.toString('hex')}`)
 }
 
-function mpint(base64url: string): Buffer {
-  const bytes = Buffer.from(base64url, 'base64url')
-  return string(bytes[0]! >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes)
-}
-
-function fixedWidth(number: Buffer, bytes: number): Buffer {
-  const first = number.findIndex(byte => byte !== 0)
-  const digits = number.subarray(first < 0 ? number.length : first)
-  if (digits.length > bytes) throw new Error('the number is too large for the curve')
-  return Buffer.concat([Buffer.alloc(bytes - digits.length), digits])
+function numberField(base64url: string): Buffer {
+  return mpint(Buffer.from(base64url, 'base64url'))
 }
