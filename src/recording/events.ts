@@ -46,6 +46,11 @@ export type FactEvent =
         /** Something else that an SFTP client asked for; `path` is the name of the request. */
         | 'extension'
       path: string
+      /**
+       * What the sending side of scp called it, below `path` as the client asked for it, where these two do not say for sure which
+       * file it is. Of an upload: `path/name` where the target has a folder `path`, else `path` in place of the first part of `name`.
+       */
+      name?: string
       /** The target's shell puts something else in place of a part of the path (`$HOME`, `~`, a pattern). */
       unexpanded?: true
       to?: string

@@ -57,7 +57,7 @@ function describe(event: FactEvent): Description {
       return describeStatement(event)
     case 'file':
       return {
-        text: `${event.via} ${event.operation} ${printable(event.path)}${event.unexpanded ? ' (as asked for, before the shell expanded it)' : ''}${event.to === undefined ? '' : ` → ${printable(event.to)}`}`,
+        text: `${event.via} ${event.operation} ${whichFile(event)}${event.to === undefined ? '' : ` → ${printable(event.to)}`}`,
         ...(event.bytes === undefined ? {} : { outcome: formatBytes(event.bytes) }),
         ...(event.error === undefined ? {} : { error: printable(event.error) }),
         details: event.sha256 === undefined ? [] : [`sha256 ${printable(event.sha256)}`],
@@ -128,6 +128,16 @@ function describe(event: FactEvent): Description {
       // A fact of a later version is shown as it is.
       return { text: printable(JSON.stringify(event)) }
   }
+}
+
+/** Where the gateway cannot know it, both places that it may be. */
+function whichFile({ operation, path, name, unexpanded }: FactEvent & { type: 'file' }): string {
+  const note = unexpanded ? ' (as asked for, before the shell expanded it)' : ''
+  if (name === undefined) return printable(path) + note
+  if (operation === 'download') return `${printable(path)}${note}, sent as ${printable(name)}`
+  const folder = path.endsWith('/') ? path : `${path}/`
+  const instead = name.includes('/') ? folder + name.slice(name.indexOf('/') + 1) : path
+  return `${printable(folder + name)}, or ${printable(instead)} if ${printable(path)} is no folder on the target${note}`
 }
 
 function describeStatement(event: FactEvent & { type: 'statement' }): Description {

@@ -102,6 +102,49 @@ t.test('the old scp of quoted paths is told with the real names', async t => {
   }
 })
 
+t.test(
+  'the old scp into what may be a folder is told with the path that was named and the name that was sent',
+  async t => {
+    const folder = join(there, 'old')
+    const tree = join(sshd.folder, 'old-tree')
+    mkdirSync(folder)
+    mkdirSync(tree)
+    for (const name of ['one', 'two']) writeFileSync(join(tree, name), name)
+    const one = join(tree, 'one')
+    const two = join(tree, 'two')
+    const news = `${folder}/new`
+    for (const [args, told] of [
+      [[one, folder], [`upload ${folder} one`]],
+      [
+        [one, two, folder],
+        [`upload ${folder}/one`, `upload ${folder}/two`],
+      ],
+      [
+        ['-r', tree, folder],
+        [`mkdir ${folder} old-tree`, `upload ${folder} old-tree/one`, `upload ${folder} old-tree/two`],
+      ],
+      [
+        ['-r', tree, news],
+        [`mkdir ${news} old-tree`, `upload ${news} old-tree/one`, `upload ${news} old-tree/two`],
+      ],
+    ] as const) {
+      const sources = args.slice(0, -1)
+      t.match(await scp('-O', ...sources, remote(args.at(-1)!)), { status: 0 }, args.join(' '))
+      const files = (await recorded()).events.filter(event => event.type === 'file')
+      t.same(
+        files.map(({ operation, path, name = '' }) => `${operation} ${path} ${name}`.trim()).sort(),
+        told,
+        args.join(' '),
+      )
+    }
+    // Both happened, and nothing that was sent says which it would be.
+    for (const path of ['one', 'old-tree/one', 'new/one']) t.equal(readFileSync(join(folder, path), 'utf8'), 'one')
+    t.match(await scp('-O', '-T', remote(`${folder}/new/o*`), tree), { status: 0 })
+    const down = (await recorded()).events.filter(event => event.type === 'file')
+    t.match(down, [{ operation: 'download', path: `${folder}/new/one`, name: undefined }])
+  },
+)
+
 t.test('rsync makes a tree the same', async t => {
   const tree = join(sshd.folder, 'tree')
   mkdirSync(join(tree, 'deep'), { recursive: true })

@@ -7,28 +7,42 @@ export interface ScpCommand {
   readonly direction: 'upload' | 'download'
   /** What the person named on the target, as its shell reads it. An upload has one, or scp refuses it. */
   readonly paths: readonly ShellWord[]
-  /** The path is a folder that names go into (-r, -d, or a trailing slash). */
+  /** An upload goes into a folder of this path, or scp refuses it. Otherwise the path may also be the file's own. */
   readonly intoFolder: boolean
 }
 
 export interface ScpPlace {
   readonly path: string
+  /** What the sending side called it, where that and `path` do not say for sure which file it is. */
+  readonly name?: string
   /** The target's shell puts something else in place of a part of it: a variable, a home, a pattern. */
   readonly unexpanded?: true
 }
+
+/** Options of scp whose value is the rest of the word, or the next one. */
+const WITH_VALUE = 'DFJMPSXcilo'
 
 /** Reads the words of a command; undefined for anything else. */
 export function scpCommandOf(words: readonly ShellWord[]): ScpCommand | undefined {
   if (posix.basename(words[0]?.text ?? '') !== 'scp') return undefined
   let flags = ''
   let index = 1
-  for (; words[index]?.text.startsWith('-') && words[index]!.text !== '--'; index++)
-    flags += words[index]!.text.slice(1)
+  for (; /^-./.test(words[index]?.text ?? '') && words[index]!.text !== '--'; index++) {
+    const letters = [...words[index]!.text.slice(1)]
+    const valueAt = letters.findIndex(letter => WITH_VALUE.includes(letter))
+    flags += letters.slice(0, valueAt === -1 ? undefined : valueAt).join('')
+    if (valueAt === letters.length - 1) index++
+  }
   if (words[index]?.text === '--') index++
   const paths = words.slice(index).filter(word => word.text !== '')
   const direction = flags.includes('t') ? 'upload' : flags.includes('f') ? 'download' : undefined
   if (direction === undefined || paths.length === 0) return undefined
-  return { direction, paths, intoFolder: /[rd]/.test(flags) || paths[0]!.text.endsWith('/') }
+  return { direction, paths, intoFolder: direction === 'upload' && isFolder(paths[0]!.text, flags) }
+}
+
+/** What -r brings may make a folder of the very path, also with a slash behind it; everything else that has one must be there. */
+function isFolder(path: string, flags: string): boolean {
+  return flags.includes('d') || /(?:^|\/)\.\.?\/*$/.test(path) || (path.endsWith('/') && !flags.includes('r'))
 }
 
 /** What was named, where nothing better is known. */
@@ -37,27 +51,49 @@ export function askedFor({ paths }: ScpCommand): ScpPlace {
   return paths.some(word => word.expands) ? { path, unexpanded: true } : { path }
 }
 
-/** Where `name` is, which the sending side says, in `folders` that it said before. */
+/** Where `name` is, which the sending side says, in `folders` that it said before; '' is the last of them itself. */
 export function placeOf(command: ScpCommand, folders: readonly string[], name: string): ScpPlace {
+  const names = name === '' ? folders : [...folders, name]
   const asked = askedFor(command)
-  if (command.direction === 'upload') {
-    return command.intoFolder ? { ...asked, path: posix.join(asked.path, ...folders, name) } : asked
-  }
-  const word = wordFor(command.paths, folders[0] ?? name)
-  if (word === undefined) return { path: posix.join(...folders, name), unexpanded: true }
-  const path = posix.join(posix.dirname(word.text), ...folders, name)
-  return foldersExpand(word) ? { path, unexpanded: true } : { path }
+  const place = command.direction === 'upload' ? uploadedTo(command, names) : downloadedFrom(command, names)
+  return place ?? { ...asked, name: names.join('/') }
 }
 
-/** Of several that were asked for, the one that the sender means by this name. */
-function wordFor(paths: readonly ShellWord[], name: string): ShellWord | undefined {
-  if (paths.length === 1) return paths[0]
-  const exact = paths.filter(({ text }) => posix.basename(text) === name)
-  const patterns = paths.filter(word => word.expands)
-  return exact.length === 1 ? exact[0] : exact.length === 0 && patterns.length === 1 ? patterns[0] : undefined
+function uploadedTo(command: ScpCommand, names: readonly string[]): ScpPlace | undefined {
+  if (!command.intoFolder || !names.every(isFileName)) return undefined
+  const asked = askedFor(command)
+  return { ...asked, path: inFolder(asked.path, names) }
+}
+
+function downloadedFrom({ paths }: ScpCommand, names: readonly string[]): ScpPlace | undefined {
+  const [first = '', ...below] = names
+  const meant = paths.filter(word => mayMean(word, first))
+  if (meant.length !== 1 || foldersExpand(meant[0]!) || !below.every(isFileName)) return undefined
+  const { text, expands } = meant[0]!
+  if (!expands) return { path: inFolder(text.replace(/(?<=.)\/+$/, ''), below) }
+  return isFileName(first) ? { path: inFolder(posix.dirname(text), names) } : undefined
+}
+
+/** Whether the sender may have this of several in mind, where it says `name`. */
+function mayMean({ text, expands }: ShellWord, name: string): boolean {
+  if (!expands) return posix.basename(text) === name
+  // A variable can be several words, and a brace hold a slash.
+  return /[$`{]/.test(text) || name.startsWith(/^[^*?[~]*/.exec(posix.basename(text))![0])
 }
 
 /** A pattern in the last part of a path names files of a folder that is known; all else may lead elsewhere. */
 function foldersExpand({ text, expands }: ShellWord): boolean {
   return expands && (/[*?[~]/.test(posix.dirname(text)) || /[$`{~]/.test(text))
+}
+
+/** One that a folder can hold, and no way out of it. */
+function isFileName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('/')
+}
+
+/** Not made shorter: behind a link `..` leads elsewhere. */
+function inFolder(folder: string, names: readonly string[]): string {
+  if (names.length === 0) return folder
+  if (folder === '.') return names.join('/')
+  return `${folder}${folder.endsWith('/') ? '' : '/'}${names.join('/')}`
 }

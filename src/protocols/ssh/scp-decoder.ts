@@ -156,8 +156,9 @@ export class ScpDecoder {
   }
 
   #placeOf(name: string): ScpPlace {
-    const place = placeOf(this.#command, this.#folders, name)
-    return { ...place, path: place.path.slice(0, MAX_PATH) }
+    const { path, name: sent, ...rest } = placeOf(this.#command, this.#folders, name)
+    const place = { ...rest, path: path.slice(0, MAX_PATH) }
+    return sent === undefined ? place : { ...place, name: sent.slice(0, MAX_PATH) }
   }
 
   #lose(): void {

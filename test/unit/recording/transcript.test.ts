@@ -106,6 +106,16 @@ t.test('files, commands and channels read well', async t => {
     }),
     ['12:03:04.123  scp upload /etc/motd', '              sha256 ab', '              → 1.2 MB'],
   )
+  const upload = { type: 'file', channel: 0, via: 'scp', operation: 'upload', path: '/srv/x' } as const
+  t.same(lines({ ...upload, name: 'f' }, 200), [
+    '12:03:04.123  scp upload /srv/x/f, or /srv/x if /srv/x is no folder on the target',
+  ])
+  t.same(lines({ ...upload, name: 'tree/f' }, 200), [
+    '12:03:04.123  scp upload /srv/x/tree/f, or /srv/x/f if /srv/x is no folder on the target',
+  ])
+  t.same(lines({ ...upload, operation: 'download', path: '$X', name: 'f', unexpanded: true }, 200), [
+    '12:03:04.123  scp download $X (as asked for, before the shell expanded it), sent as f',
+  ])
   t.same(lines({ type: 'exec', channel: 0, command: 'uptime' }), ['12:03:04.123  $ uptime'])
   t.same(lines({ type: 'channel-close', channel: 2, bytesIn: 10, bytesOut: 2000 }), [
     '12:03:04.123  channel 2 closed  → 10 B in, 2.0 kB out',

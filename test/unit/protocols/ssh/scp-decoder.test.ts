@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { type ScpCommand, scpCommandOf } from '../../../../src/protocols/ssh/scp-command.ts'
+import { fileTransferOf } from '../../../../src/protocols/ssh/file-transfer-command.ts'
+import { placeOf, type ScpCommand, scpCommandOf } from '../../../../src/protocols/ssh/scp-command.ts'
 import { ScpDecoder } from '../../../../src/protocols/ssh/scp-decoder.ts'
 import type { FileEvent } from '../../../../src/protocols/ssh/sftp-decoder.ts'
 import { readShellCommand } from '../../../../src/protocols/ssh/shell-words.ts'
@@ -31,8 +32,9 @@ function play(command: string, sent: string, size = 10_000, last = '\0'): FileEv
 
 t.test('the commands that an scp client asks for are known, others are not', async t => {
   t.same(parseScpCommand('scp -t /tmp/x'), { direction: 'upload', paths: plain('/tmp/x'), intoFolder: false })
-  t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', paths: plain('a', 'b'), intoFolder: true })
+  t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', paths: plain('a', 'b'), intoFolder: false })
   t.same(parseScpCommand('/usr/bin/scp -dt /srv/'), { direction: 'upload', paths: plain('/srv/'), intoFolder: true })
+  t.same(parseScpCommand('scp -o A=t -lf -t x'), { direction: 'upload', paths: plain('x'), intoFolder: false })
   for (const command of ['scp /a /b', 'scpx -t /a', 'ls -t /a', 'scp -t', ''])
     t.equal(parseScpCommand(command), undefined)
 })
@@ -47,7 +49,7 @@ t.test('a tree is told file by file, however the stream is cut', async t => {
   ]
   fc.assert(
     fc.property(fc.integer({ min: 1, max: sent.length }), size => {
-      t.same(play('scp -r -t /srv', sent, size), expected)
+      t.same(play('scp -r -d -t /srv', sent, size), expected)
     }),
     { numRuns: 20 },
   )
@@ -61,13 +63,13 @@ t.test('a download is named beside what was asked for', async t => {
 
 t.test('an error of the receiver is told with the file, and no hash', async t => {
   t.same(play('scp -t /full', 'C0644 2 a\nhi\0', 100, '\x01scp: No space left\n'), [
-    { operation: 'upload', path: '/full', bytes: 2, error: 'scp: No space left' },
+    { operation: 'upload', path: '/full', name: 'a', bytes: 2, error: 'scp: No space left' },
   ])
 })
 
 t.test('a transfer that breaks off is told as not finished', async t => {
   t.same(play('scp -t /a', 'C0644 100 a\nhi', 100, ''), [
-    { operation: 'upload', path: '/a', bytes: 2, error: 'not finished' },
+    { operation: 'upload', path: '/a', name: 'a', bytes: 2, error: 'not finished' },
   ])
 })
 
@@ -106,13 +108,57 @@ t.test('a path is told as the shell of the target reads it', async t => {
 t.test('of several paths, and of patterns, the sender says which file it is', async t => {
   const sent = 'C0644 2 hosts\nhi\0'
   const downloaded = (paths: string) =>
-    play(`scp -f ${paths}`, sent).map(({ path, unexpanded }) => ({ path, unexpanded }))
-  t.same(downloaded("/etc/other '/srv/my dir/hosts'"), [{ path: '/srv/my dir/hosts', unexpanded: undefined }])
-  t.same(downloaded('/etc/h?sts'), [{ path: '/etc/hosts', unexpanded: undefined }])
-  t.same(downloaded('/etc/other /srv/h*'), [{ path: '/srv/hosts', unexpanded: undefined }])
-  t.same(downloaded('/e*c/hosts'), [{ path: '/e*c/hosts', unexpanded: true }])
-  t.same(downloaded('$X'), [{ path: 'hosts', unexpanded: true }])
-  t.same(downloaded('/etc/h* /srv/h*'), [{ path: 'hosts', unexpanded: true }])
+    play(`scp -f ${paths}`, sent).map(({ path, name, unexpanded }) => ({ path, name, unexpanded }))
+  const surely = (path: string) => [{ path, name: undefined, unexpanded: undefined }]
+  const perhaps = (path: string, unexpanded?: true) => [{ path, name: 'hosts', unexpanded }]
+  t.same(downloaded("/etc/other '/srv/my dir/hosts'"), surely('/srv/my dir/hosts'))
+  t.same(downloaded('/etc/h?sts'), surely('/etc/hosts'))
+  t.same(downloaded('/etc/other /srv/h*'), surely('/srv/hosts'))
+  t.same(downloaded('/etc/p* /srv/hosts'), surely('/srv/hosts'))
+  t.same(downloaded('/e*c/hosts'), perhaps('/e*c/hosts', true))
+  t.same(downloaded('$X'), perhaps('$X', true))
+  t.same(downloaded('/etc/h* /srv/h*'), perhaps('/etc/h* /srv/h*', true))
+  t.same(downloaded('/etc/h* /srv/hosts'), perhaps('/etc/h* /srv/hosts', true))
+  t.same(downloaded('/etc/hosts /srv/hosts'), perhaps('/etc/hosts /srv/hosts'))
+  // What the target sends is not what it was asked for.
+  t.same(downloaded('/etc/motd'), perhaps('/etc/motd'))
+})
+
+const placed = (command: string, folders: string[], name: string) =>
+  placeOf(fileTransferOf(command)!.scp!, folders, name)
+
+t.test('of an upload to what may be a folder or the file itself, both the path and the name are told', async t => {
+  t.same(placed('scp -t dir', [], 'f'), { path: 'dir', name: 'f' })
+  t.same(placed('scp -t "/srv/my dir"', [], 'f'), { path: '/srv/my dir', name: 'f' })
+  t.same(placed('scp -t ~', [], 'f'), { path: '~', name: 'f', unexpanded: true })
+  t.same(placed('scp -r -t dir', ['tree'], ''), { path: 'dir', name: 'tree' })
+  t.same(placed('scp -r -t dir', ['tree', 'deep'], 'f'), { path: 'dir', name: 'tree/deep/f' })
+  t.same(placed('scp -r -t dir/', ['tree'], ''), { path: 'dir/', name: 'tree' })
+})
+
+t.test('where scp takes nothing but a folder, the name is in it', async t => {
+  t.same(placed('scp -d -t dir', [], 'f'), { path: 'dir/f' })
+  t.same(placed('scp -r -d -t dir', ['tree'], 'f'), { path: 'dir/tree/f' })
+  t.same(placed('scp -t dir/', [], 'f'), { path: 'dir/f' })
+  t.same(placed('scp -t .', [], 'f'), { path: 'f' })
+  t.same(placed('scp -r -t a/..', ['tree'], 'f'), { path: 'a/../tree/f' })
+})
+
+t.test('a name that no folder can hold is told as it was sent, and leads nowhere else', async t => {
+  for (const name of ['../f', '..', '/etc/passwd']) {
+    t.same(placed('scp -t dir/', [], name), { path: 'dir/', name })
+    t.same(placed('scp -f dir/*', [], name), { path: 'dir/*', name, unexpanded: true })
+    t.same(placed('scp -f dir/f', [], name), { path: 'dir/f', name })
+  }
+})
+
+t.test('of a folder that was asked for, the sender says what is in it', async t => {
+  for (const folder of ['dir', 'dir/', '.', '..', 'dir/..']) {
+    const last = folder.replace(/\/$/, '').split('/').at(-1)!
+    const path = folder === '.' ? 'deep/f' : `${folder.replace(/\/$/, '')}/deep/f`
+    t.same(placed(`scp -r -f ${folder}`, [last, 'deep'], 'f'), { path }, folder)
+  }
+  t.same(placed('scp -r -f d*', ['dir', 'deep'], 'f'), { path: 'dir/deep/f' })
 })
 
 t.test('a stream that is none of scp is told as lost, once', async t => {
