@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { defaultConfig } from '../src/config/config.ts'
-import { startGateway } from '../src/gateway.ts'
+import { startGateway } from '../src/gateway/start-gateway.ts'
 import { userSchema } from '../src/identity/user.ts'
 import { roleSchema } from '../src/policy/role.ts'
 import { createLog } from '../src/shared/log.ts'

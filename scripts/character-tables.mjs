@@ -3,9 +3,9 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import { ENCODINGS } from '../src/protocols/postgres/client-encoding.ts'
+import { ENCODINGS } from '../src/protocols/postgres/capture/values/client-encoding.ts'
 
-const folder = join(import.meta.dirname, '../src/protocols/postgres/character-tables')
+const folder = join(import.meta.dirname, '../src/protocols/postgres/capture/values/character-tables')
 const client = new pg.Client({ connectionString: process.argv[2] })
 await client.connect()
 await client.query(`create function pg_temp.read(b bytea, encoding text) returns text language plpgsql as

@@ -2,7 +2,7 @@
 
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { ApiError } from '../console/errors.ts'
+import type { ApiError } from '../api/errors.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
 import { CliError, EXIT, type ExitCode } from './exit.ts'

@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load-config.ts'
 import type { Secret } from '../shared/secret.ts'
 import { type Client, createClient } from './client.ts'
 import { type ConnectionOptions, chooseConnection } from './connection.ts'
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './terminal/terminal.ts'
 
 interface GlobalOptions extends ConnectionOptions {
   json?: boolean

@@ -1,8 +1,8 @@
 /** How help looks: calm, grouped, as wide as the terminal, with the exit codes at the end. */
 
 import type { Command, Help } from 'commander'
-import { printable } from '../recording/printable.ts'
-import type { Terminal } from './terminal.ts'
+import { printable } from '../recording/rendering/printable.ts'
+import type { Terminal } from './terminal/terminal.ts'
 
 const MAX_WIDTH = 100
 /** Where it is not a terminal that would tell. */

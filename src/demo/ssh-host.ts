@@ -3,9 +3,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import type { Algorithms, AuthContext, Connection, PseudoTtyInfo, ServerChannel, Session } from 'ssh2'
-import { CIPHERS, MACS } from '../protocols/ssh/algorithms.ts'
-import { generateKeyPair } from '../protocols/ssh/generate-key-pair.ts'
-import { ssh2 } from '../protocols/ssh/ssh2-internals.ts'
+import { CIPHERS, MACS } from '../protocols/ssh/transport/algorithms.ts'
+import { generateKeyPair } from '../protocols/ssh/transport/generate-key-pair.ts'
+import { ssh2 } from '../protocols/ssh/transport/ssh2-internals.ts'
 import type { Secret } from '../shared/secret.ts'
 import { canHaveTerminal, type Job, runJob, sftpServer } from './ssh-job.ts'
 

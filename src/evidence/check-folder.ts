@@ -1,8 +1,8 @@
 /** Compares folders of recordings with a signed list: names what is deleted, cut, altered, replaced, doubled and foreign. */
 
 import { basename } from 'node:path'
-import { EXTENSION, isRecordable } from '../recording/paths.ts'
-import { type Verification, verifyFolder } from '../recording/verify.ts'
+import { EXTENSION, isRecordable } from '../recording/store/paths.ts'
+import { type Verification, verifyFolder } from '../recording/store/verify.ts'
 import type { ListedSession, SessionList } from './session-list.ts'
 
 export type RecordingState =

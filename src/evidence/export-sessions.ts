@@ -1,10 +1,10 @@
 /** Makes the signed list of sessions out of the audit log alone: no row that somebody could have changed takes part in it. */
 
-import type { AuditRow } from '../audit/chain.ts'
-import { readHead, stretchOf, walkChain } from '../audit/walk.ts'
+import type { AuditRow } from '../audit/chain/chain.ts'
+import { readHead, stretchOf, walkChain } from '../audit/chain/walk.ts'
 import type { Database } from '../database/database.ts'
-import { isRecordable, recordingFile } from '../recording/paths.ts'
-import type { Signer } from '../recording/signer.ts'
+import type { Signer } from '../recording/format/signer.ts'
+import { isRecordable, recordingFile } from '../recording/store/paths.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type ListedSession, ListWriter, type NotedSeal } from './session-list.ts'
 

@@ -8,8 +8,8 @@
 
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { z } from 'zod'
-import { signingKeyId } from '../recording/container.ts'
-import type { Signer } from '../recording/signer.ts'
+import { signingKeyId } from '../recording/format/container.ts'
+import type { Signer } from '../recording/format/signer.ts'
 
 const CONTEXT = Buffer.from('sallyport session list 1\0', 'latin1')
 

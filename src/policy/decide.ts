@@ -1,6 +1,6 @@
 /** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
 
-import type { Promptness } from '../recording/recorder.ts'
+import type { Promptness } from '../recording/writing/recorder.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'

@@ -1,6 +1,6 @@
 /** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
 
-import type { Promptness } from '../recording/recorder.ts'
+import type { Promptness } from '../recording/writing/recorder.ts'
 import { messageOf } from '../shared/errors.ts'
 import { decide } from './decide.ts'
 import type { FactorLists } from './factor-lists.ts'

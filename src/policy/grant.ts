@@ -1,6 +1,6 @@
 /** A grant: the decision for one session. Only `authorize.ts` mints one. */
 
-import type { Promptness } from '../recording/recorder.ts'
+import type { Promptness } from '../recording/writing/recorder.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { Channel } from './role.ts'
 

@@ -1,7 +1,7 @@
 /** A role: what its holders may do, and under which conditions. The shape that people write in resource files. */
 
 import { z } from 'zod'
-import { PROMPTNESS } from '../recording/recorder.ts'
+import { PROMPTNESS } from '../recording/writing/recorder.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { isTimeZone } from './hours.ts'
 import { parseNetwork } from './networks.ts'

@@ -1,11 +1,11 @@
 /** What the books (sessions' rows, leases, audit log) say of one session: what a recording is compared with. */
 
 import { createPublicKey } from 'node:crypto'
-import { type AuditRow, checkAlone } from '../audit/chain.ts'
+import { type AuditRow, checkAlone } from '../audit/chain/chain.ts'
+import { listEvents } from '../audit/chain/list.ts'
 import type { AuditKind } from '../audit/event.ts'
-import { listEvents } from '../audit/list.ts'
 import type { Database } from '../database/database.ts'
-import type { SealNote } from '../recording/seal-notes.ts'
+import type { SealNote } from '../recording/format/seal-notes.ts'
 import type { SessionStore } from './session-store.ts'
 
 export interface Books {

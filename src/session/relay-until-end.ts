@@ -1,6 +1,6 @@
 /** The relay step of the pipeline: bytes flow until one side closes or the session must end; then the person is told why. */
 
-import type { Recorder } from '../recording/recorder.ts'
+import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { LiveSession } from './live-sessions.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'

@@ -3,7 +3,7 @@
 import type { Audit, AuditEvent, AuditKind } from '../audit/event.ts'
 import type { Denial } from '../policy/authorize.ts'
 import { type Grant, loginDetail } from '../policy/grant.ts'
-import type { SealedRecording } from '../recording/recorder.ts'
+import type { SealedRecording } from '../recording/writing/recorder.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Lease } from '../vault/lease.ts'

@@ -1,9 +1,9 @@
 /** The changes of a session's state: lease, row and seal together, each in one transaction with the audit events that tell of it. */
 
+import type { Outbox } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
-import type { Outbox } from '../audit/outbox.ts'
 import type { Grant } from '../policy/grant.ts'
-import type { FoundSeal } from '../recording/seal-interrupted.ts'
+import type { FoundSeal } from '../recording/store/seal-interrupted.ts'
 import type { Log } from '../shared/log.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'

@@ -3,7 +3,7 @@
 import type { Database } from '../database/database.ts'
 import type { SessionTable } from '../database/schema.ts'
 import { type Grant, loginDetail } from '../policy/grant.ts'
-import type { SealedRecording } from '../recording/recorder.ts'
+import type { SealedRecording } from '../recording/writing/recorder.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { EndReason } from './state.ts'
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
+import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-pair.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { targetSchema } from '../../src/targets/target.ts'
 import { asOwner, withToken } from '../support/run-cli.ts'

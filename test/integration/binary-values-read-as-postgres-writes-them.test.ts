@@ -1,8 +1,8 @@
 /** Bind values in binary stand in the recording as PostgreSQL itself writes them as text. */
 
 import t from 'tap'
-import { showBinary } from '../../src/protocols/postgres/binary-values.ts'
-import { clientEncodingOf } from '../../src/protocols/postgres/client-encoding.ts'
+import { showBinary } from '../../src/protocols/postgres/capture/values/binary-values.ts'
+import { clientEncodingOf } from '../../src/protocols/postgres/capture/values/client-encoding.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 
 const server = await startPostgres()

@@ -1,7 +1,7 @@
 /** After the login, bytes are still hostile: what breaks the connection protocol ends the session, and nothing else. */
 
 import t from 'tap'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 import { alice, LOGIN, logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
 import { connectRaw, openSession, publicKeyRequest, type RawClient } from '../support/raw-ssh-client.ts'

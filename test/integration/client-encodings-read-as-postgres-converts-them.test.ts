@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { clientEncodingOf, ENCODINGS } from '../../src/protocols/postgres/client-encoding.ts'
+import { clientEncodingOf, ENCODINGS } from '../../src/protocols/postgres/capture/values/client-encoding.ts'
 import { frame, query, RawClient } from '../support/postgres-bytes.ts'
 import { logIn, startPostgresFront } from '../support/postgres-front.ts'
 import { startPostgres } from '../support/start-postgres.ts'

@@ -3,8 +3,8 @@
 import { createHmac, pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { saslprep } from '../../src/protocols/postgres/saslprep.ts'
-import * as tables from '../../src/protocols/postgres/saslprep-tables.ts'
+import { saslprep } from '../../src/protocols/postgres/target-side/saslprep.ts'
+import * as tables from '../../src/protocols/postgres/target-side/saslprep-tables.ts'
 import { psql } from '../support/psql.ts'
 import { startPostgres } from '../support/start-postgres.ts'
 

@@ -2,8 +2,8 @@
 
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { FactEvent } from '../../src/recording/events.ts'
-import { transcriptLines } from '../../src/recording/transcript.ts'
+import type { FactEvent } from '../../src/recording/format/events.ts'
+import { transcriptLines } from '../../src/recording/rendering/transcript.ts'
 import { bind, execute, frame, parse, query, RawClient, sync } from '../support/postgres-bytes.ts'
 import { logIn, startPostgresFront } from '../support/postgres-front.ts'
 import { startPostgres } from '../support/start-postgres.ts'

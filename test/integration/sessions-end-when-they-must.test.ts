@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
-import { verifyRecording } from '../../src/recording/verify.ts'
+import { verifyRecording } from '../../src/recording/store/verify.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../support/start-gateway.ts'
 import { startSshd } from '../support/start-sshd.ts'
 import { addWeb01, startSession } from '../support/web-01.ts'

@@ -1,7 +1,7 @@
 /** Whoever writes their own SSH client still cannot do what the recording does not show. */
 
 import t from 'tap'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
 import { openSession } from '../support/raw-ssh-client.ts'

@@ -3,7 +3,7 @@
 import { connect } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { boolean, string } from '../../src/shared/ssh-wire.ts'
 import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
 import { connectRaw, type RawClient } from '../support/raw-ssh-client.ts'

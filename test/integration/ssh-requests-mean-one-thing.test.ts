@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Channel } from '../../src/policy/role.ts'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 import { logIn, startGatewayFor } from '../support/alice-by-raw-ssh.ts'
 import { openSession } from '../support/raw-ssh-client.ts'

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClientChannel } from 'ssh2'
 import t from 'tap'
-import { ssh2 } from '../../src/protocols/ssh/ssh2-internals.ts'
+import { ssh2 } from '../../src/protocols/ssh/transport/ssh2-internals.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
 
 const parts = await startSshGateway(t)

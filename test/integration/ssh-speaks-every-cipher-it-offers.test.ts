@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { CIPHERS, KEY_EXCHANGES, MACS } from '../../src/protocols/ssh/algorithms.ts'
+import { CIPHERS, KEY_EXCHANGES, MACS } from '../../src/protocols/ssh/transport/algorithms.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
 
 const { run, options, gateway, login, sshd } = await startSshGateway(t)

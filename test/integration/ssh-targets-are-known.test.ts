@@ -1,7 +1,7 @@
 /** The gateway logs in only at the target that was pinned, with the credential of the vault, and says plainly when it cannot. */
 
 import t, { type Test } from 'tap'
-import { scanHostKeys } from '../../src/protocols/ssh/scan.ts'
+import { scanHostKeys } from '../../src/protocols/ssh/target-side/scan.ts'
 import { startSshGateway } from '../support/ssh-gateway.ts'
 import { startSshd } from '../support/start-sshd.ts'
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { isStream, type RecordedEvent } from '../../src/recording/events.ts'
+import { isStream, type RecordedEvent } from '../../src/recording/format/events.ts'
 import type { SshProcess } from '../support/ssh-client.ts'
 import { type SshGateway, startSshGateway } from '../support/ssh-gateway.ts'
 

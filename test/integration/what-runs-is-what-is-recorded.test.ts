@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import type { FactEvent } from '../../src/recording/events.ts'
+import type { FactEvent } from '../../src/recording/format/events.ts'
 import {
   bind,
   cstring,

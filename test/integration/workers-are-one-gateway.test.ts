@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { setImmediate as tick } from 'node:timers/promises'
 import t from 'tap'
 import { openDatabase } from '../../src/database/database.ts'
-import { verifyRecording } from '../../src/recording/verify.ts'
+import { verifyRecording } from '../../src/recording/store/verify.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { psql } from '../support/psql.ts'
 import { asOwner } from '../support/run-cli.ts'
@@ -84,7 +84,9 @@ const auditFile = () =>
 /** Those of the workers that run, in the order in which they were started. */
 function workerProcesses(): number[] {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean)
-  return children.filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts')).map(Number)
+  return children
+    .filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('gateway/workers/main.ts'))
+    .map(Number)
 }
 
 /** Workers are numbered as they are started: what is new here since it was last asked are the next ones. */

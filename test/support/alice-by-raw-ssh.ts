@@ -2,7 +2,7 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { blobOf, connectRaw, publicKeyRequest, type RawClient } from './raw-ssh-client.ts'
 import { keyMaterial, type SshListenerParts, startSshListener } from './start-ssh-listener.ts'
 import type { startSshd } from './start-sshd.ts'

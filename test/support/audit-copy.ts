@@ -1,9 +1,9 @@
 /** Lines of the audit copy for tests: as the sinks write them, and as the verifier reads them. */
 
-import { type AuditRow, type ChainHead, link } from '../../src/audit/chain.ts'
-import { formatLine } from '../../src/audit/line.ts'
-import type { Copy } from '../../src/audit/read-copy.ts'
-import { type CopiesOptions, type CopiesVerdict, verifyCopies } from '../../src/audit/verify-copies.ts'
+import { type AuditRow, type ChainHead, link } from '../../src/audit/chain/chain.ts'
+import { formatLine } from '../../src/audit/copy/line.ts'
+import type { Copy } from '../../src/audit/copy/read-copy.ts'
+import { type CopiesOptions, type CopiesVerdict, verifyCopies } from '../../src/audit/copy/verify-copies.ts'
 import type { testSigner } from './test-signer.ts'
 
 type Signer = ReturnType<typeof testSigner>

@@ -1,7 +1,7 @@
 /** A recorder that keeps its events in memory, as fast as they come. */
 
-import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/events.ts'
-import type { Recorder } from '../../src/recording/recorder.ts'
+import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/format/events.ts'
+import type { Recorder } from '../../src/recording/writing/recorder.ts'
 
 /** `changes` are taken over as they are: getters stay getters. */
 export function memoryRecorder(

@@ -3,18 +3,18 @@
 import { writeFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { createLocalCluster } from '../../src/cluster/local.ts'
+import { greet } from '../../src/connections/arrival.ts'
+import { createPort } from '../../src/connections/port.ts'
 import type { Proof } from '../../src/identity/proof.ts'
 import { databaseOf } from '../../src/policy/databases.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel } from '../../src/policy/role.ts'
-import { createCancellations } from '../../src/protocols/postgres/cancel.ts'
-import { createPostgresDoor } from '../../src/protocols/postgres/door.ts'
-import type { PostgresDownstream } from '../../src/protocols/postgres/downstream.ts'
+import { createPostgresConnectionHandler } from '../../src/protocols/postgres/client-side/connection-handler.ts'
+import type { PostgresDownstream } from '../../src/protocols/postgres/client-side/downstream.ts'
 import { createPostgresProtocol, type PostgresProtocol } from '../../src/protocols/postgres/protocol.ts'
-import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/events.ts'
-import type { Recorder } from '../../src/recording/recorder.ts'
-import { greet } from '../../src/session/arrival.ts'
-import { createPort } from '../../src/session/port.ts'
+import { createCancellations } from '../../src/protocols/postgres/target-side/cancel.ts'
+import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/format/events.ts'
+import type { Recorder } from '../../src/recording/writing/recorder.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
@@ -151,7 +151,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     }
   }
 
-  const door = createPostgresDoor({
+  const handler = createPostgresConnectionHandler({
     tls,
     allowPlaintextFromLoopback: options.allowPlaintextFromLoopback ?? false,
     loginGraceMs: options.loginGraceMs ?? 10_000,
@@ -174,7 +174,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     patienceMs: 200,
     enter(arrival) {
       if (options.balancer) Object.defineProperty(arrival.socket, 'remoteAddress', { value: options.balancer })
-      void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined })
+      void greet(arrival, { enter: connection => handler.enter(connection), broken: () => undefined })
     },
     log,
   })
@@ -199,7 +199,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     statements: () => facts.filter(fact => fact.type === 'statement'),
     async close() {
       listener.stopAccepting()
-      await door.close()
+      await handler.close()
       await cancellations.close()
       await cluster.close()
     },

@@ -3,8 +3,8 @@
 import { type KeyObject, sign } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
-import { Transport } from '../../src/protocols/ssh/transport.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
+import { Transport } from '../../src/protocols/ssh/transport/transport.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { boolean, message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 

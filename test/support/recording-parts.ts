@@ -2,9 +2,9 @@
 
 import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { join } from 'node:path'
-import { isStream, type RecordedEvent, type RecordingSubject } from '../../src/recording/events.ts'
-import { createRecordings } from '../../src/recording/recordings.ts'
-import type { KeyWrap, Signer } from '../../src/recording/signer.ts'
+import { isStream, type RecordedEvent, type RecordingSubject } from '../../src/recording/format/events.ts'
+import type { KeyWrap, Signer } from '../../src/recording/format/signer.ts'
+import { createRecordings } from '../../src/recording/store/recordings.ts'
 import type { Clock } from '../../src/shared/clock.ts'
 import { newId } from '../../src/shared/ids.ts'
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import type { RoleInput } from '../../src/policy/role.ts'
-import type { RecordedEvent } from '../../src/recording/events.ts'
+import type { RecordedEvent } from '../../src/recording/format/events.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { clientOptions, type SshProcess, startClient } from './ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestGatewayOptions, type TestUser } from './start-gateway.ts'

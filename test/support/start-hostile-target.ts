@@ -2,10 +2,10 @@
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
-import { parseHostKeys } from '../../src/protocols/ssh/host-keys.ts'
-import { MESSAGE } from '../../src/protocols/ssh/messages.ts'
-import { Transport } from '../../src/protocols/ssh/transport.ts'
+import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-pair.ts'
+import { parseHostKeys } from '../../src/protocols/ssh/transport/host-keys.ts'
+import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
+import { Transport } from '../../src/protocols/ssh/transport/transport.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
 

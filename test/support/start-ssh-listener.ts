@@ -1,16 +1,16 @@
-/** The SSH side alone, in front of a real sshd: a port, a door and a protocol with one user, one account, and a recorder in memory. */
+/** The SSH side alone, in front of a real sshd: a port, a handler and a protocol with one user, one account, and a recorder in memory. */
 
+import { greet } from '../../src/connections/arrival.ts'
+import { createPort, type PortOptions } from '../../src/connections/port.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel, Factor } from '../../src/policy/role.ts'
-import { createSshDoor } from '../../src/protocols/ssh/door.ts'
-import type { SshDownstream } from '../../src/protocols/ssh/downstream.ts'
-import { generateKeyPair } from '../../src/protocols/ssh/generate-key-pair.ts'
-import type { SshLimits } from '../../src/protocols/ssh/limits.ts'
+import { createSshConnectionHandler } from '../../src/protocols/ssh/client-side/connection-handler.ts'
+import type { SshDownstream } from '../../src/protocols/ssh/client-side/downstream.ts'
+import type { SshLimits } from '../../src/protocols/ssh/client-side/limits.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
-import type { SshUpstream } from '../../src/protocols/ssh/upstream.ts'
-import type { RecordingEvent } from '../../src/recording/events.ts'
-import { greet } from '../../src/session/arrival.ts'
-import { createPort, type PortOptions } from '../../src/session/port.ts'
+import type { SshUpstream } from '../../src/protocols/ssh/target-side/upstream.ts'
+import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-pair.ts'
+import type { RecordingEvent } from '../../src/recording/format/events.ts'
 import type { Protocol } from '../../src/session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
 import { systemClock } from '../../src/shared/clock.ts'
@@ -79,7 +79,7 @@ export async function startSshListener(parts: SshListenerParts) {
   })
   const log = createLog(parts.logLevel ?? 'silent')
   const metrics = createMetrics()
-  const door = createSshDoor({
+  const handler = createSshConnectionHandler({
     hostKeys: [hostKey.secret],
     limits,
     protocol,
@@ -96,7 +96,7 @@ export async function startSshListener(parts: SshListenerParts) {
     limits,
     sources: openSources(),
     patienceMs: 200,
-    enter: arrival => void greet(arrival, { enter: visitor => door.enter(visitor), broken: () => undefined }),
+    enter: arrival => void greet(arrival, { enter: connection => handler.enter(connection), broken: () => undefined }),
     log,
   })
   const { host, port } = await listener.listen()
@@ -109,7 +109,7 @@ export async function startSshListener(parts: SshListenerParts) {
     metrics,
     close() {
       listener.stopAccepting()
-      return door.close()
+      return handler.close()
     },
   }
 }

@@ -1,7 +1,7 @@
 /** What is wrong with one session, given all that is known of it. Decides, and does nothing. */
 
-import type { AuditRow } from '../../audit/chain.ts'
-import { recordingFile } from '../../recording/paths.ts'
+import type { AuditRow } from '../../audit/chain/chain.ts'
+import { recordingFile } from '../../recording/store/paths.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { SessionFacts } from './facts.ts'
 import type { Finding, FindingCode } from './finding.ts'

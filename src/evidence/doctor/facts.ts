@@ -4,12 +4,12 @@
  */
 
 import { sql } from 'kysely'
-import type { AuditRow } from '../../audit/chain.ts'
+import type { AuditRow } from '../../audit/chain/chain.ts'
+import { listWaiting } from '../../audit/chain/outbox.ts'
 import type { AuditKind } from '../../audit/event.ts'
-import { listWaiting } from '../../audit/outbox.ts'
 import type { Database } from '../../database/database.ts'
 import type { LeaseTable, SessionTable } from '../../database/schema.ts'
-import { isRecordable } from '../../recording/paths.ts'
+import { isRecordable } from '../../recording/store/paths.ts'
 import { filesOf, type RecordedFile } from './files.ts'
 import type { Finding } from './finding.ts'
 

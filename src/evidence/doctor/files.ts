@@ -2,7 +2,7 @@
 
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { EXTENSION, isRecordable, recordingFile, UNSEALED_FOLDER } from '../../recording/paths.ts'
+import { EXTENSION, isRecordable, recordingFile, UNSEALED_FOLDER } from '../../recording/store/paths.ts'
 import type { Range } from './facts.ts'
 import type { Finding } from './finding.ts'
 

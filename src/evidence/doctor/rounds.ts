@@ -1,6 +1,6 @@
 /** The doctor's round once a day: one of the gateways goes, and all of them show what it found. */
 
-import type { ChainHead } from '../../audit/chain.ts'
+import type { ChainHead } from '../../audit/chain/chain.ts'
 import type { Audit } from '../../audit/event.ts'
 import type { Database } from '../../database/database.ts'
 import type { Clock } from '../../shared/clock.ts'

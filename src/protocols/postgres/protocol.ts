@@ -2,13 +2,13 @@
 
 import type { Protocol } from '../../session/protocol.ts'
 import type { Log } from '../../shared/log.ts'
-import { Backlog } from './backlog.ts'
-import { BusyPolling, machineToPoll } from './busy-polling.ts'
-import { type Cancellations, cancelOnTarget } from './cancel.ts'
-import type { PostgresDownstream } from './downstream.ts'
-import { relay } from './relay.ts'
-import { TargetLoginFailed } from './target-refusal.ts'
-import { connectUpstream, type PostgresUpstream } from './upstream.ts'
+import { Backlog } from '../relaying/backlog.ts'
+import { BusyPolling, machineToPoll } from '../relaying/busy-polling.ts'
+import type { PostgresDownstream } from './client-side/downstream.ts'
+import { relay } from './relay/relay.ts'
+import { type Cancellations, cancelOnTarget } from './target-side/cancel.ts'
+import { TargetLoginFailed } from './target-side/target-refusal.ts'
+import { connectUpstream, type PostgresUpstream } from './target-side/upstream.ts'
 
 export type PostgresProtocol = Protocol<PostgresDownstream, PostgresUpstream>
 

@@ -2,10 +2,10 @@
 
 import type { Protocol } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { SshDownstream } from './downstream.ts'
-import type { SshLimits } from './limits.ts'
-import { relay } from './relay.ts'
-import { connectTarget, type SshUpstream } from './upstream.ts'
+import type { SshDownstream } from './client-side/downstream.ts'
+import type { SshLimits } from './client-side/limits.ts'
+import { relay } from './relay/relay.ts'
+import { connectTarget, type SshUpstream } from './target-side/upstream.ts'
 
 export interface SshProtocolOptions {
   readonly limits: SshLimits

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { type AuditRow, type ChainHead, checkLink, hashOf, link } from '../../../src/audit/chain.ts'
+import { type AuditRow, type ChainHead, checkLink, hashOf, link } from '../../../src/audit/chain/chain.ts'
 import { testSigner } from '../../support/test-signer.ts'
 
 const signer = testSigner()

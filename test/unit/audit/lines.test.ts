@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { link } from '../../../src/audit/chain.ts'
-import { formatLine, parseLine } from '../../../src/audit/line.ts'
+import { link } from '../../../src/audit/chain/chain.ts'
+import { formatLine, parseLine } from '../../../src/audit/copy/line.ts'
 import { testSigner } from '../../support/test-signer.ts'
 
 const signer = testSigner()

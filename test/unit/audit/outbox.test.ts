@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { createAuditLog } from '../../../src/audit/audit-log.ts'
-import { createOutbox } from '../../../src/audit/outbox.ts'
+import { createOutbox } from '../../../src/audit/chain/outbox.ts'
 import { systemClock as clock } from '../../../src/shared/clock.ts'
 import { eachStore, type Store, stopStores } from '../../support/each-store.ts'
 import { testSigner } from '../../support/test-signer.ts'

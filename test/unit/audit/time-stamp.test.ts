@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { encodeTimeStampRequest, tokenOfResponse, verifyTimeStamp } from '../../../src/audit/time-stamp.ts'
+import { encodeTimeStampRequest, tokenOfResponse, verifyTimeStamp } from '../../../src/audit/heads/time-stamp.ts'
 import { startTsa } from '../../support/start-tsa.ts'
 
 const tsa = await startTsa()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type CopiesOptions, verifyCopies } from '../../../src/audit/verify-copies.ts'
+import { type CopiesOptions, verifyCopies } from '../../../src/audit/copy/verify-copies.ts'
 import { copyLines, copyOf, verifyLines } from '../../support/audit-copy.ts'
 import { testSigner } from '../../support/test-signer.ts'
 

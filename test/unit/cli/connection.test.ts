@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { keepStart } from '../../../src/cli/commands/session/keep-start.ts'
 import { chooseConnection } from '../../../src/cli/connection.ts'
-import { keepStart } from '../../../src/cli/keep-start.ts'
 
 const fromConfig = async () => '/from/config.sock'
 const TOKEN = `sp_${'x'.repeat(43)}`

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { sessionColumns } from '../../../src/cli/session-table.ts'
-import { formatTable } from '../../../src/cli/table.ts'
-import type { Session } from '../../../src/console/routes/sessions.ts'
+import type { Session } from '../../../src/api/routes/sessions.ts'
+import { sessionColumns } from '../../../src/cli/commands/session/table.ts'
+import { formatTable } from '../../../src/cli/terminal/table.ts'
 
 t.test('in 80 columns the table says in full which session it was and why it ended', async t => {
   const session = {

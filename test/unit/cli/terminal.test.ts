@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { PassThrough, Writable } from 'node:stream'
 import t from 'tap'
-import { createTerminal } from '../../../src/cli/terminal.ts'
+import { createTerminal } from '../../../src/cli/terminal/terminal.ts'
 import { cli } from '../../support/run-cli.ts'
 
 /** A terminal with somebody at it: `raw` tells the modes it was put in, `shown` what is on it. */

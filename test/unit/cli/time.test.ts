@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatBytes, formatDuration, parseDuration, parseTime, relativeTime } from '../../../src/cli/time.ts'
+import { formatBytes, formatDuration, parseDuration, parseTime, relativeTime } from '../../../src/cli/terminal/time.ts'
 
 t.test('a duration shows two units at most', async t => {
   const shown: [number, string][] = [

@@ -2,8 +2,8 @@
 
 import { sql } from 'kysely'
 import t from 'tap'
+import { auditedChange } from '../../../src/api/audited.ts'
 import { createAuditLog } from '../../../src/audit/audit-log.ts'
-import { auditedChange } from '../../../src/console/audited.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { createTokens } from '../../../src/identity/tokens.ts'
 import { systemClock as clock } from '../../../src/shared/clock.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { answerFor } from '../../../src/console/errors.ts'
+import { answerFor } from '../../../src/api/errors.ts'
 import { GatewayError, refuse } from '../../../src/shared/errors.ts'
 
 t.test('codes become statuses, messages stay, causes never leave', async t => {

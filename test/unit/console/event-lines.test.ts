@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeEventLines, encodeEventLines } from '../../../src/console/event-lines.ts'
-import type { RecordedEvent } from '../../../src/recording/events.ts'
-import type { Recording } from '../../../src/recording/reader.ts'
+import { decodeEventLines, encodeEventLines } from '../../../src/api/event-lines.ts'
+import type { RecordedEvent } from '../../../src/recording/format/events.ts'
+import type { Recording } from '../../../src/recording/store/reader.ts'
 import { testSubject } from '../../support/recording-parts.ts'
 
 const subject = testSubject()

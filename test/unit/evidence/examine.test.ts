@@ -1,11 +1,11 @@
 /** One session after the other, each with one thing wrong that a real gateway does not do any more. */
 
 import t from 'tap'
-import type { AuditRow } from '../../../src/audit/chain.ts'
+import type { AuditRow } from '../../../src/audit/chain/chain.ts'
 import type { LeaseTable, SessionTable } from '../../../src/database/schema.ts'
 import { examine } from '../../../src/evidence/doctor/examine.ts'
 import type { SessionFacts } from '../../../src/evidence/doctor/facts.ts'
-import { recordingFile } from '../../../src/recording/paths.ts'
+import { recordingFile } from '../../../src/recording/store/paths.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 12)
 const LONG_AGO = NOW - 3_600_000

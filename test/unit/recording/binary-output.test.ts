@@ -1,7 +1,7 @@
 import t from 'tap'
-import { summariseBinary } from '../../../src/recording/binary-output.ts'
-import type { RecordedEvent } from '../../../src/recording/events.ts'
-import { exportText } from '../../../src/recording/export.ts'
+import type { RecordedEvent } from '../../../src/recording/format/events.ts'
+import { summariseBinary } from '../../../src/recording/rendering/binary-output.ts'
+import { exportText } from '../../../src/recording/rendering/export.ts'
 
 const output = (at: number, channel: number, bytes: Buffer | string): RecordedEvent => ({
   type: 'output',

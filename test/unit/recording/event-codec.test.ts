@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { BATCH_BYTES, Batch, BatchReader, MAX_FACT_BYTES } from '../../../src/recording/event-codec.ts'
-import type { RecordedEvent } from '../../../src/recording/events.ts'
+import { BATCH_BYTES, Batch, BatchReader, MAX_FACT_BYTES } from '../../../src/recording/format/event-codec.ts'
+import type { RecordedEvent } from '../../../src/recording/format/events.ts'
 
 const channel = fc.nat(2 ** 32 - 1)
 const stream = fc.record({

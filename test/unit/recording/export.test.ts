@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { RecordedEvent } from '../../../src/recording/events.ts'
-import { exportCast, exportJsonLines, exportText } from '../../../src/recording/export.ts'
+import type { RecordedEvent } from '../../../src/recording/format/events.ts'
+import { exportCast, exportJsonLines, exportText } from '../../../src/recording/rendering/export.ts'
 import { collect, testSubject } from '../../support/recording-parts.ts'
 
 const subject = testSubject()

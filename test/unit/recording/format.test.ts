@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import t from 'tap'
-import { verifyRecording } from '../../../src/recording/verify.ts'
+import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import { createTestRecordings, testSubject } from '../../support/recording-parts.ts'
 
 const VERIFIER = join(import.meta.dirname, '../../support/verify-recording.py')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Gate } from '../../../src/recording/gate.ts'
+import { Gate } from '../../../src/recording/writing/gate.ts'
 import { memoryRecorder } from '../../support/memory-recorder.ts'
 
 /** A recorder whose disk takes events when the test says so. */

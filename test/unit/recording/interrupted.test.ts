@@ -15,8 +15,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { encodeFrame, FRAME_STORED } from '../../../src/recording/container.ts'
-import { verifyRecording } from '../../../src/recording/verify.ts'
+import { encodeFrame, FRAME_STORED } from '../../../src/recording/format/container.ts'
+import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import {
   collect,
   createTestClock,

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { RecordedEvent } from '../../../src/recording/events.ts'
-import { type PlaybackOptions, play, type Timing } from '../../../src/recording/playback.ts'
+import type { RecordedEvent } from '../../../src/recording/format/events.ts'
+import { type PlaybackOptions, play, type Timing } from '../../../src/recording/rendering/playback.ts'
 
 const OPTIONS: PlaybackOptions = { startedAt: 0, width: 80, utc: true }
 

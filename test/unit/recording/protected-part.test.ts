@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { FactEvent, RecordedEvent } from '../../../src/recording/events.ts'
-import { Protector, protectedKeyPurpose, reveal } from '../../../src/recording/protected-part.ts'
+import type { FactEvent, RecordedEvent } from '../../../src/recording/format/events.ts'
+import { Protector, protectedKeyPurpose, reveal } from '../../../src/recording/format/protected-part.ts'
 
 const wrap = {
   sealBytes: (purpose: string, bytes: Buffer) => `${purpose}:${bytes.toString('base64')}`,

@@ -1,9 +1,9 @@
 import { appendFile, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { isStream } from '../../../src/recording/events.ts'
-import { readRecording } from '../../../src/recording/reader.ts'
-import { verifyRecording } from '../../../src/recording/verify.ts'
+import { isStream } from '../../../src/recording/format/events.ts'
+import { readRecording } from '../../../src/recording/store/reader.ts'
+import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import { collect, createTestRecordings, readable, testSubject } from '../../support/recording-parts.ts'
 
 t.test('what was recorded is read back, in order, with its times and the reason of the end', async t => {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { FactEvent, RecordedEvent } from '../../../src/recording/events.ts'
-import { transcriptLines } from '../../../src/recording/transcript.ts'
+import type { FactEvent, RecordedEvent } from '../../../src/recording/format/events.ts'
+import { transcriptLines } from '../../../src/recording/rendering/transcript.ts'
 
 const startedAt = Date.UTC(2026, 10, 21, 12, 3, 4)
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { FactEvent, RecordedEvent } from '../../../src/recording/events.ts'
-import { withoutFinished } from '../../../src/recording/unfinished.ts'
+import type { FactEvent, RecordedEvent } from '../../../src/recording/format/events.ts'
+import { withoutFinished } from '../../../src/recording/rendering/unfinished.ts'
 import { collect } from '../../support/recording-parts.ts'
 
 const statement = (text: string, asked?: number): FactEvent & { type: 'statement' } => ({

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { BULK_BOUND_BYTES, SHOWN_BOUND_BYTES, SHOWN_BOUND_MS } from '../../../src/recording/recorder.ts'
-import { Unwritten } from '../../../src/recording/unwritten.ts'
+import { BULK_BOUND_BYTES, SHOWN_BOUND_BYTES, SHOWN_BOUND_MS } from '../../../src/recording/writing/recorder.ts'
+import { Unwritten } from '../../../src/recording/writing/unwritten.ts'
 
 function open() {
   let now = 0

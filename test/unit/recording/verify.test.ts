@@ -1,10 +1,16 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { encodeFrame, encodeHeader, FRAME_HEAD_BYTES, FRAME_ZSTD, MAGIC } from '../../../src/recording/container.ts'
-import { readRecording } from '../../../src/recording/reader.ts'
-import { dataKeyPurpose } from '../../../src/recording/signer.ts'
-import { verifyFolder, verifyRecording } from '../../../src/recording/verify.ts'
+import {
+  encodeFrame,
+  encodeHeader,
+  FRAME_HEAD_BYTES,
+  FRAME_ZSTD,
+  MAGIC,
+} from '../../../src/recording/format/container.ts'
+import { dataKeyPurpose } from '../../../src/recording/format/signer.ts'
+import { readRecording } from '../../../src/recording/store/reader.ts'
+import { verifyFolder, verifyRecording } from '../../../src/recording/store/verify.ts'
 import { collect, createTestRecordings, createTestSigner, testSubject } from '../../support/recording-parts.ts'
 
 type Setup = ReturnType<typeof createTestRecordings>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAdmission } from '../../../src/session/admission.ts'
+import { createAdmission } from '../../../src/connections/admission.ts'
 import { createConnectionLimits, type Full, type Place } from '../../../src/shared/connection-limits.ts'
 import { openSources } from '../../support/open-sources.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { crc32c } from '../../../src/session/crc32c.ts'
-import { parseProxyHeader } from '../../../src/session/proxy-header.ts'
+import { crc32c } from '../../../src/connections/crc32c.ts'
+import { parseProxyHeader } from '../../../src/connections/proxy-header.ts'
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
 

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { AuditEvent } from '../../../src/audit/event.ts'
-import { createRefusedConnections } from '../../../src/session/refused-connections.ts'
+import { createRefusedConnections } from '../../../src/connections/refused-connections.ts'
 import { createLog } from '../../../src/shared/log.ts'
 
 t.test('each is told with what is known of it', async t => {

@@ -1,12 +1,12 @@
 import t from 'tap'
 import type { AuditAppender } from '../../../src/audit/event.ts'
+import { createClusterClient } from '../../../src/cluster/client.ts'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
-import { createClusterGuest } from '../../../src/cluster/guest.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
+import { type Answering, createAnswering, type Services } from '../../../src/gateway/workers/answering.ts'
+import { createAsking } from '../../../src/gateway/workers/asking.ts'
 import { createKeyedTurns } from '../../../src/identity/turns.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
-import { type Answering, createAnswering, type Services } from '../../../src/workers/answering.ts'
-import { createAsking } from '../../../src/workers/asking.ts'
 import { clusterPromises, inbox, movableClock } from '../../support/cluster-promises.ts'
 
 const audit: AuditAppender = { append: async () => undefined, flush: async () => undefined }
@@ -19,7 +19,7 @@ function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
     message =>
       setImmediate(() => {
         if (message.kind === 'answer') asking.hear(message)
-        else if (message.kind === 'published') guest.deliver(message.channel, message.payload)
+        else if (message.kind === 'published') client.deliver(message.channel, message.payload)
       }),
   )
   const asking = createAsking(message =>
@@ -27,8 +27,8 @@ function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
       if (message.kind === 'question' || message.kind === 'turn-over') answering.hear(message)
     }),
   )
-  const guest = createClusterGuest({ gateway, call: call => asking.ask({ of: 'cluster', call }) })
-  return { ...asking, cluster: guest.cluster, answering }
+  const client = createClusterClient({ gateway, call: call => asking.ask({ of: 'cluster', call }) })
+  return { ...asking, cluster: client.cluster, answering }
 }
 
 t.test('the cluster of a worker keeps what every cluster promises', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { BusyPolling, type Machine } from '../../../../src/protocols/postgres/busy-polling.ts'
+import { BusyPolling, type Machine } from '../../../../src/protocols/relaying/busy-polling.ts'
 
 /** A machine whose time goes on by a hundredth of a millisecond with each turn of the event loop. */
 function machineWith({ cores = 2, running = 1 } = {}) {

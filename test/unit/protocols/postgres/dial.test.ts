@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
-import { dial } from '../../../../src/protocols/postgres/dial.ts'
+import { dial } from '../../../../src/protocols/postgres/target-side/dial.ts'
 import { targetSchema } from '../../../../src/targets/target.ts'
 
 const BYTES = 1024 * 1024

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
-import { readIntoOneBuffer } from '../../../../src/protocols/postgres/read-into-one-buffer.ts'
+import { readIntoOneBuffer } from '../../../../src/protocols/relaying/read-into-one-buffer.ts'
 
 /** Two ends of a connection; the first is the accepted one. */
 async function pair(t: Test): Promise<[Socket, Socket]> {

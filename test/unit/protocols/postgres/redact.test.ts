@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Outcome } from '../../../../src/protocols/postgres/outcome.ts'
-import { showStatement } from '../../../../src/protocols/postgres/redact.ts'
-import { tokenize } from '../../../../src/protocols/postgres/sql-tokens.ts'
+import type { Outcome } from '../../../../src/protocols/postgres/capture/sql/outcome.ts'
+import { showStatement } from '../../../../src/protocols/postgres/capture/sql/redact.ts'
+import { tokenize } from '../../../../src/protocols/postgres/capture/sql/tokens.ts'
 
 const SECRET = 'hunter2'
 const show = (sql: string, backslashQuotes = false, outcome: Outcome = 'accepted', certain = true) =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { saslprep } from '../../../../src/protocols/postgres/saslprep.ts'
+import { saslprep } from '../../../../src/protocols/postgres/target-side/saslprep.ts'
 
 const prepared = (text: string) => saslprep(Buffer.from(text)).toString()
 

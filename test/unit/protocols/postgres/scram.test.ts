@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
-import { createScramClient, tlsServerEndPoint } from '../../../../src/protocols/postgres/scram.ts'
+import { createScramClient, tlsServerEndPoint } from '../../../../src/protocols/postgres/target-side/scram.ts'
 import { Secret } from '../../../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../../../src/shared/tls-certificate.ts'
 

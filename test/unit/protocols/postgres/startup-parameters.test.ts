@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseOptions, readStartupWishes } from '../../../../src/protocols/postgres/startup-parameters.ts'
+import { parseOptions, readStartupWishes } from '../../../../src/protocols/postgres/target-side/startup-parameters.ts'
 
 t.test('settings that clients really send pass, user and database aside', async t => {
   const { settings, replication } = readStartupWishes(

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TargetLoginFailed, TargetRefusal } from '../../../../src/protocols/postgres/target-refusal.ts'
+import { TargetLoginFailed, TargetRefusal } from '../../../../src/protocols/postgres/target-side/target-refusal.ts'
 import { Secret } from '../../../../src/shared/secret.ts'
 import { error } from '../../../support/postgres-bytes.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { AskedFiles, answered } from '../../../../src/protocols/ssh/asked-files.ts'
-import type { FactEvent } from '../../../../src/recording/events.ts'
+import { AskedFiles, answered } from '../../../../src/protocols/ssh/capture/files/asked-files.ts'
+import type { FactEvent } from '../../../../src/recording/format/events.ts'
 
 t.test(
   'what has its answer in time is told once; what takes longer is told as asked, and its answer says so',

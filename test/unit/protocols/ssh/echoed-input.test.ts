@@ -1,5 +1,5 @@
 import t from 'tap'
-import { EchoedInput, NOT_ECHOED } from '../../../../src/protocols/ssh/echoed-input.ts'
+import { EchoedInput, NOT_ECHOED } from '../../../../src/protocols/ssh/capture/echoed-input.ts'
 
 function typing() {
   const kept: string[] = []

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { generateKeyPair } from '../../../../src/protocols/ssh/generate-key-pair.ts'
-import { ssh2 } from '../../../../src/protocols/ssh/ssh2-internals.ts'
+import { generateKeyPair } from '../../../../src/protocols/ssh/transport/generate-key-pair.ts'
+import { ssh2 } from '../../../../src/protocols/ssh/transport/ssh2-internals.ts'
 
 t.test('every key that is made can be read, and its halves belong together', async t => {
   // ssh2 alone makes about one in three hundred that cannot: a gateway with such a key would never start.

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { InputWithoutSecrets, NOT_KEPT } from '../../../../src/protocols/ssh/input-without-secrets.ts'
-import type { SecretInput } from '../../../../src/protocols/ssh/secret-input.ts'
+import type { SecretInput } from '../../../../src/protocols/ssh/capture/commands/secret-input.ts'
+import { InputWithoutSecrets, NOT_KEPT } from '../../../../src/protocols/ssh/capture/input-without-secrets.ts'
 
 type Turn = ['types' | 'shows', string]
 

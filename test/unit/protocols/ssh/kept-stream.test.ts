@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { KeptStream } from '../../../../src/protocols/ssh/kept-stream.ts'
+import { KeptStream } from '../../../../src/protocols/ssh/capture/kept-stream.ts'
 
 function play(limit: number, pieces: Uint8Array[]) {
   const kept: Buffer[] = []

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { secretInputOf } from '../../../../src/protocols/ssh/secret-input.ts'
+import { secretInputOf } from '../../../../src/protocols/ssh/capture/commands/secret-input.ts'
 
 const ANSIBLE = (sudo: string) =>
   `/bin/sh -c 'sudo ${sudo} /bin/sh -c '"'"'echo BECOME-SUCCESS-abcdef ; /usr/bin/python3'"'"' && sleep 0'`

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { type FileEvent, SftpDecoder } from '../../../../src/protocols/ssh/sftp-decoder.ts'
+import { type FileEvent, SftpDecoder } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
 import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const uint64 = (value: number) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { FileEvent } from '../../../../src/protocols/ssh/sftp-decoder.ts'
-import { SftpIfSpoken } from '../../../../src/protocols/ssh/sftp-if-spoken.ts'
+import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
+import { SftpIfSpoken } from '../../../../src/protocols/ssh/capture/files/sftp-if-spoken.ts'
 import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const packet = (type: number, ...fields: Uint8Array[]) => string(Buffer.concat([Buffer.from([type]), ...fields]))

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import t from 'tap'
-import { readShellCommand } from '../../../../src/protocols/ssh/shell-words.ts'
+import { readShellCommand } from '../../../../src/protocols/ssh/capture/commands/shell-words.ts'
 
 const textsOf = (command: string) => readShellCommand(command).words.map(word => word.text)
 

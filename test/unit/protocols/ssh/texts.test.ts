@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { plain, recordedText, terminalLines } from '../../../../src/protocols/ssh/texts.ts'
+import { plain, recordedText, terminalLines } from '../../../../src/protocols/ssh/transport/texts.ts'
 
 t.test('nothing that a stranger sends can drive a terminal', async t => {
   t.equal(plain('\x1b[31mred\x07\u202e\x9b2J'), '?[31mred???2J')

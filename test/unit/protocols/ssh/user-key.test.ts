@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import t from 'tap'
-import { verifyUserSignature } from '../../../../src/protocols/ssh/user-key.ts'
+import { verifyUserSignature } from '../../../../src/protocols/ssh/transport/user-key.ts'
 import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const DATA = Buffer.from('the session, the user, the key')

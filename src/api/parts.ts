@@ -1,0 +1,98 @@
+/** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
+
+import type { AuditLog } from '../audit/audit-log.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { RefusedConnections } from '../connections/refused-connections.ts'
+import type { Database } from '../database/database.ts'
+import type { Documents } from '../database/documents.ts'
+import type { DoctorParts } from '../evidence/doctor/doctor.ts'
+import type { DoctorRounds } from '../evidence/doctor/rounds.ts'
+import type { Factors } from '../identity/factors/factors.ts'
+import type { Lockout } from '../identity/lockout.ts'
+import type { Tokens } from '../identity/tokens.ts'
+import type { User } from '../identity/user.ts'
+import type { FactorLists } from '../policy/factor-lists.ts'
+import type { Roles } from '../policy/roles.ts'
+import type { Signer } from '../recording/format/signer.ts'
+import type { Recordings } from '../recording/store/recordings.ts'
+import type { Books } from '../session/books.ts'
+import type { Follow } from '../session/follow.ts'
+import type { LiveSessions } from '../session/live-sessions.ts'
+import type { ClockWatch } from '../session/recovery/clock-watch.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { Log } from '../shared/log.ts'
+import type { Metrics, Report } from '../shared/metrics.ts'
+import type { Sources } from '../shared/sources.ts'
+import type { TargetIdentity } from '../targets/identity.ts'
+import type { PostgresTarget, Target } from '../targets/target.ts'
+import type { Targets } from '../targets/targets.ts'
+import type { CredentialMaterial } from '../vault/lease.ts'
+import type { Vault } from '../vault/vault.ts'
+
+export interface ApiParts {
+  readonly version: string
+  readonly listen: {
+    /** The path of the Unix socket. */
+    readonly socket?: string
+    /** PEM: key, certificate, and what clients are to trust. */
+    readonly tls?: {
+      readonly host: string
+      readonly port: number
+      readonly key: string
+      readonly cert: string
+      readonly trusted: string
+    }
+  }
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** What runs in this gateway, and its metrics. */
+  readonly report: () => Promise<Report>
+  readonly audit: AuditLog
+  readonly database: Database
+  readonly cluster: Cluster
+  readonly tokens: Tokens
+  readonly users: Documents<User>
+  readonly factors: Factors
+  readonly lockout: Lockout
+  readonly roles: Roles
+  readonly targets: Targets
+  /** The gateway's factor lists, for roles that name none. */
+  readonly defaultFactors: FactorLists
+  /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
+  readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
+  /** What a database asks for as the login of each account; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */
+  readonly askLogins: (target: PostgresTarget) => Promise<{ account: string; asks: string; allowed: boolean }[]>
+  /** Throws where the target does not prove that it is the one that was confirmed, or where that cannot be proven. */
+  readonly proveTarget: (
+    target: Target,
+    account: string,
+    confirmed: TargetIdentity,
+    lend: (entry: Target) => Promise<CredentialMaterial>,
+  ) => Promise<void>
+  readonly sessions: SessionStore
+  readonly sources: Sources
+  readonly refusedConnections: RefusedConnections
+  /** Whether connections from there begin with a PROXY header. */
+  readonly isBalancer: (address: string) => boolean
+  readonly books: Books
+  readonly vault: Vault
+  /** Signs recordings and audit events. */
+  readonly signer: Signer
+  /** This gateway's id. */
+  readonly gateway: string
+  /** Of the key that signs recordings and audit events. */
+  readonly publicKeyPem: string
+  readonly doctor: DoctorParts
+  readonly doctorRounds: DoctorRounds
+  readonly clockWatch: Pick<ClockWatch, 'state'>
+  readonly live: LiveSessions
+  readonly follow: Follow
+  readonly recordings: Recordings
+  /** The folders of the recordings and of an SQLite store: readiness asks whether they can be written. */
+  readonly recordingsFolder: string
+  readonly storeFolder: string | undefined
+  /** True from the moment the gateway drains: it is then not ready for new work. */
+  readonly stopping: () => boolean
+}

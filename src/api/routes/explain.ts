@@ -1,0 +1,97 @@
+/** Why a user may reach an account, or may not: the same rule that grants, asked without granting. */
+
+import { z } from 'zod'
+import { explain as explainAccess } from '../../policy/explain.ts'
+import { CHANNELS, FACTORS, PROTOCOLS } from '../../policy/role.ts'
+import { PROMPTNESS } from '../../recording/writing/recorder.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+
+const querySchema = z.object({
+  user: nameSchema,
+  /** Not given: the account that `user+target` means. */
+  account: nameSchema.optional(),
+  target: nameSchema,
+  /** Not given: the target's. */
+  protocol: z.enum(PROTOCOLS).optional(),
+  /** Of a PostgreSQL target; not given: the target's own. */
+  database: z.string().min(1).max(256).optional(),
+  /** The address that the user comes from; not given: every source is taken as allowed. */
+  from: z.union([z.ipv4(), z.ipv6()]).optional(),
+  /** Not given: now. */
+  at: timeSchema.optional(),
+})
+
+const explanationSchema = z.object({
+  allowed: z.boolean(),
+  verdict: z.string(),
+  given: z
+    .object({
+      account: z.string(),
+      /** Why the vault would not lend the credential all the same; not given: it would. */
+      credential: z.string().optional(),
+      /** Of a PostgreSQL target. */
+      database: z.string().optional(),
+      /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
+      rememberFactorMs: z.number().optional(),
+      channels: z.array(z.enum(CHANNELS)),
+      endsAt: timeSchema,
+      idleMs: z.number().optional(),
+      recordInput: z.boolean(),
+      recordExecInput: z.boolean(),
+      execOutputLimitBytes: z.union([z.int(), z.literal('none')]).optional(),
+      recording: z.enum(PROMPTNESS),
+    })
+    .optional(),
+  roles: z.array(
+    z.object({
+      role: z.string(),
+      holds: z.boolean(),
+      conditions: z.array(z.object({ name: z.string(), holds: z.boolean(), why: z.string() })),
+      /** One of these lists must be proven in full. */
+      factors: z.array(z.array(z.enum(FACTORS))),
+    }),
+  ),
+})
+export type Explanation = z.output<typeof explanationSchema>
+
+export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors, clock, vault }: ApiParts): void {
+  app.get(
+    '/v1/explain',
+    {
+      config: { scope: 'read' },
+      schema: {
+        summary: 'Whether a user may reach an account, and by which rule',
+        tags: ['policy'],
+        querystring: querySchema,
+        response: { 200: explanationSchema },
+      },
+    },
+    async ({ query }) => {
+      const [user, target] = await Promise.all([users.get(query.user), targets.get(query.target)])
+      const { given, ...rest } = explainAccess({
+        user,
+        target,
+        roles: await roles.heldBy(user),
+        request: {
+          protocol: query.protocol ?? target?.protocol ?? 'ssh',
+          target: query.target,
+          ...(query.account === undefined ? {} : { account: query.account }),
+          ...(query.database === undefined ? {} : { database: query.database }),
+        },
+        defaults: defaultFactors,
+        now: query.at === undefined ? clock.now() : Date.parse(query.at),
+        ...(query.from === undefined ? {} : { sourceAddress: query.from }),
+      })
+      if (given === undefined) return copied(rest)
+      const standing = await vault.standing({ account: given.account, target: query.target })
+      const credential = standing === undefined ? 'the vault holds none' : standing.unconfirmed
+      return copied({ ...rest, given: { ...given, credential, endsAt: isoTime(given.endsAt) } })
+    },
+  )
+}
+
+/** The policy's values are read-only; an answer's schema wants its own. */
+function copied(value: unknown): Explanation {
+  return structuredClone(value) as Explanation
+}

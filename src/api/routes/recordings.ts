@@ -1,0 +1,253 @@
+/** Recordings: reading one back, fetching its file, checking it, and following one that is being written. */
+
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { AuditKind } from '../../audit/event.ts'
+import { reveal } from '../../recording/format/protected-part.ts'
+import { compareWithNotes } from '../../recording/format/seal-notes.ts'
+import { type Recording, readRecordingStream } from '../../recording/store/reader.ts'
+import { type Verification, verifyRecording } from '../../recording/store/verify.ts'
+import type { SessionRow } from '../../session/session-store.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { audited } from '../audited.ts'
+import { notFound } from '../errors.ts'
+import { EVENT_LINES_TYPE, encodeEventLines } from '../event-lines.ts'
+import type { ApiParts } from '../parts.ts'
+import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
+
+const verificationSchema = z.object({
+  session: z.string(),
+  ok: z.boolean(),
+  sealed: z.boolean(),
+  frames: z.number(),
+  bytes: z.number(),
+  firstBad: z.object({ frame: z.number(), offset: z.number(), why: z.string() }).nullable(),
+  reason: z.string().nullable(),
+  endedAt: timeSchema.nullable(),
+  /** The last link of the chain that holds; the same as in the session's row and in the audit log. */
+  hash: z.string().nullable(),
+  /** With the session's row and the audit log. */
+  compared: z.object({ result: z.enum(['matches', 'differs', 'not-compared']), text: z.string() }),
+})
+export type RecordingVerdict = z.output<typeof verificationSchema>
+
+const notesSchema = z.object({
+  session: z.string(),
+  notes: z.array(
+    z.discriminatedUnion('place', [
+      z.object({ place: z.literal('session'), hash: z.string() }),
+      z.object({ place: z.literal('audit'), event: z.number(), hash: z.string() }),
+    ]),
+  ),
+})
+export type SealNotes = z.output<typeof notesSchema>
+
+const params = z.object({ id: sessionIdSchema })
+/** Why the events are fetched: it stands in the audit log. */
+const purposeSchema = z.object({ purpose: z.enum(['replay', 'export']).default('replay') })
+/** A body that goes out as it is read. */
+const streamOf = (type: string) => ({
+  description: 'A stream',
+  content: { [type]: { schema: z.instanceof(Readable) } },
+})
+const KEEP_ALIVE_MS = 15_000
+
+/** Replaying, exporting and following need the scope `auditor`, what is hidden in a recording `revealer`; the audit log knows before the first byte leaves. */
+export function recordings(app: ApiRoutes, parts: ApiParts): void {
+  const { sessions, books, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
+  const tags = ['recordings']
+
+  app.get(
+    '/v1/sessions/:id/events',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'The events of a recording as NDJSON: header, events, end',
+        tags,
+        params,
+        querystring: purposeSchema,
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
+      },
+    },
+    async (request, reply) => {
+      const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
+      const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
+      return sendEvents(request, reply, recording)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/revealed',
+    {
+      config: { scope: 'revealer' },
+      schema: {
+        summary: 'The same with what is hidden in it: literals, values and messages that may be secrets',
+        tags,
+        params,
+        querystring: purposeSchema,
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
+      },
+    },
+    async (request, reply) => {
+      const { purpose } = request.query
+      const recording = await shown(request, 'recording.revealed', { purpose }, async row =>
+        withProtectedParts(await ofSession(row.id, await recordings.read(row.id))),
+      )
+      return sendEvents(request, reply, recording)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/follow',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'A live session from its beginning and on, as NDJSON',
+        tags,
+        params,
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
+      },
+    },
+    async (request, reply) => {
+      // A follower may leave while the session is quiet: nothing would be written then that could tell.
+      const left = new AbortController()
+      reply.raw.on('close', () => left.abort())
+      const recording = await shown(request, 'recording.followed', {}, row => {
+        if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${row.id} has ended; replay it.`)
+        return readRecordingStream(follow.follow(row.id, left.signal), vault.openBytes)
+      })
+      return sendEvents(request, reply, recording, 'live')
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/recording',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: 'The file of a recording, encrypted and sealed as it is, for archiving and offline verification',
+        tags,
+        params,
+        response: { 200: streamOf('application/octet-stream') },
+      },
+    },
+    async (request, reply) => {
+      const stream = await shown(request, 'recording.exported', { form: 'file' }, async row =>
+        createReadStream('', { fd: await recordings.openFile(row.id), start: 0 }),
+      )
+      return reply.header('content-type', 'application/octet-stream').send(stream)
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/verify',
+    {
+      config: { scope: 'auditor' },
+      schema: { summary: 'Checks chain, seal and signature', tags, params, response: { 200: verificationSchema } },
+    },
+    async ({ params: { id } }) => {
+      await existing(id)
+      const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem).catch(unlessNoFile)
+      const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
+      const compared = compareWithNotes(hash, await books.sealNotes(id))
+      // A whole file that is not the one whose seal was noted is somebody's exchange of files.
+      const exchanged = ok && (subject?.session !== id || compared.result === 'differs')
+      const why = 'sealed well, but not the recording that was noted when the session ended'
+      return {
+        session: id,
+        ok: ok && !exchanged,
+        sealed,
+        frames,
+        bytes,
+        firstBad: exchanged ? { frame: frames, offset: bytes, why } : (firstBad ?? null),
+        reason: reason ?? null,
+        endedAt: endedAt === undefined ? null : isoTime(endedAt),
+        hash: hash ?? null,
+        compared,
+      }
+    },
+  )
+
+  app.get(
+    '/v1/sessions/:id/seal',
+    {
+      config: { scope: 'auditor' },
+      schema: {
+        summary: "The hash of a session's recording as the session's row and the signed audit log have it",
+        tags,
+        params,
+        response: { 200: notesSchema },
+      },
+    },
+    async ({ params: { id } }) => {
+      const notes = await books.sealNotes(id)
+      // Also of a session whose row is gone the audit log may know.
+      if (notes.length === 0) await existing(id)
+      return { session: id, notes }
+    },
+  )
+
+  /** Writes the audit event, then opens what the caller will see. */
+  async function shown<T>(
+    request: { params: { id: string }; caller: FastifyRequest['caller'] },
+    kind: AuditKind,
+    data: Record<string, unknown>,
+    openIt: (row: SessionRow) => Promise<T>,
+  ): Promise<T> {
+    const row = await existing(request.params.id)
+    const { actor, source } = request.caller
+    const facts = { user: row.user, account: row.account, target: row.target, source, ...data }
+    return audited(audit, { kind, actor, session: row.id, data: facts }, () => openIt(row)).catch(error => {
+      if (kind === 'recording.followed' || !(error instanceof GatewayError && error.code === 'NOT_FOUND')) throw error
+      throw notFound(
+        row.end_reason === 'connect-failed' && row.recording_hash === null
+          ? `Nothing was recorded of ${row.id}: it did not begin (${row.end_reason}).`
+          : `The recording of ${row.id} is not in this gateway's folder; gateway ${row.gateway} wrote ${row.recording}.`,
+      )
+    })
+  }
+
+  function withProtectedParts(recording: Recording): Recording {
+    return {
+      header: recording.header,
+      get end() {
+        return recording.end
+      },
+      [Symbol.asyncIterator]: () => reveal(recording.header.subject.session, recording, vault.openBytes),
+    }
+  }
+
+  async function existing(id: string): Promise<SessionRow> {
+    const row = await sessions.get(id)
+    if (row === undefined) throw notFound(`There is no session ${id}.`)
+    return row
+  }
+
+  function pathOf(session: string): string {
+    return join(recordingsFolder, recordings.fileOf({ session }))
+  }
+}
+
+/** What is no file is a bad recording, and nothing broke. */
+function unlessNoFile(error: unknown): Verification {
+  if (!(error instanceof GatewayError && error.code === 'RECORDING_DAMAGED')) throw error
+  return { ok: false, frames: 0, bytes: 0, sealed: false, firstBad: { frame: -1, offset: 0, why: error.message } }
+}
+
+/** A file in the place of another's is whole, and still not what was asked for. */
+async function ofSession(id: string, recording: Recording): Promise<Recording> {
+  const { session } = recording.header.subject
+  if (session === id) return recording
+  // Begun and left, so that the file is closed.
+  for await (const _ of recording) break
+  throw new GatewayError('RECORDING_DAMAGED', `In the place of this recording lies that of ${session}.`)
+}
+
+function sendEvents(request: FastifyRequest, reply: FastifyReply, recording: Recording, live?: 'live') {
+  // A follower that vanished without a word must not be served for ever.
+  request.raw.socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  return reply.header('content-type', EVENT_LINES_TYPE).send(encodeEventLines(recording, live === 'live'))
+}

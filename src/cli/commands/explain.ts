@@ -1,0 +1,94 @@
+/** `sallyport explain`: may this user reach this account, and by which rule? */
+
+import type { Explanation } from '../../api/routes/explain.ts'
+import { printable } from '../../recording/rendering/printable.ts'
+import { NAME_PATTERN } from '../../shared/names.ts'
+import { readAccount } from '../account.ts'
+import type { AddCommands } from '../context.ts'
+import { CliError, EXIT } from '../exit.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { formatDuration, localTime, parseTime } from '../terminal/time.ts'
+
+interface Options {
+  from?: string
+  at?: string
+  protocol?: string
+  database?: string
+}
+
+export const addExplain: AddCommands = (program, context) => {
+  const { terminal } = context
+  program
+    .command('explain')
+    .description('may this user go there, and by which role?')
+    .argument('<user>')
+    .argument('<account@target>', 'or a target alone, for the account that the policy gives')
+    .option('--database <name>', "of a PostgreSQL target; not given: the target's own")
+    .option('--from <address>', 'coming from this address; not given: from an allowed one')
+    .option('--at <time>', 'at this time (2026-11-21T18:00) instead of now')
+    .option('--protocol <protocol>', "ssh or postgres; not given: the target's")
+    .addHelpText('after', '\nThe exit code is 0 for yes and 1 for no.')
+    .action(async (user: string, account: string, { database, from, at, protocol }: Options) => {
+      const now = context.now()
+      const time = at === undefined ? undefined : parseTime(at, '--at', now)
+      const explanation = await (await context.client()).get<Explanation>('/v1/explain', {
+        user,
+        ...readTarget(account),
+        database,
+        from,
+        at: time,
+        protocol,
+      })
+      if (context.json) terminal.json(explanation)
+      else show(explanation, terminal, time === undefined ? now : Date.parse(time))
+      // The answer has been given in full: an exit code is all that is left to say.
+      if (!explanation.allowed) throw new CliError(EXIT.no, '')
+    })
+}
+
+function inputOf({ recordInput, recordExecInput }: NonNullable<Explanation['given']>): string | undefined {
+  if (recordInput) return 'recorded'
+  return recordExecInput ? undefined : 'not recorded, that of commands neither'
+}
+
+function readTarget(text: string): { account?: string; target: string } {
+  return NAME_PATTERN.test(text) ? { target: text } : readAccount(text)
+}
+
+function show({ allowed, verdict, given, roles }: Explanation, terminal: Terminal, at: number): void {
+  const { style } = terminal
+  terminal.line(style(['bold', allowed ? 'green' : 'red'], printable(verdict)))
+  if (given !== undefined) {
+    terminal.line()
+    terminal.facts([
+      ['account', given.account],
+      ['credential', given.credential],
+      ['database', given.database],
+      ['channels', given.channels.join(', ')],
+      ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
+      ['idle', given.idleMs === undefined ? undefined : `ends after ${formatDuration(given.idleMs)} without traffic`],
+      ['code', given.rememberFactorMs === undefined ? undefined : codeCounts(given.rememberFactorMs)],
+      ['input', inputOf(given)],
+      ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
+      ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],
+    ])
+  }
+  for (const { role, holds, conditions, factors } of roles) {
+    terminal.line()
+    terminal.line(`${mark(holds)} ${style('bold', printable(role))}`)
+    for (const { name, holds, why } of conditions) {
+      terminal.line(`  ${mark(holds)} ${name.padEnd(9)} ${style(holds ? 'dim' : 'red', printable(why))}`)
+    }
+    terminal.line(`    factors   ${style('dim', factors.map(list => list.join(' + ')).join(', or '))}`)
+  }
+
+  function mark(good: boolean): string {
+    return good ? style('green', '✓') : style('red', '✗')
+  }
+}
+
+function codeCounts(rememberFactorMs: number): string {
+  return rememberFactorMs === 0
+    ? 'good for one connection; for pg_dump -j, \\c and pools set rememberFactor in the role'
+    : `counts again for ${formatDuration(rememberFactorMs)} from the same address (rememberFactor)`
+}

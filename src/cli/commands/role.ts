@@ -1,0 +1,67 @@
+/** `sallyport role`: what the holders of a role may do. */
+
+import type { RoleAnswer } from '../../api/routes/roles.ts'
+import type { AddCommands } from '../context.ts'
+import { formatDuration } from '../terminal/time.ts'
+
+export const addRoles: AddCommands = (program, context) => {
+  const { terminal } = context
+  const role = program.command('role').helpCommand(false).description('what the holders of a role may do')
+
+  role
+    .command('list')
+    .description('all roles')
+    .action(async () => {
+      const answer = await (await context.client()).get<{ roles: RoleAnswer[] }>('/v1/roles')
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'ROLE', value: role => role.name, shrinkTo: 10 },
+          { title: 'TARGETS', value: role => selectorOf(role.targets), shrinkTo: 12 },
+          { title: 'ACCOUNTS', value: role => selectorOf(role.accounts), shrinkTo: 10 },
+          { title: 'CHANNELS', value: role => role.channels.join(','), shrinkTo: 10, optional: 1 },
+          { title: 'AT MOST', value: role => formatDuration(role.maxSession), align: 'right', optional: 2 },
+        ],
+        answer.roles,
+        'There are no roles. Describe them in files, then: sallyport apply -f FOLDER',
+      )
+    })
+
+  role
+    .command('show')
+    .description('one role')
+    .argument('<name>')
+    .action(async (name: string) => {
+      const role = await (await context.client()).get<RoleAnswer>(`/v1/roles/${encodeURIComponent(name)}`)
+      if (context.json) return terminal.json(role)
+      const { hours, idle, sources, factors } = role
+      terminal.facts([
+        ['role', role.name],
+        ['description', role.description],
+        ['targets', selectorOf(role.targets)],
+        ['accounts', selectorOf(role.accounts)],
+        ['protocols', role.protocols.join(', ')],
+        ['channels', role.channels.join(', ')],
+        ['hours', hours && `${hours.days.join(', ')} ${hours.from} to ${hours.to} ${hours.zone}`],
+        ['from', sources?.join(', ')],
+        ['factors', factors?.map(list => list.join(' + ')).join(', or ') ?? "the gateway's default"],
+        ['at most', formatDuration(role.maxSession)],
+        ['idle', idle === undefined ? undefined : formatDuration(idle)],
+        ['remembers factor', role.rememberFactor > 0 ? formatDuration(role.rememberFactor) : undefined],
+        ['records input', role.recordInput ? 'yes' : undefined],
+        ["records commands' input", role.recordExecInput ? undefined : 'no'],
+        ["keeps commands' output", role.execOutputLimit === 'none' ? 'all of it' : role.execOutputLimit],
+        ['recording', role.recording],
+      ])
+    })
+}
+
+function selectorOf(selector: RoleAnswer['targets'] & RoleAnswer['accounts']): string {
+  const { names = [], labels = {}, levels = [] } = selector
+  const parts = [
+    ...names,
+    ...levels.map(level => `level ${level}`),
+    ...Object.entries(labels).map(([name, value]) => `${name}=${value}`),
+  ]
+  return parts.join(', ') || 'none'
+}

@@ -1,0 +1,147 @@
+/** `sallyport session replay` and `follow`: a session in the terminal, as it was or as it is. */
+
+import type { Command } from 'commander'
+import { decodeEventLines, type EndLine, type EventStream } from '../../../api/event-lines.ts'
+import { KEYS, play } from '../../../recording/rendering/playback.ts'
+import { printable } from '../../../recording/rendering/printable.ts'
+import type { Context } from '../../context.ts'
+import { CliError, EXIT } from '../../exit.ts'
+import type { Terminal } from '../../terminal/terminal.ts'
+import { localTime, parseDuration } from '../../terminal/time.ts'
+import { keepStart } from './keep-start.ts'
+import { pathOf, pathOfOrLast } from './path.ts'
+
+interface ReplayOptions {
+  speed: string
+  skipIdle?: string | true
+  from?: string
+  channel?: string
+  revealStatements?: true
+}
+
+const DEFAULT_IDLE_MS = 2000
+/** Up to here a recording is kept for going back in it; a longer one is fetched anew. */
+const KEPT_BYTES = 64 * 1024 * 1024
+
+export function addReplay(session: Command, context: Context): void {
+  const { terminal } = context
+
+  session
+    .command('replay')
+    .description('play a recording in this terminal')
+    .argument('<session>', 'its id, or last')
+    .option('--speed <factor>', 'how fast: 0.5, 2, 10, or max', terminal.width === undefined ? 'max' : '1')
+    .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
+    .option('--from <duration>', 'begin here: 90s, 5m')
+    .option('--channel <number>', 'only this channel')
+    .option('--reveal-statements', 'with what is hidden in statements; needs the scope revealer, and is audited')
+    .addHelpText(
+      'after',
+      `\nKeys:\n${KEYS.split(', ')
+        .map(key => `  ${key}`)
+        .join('\n')}`,
+    )
+    .action(async (id: string, options: ReplayOptions) => {
+      const client = await context.client()
+      const path = `${await pathOfOrLast(id, client)}/${options.revealStatements === true ? 'revealed' : 'events'}`
+      const speed = parseSpeed(options.speed)
+      const idle = options.skipIdle === true ? DEFAULT_IDLE_MS : parseOptional(options.skipIdle, '--skip-idle')
+      const from = parseOptional(options.from, '--from')
+      const fetch = await keepStart(() => client.stream(path, { purpose: 'replay' }), KEPT_BYTES)
+      const stream = await decodeEventLines(await fetch())
+      let last = stream
+      let opened = false
+      const open = async () => {
+        // The first time with what is open already; later, from the beginning again.
+        if (opened) last = await decodeEventLines(await fetch())
+        opened = true
+        return last
+      }
+      sayWhich(terminal, stream)
+      const keys = terminal.keys()
+      try {
+        await play(
+          open,
+          { write: terminal.write, ...(keys === undefined ? {} : { keys: keys.typed }) },
+          screenOf(terminal, stream, {
+            speed,
+            ...(idle === undefined ? {} : { idleLimitMs: idle }),
+            ...(from === undefined ? {} : { from }),
+            ...channelOf(options.channel),
+          }),
+        )
+      } finally {
+        keys?.close()
+      }
+      sayEnd(terminal, last.end)
+    })
+
+  session
+    .command('follow')
+    .description('watch a live session, from its beginning on')
+    .argument('<session>')
+    .option('--channel <number>', 'only this channel')
+    .addHelpText('after', '\nq stops watching; the session goes on.')
+    .action((id: string, { channel }: { channel?: string }) => follow(context, pathOf(id), channelOf(channel)))
+}
+
+async function follow({ terminal, client }: Context, path: string, options: { channel?: number }): Promise<void> {
+  const bytes = await (await client()).stream(`${path}/follow`)
+  const stream = await decodeEventLines(bytes)
+  const keys = terminal.keys()
+  let left = false
+  // A quiet session sends nothing for a long time: leaving must not wait for its next event.
+  void (async () => {
+    for await (const key of keys?.typed ?? []) {
+      if (!key.includes('q') && !key.includes('\u0003')) continue
+      left = true
+      bytes.destroy()
+    }
+  })()
+  try {
+    await play(() => stream, { write: terminal.write }, screenOf(terminal, stream, { speed: Infinity, ...options }))
+    sayEnd(terminal, stream.end)
+  } catch (error) {
+    if (!left) throw error
+    terminal.note(terminal.style('dim', 'The session goes on.'))
+  } finally {
+    keys?.close()
+  }
+}
+
+function screenOf<T>(terminal: Terminal, { subject }: EventStream, options: T) {
+  return { startedAt: subject.startedAt, width: terminal.width ?? 120, color: terminal.colours, ...options }
+}
+
+/** `last` is whichever came last: nobody should take one session for another. */
+function sayWhich(terminal: Terminal, { subject }: EventStream): void {
+  const { session, user, account, target, protocol, source, startedAt } = subject
+  const text = `${session}: ${user} as ${account}@${target} by ${protocol} from ${source}, ${localTime(new Date(startedAt).toISOString())}`
+  terminal.note(terminal.style('dim', printable(text)))
+}
+
+function sayEnd(terminal: Terminal, end: EndLine | undefined): void {
+  if (end === undefined) return
+  const text = end.sealed
+    ? `The session ended: ${printable(end.reason)}.`
+    : 'The recording has no seal: it is still being written, or was interrupted.'
+  terminal.note(terminal.style('dim', text))
+}
+
+function parseSpeed(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY
+  const speed = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0
+  if (speed <= 0 || speed > 1000)
+    throw new CliError(EXIT.usage, `--speed: "${text}" is not a factor, for example 0.5 or 2.`)
+  return speed
+}
+
+function parseOptional(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : parseDuration(text, option)
+}
+
+function channelOf(text: string | undefined): { channel?: number } {
+  if (text === undefined) return {}
+  if (!/^\d{1,9}$/.test(text)) throw new CliError(EXIT.usage, `--channel: "${text}" is not a number.`)
+  return { channel: Number(text) }
+}

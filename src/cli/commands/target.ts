@@ -1,0 +1,218 @@
+/** `sallyport target`: what can be reached, and learning the host keys of one. */
+
+import type { ListedCredential } from '../../api/routes/credentials.ts'
+import type { Logins, Scan, Target } from '../../api/routes/targets.ts'
+import { messageOf } from '../../shared/errors.ts'
+import type { Client } from '../client.ts'
+import type { AddCommands, Context } from '../context.ts'
+import { CliError, EXIT } from '../exit.ts'
+
+export const addTargets: AddCommands = (program, context) => {
+  const { terminal } = context
+  const target = program.command('target').helpCommand(false).description('the hosts and databases that can be reached')
+
+  target
+    .command('list')
+    .description('all targets')
+    .action(async () => {
+      const answer = await (await context.client()).get<{ targets: Target[] }>('/v1/targets')
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'TARGET', value: target => target.name, shrinkTo: 10 },
+          { title: 'PROTOCOL', value: target => target.protocol },
+          { title: 'ADDRESS', value: target => `${target.host}:${target.port}`, shrinkTo: 14 },
+          { title: 'ACCOUNTS', value: target => target.accounts.map(({ name }) => name).join(', '), shrinkTo: 10 },
+          { title: 'LABELS', value: labelsOf, shrinkTo: 10, optional: 2 },
+          {
+            title: 'IDENTITY',
+            value: identityOf,
+            shrinkTo: 8,
+            optional: 1,
+            style: (text, target) => (isKnown(target) ? text : terminal.style('red', text)),
+          },
+        ],
+        answer.targets,
+        'There are no targets. Describe them in files, then: sallyport apply -f FOLDER',
+      )
+    })
+
+  target
+    .command('show')
+    .description('one target')
+    .argument('<name>')
+    .action(async (name: string) => {
+      const target = await (await context.client()).get<Target>(`/v1/targets/${encodeURIComponent(name)}`)
+      if (context.json) return terminal.json(target)
+      terminal.facts([
+        ['target', target.name],
+        ['description', target.description],
+        ['protocol', target.protocol],
+        ['address', `${target.host}:${target.port}`],
+        ['database', target.protocol === 'postgres' ? target.database : undefined],
+        ['databases', target.protocol === 'postgres' ? target.databases?.join(', ') : undefined],
+        ['shows user in', showsUserIn(target) || 'nothing'],
+        ['identity', identityOf(target)],
+        ['labels', labelsOf(target)],
+      ])
+      terminal.line()
+      terminal.table(
+        [
+          { title: 'ACCOUNT', value: account => account.name },
+          { title: 'LEVEL', value: account => account.level },
+          { title: 'LOGIN', value: account => account.login ?? '' },
+          { title: 'DEFAULT', value: account => (account.default ? 'yes' : '') },
+        ],
+        target.accounts,
+        'It has no accounts.',
+      )
+    })
+
+  target
+    .command('scan')
+    .description('ask a host for its keys, and pin them')
+    .argument('<name>')
+    .option('-y, --yes', 'pin them without asking: compare the fingerprints yourself')
+    .option('--replace', 'with --yes: also where a pinned key is not shown any more')
+    .action((name: string, options: ScanOptions) => scan(context, name, options))
+
+  target
+    .command('logins')
+    .description('what databases ask for at login, and whether their entries allow it; nothing is answered')
+    .argument('[name]', 'not given: all')
+    .action((name: string | undefined) => logins(context, name))
+}
+
+interface AskedLogin {
+  readonly target: string
+  readonly account: string
+  readonly asks: string
+  /** null: the target could not be asked. */
+  readonly allowed: boolean | null
+}
+
+async function logins({ terminal, json, client: connect }: Context, name: string | undefined): Promise<void> {
+  const client = await connect()
+  const names = name === undefined ? await databases(client) : [name]
+  const asked: AskedLogin[] = []
+  for (const target of names) {
+    try {
+      const { logins } = await client.send<Logins>('POST', `/v1/targets/${encodeURIComponent(target)}/logins`)
+      asked.push(...logins.map(each => ({ target, ...each })))
+    } catch (error) {
+      if (name !== undefined) throw error
+      asked.push({ target, account: '', asks: messageOf(error), allowed: null })
+    }
+  }
+  if (json) terminal.json({ logins: asked })
+  else {
+    terminal.table(
+      [
+        { title: 'TARGET', value: each => each.target, shrinkTo: 10 },
+        { title: 'ACCOUNT', value: each => each.account, shrinkTo: 8 },
+        { title: 'ASKS FOR', value: each => each.asks, shrinkTo: 14 },
+        {
+          title: 'ALLOWED',
+          value: each => (each.allowed === null ? 'not known' : each.allowed ? 'yes' : 'no'),
+          style: (text, each) => terminal.style(each.allowed ? 'green' : 'red', text),
+        },
+      ],
+      asked,
+      'There are no databases.',
+    )
+  }
+  if (asked.some(({ allowed }) => allowed === false)) {
+    throw new CliError(
+      EXIT.no,
+      'Not every login is one that the entry allows.',
+      'Mend pg_hba.conf, or `authentication` in the entry: docs/postgres.md says what each gives up.',
+    )
+  }
+  const silent = asked.filter(({ allowed }) => allowed === null).map(({ target }) => target)
+  if (silent.length > 0) throw new CliError(EXIT.no, `Not every database could be asked: ${silent.join(', ')}.`)
+}
+
+async function databases(client: Client): Promise<string[]> {
+  const { targets } = await client.get<{ targets: Target[] }>('/v1/targets')
+  return targets.filter(({ protocol }) => protocol === 'postgres').map(({ name }) => name)
+}
+
+interface ScanOptions {
+  yes?: boolean
+  replace?: boolean
+}
+
+async function scan(context: Context, name: string, { yes = false, replace = false }: ScanOptions): Promise<void> {
+  const { terminal } = context
+  const client = await context.client()
+  const path = `/v1/targets/${encodeURIComponent(name)}`
+  const found = await client.send<Scan>('POST', `${path}/scan`)
+  const hostKeys = found.keys.map(({ key }) => key)
+  const news = found.keys.some(({ pinned }) => !pinned) || found.missing.length > 0
+  if (!context.json) {
+    terminal.line(`${name} at ${found.host}:${found.port} shows:`)
+    terminal.table(
+      [
+        { title: 'KEY', value: key => key.type },
+        { title: 'FINGERPRINT', value: key => key.fingerprint },
+        {
+          title: '',
+          value: key => (key.pinned ? 'pinned' : 'new'),
+          style: (text, key) => terminal.style(key.pinned ? 'green' : 'yellow', text),
+        },
+      ],
+      found.keys,
+      'It shows no keys.',
+    )
+    if (found.missing.length > 0) {
+      const keys = found.missing.length === 1 ? '1 pinned key is' : `${found.missing.length} pinned keys are`
+      terminal.line(terminal.style('red', `WARNING: ${keys} not shown any more.`))
+      terminal.line(
+        'The host was made anew, or something stands between it and the gateway. Ask who runs it before you pin.',
+      )
+    }
+  }
+  if (hostKeys.length === 0) throw new CliError(EXIT.no, `${name} shows no host keys that can be used.`)
+  if (yes && found.missing.length > 0 && !replace) {
+    throw new CliError(
+      EXIT.no,
+      `${name} does not show what is pinned. Once you know why: target scan ${name} --yes --replace`,
+    )
+  }
+  const pin =
+    news &&
+    (yes ||
+      (!context.json && (await terminal.confirm('Pin them, if these are the fingerprints that the host really has?'))))
+  if (pin) await client.send('PUT', `${path}/host-keys`, { hostKeys })
+  if (context.json) return terminal.json({ ...found, pinned: pin || !news })
+  if (!news) terminal.line('They are pinned already.')
+  else if (pin) terminal.lines(['Pinned.', ...(await toConfirm(client, name))])
+  else throw new CliError(EXIT.no, 'Nothing was pinned.')
+}
+
+/** Which credentials wait for somebody to confirm that the new keys are the host's. */
+async function toConfirm(client: Client, target: string): Promise<string[]> {
+  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
+  const waiting = credentials.some(each => each.target === target && each.unconfirmed !== null)
+  return waiting ? [`Its credentials must be confirmed: sallyport credential confirm '*@${target}'`] : []
+}
+
+function labelsOf(target: Target): string {
+  return Object.entries(target.labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ')
+}
+
+function isKnown(target: Target): boolean {
+  return target.protocol !== 'ssh' || target.hostKeys.length > 0
+}
+
+function identityOf(target: Target): string {
+  if (target.protocol === 'postgres') return `tls ${target.tls}`
+  const { length } = target.hostKeys
+  return length === 0 ? 'not known: scan it' : `${length} host ${length === 1 ? 'key' : 'keys'}`
+}
+
+function showsUserIn({ protocol, showUserIn }: Target): string {
+  return (showUserIn ?? (protocol === 'ssh' ? ['environment'] : [])).join(', ')
+}

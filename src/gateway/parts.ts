@@ -1,0 +1,184 @@
+/** Everything that sessions and the API stand on, put together in the order of the layers. */
+
+import { setTimeout } from 'node:timers/promises'
+import { createOutbox } from '../audit/chain/outbox.ts'
+import type { AuditAppender } from '../audit/event.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { createRedisCluster } from '../cluster/redis.ts'
+import type { Config } from '../config/config.ts'
+import { readTrusted } from '../config/tls-files.ts'
+import { createRefusedConnections } from '../connections/refused-connections.ts'
+import { type Database, openDatabase } from '../database/database.ts'
+import { createStoreGateways } from '../database/gateways.ts'
+import { createStoreTime } from '../database/store-time.ts'
+import { createAuthenticator } from '../identity/authenticator.ts'
+import { createFactors } from '../identity/factors/factors.ts'
+import { createLockout } from '../identity/lockout.ts'
+import { createTokens } from '../identity/tokens.ts'
+import type { InTurnOf } from '../identity/turns.ts'
+import { createUsers } from '../identity/users.ts'
+import { createRoles } from '../policy/roles.ts'
+import type { Signer } from '../recording/format/signer.ts'
+import { createRecordings } from '../recording/store/recordings.ts'
+import { createAccess } from '../session/access.ts'
+import { createBooks } from '../session/books.ts'
+import { createFollow } from '../session/follow.ts'
+import { createLiveSessions } from '../session/live-sessions.ts'
+import { createOwedEnds } from '../session/pending-writes.ts'
+import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts'
+import { createBooksMending } from '../session/recovery/mend-books.ts'
+import { createReaper } from '../session/recovery/reaper.ts'
+import { createSessionAudit } from '../session/session-audit.ts'
+import { createSessionChanges } from '../session/session-changes.ts'
+import { createSessionStore } from '../session/session-store.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { Log } from '../shared/log.ts'
+import { createMetrics, type Metrics } from '../shared/metrics.ts'
+import { createTargets } from '../targets/targets.ts'
+import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
+import { createVault } from '../vault/vault.ts'
+
+export type GatewayParts<A extends AuditAppender = AuditAppender> = Awaited<ReturnType<typeof createParts<A>>>
+
+export interface PartsOptions<A extends AuditAppender> {
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Log
+  /** The id of this gateway, or of this worker of it. */
+  readonly gateway: string
+  /** Of a worker, its gateway, which appends its audit events. */
+  readonly auditedBy?: string
+  readonly vaultKey: KeyEncryptionKey
+  /** Where the configuration names no Redis. */
+  readonly cluster: Cluster
+  /** Runs the proofs of one user one after the other, whichever process they came to. */
+  readonly inTurnOf: InTurnOf
+  /** How many a PostgreSQL store may have from here. */
+  readonly storeConnections: number
+  readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
+}
+
+/** How long sessions that were told to end may take to close their books. */
+export const CLOSE_MS = 10_000
+
+/** What was opened is on `started`, to be closed in reverse. */
+export async function createParts<A extends AuditAppender>(options: PartsOptions<A>, started: AsyncDisposableStack) {
+  const { config, clock, log, gateway, inTurnOf } = options
+  const state = { stopping: false }
+  const metrics = createMetrics()
+
+  const database = await openDatabase(config.database, options.storeConnections)
+  started.defer(() => database.destroy())
+  const { redis: url } = config.cluster
+  const cluster =
+    url === undefined
+      ? options.cluster
+      : createRedisCluster({ url, ...(await redisTrust(config)), gateway, clock, log })
+  started.defer(() => cluster.close())
+
+  const targets = createTargets({ database, clock })
+  const vault = await createVault({ database, key: options.vaultKey, clock, targets })
+  const signer = await vault.signingKey()
+  const audit = await options.openAudit({ database, signer, metrics })
+  const recordings = createRecordings({ folder: config.recording.folder, seal: vault, signer, clock, metrics, log })
+
+  const users = createUsers({ database, clock })
+  const roles = createRoles({ database, clock })
+  const factors = createFactors({ database, vault, clock })
+  const tokens = createTokens({ database, clock, vault })
+  const lockout = createLockout({
+    cluster,
+    rule: config.authentication.lockout,
+    onLocked({ user, factor, network, tries, lockedForMs }) {
+      metrics.lockouts.inc({ factor })
+      const data = { user, factor, at: network ?? 'unknown sources', tries, lockedForMs }
+      audit
+        .append({ kind: 'user.locked', actor: 'gateway', data })
+        .catch(error => log.error({ err: error, ...data }, 'a lock was not audited'))
+    },
+  })
+  const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, inTurnOf, clock })
+
+  const sessions = createSessionStore({ database, clock, gateway })
+  const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
+  const access = createAccess({ roles, targets, clock, defaults: config.authentication.factors })
+  const live = await createLiveSessions({ cluster, clock, log })
+  started.defer(() => live.close())
+  const follow = await createFollow({
+    cluster,
+    log,
+    tap: (session, stop) => recordings.tap(session, stop),
+    isLive: async session => (await sessions.get(session))?.state === 'active',
+  })
+  started.defer(() => follow.close())
+  const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
+  const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
+  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
+  const owed = createOwedEnds({ log })
+  const reaper = createReaper({
+    cluster,
+    gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
+    store: sessions,
+    live,
+    marked: createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log }),
+    changes,
+    recordings,
+    vault,
+    mending:
+      options.auditedBy === undefined
+        ? createBooksMending({ outbox, vault, sessions, recordings, clock, log })
+        : undefined,
+    audit,
+    owed,
+    clock,
+    log,
+  })
+  started.defer(() => reaper.close())
+  const refusedConnections = createRefusedConnections({ audit, log })
+  started.defer(() => refusedConnections.close())
+  const pipelines = new Set<Promise<void>>()
+  started.defer(async () => {
+    live.abortAll('gateway-stopped')
+    await Promise.race([Promise.allSettled(pipelines), setTimeout(CLOSE_MS, undefined, { ref: false })])
+  })
+
+  return {
+    gateway,
+    state,
+    clock,
+    log,
+    metrics,
+    database,
+    cluster,
+    vault,
+    signer,
+    audit,
+    say: createSessionAudit(audit),
+    recordings,
+    users,
+    roles,
+    targets,
+    factors,
+    tokens,
+    lockout,
+    authenticator,
+    inTurnOf,
+    sessions,
+    books,
+    changes,
+    storeTime,
+    access,
+    live,
+    follow,
+    owed,
+    reaper,
+    refusedConnections,
+    /** Every connection that has named its user, until its books are closed. */
+    pipelines,
+    stopping: () => state.stopping,
+  }
+}
+
+async function redisTrust({ cluster }: Config): Promise<{ ca?: string }> {
+  return cluster.redisCaFile === undefined ? {} : { ca: await readTrusted(cluster.redisCaFile) }
+}

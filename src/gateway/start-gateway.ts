@@ -1,0 +1,259 @@
+/** A gateway: its ports and its API in front of the sessions. `main.ts` starts it, the demo and the integration tests too. */
+
+import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
+import type { ApiParts } from '../api/parts.ts'
+import { createApi } from '../api/server.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
+import { createLocalCluster } from '../cluster/local.ts'
+import type { Config } from '../config/config.ts'
+import { createPort, type Port } from '../connections/port.ts'
+import { MOST_CONNECTIONS } from '../database/database.ts'
+import { holdAlone } from '../database/sqlite-alone.ts'
+import { sqliteFile } from '../database/sqlite-file.ts'
+import type { DoctorParts } from '../evidence/doctor/doctor.ts'
+import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
+import { createKeyedTurns } from '../identity/turns.ts'
+import { inNetworks } from '../policy/networks.ts'
+import { askLogins } from '../protocols/postgres/target-side/ask-login.ts'
+import { scanHostKeys } from '../protocols/ssh/target-side/scan.ts'
+import { createClockWatch } from '../session/recovery/clock-watch.ts'
+import { type Clock, systemClock } from '../shared/clock.ts'
+import { GatewayError, messageOf } from '../shared/errors.ts'
+import { newId } from '../shared/ids.ts'
+import { createLog, type Log } from '../shared/log.ts'
+import { createSources, type Sources } from '../shared/sources.ts'
+import { version } from '../shared/version.ts'
+import { createKeyProvider } from '../vault/key-provider.ts'
+import { adoptEarlier } from './adopt-earlier.ts'
+import { openGatewayAudit } from './audit.ts'
+import { createListeners, type Listeners } from './listeners.ts'
+import { createParts, type GatewayParts } from './parts.ts'
+import { proveTarget } from './prove-target.ts'
+import { gatewayCertificate } from './tls-certificate.ts'
+import { createWorkerPool } from './workers/worker-pool.ts'
+
+export interface Gateway {
+  /** Where it listens; undefined for what is switched off. */
+  readonly ssh: { host: string; port: number } | undefined
+  readonly postgres: { host: string; port: number } | undefined
+  readonly api: { socket?: string; url?: string }
+  readonly parts: GatewayParts<AuditLog>
+  readonly doctorRounds: DoctorRounds
+  /** Opens the audit file again: after log rotation. */
+  reopen(): Promise<void>
+  /**
+   * No new sessions; the open ones are warned, and ended when `drainMs` (by default the configuration's) has passed. Resolves when
+   * everything is closed. A second call ends the waiting.
+   */
+  stop(drainMs?: number): Promise<void>
+}
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly log?: Log
+  readonly clock?: Clock
+}
+
+/** Starts everything, or throws a GatewayError and leaves nothing running. */
+export async function startGateway({
+  config,
+  clock = systemClock,
+  log = createLog(config.log.level),
+}: GatewayOptions): Promise<Gateway> {
+  await using started = new AsyncDisposableStack()
+  const gateway = newId('gw', clock.now())
+  await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
+  started.use(holdAlone(config.database))
+  const size = workersOf(config)
+  const workers = new Set<string>()
+  const cluster = createLocalCluster({ clock, gateway, workers })
+  // Once, also for the workers: what gives it may ask somebody.
+  const vaultKey = await createKeyProvider(config.vault.key).load()
+  const storeConnections = size === 1 ? MOST_CONNECTIONS : Math.max(3, Math.ceil((2 * MOST_CONNECTIONS) / size))
+  const parts = await createParts(
+    {
+      ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },
+      inTurnOf: createKeyedTurns(),
+      openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
+    },
+    started,
+  )
+  const { audit, reaper, state, vault } = parts
+  await adoptEarlier(parts)
+  const certificate = await gatewayCertificate(parts, config, config.postgres.tls)
+  const listeners =
+    size === 1
+      ? await createListeners(parts, config, certificate, started)
+      : await createWorkerPool({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
+  const clockWatch = createClockWatch(parts)
+  started.defer(() => clockWatch.close())
+  const sources = await knownSources(parts, config, started)
+  const doctor = doctorParts(parts, config)
+  const doctorRounds = createDoctorRounds({ ...parts, ...config.doctor, doctor })
+  started.defer(() => doctorRounds.close())
+  const api = await createApi({
+    ...(await apiParts(parts, config, listeners)),
+    sources,
+    doctor,
+    doctorRounds,
+    clockWatch,
+  })
+  started.defer(() => api.close())
+  const ports = (['ssh', 'postgres'] as const).map(protocol =>
+    portFor(protocol, { config, listeners, sources, pauseOnConnect: size > 1, parts }),
+  )
+  started.defer(() => stopAccepting())
+  const [ssh, postgres] = ports
+  function stopAccepting(): void {
+    for (const port of ports) port?.stopAccepting()
+  }
+
+  const listening = {
+    api: await api.listen(),
+    ssh: await listenOn('ssh', config.ssh, ssh),
+    postgres: await listenOn('postgres', config.postgres, postgres),
+  }
+  await audit.append({ kind: 'gateway.started', actor: 'gateway', data: { ...listening, vaultKey: vault.keyId } })
+  // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
+  await reaper.round()
+  await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
+  log.info({ gateway, ...listening }, 'the gateway is ready')
+
+  const running = started.move()
+  let stopped: Promise<void> | undefined
+  const hurry = new AbortController()
+
+  async function stop(drainMs: number): Promise<void> {
+    state.stopping = true
+    stopAccepting()
+    await listeners.drain(drainMs, hurry.signal)
+    await audit
+      .append({ kind: 'gateway.stopped', actor: 'gateway' })
+      .catch(error => log.error({ err: error }, 'the end was not audited'))
+    await running.disposeAsync()
+    log.info('the gateway has stopped')
+  }
+
+  return {
+    ...listening,
+    parts,
+    doctorRounds,
+    reopen: () => audit.reopen(),
+    stop(drainMs = config.shutdown.drainMs) {
+      if (stopped === undefined) stopped = stop(drainMs)
+      else hurry.abort()
+      return stopped
+    },
+  }
+}
+
+const IN_MEMORY = 'sqlite::memory:'
+const MOST_BY_THEMSELVES = 8
+
+/** How many processes serve sessions. Throws `CONFIG_INVALID` where they cannot share the store. */
+function workersOf({ workers, database }: Config): number {
+  const shared = database !== IN_MEMORY
+  if (workers === 'auto') return shared ? Math.min(availableParallelism(), MOST_BY_THEMSELVES) : 1
+  if (workers > 1 && !shared) {
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      'A store in memory cannot be shared: `workers` must be 1 with sqlite::memory:',
+    )
+  }
+  return workers
+}
+
+function portFor(
+  protocol: 'ssh' | 'postgres',
+  options: {
+    config: Config
+    listeners: Listeners
+    sources: Sources
+    pauseOnConnect: boolean
+    parts: GatewayParts<AuditLog>
+  },
+): Port | undefined {
+  const { config, listeners, sources, pauseOnConnect, parts } = options
+  const { enabled, host, port, maxPerSource, maxUnauthenticated, proxyProtocol } = config[protocol]
+  if (!enabled) return undefined
+  const onEvicted = () => parts.metrics.evictions.inc({ protocol })
+  return createPort({
+    ...{ host, port, pauseOnConnect, log: parts.log },
+    limits: { maxPerSource, maxUnauthenticated },
+    sources,
+    onEvicted,
+    isBalancer: address => inNetworks(proxyProtocol.from, address),
+    enter: arrival => listeners.enter(protocol, arrival),
+  })
+}
+
+/** The sessions of all gateways tell who logged in from where: before a restart, and elsewhere. */
+const SOURCES_EVERY_MS = 30_000
+
+async function knownSources(
+  { metrics, sessions, clock, log }: GatewayParts,
+  { sources: rules }: Config,
+  started: AsyncDisposableStack,
+): Promise<Sources> {
+  const sources = createSources({
+    rules,
+    isExempt: address => inNetworks(rules.exempt, address),
+    onPenalty: fault => metrics.penalties.inc({ fault }),
+  })
+  let since = clock.now() - rules.knownForMs
+  async function learn(): Promise<void> {
+    const now = clock.now()
+    for (const address of await sessions.sourcesSince(since)) sources.loggedIn(address)
+    // What began a moment before may be stored a moment after.
+    since = now - SOURCES_EVERY_MS
+  }
+  await learn()
+  const timer = setInterval(
+    () => void learn().catch(error => log.warn({ err: error }, 'the sources of sessions could not be read')),
+    SOURCES_EVERY_MS,
+  ).unref()
+  started.defer(() => clearInterval(timer))
+  return sources
+}
+
+/** Throws `CONFIG_INVALID` where the address or the port cannot be had. */
+async function listenOn(
+  name: 'ssh' | 'postgres',
+  { host, port }: { host: string; port: number },
+  listener: Port | undefined,
+): Promise<{ host: string; port: number } | undefined> {
+  return listener?.listen().catch(cause => {
+    throw new GatewayError('CONFIG_INVALID', `${name} cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause })
+  })
+}
+
+function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>, config: Config): DoctorParts {
+  return {
+    ...{ database, clock, publicKeyPem: signer.publicKeyPem },
+    folder: config.recording.folder,
+    living: () => reaper.living(),
+  }
+}
+
+type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clockWatch'>
+
+async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {
+  const { socket, enabled, host, port, tls } = config.api
+  const file = sqliteFile(config.database)
+  return {
+    ...parts,
+    version: version(),
+    listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
+    defaultFactors: config.authentication.factors,
+    scanHostKeys,
+    proveTarget,
+    askLogins,
+    publicKeyPem: parts.signer.publicKeyPem,
+    recordingsFolder: config.recording.folder,
+    storeFolder: file && dirname(file),
+    report: listeners.report,
+    isBalancer: address => inNetworks(config.api.proxyProtocol.from, address),
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What a worker does: it serves the connections that its gateway hands over, with everything that a gateway has but ports and API.
+ * It is a gateway of its own to the store and to the cluster, so that whatever it leaves behind is found when it dies.
+ */
+
+import type { Socket } from 'node:net'
+import { createClusterClient } from '../../cluster/client.ts'
+import type { Source } from '../../identity/proof.ts'
+import { systemClock } from '../../shared/clock.ts'
+import type { Full, Place } from '../../shared/connection-limits.ts'
+import { createLog } from '../../shared/log.ts'
+import { logDestination } from '../../shared/log-destination.ts'
+import { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'
+import { createListeners, type Listeners } from '../listeners.ts'
+import { createParts } from '../parts.ts'
+import { failureOf } from './answering.ts'
+import { type Asking, createAsking } from './asking.ts'
+import type { Begin, FromWorker, ToWorker } from './messages.ts'
+
+/** Serves from the first message, which is `begin`, until it is told to drain. */
+export function serve(): void {
+  process.once('message', (message: Begin) => {
+    begin(message).catch(error => {
+      process.send!({ kind: 'failed', failure: failureOf(error) } satisfies FromWorker, () => process.exit(1))
+    })
+  })
+}
+
+async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeConnections }: Begin): Promise<void> {
+  const started = new AsyncDisposableStack()
+  const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
+  process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
+  const { ask, inTurnOf, hear } = createAsking(send)
+  const { cluster, deliver } = createClusterClient({ gateway, call: call => ask({ of: 'cluster', call }), log })
+  const hurry = new AbortController()
+  let listeners: Listeners | undefined
+  const connections = new Map<number, Socket>()
+
+  async function drain(drainMs: number): Promise<never> {
+    // Without a listeners it is still starting: there is nothing to lose.
+    if (listeners === undefined) process.exit(0)
+    await listeners.drain(drainMs, hurry.signal)
+    await started.disposeAsync()
+    process.exit(0)
+  }
+
+  process.on('message', (message: ToWorker, socket?: Socket) => {
+    switch (message.kind) {
+      case 'answer':
+        return hear(message)
+      case 'published':
+        return deliver(message.channel, message.payload)
+      case 'connection':
+        return enter(listeners!, connections, message, socket, ask)
+      case 'cut':
+        return void connections.get(message.connection)?.destroy()
+      case 'report':
+        return void listeners?.report().then(report => send({ kind: 'reported', id: message.id, report }))
+      case 'drain':
+        return void drain(message.drainMs).catch(error => {
+          log.error({ err: error }, 'the worker did not stop as it should')
+          process.exit(1)
+        })
+      case 'hurry':
+        return hurry.abort()
+    }
+  })
+  const parts = await createParts(
+    {
+      config,
+      clock: systemClock,
+      log,
+      gateway,
+      cluster,
+      vaultKey: new KeyEncryptionKey(vaultKey),
+      inTurnOf,
+      storeConnections,
+      auditedBy,
+      openAudit: async () => ({
+        append: async event => void (await ask({ of: 'audit', event })),
+        // What others left is for the gateway itself to see to.
+        flush: async () => void (await ask({ of: 'audit-flush' })),
+      }),
+    },
+    started,
+  )
+  listeners = await createListeners(parts, config, certificate, started)
+  send({ kind: 'ready' })
+}
+
+function enter(
+  listeners: Listeners,
+  connections: Map<number, Socket>,
+  { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
+  socket: Socket | undefined,
+  ask: Asking['ask'],
+): void {
+  if (socket === undefined) {
+    // It was closed on its way.
+    send({ kind: 'left', connection })
+    return
+  }
+  send({ kind: 'entered', connection })
+  connections.set(connection, socket)
+  socket.once('close', () => {
+    connections.delete(connection)
+    send({ kind: 'left', connection })
+  })
+  // The place itself is the gateway's to count.
+  const place: Place = {
+    reached: stage => send({ kind: 'reached', connection, stage }),
+    blame: fault => send({ kind: 'blamed', connection, fault }),
+    authenticated: () => send({ kind: 'authenticated', connection }),
+    leave: () => undefined,
+  }
+  const seat = async (origin: Source) =>
+    ((await ask({ of: 'place', connection, source: origin })) as Full | undefined) ?? place
+  listeners.enter(protocol, { socket, source, place: balanced ? seat : (refused ?? place), cutBy: () => undefined })
+}
+
+function send(message: FromWorker): void {
+  // What cannot be sent has nobody to hear it: without its gateway the worker ends.
+  process.send!(message, () => undefined)
+}

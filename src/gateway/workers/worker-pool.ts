@@ -1,0 +1,187 @@
+/**
+ * The workers of a gateway: one process for each core, so that sessions need not share one.
+ * Each connection is handed to the one that has the fewest.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+import { AggregatorRegistry } from 'prom-client'
+import type { ProcessMetrics } from '../../shared/metrics.ts'
+import type { Listeners } from '../listeners.ts'
+import { CLOSE_MS, type GatewayParts } from '../parts.ts'
+import { type Exit, WorkerProcess, type WorkerProcessOptions } from './worker-process.ts'
+
+export interface WorkerPoolOptions extends Omit<WorkerProcessOptions, 'id' | 'services' | 'auditedBy'> {
+  readonly parts: GatewayParts
+  readonly size: number
+  /** The ids of those that are alive are kept in here. */
+  readonly ids: Set<string>
+}
+
+/** After this time a worker counts as one that works: when it dies, the next one is started at once. */
+const STEADY_MS = 60_000
+/** Others are started after ever longer pauses. */
+const SHORTEST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+/** A worker that is not ready by then is killed. */
+const START_MS = 60_000
+/** Each is asked so often whether it is there. */
+const PING_MS = 5000
+/** Who did not answer so many times gets no connections, or is killed. */
+const MISSED_IS_BUSY = 2
+const MISSED_IS_HUNG = 6
+
+/** Resolves when all are ready; throws what keeps one from starting. They are ended with `started`, if `drain` did not. */
+export async function createWorkerPool(options: WorkerPoolOptions, started: AsyncDisposableStack): Promise<Listeners> {
+  const pool = new WorkerPool(options)
+  started.defer(() => pool.drain(0, AbortSignal.abort()))
+  await pool.start()
+  return pool
+}
+
+class WorkerPool implements Listeners {
+  readonly #options: WorkerPoolOptions
+  /** All that run, and those of them that take connections. */
+  readonly #workers = new Set<WorkerProcess>()
+  readonly #ready = new Set<WorkerProcess>()
+  /** The closing of the books of those that died. */
+  readonly #farewells = new Set<Promise<void>>()
+  readonly #stopping = new AbortController()
+  #started = 0
+  #pauseMs = 0
+  /** What those counted that are no more: a counter never falls. */
+  #counted: Promise<ProcessMetrics> = Promise.resolve([])
+  #pinging: NodeJS.Timeout | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#options.size }, () => this.#startOne()))
+    this.#pinging = setInterval(() => this.#pingAll(), PING_MS).unref()
+  }
+
+  readonly enter: Listeners['enter'] = (protocol, arrival) => {
+    const [least] = this.#taking().sort((a, b) => a.load - b.load)
+    if (least !== undefined) return least.take(protocol, arrival)
+    const { log } = this.#options.parts
+    const { place, socket, source } = arrival
+    log.warn({ source: source.address, protocol }, 'no worker is there: a connection is cut')
+    socket.destroy()
+    if (typeof place === 'function' || 'full' in place) return
+    place.blame('nothing')
+    place.leave()
+  }
+
+  readonly report: Listeners['report'] = async () => {
+    // Before anything is waited for: a worker that dies meanwhile must not count twice.
+    const counted = this.#counted
+    const asked = Array.from(this.#ready, worker => worker.report())
+    const own = await this.#options.parts.metrics.registry.getMetricsAsJSON()
+    const reports = await Promise.all(asked)
+    return {
+      sessions: reports.reduce((sum, { sessions }) => sum + sessions, 0),
+      taking: this.#taking().length > 0,
+      metrics: [own, await counted, ...reports.flatMap(({ metrics }) => metrics)],
+    }
+  }
+
+  readonly drain: Listeners['drain'] = async (drainMs, hurry) => {
+    this.#stopping.abort()
+    clearInterval(this.#pinging)
+    const workers = [...this.#workers]
+    // The sessions' time, and that of their books.
+    let deadline = setTimeout(() => this.#killAll(), drainMs + 2 * CLOSE_MS)
+    const hurryAll = () => {
+      for (const worker of workers) worker.hurry()
+      clearTimeout(deadline)
+      deadline = setTimeout(() => this.#killAll(), 2 * CLOSE_MS)
+    }
+    for (const worker of workers) worker.drain(drainMs)
+    if (hurry.aborted) hurryAll()
+    else hurry.addEventListener('abort', hurryAll, { once: true })
+    await Promise.all(workers.map(worker => worker.exited))
+    clearTimeout(deadline)
+    hurry.removeEventListener('abort', hurryAll)
+    await Promise.all(this.#farewells)
+  }
+
+  #taking(): WorkerProcess[] {
+    return [...this.#ready].filter(({ missed }) => missed < MISSED_IS_BUSY)
+  }
+
+  #pingAll(): void {
+    const { log } = this.#options.parts
+    for (const worker of this.#ready) {
+      const facts = { worker: worker.id, pid: worker.pid }
+      if (worker.missed === MISSED_IS_BUSY) log.warn(facts, 'a worker does not answer: it gets no connections')
+      if (worker.missed >= MISSED_IS_HUNG) {
+        log.error(facts, 'a worker hangs: it is killed')
+        worker.kill()
+      } else worker.ping()
+    }
+  }
+
+  #killAll(): void {
+    for (const worker of this.#workers) {
+      this.#options.parts.log.error({ worker: worker.id }, 'a worker does not stop: it is killed')
+      worker.kill()
+    }
+  }
+
+  async #startOne(): Promise<void> {
+    const { parts, size: _, ids, ...options } = this.#options
+    const id = `${parts.gateway}-${++this.#started}`
+    const worker = new WorkerProcess({ id, auditedBy: parts.gateway, services: parts, ...options })
+    this.#workers.add(worker)
+    ids.add(id)
+    void worker.exited.then(exit => this.#gone(worker, exit))
+    const late = setTimeout(() => worker.kill(), START_MS)
+    await worker.ready().finally(() => clearTimeout(late))
+    this.#ready.add(worker)
+    parts.log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
+    const readyAt = performance.now()
+    void worker.exited.then(() => this.#replace(performance.now() - readyAt))
+  }
+
+  #gone(worker: WorkerProcess, { told, how }: Exit): void {
+    const { ids, parts } = this.#options
+    this.#workers.delete(worker)
+    ids.delete(worker.id)
+    // Who never was ready has told it to who started it.
+    if (!this.#ready.delete(worker)) return
+    this.#counted = this.#counted.then(counted => sumOfCounters([counted, ...worker.lastReport.metrics]))
+    if (told) return
+    parts.log.error({ worker: worker.id, how }, 'a worker has died with its sessions')
+    const farewell = this.#closeBooksOf(worker, how).finally(() => this.#farewells.delete(farewell))
+    this.#farewells.add(farewell)
+  }
+
+  async #closeBooksOf({ id }: WorkerProcess, how: string): Promise<void> {
+    const { audit, log, reaper } = this.#options.parts
+    await audit
+      .append({ kind: 'worker.died', actor: 'gateway', data: { worker: id, how } })
+      .catch(error => log.error({ err: error }, 'the end of a worker was not audited'))
+    await reaper.round(id)
+  }
+
+  async #replace(livedMs: number): Promise<void> {
+    const { log } = this.#options.parts
+    const { signal } = this.#stopping
+    if (livedMs > STEADY_MS) this.#pauseMs = 0
+    while (!signal.aborted) {
+      try {
+        await pause(this.#pauseMs, undefined, { signal, ref: false })
+        this.#pauseMs = Math.min(Math.max(SHORTEST_PAUSE_MS, this.#pauseMs * 2), LONGEST_PAUSE_MS)
+        return await this.#startOne()
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'a worker cannot be started; trying again')
+      }
+    }
+  }
+}
+
+async function sumOfCounters(processes: readonly ProcessMetrics[]): Promise<ProcessMetrics> {
+  const counters = processes.map(metrics => metrics.filter(({ type }) => String(type) !== 'gauge'))
+  return AggregatorRegistry.aggregate(counters).getMetricsAsJSON()
+}

@@ -1,0 +1,224 @@
+/** A worker as its gateway knows it: starts the process, hands connections to it, and hears what it says. */
+
+import { fork } from 'node:child_process'
+import type { Socket } from 'node:net'
+import type { Arrival, Seating } from '../../connections/arrival.ts'
+import type { Source } from '../../identity/proof.ts'
+import type { ProtocolName } from '../../policy/role.ts'
+import type { Full, Place } from '../../shared/connection-limits.ts'
+import { GatewayError, messageOf } from '../../shared/errors.ts'
+import type { Report } from '../../shared/metrics.ts'
+import type { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'
+import { type Answering, createAnswering, type Services } from './answering.ts'
+import type { Begin, FromWorker, ToWorker } from './messages.ts'
+
+export interface WorkerProcessOptions extends Omit<Begin, 'kind' | 'gateway' | 'vaultKey'> {
+  /** The worker's id (`gw_…-1`). */
+  readonly id: string
+  readonly vaultKey: KeyEncryptionKey
+  readonly services: Omit<Services, 'seat'>
+}
+
+/** How the process ended; `told`: because it was told to. */
+export interface Exit {
+  readonly told: boolean
+  readonly how: string
+}
+
+/** A worker that is slower to report says what it said last. */
+const REPORT_TIMEOUT_MS = 1000
+/** Until a worker has taken a connection: then it is cut. */
+const HAND_OVER_MS = 5000
+
+export class WorkerProcess {
+  readonly id: string
+  readonly exited: Promise<Exit>
+  /** How often in a row it did not answer `ping`. */
+  missed = 0
+  readonly #process
+  readonly #answering: Answering
+  readonly #started = Promise.withResolvers<void>()
+  /** Connections that it has or is to have, those of them that hold a place, and (below) those that it has not said yet that it has. */
+  readonly #connections = new Set<number>()
+  readonly #places = new Map<number, Place>()
+  /** Of those whose source is not known yet. */
+  readonly #seatings = new Map<number, Seating>()
+  readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
+  readonly #reports = new Map<number, (report: Report) => void>()
+  #numbers = 0
+  #told = false
+  #lastReport: Report = { sessions: 0, taking: true, metrics: [] }
+
+  constructor({ id, vaultKey, services, ...begin }: WorkerProcessOptions) {
+    this.id = id
+    this.#answering = createAnswering(
+      { ...services, seat: (connection, source) => this.#seat(connection, source) },
+      message => this.#send(message),
+    )
+    this.#process = fork(new URL('./main.ts', import.meta.url), {
+      serialization: 'advanced',
+      // Whoever may send a signal must not get a debugger, and with it the vault key.
+      execArgv: [...process.execArgv, '--disable-sigusr1'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#process.on('message', (message: FromWorker) => this.#hear(message))
+    const exited = Promise.withResolvers<Exit>()
+    this.exited = exited.promise
+    const end = (how: string) => exited.resolve({ how, told: this.#told && how === 'exit code 0' })
+    this.#process.on('error', error => {
+      if (this.#process.pid === undefined) end(messageOf(error))
+    })
+    this.#process.once('exit', (code, signal) => end(signal ?? `exit code ${code}`))
+    void this.exited.then(({ how }) => this.#gone(how))
+    const bytes = vaultKey.keyObject.export()
+    this.#send({ kind: 'begin', gateway: id, vaultKey: bytes, ...begin })
+    bytes.fill(0)
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  /** How many connections it has. */
+  get load(): number {
+    return this.#connections.size
+  }
+
+  get lastReport(): Report {
+    return this.#lastReport
+  }
+
+  /** Resolves when it takes connections. Throws what keeps it from starting. */
+  ready(): Promise<void> {
+    return this.#started.promise
+  }
+
+  take(protocol: ProtocolName, { socket, source, place, cutBy }: Arrival): void {
+    const connection = ++this.#numbers
+    this.#connections.add(connection)
+    const how = this.#noteOf(connection, place)
+    cutBy(() => this.#send({ kind: 'cut', connection }))
+    // It stays open here until the worker has it: what is lost on the way would be open for ever.
+    this.#onTheirWay.set(connection, { socket, patience: setTimeout(() => this.#left(connection), HAND_OVER_MS) })
+    const message: ToWorker = { kind: 'connection', connection, protocol, source, ...how }
+    this.#process.send(message, socket, { keepOpen: true }, error => {
+      if (error !== null) this.#left(connection)
+    })
+  }
+
+  #noteOf(connection: number, place: Arrival['place']): { refused: Full } | { balanced: true } | undefined {
+    if (typeof place === 'function') {
+      this.#seatings.set(connection, place)
+      return { balanced: true }
+    }
+    if ('full' in place) return { refused: place }
+    this.#places.set(connection, place)
+    return undefined
+  }
+
+  async #seat(connection: number, source: Source): Promise<Full | undefined> {
+    const place = await this.#seatings.get(connection)!(source)
+    if ('full' in place) return place
+    // It may have left while it waited.
+    if (this.#connections.has(connection)) this.#places.set(connection, place)
+    else place.leave()
+    return undefined
+  }
+
+  async report(): Promise<Report> {
+    const id = ++this.#numbers
+    const answer = Promise.withResolvers<Report>()
+    const timer = setTimeout(() => answer.resolve(this.#lastReport), REPORT_TIMEOUT_MS)
+    this.#reports.set(id, answer.resolve)
+    this.#send({ kind: 'report', id })
+    try {
+      return await answer.promise
+    } finally {
+      clearTimeout(timer)
+      this.#reports.delete(id)
+    }
+  }
+
+  /** Asks whether it is there: `missed` tells. */
+  ping(): void {
+    this.missed++
+    void this.report()
+  }
+
+  /** No new sessions; the open ones are warned, and ended after `drainMs`. Then it exits. */
+  drain(drainMs: number): void {
+    this.#told = true
+    this.#send({ kind: 'drain', drainMs })
+  }
+
+  hurry(): void {
+    this.#send({ kind: 'hurry' })
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+
+  #send(message: ToWorker): void {
+    // What cannot be sent was for a worker that is gone: its exit tells.
+    if (this.#process.connected) this.#process.send(message, () => undefined)
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#started.resolve()
+        break
+      case 'failed':
+        this.#started.reject(new GatewayError(message.failure.code, message.failure.message))
+        break
+      case 'entered':
+        if (this.#connections.has(message.connection)) this.#arrived(message.connection)
+        else this.#send({ kind: 'cut', connection: message.connection })
+        break
+      case 'authenticated':
+        this.#places.get(message.connection)?.authenticated()
+        break
+      case 'reached':
+        this.#places.get(message.connection)?.reached(message.stage)
+        break
+      case 'blamed':
+        this.#places.get(message.connection)?.blame(message.fault)
+        break
+      case 'left':
+        this.#left(message.connection)
+        break
+      case 'question':
+      case 'turn-over':
+        this.#answering.hear(message)
+        break
+      case 'reported':
+        this.missed = 0
+        this.#lastReport = message.report
+        this.#reports.get(message.id)?.(message.report)
+    }
+  }
+
+  /** The worker has it, or never will: what is open of it here is closed. */
+  #arrived(connection: number): void {
+    const onItsWay = this.#onTheirWay.get(connection)
+    clearTimeout(onItsWay?.patience)
+    onItsWay?.socket.destroy()
+    this.#onTheirWay.delete(connection)
+  }
+
+  #left(connection: number): void {
+    this.#arrived(connection)
+    this.#places.get(connection)?.leave()
+    this.#places.delete(connection)
+    this.#seatings.delete(connection)
+    this.#connections.delete(connection)
+  }
+
+  #gone(how: string): void {
+    this.#started.reject(new GatewayError('INTERNAL', `A worker ended before it was ready: ${how}.`))
+    this.#answering.close()
+    for (const connection of [...this.#connections]) this.#left(connection)
+    for (const answer of this.#reports.values()) answer(this.#lastReport)
+  }
+}

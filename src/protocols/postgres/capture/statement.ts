@@ -1,0 +1,155 @@
+/** A statement of a session, as it is recorded: what of it is shown is decided when that is first asked for. */
+
+import { createHash } from 'node:crypto'
+import type { LongTextNote } from './long-text.ts'
+import { type NamedBySql, namedBy } from './sql/names.ts'
+import type { Outcome } from './sql/outcome.ts'
+import { type Reading, type Shown, showStatement } from './sql/redact.ts'
+
+/** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */
+const MOST_RECORDED_AGAIN = 1024
+const HEAD_CHARACTERS = 200
+
+const PLAIN_DATA = /^\s*(?:select|insert|update|delete|merge|values|table|with)\b[^;]*;?\s*$/i
+const RUNS_CODE = /\b(?:do|call)\b/i
+
+/** A statement's text for the recording; with `cut`, the head of it (events.ts says what is in there). */
+export interface Told {
+  readonly text: string
+  readonly cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
+  readonly how: Shown['how']
+  /** What is hidden, for the protected part of the recording. */
+  readonly whole?: { readonly text: string; readonly sha256?: string }
+}
+
+export class Statement {
+  /** The OIDs of its values' types: what Parse gave (0: not told), or what the server says. */
+  types: readonly number[]
+  /** Whether it is not sure that this is what its name stands for (events.ts). */
+  identity: 'unknown' | 'doubtful' | undefined
+  /** The client encoding, where the text could not be read in it (events.ts). */
+  undecoded: string | undefined
+  readonly #plain: string
+  readonly #reading: Reading
+  readonly #note: LongTextNote | undefined
+  readonly #shown = new Map<Outcome, Shown>()
+  /** It is part of a statement that has been recorded. */
+  #ofSql = false
+  /** What is told the next time. */
+  readonly #again: Partial<Record<Outcome, Told>> = {}
+  #told = false
+  #toldAsked = false
+
+  /** `note` is there when `plain` is the head of a longer text. */
+  constructor(plain: string, reading: Reading, types: readonly number[] = [], note?: LongTextNote) {
+    this.#plain = plain
+    this.#reading = reading
+    this.types = types
+    this.#note = note
+  }
+
+  /** Words of the gateway in place of a text. */
+  static of(words: string): Statement {
+    return Statement.#showing({ text: words, how: 'all' })
+  }
+
+  /** The same where the text is not known, and so neither whether its values are secrets. */
+  static unknown(words: string): Statement {
+    const statement = Statement.#showing({ text: words, how: 'hidden' })
+    statement.identity = 'unknown'
+    return statement
+  }
+
+  static #showing(shown: Shown): Statement {
+    const statement = new Statement('', { backslashQuotes: false, whole: true, certain: true })
+    for (const outcome of ['accepted', 'refused', 'misread', 'asked'] as const) statement.#shown.set(outcome, shown)
+    return statement
+  }
+
+  /** Roughly the memory that it takes. */
+  get size(): number {
+    return this.#plain.length + 8 * this.types.length
+  }
+
+  /** Whether it may drop and give names of statements and portals, as far as can be seen (not inside of functions). */
+  get mayRename(): boolean {
+    return this.#note !== undefined || !isPlainData(this.#plain)
+  }
+
+  /** The same for code, which does that without a word of the server. */
+  get mayRenameUnseen(): boolean {
+    return this.#note !== undefined || (!isPlainData(this.#plain) && RUNS_CODE.test(this.#plain))
+  }
+
+  /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
+  names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
+    const named = this.#note === undefined ? namedBy(this.#plain, this.#reading.backslashQuotes) : undefined
+    return named
+      ?.filter(named => named.kind === kind)
+      .map(({ name, text }) => {
+        const statement = new Statement(text, this.#reading)
+        statement.#ofSql = true
+        statement.undecoded = this.undecoded
+        return { name, statement }
+      })
+  }
+
+  /** Whether the recording has it, with what became of it. */
+  get told(): boolean {
+    return this.#told || this.#ofSql
+  }
+
+  /** Whether the recording has it as something that was asked. */
+  get toldAsked(): boolean {
+    return this.#toldAsked || this.told
+  }
+
+  /** All that is kept of the text the first time (when it is asked, and when it is answered); after that, where it is long, its head. */
+  tell(outcome: Outcome): Told {
+    const before = this.#again[outcome]
+    if (before !== undefined) return before
+    const shown = this.#show(outcome)
+    const { accepted, refused } = this.#again
+    const known =
+      outcome === 'asked' || shown.how !== 'all' ? undefined : [accepted, refused].find(told => told?.how === 'all')
+    const first = known ?? this.#first(shown)
+    this.#again[outcome] = known === undefined && isLong(first.text) ? headOf(first) : first
+    if (outcome === 'asked') this.#toldAsked = true
+    else this.#told = true
+    return first
+  }
+
+  #first({ text, how }: Shown): Told {
+    const whole = how === 'hidden' && this.identity !== 'unknown' ? { whole: { text: this.#plain } } : {}
+    if (this.#note === undefined) return { text, how, ...whole }
+    const { bytes, sha256 } = this.#note
+    if (how === 'all') return { text, how, cut: sha256 === undefined ? { bytes } : { bytes, sha256 } }
+    // No hash where it could be used to guess the secret.
+    return { text, how, cut: { bytes }, whole: { text: this.#plain, ...(sha256 === undefined ? {} : { sha256 }) } }
+  }
+
+  #show(outcome: Outcome): Shown {
+    const known = this.#shown.get(outcome)
+    if (known !== undefined) return known
+    const shown = showStatement(this.#plain, this.#reading, outcome)
+    this.#shown.set(outcome, shown)
+    return shown
+  }
+}
+
+/** Whether it is one statement of the kind that reads or writes rows, or nothing. */
+const isPlainData = (plain: string): boolean => plain === '' || PLAIN_DATA.test(plain)
+
+/** Whether it is too long to be recorded again and again: its length as JSON counts, where a control character is six. */
+export function isLong(recorded: unknown): boolean {
+  return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
+}
+
+function headOf({ text, how }: Told): Told {
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return {
+    text: text.slice(0, HEAD_CHARACTERS),
+    cut: { bytes: Buffer.byteLength(text), sha256, before: true },
+    how,
+  }
+}

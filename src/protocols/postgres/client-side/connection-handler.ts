@@ -1,0 +1,237 @@
+/** The handler of PostgreSQL connections: grace time, the opening of a connection, and then the pipeline. */
+
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
+import type { Source } from '../../../identity/proof.ts'
+import type { Protocol, RunSession } from '../../../session/protocol.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import type { Full, Place } from '../../../shared/connection-limits.ts'
+import { type ErrorCode, GatewayError } from '../../../shared/errors.ts'
+import { newId } from '../../../shared/ids.ts'
+import type { Log } from '../../../shared/log.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { TlsCertificate } from '../../../shared/tls-certificate.ts'
+import type { Cancellations } from '../target-side/cancel.ts'
+import type { PostgresUpstream } from '../target-side/upstream.ts'
+import { errorResponse, negotiateProtocolVersion } from '../wire/backend-messages.ts'
+import { PROTOCOL_3_0, PROTOCOL_3_2 } from '../wire/startup.ts'
+import { PostgresDownstream } from './downstream.ts'
+import { type Opening, openConnection } from './negotiation.ts'
+import { fatal } from './sqlstate.ts'
+import { createTlsUpgrade } from './tls-upgrade.ts'
+import type { Told, ToldInsideTls } from './told-inside-tls.ts'
+
+const GOODBYE_PATIENCE_MS = 1000
+/** Those for whom there is no place are told so inside TLS, where clients look for it: so many at once, each for so long. */
+const MOST_TURNED_AWAY = 32
+const TURNED_AWAY_MS = 3000
+
+export interface PostgresConnectionHandlerOptions {
+  readonly tls: TlsCertificate
+  readonly allowPlaintextFromLoopback: boolean
+  /** From the connection until the password has come. */
+  readonly loginGraceMs: number
+  readonly protocol: Protocol<PostgresDownstream, PostgresUpstream>
+  readonly run: RunSession<PostgresDownstream, PostgresUpstream>
+  readonly cancellations: Cancellations
+  /** What was told inside TLS, for those who try again without; not given: nothing is known of that. */
+  readonly told?: ToldInsideTls
+  /** Told of connections that ended before the pipeline began: for the audit log. Never throws. */
+  readonly refused: (event: { source: string; code: ErrorCode; session: string; detail: string }) => void
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export function createPostgresConnectionHandler(options: PostgresConnectionHandlerOptions): ConnectionHandler {
+  const { loginGraceMs, log, metrics, clock, protocol } = options
+  const upgrade = createTlsUpgrade(options.tls, loginGraceMs)
+  const open = new Set<Socket>()
+  let turnedAway = 0
+
+  async function serve({ socket: raw, source, place }: IncomingConnection): Promise<void> {
+    raw.on('error', () => undefined)
+    const { address } = source
+    const session = newId('ses', clock.now())
+    let socket = raw
+    let blame: Place['blame'] = () => undefined
+    const refuse = (code: ErrorCode, text: string, detail: string) => {
+      blame(faultOf(code))
+      options.refused({ source: address, code, session, detail })
+      metrics.logins.inc({ protocol: 'postgres', result: code })
+      sayGoodbye(socket, errorResponse(fatal(code, text, session)))
+    }
+    const refusePlaintext = (told: Told | undefined) => {
+      const code = 'TLS_REQUIRED'
+      if (told === undefined) return refuse(code, 'This gateway speaks TLS only.', 'before the login')
+      // The first one was blamed.
+      blame('nothing')
+      const detail = `a second try, after ${told.code} inside TLS (session ${told.session})`
+      options.refused({ source: address, code, session, detail })
+      metrics.logins.inc({ protocol: 'postgres', result: code })
+      sayGoodbye(socket, errorResponse(fatal(told.code, told.text, told.session)))
+    }
+    const opened = () =>
+      openConnection(raw, {
+        upgrade,
+        // The loopback of a balancer's machine is another's: between the two there is a network.
+        mayBePlaintext: options.allowPlaintextFromLoopback && [address, raw.remoteAddress ?? ''].every(isLoopback),
+        current: secured => {
+          socket = secured
+        },
+      })
+    if ('full' in place) {
+      metrics.connectionsRefused.inc({ protocol: 'postgres', because: place.because })
+      await turnAway({ raw, address, session }, place, opened, detail =>
+        refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', detail),
+      )
+      return
+    }
+    blame = fault => place.blame(fault)
+    raw.once('data', () => place.reached('opening'))
+    open.add(raw)
+    metrics.connections.inc({ protocol: 'postgres' })
+    raw.once('close', () => {
+      open.delete(raw)
+      place.leave()
+      metrics.connections.dec({ protocol: 'postgres' })
+    })
+    const grace = setTimeout(() => {
+      refuse('LOGIN_TOO_SLOW', 'The login took too long.', 'login grace time')
+    }, loginGraceMs)
+    raw.once('close', () => clearTimeout(grace))
+
+    try {
+      const opening = await opened()
+      if (opening === undefined) return void socket.destroy()
+      if (opening.kind === 'cancel') {
+        if (await cancel(opening, address, session)) place.blame('nothing')
+        return void socket.end()
+      }
+      if (opening.kind === 'plaintext') {
+        const told = await options.told?.take(address, opening.login)
+        return refusePlaintext(told)
+      }
+      place.reached('login')
+      const onProof = () => {
+        clearTimeout(grace)
+        // Until it is known better: who hangs up before the answer has guessed.
+        place.blame('failure')
+      }
+      await options.run(protocol, downstreamOf(opening, source, place, onProof, options.told), session)
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      refuse(error.code, error.message, 'before the login')
+    }
+  }
+
+  /** A key that nobody knows may be one of a session that has just ended, or a guess: the audit log has it. */
+  async function cancel(
+    { processId, key }: Extract<Opening, { kind: 'cancel' }>,
+    source: string,
+    session: string,
+  ): Promise<boolean> {
+    const known = await options.cancellations.request(processId, key)
+    if (!known) {
+      options.refused({ source, code: 'ACCESS_DENIED', session, detail: 'a cancel request whose key nobody knows' })
+    }
+    return known
+  }
+
+  /** Cancel requests are passed on all the same: they take no place, and somebody waits for them. */
+  async function turnAway(
+    { raw, address, session }: { raw: Socket; address: string; session: string },
+    { full, because }: Full,
+    opened: () => Promise<Opening | undefined>,
+    refuse: (detail: string) => void,
+  ): Promise<void> {
+    if (because === 'held-off' || turnedAway >= MOST_TURNED_AWAY) return refuse(full)
+    turnedAway++
+    open.add(raw)
+    let told = false
+    const tell = () => {
+      clearTimeout(timer)
+      if (!told) refuse(full)
+      told = true
+    }
+    const timer = setTimeout(tell, TURNED_AWAY_MS)
+    raw.once('close', () => {
+      clearTimeout(timer)
+      open.delete(raw)
+      turnedAway--
+    })
+    const opening = await opened().catch(() => ({ kind: 'broken' as const }))
+    if (opening === undefined) return void raw.destroy()
+    if (opening.kind !== 'cancel') return tell()
+    clearTimeout(timer)
+    await cancel(opening, address, session)
+    raw.end()
+  }
+
+  return {
+    enter(connection) {
+      serve(connection).catch(error => {
+        log.error({ err: error }, 'a PostgreSQL connection broke')
+        connection.socket.destroy()
+      })
+    },
+    async close() {
+      await Promise.all(
+        Array.from(open, socket => {
+          const closed = new Promise(resolve => socket.once('close', resolve))
+          socket.destroy()
+          return closed
+        }),
+      )
+    },
+  }
+}
+
+function downstreamOf(
+  opening: Extract<Opening, { kind: 'startup' }>,
+  source: Source,
+  place: Place,
+  onProof: () => void,
+  told: ToldInsideTls | undefined,
+): PostgresDownstream {
+  const { socket, reader, packet } = opening
+  const { parameters, minorVersion, protocolOptions } = packet
+  const spoken = minorVersion >= 2 ? PROTOCOL_3_2 : PROTOCOL_3_0
+  if (PROTOCOL_3_0 + minorVersion !== spoken || protocolOptions.length > 0) {
+    socket.write(negotiateProtocolVersion(spoken, protocolOptions))
+  }
+  const details: Record<string, string> = {
+    encryption: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'TLS') : 'none',
+    protocol: `3.${spoken - PROTOCOL_3_0}`,
+  }
+  for (const name of ['application_name', 'client_encoding', 'replication']) {
+    const value = parameters.get(name)
+    if (value !== undefined) details[name] = value.slice(0, 256)
+  }
+  return new PostgresDownstream({
+    socket,
+    reader,
+    source,
+    startup: { login: parameters.get('user') ?? '', minorVersion: spoken - PROTOCOL_3_0, parameters },
+    details,
+    onProof,
+    beforeRefusal: async (refusal, session) => {
+      if (socket instanceof TLSSocket) await told?.note(source.address, parameters.get('user') ?? '', refusal, session)
+    },
+    onAccept: () => place.authenticated(),
+    onDenied: code => place.blame(faultOf(code)),
+  })
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address)
+}
+
+function sayGoodbye(socket: Socket, words: Buffer): void {
+  if (socket.destroyed) return
+  socket.end(words)
+  const timer = setTimeout(() => socket.destroy(), GOODBYE_PATIENCE_MS)
+  socket.once('close', () => clearTimeout(timer))
+  socket.resume()
+}

@@ -1,0 +1,201 @@
+/** The side of the user: one password request inside TLS, the answer to it, and the gateway's own words on the connection. */
+
+import type { Socket } from 'node:net'
+import type { Proof, Source } from '../../../identity/proof.ts'
+import type { Downstream } from '../../../session/protocol.ts'
+import type { EndReason } from '../../../session/state.ts'
+import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
+import { Secret } from '../../../shared/secret.ts'
+import type { SocketReader } from '../../relaying/socket-reader.ts'
+import type { CancelKey } from '../target-side/cancel.ts'
+import type { TargetGreeting } from '../target-side/target-login.ts'
+import {
+  authenticationCleartextPassword,
+  authenticationOk,
+  backendKeyData,
+  errorResponse,
+  noticeResponse,
+  parameterStatus,
+  readyForQuery,
+  type ServerWords,
+} from '../wire/backend-messages.ts'
+import { BodyReader } from '../wire/message-body.ts'
+import { fatal, isAfterLogin } from './sqlstate.ts'
+
+const LAST_WORD_PATIENCE_MS = 2000
+const MOST_WAITING_NOTICES = 16
+
+export interface Startup {
+  readonly login: string
+  readonly minorVersion: number
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+export class PostgresDownstream implements Downstream {
+  readonly protocol = 'postgres'
+  readonly source: Source
+  readonly login: string
+  readonly database: string | undefined
+  readonly details: Record<string, string>
+  readonly gone: AbortSignal
+  readonly socket: Socket
+  readonly startup: Startup
+  readonly #reader: SocketReader
+  /** Called when the person has shown their proof: from here on it is not they who are slow. */
+  readonly #onProof: () => void
+  /** Called before somebody who has not logged in hears why. */
+  readonly #beforeRefusal: (refusal: Refusal, session: string) => Promise<void>
+  readonly #onAccept: () => void
+  readonly #onDenied: (code: ErrorCode) => void
+  #asked = false
+  #answered = false
+  #accepted = false
+  #saidLastWord = false
+  #targetSqlstate: string | undefined
+  #notices: Buffer[] = []
+  #greeting: { target: TargetGreeting; cancelKey: CancelKey } | undefined
+  /** True where a message of the gateway may go in between: set by the relay. */
+  #atBoundary: () => boolean = () => true
+
+  constructor(parts: {
+    socket: Socket
+    reader: SocketReader
+    source: Source
+    startup: Startup
+    details: Record<string, string>
+    onProof: () => void
+    beforeRefusal: (refusal: Refusal, session: string) => Promise<void>
+    onAccept: () => void
+    onDenied: (code: ErrorCode) => void
+  }) {
+    this.socket = parts.socket
+    this.source = parts.source
+    this.startup = parts.startup
+    this.login = parts.startup.login
+    this.database = namedDatabase(parts.startup)
+    this.details = parts.details
+    this.#reader = parts.reader
+    this.#onProof = parts.onProof
+    this.#beforeRefusal = parts.beforeRefusal
+    this.#onAccept = parts.onAccept
+    this.#onDenied = parts.onDenied
+    const gone = new AbortController()
+    this.gone = gone.signal
+    if (parts.socket.destroyed) gone.abort()
+    parts.socket.on('close', () => gone.abort())
+  }
+
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  /** libpq sends one password and, when asked again, the same one: so there is one try a connection. */
+  async nextProof(): Promise<Proof | undefined> {
+    if (this.#asked) return undefined
+    this.#asked = true
+    this.socket.write(authenticationCleartextPassword())
+    const message = await this.#reader.message()
+    this.#answered = message !== undefined && message.type !== 'X'
+    if (message?.type !== 'p') return undefined
+    this.#onProof()
+    const text = new Secret(new BodyReader(message.body).cstringBytes())
+    message.body.fill(0)
+    return { kind: 'password-with-code', text }
+  }
+
+  /** There is no second question in this protocol: the refusal comes with `deny`. */
+  askFor(): void {}
+
+  /** What the target said when it was ready, for `accept`. */
+  prepare(target: TargetGreeting, cancelKey: CancelKey): void {
+    this.#greeting = { target, cancelKey }
+  }
+
+  async accept(): Promise<void> {
+    if (this.#greeting === undefined) throw new Error('accepted before the target was connected')
+    const { target, cancelKey } = this.#greeting
+    const messages = [authenticationOk(), ...this.#notices]
+    for (const [name, value] of target.parameters) messages.push(parameterStatus(name, value))
+    messages.push(backendKeyData(cancelKey.processId, cancelKey.key), readyForQuery('I'))
+    this.#notices = []
+    this.#accepted = true
+    this.#onAccept()
+    this.socket.write(Buffer.concat(messages))
+  }
+
+  /** The target's SQLSTATE is the better one for `deny`, where it may be told. */
+  refusedByTarget(sqlstate: string | undefined): void {
+    this.#targetSqlstate = sqlstate
+  }
+
+  async deny(refusal: Refusal, session: string): Promise<void> {
+    this.#onDenied(refusal.code)
+    const { code, message } = refusal
+    const words = fatal(code, message, session)
+    const sqlstate = code === 'TARGET_LOGIN_FAILED' ? this.#targetSqlstate : undefined
+    // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
+    if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
+    else if (this.socket.writable) this.socket.write(authenticationOk())
+    await this.#sayLast(sqlstate === undefined ? words : { ...words, sqlstate })
+  }
+
+  /** A notice: clients cannot bear one before AuthenticationOk, nor inside another message; it waits for its moment. */
+  notify(text: string): void {
+    const notice = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: text })
+    if (this.#accepted && this.#notices.length === 0 && this.#atBoundary()) this.socket.write(notice)
+    else if (this.#notices.length < MOST_WAITING_NOTICES) this.#notices.push(notice)
+  }
+
+  async close(_reason: EndReason, text?: string): Promise<void> {
+    if (text === undefined || !this.#atBoundary()) return await this.#end()
+    await this.#sayLast({ severity: 'FATAL', sqlstate: '57P01', message: text })
+  }
+
+  /** Hands the socket to the relay: gives what the client sent ahead. `atBoundary` says where notices may go. */
+  beginRelay(atBoundary: () => boolean): Buffer {
+    this.#atBoundary = atBoundary
+    return this.#reader.detach()
+  }
+
+  get hasWaitingNotices(): boolean {
+    return this.#notices.length > 0
+  }
+
+  /** Called by the relay between two messages. */
+  flushNotices(): void {
+    for (const notice of this.#notices) this.socket.write(notice)
+    this.#notices = []
+  }
+
+  /** A FATAL error is the last word: what comes after it would be taken for a fault of the gateway. */
+  async #sayLast(words: ServerWords): Promise<void> {
+    if (!this.#saidLastWord && this.socket.writable) {
+      this.#saidLastWord = true
+      this.socket.write(errorResponse(words))
+    }
+    await this.#end()
+  }
+
+  /** Ends once everything written has left, or after a while when the client does not take it. */
+  async #end(): Promise<void> {
+    const { socket } = this
+    if (socket.destroyed) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(() => socket.destroy(), LAST_WORD_PATIENCE_MS)
+      socket.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      socket.end()
+      // Without reading, the end of the client would never be seen.
+      socket.resume()
+    })
+  }
+}
+
+/** libpq names the database like the user when none is given: the whole login name is nobody's database. */
+function namedDatabase({ parameters, login }: Startup): string | undefined {
+  const database = parameters.get('database')
+  if (database === undefined || database === '') return undefined
+  return database.replaceAll(' ', '+') === login.replaceAll(' ', '+') ? undefined : database
+}

@@ -1,0 +1,65 @@
+/** How the gateway's error codes read in PostgreSQL: SQLSTATE and a hint (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
+
+import type { ErrorCode } from '../../../shared/errors.ts'
+import type { ServerWords } from '../wire/backend-messages.ts'
+
+const STATES: Partial<Record<ErrorCode, string>> = {
+  LOGIN_REFUSED: '28P01',
+  LOGIN_NAME_INVALID: '28000',
+  LOGIN_TOO_SLOW: '57014',
+  TOO_MANY_TRIES: '28000',
+  TOO_MANY_CONNECTIONS: '53300',
+  ACCESS_DENIED: '42501',
+  CHANNEL_DENIED: '42501',
+  TLS_REQUIRED: '28000',
+  PROTOCOL_VIOLATION: '08P01',
+  RECORDING_UNAVAILABLE: '58030',
+  RECORDING_FAILED: '58030',
+  CREDENTIAL_UNAVAILABLE: '08004',
+  TARGET_UNREACHABLE: '08001',
+  TARGET_IDENTITY_MISMATCH: '08004',
+  TARGET_IDENTITY_UNKNOWN: '08004',
+  TARGET_LOGIN_FAILED: '08004',
+  TARGET_AUTHENTICATION_REFUSED: '08004',
+  GATEWAY_STOPPING: '57P01',
+  CLUSTER_UNAVAILABLE: '57P03',
+  SESSION_ENDED: '57P01',
+}
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  LOGIN_REFUSED: 'The password is your own with the current one-time code right after it, for example hunter2123456.',
+  LOGIN_NAME_INVALID: 'Connect with user=alice+dba+orders: your name, the account, the target.',
+  ACCESS_DENIED:
+    'It may be the target, the account or the database: what is not allowed looks like what does not exist.',
+  TLS_REQUIRED:
+    'Connect with sslmode=require, or verify-full with the certificate of this gateway. If another error stands above this one, that is the reason.',
+}
+
+/** FATAL, as the last word on a connection: the code, what to do next, and the session id by which the cause is found. */
+export function fatal(code: ErrorCode, text: string, session: string): ServerWords {
+  const hint = HINTS[code]
+  return {
+    severity: 'FATAL',
+    sqlstate: STATES[code] ?? 'XX000',
+    message: `${code}: ${text} (session ${session})`,
+    ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+const AFTER_LOGIN: ReadonlySet<ErrorCode> = new Set([
+  'ACCESS_DENIED',
+  'CHANNEL_DENIED',
+  'CREDENTIAL_UNAVAILABLE',
+  'RECORDING_UNAVAILABLE',
+  'RECORDING_FAILED',
+  'SESSION_ENDED',
+  'TARGET_UNREACHABLE',
+  'TARGET_IDENTITY_MISMATCH',
+  'TARGET_LOGIN_FAILED',
+  'TARGET_AUTHENTICATION_REFUSED',
+])
+
+/** Whether a session is refused for this only once the person has proven who they are. */
+export function isAfterLogin(code: ErrorCode): boolean {
+  return AFTER_LOGIN.has(code)
+}

@@ -1,0 +1,80 @@
+/** A target's own "no" at login: its words cleaned and bounded, and without the credential; what of it a person may see. */
+
+import { GatewayError } from '../../../shared/errors.ts'
+import type { Secret } from '../../../shared/secret.ts'
+import { readError } from '../wire/server-answers.ts'
+
+const MOST_WORDS = 300
+const SQLSTATE = /^[0-9A-Z]{5}$/
+/** It speaks of the shared account's credential, which is none of the person's business. */
+const INVALID_PASSWORD = '28P01'
+/** Success, warnings, and what clients would take for a no to their own login. */
+const NOT_PASSED_ON = /^(?:0[012]|28)/
+
+/** The target's ErrorResponse during login; `message` is for logs. */
+export class TargetRefusal extends Error {
+  readonly sqlstate: string
+  /** Undefined where they are withheld. */
+  readonly words: string | undefined
+  readonly #body: Buffer
+
+  /** `body` is of an ErrorResponse; throws PROTOCOL_VIOLATION where it is none. */
+  constructor(body: Buffer, withheld = false) {
+    const answer = readError(body)
+    const sqlstate = SQLSTATE.test(answer.sqlstate) ? answer.sqlstate : 'XX000'
+    const words = withheld ? undefined : cleaned(answer.message)
+    super(`the target answered ${sqlstate}: ${words ?? '(words that could hold the credential)'}`)
+    this.name = 'TargetRefusal'
+    this.sqlstate = sqlstate
+    this.words = words
+    this.#body = body
+  }
+
+  /** The same without its words, where they hold the password, or the target was told it and could write it in any code. */
+  keeping(password: Secret, wasTold: boolean): TargetRefusal {
+    return wasTold || holds(this.#body, password.revealBytes()) ? new TargetRefusal(this.#body, true) : this
+  }
+}
+
+/** A login that the target refused, as the person reads it; `sqlstate` is what their client is told, where it may be the target's. */
+export class TargetLoginFailed extends GatewayError {
+  readonly sqlstate: string | undefined
+
+  constructor(target: string, refusal: TargetRefusal) {
+    super('TARGET_LOGIN_FAILED', textFor(target, refusal), { cause: refusal })
+    this.sqlstate = NOT_PASSED_ON.test(refusal.sqlstate) ? undefined : refusal.sqlstate
+  }
+}
+
+function textFor(target: string, { sqlstate, words }: TargetRefusal): string {
+  if (sqlstate === INVALID_PASSWORD) {
+    return `The target ${target} did not accept the login of this account; ask its administrator.`
+  }
+  return words === undefined
+    ? `The target ${target} refused the login (SQLSTATE ${sqlstate}); its words are withheld, as they could hold the credential.`
+    : `The target ${target} says: ${words} [SQLSTATE ${sqlstate}]`
+}
+
+/** One line without control characters and what is not seen: a hostile target writes it. */
+function cleaned(text: string): string {
+  const line = text
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '?')
+  const characters = [...line]
+  return characters.length <= MOST_WORDS ? line : `${characters.slice(0, MOST_WORDS).join('')}…`
+}
+
+/** Whether the bytes hold the secret: as it is, or in hex, base64 or percent-encoding, wherever that begins. */
+function holds(bytes: Buffer, secret: Buffer): boolean {
+  const text = bytes.toString('latin1')
+  const percent = text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  const readings = [bytes, Buffer.from(percent, 'latin1')]
+  for (const [run] of text.matchAll(/[0-9a-f]{2,}/gi)) {
+    for (const from of [0, 1]) readings.push(Buffer.from(run.slice(from), 'hex'))
+  }
+  for (const [run] of text.matchAll(/[\w+/-]{2,}/g)) {
+    for (const from of [0, 1, 2, 3]) readings.push(Buffer.from(run.slice(from), 'base64'))
+  }
+  return readings.some(reading => reading.includes(secret))
+}

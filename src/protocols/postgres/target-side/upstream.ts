@@ -1,0 +1,153 @@
+/** The side of the target: dialled, logged in with the lease, and quiet until the relay takes it. */
+
+import type { Socket } from 'node:net'
+import { serialize } from 'pg-protocol'
+import type { Grant } from '../../../policy/grant.ts'
+import { GatewayError } from '../../../shared/errors.ts'
+import type { Secret } from '../../../shared/secret.ts'
+import { loginOf, type PostgresTarget } from '../../../targets/target.ts'
+import type { Lease } from '../../../vault/lease.ts'
+import { SocketReader } from '../../relaying/socket-reader.ts'
+import { violation } from '../wire/violation.ts'
+import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts'
+import { showUser } from './show-user.ts'
+import { readStartupWishes } from './startup-parameters.ts'
+import { logIn, type TargetGreeting } from './target-login.ts'
+import { TargetLoginFailed, TargetRefusal } from './target-refusal.ts'
+
+/** The longest message that a server may send before it is ready for queries. */
+const MESSAGE_LIMIT_BYTES = 64 * 1024
+const TERMINATE_PATIENCE_MS = 2000
+/** "no pg_hba.conf entry": the server may take the same login with the other kind of connection. */
+const INVALID_AUTHORIZATION = '28000'
+
+export interface PostgresUpstream {
+  readonly socket: Socket
+  readonly target: PostgresTarget
+  readonly encryption: Encryption
+  readonly greeting: TargetGreeting
+  /** What came right after the login; the relay forwards it first. */
+  readonly early: Buffer
+  /** Told of each cancel request for this session: set by the relay. */
+  onCancel?: () => Promise<void>
+  close(): void
+}
+
+/**
+ * Connects to the grant's target and logs in with the lease's password. Throws TARGET_UNREACHABLE, TARGET_IDENTITY_MISMATCH,
+ * TARGET_LOGIN_FAILED, or CHANNEL_DENIED for a wish that the grant does not give. `clientParameters` are the client's, as they came.
+ */
+export async function connectUpstream(
+  grant: Grant,
+  lease: Lease,
+  clientParameters: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+  timeoutMs: number,
+): Promise<PostgresUpstream> {
+  const { target } = grant
+  if (target.protocol !== 'postgres') throw new GatewayError('INTERNAL', 'The target is not a PostgreSQL target.')
+  const parameters = targetParameters(grant, target, clientParameters)
+  const { material } = lease
+  if (material.kind !== 'password') {
+    throw new GatewayError(
+      'TARGET_LOGIN_FAILED',
+      'A PostgreSQL target needs a password in the vault, not a private key.',
+    )
+  }
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  let failure: unknown
+  for (const encryption of encryptionsOf(target.tls)) {
+    const attempt = await attemptLogin(target, encryption, parameters, material.password, deadline).catch(error => {
+      failure = error
+      return undefined
+    })
+    if (attempt !== undefined) return attempt
+    if (!mayTryOtherwise(failure)) break
+  }
+  throw translate(failure, target)
+}
+
+/** `user` and `database` for the target, and the settings that may pass; which of them say who it is. */
+function targetParameters(
+  grant: Grant,
+  target: PostgresTarget,
+  clientParameters: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const { settings, replication } = readStartupWishes(clientParameters)
+  if (replication !== undefined && !grant.allows('replication')) {
+    throw new GatewayError(
+      'CHANNEL_DENIED',
+      `Your role does not allow replication connections here: they can copy every database, so role and target need databases: ['*'].`,
+    )
+  }
+  if (!grant.allows('sql')) throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow SQL on this target.')
+  if (grant.database === undefined) throw new GatewayError('INTERNAL', 'The grant is for no database.')
+  const parameters = new Map<string, string>([
+    ['user', loginOf(grant.account)],
+    // What was decided about, and nothing that the client said.
+    ['database', grant.database],
+  ])
+  if (replication !== undefined) parameters.set('replication', replication)
+  for (const [name, value] of showUser(settings, grant, target.showUserIn)) parameters.set(name, value)
+  return parameters
+}
+
+async function attemptLogin(
+  target: PostgresTarget,
+  encryption: Encryption,
+  parameters: ReadonlyMap<string, string>,
+  password: Secret,
+  signal: AbortSignal,
+): Promise<PostgresUpstream> {
+  const connection: Connection = await dial(target, encryption, signal)
+  const { socket } = connection
+  const stop = () => socket.destroy()
+  signal.addEventListener('abort', stop, { once: true })
+  const reader = new SocketReader(socket, MESSAGE_LIMIT_BYTES, violation)
+  try {
+    const greeting = await logIn(connection, reader, parameters, password, target)
+    return {
+      socket,
+      target,
+      encryption: connection.encrypted ? 'tls' : 'plain',
+      greeting,
+      early: reader.detach(),
+      close: () => terminate(socket),
+    }
+  } catch (error) {
+    socket.destroy()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** As libpq: `allow` and `prefer` have a second way when the first was refused before the login, or TLS itself failed. */
+function mayTryOtherwise(failure: unknown): boolean {
+  if (failure instanceof TargetRefusal) return failure.sqlstate === INVALID_AUTHORIZATION
+  return failure instanceof GatewayError && failure.code === 'TARGET_UNREACHABLE'
+}
+
+function terminate(socket: Socket): void {
+  if (socket.destroyed) return
+  // The relay has ended the socket itself: this is for a session that never came so far.
+  if (socket.writable) socket.write(serialize.end())
+  socket.end()
+  socket.setTimeout(TERMINATE_PATIENCE_MS, () => socket.destroy())
+  socket.resume()
+}
+
+function translate(failure: unknown, target: PostgresTarget): GatewayError {
+  if (failure instanceof GatewayError) {
+    if (failure.code !== 'PROTOCOL_VIOLATION') return failure
+    return new GatewayError(
+      'TARGET_LOGIN_FAILED',
+      `The target ${target.name} does not answer as a PostgreSQL server.`,
+      {
+        cause: failure,
+      },
+    )
+  }
+  if (failure instanceof TargetRefusal) return new TargetLoginFailed(target.name, failure)
+  return new GatewayError('TARGET_UNREACHABLE', `The target ${target.name} could not be reached.`, { cause: failure })
+}

@@ -1,0 +1,347 @@
+/** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
+
+import type { FactEvent } from '../../../../recording/format/events.ts'
+import type { WireReader } from '../../../../shared/ssh-wire.ts'
+import { recordedText } from '../../transport/texts.ts'
+import { type AskedFile, type AskFile, answered } from './asked-files.ts'
+import { FileTransfer } from './file-transfer.ts'
+import { SFTP, SftpPacketStream } from './sftp-packets.ts'
+
+export type FileEvent = Omit<Extract<FactEvent, { type: 'file' }>, 'type' | 'channel' | 'via'>
+
+interface OpenFile {
+  readonly path: string
+  readonly folder: boolean
+  readonly forWriting: boolean
+  /** From the first request to read on. */
+  read: FileTransfer | undefined
+  written: FileTransfer | undefined
+  /** Data came to it from another file of the target. */
+  copiedTo: boolean
+  error: string | undefined
+  readonly asked: AskedFile | undefined
+}
+
+/** What a request will have been when its answer comes. */
+type Pending =
+  | { readonly kind: 'open'; readonly file: OpenFile }
+  | { readonly kind: 'close'; readonly file: OpenFile }
+  | { readonly kind: 'read'; readonly file: OpenFile; readonly offset: number }
+  | { readonly kind: 'write'; readonly file: OpenFile }
+  | { readonly kind: 'change'; readonly event: FileEvent; readonly asked: AskedFile | undefined }
+
+/** Requests without answers, and open files: more than any client has. */
+const MAX_TRACKED = 4_096
+const MAX_PATH = 4_096
+const MAX_NAME = 100
+/** Extensions that change nothing and move no data (OpenSSH's PROTOCOL §4): they are not told. */
+const QUESTIONS = new Set([
+  'statvfs@openssh.com',
+  'fstatvfs@openssh.com',
+  'fsync@openssh.com',
+  'limits@openssh.com',
+  'expand-path@openssh.com',
+  'home-directory',
+  'users-groups-by-id@openssh.com',
+])
+const OPEN_FOR_WRITING = 2
+/** What OpenSSH speaks, and every server that is asked for no other. */
+const VERSION = 3
+
+const STATUS_TEXT: Record<number, string> = {
+  2: 'no such file',
+  3: 'permission denied',
+  4: 'failure',
+  5: 'bad message',
+  8: 'operation not supported',
+}
+
+export class SftpDecoder {
+  readonly #tell: (event: FileEvent) => void
+  readonly #onLost: () => void
+  readonly #ask: AskFile | undefined
+  readonly #requests: SftpPacketStream
+  readonly #answers: SftpPacketStream
+  readonly #pending = new Map<number, Pending>()
+  readonly #files = new Map<string, OpenFile>()
+  /** The file that the data in passing belongs to. */
+  #writing: FileTransfer | undefined
+  #reading: FileTransfer | undefined
+  /** The stream is not what we take it for: nothing is decoded any more. */
+  #lost = false
+
+  /** `onLost` is called when the stream turns out to be something else: no more events will come. */
+  constructor(tell: (event: FileEvent) => void, onLost: () => void = () => undefined, ask?: AskFile) {
+    this.#tell = tell
+    this.#ask = ask
+    this.#onLost = onLost
+    this.#requests = new SftpPacketStream({
+      packet: (type, fields) => this.#request(type, fields),
+      data: bytes => this.#writing?.take(bytes),
+      dataEnd: () => {
+        this.#writing = undefined
+      },
+    })
+    this.#answers = new SftpPacketStream({
+      packet: (type, fields) => this.#answer(type, fields),
+      data: bytes => this.#reading?.take(bytes),
+      dataEnd: () => {
+        this.#reading = undefined
+      },
+    })
+  }
+
+  fromClient(bytes: Buffer): void {
+    this.#decode(this.#requests, bytes)
+  }
+
+  fromTarget(bytes: Buffer): void {
+    this.#decode(this.#answers, bytes)
+  }
+
+  /** The channel is over: what was still open is told as unfinished. */
+  end(): void {
+    const closing = [...this.#pending.values()].flatMap(pending => (pending.kind === 'close' ? [pending.file] : []))
+    for (const pending of this.#pending.values()) {
+      if (pending.kind === 'change') this.#tell(answered(pending.asked, { ...pending.event, error: 'not answered' }))
+      if (pending.kind === 'open') this.#openFailed(pending.file, 'not answered')
+    }
+    this.#pending.clear()
+    for (const file of [...closing, ...this.#files.values()]) {
+      file.read?.spoil()
+      file.written?.spoil()
+      file.error ??= 'not finished'
+      this.#tellFile(file)
+    }
+    this.#files.clear()
+  }
+
+  #decode(stream: SftpPacketStream, bytes: Buffer): void {
+    if (this.#lost) return
+    try {
+      stream.take(bytes)
+    } catch {
+      // The target judges the packet; the record goes on without file events, and says so.
+      this.#lost = true
+      this.end()
+      this.#tell({ operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' })
+      this.#onLost()
+    }
+  }
+
+  #request(type: number, fields: WireReader): void {
+    switch (type) {
+      case SFTP.OPEN:
+      case SFTP.OPENDIR: {
+        const id = fields.uint32()
+        const path = pathOf(fields)
+        const folder = type === SFTP.OPENDIR
+        const forWriting = !folder && (fields.uint32() & OPEN_FOR_WRITING) !== 0
+        const file = {
+          path,
+          folder,
+          forWriting,
+          read: undefined,
+          written: undefined,
+          copiedTo: false,
+          error: undefined,
+          asked: this.#ask?.({ operation: folder ? 'list' : forWriting ? 'upload' : 'download', path }),
+        }
+        this.#expect(id, { kind: 'open', file })
+        return
+      }
+      case SFTP.CLOSE: {
+        const id = fields.uint32()
+        const handle = handleOf(fields)
+        // From here on the target takes nothing more for it, also when its answer is still to come.
+        this.#expect(id, { kind: 'close', file: this.#file(handle) })
+        this.#files.delete(handle)
+        return
+      }
+      case SFTP.READ: {
+        const id = fields.uint32()
+        const file = this.#file(handleOf(fields))
+        file.read ??= new FileTransfer()
+        this.#expect(id, { kind: 'read', file, offset: Number(fields.uint64()) })
+        return
+      }
+      case SFTP.WRITE: {
+        const id = fields.uint32()
+        const file = this.#file(handleOf(fields))
+        file.written ??= new FileTransfer()
+        file.written.at(Number(fields.uint64()))
+        this.#writing = file.written
+        this.#expect(id, { kind: 'write', file })
+        return
+      }
+      case SFTP.SETSTAT:
+        this.#change(fields.uint32(), { operation: 'setstat', path: pathOf(fields) })
+        return
+      case SFTP.FSETSTAT: {
+        const id = fields.uint32()
+        this.#change(id, { operation: 'setstat', path: this.#file(handleOf(fields)).path })
+        return
+      }
+      case SFTP.REMOVE:
+        this.#change(fields.uint32(), { operation: 'remove', path: pathOf(fields) })
+        return
+      case SFTP.MKDIR:
+        this.#change(fields.uint32(), { operation: 'mkdir', path: pathOf(fields) })
+        return
+      case SFTP.RMDIR:
+        this.#change(fields.uint32(), { operation: 'rmdir', path: pathOf(fields) })
+        return
+      case SFTP.RENAME:
+        this.#change(fields.uint32(), { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case SFTP.SYMLINK:
+        // OpenSSH sends what the link points to first, against the draft; everybody follows OpenSSH.
+        this.#change(fields.uint32(), symlink(fields))
+        return
+      case SFTP.EXTENDED:
+        this.#extended(fields.uint32(), recordedText(fields.string()), fields)
+    }
+  }
+
+  #extended(id: number, name: string, fields: WireReader): void {
+    switch (name) {
+      case 'posix-rename@openssh.com':
+        this.#change(id, { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case 'hardlink@openssh.com':
+        this.#change(id, { operation: 'link', path: pathOf(fields), to: pathOf(fields) })
+        return
+      case 'lsetstat@openssh.com':
+        this.#change(id, { operation: 'setstat', path: pathOf(fields) })
+        return
+      case 'copy-data':
+        this.#change(id, this.#copied(fields))
+        return
+      case 'copy-file':
+        this.#change(id, { operation: 'copy', path: pathOf(fields), to: pathOf(fields) })
+        return
+      default:
+        if (!QUESTIONS.has(name)) this.#change(id, { operation: 'extension', path: name.slice(0, MAX_NAME) })
+    }
+  }
+
+  /** Bytes that go from file to file on the target never pass here (draft-ietf-secsh-filexfer-extensions-00 §7). */
+  #copied(fields: WireReader): FileEvent {
+    const from = this.#file(handleOf(fields))
+    fields.uint64()
+    const bytes = Number(fields.uint64())
+    const to = this.#file(handleOf(fields))
+    to.written ??= new FileTransfer()
+    to.written.spoil()
+    to.copiedTo = true
+    const event = { operation: 'copy', path: from.path, to: to.path } as const
+    // 0 is to the end of the file, wherever that is.
+    return bytes === 0 ? event : { ...event, bytes }
+  }
+
+  #answer(type: number, fields: WireReader): void {
+    if (type === SFTP.VERSION && fields.uint32() > VERSION) throw new RangeError('a version with other fields')
+    if (type !== SFTP.STATUS && type !== SFTP.HANDLE && type !== SFTP.DATA) {
+      if (type > SFTP.STATUS) this.#answeredOtherwise(fields.uint32())
+      return
+    }
+    const id = fields.uint32()
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (type === SFTP.HANDLE) {
+      if (pending?.kind !== 'open') throw new RangeError('a handle that nobody asked for')
+      this.#opened(fields.string().toString('hex'), pending.file)
+    } else if (type === SFTP.DATA) {
+      if (pending?.kind !== 'read') throw new RangeError('data that nobody asked for')
+      const { file, offset } = pending
+      file.read ??= new FileTransfer()
+      file.read.at(offset)
+      this.#reading = file.read
+    } else if (pending !== undefined) this.#status(pending, fields.uint32())
+  }
+
+  /** An answer that is neither a status nor what was asked for: an extension has answers of its own. */
+  #answeredOtherwise(id: number): void {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (pending?.kind === 'change') this.#tell(answered(pending.asked, pending.event))
+  }
+
+  #opened(handle: string, file: OpenFile): void {
+    if (this.#files.size >= MAX_TRACKED || this.#files.has(handle)) throw new RangeError('a handle that cannot be')
+    this.#files.set(handle, file)
+    if (file.folder) this.#tell(answered(file.asked, { operation: 'list', path: file.path }))
+    else if (file.forWriting) file.written = new FileTransfer()
+  }
+
+  #status(pending: Pending, status: number): void {
+    // 1 is the end of a file or listing: no error.
+    const error = status > 1 ? (STATUS_TEXT[status] ?? `status ${status}`) : undefined
+    switch (pending.kind) {
+      case 'open':
+        if (error !== undefined) this.#openFailed(pending.file, error)
+        return
+      case 'close': {
+        this.#tellFile(pending.file)
+        return
+      }
+      case 'read':
+        if (error !== undefined) pending.file.error ??= error
+        return
+      case 'write':
+        if (error === undefined) return
+        pending.file.error ??= error
+        pending.file.written?.spoil()
+        return
+      case 'change':
+        this.#tell(answered(pending.asked, error === undefined ? pending.event : { ...pending.event, error }))
+    }
+  }
+
+  #openFailed({ asked, path, folder, forWriting }: OpenFile, error: string): void {
+    const operation = folder ? 'list' : forWriting ? 'upload' : 'download'
+    this.#tell(answered(asked, { operation, path, error }))
+  }
+
+  #tellFile(file: OpenFile): void {
+    const error = file.error === undefined ? {} : { error: file.error }
+    // What a copy on the target brought has its own event.
+    if (file.written !== undefined && (file.written.bytes > 0 || !file.copiedTo || file.error !== undefined)) {
+      this.#tell(answered(file.asked, { operation: 'upload', path: file.path, ...file.written.result(), ...error }))
+    }
+    if (file.read !== undefined && (file.written === undefined || file.read.bytes > 0)) {
+      this.#tell(answered(file.asked, { operation: 'download', path: file.path, ...file.read.result(), ...error }))
+    }
+  }
+
+  #change(id: number, event: FileEvent): void {
+    this.#expect(id, { kind: 'change', event, asked: this.#ask?.(event) })
+  }
+
+  #expect(id: number, pending: Pending): void {
+    // An answer to one of two could be taken for the other's, and what is not tracked would not be told.
+    if (this.#pending.has(id) || this.#pending.size >= MAX_TRACKED)
+      throw new RangeError('a request that cannot be told apart')
+    this.#pending.set(id, pending)
+  }
+
+  /** A handle that the target never gave could be guessed: then it is not known what is written where. */
+  #file(handle: string): OpenFile {
+    const file = this.#files.get(handle)
+    if (file === undefined) throw new RangeError('a handle that is not known')
+    return file
+  }
+}
+
+function symlink(fields: WireReader): FileEvent {
+  const to = pathOf(fields)
+  return { operation: 'symlink', path: pathOf(fields), to }
+}
+
+function pathOf(fields: WireReader): string {
+  return recordedText(fields.string().subarray(0, MAX_PATH))
+}
+
+function handleOf(fields: WireReader): string {
+  return fields.string().toString('hex')
+}

@@ -1,0 +1,122 @@
+/** What is kept of the streams of one channel: of a terminal what it shows, of a program without one everything up to a limit. */
+
+import type { FactEvent, StreamEvent } from '../../../recording/format/events.ts'
+import type { Recorder } from '../../../recording/writing/recorder.ts'
+import type { SecretInput } from './commands/secret-input.ts'
+import { EchoedInput } from './echoed-input.ts'
+import { InputWithoutSecrets } from './input-without-secrets.ts'
+import { KeptStream } from './kept-stream.ts'
+
+type Stream = StreamEvent['type']
+
+export interface StreamTerms {
+  /** What is typed at a terminal, as far as it is echoed; and the input of everything else, file transfers too. */
+  readonly recordInput: boolean
+  /** The input of programs without a terminal. */
+  readonly recordExecInput: boolean
+  /** Bytes kept of each stream of a channel without a terminal. */
+  readonly execOutputLimitBytes: number
+}
+
+/** What the streams of a channel are to the recording: the bytes of a `file` are told by events of their own, those of a `forward` not. */
+export type StreamContent = 'program' | 'file-upload' | 'files' | 'forward'
+
+export type CutStream = NonNullable<Extract<FactEvent, { type: 'channel-close' }>['cut']>[number]
+
+export class StreamLog {
+  content: StreamContent
+  readonly #recorder: Recorder
+  readonly #channel: number
+  readonly #terms: StreamTerms
+  readonly #streams: Record<Stream, KeptStream>
+  #terminal = false
+  /** Bytes of bulk that were counted only, since that was last written down. */
+  #counted = 0
+  #echoed: EchoedInput | undefined
+  #input: InputWithoutSecrets
+
+  constructor(recorder: Recorder, channel: number, terms: StreamTerms, content: StreamContent) {
+    this.content = content
+    this.#recorder = recorder
+    this.#channel = channel
+    this.#terms = terms
+    this.#streams = { output: this.#kept('output'), stderr: this.#kept('stderr'), input: this.#kept('input') }
+    this.#input = this.#inputOf('none')
+  }
+
+  /** A terminal was asked for, or the target said no to it. */
+  set terminal(wanted: boolean) {
+    this.#echoed?.end()
+    this.#terminal = wanted
+    const echoed = wanted && this.#terms.recordInput
+    this.#echoed = echoed ? new EchoedInput(bytes => this.#keep('input', bytes)) : undefined
+  }
+
+  /** A program begins: how its input is to be read. */
+  begin(secret: SecretInput, content: StreamContent): void {
+    this.content = content
+    this.#input = this.#inputOf(secret)
+  }
+
+  fromTarget(stream: 'output' | 'stderr', bytes: Buffer): void {
+    this.#keep(stream, bytes)
+    if (this.#echoed !== undefined) {
+      if (stream === 'output') this.#echoed.shown(bytes)
+    } else if (this.#keepsInput) this.#input.shown(bytes)
+  }
+
+  fromClient(bytes: Buffer): void {
+    if (this.#echoed !== undefined) this.#echoed.typed(bytes)
+    else if (this.#keepsInput) this.#input.typed(bytes)
+    else if (!this.#terminal) this.#count(bytes.length)
+  }
+
+  /** How many bytes the caller is to write down as counted. */
+  takeCounted(): number {
+    const counted = this.#counted
+    this.#counted = 0
+    return counted
+  }
+
+  /** The channel is over. Gives what was cut. */
+  end(): CutStream[] {
+    this.#echoed?.end()
+    this.#input.end()
+    return Object.entries(this.#streams).flatMap(([stream, kept]) => {
+      const whole = kept.whole()
+      return whole === undefined ? [] : [{ stream: stream as Stream, ...whole }]
+    })
+  }
+
+  get #keepsInput(): boolean {
+    const { recordInput, recordExecInput } = this.#terms
+    if (this.#terminal) return false
+    return recordInput || (recordExecInput && this.content === 'program')
+  }
+
+  #inputOf(secret: SecretInput): InputWithoutSecrets {
+    return new InputWithoutSecrets(secret, bytes => this.#keep('input', bytes))
+  }
+
+  #kept(stream: Stream): KeptStream {
+    const { execOutputLimitBytes } = this.#terms
+    const channel = this.#channel
+    return new KeptStream(
+      execOutputLimitBytes,
+      bytes => this.#recorder.stream(stream, channel, bytes, true),
+      keptBytes => this.#recorder.fact({ type: 'truncated', channel, stream, keptBytes }),
+    )
+  }
+
+  #keep(stream: Stream, bytes: Buffer): void {
+    if (bytes.length === 0) return
+    if (this.content === 'files' || this.content === 'forward') this.#count(bytes.length)
+    else if (this.#terminal) this.#recorder.stream(stream, this.#channel, bytes)
+    else this.#count(this.#streams[stream].take(bytes))
+  }
+
+  #count(bytes: number): void {
+    this.#counted += bytes
+    this.#recorder.count(bytes)
+  }
+}

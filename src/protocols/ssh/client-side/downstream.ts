@@ -1,0 +1,178 @@
+/** The side of the user: an SSH connection from its first authentication request to its last word. */
+
+import type { Proof, Source } from '../../../identity/proof.ts'
+import type { Factor } from '../../../policy/role.ts'
+import type { Downstream, SessionNotice } from '../../../session/protocol.ts'
+import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
+import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
+import { message, string } from '../../../shared/ssh-wire.ts'
+import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
+import { plain, terminalLines } from '../transport/texts.ts'
+import { type Transport, type TransportListener, TransportViolation } from '../transport/transport.ts'
+import { answerServiceRequest } from './service-request.ts'
+import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
+
+/** How long the last word may take to leave when the gateway ends a session. */
+const LAST_WORD_MS = 1_000
+/** What a client may send between being let in and the relay taking over: its socket is paused, so one read at most. */
+const MAX_HELD = 4_096
+
+export interface SshDownstreamOptions extends AuthenticationOptions {
+  readonly transport: Transport
+  readonly source: Source
+  readonly session: string
+  /** Called once when the person is let in. */
+  onAccepted(): void
+  /** Called when a proof was wrong: clients hang up by themselves when they have no other. */
+  onWrongProof(): void
+  /** Called when the person is sent away. */
+  onDenied(code: ErrorCode): void
+  /** Called when the client broke the protocol before it was let in. */
+  onBroken(error: TransportViolation): void
+}
+
+export class SshDownstream implements Downstream, TransportListener {
+  readonly protocol = 'ssh'
+  readonly source: Source
+  readonly login: string
+  readonly session: string
+  readonly database = undefined
+  readonly details: Record<string, string>
+  readonly transport: Transport
+  /** Set by the relay: puts words into the person's open terminal. */
+  speaker: ((text: string) => void) | undefined
+  readonly #authentication: UserAuthentication
+  readonly #gone = new AbortController()
+  readonly #options: SshDownstreamOptions
+  #accepted = false
+  #expired = false
+  #held: Buffer[] = []
+  #ownRefusal: Refusal | undefined
+
+  constructor(options: SshDownstreamOptions) {
+    this.transport = options.transport
+    this.source = options.source
+    this.login = options.login
+    this.session = options.session
+    this.details = { client: plain(options.transport.peerSoftware) }
+    this.#authentication = new UserAuthentication(options.transport, options)
+    this.#options = options
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  message(type: number, payload: Buffer): void {
+    if (this.#accepted) {
+      this.#hold(type, payload)
+    } else if (type === MESSAGE.USERAUTH_REQUEST || type === MESSAGE.USERAUTH_INFO_RESPONSE) {
+      this.#authentication.receive(type, payload)
+    } else if (type === MESSAGE.SERVICE_REQUEST) {
+      answerServiceRequest(this.transport, payload)
+    } else if (type >= MESSAGE.GLOBAL_REQUEST) {
+      this.transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'a message of the connection protocol before the login')
+    } else {
+      this.transport.unimplemented()
+    }
+  }
+
+  ended(error: Error | undefined): void {
+    if (error instanceof TransportViolation && !this.#accepted) this.#options.onBroken(error)
+    this.#authentication.end()
+    this.#gone.abort()
+  }
+
+  get answered(): boolean {
+    return this.#authentication.answered
+  }
+
+  async nextProof(): Promise<Proof | undefined> {
+    const proof = await this.#authentication.nextProof()
+    if (proof === undefined && this.#authentication.exhausted) {
+      this.#ownRefusal = refuse('TOO_MANY_TRIES', 'Too many tries on one connection.')
+    } else if (proof === undefined && this.#expired) {
+      this.#ownRefusal = refuse('LOGIN_TOO_SLOW', 'The login took too long.')
+    }
+    return proof
+  }
+
+  askFor(next: readonly Factor[], partial: boolean): void {
+    if (!partial) this.#options.onWrongProof()
+    this.#authentication.askFor(next, partial)
+  }
+
+  /** The login took too long: there will be no more proofs. */
+  expire(): void {
+    this.#expired = true
+    this.#authentication.end()
+  }
+
+  async accept(_notice: SessionNotice): Promise<void> {
+    this.#authentication.end()
+    this.#accepted = true
+    this.transport.socket.pause()
+    this.transport.send(message(MESSAGE.USERAUTH_SUCCESS))
+    this.#options.onAccepted()
+  }
+
+  async deny(refusal: Refusal, session: string): Promise<void> {
+    const told = this.#ownRefusal ?? refusal
+    this.#options.onDenied(told.code)
+    this.#banner(`${told.message} [${told.code}, session ${session}]`)
+    this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, `${told.code}, session ${session}`)
+    await this.#closed(LAST_WORD_MS)
+  }
+
+  notify(text: string): void {
+    if (!this.#accepted) this.#banner(text)
+    else this.speaker?.(terminalLines(text))
+  }
+
+  async close(reason: EndReason, text?: string): Promise<void> {
+    if (text !== undefined) this.speaker?.(terminalLines(text))
+    this.speaker = undefined
+    const byThemselves = reason === 'client-closed' || reason === 'target-closed'
+    this.transport.disconnect(DISCONNECT.BY_APPLICATION, plain(text ?? `Sallyport: ${END_REASON_TEXT[reason]}`))
+    await this.#closed(byThemselves ? undefined : LAST_WORD_MS)
+  }
+
+  /** Hands the connection over to the relay: what came meanwhile is given to it first. */
+  handOver(listener: TransportListener): void {
+    this.transport.listener = listener
+    const held = this.#held
+    this.#held = []
+    for (const payload of held) {
+      if (!this.transport.over) listener.message(payload[0]!, payload)
+    }
+  }
+
+  /** The relay tells that the connection ended while it was the listener. */
+  lost(): void {
+    this.#gone.abort()
+  }
+
+  #banner(text: string): void {
+    this.transport.send(message(MESSAGE.USERAUTH_BANNER, string(terminalLines(text)), string('')))
+  }
+
+  #hold(type: number, payload: Buffer): void {
+    // Authentication requests after success are to be ignored (RFC 4252 §5.1).
+    if (type < MESSAGE.GLOBAL_REQUEST) return
+    if (this.#held.length >= MAX_HELD) throw new Error('too many messages at once')
+    this.#held.push(Buffer.from(payload))
+  }
+
+  /** Resolves when the socket is closed; destroys it after `withinMs` where that is given. */
+  #closed(withinMs: number | undefined): Promise<void> {
+    const { socket } = this.transport
+    if (socket.destroyed) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = withinMs === undefined ? undefined : setTimeout(() => socket.destroy(), withinMs)
+      socket.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+}

@@ -1,0 +1,242 @@
+/** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
+
+import type { Proof } from '../../../identity/proof.ts'
+import { FIRST_FACTORS } from '../../../policy/factor-lists.ts'
+import type { Factor } from '../../../policy/role.ts'
+import { Secret } from '../../../shared/secret.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
+import type { Transport } from '../transport/transport.ts'
+import { verifyUserSignature } from '../transport/user-key.ts'
+import { MAX_KEYS_ASKED } from './limits.ts'
+
+const METHOD_OF: Record<Factor, string> = {
+  publickey: 'publickey',
+  password: 'password',
+  totp: 'keyboard-interactive',
+}
+/** Requests that a client may send without waiting for the answers. */
+const MAX_WAITING = 4
+
+export interface AuthenticationOptions {
+  readonly login: string
+  readonly maxTries: number
+  /** Whether the key is one of the user's: decides only whether signing is worth the client's while, never who it is. */
+  knowsPublicKey(blob: Buffer): Promise<boolean>
+}
+
+export interface AuthenticationRequest {
+  readonly login: string
+  readonly service: string
+  readonly method: string
+  readonly fields: WireReader
+}
+
+/** Reads USERAUTH_REQUEST up to the method's own fields. Throws WireError. */
+export function readRequest(payload: Buffer): AuthenticationRequest {
+  const fields = new WireReader(payload, 1)
+  return { login: fields.utf8(), service: fields.utf8(), method: fields.utf8(), fields }
+}
+
+export class UserAuthentication {
+  readonly #transport: Transport
+  readonly #options: AuthenticationOptions
+  #next: readonly Factor[] = FIRST_FACTORS
+  #waiting: Buffer[] = []
+  /** False until the pipeline asks: a login that is refused before is answered by the refusal alone. */
+  #open = false
+  /** True from a request to its answer. */
+  #busy = false
+  #awaitingCode = false
+  #triedSomething = false
+  #tries = 0
+  #keysAsked = 0
+  #over = false
+  #proof: Proof | undefined
+  #deliver: ((proof: Proof | undefined) => void) | undefined
+
+  constructor(transport: Transport, options: AuthenticationOptions) {
+    this.#transport = transport
+    this.#options = options
+  }
+
+  /** True once the client tried anything but `none`, be it to ask about a key. */
+  get answered(): boolean {
+    return this.#triedSomething
+  }
+
+  /** True when the client used up its tries. */
+  get exhausted(): boolean {
+    return this.#tries >= this.#options.maxTries || this.#keysAsked > MAX_KEYS_ASKED
+  }
+
+  /** Takes USERAUTH_REQUEST and USERAUTH_INFO_RESPONSE. Throws WireError for what breaks the protocol. */
+  receive(type: number, payload: Buffer): void {
+    if (this.#over) return
+    if (type === MESSAGE.USERAUTH_INFO_RESPONSE) {
+      if (!this.#awaitingCode) throw new WireError('an answer to no question')
+      this.#code(payload)
+    } else {
+      // A new request in place of an answer gives the question up (RFC 4256 §3.1).
+      if (this.#awaitingCode) this.#awaitingCode = this.#busy = false
+      if (this.#waiting.length >= MAX_WAITING) throw new WireError('too many requests at once')
+      this.#waiting.push(Buffer.from(payload))
+      this.#takeNext()
+    }
+  }
+
+  /** The next proof; undefined when there will be none. */
+  nextProof(): Promise<Proof | undefined> {
+    if (this.#over) return Promise.resolve(undefined)
+    const proof = this.#proof
+    this.#proof = undefined
+    if (proof !== undefined) return Promise.resolve(proof)
+    return new Promise(resolve => {
+      this.#deliver = resolve
+      this.#open = true
+      this.#takeNext()
+    })
+  }
+
+  /** Answers the proof in hand with a failure that names what may follow. */
+  askFor(next: readonly Factor[], partial: boolean): void {
+    if (this.#over) return
+    this.#next = next
+    this.#fail(partial)
+  }
+
+  /** No more proofs: the client left, took too long, or is let in. */
+  end(): void {
+    this.#over = true
+    this.#waiting = []
+    this.#proof = undefined
+    this.#deliver?.(undefined)
+    this.#deliver = undefined
+  }
+
+  #takeNext(): void {
+    if (!this.#open || this.#busy || this.#over) return
+    const payload = this.#waiting.shift()
+    if (payload === undefined) return
+    this.#busy = true
+    try {
+      this.#request(payload)
+    } catch (error) {
+      // It may have waited: then nobody is there any more who would catch it.
+      if (!(error instanceof WireError)) throw error
+      this.#transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'a message broke the protocol')
+    }
+  }
+
+  #request(payload: Buffer): void {
+    const request = readRequest(payload)
+    if (request.login !== this.#options.login || request.service !== 'ssh-connection') {
+      // What was proven belongs to one name: never carry it over to another.
+      this.#transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'the user name or service changed during authentication')
+      return
+    }
+    const { method, fields } = request
+    if (method !== 'none') this.#triedSomething = true
+    if (method === 'none' || !this.#next.some(factor => METHOD_OF[factor] === method)) {
+      if (method !== 'none') this.#tries += 1
+      this.#refuse()
+    } else if (method === 'publickey') this.#publicKey(payload, fields)
+    else if (method === 'password') this.#password(payload, fields)
+    else this.#askForCode()
+  }
+
+  #publicKey(payload: Buffer, fields: WireReader): void {
+    const signed = fields.boolean()
+    const algorithm = fields.utf8()
+    const blob = fields.string()
+    this.#keysAsked += 1
+    if (!signed) {
+      void this.#answerKeyQuestion(algorithm, blob)
+      return
+    }
+    const signedBytes = payload.subarray(0, fields.offset)
+    const data = Buffer.concat([string(this.#transport.sessionId), signedBytes])
+    if (verifyUserSignature(blob, algorithm, fields.string(), data)) {
+      this.#offer({ kind: 'publickey', blob: Buffer.from(blob) })
+    } else {
+      this.#tries += 1
+      this.#refuse()
+    }
+  }
+
+  /** PK_OK says "sign, if you like": a key that was merely asked about proves nothing, and nothing is remembered of it. */
+  async #answerKeyQuestion(algorithm: string, blob: Buffer): Promise<void> {
+    const known = await this.#options.knowsPublicKey(blob).catch(() => false)
+    if (this.#over) return
+    if (!known) {
+      this.#refuse()
+      return
+    }
+    this.#transport.send(message(MESSAGE.USERAUTH_PK_OK, string(algorithm), string(blob)))
+    this.#answered()
+  }
+
+  #password(payload: Buffer, fields: WireReader): void {
+    const change = fields.boolean()
+    const password = new Secret(fields.string())
+    payload.fill(0)
+    if (!change) {
+      this.#offer({ kind: 'password', password })
+      return
+    }
+    this.#tries += 1
+    this.#refuse()
+  }
+
+  #askForCode(): void {
+    this.#awaitingCode = true
+    const prompt = [string('One-time code: '), boolean(false)]
+    const texts = [string('Sallyport'), string(''), string('')]
+    this.#transport.send(message(MESSAGE.USERAUTH_INFO_REQUEST, ...texts, uint32(1), ...prompt))
+  }
+
+  #code(payload: Buffer): void {
+    this.#awaitingCode = false
+    const fields = new WireReader(payload, 1)
+    const answers = fields.uint32()
+    // One question was asked; the count comes before anything is made of it.
+    if (answers !== 1) {
+      this.#tries += 1
+      this.#refuse()
+      return
+    }
+    const code = new Secret(fields.utf8().trim())
+    payload.fill(0)
+    this.#offer({ kind: 'totp', code })
+  }
+
+  #offer(proof: Proof): void {
+    const deliver = this.#deliver
+    this.#deliver = undefined
+    if (deliver === undefined) this.#proof = proof
+    else deliver(proof)
+  }
+
+  /** A failure for a request that never became a proof. */
+  #refuse(): void {
+    if (this.exhausted) this.end()
+    else this.#sendFailure(false)
+  }
+
+  #fail(partial: boolean): void {
+    if (!partial) this.#tries += 1
+    if (this.exhausted) this.end()
+    else this.#sendFailure(partial)
+  }
+
+  #sendFailure(partial: boolean): void {
+    const methods = [...new Set(this.#next.map(factor => METHOD_OF[factor]))].join(',')
+    this.#transport.send(message(MESSAGE.USERAUTH_FAILURE, string(methods), boolean(partial)))
+    this.#answered()
+  }
+
+  #answered(): void {
+    this.#busy = false
+    this.#takeNext()
+  }
+}

@@ -1,0 +1,161 @@
+/** What passes between the two sides of a session, and what the gateway puts in between: words, answers, and what must wait. */
+
+import { Gate } from '../../../recording/writing/gate.ts'
+import type { RelayContext } from '../../../session/protocol.ts'
+import { message, string, uint32, WireError } from '../../../shared/ssh-wire.ts'
+import { ChannelLog } from '../capture/channel-log.ts'
+import { EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
+import { plain } from '../transport/texts.ts'
+import type { Transport } from '../transport/transport.ts'
+import { type Channel, Channels, otherSide } from './channels.ts'
+import type { Flow } from './flow.ts'
+import type { Objection, Side } from './policy.ts'
+
+/** Messages of a target that wait for the client's window: as many as the gateway's words could displace, and some. */
+const MAX_HELD = 4_096
+/** A name that was refused is the other side's to choose, and the audit log keeps it for ever. */
+const MAX_NAME_SHOWN = 100
+
+/** What was refused, for people and logs. */
+export function shown(what: string): string {
+  return plain(what.slice(0, MAX_NAME_SHOWN))
+}
+
+export class Passage {
+  readonly channels = new Channels()
+  readonly context: RelayContext
+  readonly #transports: Record<Side, Transport>
+  readonly #flow: Flow
+  readonly #gates: Record<Side, Gate>
+  readonly #execOutputLimitBytes: number
+  readonly #logs = new Map<Channel, ChannelLog>()
+
+  constructor(
+    transports: Record<Side, Transport>,
+    flow: Flow,
+    context: RelayContext,
+    options: { execOutputLimitBytes: number },
+  ) {
+    this.#transports = transports
+    this.#flow = flow
+    this.context = context
+    this.#gates = { client: this.#gateTo('client'), target: this.#gateTo('target') }
+    this.#execOutputLimitBytes = options.execOutputLimitBytes
+  }
+
+  isOpenSsh(side: Side): boolean {
+    return this.#transports[side].peerSoftware.startsWith('OpenSSH')
+  }
+
+  /** Sends in order, and what stands in the message is with the recorder: it leaves when the recording allows. */
+  send(to: Side, payload: Buffer): void {
+    this.#gates[to].pass(payload)
+  }
+
+  /** Resolves when nothing waits for the recorder any more. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#gates.client.empty, this.#gates.target.empty])
+  }
+
+  /** The session must end: what waits for the recorder is never shown. */
+  drop(): void {
+    this.#gates.client.end()
+    this.#gates.target.end()
+  }
+
+  /** Writes down how much has passed of what is only counted, where that is due. */
+  note(): void {
+    if (!this.context.recorder.noteDue) return
+    for (const channel of this.channels)
+      this.#logs.get(channel)?.note(channel.client.sentBytes, channel.target.sentBytes)
+  }
+
+  /** The gateway's own answer to what `to` asked. */
+  answer(to: Side, payload: Buffer): void {
+    this.send(to, payload)
+    this.#flow.answered(to)
+  }
+
+  forward(from: Side, payload: Buffer): void {
+    this.send(otherSide(from), payload)
+  }
+
+  /** Forwards a message of a channel, but not past what the client has no room for: see {@link whisper}. */
+  forwardInOrder(from: Side, channel: Channel, payload: Buffer): void {
+    const wait = from === 'target' && (channel.client.window < 0 || channel.held.length > 0)
+    if (wait && channel.held.length >= MAX_HELD) throw new WireError('too much for a channel that has no room')
+    if (wait) channel.held.push(Buffer.from(payload))
+    else this.forward(from, payload)
+  }
+
+  /** The client has room again. */
+  release(channel: Channel): void {
+    for (const payload of channel.held.splice(0)) this.forward('target', payload)
+  }
+
+  /**
+   * Puts words of the gateway into a channel, as stderr (which a terminal shows as well). They use window that the target
+   * does not know of: its next adjustment is that much smaller. False when there is no room for them.
+   */
+  whisper(channel: Channel, text: string): boolean {
+    const bytes = Buffer.from(text, 'utf8')
+    const { client, target } = channel
+    if (bytes.length > Math.min(client.window, client.maxPacket) || target.sentEof || target.sentClose) return false
+    client.window -= bytes.length
+    client.debt += bytes.length
+    const fields = [uint32(client.id), uint32(EXTENDED_DATA_STDERR), string(bytes)]
+    this.send('client', message(MESSAGE.CHANNEL_EXTENDED_DATA, ...fields))
+    return true
+  }
+
+  /** Puts words of the gateway before the person, wherever a session channel is open. */
+  say(text: string): void {
+    if (this.#transports.client.over) return
+    this.context.recorder.fact({ type: 'notice', text: text.trimEnd() })
+    for (const channel of this.channels) {
+      if (channel.kind === 'session' && channel.open) this.whisper(channel, text)
+    }
+  }
+
+  /** Tells the audit log and the recording of something that was refused. */
+  report({ what, why }: Objection, channel?: Channel): void {
+    this.context.refused(shown(what), why, channel?.number)
+  }
+
+  /** What the person reads of a refusal. */
+  sentence({ what, why }: Objection): string {
+    return `Sallyport: ${shown(what)} refused: ${why} [CHANNEL_DENIED, session ${this.context.session}]`
+  }
+
+  #gateTo(side: Side): Gate {
+    const send = (payload: Buffer) => {
+      this.#transports[side].send(payload)
+      this.#flow.sent(side)
+    }
+    return new Gate(this.context.recorder, send, full => this.#flow.unwritten(side, full))
+  }
+
+  openLog(channel: Channel): ChannelLog {
+    const { recorder, grant } = this.context
+    const { account, recordInput, recordExecInput } = grant
+    const options = {
+      recorder,
+      recordInput,
+      recordExecInput,
+      execOutputLimitBytes: Math.max(this.#execOutputLimitBytes, grant.execOutputLimitBytes),
+      asRoot: (account.login ?? account.name) === 'root',
+    }
+    const log = new ChannelLog(options, channel.number, channel.kind)
+    this.#logs.set(channel, log)
+    return log
+  }
+
+  log(channel: Channel): ChannelLog {
+    return this.#logs.get(channel)!
+  }
+
+  closeLog(channel: Channel): void {
+    this.#logs.get(channel)?.closed(channel.client.sentBytes, channel.target.sentBytes)
+    this.#logs.delete(channel)
+  }
+}

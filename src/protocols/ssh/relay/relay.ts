@@ -1,0 +1,293 @@
+/** The relay: takes decrypted messages of the connection protocol (RFC 4254) from one side to the other, as they came. */
+
+import type { RelayContext } from '../../../session/protocol.ts'
+import type { EndReason } from '../../../session/state.ts'
+import { message, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import type { SshDownstream } from '../client-side/downstream.ts'
+import type { SshUpstream } from '../target-side/upstream.ts'
+import { DISCONNECT, EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
+import { terminalLines } from '../transport/texts.ts'
+import { type Transport, TransportViolation } from '../transport/transport.ts'
+import { otherSide } from './channels.ts'
+import { Flow } from './flow.ts'
+import { Passage } from './passage.ts'
+import type { Side } from './policy.ts'
+import { Requests } from './requests.ts'
+import { expectEnd, FAILURE_SHAPE, readsOneWay } from './shapes.ts'
+
+/** Message number and recipient, with which every message of a channel begins. */
+const RECIPIENT_END = 5
+
+export interface RelayOptions {
+  readonly maxChannels: number
+  readonly execOutputLimitBytes: number
+}
+
+/**
+ * Resolves with who closed, when the last event is with the recorder. When the context's signal aborts, the target's side
+ * is destroyed at once and the user's is no longer read: `downstream.close` has the last word there.
+ */
+export function relay(
+  downstream: SshDownstream,
+  upstream: SshUpstream,
+  context: RelayContext,
+  options: RelayOptions,
+): Promise<EndReason> {
+  return new Relay(downstream, upstream, context, options).run()
+}
+
+class Relay {
+  readonly #downstream: SshDownstream
+  readonly #upstream: SshUpstream
+  readonly #transports: Record<Side, Transport>
+  readonly #context: RelayContext
+  readonly #flow: Flow
+  readonly #passage: Passage
+  readonly #requests: Requests
+  readonly #ended = Promise.withResolvers<EndReason>()
+  #over = false
+
+  constructor(downstream: SshDownstream, upstream: SshUpstream, context: RelayContext, options: RelayOptions) {
+    this.#downstream = downstream
+    this.#upstream = upstream
+    this.#context = context
+    this.#transports = { client: downstream.transport, target: upstream.transport }
+    this.#flow = new Flow(this.#transports)
+    this.#passage = new Passage(this.#transports, this.#flow, context, options)
+    this.#requests = new Requests(this.#passage, options)
+  }
+
+  async run(): Promise<EndReason> {
+    const { signal } = this.#context
+    const abort = () => {
+      this.#transports.target.destroy()
+      this.#passage.drop()
+      this.#end('internal-error')
+      this.#ended.resolve('internal-error')
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    this.#takeOver()
+    if (signal.aborted) abort()
+    else if (this.#transports.target.over) this.#end('target-closed')
+    else if (this.#transports.client.over) this.#end('client-closed')
+    else this.#flow.start()
+    try {
+      return await this.#ended.promise
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  #takeOver(): void {
+    this.#downstream.speaker = text => this.#passage.say(text)
+    this.#downstream.handOver({
+      message: (type, payload) => this.#take('client', type, payload),
+      ended: error => {
+        if (error instanceof TransportViolation) return this.#transportBroken('client', error)
+        // By a goodbye of ours: they did not leave.
+        if (this.#over) return
+        this.#downstream.lost()
+        this.#end('client-closed')
+      },
+    })
+    this.#upstream.handOver({
+      message: (type, payload) => this.#take('target', type, payload),
+      ended: error => {
+        if (error instanceof TransportViolation) return this.#transportBroken('target', error)
+        this.#end('target-closed')
+      },
+    })
+  }
+
+  #end(reason: EndReason): void {
+    if (!this.#stop()) return
+    for (const channel of this.#passage.channels) this.#passage.closeLog(channel)
+    // What was on its way when one side left is for the other all the same.
+    void this.#passage.settled().then(() => {
+      this.#passage.drop()
+      this.#ended.resolve(reason)
+    })
+  }
+
+  #stop(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.#flow.end()
+    return true
+  }
+
+  #take(side: Side, type: number, payload: Buffer): void {
+    if (this.#over) return
+    try {
+      this.#pass(side, type, payload)
+    } catch (error) {
+      if (error instanceof WireError) this.#brokenRule(side, error)
+      else if (this.#stop()) this.#ended.reject(error)
+    }
+  }
+
+  #transportBroken(side: Side, { message: rule }: TransportViolation): void {
+    if (!this.#over) this.#blame(side, rule)
+    this.#end('protocol-violation')
+  }
+
+  /** Who it was: the log and the person must not take a broken target for a broken client. */
+  #blame(side: Side, rule: string): void {
+    this.#context.refused('protocol', `the ${side} broke the protocol: ${rule}`)
+    if (side === 'target') this.#passage.say(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
+  }
+
+  #brokenRule(side: Side, { message: rule }: WireError): void {
+    this.#blame(side, rule)
+    this.#end('protocol-violation')
+    this.#transports[side].disconnect(DISCONNECT.PROTOCOL_ERROR, `${rule} (session ${this.#context.session})`)
+  }
+
+  #pass(side: Side, type: number, payload: Buffer): void {
+    // Keepalives and their answers are not: they would keep an idle session open for ever.
+    if (type === MESSAGE.CHANNEL_DATA || type === MESSAGE.CHANNEL_EXTENDED_DATA || type === MESSAGE.CHANNEL_OPEN) {
+      this.#context.activity()
+    }
+    switch (type) {
+      case MESSAGE.CHANNEL_DATA:
+        this.#data(side, payload)
+        break
+      case MESSAGE.CHANNEL_WINDOW_ADJUST:
+        this.#adjust(side, payload)
+        break
+      case MESSAGE.CHANNEL_EXTENDED_DATA:
+        this.#extendedData(side, payload)
+        break
+      case MESSAGE.CHANNEL_REQUEST:
+        this.#requests.channel(side, this.#channelOf(side, payload), payload)
+        break
+      case MESSAGE.CHANNEL_SUCCESS:
+      case MESSAGE.CHANNEL_FAILURE:
+        this.#channelReply(side, payload)
+        break
+      case MESSAGE.CHANNEL_OPEN:
+        this.#requests.open(side, payload)
+        break
+      case MESSAGE.CHANNEL_OPEN_CONFIRMATION:
+        this.#requests.confirmation(side, payload)
+        break
+      case MESSAGE.CHANNEL_OPEN_FAILURE:
+        this.#openFailure(side, payload)
+        break
+      case MESSAGE.CHANNEL_EOF:
+        this.#endOfData(side, payload)
+        break
+      case MESSAGE.CHANNEL_CLOSE:
+        this.#close(side, payload)
+        break
+      case MESSAGE.GLOBAL_REQUEST:
+        this.#requests.global(side, payload)
+        break
+      case MESSAGE.REQUEST_SUCCESS:
+      case MESSAGE.REQUEST_FAILURE:
+        this.#requests.answered(side, payload)
+        break
+      default:
+        // Authentication requests after success are to be ignored (RFC 4252 §5.1).
+        if (type < MESSAGE.USERAUTH_REQUEST || type >= MESSAGE.GLOBAL_REQUEST) {
+          this.#transports[side].unimplemented()
+          this.#flow.answered(side)
+        }
+    }
+  }
+
+  #channelOf(side: Side, payload: Buffer) {
+    return this.#passage.channels.find(side, recipientOf(payload))
+  }
+
+  /** For messages that say nothing but which channel they are about. */
+  #channelAlone(side: Side, payload: Buffer) {
+    if (payload.length > RECIPIENT_END) throw new WireError('the message is longer than it should be')
+    return this.#channelOf(side, payload)
+  }
+
+  #openFailure(side: Side, payload: Buffer): void {
+    const recipient = recipientOf(payload)
+    if (!readsOneWay(FAILURE_SHAPE, new WireReader(payload, RECIPIENT_END))) throw new WireError('a NUL byte in a text')
+    this.#passage.closeLog(this.#passage.channels.failed(side, recipient))
+    this.#passage.forward(side, payload)
+  }
+
+  #data(side: Side, payload: Buffer): void {
+    const channel = this.#channelOf(side, payload)
+    const exact = payload.length >= 9 && payload.readUInt32BE(5) === payload.length - 9
+    if (!exact) throw new WireError('data of another length')
+    const bytes = payload.subarray(9)
+    this.#passage.channels.data(side, channel, bytes.length)
+    const log = this.#passage.log(channel)
+    if (side === 'client') {
+      this.#context.count('in', bytes.length)
+      log.fromClient(bytes)
+    } else {
+      this.#context.count('out', bytes.length)
+      log.fromTarget('output', bytes)
+    }
+    this.#passage.note()
+    this.#passage.forwardInOrder(side, channel, payload)
+  }
+
+  #extendedData(side: Side, payload: Buffer): void {
+    const channel = this.#channelOf(side, payload)
+    const reader = new WireReader(payload, RECIPIENT_END)
+    const type = reader.uint32()
+    const bytes = reader.string()
+    if (!reader.atEnd) throw new WireError('data of another length')
+    this.#passage.channels.data(side, channel, bytes.length)
+    // No other is in use, and what came as one would pass by the recording.
+    if (side === 'client' || type !== EXTENDED_DATA_STDERR) throw new WireError('extended data that is not stderr')
+    this.#passage.log(channel).fromTarget('stderr', bytes)
+    this.#context.count('out', bytes.length)
+    this.#passage.note()
+    this.#passage.forwardInOrder(side, channel, payload)
+  }
+
+  #adjust(side: Side, payload: Buffer): void {
+    const channel = this.#channelOf(side, payload)
+    const reader = new WireReader(payload, RECIPIENT_END)
+    const bytes = reader.uint32()
+    expectEnd(reader)
+    const told = this.#passage.channels.adjusted(side, channel, bytes)
+    if (side === 'client' && channel.client.window >= 0) this.#passage.release(channel)
+    if (told === bytes) this.#passage.forward(side, payload)
+    else if (told > 0) {
+      const { id } = channel[otherSide(side)]
+      this.#passage.forward(side, message(MESSAGE.CHANNEL_WINDOW_ADJUST, uint32(id), uint32(told)))
+    }
+  }
+
+  #channelReply(side: Side, payload: Buffer): void {
+    const channel = this.#channelAlone(side, payload)
+    const { requests } = channel[otherSide(side)]
+    requests.answered(payload, () => this.#passage.forwardInOrder(side, channel, payload))
+  }
+
+  #endOfData(side: Side, payload: Buffer): void {
+    const channel = this.#channelAlone(side, payload)
+    if (channel[side].sentEof) {
+      // Some clients say it twice, and their servers never minded: it says nothing new.
+      if (side === 'client') return
+      throw new WireError('the end of data a second time')
+    }
+    channel[side].sentEof = true
+    this.#passage.forwardInOrder(side, channel, payload)
+  }
+
+  #close(side: Side, payload: Buffer): void {
+    const channel = this.#channelAlone(side, payload)
+    const gone = this.#passage.channels.closed(side, channel)
+    this.#passage.forwardInOrder(side, channel, payload)
+    if (!gone) return
+    this.#passage.release(channel)
+    this.#passage.closeLog(channel)
+  }
+}
+
+function recipientOf(payload: Buffer): number {
+  if (payload.length < RECIPIENT_END) throw new WireError('the message is too short')
+  return payload.readUInt32BE(1)
+}

@@ -1,0 +1,154 @@
+/** The side of the target: dials it, makes sure that it is the one that was pinned, and logs in with the lease. */
+
+import { connect as dial, type Socket } from 'node:net'
+import type { Grant } from '../../../policy/grant.ts'
+import type { Upstream } from '../../../session/protocol.ts'
+import type { Clock } from '../../../shared/clock.ts'
+import { GatewayError } from '../../../shared/errors.ts'
+import { parseSshPublicKey } from '../../../shared/ssh-public-key.ts'
+import { loginOf, type SshTarget } from '../../../targets/target.ts'
+import type { Lease } from '../../../vault/lease.ts'
+import { algorithmsFor, fingerprint, type PinnedKey } from '../transport/host-keys.ts'
+import { DISCONNECT } from '../transport/messages.ts'
+import { type RekeyLimits, Transport, type TransportListener } from '../transport/transport.ts'
+import { loginFailed, readCredential, type TargetCredential, TargetLogin } from './target-login.ts'
+
+/** From the first packet to the target to the end of the login there. */
+const CONNECT_MS = 15_000
+
+/** A target that let us in; quiet until the relay takes it. */
+export class SshUpstream implements Upstream {
+  readonly transport: Transport
+  readonly #held: Buffer[] = []
+
+  constructor(transport: Transport) {
+    this.transport = transport
+    transport.socket.pause()
+    transport.listener = { message: (_type, payload) => this.#held.push(Buffer.from(payload)), ended: () => {} }
+  }
+
+  /** Hands the connection over to the relay: what came meanwhile is given to it first. */
+  handOver(listener: TransportListener): void {
+    this.transport.listener = listener
+    for (const payload of this.#held) {
+      if (!this.transport.over) listener.message(payload[0]!, payload)
+    }
+    this.#held.length = 0
+  }
+
+  close(): void {
+    this.transport.disconnect(DISCONNECT.BY_APPLICATION, 'the session is over')
+  }
+}
+
+/**
+ * Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_UNKNOWN` (nothing is pinned), `TARGET_IDENTITY_MISMATCH` or
+ * `TARGET_LOGIN_FAILED`; `signal` gives the attempt up.
+ */
+export async function connectTarget(
+  grant: Grant,
+  lease: Lease,
+  limits: RekeyLimits,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<SshUpstream> {
+  const target = sshTarget(grant)
+  const pinned = pinnedKeys(target)
+  const credential = await readCredential(lease.material)
+  const socket = dial({ host: target.host, port: target.port })
+  try {
+    return await new Promise<SshUpstream>((resolve, reject) => {
+      const deadline = setTimeout(() => reject(unreachable(target, new Error('timed out'))), CONNECT_MS)
+      const giveUp = () => reject(unreachable(target, new Error('the session ended')))
+      signal.addEventListener('abort', giveUp, { once: true })
+      if (signal.aborted) giveUp()
+      logIn(socket, grant, target, pinned, credential, limits, clock)
+        .then(resolve, reject)
+        .finally(() => {
+          clearTimeout(deadline)
+          signal.removeEventListener('abort', giveUp)
+        })
+    })
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+function logIn(
+  socket: Socket,
+  grant: Grant,
+  target: SshTarget,
+  pinned: PinnedKey[],
+  credential: TargetCredential,
+  limits: RekeyLimits,
+  clock: Clock,
+): Promise<SshUpstream> {
+  return new Promise((resolve, reject) => {
+    let stranger: Buffer | undefined
+    const verifyHostKey = (blob: Buffer) => {
+      const expected = pinned.some(key => key.blob.equals(blob))
+      if (!expected) stranger = blob
+      return expected
+    }
+    const transport = new Transport(
+      socket,
+      { side: 'client', hostKeyAlgorithms: algorithmsFor(pinned), verifyHostKey },
+      {
+        ready: () => {
+          reached = true
+          login.start()
+        },
+        message: (type, payload) => login.receive(type, payload),
+        ended: error => {
+          if (stranger !== undefined) reject(mismatch(target, `it showed ${fingerprint(stranger)}`))
+          else if (error?.message.includes('host key format'))
+            reject(mismatch(target, 'it has no key of a pinned type'))
+          else if (reached) reject(loginFailed(error ?? new Error('the target closed the connection')))
+          else reject(unreachable(target, error ?? new Error('the target closed the connection')))
+        },
+      },
+      limits,
+      clock,
+    )
+    let reached = false
+    const login = new TargetLogin(
+      transport,
+      { target, user: loginOf(grant.account), credential },
+      {
+        accepted: () => resolve(new SshUpstream(transport)),
+        refused: reject,
+      },
+    )
+    socket.once('connect', () => transport.start())
+  })
+}
+
+function sshTarget(grant: Grant): SshTarget {
+  const { target } = grant
+  if (target.protocol !== 'ssh') throw new GatewayError('INTERNAL', 'The target is not reached by SSH.')
+  return target
+}
+
+function pinnedKeys(target: SshTarget): PinnedKey[] {
+  const keys = target.hostKeys.map(parseSshPublicKey).filter(key => key !== undefined)
+  if (keys.length < target.hostKeys.length || algorithmsFor(keys).length === 0) {
+    throw new GatewayError(
+      'TARGET_IDENTITY_UNKNOWN',
+      `The target's host key is not known yet. An administrator can learn it with: sallyport target scan ${target.name}`,
+    )
+  }
+  return keys
+}
+
+function mismatch(target: SshTarget, detail: string): GatewayError {
+  return new GatewayError(
+    'TARGET_IDENTITY_MISMATCH',
+    `The target shows another host key than the one pinned for ${target.name}: it was reinstalled, or something stands between. Ask an administrator.`,
+    { cause: new Error(detail) },
+  )
+}
+
+function unreachable(target: SshTarget, cause: unknown): GatewayError {
+  return new GatewayError('TARGET_UNREACHABLE', `The target ${target.name} could not be reached.`, { cause })
+}

@@ -1,0 +1,107 @@
+/**
+ * What of a fact is not shown to everybody who may read a recording: encrypted under a key of its own, which the vault has sealed for a
+ * purpose of its own. See docs/recording-format.md.
+ */
+
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { GatewayError } from '../../shared/errors.ts'
+import { KEY_BYTES, TAG_BYTES } from './container.ts'
+import type { AskedFact, FactEvent, ProtectedPart, RecordedEvent } from './events.ts'
+import type { KeyWrap } from './signer.ts'
+
+type Statement = Extract<FactEvent, { type: 'statement' }>
+
+const NONCE_BYTES = 12
+
+export function protectedKeyPurpose(session: string): string {
+  return `protected parts of recording ${session}`
+}
+
+/** Encrypts protected parts while a session is recorded. The key is made when it is first needed. */
+export class Protector {
+  readonly #session: string
+  readonly #wrap: Pick<KeyWrap, 'sealBytes'>
+  #key: Buffer | undefined
+  #count = 0
+
+  constructor(session: string, wrap: Pick<KeyWrap, 'sealBytes'>) {
+    this.#session = session
+    this.#wrap = wrap
+  }
+
+  /** Once for a recording: the event that must stand before the first protected part. */
+  begin(): FactEvent | undefined {
+    if (this.#key !== undefined) return undefined
+    this.#key = randomBytes(KEY_BYTES)
+    return { type: 'protected-key', key: this.#wrap.sealBytes(protectedKeyPurpose(this.#session), this.#key) }
+  }
+
+  /** base64 of nonce, ciphertext and tag. */
+  protect(part: ProtectedPart): string {
+    const nonce = Buffer.alloc(NONCE_BYTES)
+    nonce.writeUIntBE(this.#count++, NONCE_BYTES - 6, 6)
+    const cipher = createCipheriv('aes-256-gcm', this.#key!, nonce).setAAD(Buffer.from(this.#session))
+    const ciphertext = cipher.update(JSON.stringify(part), 'utf8')
+    return Buffer.concat([nonce, ciphertext, cipher.final(), cipher.getAuthTag()]).toString('base64')
+  }
+}
+
+/** The events with their protected parts in the place of what was hidden. Throws `RECORDING_DAMAGED`, and what `openBytes` throws. */
+export async function* reveal(
+  session: string,
+  events: AsyncIterable<RecordedEvent>,
+  openBytes: KeyWrap['openBytes'],
+): AsyncGenerator<RecordedEvent, void> {
+  let key: Buffer | undefined
+  for await (const event of events) {
+    if (event.type === 'protected-key') key = openBytes(protectedKeyPurpose(session), event.key)
+    else if (!('protected' in event) || event.protected === undefined) yield event
+    else {
+      const { protected: bytes, ...shown } = event
+      yield { ...revealed(shown, open(session, key, bytes)), at: event.at }
+    }
+  }
+}
+
+function revealed(fact: FactEvent, part: ProtectedPart): FactEvent {
+  switch (fact.type) {
+    case 'asked':
+      return { ...fact, of: revealed(fact.of, part) as AskedFact }
+    case 'parameter':
+      return { ...fact, value: part.value ?? fact.value }
+    case 'statement':
+      return revealedStatement(fact, part)
+    default:
+      return fact
+  }
+}
+
+function revealedStatement({ hidden: _, ...statement }: Statement, part: ProtectedPart): Statement {
+  const { text, sha256, parameters, message } = part
+  const { cut, error } = statement
+  return {
+    ...statement,
+    ...(text === undefined ? {} : { text }),
+    ...(cut === undefined || sha256 === undefined ? {} : { cut: { ...cut, sha256 } }),
+    ...(parameters === undefined ? {} : { parameters }),
+    ...(error === undefined || message === undefined ? {} : { error: { ...error, message } }),
+    revealed: true,
+  }
+}
+
+function open(session: string, key: Buffer | undefined, text: string): ProtectedPart {
+  const bytes = Buffer.from(text, 'base64')
+  if (key === undefined || bytes.length < NONCE_BYTES + TAG_BYTES) throw damaged()
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+  decipher.setAAD(Buffer.from(session)).setAuthTag(bytes.subarray(-TAG_BYTES))
+  try {
+    const plain = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+    return JSON.parse(plain.toString('utf8'))
+  } catch {
+    throw damaged()
+  }
+}
+
+function damaged(): GatewayError {
+  return new GatewayError('RECORDING_DAMAGED', 'A protected part of the recording does not decrypt.')
+}

@@ -1,0 +1,87 @@
+/** What a replay writes to the viewer's terminal for each event: the picture of a terminal, or lines of a transcript. */
+
+import { type FactEvent, isStream, type RecordedEvent } from '../format/events.ts'
+import { FedInput } from './fed-input.ts'
+import { createNeutraliser, type Neutraliser } from './neutralise.ts'
+import { type TranscriptOptions, transcriptLines } from './transcript.ts'
+
+export interface ScreenOptions extends TranscriptOptions {
+  /** Show this channel alone; otherwise all, and from the first terminal on only that. */
+  readonly channel?: number
+}
+
+export interface Screen {
+  show(event: RecordedEvent): string
+  /** Brings the terminal back to normal. */
+  restore(): string
+}
+
+/** Inside a terminal's picture these would only disturb. */
+const QUIET = new Set<RecordedEvent['type']>([
+  'input',
+  'resize',
+  'environment',
+  'channel-open',
+  'channel-close',
+  'shell',
+  'pty',
+])
+
+export function createScreen(options: ScreenOptions): Screen {
+  const streams = new Map<string, Neutraliser>()
+  const fed = new FedInput()
+  let terminal = false
+  let styled = false
+  let shown = options.channel
+  let column = 0
+
+  function stream(channel: number, type: string): Neutraliser {
+    const name = `${channel} ${type}`
+    const known = streams.get(name) ?? createNeutraliser()
+    streams.set(name, known)
+    return known
+  }
+
+  function fact(event: FactEvent & { at: number }): string {
+    if (event.type === 'pty' && (shown === undefined || shown === event.channel)) {
+      shown = event.channel
+      terminal = true
+    }
+    if (terminal && QUIET.has(event.type)) return ''
+    const begin = column > 0 ? '\r\n' : ''
+    column = 0
+    return (
+      begin +
+      transcriptLines(event, options)
+        .map(line => `${line}\r\n`)
+        .join('')
+    )
+  }
+
+  function input(lines: string[]): string {
+    // Beside a terminal's picture it would only disturb.
+    if (terminal || lines.length === 0) return ''
+    const begin = column > 0 ? '\r\n' : ''
+    column = 0
+    return `${begin}${lines.join('\r\n')}\r\n`
+  }
+
+  return {
+    show(event) {
+      if (shown !== undefined && 'channel' in event && event.channel !== undefined && event.channel !== shown) return ''
+      fed.see(event)
+      if (!isStream(event)) return fact(event)
+      if (event.type === 'input') return input(fed.lines(event))
+      const text = stream(event.channel, event.type).push(event.bytes)
+      // An escape sequence or a shift of the character set: what plain text never needs to be brought back from.
+      if (text.includes('\x1b') || text.includes('\x0e')) styled = true
+      if (text !== '') column = text.endsWith('\n') ? 0 : 1
+      // Without a terminal nobody turned line ends into what a terminal needs.
+      return terminal ? text : text.replace(/\r?\n/g, '\r\n')
+    },
+    restore() {
+      const rest = [...streams.values()].map(neutraliser => neutraliser.end()).join('')
+      return styled ? rest + [...streams.values()].map(neutraliser => neutraliser.restore()).join('') : rest
+    },
+  }
+}

@@ -1,0 +1,273 @@
+/** The folder of recordings: opens one for a session, finds those without a seal, and lets live ones be followed. */
+
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { type FileHandle, lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import { encodeHeader, KEY_BYTES, MAGIC, signingKeyId } from '../format/container.ts'
+import type { RecordingSubject } from '../format/events.ts'
+import { Protector } from '../format/protected-part.ts'
+import { dataKeyPurpose, type KeyWrap, type Signer } from '../format/signer.ts'
+import { AppendFile } from '../writing/append-file.ts'
+import { Pace } from '../writing/pace.ts'
+import type { Promptness, Recorder } from '../writing/recorder.ts'
+import { RecordingWriter } from '../writing/writer.ts'
+import { ageOf, isMissing, makeFile, openUnlinked } from './files.ts'
+import { followWriter } from './follow.ts'
+import { createMarkers } from './markers.ts'
+import { recordingFile } from './paths.ts'
+import { type Recording, readRecording } from './reader.ts'
+import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
+import { verifyRecording } from './verify.ts'
+
+/** Every open recording is touched this often, so that others can tell that it is owned. */
+const KEEP_MS = 5000
+/** A file that nobody touched for this long has no owner any more. */
+const UNTOUCHED_MS = 2 * KEEP_MS
+
+export interface Recordings {
+  /** The file's name relative to the folder: known before the recording is opened. Throws `NOT_FOUND` for a malformed session id. */
+  fileOf(subject: Pick<RecordingSubject, 'session'>): string
+  /**
+   * Makes the file and writes its header. `promptness`: what may be shown before it is written (`within-bound`, if not given).
+   * Throws `RECORDING_UNAVAILABLE`: the session must then be refused.
+   */
+  open(subject: RecordingSubject, promptness?: Promptness): Promise<Recorder>
+  /** Throws `NOT_FOUND` and `RECORDING_DAMAGED`. */
+  read(session: string): Promise<Recording>
+  /**
+   * The file as it is, to be given away: the caller closes it. Throws `NOT_FOUND`, and `RECORDING_DAMAGED` for what is no recording or is
+   * reached by a link: it could be any file that the gateway may read.
+   */
+  openFile(session: string): Promise<FileHandle>
+  /**
+   * Recordings with a marker that nobody has touched for a while: without a seal, or with one that is not in the books yet. Those
+   * that this gateway writes are left out.
+   */
+  findUnsealed(): Promise<UnsealedRecording[]>
+  /**
+   * Seals one as interrupted, or gives the seal that is there. Undefined when there was nothing to seal, another gateway is at it, or its
+   * owner touched it a moment ago (`force`: it is known to be gone). One that cannot be sealed now is logged, and found again later.
+   * Throws `RECORDING_DAMAGED` for what must never be signed. It is the caller's then until `noted` or `release`.
+   */
+  sealInterrupted(recording: Pick<UnsealedRecording, 'session'>, force?: 'force'): Promise<FoundSeal | undefined>
+  /**
+   * Compares a recording whose seal is in the books with this hash. Undefined when another gateway is at it; otherwise it is the
+   * caller's until `noted` or `release`.
+   */
+  compare(session: string, hash: string): Promise<SealComparison | undefined>
+  /**
+   * The seal of a recording whose owner is gone, read only; undefined where there is none that holds. A recording without one is not
+   * read to its end for that.
+   */
+  sealOf(session: string): Promise<FoundSeal | undefined>
+  /** Makes a marker, where there is a recording: its seal is not in the books. */
+  mark(session: string): Promise<void>
+  /** The seal is in the books: nobody needs to look for it any more. */
+  noted(session: string): Promise<void>
+  /** What was taken up could not be brought to an end: it is found again. */
+  release(session: string): Promise<void>
+  /**
+   * The bytes of a recording that this gateway writes now: the whole file so far, then each frame as it is written, then the seal.
+   * Undefined when the session does not run here. A slow reader holds nothing up and misses nothing. `stop` ends the waiting.
+   */
+  tap(session: string, stop?: AbortSignal): AsyncIterable<Buffer> | undefined
+}
+
+export interface UnsealedRecording {
+  readonly session: string
+  /** Relative to the folder. */
+  readonly file: string
+}
+
+/** `found`: the last link that holds in the file; undefined where there is no recording. */
+export type SealComparison =
+  | { readonly same: true }
+  | { readonly same: false; readonly found: string | undefined; readonly why: string }
+
+export function createRecordings(parts: {
+  folder: string
+  seal: KeyWrap
+  signer: Signer
+  clock: Clock
+  metrics?: Pick<Metrics, 'recorderLag'>
+  log?: Log
+}): Recordings {
+  const { folder, seal, signer, clock, metrics, log } = parts
+  const writers = new Map<string, RecordingWriter>()
+  const pathOf = (session: string) => join(folder, recordingFile(session))
+  const markers = createMarkers({ folder, clock })
+  const pace = new Pace()
+  let keeping = false
+
+  /** One round: says that all are owned, then syncs one after the other, so that other work finds a free thread. */
+  async function keep(): Promise<void> {
+    await Promise.all(Array.from(writers.values(), writer => writer.touch()))
+    for (const writer of writers.values()) await writer.sync()
+    keeping = false
+    keepLater()
+  }
+
+  /** One timer for all recordings, and none without any. */
+  function keepLater(): void {
+    if (keeping || writers.size === 0) return
+    keeping = true
+    setTimeout(keep, KEEP_MS).unref()
+  }
+
+  async function create(subject: RecordingSubject, promptness: Promptness): Promise<RecordingWriter> {
+    const { session, startedAt } = subject
+    const key = randomBytes(KEY_BYTES)
+    const { bytes, link } = encodeHeader({
+      subject,
+      key: seal.sealBytes(dataKeyPurpose(session), key),
+      signingKey: signingKeyId(signer.publicKeyPem),
+      createdAt: clock.now(),
+    })
+    // The marker first: a crash in between leaves a marker without a recording, never a recording that nobody will seal.
+    await markers.make(session)
+    const handle = await makeFile(pathOf(session), bytes).catch(async error => {
+      await markers.remove(session)
+      throw error
+    })
+    const file = new AppendFile(handle, bytes.length, clock)
+    return new RecordingWriter({
+      ...{
+        file,
+        name: recordingFile(session),
+        session,
+        startedAt,
+        key: createSecretKey(key),
+        link,
+        signer,
+        clock,
+        promptness,
+        pace,
+      },
+      protector: new Protector(session, seal),
+      lag: bytes => metrics?.recorderLag.inc(bytes),
+      closed: () => void writers.delete(session),
+    })
+  }
+
+  return {
+    fileOf: ({ session }) => recordingFile(session),
+
+    async open(subject, promptness = 'within-bound') {
+      try {
+        const writer = await create(subject, promptness)
+        writers.set(subject.session, writer)
+        writer.failure.addEventListener('abort', () => {
+          log?.error({ err: writer.failure.reason, session: subject.session }, 'a recording failed')
+        })
+        keepLater()
+        return writer
+      } catch (cause) {
+        throw new GatewayError('RECORDING_UNAVAILABLE', 'The session cannot be recorded.', { cause })
+      }
+    },
+
+    async read(session) {
+      return readRecording(pathOf(session), seal.openBytes)
+    },
+
+    async openFile(session) {
+      const handle = await openUnlinked(folder, recordingFile(session), 'read').catch(cause => {
+        if (!isMissing(cause)) throw cause
+        throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
+      })
+      const { buffer } = await handle.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0)
+      if (buffer.equals(MAGIC)) return handle
+      await handle.close()
+      throw new GatewayError('RECORDING_DAMAGED', 'What lies in the place of the recording is not one.')
+    },
+
+    async findUnsealed() {
+      const found: UnsealedRecording[] = []
+      for (const session of await markers.list(UNTOUCHED_MS)) {
+        if (writers.has(session)) continue
+        const untouched = await ageAt(pathOf(session), clock)
+        if (untouched === undefined || untouched >= UNTOUCHED_MS) found.push({ session, file: recordingFile(session) })
+      }
+      return found
+    },
+
+    async sealInterrupted({ session }, force) {
+      const untouched = await ageAt(pathOf(session), clock)
+      if (writers.has(session)) return undefined
+      if (untouched === undefined) {
+        await markers.remove(session)
+        return undefined
+      }
+      if (force === undefined && untouched < UNTOUCHED_MS) return undefined
+      if (!(await markers.claim(session))) return undefined
+      const file = recordingFile(session)
+      try {
+        const sealed = await sealUnfinished(
+          { folder, file, session, openBytes: seal.openBytes, signer, clock },
+          'interrupted',
+        )
+        if (sealed === undefined) await markers.remove(session)
+        return sealed
+      } catch (error) {
+        if (error instanceof GatewayError && error.code === 'RECORDING_DAMAGED') throw error
+        markers.leave(session)
+        log?.error({ err: error, session }, 'an interrupted recording cannot be sealed now')
+        return undefined
+      }
+    },
+
+    async compare(session, hash) {
+      if (writers.has(session) || !(await markers.claim(session))) return undefined
+      const file = recordingFile(session)
+      try {
+        await (await openUnlinked(folder, file)).close()
+      } catch (error) {
+        if (isMissing(error)) return { same: false, found: undefined, why: 'the recording is missing' }
+        if (!(error instanceof GatewayError)) throw error
+        return { same: false, found: undefined, why: error.message }
+      }
+      const { ok, subject, hash: found, firstBad } = await verifyRecording(pathOf(session), signer.publicKeyPem)
+      if (ok && found === hash && subject?.session === session) return { same: true }
+      const why = ok ? 'it is another recording than the one that was sealed' : (firstBad?.why ?? 'it is not whole')
+      return { same: false, found, why }
+    },
+
+    async sealOf(session) {
+      if (writers.has(session)) return undefined
+      const file = recordingFile(session)
+      const path = join(folder, file)
+      if (!(await hasSealAtEnd(folder, file, session, signer.publicKeyPem))) return undefined
+      const { ok, subject, bytes, hash, reason, endedAt } = await verifyRecording(path, signer.publicKeyPem)
+      if (!ok || subject?.session !== session) return undefined
+      return { file, bytes, hash: hash!, reason: reason!, endedAt: endedAt! }
+    },
+
+    async mark(session) {
+      if ((await ageAt(pathOf(session), clock)) === undefined) return
+      await markers.make(session).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
+    },
+
+    noted: session => markers.remove(session),
+    release: session => markers.release(session),
+
+    tap(session, stop) {
+      const writer = writers.get(session)
+      return writer === undefined ? undefined : followWriter(writer, pathOf(session), stop)
+    },
+  }
+}
+
+async function ageAt(path: string, clock: Clock): Promise<number | undefined> {
+  try {
+    return ageOf(await lstat(path), clock)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}

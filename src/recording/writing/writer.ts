@@ -1,0 +1,349 @@
+/** Writes one recording while its session runs: collects events, cuts frames, and fails closed when the disk does. */
+
+import type { KeyObject } from 'node:crypto'
+import { type Clock, elapsed } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from '../format/container.ts'
+import { Batch, MAX_FACT_BYTES, recycle } from '../format/event-codec.ts'
+import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
+import { compress } from '../format/pack.ts'
+import type { Protector } from '../format/protected-part.ts'
+import { encodeSeal } from '../format/seal.ts'
+import type { Signer } from '../format/signer.ts'
+import type { AppendFile } from './append-file.ts'
+import type { Pace } from './pace.ts'
+import { PACE_MS } from './pace.ts'
+import { BULK_NOTE_BYTES, type Promptness, type Recorder, type SealedRecording } from './recorder.ts'
+import { Unwritten } from './unwritten.ts'
+
+/** A batch of so many bytes does not wait for more: half of the bound, so that the other half can come while it is written. */
+const PROMPT_BYTES = 32 * 1024
+/** The same for what stands for bulk: a frame as large as it can be costs least. */
+const PROMPT_BULK_BYTES = 256 * 1024
+/** A caller that goes on although nothing may pass must not grow the gateway without end: one chunk can hold thousands of statements. */
+const HARD_BOUND_BYTES = 32 * 1024 * 1024
+/** Of what was on its way already when it did: the session is ending. */
+const LAST_BOUND_BYTES = 2 * HARD_BOUND_BYTES
+
+export interface WriterParts {
+  /** The header has been written. */
+  readonly file: AppendFile
+  /** Relative to the recordings folder. */
+  readonly name: string
+  readonly session: string
+  readonly startedAt: number
+  readonly key: KeyObject
+  readonly protector: Protector
+  /** The header's. */
+  readonly link: Buffer
+  readonly signer: Signer
+  readonly clock: Clock
+  readonly promptness: Promptness
+  readonly pace: Pace
+  /** Told when bytes begin to wait for the disk (positive) and when they are there (negative). */
+  lag(bytes: number): void
+  /** Called once, when the file is closed: sealed, or failed. */
+  closed(): void
+}
+
+export class RecordingWriter implements Recorder {
+  readonly #parts: WriterParts
+  readonly #batch = new Batch()
+  readonly #full: Buffer[] = []
+  readonly #unwritten = new Unwritten()
+  readonly #failure = new AbortController()
+  /** Bytes of batches that were cut and are not in the file yet. */
+  #cutBytes = 0
+  #lastAt = 0
+  /** The session's start, by what nobody can set. */
+  readonly #begin: number
+  /** The pace will ask about the present batch. */
+  #paced = false
+  #flushing = false
+  #due = false
+  #pump: Promise<void> | undefined
+  #progress: PromiseWithResolvers<void> | undefined
+  #link: Buffer
+  #frames = 0
+  #sealed: Promise<SealedRecording> | undefined
+  #ended = false
+  /** The file takes no more: what waits cannot be saved. */
+  #broken = false
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    const { clock, startedAt } = parts
+    this.#begin = elapsed(clock) - (clock.now() - startedAt)
+    this.#link = parts.link
+  }
+
+  get failure(): AbortSignal {
+    return this.#failure.signal
+  }
+
+  get promptness(): Promptness {
+    return this.#parts.promptness
+  }
+
+  get position(): number {
+    return this.#unwritten.given
+  }
+
+  mayPass(position: number, unrecorded = 0): boolean {
+    if (this.failure.aborted) return false
+    if (this.#parts.promptness === 'within-bound') return this.#unwritten.withinBounds(unrecorded)
+    return unrecorded === 0 && this.#unwritten.isWritten(position)
+  }
+
+  /** Bytes of events that are not in the file yet. */
+  get waiting(): number {
+    return this.#cutBytes + this.#batch.length
+  }
+
+  /** How long the file is: whole frames only. */
+  get written(): number {
+    return this.#parts.file.length
+  }
+
+  /** True when nothing more will be written: sealed, or failed. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  progress(): Promise<void> {
+    if (this.failure.aborted) return Promise.resolve()
+    this.#progress ??= Promise.withResolvers<void>()
+    return this.#progress.promise
+  }
+
+  stream(type: StreamEvent['type'], channel: number, bytes: Buffer, bulk = false): void {
+    if (this.#closed()) return
+    const at = this.#at()
+    for (let rest = bytes; rest.length > 0; ) {
+      const taken = this.#batch.addStream(at, type, channel, rest)
+      if (taken === 0) this.#cut()
+      else if (bulk) this.#unwritten.add(0, taken, 0)
+      else this.#unwritten.add(taken, 0, 0)
+      rest = rest.subarray(taken)
+    }
+    this.#added()
+  }
+
+  fact(event: FactEvent, ago = 0, counted = 0, whole?: ProtectedPart): void {
+    if (this.#closed()) return
+    if (whole === undefined) {
+      this.#fact(JSON.stringify(event), ago, counted)
+      return
+    }
+    const { protector } = this.#parts
+    const key = protector.begin()
+    if (key !== undefined) this.#fact(JSON.stringify(key), ago, 0)
+    this.#fact(JSON.stringify({ ...event, protected: protector.protect(whole) }), ago, counted)
+  }
+
+  #fact(json: string, ago: number, counted: number): void {
+    const at = this.#at(ago)
+    if (!this.#batch.addFact(at, json)) {
+      this.#cut()
+      if (this.#batch.addFact(at, json)) this.#unwritten.add(json.length, 0, ago)
+      else this.#addLongFact(at, ago, Buffer.from(json, 'utf8'))
+    } else this.#unwritten.add(json.length, 0, ago)
+    this.#unwritten.told(counted)
+    this.#added()
+    if (ago >= PACE_MS / 2) this.#flushInThisTurn()
+  }
+
+  count(bytes: number): void {
+    if (!this.#closed()) this.#unwritten.count(bytes)
+  }
+
+  get noteDue(): boolean {
+    return this.#unwritten.counted >= (this.#parts.promptness === 'before-relay' ? 1 : BULK_NOTE_BYTES)
+  }
+
+  #addLongFact(at: number, ago: number, json: Buffer): void {
+    if (json.length > MAX_FACT_BYTES) this.#fail(new Error(`a fact of ${json.length} bytes`))
+    else
+      for (let rest = json; rest.length > 0; ) {
+        const taken = this.#batch.addPiece(at, rest)
+        if (taken === 0) this.#cut()
+        else this.#unwritten.add(taken, 0, ago)
+        rest = rest.subarray(taken)
+      }
+  }
+
+  #closed(): boolean {
+    return this.#sealed !== undefined || this.#broken || this.waiting > LAST_BOUND_BYTES
+  }
+
+  /** Milliseconds since the session began; never back, also when the clock is set back. */
+  #at(ago = 0): number {
+    this.#lastAt = Math.max(this.#lastAt, Math.trunc(elapsed(this.#parts.clock) - ago - this.#begin))
+    return this.#lastAt
+  }
+
+  #added(): void {
+    const { shown, bulk } = this.#unwritten.open
+    if (this.waiting > HARD_BOUND_BYTES) this.#overrun()
+    else if (this.#full.length > 0 || shown >= PROMPT_BYTES || bulk >= PROMPT_BULK_BYTES) this.flush()
+    else if (!this.#paced) this.#waitForOthers()
+  }
+
+  #waitForOthers(): void {
+    this.#paced = true
+    this.#parts.pace.soon(() => {
+      this.#paced = false
+      if (this.#closed() || this.#batch.length === 0) return
+      // It was cut in between, and this is young yet.
+      if (performance.now() - this.#unwritten.open.since < PACE_MS / 3) this.#waitForOthers()
+      else this.flush()
+    })
+  }
+
+  /** An event has waited elsewhere already: what comes with it is written with it. */
+  #flushInThisTurn(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      this.flush()
+    })
+  }
+
+  flush(): void {
+    if (this.#broken || (this.#batch.length === 0 && this.#full.length === 0)) return
+    this.#due = true
+    this.#start()
+  }
+
+  #cut(): void {
+    if (this.#batch.length === 0) return
+    this.#wait(this.#batch.length)
+    this.#unwritten.cut()
+    this.#full.push(this.#batch.take())
+  }
+
+  #start(): void {
+    this.#pump ??= this.#write().finally(() => {
+      this.#pump = undefined
+      // What became due between the last look and now.
+      const more = this.#full.length > 0 || (this.#due && this.#batch.length > 0)
+      if (more && !this.#broken) this.#start()
+    })
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for (let batch = this.#next(); batch !== undefined; batch = this.#next()) await this.#writeFrame(batch)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** The next batch to write, in order. */
+  #next(): Buffer | undefined {
+    if (this.#broken) return undefined
+    if (this.#full.length === 0 && this.#due) {
+      this.#due = false
+      this.#cut()
+    }
+    return this.#full.shift()
+  }
+
+  async #writeFrame(batch: Buffer): Promise<void> {
+    const packed = await compress(batch)
+    const { key, session } = this.#parts
+    const type = packed === undefined ? FRAME_STORED : FRAME_ZSTD
+    const frame = encodeFrame(packed ?? batch, type, this.#frames, { key, session, previous: this.#link })
+    const length = batch.length
+    recycle(batch)
+    await this.#parts.file.append(frame.bytes)
+    if (this.#broken) return
+    this.#link = frame.link
+    this.#frames += 1
+    this.#wait(-length)
+    this.#unwritten.wrote()
+    this.#tellProgress()
+  }
+
+  #wait(bytes: number): void {
+    this.#cutBytes += bytes
+    this.#parts.lag(bytes)
+  }
+
+  #tellProgress(): void {
+    this.#progress?.resolve()
+    this.#progress = undefined
+  }
+
+  /** Too much waits: the session must end, but what has happened in it is still written. */
+  #overrun(): void {
+    this.#abort(new Error('the session went on while the recorder was behind'))
+    this.flush()
+  }
+
+  #abort(cause: unknown): void {
+    if (this.failure.aborted) return
+    this.#failure.abort(new GatewayError('RECORDING_FAILED', 'The session can no longer be recorded.', { cause }))
+    this.#tellProgress()
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#broken) return
+    this.#broken = true
+    this.#abort(cause)
+    this.#batch.take()
+    this.#full.length = 0
+    this.#wait(-this.#cutBytes)
+    this.#ended = true
+    this.#parts.file.wake()
+  }
+
+  /** Both are called every few seconds for each open recording: first `touch` for all, as it is quick. */
+  touch(): Promise<void> {
+    return this.#keep(file => file.touch())
+  }
+
+  sync(): Promise<void> {
+    return this.#keep(file => file.sync())
+  }
+
+  async #keep(act: (file: AppendFile) => Promise<void>): Promise<void> {
+    if (this.#closed()) return
+    try {
+      await act(this.#parts.file)
+    } catch (error) {
+      if (!this.#closed()) this.#fail(error)
+    }
+  }
+
+  /** Calls `listener` after each frame, after the seal and at a failure, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    return this.#parts.file.watch(listener)
+  }
+
+  seal(reason: string): Promise<SealedRecording> {
+    this.#sealed ??= this.#seal(reason)
+    return this.#sealed
+  }
+
+  async #seal(reason: string): Promise<SealedRecording> {
+    this.flush()
+    while (this.#pump !== undefined) await this.#pump
+    const { file, name, session, signer, clock, closed } = this.#parts
+    try {
+      this.failure.throwIfAborted()
+      const facts = { session, frames: this.#frames, bytes: file.length, endedAt: clock.now(), reason }
+      await file.append(encodeSeal(facts, this.#link, signer), true)
+      await file.sync()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#ended = true
+    file.wake()
+    await file.close().catch(() => undefined)
+    closed()
+    this.failure.throwIfAborted()
+    return { file: name, bytes: file.length, hash: this.#link.toString('hex') }
+  }
+}

@@ -1,0 +1,52 @@
+/** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
+
+import type { Recordings } from '../recording/store/recordings.ts'
+import { ChangedByOthers } from '../recording/writing/append-file.ts'
+import type { Recorder } from '../recording/writing/recorder.ts'
+import type { Log } from '../shared/log.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import type { Lease } from '../vault/lease.ts'
+import type { OwedEnds } from './pending-writes.ts'
+import type { SessionChanges } from './session-changes.ts'
+import type { Ending } from './session-store.ts'
+import type { EndReason } from './state.ts'
+
+interface Parts {
+  readonly recordings: Recordings
+  readonly changes: SessionChanges
+  readonly metrics: Metrics
+  readonly owed: OwedEnds
+  readonly log: Log
+}
+
+/**
+ * Seals the recording, then ends lease and session and tells of it, all in one transaction. What cannot be written now is written
+ * when the store is back. Never rejects.
+ */
+export async function closeBooks(
+  { recordings, changes, metrics, owed, log }: Parts,
+  lease: Lease,
+  recorder: Recorder | undefined,
+  reason: EndReason,
+): Promise<void> {
+  const { session, target } = lease.grant
+  lease.erase()
+  let tampered: Ending['tampered']
+  const sealed = await recorder?.seal(reason).catch(error => {
+    // It is found without a seal, and sealed as interrupted as far as it goes; but not where somebody has cut it.
+    if (error.cause instanceof ChangedByOthers) {
+      tampered = {
+        file: recordings.fileOf({ session }),
+        why: `changed while it was being written: ${error.cause.message}`,
+      }
+    }
+    log.error({ err: error, session }, 'a recording could not be sealed')
+    return undefined
+  })
+  await owed.settle(session, async () => {
+    const inBooks = await changes.end(lease, { reason, sealed, tampered })
+    // Until here it would be found again, with its seal.
+    if (sealed !== undefined && inBooks) await recordings.noted(session)
+  })
+  metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
+}
