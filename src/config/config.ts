@@ -3,8 +3,9 @@
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { parseNetwork } from '../policy/networks.ts'
-import { durationText, FACTORS } from '../policy/role.ts'
+import { durationText } from '../policy/role.ts'
 import { bytesOf, sizeText } from '../policy/size-text.ts'
+import { FACTORS } from '../shared/vocabulary.ts'
 
 /** Parses to bytes. */
 const size = sizeText.transform(bytesOf)

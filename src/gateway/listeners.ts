@@ -3,7 +3,6 @@
 import type { Config } from '../config/config.ts'
 import { type Arrival, greet } from '../connections/arrival.ts'
 import type { ConnectionHandler } from '../connections/connection-handler.ts'
-import type { ProtocolName } from '../policy/role.ts'
 import { createPostgresConnectionHandler } from '../protocols/postgres/client-side/connection-handler.ts'
 import { createToldInsideTls } from '../protocols/postgres/client-side/told-inside-tls.ts'
 import { createPostgresProtocol } from '../protocols/postgres/protocol.ts'
@@ -16,6 +15,7 @@ import type { Downstream, RunSession, Upstream } from '../session/protocol.ts'
 import { runSession } from '../session/run-session.ts'
 import type { Report } from '../shared/metrics.ts'
 import type { TlsCertificate } from '../shared/tls-certificate.ts'
+import type { ProtocolName } from '../shared/vocabulary.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
 
 export interface Listeners {

@@ -4,10 +4,10 @@
  */
 
 import type { Database } from '../database/database.ts'
-import type { Factor } from '../policy/role.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { Secret } from '../shared/secret.ts'
+import type { Factor } from '../shared/vocabulary.ts'
 import type { Passwords } from './factors/password.ts'
 import { type EnrolledFactor, factorPurpose, type StoredFactors, useStep } from './factors/stored-factors.ts'
 import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'

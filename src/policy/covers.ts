@@ -1,8 +1,8 @@
 /** Whether a decision of now still gives what a running session was granted. */
 
+import { CHANNELS } from '../shared/vocabulary.ts'
 import { identityOf as identityOfTarget, staysWithin, type TargetIdentity } from '../targets/identity.ts'
 import type { Grant } from './grant.ts'
-import { CHANNELS } from './role.ts'
 
 /**
  * True when `fresh` gives at least what `running` has: the same account of the same target, reached and proven in a

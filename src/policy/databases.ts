@@ -1,8 +1,9 @@
 /** Which database of a PostgreSQL target a request means, and whether the target and a role open it. */
 
+import { MOST_DATABASE_NAME_BYTES } from '../shared/database-names.ts'
 import type { PostgresTarget, Target } from '../targets/target.ts'
 import { matchesPattern } from './match.ts'
-import { MOST_DATABASE_NAME_BYTES, type Role } from './role.ts'
+import type { Role } from './role.ts'
 
 const EVERY = '*'
 

@@ -1,11 +1,11 @@
 /** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
 
-import type { Promptness } from '../recording/writing/recorder.ts'
+import type { Channel, Factor, Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
 import { type AccessFacts, channelsGiven, failures, inScope, type Judgement, judgeRole } from './judge.ts'
-import type { Channel, Factor, Role } from './role.ts'
+import type { Role } from './role.ts'
 import { bytesOf } from './size-text.ts'
 
 export type Decision = Yes | No

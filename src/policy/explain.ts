@@ -1,12 +1,12 @@
 /** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
 
-import type { Promptness } from '../recording/writing/recorder.ts'
 import { messageOf } from '../shared/errors.ts'
+import type { Channel, Promptness } from '../shared/vocabulary.ts'
 import { decide } from './decide.ts'
 import type { FactorLists } from './factor-lists.ts'
 import { type AccessFacts, type Condition, failures } from './judge.ts'
 import { rememberFactorMs } from './required-factors.ts'
-import type { Channel, Role } from './role.ts'
+import type { Role } from './role.ts'
 
 export interface ExplainFacts extends AccessFacts {
   /** The user asked about; undefined when there is none of that name. */

@@ -1,8 +1,7 @@
 /** A grant: the decision for one session. Only `authorize.ts` mints one. */
 
-import type { Promptness } from '../recording/writing/recorder.ts'
+import type { Channel, Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
-import type { Channel } from './role.ts'
 
 export interface GrantTerms {
   readonly session: string

@@ -1,8 +1,29 @@
 /** Weekly hours in a time zone: whether a moment lies in them, and when the window that holds it ends. */
 
-import type { Role } from './role.ts'
+import { z } from 'zod'
 
-export type Hours = NonNullable<Role['hours']>
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+
+/** Days, from and to in the time zone. `to` before `from` crosses midnight. */
+export const hoursSchema = z
+  .strictObject({
+    days: z
+      .array(z.enum(DAYS))
+      .min(1)
+      .default([...DAYS]),
+    from: z
+      .string()
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time is HH:MM')
+      .default('00:00'),
+    to: z
+      .string()
+      .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time is HH:MM')
+      .default('24:00'),
+    zone: z.string().refine(isTimeZone, 'a time zone is named as in Europe/Berlin or UTC').default('UTC'),
+  })
+  .refine(({ from, to }) => from !== to, 'from and to are the same; for the whole day leave both out')
+
+export type Hours = z.output<typeof hoursSchema>
 
 const DAY_MS = 86_400_000
 const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const

@@ -1,7 +1,8 @@
 /** Which targets, accounts and channels a role speaks of. */
 
+import type { Channel, ProtocolName } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
-import type { Channel, ProtocolName, Role } from './role.ts'
+import type { Role } from './role.ts'
 
 const CHANNELS_OF: Record<ProtocolName, readonly Channel[]> = {
   ssh: ['shell', 'exec', 'sftp', 'local-forward', 'remote-forward', 'agent', 'x11'],

@@ -1,33 +1,12 @@
 /** A role: what its holders may do, and under which conditions. The shape that people write in resource files. */
 
 import { z } from 'zod'
-import { PROMPTNESS } from '../recording/writing/recorder.ts'
+import { databasePatterns } from '../shared/database-names.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
-import { isTimeZone } from './hours.ts'
+import { CHANNELS, FACTORS, LEVELS, PROMPTNESS, PROTOCOLS } from '../shared/vocabulary.ts'
+import { hoursSchema } from './hours.ts'
 import { parseNetwork } from './networks.ts'
 import { sizeText } from './size-text.ts'
-
-export const FACTORS = ['publickey', 'password', 'totp'] as const
-export type Factor = (typeof FACTORS)[number]
-
-/** What may be opened in a session: SSH channel kinds (RFC 4254), and for PostgreSQL `sql` and `replication`. */
-export const CHANNELS = [
-  'shell',
-  'exec',
-  'sftp',
-  'local-forward',
-  'remote-forward',
-  'agent',
-  'x11',
-  'sql',
-  'replication',
-] as const
-export type Channel = (typeof CHANNELS)[number]
-
-export const LEVELS = ['basic', 'power', 'admin', 'system'] as const
-
-export const PROTOCOLS = ['ssh', 'postgres'] as const
-export type ProtocolName = (typeof PROTOCOLS)[number]
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 const namePattern = z
@@ -36,19 +15,6 @@ const namePattern = z
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
     'a target name, or the beginning of one and "*", for example web-*',
   )
-/** PostgreSQL's NAMEDATALEN, less the NUL. */
-export const MOST_DATABASE_NAME_BYTES = 63
-/** Databases, as roles and targets list them. Names are compared byte by byte: `Shop` is not `shop`. */
-export const databasePatterns = z
-  .array(
-    z.string().refine(
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-      text => /^[^\u0000-\u001f\u007f]+$/.test(text) && Buffer.byteLength(text) <= MOST_DATABASE_NAME_BYTES,
-      'the name of a database (at most 63 bytes), or the beginning of one and "*", for example report_*',
-    ),
-  )
-  .min(1)
-
 const DURATION = /^(\d{1,9})(s|m|h|d)$/
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -65,8 +31,6 @@ export const durationText = z
 
 /** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
 export const duration = z.union([durationText, z.number().int().nonnegative()])
-
-const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 
 export const roleSchema = z.strictObject({
   name,
@@ -85,25 +49,8 @@ export const roleSchema = z.strictObject({
     .min(1)
     .default([...PROTOCOLS]),
   channels: z.array(z.enum(CHANNELS)).default(['shell', 'exec', 'sftp', 'sql']),
-  /** When: days, from and to in the time zone. Not given: always. `to` before `from` crosses midnight. */
-  hours: z
-    .strictObject({
-      days: z
-        .array(z.enum(DAYS))
-        .min(1)
-        .default([...DAYS]),
-      from: z
-        .string()
-        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time is HH:MM')
-        .default('00:00'),
-      to: z
-        .string()
-        .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time is HH:MM')
-        .default('24:00'),
-      zone: z.string().refine(isTimeZone, 'a time zone is named as in Europe/Berlin or UTC').default('UTC'),
-    })
-    .refine(({ from, to }) => from !== to, 'from and to are the same; for the whole day leave both out')
-    .optional(),
+  /** When. Not given: always. */
+  hours: hoursSchema.optional(),
   /** From where: networks in CIDR notation, IPv4 or IPv6. Not given: anywhere. */
   sources: z
     .array(

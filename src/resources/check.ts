@@ -9,7 +9,7 @@ import type { Role } from '../policy/role.ts'
 import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
 import { parseHostKey } from '../targets/host-keys.ts'
 import { certifies, type PostgresTarget, type Target } from '../targets/target.ts'
-import type { Resource, ResourceKind } from './parse.ts'
+import type { Resource, ResourceKind } from './resource.ts'
 
 const LONGEST_MS = 366 * 86_400_000
 

@@ -4,26 +4,17 @@ import type { z } from 'zod'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
 import { type Path, type Problem, readYaml, type YamlDocument } from '../config/yaml-source.ts'
-import { type User, userSchema } from '../identity/user.ts'
-import { type Role, roleSchema } from '../policy/role.ts'
-import { type Target, targetSchema } from '../targets/target.ts'
+import { userSchema } from '../identity/user.ts'
+import { roleSchema } from '../policy/role.ts'
+import { targetSchema } from '../targets/target.ts'
 import { checkResource, checkWritten } from './check.ts'
+import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 
 export interface ResourceFile {
   /** As people know it: it stands in front of complaints. */
   readonly name: string
   readonly text: string
 }
-
-export type Resource =
-  | { readonly kind: 'role'; readonly value: Role }
-  | { readonly kind: 'target'; readonly value: Target }
-  | { readonly kind: 'user'; readonly value: User }
-
-export type ResourceKind = Resource['kind']
-
-/** In the order in which they are applied: what is named comes before those who name it. */
-export const RESOURCE_KINDS = ['role', 'target', 'user'] as const satisfies readonly ResourceKind[]
 
 /** A resource, where it stands, and which of its fields the file says something of (the others have their defaults). */
 export type PlacedResource = Resource & {

@@ -6,7 +6,8 @@ import type { Problem } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
 import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
-import { type PlacedResource, RESOURCE_KINDS, type Resource, type ResourceKind } from './parse.ts'
+import type { PlacedResource } from './parse.ts'
+import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 import type { Stores } from './stores.ts'
 
 export interface ResourceChange {

@@ -6,7 +6,7 @@ import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { createTargets } from '../targets/targets.ts'
-import type { Resource, ResourceKind } from './parse.ts'
+import type { Resource, ResourceKind } from './resource.ts'
 
 export type Stores = Record<ResourceKind, Documents<Resource['value']>>
 

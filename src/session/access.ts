@@ -6,10 +6,10 @@ import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { AccessFacts } from '../policy/judge.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
-import type { ProtocolName } from '../policy/role.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { LoginName } from '../shared/names.ts'
+import type { ProtocolName } from '../shared/vocabulary.ts'
 import type { Targets } from '../targets/targets.ts'
 
 export interface FactorRequirement {

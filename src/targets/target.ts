@@ -1,8 +1,9 @@
 /** A target: a host or database that can be reached, its pinned identity, and the accounts on it. */
 
 import { z } from 'zod'
-import { databasePatterns, LEVELS } from '../policy/role.ts'
+import { databasePatterns } from '../shared/database-names.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
+import { LEVELS } from '../shared/vocabulary.ts'
 
 const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 

@@ -2,8 +2,7 @@
 
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
-import { CHANNELS, FACTORS, PROTOCOLS } from '../../policy/role.ts'
-import { PROMPTNESS } from '../../recording/writing/recorder.ts'
+import { CHANNELS, FACTORS, PROMPTNESS, PROTOCOLS } from '../../shared/vocabulary.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
 

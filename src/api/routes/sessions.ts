@@ -1,9 +1,9 @@
 /** Sessions: which there are and were, and ending one. */
 
 import { z } from 'zod'
-import { PROTOCOLS } from '../../policy/role.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { PROTOCOLS } from '../../shared/vocabulary.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, sessionIdSchema, timeSchema } from './route.ts'

@@ -10,7 +10,7 @@ import type { AuditKind } from '../../audit/event.ts'
 import type { Database } from '../../database/database.ts'
 import type { LeaseTable, SessionTable } from '../../database/schema.ts'
 import { isRecordable } from '../../recording/store/paths.ts'
-import { filesOf, type RecordedFile } from './files.ts'
+import { filesOf, type Range, type RecordedFile } from './files.ts'
 import type { Finding } from './finding.ts'
 
 export interface SessionFacts {
@@ -40,12 +40,6 @@ export interface FactSources {
   readonly database: Database
   /** Of the recordings. */
   readonly folder: string
-}
-
-export interface Range {
-  /** Session ids from here on, and up to here: both are ids, or what sorts like one. */
-  readonly from?: string | undefined
-  readonly to?: string | undefined
 }
 
 /** `stray` gets what belongs to no session: rows and files in no place where one could be. */

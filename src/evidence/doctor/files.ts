@@ -3,7 +3,6 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { EXTENSION, isRecordable, recordingFile, UNSEALED_FOLDER } from '../../recording/store/paths.ts'
-import type { Range } from './facts.ts'
 import type { Finding } from './finding.ts'
 
 export interface RecordedFile {
@@ -13,6 +12,12 @@ export interface RecordedFile {
   readonly bytes: number
   /** When it was last written, in milliseconds since the epoch. */
   readonly touchedAt: number
+}
+
+export interface Range {
+  /** Session ids from here on, and up to here: both are ids, or what sorts like one. */
+  readonly from?: string | undefined
+  readonly to?: string | undefined
 }
 
 const AT_ONCE = 64

@@ -4,12 +4,12 @@ import type { AuditEvent } from '../../audit/event.ts'
 import type { ClusterCall } from '../../cluster/server.ts'
 import type { Config } from '../../config/config.ts'
 import type { Source } from '../../identity/proof.ts'
-import type { ProtocolName } from '../../policy/role.ts'
 import type { Full, Stage } from '../../shared/connection-limits.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Report } from '../../shared/metrics.ts'
 import type { Fault } from '../../shared/sources.ts'
 import type { TlsCertificate } from '../../shared/tls-certificate.ts'
+import type { ProtocolName } from '../../shared/vocabulary.ts'
 
 export type ToWorker =
   | Begin

@@ -1,13 +1,7 @@
 /** The port through which a session is recorded. `writer.ts` implements it; protocols only ever see this. */
 
+import type { Promptness } from '../../shared/vocabulary.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
-
-/**
- * What may be shown before it is written. `within-bound`: a little (the bounds below). `before-relay`: nothing; whatever is relayed
- * waits until the operating system has taken its events.
- */
-export const PROMPTNESS = ['within-bound', 'before-relay'] as const
-export type Promptness = (typeof PROMPTNESS)[number]
 
 /** Published: how much of terminals and statements may be relayed and not written yet, and for how long. */
 export const SHOWN_BOUND_BYTES = 64 * 1024

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto'
 import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import type { Promptness } from '../../shared/vocabulary.ts'
 import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from '../format/container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from '../format/event-codec.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
@@ -13,7 +14,7 @@ import type { Signer } from '../format/signer.ts'
 import type { AppendFile } from './append-file.ts'
 import type { Pace } from './pace.ts'
 import { PACE_MS } from './pace.ts'
-import { BULK_NOTE_BYTES, type Promptness, type Recorder, type SealedRecording } from './recorder.ts'
+import { BULK_NOTE_BYTES, type Recorder, type SealedRecording } from './recorder.ts'
 import { Unwritten } from './unwritten.ts'
 
 /** A batch of so many bytes does not wait for more: half of the bound, so that the other half can come while it is written. */

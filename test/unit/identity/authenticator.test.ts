@@ -4,9 +4,9 @@ import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { openDatabase } from '../../../src/database/database.ts'
 import type { Proof } from '../../../src/identity/proof.ts'
 import { userSchema } from '../../../src/identity/user.ts'
-import type { Factor } from '../../../src/policy/role.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import type { Factor } from '../../../src/shared/vocabulary.ts'
 import {
   byBoth,
   byCode,

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { authorize, type Denial } from '../../../src/policy/authorize.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
-import { CHANNELS, type Channel } from '../../../src/policy/role.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
+import { CHANNELS, type Channel } from '../../../src/shared/vocabulary.ts'
 import { facts, NOW, role, target } from '../../support/policy-facts.ts'
 
 const HOUR = 3_600_000

@@ -5,18 +5,9 @@ import { authorize } from '../../../src/policy/authorize.ts'
 import { explain } from '../../../src/policy/explain.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
 import { requiredFactors } from '../../../src/policy/required-factors.ts'
-import {
-  CHANNELS,
-  FACTORS,
-  type Factor,
-  LEVELS,
-  PROTOCOLS,
-  type ProtocolName,
-  type Role,
-  type RoleInput,
-  roleSchema,
-} from '../../../src/policy/role.ts'
+import { type Role, type RoleInput, roleSchema } from '../../../src/policy/role.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
+import { CHANNELS, FACTORS, type Factor, LEVELS, PROTOCOLS, type ProtocolName } from '../../../src/shared/vocabulary.ts'
 import type { Target } from '../../../src/targets/target.ts'
 import { facts, NOW, target } from '../../support/policy-facts.ts'
 

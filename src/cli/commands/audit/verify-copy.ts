@@ -8,7 +8,7 @@ import { CliError, EXIT } from '../../exit.ts'
 import { readHeads } from '../../files/heads.ts'
 import { linesOfFile } from '../../files/lines.ts'
 import { publicKeyOf } from '../../files/public-key.ts'
-import type { VerifyOptions } from './verify.ts'
+import type { VerifyOptions } from './verify-options.ts'
 
 export async function verifyCopy(
   files: readonly string[],

@@ -7,7 +7,7 @@ import type { Context } from '../../context.ts'
 import { CliError, EXIT } from '../../exit.ts'
 import { compareHeads, readHeads } from '../../files/heads.ts'
 import { publicKeyOf } from '../../files/public-key.ts'
-import type { VerifyOptions } from './verify.ts'
+import type { VerifyOptions } from './verify-options.ts'
 
 /** A request's body is small. */
 const HASHES_AT_ONCE = 500

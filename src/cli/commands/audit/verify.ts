@@ -5,16 +5,8 @@ import type { ChainHead } from '../../../audit/chain/chain.ts'
 import type { Context } from '../../context.ts'
 import { CliError, EXIT } from '../../exit.ts'
 import { verifyCopy } from './verify-copy.ts'
+import type { VerifyOptions } from './verify-options.ts'
 import { verifyStored } from './verify-stored.ts'
-
-export interface VerifyOptions {
-  readonly key?: string
-  readonly checkpoint?: ChainHead | undefined
-  readonly heads?: readonly string[]
-  readonly tsaCa?: string
-  readonly oneOfSeveral?: boolean
-  readonly fromStart?: boolean
-}
 
 export function addAuditVerify(audit: Command, context: Context): void {
   audit

@@ -1,8 +1,9 @@
 /** What the names in requests without an answer will stand for, if the target does what it was asked, in order. */
 
 import { BIND, EXECUTE, PARSE } from '../wire/message-types.ts'
-import type { KnownStatements, Portal } from './known-statements.ts'
+import type { KnownStatements } from './known-statements.ts'
 import type { Pending } from './pending-queue.ts'
+import type { Portal } from './portal.ts'
 import type { Statement } from './statement.ts'
 
 export class AskedNames {

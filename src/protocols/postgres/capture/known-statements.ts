@@ -1,98 +1,11 @@
 /** What a session has prepared and bound, as the server confirmed it: names of statements and portals, bounded. */
 
-import { readBindValues } from '../wire/client-requests.ts'
 import type { Pending } from './pending-queue.ts'
-import { HIDDEN } from './sql/hide-literals.ts'
-import type { Shown } from './sql/redact.ts'
-import { holdsSecret } from './sql/secret-words.ts'
-import { isLong, Statement } from './statement.ts'
-import { showValue } from './values/bind-values.ts'
-import type { ClientEncoding } from './values/client-encoding.ts'
+import { Portal } from './portal.ts'
+import { Statement } from './statement.ts'
 
-const REDACTED = '[redacted]'
-const UNREADABLE = '(values that cannot be read)'
 const MOST_NAMES = 10_000
 const MOST_BYTES = 16 * 1024 * 1024
-
-/** Bind values for the recording, or how many there are; `whole`: what of them is hidden, for its protected part. */
-interface ToldValues {
-  readonly shown: readonly (string | null)[] | number
-  readonly whole?: readonly (string | null)[]
-}
-
-/** A statement with its values. */
-export class Portal {
-  readonly statement: Statement
-  /** Whether it is not sure that this is what its name stands for. */
-  identity: Statement['identity']
-  readonly #body: Buffer | undefined
-  readonly #length: number
-  readonly #read: typeof readBindValues
-  #answered: { how: Shown['how']; values: ToldValues } | undefined
-  #asked: { how: Shown['how']; values: ToldValues } | undefined
-
-  /** `read` knows how the values stand in `body`. */
-  constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
-    this.statement = statement
-    this.identity = statement.identity
-    this.#read = read
-    this.#body = body
-    this.#length = length
-  }
-
-  /** Whether the recording has it, with what became of it. */
-  get told(): boolean {
-    return this.#answered !== undefined || (this.#body === undefined && this.statement.told)
-  }
-
-  /** Whether the recording has it as something that was asked. */
-  get toldAsked(): boolean {
-    return (
-      this.#asked !== undefined ||
-      this.#answered !== undefined ||
-      (this.#body === undefined && this.statement.toldAsked)
-    )
-  }
-
-  get bytes(): number {
-    return 64 + (this.#body?.length ?? 0)
-  }
-
-  /** The values for the recording: all the first time (as with the text); after that, where they are long, how many there were. */
-  tellParameters(encoding: ClientEncoding, how: Shown['how'], asked: boolean): ToldValues {
-    const before = asked ? this.#asked : this.#answered
-    if (before?.how === how) return before.values
-    const first = this.#show(encoding, how)
-    const values = isLong(first.whole ?? first.shown) ? { shown: first.shown.length } : first
-    if (asked) this.#asked = { how, values }
-    else this.#answered = { how, values }
-    return first
-  }
-
-  #show(encoding: ClientEncoding, how: Shown['how']): { shown: (string | null)[]; whole?: (string | null)[] } {
-    if (this.#body === undefined) return { shown: [] }
-    if (how === 'redacted') return { shown: this.#readValues(() => REDACTED) }
-    const { types } = this.statement
-    let hides = how === 'hidden'
-    const values = this.#readValues((index, bytes, binary, length) => {
-      const value = showValue(bytes, length, binary, types[index] ?? 0, encoding)
-      hides ||= holdsSecret(value)
-      return value
-    })
-    if (!hides || values.length === 0) return { shown: values }
-    const isShown = (value: string | null) => value === UNREADABLE || (how === 'all' && !holdsSecret(value ?? ''))
-    return { shown: values.map(value => (isShown(value) ? value : HIDDEN)), whole: values }
-  }
-
-  #readValues(show: Parameters<typeof readBindValues>[2]): (string | null)[] {
-    try {
-      return this.#read(this.#body!, this.#length, show)
-    } catch {
-      // The counts in it lie. It is for the target to refuse; that it was tried is recorded.
-      return [UNREADABLE]
-    }
-  }
-}
 
 export class KnownStatements {
   readonly #statements: BoundedMap<Statement>

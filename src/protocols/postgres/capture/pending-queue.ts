@@ -1,6 +1,6 @@
 /** The requests of a client that wait for their answers, in order; bounded, so that a client cannot grow the gateway's memory. */
 
-import type { Portal } from './known-statements.ts'
+import type { Portal } from './portal.ts'
 import type { Statement } from './statement.ts'
 
 /** More than any server holds back in its own output buffer, so that waiting for answers can never be for ever. */

@@ -1,11 +1,11 @@
 /** The side of the user: an SSH connection from its first authentication request to its last word. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Factor } from '../../../policy/role.ts'
 import type { Downstream, SessionNotice } from '../../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import { message, string } from '../../../shared/ssh-wire.ts'
+import type { Factor } from '../../../shared/vocabulary.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import { type Transport, type TransportListener, TransportViolation } from '../transport/transport.ts'

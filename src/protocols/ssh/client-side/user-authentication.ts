@@ -2,9 +2,9 @@
 
 import type { Proof } from '../../../identity/proof.ts'
 import { FIRST_FACTORS } from '../../../policy/factor-lists.ts'
-import type { Factor } from '../../../policy/role.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import type { Factor } from '../../../shared/vocabulary.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import { verifyUserSignature } from '../transport/user-key.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { CHANNELS, type Channel } from '../../../../src/policy/role.ts'
 import { objectToGlobalRequest, objectToOpen, objectToRequest } from '../../../../src/protocols/ssh/relay/policy.ts'
+import { CHANNELS, type Channel } from '../../../../src/shared/vocabulary.ts'
 
 const only =
   (...channels: Channel[]) =>

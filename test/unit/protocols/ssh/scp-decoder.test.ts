@@ -4,8 +4,8 @@ import t from 'tap'
 import { fileTransferOf } from '../../../../src/protocols/ssh/capture/commands/file-transfer-command.ts'
 import { placeOf, type ScpCommand, scpCommandOf } from '../../../../src/protocols/ssh/capture/commands/scp-command.ts'
 import { readShellCommand } from '../../../../src/protocols/ssh/capture/commands/shell-words.ts'
+import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
 import { ScpDecoder } from '../../../../src/protocols/ssh/capture/files/scp-decoder.ts'
-import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
 
 const parseScpCommand = (command: string): ScpCommand | undefined => scpCommandOf(readShellCommand(command).words)
 const plain = (...paths: string[]) => paths.map(text => ({ text, expands: false }))

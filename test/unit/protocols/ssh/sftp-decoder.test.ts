@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { type FileEvent, SftpDecoder } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
+import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
+import { SftpDecoder } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
 import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 
 const uint64 = (value: number) => {

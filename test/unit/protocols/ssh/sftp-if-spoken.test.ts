@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
+import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
 import { SftpIfSpoken } from '../../../../src/protocols/ssh/capture/files/sftp-if-spoken.ts'
 import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
 

@@ -1,7 +1,7 @@
 /** What was asked of files in one channel and has no answer yet: recorded once it takes a while, so that a crash cannot hide it. */
 
 import type { FactEvent } from '../../../../recording/format/events.ts'
-import type { FileEvent } from './sftp-decoder.ts'
+import type { FileEvent } from './file-event.ts'
 
 /** With the write that follows less than the bound that is published (recorder.ts). */
 const PATIENCE_MS = 20

@@ -3,8 +3,8 @@
 import { recordedText } from '../../transport/texts.ts'
 import { askedFor, placeOf, type ScpCommand, type ScpPlace } from '../commands/scp-command.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
+import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
-import type { FileEvent } from './sftp-decoder.ts'
 
 const MAX_LINE = 4_096 + 64
 /** Folders in folders: no path is longer. Each is told with all above it, so they must not grow without end. */

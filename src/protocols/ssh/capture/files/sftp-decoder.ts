@@ -1,13 +1,11 @@
 /** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
 
-import type { FactEvent } from '../../../../recording/format/events.ts'
 import type { WireReader } from '../../../../shared/ssh-wire.ts'
 import { recordedText } from '../../transport/texts.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
+import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { SFTP, SftpPacketStream } from './sftp-packets.ts'
-
-export type FileEvent = Omit<Extract<FactEvent, { type: 'file' }>, 'type' | 'channel' | 'via'>
 
 interface OpenFile {
   readonly path: string

@@ -1,7 +1,8 @@
 /** A command or subsystem of any name may be an sftp server: it is one when the client greets it as one. Its streams are kept all the same. */
 
 import type { AskFile } from './asked-files.ts'
-import { type FileEvent, SftpDecoder } from './sftp-decoder.ts'
+import type { FileEvent } from './file-event.ts'
+import { SftpDecoder } from './sftp-decoder.ts'
 import { SFTP } from './sftp-packets.ts'
 
 /** Length, type, version. */

@@ -1,0 +1,15 @@
+/** What resource files describe: roles, targets and users. */
+
+import type { User } from '../identity/user.ts'
+import type { Role } from '../policy/role.ts'
+import type { Target } from '../targets/target.ts'
+
+export type Resource =
+  | { readonly kind: 'role'; readonly value: Role }
+  | { readonly kind: 'target'; readonly value: Target }
+  | { readonly kind: 'user'; readonly value: User }
+
+export type ResourceKind = Resource['kind']
+
+/** In the order in which they are applied: what is named comes before those who name it. */
+export const RESOURCE_KINDS = ['role', 'target', 'user'] as const satisfies readonly ResourceKind[]
