@@ -106,13 +106,13 @@ export class RedisConnection {
     if (this.#messages.status === 'ready') await this.#messages.unsubscribe(channel).catch(() => undefined)
   }
 
-  /** `farewell` is sent where there is still somebody to hear it. */
-  async close(farewell: (commands: Redis) => Promise<unknown>): Promise<void> {
+  /** `lastCommands` are sent where Redis can still be reached. */
+  async close(lastCommands: (commands: Redis) => Promise<unknown>): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#heartbeat)
     clearTimeout(this.#impatience)
-    if (this.usable) await farewell(this.#commands).catch(() => undefined)
+    if (this.usable) await lastCommands(this.#commands).catch(() => undefined)
     this.#since = undefined
     this.#firstAttempt.resolve()
     this.#commands.disconnect()

@@ -24,7 +24,7 @@ import { createAccess } from '../session/access.ts'
 import { createBooks } from '../session/books.ts'
 import { createFollow } from '../session/follow.ts'
 import { createLiveSessions } from '../session/live-sessions.ts'
-import { createOwedEnds } from '../session/pending-writes.ts'
+import { createPendingWrites } from '../session/pending-writes.ts'
 import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts'
 import { createBooksMending } from '../session/recovery/mend-books.ts'
 import { createReaper } from '../session/recovery/reaper.ts'
@@ -114,7 +114,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
-  const owed = createOwedEnds({ log })
+  const pendingWrites = createPendingWrites({ log })
   const reaper = createReaper({
     cluster,
     gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
@@ -129,7 +129,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
         ? createBooksMending({ outbox, vault, sessions, recordings, clock, log })
         : undefined,
     audit,
-    owed,
+    pendingWrites,
     clock,
     log,
   })
@@ -153,7 +153,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     vault,
     signer,
     audit,
-    say: createSessionAudit(audit),
+    sessionAudit: createSessionAudit(audit),
     recordings,
     users,
     roles,
@@ -170,7 +170,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     access,
     live,
     follow,
-    owed,
+    pendingWrites,
     reaper,
     refusedConnections,
     /** Every connection that has named its user, until its books are closed. */

@@ -7,6 +7,7 @@ import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Access } from './access.ts'
 import type { Downstream } from './protocol.ts'
+import type { SessionAudit } from './session-audit.ts'
 
 /**
  * The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. Also where no role
@@ -31,11 +32,25 @@ export interface Authenticated {
   readonly renew: () => Promise<Principal | undefined>
 }
 
-/** Resolves to the proof of who it is, or to the refusal to show. */
+interface Parts {
+  readonly authenticator: Authenticator
+  readonly access: Access
+  readonly sessionAudit: SessionAudit
+}
+
+/** Resolves to the proof of who it is, or to the refusal to show, which is in the audit log then. */
 export async function authenticate(
-  parts: { authenticator: Authenticator; access: Access },
+  parts: Parts,
   downstream: Downstream,
+  session: string,
 ): Promise<Authenticated | Refusal> {
+  const who = await collectProofs(parts, downstream)
+  // A client that disconnects at the first prompt made no attempt.
+  if (isRefusal(who) && who.code !== 'LOGIN_ABANDONED') await parts.sessionAudit.loginRefused(downstream, session, who)
+  return who
+}
+
+async function collectProofs(parts: Parts, downstream: Downstream): Promise<Authenticated | Refusal> {
   const login = parseLoginName(downstream.login)
   if (isRefusal(login)) return login
   const attempt = await parts.authenticator.begin(login.user, downstream.source)

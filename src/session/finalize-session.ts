@@ -1,4 +1,4 @@
-/** The last step of the pipeline: what was lent is taken back, and what happened is sealed and written down. */
+/** The last step of the pipeline: the lease is ended, the recording sealed, and the session's end written down. */
 
 import type { Recordings } from '../recording/store/recordings.ts'
 import { ChangedByOthers } from '../recording/writing/append-file.ts'
@@ -6,7 +6,7 @@ import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { Lease } from '../vault/lease.ts'
-import type { OwedEnds } from './pending-writes.ts'
+import type { PendingWrites } from './pending-writes.ts'
 import type { SessionChanges } from './session-changes.ts'
 import type { Ending } from './session-store.ts'
 import type { EndReason } from './state.ts'
@@ -15,7 +15,7 @@ interface Parts {
   readonly recordings: Recordings
   readonly changes: SessionChanges
   readonly metrics: Metrics
-  readonly owed: OwedEnds
+  readonly pendingWrites: PendingWrites
   readonly log: Log
 }
 
@@ -23,8 +23,8 @@ interface Parts {
  * Seals the recording, then ends lease and session and tells of it, all in one transaction. What cannot be written now is written
  * when the store is back. Never rejects.
  */
-export async function closeBooks(
-  { recordings, changes, metrics, owed, log }: Parts,
+export async function finalizeSession(
+  { recordings, changes, metrics, pendingWrites, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
   reason: EndReason,
@@ -43,7 +43,7 @@ export async function closeBooks(
     log.error({ err: error, session }, 'a recording could not be sealed')
     return undefined
   })
-  await owed.settle(session, async () => {
+  await pendingWrites.write(session, async () => {
     const inBooks = await changes.end(lease, { reason, sealed, tampered })
     // Until here it would be found again, with its seal.
     if (sealed !== undefined && inBooks) await recordings.noted(session)

@@ -36,6 +36,8 @@ export class LiveSession {
   readonly downstream: Downstream
   /** Decides anew whether the session may go on: false withdraws it. */
   readonly stillAllowed: () => Promise<boolean>
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
   readonly #controller = new AbortController()
   /** By what nobody can set: a clock that is set back makes no session longer. */
   readonly #endsAtElapsed: number
@@ -47,6 +49,7 @@ export class LiveSession {
     this.grant = grant
     this.downstream = downstream
     this.stillAllowed = stillAllowed
+    this.startedAt = now.time
     this.#lastActivity = now
     this.#endsAtElapsed = now.elapsed + grant.endsAt - now.time
     this.#warned = this.#leftMs(now) <= WARNING_MS
@@ -89,7 +92,7 @@ export class LiveSession {
 }
 
 export interface LiveSessions {
-  add(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>): LiveSession
+  add(authorized: Pick<LiveSession, 'grant' | 'stillAllowed'>, downstream: Downstream): LiveSession
   remove(session: LiveSession): void
   readonly count: number
   has(id: string): boolean
@@ -145,7 +148,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   const ticker = setInterval(tick, TICK_MS).unref()
 
   return {
-    add(grant, downstream, stillAllowed) {
+    add({ grant, stillAllowed }, downstream) {
       const session = new LiveSession(grant, downstream, stillAllowed, moment())
       sessions.set(grant.session, session)
       return session

@@ -3,29 +3,29 @@
 import type { Log } from '../shared/log.ts'
 
 /** May be done again from its beginning. */
-type End = () => Promise<unknown>
+type Write = () => Promise<unknown>
 
-export interface OwedEnds {
-  /** Does it now, or owes it. Never rejects. */
-  settle(session: string, end: End): Promise<void>
-  /** Tries what is owed again. Throws what the first throws that still fails. */
+export interface PendingWrites {
+  /** Writes the end of the session now, or keeps it for `retry`. Never rejects. */
+  write(session: string, write: Write): Promise<void>
+  /** Tries again what is pending. Throws what the first throws that still fails. */
   retry(): Promise<void>
 }
 
 /** Lives in this process. When that dies, the rows are still open: they are found, and the seal of the recording tells the reason. */
-export function createOwedEnds({ log }: { log: Log }): OwedEnds {
-  const owed = new Map<string, End>()
+export function createPendingWrites({ log }: { log: Log }): PendingWrites {
+  const pending = new Map<string, Write>()
   return {
-    async settle(session, end) {
-      await end().catch(error => {
-        owed.set(session, end)
+    async write(session, write) {
+      await write().catch(error => {
+        pending.set(session, write)
         log.error({ err: error, session }, 'the end of a session cannot be written now; trying again')
       })
     },
     async retry() {
-      for (const [session, end] of owed) {
-        await end()
-        owed.delete(session)
+      for (const [session, write] of pending) {
+        await write()
+        pending.delete(session)
       }
     },
   }

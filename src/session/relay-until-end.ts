@@ -1,11 +1,13 @@
-/** The relay step of the pipeline: bytes flow until one side closes or the session must end; then the person is told why. */
+/** The sixth step of the pipeline: the person is let in, bytes flow until one side closes or the session must end, and both sides are closed. */
 
 import type { Recorder } from '../recording/writing/recorder.ts'
+import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { LiveSession } from './live-sessions.ts'
-import type { Downstream, Protocol, Upstream } from './protocol.ts'
+import type { Downstream, Protocol, RelayContext, Upstream } from './protocol.ts'
 import type { SessionAudit } from './session-audit.ts'
-import { endOf, lastWord, onceAborted } from './session-end.ts'
+import type { SessionChanges } from './session-changes.ts'
+import { closingText, endOf, onceAborted } from './session-end.ts'
 import type { EndReason } from './state.ts'
 
 /** So many refused channels of one session may wait for the audit log. */
@@ -13,62 +15,90 @@ const MAX_UNWRITTEN_REFUSALS = 256
 /** How long a downstream may take to close after its session was ended from outside. */
 const CLOSE_PATIENCE_MS = 5000
 
+interface Parts {
+  readonly changes: SessionChanges
+  readonly sessionAudit: SessionAudit
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+/** Throws only what happened before the person was let in; what goes wrong after that is a reason for the end. */
 export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
-  parts: { readonly metrics: Metrics; readonly say: SessionAudit },
+  parts: Parts,
   protocol: Protocol<D, U>,
   downstream: D,
-  upstream: U,
   live: LiveSession,
+  upstream: U,
   recorder: Recorder,
+  loginBegan: number,
 ): Promise<EndReason> {
   const { grant, signal } = live
-  const { sessions: open } = parts.metrics
-  const tally = parts.metrics.tally(protocol.name)
-  let unwritten = 0
-  open.inc({ protocol: protocol.name })
+  const { changes, metrics, log } = parts
+  const { session, endsAt } = grant
+  if (!(await changes.activate(grant))) live.abort('interrupted')
+  signal.throwIfAborted()
+  metrics.sessions.inc({ protocol: protocol.name })
   try {
-    const closedBy = await protocol.relay(downstream, upstream, {
-      session: grant.session,
-      grant,
-      recorder,
-      signal,
-      activity: live.activity,
-      count(direction, bytes) {
-        tally[direction] += bytes
-      },
-      refused(what, why, channel) {
-        recorder.fact({ type: 'refused', what, reason: why, ...(channel === undefined ? {} : { channel }) })
-        // One session must not fill the queue that the logins of the others wait in.
-        if (++unwritten > MAX_UNWRITTEN_REFUSALS) return live.abort('protocol-violation')
-        parts.say.channelDenied(grant, what, why).then(
-          () => unwritten--,
-          // What is not in the audit log must not go on.
-          () => live.abort('internal-error'),
-        )
-      },
-    })
-    const reason = endOf(signal) ?? closedBy
-    // First: the person may be slow to hear the last word.
-    upstream.close()
-    await sayGoodbye(downstream, live, reason)
-    return reason
+    await downstream.accept({ session, account: grant.account.name, target: grant.target.name, endsAt })
+    metrics.logins.inc({ protocol: protocol.name, result: 'accepted' })
+    metrics.handshake.observe({ protocol: protocol.name }, (performance.now() - loginBegan) / 1000)
+    const closedBy = await protocol.relay(downstream, upstream, relayContext(parts, protocol, live, recorder))
+    return await closeBoth(downstream, upstream, live, endOf(signal) ?? closedBy)
+  } catch (error) {
+    log.error({ err: error, session }, 'a session broke')
+    return await closeBoth(downstream, upstream, live, endOf(signal) ?? 'internal-error')
   } finally {
-    open.dec({ protocol: protocol.name })
+    metrics.sessions.dec({ protocol: protocol.name })
+  }
+}
+
+function relayContext(
+  { metrics, sessionAudit }: Parts,
+  { name }: { readonly name: Downstream['protocol'] },
+  live: LiveSession,
+  recorder: Recorder,
+): RelayContext {
+  const { grant, signal, activity } = live
+  const tally = metrics.tally(name)
+  let unwritten = 0
+  return {
+    session: grant.session,
+    grant,
+    recorder,
+    signal,
+    activity,
+    count(direction, bytes) {
+      tally[direction] += bytes
+    },
+    refused(what, why, channel) {
+      recorder.fact({ type: 'refused', what, reason: why, ...(channel === undefined ? {} : { channel }) })
+      // One session must not fill the queue that the logins of the others wait in.
+      if (++unwritten > MAX_UNWRITTEN_REFUSALS) return live.abort('protocol-violation')
+      sessionAudit.channelDenied(grant, what, why).then(
+        () => unwritten--,
+        // What is not in the audit log must not go on.
+        () => live.abort('internal-error'),
+      )
+    },
   }
 }
 
 /**
- * The last word takes as long as a slow reader takes for the rest of their output; once the session must end, in the midst of
- * that too, not longer than `CLOSE_PATIENCE_MS`.
+ * The text for the person takes as long as a slow reader takes for the rest of their output; once the session must end, in the midst
+ * of that too, not longer than `CLOSE_PATIENCE_MS`.
  */
-export async function sayGoodbye(
+async function closeBoth(
   downstream: Downstream,
+  upstream: Upstream,
   { grant, signal }: LiveSession,
   reason: EndReason,
-): Promise<void> {
-  const said = downstream.close(reason, lastWord(reason, grant.session))
+): Promise<EndReason> {
+  // First: the person may be slow to read the text.
+  upstream.close()
+  const closed = downstream.close(reason, closingText(reason, grant.session))
   const outOfPatience = new Promise<void>(resolve => {
     onceAborted(signal, () => void setTimeout(resolve, CLOSE_PATIENCE_MS).unref())
   })
-  await Promise.race([said, outOfPatience])
+  await Promise.race([closed, outOfPatience])
+  return reason
 }

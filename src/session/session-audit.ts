@@ -1,13 +1,13 @@
 /** What the audit log says of a login and a session, from the first proof to the end. */
 
 import type { Audit, AuditEvent, AuditKind } from '../audit/event.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Denial } from '../policy/authorize.ts'
 import { type Grant, loginDetail } from '../policy/grant.ts'
 import type { SealedRecording } from '../recording/writing/recorder.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Lease } from '../vault/lease.ts'
-import type { Authenticated } from './authenticate.ts'
 import type { Downstream } from './protocol.ts'
 import type { Ending } from './session-store.ts'
 
@@ -35,7 +35,12 @@ export function createSessionAudit(audit: Audit) {
       }),
 
     /** Who it is, and whether they may: two events, durable together. */
-    async decided(downstream: Downstream, session: string, who: Authenticated, decision: Grant | Denial) {
+    async decided(
+      downstream: Downstream,
+      session: string,
+      who: { principal: Principal; trail: readonly string[] },
+      decision: Grant | Denial,
+    ) {
       const { protocol, source, login, database } = downstream
       const { principal, trail } = who
       const common = { actor: principal.user, session }

@@ -5,6 +5,8 @@ import type { Log } from '../shared/log.ts'
 import { SessionEnd } from './live-sessions.ts'
 import { END_REASON_TEXT, type EndReason } from './state.ts'
 
+export const GATEWAY_STOPPING = refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')
+
 /** Why the session must end; undefined while it may go on. */
 export function endOf(signal: AbortSignal): EndReason | undefined {
   if (!signal.aborted) return undefined
@@ -24,7 +26,7 @@ export function endFor(code: ErrorCode): EndReason {
 }
 
 /** What the person reads last; nothing when they or the target hung up themselves. */
-export function lastWord(reason: EndReason, session: string): string | undefined {
+export function closingText(reason: EndReason, session: string): string | undefined {
   if (reason === 'client-closed' || reason === 'target-closed') return undefined
   return `Sallyport: ${END_REASON_TEXT[reason]} (session ${session})`
 }

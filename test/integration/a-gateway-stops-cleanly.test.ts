@@ -29,7 +29,7 @@ t.test('a database login that is under way when the gateway stops is refused, an
   const told = Promise.withResolvers<void>()
   let stopped: Promise<void> | undefined
   Object.assign(parts, {
-    say: createSessionAudit({
+    sessionAudit: createSessionAudit({
       async append(event: AuditEvent) {
         if (event.kind === 'login.accepted') {
           stopped = gateway.stop()

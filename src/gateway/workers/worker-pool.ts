@@ -43,8 +43,8 @@ class WorkerPool implements Listeners {
   /** All that run, and those of them that take connections. */
   readonly #workers = new Set<WorkerProcess>()
   readonly #ready = new Set<WorkerProcess>()
-  /** The closing of the books of those that died. */
-  readonly #farewells = new Set<Promise<void>>()
+  /** Of those that died: their sessions are ended and their recordings sealed. */
+  readonly #pendingCleanups = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   #started = 0
   #pauseMs = 0
@@ -103,7 +103,7 @@ class WorkerPool implements Listeners {
     await Promise.all(workers.map(worker => worker.exited))
     clearTimeout(deadline)
     hurry.removeEventListener('abort', hurryAll)
-    await Promise.all(this.#farewells)
+    await Promise.all(this.#pendingCleanups)
   }
 
   #taking(): WorkerProcess[] {
@@ -153,11 +153,11 @@ class WorkerPool implements Listeners {
     this.#counted = this.#counted.then(counted => sumOfCounters([counted, ...worker.lastReport.metrics]))
     if (told) return
     parts.log.error({ worker: worker.id, how }, 'a worker has died with its sessions')
-    const farewell = this.#closeBooksOf(worker, how).finally(() => this.#farewells.delete(farewell))
-    this.#farewells.add(farewell)
+    const cleanup = this.#cleanUpAfter(worker, how).finally(() => this.#pendingCleanups.delete(cleanup))
+    this.#pendingCleanups.add(cleanup)
   }
 
-  async #closeBooksOf({ id }: WorkerProcess, how: string): Promise<void> {
+  async #cleanUpAfter({ id }: WorkerProcess, how: string): Promise<void> {
     const { audit, log, reaper } = this.#options.parts
     await audit
       .append({ kind: 'worker.died', actor: 'gateway', data: { worker: id, how } })

@@ -8,7 +8,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { LiveSessions } from '../live-sessions.ts'
-import type { OwedEnds } from '../pending-writes.ts'
+import type { PendingWrites } from '../pending-writes.ts'
 import type { SessionChanges } from '../session-changes.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { MarkedRecordings } from './marked-recordings.ts'
@@ -42,11 +42,11 @@ export function createReaper(parts: {
   mending: BooksMending | undefined
   audit: AuditAppender
   /** What sessions of this gateway still owe, too, is tried again in every round. */
-  owed: OwedEnds
+  pendingWrites: PendingWrites
   clock: Clock
   log: Log
 }): Reaper {
-  const { cluster, gateways, store, live, changes, recordings, vault, audit, owed, clock, log } = parts
+  const { cluster, gateways, store, live, changes, recordings, vault, audit, pendingWrites, clock, log } = parts
   let running: Promise<void> = Promise.resolve()
   let rounds = 0
   let closed = false
@@ -88,7 +88,7 @@ export function createReaper(parts: {
   async function round(dead?: string): Promise<void> {
     await gateways?.beat()
     await endReaped()
-    await owed.retry()
+    await pendingWrites.retry()
     const living = await livingNow()
     if (living === undefined) return
     if (dead !== undefined) living.delete(dead)

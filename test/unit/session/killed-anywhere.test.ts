@@ -14,9 +14,9 @@ import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { createRecordings, type Recordings } from '../../../src/recording/store/recordings.ts'
 import { createBooks } from '../../../src/session/books.ts'
-import { closeBooks } from '../../../src/session/finalize-session.ts'
+import { finalizeSession } from '../../../src/session/finalize-session.ts'
 import { createLiveSessions } from '../../../src/session/live-sessions.ts'
-import { createOwedEnds } from '../../../src/session/pending-writes.ts'
+import { createPendingWrites } from '../../../src/session/pending-writes.ts'
 import { createMarkedRecordings } from '../../../src/session/recovery/marked-recordings.ts'
 import { createBooksMending } from '../../../src/session/recovery/mend-books.ts'
 import { createReaper } from '../../../src/session/recovery/reaper.ts'
@@ -53,7 +53,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const metrics = createMetrics()
-  const owed = createOwedEnds({ log })
+  const pendingWrites = createPendingWrites({ log })
   const cluster = createLocalCluster({ clock, gateway })
   const live = await createLiveSessions({ cluster, clock, log })
   const marked = createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log })
@@ -70,7 +70,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
       vault,
       mending,
       audit,
-      owed,
+      pendingWrites,
     },
     ...{ clock, log },
   })
@@ -88,7 +88,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
     changes,
     books,
     metrics,
-    owed,
+    pendingWrites,
     reaper,
     clock,
     close,
@@ -127,14 +127,17 @@ function bound(target: object, name: string | symbol): unknown {
 }
 
 /** What the pipeline does of a session's books, from the grant to the end. */
-async function runSession({ gateway, vault, recordings, changes, metrics, owed, clock }: World, session: string) {
+async function runSession(
+  { gateway, vault, recordings, changes, metrics, pendingWrites, clock }: World,
+  session: string,
+) {
   const lease = (await vault.lease(grantFor({ session, endsAt: clock.now() + 3_600_000 }))) as Lease
   const facts = { source: '192.0.2.1', recording: recordings.fileOf({ session }), details: {} }
   await changes.begin(lease, facts)
   const recorder = await recordings.open({ ...testSubject(clock.now()), session, gateway })
   await changes.activate(lease.grant)
   recorder.fact({ type: 'notice', text: 'hello' })
-  await closeBooks({ recordings, changes, metrics, owed, log }, lease, recorder, 'killed')
+  await finalizeSession({ recordings, changes, metrics, pendingWrites, log }, lease, recorder, 'killed')
 }
 
 interface Place {

@@ -62,7 +62,7 @@ await t.test('access that is withdrawn between the decision and the session does
   const session = begin(
     {},
     {
-      say: createSessionAudit({
+      sessionAudit: createSessionAudit({
         async append(event) {
           if (event.kind === 'decision.granted') {
             await parts.users.put({ ...user, disabled: true })
