@@ -12,6 +12,7 @@ import { createSshProtocol } from '../protocols/ssh/protocol.ts'
 import { generateKeyPair } from '../protocols/ssh/transport/generate-key-pair.ts'
 import { nativeCryptography } from '../protocols/ssh/transport/ssh2-internals.ts'
 import type { Downstream, RunSession, Upstream } from '../session/protocol.ts'
+import { type RunLogin, runLogin } from '../session/run-login.ts'
 import { runSession } from '../session/run-session.ts'
 import type { Report } from '../shared/metrics.ts'
 import type { TlsCertificate } from '../shared/tls-certificate.ts'
@@ -80,6 +81,7 @@ async function sshHandler(parts: GatewayParts, config: Config): Promise<Connecti
     limits,
     protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
     run: pipelineOf(parts),
+    runLogin: loginsOf(parts),
     knowsPublicKey: authenticator.knowsPublicKey,
     refusedConnection: ({ address }, code, why, session) =>
       refusedConnections.tell({ protocol: 'ssh', source: address, code, why, session }),
@@ -113,6 +115,14 @@ async function postgresHandler(
     log,
     metrics,
   })
+}
+
+function loginsOf<D extends Downstream>(parts: GatewayParts): RunLogin<D> {
+  return (downstream, id, serve) => {
+    const ended = runLogin(parts, downstream, id, serve).finally(() => parts.pipelines.delete(ended))
+    parts.pipelines.add(ended)
+    return ended
+  }
 }
 
 function pipelineOf<D extends Downstream, U extends Upstream>(parts: GatewayParts): RunSession<D, U> {

@@ -88,7 +88,13 @@ function execOutputBytes(limit: Role['execOutputLimit']): number {
 
 /** A clear reason for those whom a role would let in at another time, from elsewhere or with other factors; else the one text. */
 function messageFor(judgements: readonly Judgement[]): string {
-  const reasons = judgements.filter(inScope).map(judgement =>
+  const near = judgements.filter(inScope)
+  return near.length === 0 ? DENIED : deniedNow(near)
+}
+
+/** What stands against each of these, for whoever may know of them. */
+export function deniedNow(judgements: readonly Judgement[]): string {
+  const reasons = judgements.map(judgement =>
     failures(judgement)
       .map(({ name, why }) => {
         if (name === 'hours') return `allowed ${why}`
@@ -96,7 +102,7 @@ function messageFor(judgements: readonly Judgement[]): string {
       })
       .join(', '),
   )
-  return reasons.length === 0 ? DENIED : `Access denied now: ${[...new Set(reasons)].join('; or ')}.`
+  return `Access denied now: ${[...new Set(reasons)].join('; or ')}.`
 }
 
 function detailFor(

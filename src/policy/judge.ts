@@ -70,11 +70,19 @@ export function judgeRole(
   account: Account | undefined,
   proven: ReadonlySet<Factor> | undefined,
 ): Judgement {
-  const { now, sourceAddress, defaults } = facts
+  const terms = judgeTerms(role, facts, proven)
+  return { ...terms, conditions: [...judgeScope(role, facts, account), ...terms.conditions] }
+}
+
+/** The conditions that say whether a role holds now and here, whatever it speaks of. `proven` as for `judgeRole`. */
+export function judgeTerms(
+  role: Role,
+  { now, sourceAddress, defaults }: Pick<AccessFacts, 'now' | 'sourceAddress' | 'defaults'>,
+  proven: ReadonlySet<Factor> | undefined,
+): Judgement {
   const lists = role.factors ?? defaults
   let windowEndsAt = Number.POSITIVE_INFINITY
   const conditions = [
-    ...judgeScope(role, facts, account),
     condition('hours', role.hours === undefined ? 'always' : formatHours(role.hours), () => {
       const end = role.hours === undefined ? Number.POSITIVE_INFINITY : windowEnd(role.hours, now)
       windowEndsAt = end ?? now
@@ -92,7 +100,7 @@ export function judgeRole(
   return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
 }
 
-/** The conditions that say whether a role speaks of the request at all; the others say whether it holds now and here. */
+/** The conditions that say whether a role speaks of the request at all. */
 export function judgeScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
   const { request, target } = facts
   const { protocol } = request

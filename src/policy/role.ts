@@ -32,6 +32,9 @@ export const durationText = z
 /** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
 export const duration = z.union([durationText, z.number().int().nonnegative()])
 
+/** Of a role that does not say. */
+export const LONGEST_SESSION_MS = 12 * 3_600_000
+
 export const roleSchema = z.strictObject({
   name,
   description: z.string().optional(),
@@ -65,7 +68,7 @@ export const roleSchema = z.strictObject({
     .array(z.array(z.enum(FACTORS)).min(1))
     .min(1)
     .optional(),
-  maxSession: duration.default(12 * 3_600_000),
+  maxSession: duration.default(LONGEST_SESSION_MS),
   idle: duration.optional(),
   /** How long a fresh factor of the same user and source counts for PostgreSQL, so that `\c` and pools work. 0s: never. */
   rememberFactor: duration.default(0),

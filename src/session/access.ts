@@ -5,9 +5,11 @@ import { authorize, type Denial } from '../policy/authorize.ts'
 import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { AccessFacts } from '../policy/judge.ts'
+import { decideLogin, type LoginTerms, loginFactors } from '../policy/login.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
+import { type Refusal, refuse } from '../shared/errors.ts'
 import type { LoginName } from '../shared/names.ts'
 import type { ProtocolName } from '../shared/vocabulary.ts'
 import type { Targets } from '../targets/targets.ts'
@@ -30,6 +32,13 @@ export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
   requirement(roles: readonly string[], wish: Wish, sourceAddress: string): Promise<FactorRequirement>
   decide(principal: Principal, session: string, wish: Wish): Promise<Grant | Denial>
+  /** Whether a login that names no target is let in, and for how long. */
+  decideLogin(principal: Principal): Promise<LoginTerms | Refusal>
+}
+
+/** `ssh alice@gateway`: the gateway itself answers. PostgreSQL has no such login. */
+export function namesNoTarget({ protocol, login }: Pick<Wish, 'protocol' | 'login'>): boolean {
+  return protocol === 'ssh' && login.target === undefined
 }
 
 export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clock; defaults: FactorLists }): Access {
@@ -53,11 +62,21 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
 
   return {
     async requirement(held, wish, sourceAddress) {
+      if (namesNoTarget(wish)) {
+        const heldRoles = await roles.heldBy({ roles: held, disabled: false })
+        const facts = { roles: heldRoles, defaults, sourceAddress, now: clock.now() }
+        return { factors: loginFactors(facts), rememberFactorMs: 0 }
+      }
       const facts = { ...(await gather(held, wish)), sourceAddress }
       return { factors: requiredFactors(facts), rememberFactorMs: rememberFactorMs(facts) }
     },
     async decide(principal, session, wish) {
       return authorize({ ...(await gather(principal.roles, wish)), principal, session })
+    },
+    async decideLogin({ roles: held, proven, sourceAddress }) {
+      const heldRoles = await roles.heldBy({ roles: held, disabled: false })
+      const decision = decideLogin({ roles: heldRoles, defaults, sourceAddress, now: clock.now() }, proven)
+      return decision.granted ? decision : refuse('ACCESS_DENIED', decision.message, decision.detail)
     },
   }
 }

@@ -1,11 +1,12 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
-import type { Authenticator } from '../identity/authenticator.ts'
+import type { Attempt, Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
-import { nextFactors } from '../policy/factor-lists.ts'
+import { formatFactorLists, nextFactors } from '../policy/factor-lists.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
-import type { Access } from './access.ts'
+import type { Factor } from '../shared/vocabulary.ts'
+import type { Access, FactorRequirement, Wish } from './access.ts'
 import type { Downstream } from './protocol.ts'
 import type { SessionAudit } from './session-audit.ts'
 
@@ -30,6 +31,8 @@ export interface Authenticated {
   readonly trail: readonly string[]
   /** Reads the user again: undefined once the user is gone, disabled, or proved less than is now required. */
   readonly renew: () => Promise<Principal | undefined>
+  /** For what is opened inside this connection: it begins with what is proven here. */
+  readonly attempt: Attempt
 }
 
 interface Parts {
@@ -53,21 +56,66 @@ export async function authenticate(
 async function collectProofs(parts: Parts, downstream: Downstream): Promise<Authenticated | Refusal> {
   const login = parseLoginName(downstream.login)
   if (isRefusal(login)) return login
-  const attempt = await parts.authenticator.begin(login.user, downstream.source)
+  const { protocol, database, source, outer } = downstream
+  const wish = { protocol, login, database }
+  if (outer !== undefined) return authenticateInside(parts, downstream, wish, outer)
+  const attempt = await parts.authenticator.begin(login.user, source)
   if (isRefusal(attempt)) return attempt
-  const { protocol, database, source } = downstream
-  const requirement = await parts.access.requirement(attempt.roles, { protocol, login, database }, source.address)
+  const requirement = await parts.access.requirement(attempt.roles, wish, source.address)
+  return prove(downstream, login, attempt, requirement)
+}
+
+/**
+ * The person is the one of the connection around, and has proven there what she has. A code that this target demands beyond that is asked
+ * for; anything else that is missing belongs to the connection around.
+ */
+async function authenticateInside(
+  { access }: Parts,
+  downstream: Downstream,
+  wish: Wish,
+  { attempt, renew }: Authenticated,
+): Promise<Authenticated | Refusal> {
+  const { login } = wish
+  const person = await renew()
+  if (person === undefined || person.user !== login.user) {
+    return refuse('LOGIN_REFUSED', 'The login around this connection is no longer good. Log in again.')
+  }
+  const requirement = await access.requirement(person.roles, wish, person.sourceAddress)
+  const { factors } = requirement
+  const principal = await attempt.principal(factors)
+  if (principal !== undefined) {
+    return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
+  }
+  const next = nextFactors(factors, attempt.proven).filter(factor => factor === 'totp')
+  if (next.length > 0) return prove(downstream, login, attempt, requirement, next)
+  const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
+  return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)
+}
+
+/** Asks for proofs until there are enough; `first`: which may come, where that is not what the requirement says. */
+async function prove(
+  downstream: Downstream,
+  login: LoginName,
+  attempt: Attempt,
+  requirement: FactorRequirement,
+  first?: readonly Factor[],
+): Promise<Authenticated | Refusal> {
+  const { protocol } = downstream
+  const before = attempt.trail.length
+  const trail = () => attempt.trail.slice(before)
   while (true) {
-    const proof = await downstream.nextProof()
+    const proof = await downstream.nextProof(first)
     if (proof === undefined) {
       const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
       const text = attempt.usedCode ? `${USED_CODE}${protocol === 'postgres' ? FOR_MANY : ''}` : REFUSED[protocol]
-      return refuse(code, text, attempt.trail.join('; ') || 'nothing was proven')
+      return refuse(code, text, trail().join('; ') || 'nothing was proven')
     }
     const accepted = await attempt.verify(proof, requirement)
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
-    if (principal !== undefined)
-      return { login, principal, trail: attempt.trail, renew: () => attempt.principal(requirement.factors) }
-    downstream.askFor(nextFactors(requirement.factors, attempt.proven), accepted)
+    if (principal !== undefined) {
+      return { login, principal, trail: trail(), renew: () => attempt.principal(requirement.factors), attempt }
+    }
+    const next = nextFactors(requirement.factors, attempt.proven)
+    downstream.askFor(first === undefined ? next : next.filter(factor => first.includes(factor)), accepted)
   }
 }

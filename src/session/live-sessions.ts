@@ -60,6 +60,10 @@ export class LiveSession {
     return Math.min(this.grant.endsAt - time, this.#endsAtElapsed - elapsed)
   }
 
+  get id(): string {
+    return this.grant.session
+  }
+
   get signal(): AbortSignal {
     return this.#controller.signal
   }
@@ -91,9 +95,21 @@ export class LiveSession {
   }
 }
 
+/** What ends like a session and is none: a login that names no target. */
+export interface Watched {
+  readonly id: string
+  /** Decides anew whether it may go on. */
+  stillAllowed(): Promise<boolean>
+  abort(reason: EndReason): void
+  /** Every second. */
+  tick(): void
+}
+
 export interface LiveSessions {
   add(authorized: Pick<LiveSession, 'grant' | 'stillAllowed'>, downstream: Downstream): LiveSession
   remove(session: LiveSession): void
+  /** Ends it when access is withdrawn, or all is ended. It does not count. Returns an unsubscribe function. */
+  watch(one: Watched): () => void
   readonly count: number
   has(id: string): boolean
   ids(): string[]
@@ -117,6 +133,7 @@ export interface LiveSessions {
 export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock; log: Log }): Promise<LiveSessions> {
   const { cluster, clock, log } = parts
   const sessions = new Map<string, LiveSession>()
+  const watched = new Set<Watched>()
   const waiting = new Set<() => void>()
   let accessChanges = 0
   const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
@@ -124,17 +141,18 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   function tick(): void {
     const now = moment()
     for (const session of sessions.values()) session.tick(now)
+    for (const one of watched) one.tick()
   }
 
   async function decideAnew(): Promise<void> {
     accessChanges++
-    for (const session of [...sessions.values()]) {
+    for (const one of [...watched, ...sessions.values()]) {
       // An error while deciding is a no.
-      const allowed = await session.stillAllowed().catch(error => {
-        log.error({ err: error, session: session.grant.session }, 'the access could not be decided anew')
+      const allowed = await one.stillAllowed().catch(error => {
+        log.error({ err: error, session: one.id }, 'the access could not be decided anew')
         return false
       })
-      if (!allowed) session.abort('access-revoked')
+      if (!allowed) one.abort('access-revoked')
     }
   }
 
@@ -156,6 +174,10 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     remove(session) {
       sessions.delete(session.grant.session)
       if (sessions.size === 0) for (const wake of waiting) wake()
+    },
+    watch(one) {
+      watched.add(one)
+      return () => watched.delete(one)
     },
     get count() {
       return sessions.size
@@ -188,7 +210,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
       for (const session of sessions.values()) session.downstream.notify(text)
     },
     abortAll(reason) {
-      for (const session of sessions.values()) session.abort(reason)
+      for (const one of [...sessions.values(), ...watched]) one.abort(reason)
     },
     drained(timeoutMs, hurry) {
       if (sessions.size === 0 || hurry?.aborted) return Promise.resolve()

@@ -6,13 +6,15 @@ import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Refusal } from '../shared/errors.ts'
 import type { Factor, ProtocolName } from '../shared/vocabulary.ts'
 import type { Lease } from '../vault/lease.ts'
+import type { Authenticated } from './authenticate.ts'
 import type { EndReason } from './state.ts'
 
 /** What a person may see of their session. */
 export interface SessionNotice {
   readonly session: string
-  readonly account: string
-  readonly target: string
+  /** Not given: a login that names no target. */
+  readonly account?: string
+  readonly target?: string
   readonly endsAt: number
 }
 
@@ -30,8 +32,10 @@ export interface Downstream {
   readonly gone: AbortSignal
   /** False while the client has shown nothing at all: psql leaves at the first question, asks its user, and comes back. */
   readonly answered: boolean
-  /** The next proof, or undefined when the client left or ran out of time. */
-  nextProof(): Promise<Proof | undefined>
+  /** The login of the connection that this one is inside of: then the person is known by it. */
+  readonly outer?: Authenticated | undefined
+  /** The next proof, or undefined when the client left or ran out of time. `first`: which may come first; not given: any first factor. */
+  nextProof(first?: readonly Factor[]): Promise<Proof | undefined>
   /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */
   askFor(next: readonly Factor[], partial: boolean): void
   /** Says that the person is let in (USERAUTH_SUCCESS, AuthenticationOk). After it, bytes flow only through `relay`. */

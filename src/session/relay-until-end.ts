@@ -3,17 +3,16 @@
 import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { closeDownstream } from './close-downstream.ts'
 import type { LiveSession } from './live-sessions.ts'
 import type { Downstream, Protocol, RelayContext, Upstream } from './protocol.ts'
 import type { SessionAudit } from './session-audit.ts'
 import type { SessionChanges } from './session-changes.ts'
-import { closingText, endOf, onceAborted } from './session-end.ts'
+import { endOf } from './session-end.ts'
 import type { EndReason } from './state.ts'
 
 /** So many refused channels of one session may wait for the audit log. */
 const MAX_UNWRITTEN_REFUSALS = 256
-/** How long a downstream may take to close after its session was ended from outside. */
-const CLOSE_PATIENCE_MS = 5000
 
 interface Parts {
   readonly changes: SessionChanges
@@ -83,22 +82,14 @@ function relayContext(
   }
 }
 
-/**
- * The text for the person takes as long as a slow reader takes for the rest of their output; once the session must end, in the midst
- * of that too, not longer than `CLOSE_PATIENCE_MS`.
- */
 async function closeBoth(
   downstream: Downstream,
   upstream: Upstream,
-  { grant, signal }: LiveSession,
+  live: LiveSession,
   reason: EndReason,
 ): Promise<EndReason> {
   // First: the person may be slow to read the text.
   upstream.close()
-  const closed = downstream.close(reason, closingText(reason, grant.session))
-  const outOfPatience = new Promise<void>(resolve => {
-    onceAborted(signal, () => void setTimeout(resolve, CLOSE_PATIENCE_MS).unref())
-  })
-  await Promise.race([closed, outOfPatience])
+  await closeDownstream(downstream, live, reason)
   return reason
 }

@@ -4,6 +4,7 @@ import type { Audit, AuditEvent, AuditKind } from '../audit/event.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Denial } from '../policy/authorize.ts'
 import { type Grant, loginDetail } from '../policy/grant.ts'
+import type { LoginTerms } from '../policy/login.ts'
 import type { SealedRecording } from '../recording/writing/recorder.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
@@ -18,6 +19,12 @@ const MAX_LOGIN_SHOWN = 256
 const KINDS: Partial<Record<ErrorCode, AuditKind>> = {
   TARGET_IDENTITY_MISMATCH: 'target.identity-mismatch',
   TARGET_AUTHENTICATION_REFUSED: 'target.authentication-refused',
+}
+
+/** Who logged in, and what was noted on the way there. */
+interface Known {
+  readonly principal: Principal
+  readonly trail: readonly string[]
 }
 
 export type SessionAudit = ReturnType<typeof createSessionAudit>
@@ -35,22 +42,11 @@ export function createSessionAudit(audit: Audit) {
       }),
 
     /** Who it is, and whether they may: two events, durable together. */
-    async decided(
-      downstream: Downstream,
-      session: string,
-      who: { principal: Principal; trail: readonly string[] },
-      decision: Grant | Denial,
-    ) {
-      const { protocol, source, login, database } = downstream
-      const { principal, trail } = who
-      const common = { actor: principal.user, session }
-      const factors = [...principal.proven]
+    async decided(downstream: Downstream, session: string, who: Known, decision: Grant | Denial) {
+      const { login, database } = downstream
+      const common = { actor: who.principal.user, session }
       await Promise.all([
-        audit.append({
-          ...common,
-          kind: 'login.accepted',
-          data: { protocol, source: source.address, login, factors, ...(trail.length > 0 ? { trail } : {}) },
-        }),
+        audit.append(loginAccepted(downstream, session, who)),
         isRefusal(decision)
           ? audit.append({
               ...common,
@@ -76,6 +72,23 @@ export function createSessionAudit(audit: Audit) {
       ])
     },
 
+    /** The same for a login that names no target. */
+    async loginDecided(downstream: Downstream, id: string, who: Known, terms: LoginTerms | Refusal) {
+      const common = { actor: who.principal.user, session: id }
+      await Promise.all([
+        audit.append(loginAccepted(downstream, id, who)),
+        ...(isRefusal(terms)
+          ? [
+              audit.append({
+                ...common,
+                kind: 'decision.denied' as const,
+                data: { wanted: downstream.login, code: terms.code, why: terms.detail },
+              }),
+            ]
+          : []),
+      ])
+    },
+
     /** A session that was granted and yet did not begin. */
     sessionRefused: (grant: Grant, { code, detail }: Refusal) =>
       audit.append({
@@ -87,6 +100,20 @@ export function createSessionAudit(audit: Audit) {
 
     channelDenied: ({ user, session }: Grant, what: string, why: string) =>
       audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }),
+  }
+}
+
+function loginAccepted(
+  { protocol, source, login }: Downstream,
+  session: string,
+  { principal, trail }: Known,
+): AuditEvent {
+  const factors = [...principal.proven]
+  return {
+    kind: 'login.accepted',
+    actor: principal.user,
+    session,
+    data: { protocol, source: source.address, login, factors, ...(trail.length > 0 ? { trail } : {}) },
   }
 }
 

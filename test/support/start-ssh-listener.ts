@@ -88,6 +88,7 @@ export async function startSshListener(parts: SshListenerParts) {
     clock: systemClock,
     log,
     metrics,
+    runLogin: (downstream, session) => run(parts, key, protocol, downstream, session, sessions),
     run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
   })
   const listener = createPort({

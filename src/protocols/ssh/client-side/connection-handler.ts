@@ -1,9 +1,10 @@
 /** The handler of SSH connections: takes connections to the login name, and hands them to the pipeline. */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
+import type { Login, RunLogin } from '../../../session/run-login.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import type { Place } from '../../../shared/connection-limits.ts'
 import { type ErrorCode, isRefusal } from '../../../shared/errors.ts'
@@ -13,9 +14,11 @@ import type { Metrics } from '../../../shared/metrics.ts'
 import { parseLoginName } from '../../../shared/names.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { message, string, uint32 } from '../../../shared/ssh-wire.ts'
+import { serve } from '../served/serve.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
 import { parseHostKeys } from '../transport/host-keys.ts'
-import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
+import { DISCONNECT, MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
+import { plain } from '../transport/texts.ts'
 import { type HostKeys, SOFTWARE, Transport, TransportViolation } from '../transport/transport.ts'
 import { SshDownstream } from './downstream.ts'
 import type { SshLimits } from './limits.ts'
@@ -31,6 +34,8 @@ export interface SshConnectionHandlerOptions {
   readonly limits: SshLimits
   readonly protocol: Protocol<SshDownstream, SshUpstream>
   readonly run: RunSession<SshDownstream, SshUpstream>
+  /** For a login that names no target. */
+  readonly runLogin: RunLogin<SshDownstream>
   /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */
@@ -42,6 +47,21 @@ export interface SshConnectionHandlerOptions {
 
 export function createSshConnectionHandler(options: SshConnectionHandlerOptions): ConnectionHandler {
   return new SshConnectionHandler(options)
+}
+
+interface Greeted {
+  readonly stream: Duplex
+  readonly source: Source
+  readonly place: Place
+  readonly hostKeys: HostKeys
+  readonly inside?: Inside | undefined
+}
+
+/** What a connection is inside of: a login that named no target, and the target that the client asked for. */
+interface Inside {
+  readonly login: Login
+  /** The login name that the name sent inside stands for. */
+  meaningOf(login: string): string
 }
 
 class SshConnectionHandler implements ConnectionHandler {
@@ -69,8 +89,7 @@ class SshConnectionHandler implements ConnectionHandler {
       this.#refused(source, 'TOO_MANY_CONNECTIONS', place.full, session)
       return
     }
-    this.#options.metrics.connections.inc({ protocol: 'ssh' })
-    this.#greet(socket, source, place)
+    this.#greet({ stream: socket, source, place, hostKeys: this.#hostKeys })
   }
 
   async close(): Promise<void> {
@@ -78,7 +97,8 @@ class SshConnectionHandler implements ConnectionHandler {
     await Promise.allSettled(this.#sessions)
   }
 
-  #greet(socket: Socket, source: Source, place: Place): void {
+  /** A connection from the network, or one inside of another. */
+  #greet({ stream, source, place, hostKeys, inside }: Greeted): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
     const loggedIn = () => {
@@ -92,11 +112,15 @@ class SshConnectionHandler implements ConnectionHandler {
     }, limits.loginGraceMs)
 
     const transport: Transport = new Transport(
-      socket,
-      { side: 'server', hostKeys: this.#hostKeys },
+      stream,
+      { side: 'server', hostKeys },
       {
         message: (type, payload) => {
-          downstream = this.#beforeLogin(transport, source, type, payload, place, loggedIn)
+          if (type === MESSAGE.USERAUTH_REQUEST) {
+            place.reached('login')
+            downstream = this.#login(transport, payload, { source, place, inside, onAccepted: loggedIn })
+          } else if (type === MESSAGE.SERVICE_REQUEST) answerServiceRequest(transport, payload)
+          else transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'this message cannot come before the login')
         },
         ended: error => {
           if (error instanceof TransportViolation) this.#broken(source, place, error)
@@ -106,43 +130,35 @@ class SshConnectionHandler implements ConnectionHandler {
       clock,
     )
     this.#connections.add(transport)
-    socket.once('close', () => {
+    metrics.connections.inc({ protocol: 'ssh' })
+    stream.once('close', () => {
       clearTimeout(grace)
       this.#connections.delete(transport)
       metrics.connections.dec({ protocol: 'ssh' })
       place.leave()
     })
-    socket.once('data', () => place.reached('opening'))
+    stream.once('data', () => place.reached('opening'))
     transport.start()
   }
 
-  /** SERVICE_REQUEST, then the first USERAUTH_REQUEST, which names the user. */
-  #beforeLogin(
+  /** The first USERAUTH_REQUEST names the user. */
+  #login(
     transport: Transport,
-    source: Source,
-    type: number,
     payload: Buffer,
-    place: Place,
-    onAccepted: () => void,
-  ): SshDownstream | undefined {
-    if (type === MESSAGE.SERVICE_REQUEST) {
-      answerServiceRequest(transport, payload)
-      return undefined
-    }
-    if (type !== MESSAGE.USERAUTH_REQUEST) {
-      transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'this message cannot come before the login')
-      return undefined
-    }
-    const { limits, clock, protocol, run, log } = this.#options
+    { source, place, inside, onAccepted }: Pick<Greeted, 'source' | 'place' | 'inside'> & { onAccepted(): void },
+  ): SshDownstream {
+    const { limits, clock, log } = this.#options
     const { login } = readRequest(payload)
-    place.reached('login')
-    const name = parseLoginName(login)
+    const meaning = inside === undefined ? login : inside.meaningOf(login)
+    const name = parseLoginName(meaning)
     const session = newId('ses', clock.now())
     const downstream = new SshDownstream({
       transport,
       source,
       session,
       login,
+      meaning,
+      ...(inside === undefined ? {} : { outer: inside.login }),
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
       onAccepted,
@@ -151,8 +167,9 @@ class SshConnectionHandler implements ConnectionHandler {
       onBroken: error => this.#broken(source, place, error),
     })
     transport.listener = downstream
-    downstream.message(type, payload)
-    const running = run(protocol, downstream, session)
+    downstream.message(MESSAGE.USERAUTH_REQUEST, payload)
+    const alone = inside === undefined && !isRefusal(name) && name.target === undefined
+    const running = (alone ? this.#serve(downstream, session) : this.#run(downstream, session))
       .catch(error => log.error({ err: error, session }, 'a session broke'))
       .finally(() => {
         this.#sessions.delete(running)
@@ -160,6 +177,28 @@ class SshConnectionHandler implements ConnectionHandler {
       })
     this.#sessions.add(running)
     return downstream
+  }
+
+  #run(downstream: SshDownstream, session: string): Promise<void> {
+    return this.#options.run(this.#options.protocol, downstream, session)
+  }
+
+  /** A login that names no target: the gateway itself is the other end. */
+  #serve(downstream: SshDownstream, session: string): Promise<void> {
+    return this.#options.runLogin(downstream, session, (_, login) => {
+      const { limits } = this.#options
+      return serve(downstream, login, {
+        maxChannels: limits.maxChannels,
+        broken: rule => this.#refused(downstream.source, 'PROTOCOL_VIOLATION', rule, session),
+        open: kind => {
+          const why = `Sallyport: ${plain(kind.slice(0, 100))} needs a target: log in as user+account+target`
+          return {
+            refused: OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED,
+            why: `${why} [CHANNEL_DENIED, session ${session}]`,
+          }
+        },
+      })
+    })
   }
 
   #broken(source: Source, place: Place, error: TransportViolation): void {

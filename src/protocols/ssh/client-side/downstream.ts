@@ -1,7 +1,9 @@
 /** The side of the user: an SSH connection from its first authentication request to its last word. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
+import type { Authenticated } from '../../../session/authenticate.ts'
 import type { Downstream, SessionNotice } from '../../../session/protocol.ts'
+import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import { message, string } from '../../../shared/ssh-wire.ts'
@@ -18,6 +20,10 @@ const LAST_WORD_MS = 1_000
 const MAX_HELD = 4_096
 
 export interface SshDownstreamOptions extends AuthenticationOptions {
+  /** The login name that the name sent stands for, where that is another. */
+  readonly meaning?: string
+  /** The login of the connection around this one. */
+  readonly outer?: Login
   readonly transport: Transport
   readonly source: Source
   readonly session: string
@@ -37,6 +43,7 @@ export class SshDownstream implements Downstream, TransportListener {
   readonly login: string
   readonly session: string
   readonly database = undefined
+  readonly outer: Authenticated | undefined
   readonly details: Record<string, string>
   readonly transport: Transport
   /** Set by the relay: puts words into the person's open terminal. */
@@ -52,9 +59,13 @@ export class SshDownstream implements Downstream, TransportListener {
   constructor(options: SshDownstreamOptions) {
     this.transport = options.transport
     this.source = options.source
-    this.login = options.login
+    this.login = options.meaning ?? options.login
+    this.outer = options.outer?.who
     this.session = options.session
-    this.details = { client: plain(options.transport.peerSoftware) }
+    this.details = {
+      client: plain(options.transport.peerSoftware),
+      ...(options.outer === undefined ? {} : { inside: options.outer.id }),
+    }
     this.#authentication = new UserAuthentication(options.transport, options)
     this.#options = options
   }
@@ -87,8 +98,8 @@ export class SshDownstream implements Downstream, TransportListener {
     return this.#authentication.answered
   }
 
-  async nextProof(): Promise<Proof | undefined> {
-    const proof = await this.#authentication.nextProof()
+  async nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {
+    const proof = await this.#authentication.nextProof(first)
     if (proof === undefined && this.#authentication.exhausted) {
       this.#ownRefusal = refuse('TOO_MANY_TRIES', 'Too many tries on one connection.')
     } else if (proof === undefined && this.#expired) {

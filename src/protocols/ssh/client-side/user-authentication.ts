@@ -85,8 +85,9 @@ export class UserAuthentication {
     }
   }
 
-  /** The next proof; undefined when there will be none. */
-  nextProof(): Promise<Proof | undefined> {
+  /** The next proof; undefined when there will be none. `first`: which may come, until a proof was answered. */
+  nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {
+    if (!this.#open && first !== undefined) this.#next = first
     if (this.#over) return Promise.resolve(undefined)
     const proof = this.#proof
     this.#proof = undefined

@@ -13,7 +13,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { string, WireReader } from '../../../shared/ssh-wire.ts'
-import type { KeyExchange, Ssh2Protocol } from './ssh2-internals.ts'
+import type { Ssh2Protocol } from './ssh2-internals.ts'
 
 export const HYBRID = 'mlkem768x25519-sha256'
 /** What ssh2 takes it for. It must be in the offer as well. */
@@ -32,19 +32,12 @@ const LIST_AT = 17
 /** `ours` is our list of key exchanges, in order. Call it before the peer's first KEXINIT is read; give it each one. */
 export function installHybrid(protocol: Ssh2Protocol, isServer: boolean, ours: readonly string[]) {
   let kexinit: Buffer | undefined
-  let current: KeyExchange | undefined
-  Object.defineProperty(protocol, '_kex', {
-    configurable: true,
-    enumerable: true,
-    get: () => current,
-    set(exchange: KeyExchange | undefined) {
-      current = exchange
-      if (exchange === undefined || kexinit === undefined) return
-      // The exchange hash covers what the peer really said.
-      exchange._remoteKexinit = kexinit
-      exchange.negotiated.kex = HYBRID
-      Object.assign(exchange, isServer ? serverMethods() : clientMethods())
-    },
+  protocol.sallyportExchanges.push(exchange => {
+    if (kexinit === undefined) return
+    // The exchange hash covers what the peer really said.
+    exchange._remoteKexinit = kexinit
+    exchange.negotiated.kex = HYBRID
+    Object.assign(exchange, isServer ? serverMethods() : clientMethods())
   })
   /** Gives the KEXINIT that ssh2 is to see in place of the peer's. */
   return (payload: Buffer): Buffer => {

@@ -40,6 +40,7 @@ export const DISCONNECT = {
 
 export const OPEN_FAILURE = {
   ADMINISTRATIVELY_PROHIBITED: 1,
+  CONNECT_FAILED: 2,
   RESOURCE_SHORTAGE: 4,
 } as const
 

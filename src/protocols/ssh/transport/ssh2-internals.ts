@@ -37,7 +37,7 @@ export interface KeyExchange {
   remoteExtInfoEnabled: boolean
   /** The hash of the connection's first exchange. */
   sessionID: Buffer
-  negotiated: { kex: string }
+  negotiated: { kex: string; serverHostKey: string }
   _remoteKexinit: Buffer
 }
 
@@ -49,6 +49,8 @@ export interface Ssh2Protocol {
   /** Our receiver of messages; ssh2 knows nothing of it. */
   sallyport?: (type: number, payload: Buffer) => void
   _cipher: Cipher
+  /** Ours: called with each key exchange when its algorithms are agreed on. */
+  sallyportExchanges: ((exchange: KeyExchange) => void)[]
   /** Ours: what ssh2 is to see in place of the peer's KEXINIT. */
   sallyportKexinit?: (payload: Buffer) => Buffer
   _decipher: { inSeqno: number; _onPayload: (payload: Buffer) => unknown }
@@ -136,7 +138,20 @@ export function seeFirstKexinit(protocol: Ssh2Protocol): void {
 }
 
 export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
-  return new Ssh2ProtocolClass(config)
+  const protocol = new Ssh2ProtocolClass(config)
+  const listeners: ((exchange: KeyExchange) => void)[] = []
+  let current: KeyExchange | undefined
+  Object.defineProperty(protocol, '_kex', {
+    configurable: true,
+    enumerable: true,
+    get: () => current,
+    set(exchange: KeyExchange | undefined) {
+      current = exchange
+      if (exchange !== undefined) for (const listener of listeners) listener(exchange)
+    },
+  })
+  protocol.sallyportExchanges = listeners
+  return protocol
 }
 
 export function createOffer(lists: {

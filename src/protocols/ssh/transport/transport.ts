@@ -1,6 +1,7 @@
-/** One SSH transport over one socket (RFC 4253): idents, key exchange, packets in and out, rekeying, the orderly and the sudden end. */
+/** One SSH transport over one socket, or over a channel of another connection (RFC 4253): idents, key exchange, packets in and out, rekeying, the orderly and the sudden end. */
 
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../shared/clock.ts'
 import { messageOf } from '../../../shared/errors.ts'
 import { message, string, uint32 } from '../../../shared/ssh-wire.ts'
@@ -74,7 +75,7 @@ export interface TransportListener {
 }
 
 export class Transport {
-  readonly socket: Socket
+  readonly socket: Duplex
   listener: TransportListener
   /** The software part of the peer's identification string; empty before it came. */
   peerSoftware = ''
@@ -101,7 +102,7 @@ export class Transport {
   #waiting = 0
   #keyExchangeTimer: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket, role: TransportRole, listener: TransportListener, limits: RekeyLimits, clock: Clock) {
+  constructor(socket: Duplex, role: TransportRole, listener: TransportListener, limits: RekeyLimits, clock: Clock) {
     this.socket = socket
     this.listener = listener
     this.#isServer = role.side === 'server'
@@ -128,8 +129,10 @@ export class Transport {
     protocol.sallyport = (type, payload) => this.#message(type, payload)
     correctExtensionInfo(protocol, () => this.#sendExtensionInfo())
     this.#protocol = protocol
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, 60_000)
+    if (socket instanceof Socket) {
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, 60_000)
+    }
     socket.on('data', (chunk: Buffer) => this.#parse(chunk))
     socket.on('end', () => this.#end(undefined))
     socket.on('error', error => this.#end(error))
@@ -317,7 +320,7 @@ export class Transport {
 }
 
 /** What the peer sends does not count, only what it takes: else one that dribbles bytes would keep its session open. */
-function destroyWhenStuck(socket: Socket): void {
+function destroyWhenStuck(socket: Duplex): void {
   let waiting = Number.POSITIVE_INFINITY
   const watch = setInterval(() => {
     if (socket.writableLength === 0 || socket.writableLength >= waiting) socket.destroy()

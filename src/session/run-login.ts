@@ -1,0 +1,157 @@
+/**
+ * A login that names no target (`ssh alice@gateway`): authenticate, decide, let in, and serve what she asks for, each by a decision of its
+ * own. Nothing of a target is open yet, and nothing is lent; what is opened inside it is a session like any other.
+ */
+
+import type { Authenticator } from '../identity/authenticator.ts'
+import type { LoginTerms } from '../policy/login.ts'
+import type { Clock } from '../shared/clock.ts'
+import { isRefusal, type Refusal } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import type { Access } from './access.ts'
+import { type Authenticated, authenticate } from './authenticate.ts'
+import { closeDownstream } from './close-downstream.ts'
+import { type LiveSessions, SessionEnd } from './live-sessions.ts'
+import type { Downstream } from './protocol.ts'
+import type { SessionAudit } from './session-audit.ts'
+import { endOf, GATEWAY_STOPPING, onceAborted, refusalOf, refusedByEnd } from './session-end.ts'
+import type { EndReason } from './state.ts'
+
+export interface LoginParts {
+  readonly authenticator: Authenticator
+  readonly access: Access
+  readonly live: LiveSessions
+  readonly sessionAudit: SessionAudit
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly log: Log
+  readonly stopping: () => boolean
+}
+
+/** A login that was let in, for as long as its connection lasts. */
+export interface Login {
+  /** `ses_…`: the audit log's events of it have it. */
+  readonly id: string
+  /** Who it is, for what is opened inside. */
+  readonly who: Authenticated
+  /** Aborted when the connection must end. */
+  readonly signal: AbortSignal
+  /** False once its time is over: nothing new is opened on it. */
+  readonly mayOpen: boolean
+  /** Something was opened on it: until all is released it is not idle. Returns the release. */
+  opened(): () => void
+}
+
+/** Serves the connection until the client leaves or the signal aborts; gives who ended it. */
+export type ServeLogin<D extends Downstream> = (downstream: D, login: Login) => Promise<EndReason>
+
+/** What a protocol calls for a login that names no target. */
+export type RunLogin<D extends Downstream> = (downstream: D, id: string, serve: ServeLogin<D>) => Promise<void>
+
+/** Never rejects, as `runSession`. */
+export async function runLogin<D extends Downstream>(
+  parts: LoginParts,
+  downstream: D,
+  id: string,
+  serve: ServeLogin<D>,
+): Promise<void> {
+  const refusal = await attemptLogin(parts, downstream, id, serve).catch(error => refusalOf(parts.log, id, error))
+  if (refusal === undefined) return
+  parts.metrics.logins.inc({ protocol: downstream.protocol, result: refusal.code })
+  await downstream
+    .deny(refusal, id)
+    .catch(error => parts.log.error({ err: error, session: id }, 'a refusal could not be told'))
+}
+
+async function attemptLogin<D extends Downstream>(
+  parts: LoginParts,
+  downstream: D,
+  id: string,
+  serve: ServeLogin<D>,
+): Promise<Refusal | undefined> {
+  const { access, live, sessionAudit, metrics, log } = parts
+  if (parts.stopping()) return GATEWAY_STOPPING
+  const who = await authenticate(parts, downstream, id)
+  if (isRefusal(who)) return who
+  const changesSeen = live.accessChanges
+  const terms = await access.decideLogin(who.principal)
+  await sessionAudit.loginDecided(downstream, id, who, terms)
+  if (isRefusal(terms)) return terms
+
+  const login = new OpenLogin(parts, id, who, terms)
+  const unwatch = live.watch(login)
+  try {
+    onceAborted(downstream.gone, () => login.abort('client-closed'))
+    if (live.accessChanges !== changesSeen && !(await login.stillAllowed().catch(() => false))) {
+      login.abort('access-revoked')
+    }
+    const end = endOf(login.signal)
+    if (end !== undefined) return refusedByEnd(end)
+    await downstream.accept({ session: id, endsAt: terms.endsAt })
+    metrics.logins.inc({ protocol: downstream.protocol, result: 'accepted' })
+    const closedBy = await serve(downstream, login).catch((error): EndReason => {
+      log.error({ err: error, session: id }, 'a login without a target broke')
+      return 'internal-error'
+    })
+    const reason = endOf(login.signal) ?? closedBy
+    // What is open inside ends with it.
+    login.abort(reason)
+    await closeDownstream(downstream, login, reason)
+    return undefined
+  } finally {
+    unwatch()
+  }
+}
+
+class OpenLogin implements Login {
+  readonly id: string
+  readonly who: Authenticated
+  readonly #parts: Pick<LoginParts, 'access' | 'clock'>
+  readonly #terms: LoginTerms
+  readonly #controller = new AbortController()
+  #open = 0
+  #lastActivity: number
+
+  constructor(parts: Pick<LoginParts, 'access' | 'clock'>, id: string, who: Authenticated, terms: LoginTerms) {
+    this.#parts = parts
+    this.id = id
+    this.who = who
+    this.#terms = terms
+    this.#lastActivity = parts.clock.now()
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get mayOpen(): boolean {
+    return !this.signal.aborted && this.#parts.clock.now() < this.#terms.endsAt
+  }
+
+  abort(reason: EndReason): void {
+    this.#controller.abort(new SessionEnd(reason))
+  }
+
+  opened(): () => void {
+    this.#open++
+    return () => {
+      this.#open--
+      this.#lastActivity = this.#parts.clock.now()
+    }
+  }
+
+  async stillAllowed(): Promise<boolean> {
+    const person = await this.who.renew()
+    return person !== undefined && !isRefusal(await this.#parts.access.decideLogin(person))
+  }
+
+  /** What is open has an end and an idle time of its own, by the role that gave it. */
+  tick(): void {
+    if (this.#open > 0) return
+    const now = this.#parts.clock.now()
+    const { endsAt, idleMs } = this.#terms
+    if (now >= endsAt) this.abort('deadline')
+    else if (idleMs !== undefined && now - this.#lastActivity >= idleMs) this.abort('idle')
+  }
+}
