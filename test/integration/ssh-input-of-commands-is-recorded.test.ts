@@ -1,19 +1,28 @@
-/** What is fed to a command by its standard input is part of what ran: it is in the recording, and what is cut is known as a whole. */
+/**
+ * What is fed to a command by its standard input is part of what ran: it is in the recording, and what is cut is known as a whole.
+ * What may be a secret is hidden there, and never lost.
+ */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { RoleInput } from '../../src/policy/role.ts'
 import type { RecordedEvent } from '../../src/recording/format/events.ts'
+import { reveal } from '../../src/recording/format/protected-part.ts'
 import { transcriptLines } from '../../src/recording/rendering/transcript.ts'
+import { asOwner, withToken } from '../support/run-cli.ts'
 import { type SshGateway, startSshGateway } from '../support/ssh-gateway.ts'
+import { makeToken } from '../support/web-01.ts'
 
 const SCRIPT = 'echo hid""den\nexit 3\n'
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
 const textOf = (events: RecordedEvent[], stream: 'input' | 'output') =>
   Buffer.concat(events.flatMap(event => (event.type === stream ? [event.bytes] : []))).toString()
+
+const hiddenBytes = (events: RecordedEvent[]) =>
+  events.reduce((sum, event) => sum + (event.type === 'hidden-input' ? event.bytes : 0), 0)
 
 const start = (t: Test, role: Partial<RoleInput> = {}) => startSshGateway(t, { role })
 
@@ -22,6 +31,14 @@ async function feed({ ssh, recorded }: SshGateway, command: string[], input: str
   client.stdin.end(input)
   const result = await client.ended
   return { ...result, ...(await recorded()) }
+}
+
+/** The same events for who has the right to what is hidden. */
+async function revealed({ gateway }: SshGateway, session: string): Promise<RecordedEvent[]> {
+  const events: RecordedEvent[] = []
+  const recording = await gateway.parts.recordings.read(session)
+  for await (const event of reveal(session, recording, gateway.parts.vault.openBytes)) events.push(event)
+  return events
 }
 
 t.test('a script that is fed to a shell is recorded', async t => {
@@ -58,19 +75,32 @@ t.test(
     t.ok(kept.equals(bytes.subarray(0, limit)))
     const lines = events.flatMap(event => transcriptLines(event, { startedAt: 0, width: 300 }))
     t.match(lines.join('\n'), `input: 1,048,576 of 3,000,001 bytes kept; sha256 of all of it ${sha256(bytes)}`)
+
+    const hidden = await feed(gateway, ['cat >/dev/null'], bytes)
+    t.equal(hiddenBytes(hidden.events), limit)
+    const close = (events: RecordedEvent[]) => events.find(event => event.type === 'channel-close')
+    const { sha256: hash, ...known } = whole
+    t.match(close(hidden.events), { cut: [{ stream: 'hidden-input', ...known, sha256: undefined }] })
+    t.notMatch(JSON.stringify(hidden.events), hash, 'a hash could be used to guess what is hidden')
+    const seen = await revealed(gateway, hidden.session)
+    t.match(close(seen), { cut: [{ stream: 'hidden-input', ...whole }] })
+    const found = Buffer.concat(seen.flatMap(event => (event.type === 'input' ? [event.bytes] : [])))
+    t.ok(found.equals(bytes.subarray(0, limit)))
   },
 )
 
 t.test('a role may have everything kept, and nothing of the input', async t => {
   const bytes = randomBytes(3_000_001)
-  const all = await feed(await start(t, { execOutputLimit: 'none' }), ['cat'], bytes)
+  const whole = await start(t, { execOutputLimit: 'none' })
+  const all = await feed(whole, ['cat'], bytes)
   for (const stream of ['input', 'output'] as const) {
     const kept = Buffer.concat(all.events.flatMap(event => (event.type === stream ? [event.bytes] : [])))
     t.ok(kept.equals(bytes), `${stream} is kept wholly`)
   }
   t.notOk(all.events.some(event => event.type === 'truncated'))
+  t.equal(hiddenBytes((await feed(whole, ['cat >/dev/null'], bytes)).events), bytes.length)
   const none = await feed(await start(t, { recordExecInput: false }), ['sh'], SCRIPT)
-  t.equal(textOf(none.events, 'input'), '')
+  t.equal(textOf(none.events, 'input') + hiddenBytes(none.events), '0')
   t.equal(textOf(none.events, 'output'), 'hidden\n')
 })
 
@@ -95,35 +125,84 @@ t.test('files on their way are no input, and a script that calls itself a transf
     'rsync --server "$(sh)"',
     'git-upload-pack `sh`',
   ]) {
-    const { events } = await feed(gateway, [command], SCRIPT)
-    t.equal(textOf(events, 'input'), SCRIPT, command)
+    const { session, events } = await feed(gateway, [command], SCRIPT)
+    t.equal(textOf(events, 'input'), '', command)
+    t.equal(textOf(await revealed(gateway, session), 'input'), SCRIPT, command)
   }
-  const renamed = join(sshd.folder, 'scp')
-  writeFileSync(renamed, readFileSync('/bin/sh'), { mode: 0o755 })
-  const { events: inDisguise } = await feed(gateway, [`${renamed} -t 2>/dev/null || ${renamed}`], SCRIPT)
-  t.equal(textOf(inDisguise, 'input'), SCRIPT)
-  for (const name of ['git-upload-pack', 'chpasswd']) {
+  for (const name of ['scp', 'git-upload-pack', 'chpasswd']) {
     const shell = join(sshd.folder, name)
     writeFileSync(shell, readFileSync('/bin/sh'), { mode: 0o755 })
-    t.equal(textOf((await feed(gateway, [`${shell} -s`], SCRIPT)).events, 'input'), SCRIPT, name)
+    const { session } = await feed(gateway, [`${shell} -t 2>/dev/null || ${shell} -s`], SCRIPT)
+    t.equal(textOf(await revealed(gateway, session), 'input'), SCRIPT, name)
   }
-  const { events: withOption } = await feed(gateway, ['sh -s -- --password-stdin'], `:\n${SCRIPT}`)
-  t.equal(textOf(withOption, 'input'), `[not recorded: a secret]\n${SCRIPT}`)
+  const { events: withOption } = await feed(gateway, ['sh -s -- --password-stdin'], SCRIPT)
+  t.equal(textOf(withOption, 'input'), SCRIPT)
 })
 
-t.test('a password that is handed to sudo or to a prompt by standard input is not kept, and all else is', async t => {
-  const gateway = await startSshGateway(t, {
-    sshd: { passwordAccount: true },
-    account: ({ passwordAccount }) => passwordAccount!,
-  })
-  // What sudo does with -S, without its rights.
-  const sudo = `sudo() { printf '[sudo] password for you: ' >&2; read secret; shift; "$@"; }`
-  const { stdout, events } = await feed(gateway, [`${sudo}; sudo -S sh`], `S3cr3t\n${SCRIPT}`)
-  t.equal(stdout, 'hidden\n')
-  t.equal(textOf(events, 'input'), `[not recorded: a secret]\n${SCRIPT}`)
-  const client = gateway.ssh(`printf 'Password: '; read secret; sh`)
+t.test(
+  'what programs read that may read secrets is hidden in every view, in whatever spelling they are called',
+  async t => {
+    const gateway = await start(t)
+    const line = 'nobody-here:S3cr3t\n'
+    let last = ''
+    for (const command of [
+      'chpasswd',
+      'LANG=C chpasswd',
+      'chpasswd 2>&1',
+      'cd / && chpasswd',
+      'exec chpasswd',
+      'read -r secret',
+      'cat >/dev/null',
+      'openssl enc -aes-256-cbc -pbkdf2 -pass stdin -in /dev/null',
+    ]) {
+      const { session, events } = await feed(gateway, [command], line)
+      t.equal(textOf(events, 'input'), '', command)
+      t.equal(hiddenBytes(events), line.length, command)
+      t.equal(textOf(await revealed(gateway, session), 'input'), line, command)
+      last = session
+    }
+    const auditor = await makeToken(gateway.gateway, 'alice', 'auditor')
+    for (const [format, marker] of [
+      ['text', '19 bytes of input hidden: --reveal shows it'],
+      ['cast', '19 bytes of input hidden'],
+      ['jsonl', '"type":"hidden-input","channel":0,"bytes":19,"protected":"'],
+    ] as const) {
+      const words = ['session', 'export', last, '--format', format]
+      const view = await withToken(gateway.gateway, auditor, words)
+      t.match(view.stdout, marker)
+      t.notMatch(view.stdout, /S3cr3t/)
+      t.match(await withToken(gateway.gateway, auditor, [...words, '--reveal']), { exit: 4, stdout: '' })
+      t.match((await asOwner(gateway.gateway, [...words, '--reveal'])).stdout, /nobody-here:S3cr3t/)
+      const [newest] = (await gateway.gateway.parts.audit.list({ session: last })).slice(-1)
+      t.match(newest, { kind: 'recording.revealed', actor: 'owner' })
+    }
+    t.match((await withToken(gateway.gateway, auditor, ['session', 'replay', last])).stdout, '19 bytes of input hidden')
+    t.match((await asOwner(gateway.gateway, ['session', 'replay', last, '--reveal'])).stdout, '<* nobody-here:S3cr3t')
+  },
+)
+
+t.test('a line that a prompt or sudo -S hides is not lost, whoever made them hide it', async t => {
+  const gateway = await start(t)
+  for (const [name, asks, stdout] of [
+    ['asks', `printf '[sudo] password for you: ' >&2; read -r secret`, 'hidden\n'],
+    ['needless', ':', 'S3cr3t\nhidden\n'],
+  ] as const) {
+    const folder = join(gateway.sshd.folder, name)
+    mkdirSync(folder)
+    // What sudo does with -S, without its rights.
+    writeFileSync(join(folder, 'sudo'), `#!/bin/sh\n${asks}; shift; exec "$@"\n`, { mode: 0o755 })
+    const told = await feed(gateway, [`PATH=${folder}:$PATH sudo -S sh`], `echo S3cr3t\n${SCRIPT}`)
+    t.equal(told.stdout, stdout)
+    t.equal(textOf(told.events, 'input'), SCRIPT)
+    t.equal(textOf(await revealed(gateway, told.session), 'input'), `echo S3cr3t\n${SCRIPT}`)
+  }
+  const asks = `printf 'Password: '; read -r secret\n`
+  const client = gateway.ssh('sh')
+  client.stdin.write(asks)
   await client.printed(/Password: /)
   client.stdin.end(`S3cr3t\n${SCRIPT}`)
   await client.ended
-  t.equal(textOf((await gateway.recorded()).events, 'input'), `[not recorded: a secret]\n${SCRIPT}`)
+  const { session, events } = await gateway.recorded()
+  t.equal(textOf(events, 'input'), asks + SCRIPT)
+  t.equal(textOf(await revealed(gateway, session), 'input'), `${asks}S3cr3t\n${SCRIPT}`)
 })

@@ -51,7 +51,7 @@ t.test('views do not show it, and say that there is more', async t => {
     const view = await withToken(gateway, auditor, words)
     t.equal(view.exit, 0)
     t.match(view.stdout, /alter role dba password \[hidden\]/)
-    t.match(view.stdout, words.includes('jsonl') ? /"protected":"/ : /--reveal-statements/)
+    t.match(view.stdout, words.includes('jsonl') ? /"protected":"/ : /--reveal shows it/)
     t.notMatch(view.stdout, /S3cr3tX/)
   }
 })
@@ -72,13 +72,14 @@ t.test('auditors and administrators are refused, and that is audited', async t =
 t.test('who has the right reads it whole, audited before', async t => {
   const revealer = await makeToken(gateway, 'audrey', 'revealer')
   for (const words of VIEWS) {
-    const view = await withToken(gateway, revealer, [...words, '--reveal-statements'])
+    const view = await withToken(gateway, revealer, [...words, '--reveal'])
     t.equal(view.exit, 0)
     t.match(view.stdout, words.includes('jsonl') ? JSON.stringify(SQL).slice(1, -1) : SQL)
     t.match(view.stdout, /syntax error at or near/)
     t.equal((await events()).at(-1), 'recording.revealed by audrey')
   }
   t.match((await withToken(gateway, revealer, ['session', 'replay', session])).stdout, /\[hidden\]/)
+  // The earlier name goes on.
   const owner = await asOwner(gateway, ['session', 'replay', session, '--reveal-statements'])
   t.match(owner.stdout, SQL)
   t.equal((await events()).at(-1), 'recording.revealed by owner')

@@ -12,6 +12,7 @@ export function memoryRecorder(
   const recorder: Recorder = {
     promptness: 'within-bound',
     stream: (type, channel, bytes) => events.push({ type, channel, bytes: Buffer.from(bytes) }),
+    hiddenInput: (channel, bytes) => events.push({ type: 'hidden-input', channel, bytes: bytes.length }),
     fact(event, _ago, _counted, whole) {
       const fact = structuredClone(event)
       events.push(fact)

@@ -84,7 +84,8 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     {
       config: { scope: 'revealer' },
       schema: {
-        summary: 'The same with what is hidden in it: literals, values and messages that may be secrets',
+        summary:
+          'The same with what is hidden in it: literals, values, messages and standard input that may be secrets',
         tags,
         params,
         querystring: purposeSchema,

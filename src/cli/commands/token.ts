@@ -24,8 +24,8 @@ export const addTokens: AddCommands = (program, context) => {
 Scopes:
   read         sees sessions and resources
   auditor      also replays recordings and reads the audit log
-  revealer     also reads what recordings hide (--reveal-statements);
-               made by the owner alone
+  revealer     also reads what recordings hide (--reveal); made by the
+               owner alone
   admin        as auditor, and may change everything, but not say where a
                credential may be sent
   credentials  stores credentials, and confirms where they may be sent;

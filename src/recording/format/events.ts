@@ -5,7 +5,12 @@ export interface StreamEvent {
   readonly type: 'output' | 'stderr' | 'input'
   readonly channel: number
   readonly bytes: Buffer
+  /** Never recorded: it stands in the place of `hidden-input`. */
+  readonly revealed?: true
 }
+
+/** What is kept of a channel without a terminal up to a limit each. */
+export type KeptStreamName = StreamEvent['type'] | 'hidden-input'
 
 export type FactEvent =
   | { type: 'channel-open'; channel: number; kind: string; detail?: string }
@@ -17,13 +22,17 @@ export type FactEvent =
   | { type: 'environment'; channel: number; name: string; value: string }
   | { type: 'signal'; channel: number; name: string }
   | { type: 'exit'; channel: number; status?: number; signal?: string }
-  /** `cut`: the streams of which more passed than was kept, with the length and the hash (hex) of the whole. */
+  /**
+   * `cut`: the streams of which more passed than was kept, with the length and the hash (hex) of the whole; that of hidden input,
+   * which could be used to guess it, is in `protected`.
+   */
   | {
       type: 'channel-close'
       channel: number
       bytesIn: number
       bytesOut: number
-      cut?: { stream: StreamEvent['type']; keptBytes: number; bytes: number; sha256: string }[]
+      cut?: { stream: KeptStreamName; keptBytes: number; bytes: number; sha256?: string }[]
+      protected?: string
     }
   /** An SFTP or scp operation; `sha256` (hex) where the whole file's bytes passed in order. */
   | {
@@ -64,7 +73,9 @@ export type FactEvent =
   /** What policy refused inside the session. */
   | { type: 'refused'; what: string; reason: string; channel?: number }
   /** From here on this stream's bytes are counted but not kept; `channel-close` has the count and the hash. */
-  | { type: 'truncated'; channel: number; stream: StreamEvent['type']; keptBytes: number }
+  | { type: 'truncated'; channel: number; stream: KeptStreamName; keptBytes: number }
+  /** So many bytes of a program's standard input, which may hold a secret: they are in `protected`. */
+  | { type: 'hidden-input'; channel: number; bytes: number; protected?: string }
   /** Never recorded: what readers are shown in place of output that is no text (`binary-output.ts`). */
   | { type: 'binary'; channel: number; bytes: number }
   /** Words of the gateway to the person. */
@@ -123,8 +134,9 @@ export type AskedFact = Extract<FactEvent, { type: 'statement' | 'file' }>
 
 /** What a fact does not show to everybody who may read the recording. */
 export interface ProtectedPart {
-  /** A statement's text; where that was cut, the SHA-256 (hex) of the whole. */
+  /** A statement's text. */
   readonly text?: string
+  /** Of the whole, in hex, where that statement or hidden input was cut. */
   readonly sha256?: string
   readonly parameters?: readonly (string | null)[]
   /** Of an error. */

@@ -38,10 +38,15 @@ export class Protector {
 
   /** base64 of nonce, ciphertext and tag. */
   protect(part: ProtectedPart): string {
+    return this.protectBytes(Buffer.from(JSON.stringify(part), 'utf8'))
+  }
+
+  /** The same of bytes as they are. */
+  protectBytes(bytes: Buffer): string {
     const nonce = Buffer.alloc(NONCE_BYTES)
     nonce.writeUIntBE(this.#count++, NONCE_BYTES - 6, 6)
     const cipher = createCipheriv('aes-256-gcm', this.#key!, nonce).setAAD(Buffer.from(this.#session))
-    const ciphertext = cipher.update(JSON.stringify(part), 'utf8')
+    const ciphertext = cipher.update(bytes)
     return Buffer.concat([nonce, ciphertext, cipher.final(), cipher.getAuthTag()]).toString('base64')
   }
 }
@@ -57,8 +62,12 @@ export async function* reveal(
     if (event.type === 'protected-key') key = openBytes(protectedKeyPurpose(session), event.key)
     else if (!('protected' in event) || event.protected === undefined) yield event
     else {
-      const { protected: bytes, ...shown } = event
-      yield { ...revealed(shown, open(session, key, bytes)), at: event.at }
+      const { protected: sealed, ...shown } = event
+      const bytes = open(session, key, sealed)
+      if (shown.type === 'hidden-input') {
+        const { channel, at } = shown
+        yield { type: 'input', channel, bytes, revealed: true, at }
+      } else yield { ...revealed(shown, parse(bytes)), at: event.at }
     }
   }
 }
@@ -69,6 +78,11 @@ function revealed(fact: FactEvent, part: ProtectedPart): FactEvent {
       return { ...fact, of: revealed(fact.of, part) as AskedFact }
     case 'parameter':
       return { ...fact, value: part.value ?? fact.value }
+    case 'channel-close': {
+      const { sha256 } = part
+      if (fact.cut === undefined || sha256 === undefined) return fact
+      return { ...fact, cut: fact.cut.map(cut => (cut.stream === 'hidden-input' ? { ...cut, sha256 } : cut)) }
+    }
     case 'statement':
       return revealedStatement(fact, part)
     default:
@@ -89,14 +103,21 @@ function revealedStatement({ hidden: _, ...statement }: Statement, part: Protect
   }
 }
 
-function open(session: string, key: Buffer | undefined, text: string): ProtectedPart {
+function open(session: string, key: Buffer | undefined, text: string): Buffer {
   const bytes = Buffer.from(text, 'base64')
   if (key === undefined || bytes.length < NONCE_BYTES + TAG_BYTES) throw damaged()
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
   decipher.setAAD(Buffer.from(session)).setAuthTag(bytes.subarray(-TAG_BYTES))
   try {
-    const plain = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
-    return JSON.parse(plain.toString('utf8'))
+    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+  } catch {
+    throw damaged()
+  }
+}
+
+function parse(bytes: Buffer): ProtectedPart {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
   } catch {
     throw damaged()
   }

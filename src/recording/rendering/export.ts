@@ -6,6 +6,7 @@ import { createUnseenMarker } from '../../shared/unseen.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../format/events.ts'
 import { summariseBinary } from './binary-output.ts'
 import { FedInput } from './fed-input.ts'
+import { hiddenInputText, summariseHiddenInput } from './hidden-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
 import { createPlainText, type PlainText } from './plain-text.ts'
 import { transcriptLines } from './transcript.ts'
@@ -37,7 +38,7 @@ export async function* exportCast(
   const input = new StringDecoder('utf8')
   const marked = createUnseenMarker()
 
-  for await (const event of events) {
+  for await (const event of summariseHiddenInput(events)) {
     if (!('channel' in event) || (channel !== undefined && event.channel !== channel)) continue
     if (event.type === 'pty') {
       channel = event.channel
@@ -46,13 +47,14 @@ export async function* exportCast(
         term = event.term
       }
     }
-    if (!isStream(event) && event.type !== 'resize') continue
+    if (!isStream(event) && event.type !== 'resize' && event.type !== 'hidden-input') continue
     channel ??= event.channel
     if (!begun) yield castHeader(subject, size, term)
     begun = true
     const seconds = event.at / 1000
     if (event.type === 'resize')
       yield line([seconds, 'r', `${sane(event.columns, 'columns')}x${sane(event.rows, 'rows')}`])
+    else if (event.type === 'hidden-input') yield* castLine(seconds, 'i', `[${hiddenInputText(event)}]\n`)
     else if (event.type === 'input') yield* castLine(seconds, 'i', marked(input.write(event.bytes)))
     else {
       const text = streams[event.type]!.push(event.bytes)
@@ -118,7 +120,7 @@ export async function* exportText(
   const streams = new Map<string, PlainText>()
   const fed = new FedInput()
   let atLineStart = true
-  for await (const event of summariseBinary(withoutFinished(events))) {
+  for await (const event of summariseHiddenInput(summariseBinary(withoutFinished(events)))) {
     let text: string
     fed.see(event)
     if (event.type === 'input') {

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RecordedEvent } from '../format/events.ts'
 import { summariseBinary } from './binary-output.ts'
+import { summariseHiddenInput } from './hidden-input.ts'
 import { createScreen, type ScreenOptions } from './screen.ts'
 import { withoutFinished } from './unfinished.ts'
 
@@ -83,7 +84,7 @@ async function playOnce(
   const screen = createScreen(options)
   state.position = 0
   try {
-    for await (const event of summariseBinary(withoutFinished(events))) {
+    for await (const event of summariseHiddenInput(summariseBinary(withoutFinished(events)))) {
       await control.until(event.at, timing)
       if (state.quit) return 'quit'
       if (state.restart) {

@@ -3,6 +3,7 @@
 import { styleText } from 'node:util'
 import type { FactEvent, RecordedEvent } from '../format/events.ts'
 import { isStream } from '../format/events.ts'
+import { hiddenInputText } from './hidden-input.ts'
 import { printable } from './printable.ts'
 
 export interface TranscriptOptions {
@@ -90,7 +91,7 @@ function describe(event: FactEvent): Description {
         outcome: `${formatBytes(event.bytesIn)} in, ${formatBytes(event.bytesOut)} out`,
         details: (event.cut ?? []).map(
           ({ stream, keptBytes, bytes, sha256 }) =>
-            `${stream}: ${count(keptBytes)} of ${count(bytes)} bytes kept; sha256 of all of it ${printable(sha256)}`,
+            `${printable(stream)}: ${count(keptBytes)} of ${count(bytes)} bytes kept${sha256 === undefined ? '' : `; sha256 of all of it ${printable(sha256)}`}`,
         ),
       }
     case 'forward':
@@ -102,6 +103,8 @@ function describe(event: FactEvent): Description {
         text: `from here on ${event.stream} of channel ${event.channel} is counted only`,
         outcome: `${formatBytes(event.keptBytes)} kept`,
       }
+    case 'hidden-input':
+      return { text: `${hiddenInputText(event)}: --reveal shows it` }
     case 'binary':
       return { text: `channel ${event.channel}: bytes that are no text`, outcome: formatBytes(event.bytes) }
     case 'notice':
@@ -164,9 +167,7 @@ function describeStatement(event: FactEvent & { type: 'statement' }): Descriptio
       ...(values.length > 0 ? [values.join(', ')] : []),
       ...(parametersBefore === undefined ? [] : [`${count(parametersBefore)} values, as recorded before`]),
       ...(event.redacted === true ? ['a secret was taken out'] : []),
-      ...(event.protected === undefined
-        ? []
-        : ['what is hidden is in the protected part: --reveal-statements shows it']),
+      ...(event.protected === undefined ? [] : ['what is hidden is in the protected part: --reveal shows it']),
       ...(event.revealed === true ? ['revealed from the protected part'] : []),
     ],
   }

@@ -15,6 +15,8 @@ export interface Recorder {
   readonly promptness: Promptness
   /** Stream bytes; copied or consumed before it returns, so the caller may reuse the buffer. Never blocks. `bulk`: for its bound. */
   stream(type: StreamEvent['type'], channel: number, bytes: Buffer, bulk?: boolean): void
+  /** The same for standard input, as bulk, that only those may read who have the right to. */
+  hiddenInput(channel: number, bytes: Buffer): void
   /**
    * A fact, how many milliseconds ago it happened, of how many bytes it tells that were counted, and what of it only those may read
    * who have the right to. Never blocks.

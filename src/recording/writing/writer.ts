@@ -136,19 +136,33 @@ export class RecordingWriter implements Recorder {
       this.#fact(JSON.stringify(event), ago, counted)
       return
     }
+    const sealed = this.#protector(ago).protect(whole)
+    this.#fact(JSON.stringify({ ...event, protected: sealed }), ago, counted)
+  }
+
+  hiddenInput(channel: number, bytes: Buffer): void {
+    if (this.#closed()) return
+    const sealed = this.#protector(0).protectBytes(bytes)
+    const event: FactEvent = { type: 'hidden-input', channel, bytes: bytes.length, protected: sealed }
+    this.#fact(JSON.stringify(event), 0, 0, true)
+  }
+
+  /** Its key stands before the first of what it protects. */
+  #protector(ago: number): Protector {
     const { protector } = this.#parts
     const key = protector.begin()
     if (key !== undefined) this.#fact(JSON.stringify(key), ago, 0)
-    this.#fact(JSON.stringify({ ...event, protected: protector.protect(whole) }), ago, counted)
+    return protector
   }
 
-  #fact(json: string, ago: number, counted: number): void {
+  #fact(json: string, ago: number, counted: number, bulk = false): void {
     const at = this.#at(ago)
+    const add = (bytes: number) => this.#unwritten.add(bulk ? 0 : bytes, bulk ? bytes : 0, ago)
     if (!this.#batch.addFact(at, json)) {
       this.#cut()
-      if (this.#batch.addFact(at, json)) this.#unwritten.add(json.length, 0, ago)
-      else this.#addLongFact(at, ago, Buffer.from(json, 'utf8'))
-    } else this.#unwritten.add(json.length, 0, ago)
+      if (this.#batch.addFact(at, json)) add(json.length)
+      else this.#addLongFact(at, Buffer.from(json, 'utf8'), add)
+    } else add(json.length)
     this.#unwritten.told(counted)
     this.#added()
     if (ago >= PACE_MS / 2) this.#flushInThisTurn()
@@ -162,13 +176,13 @@ export class RecordingWriter implements Recorder {
     return this.#unwritten.counted >= (this.#parts.promptness === 'before-relay' ? 1 : BULK_NOTE_BYTES)
   }
 
-  #addLongFact(at: number, ago: number, json: Buffer): void {
+  #addLongFact(at: number, json: Buffer, add: (bytes: number) => void): void {
     if (json.length > MAX_FACT_BYTES) this.#fail(new Error(`a fact of ${json.length} bytes`))
     else
       for (let rest = json; rest.length > 0; ) {
         const taken = this.#batch.addPiece(at, rest)
         if (taken === 0) this.#cut()
-        else this.#unwritten.add(taken, 0, ago)
+        else add(taken)
         rest = rest.subarray(taken)
       }
   }

@@ -36,6 +36,14 @@ function record(): FactEvent[] {
     },
     { type: 'parameter', name: 'n', value: '[hidden]', protected: protector.protect({ value: 'v' }) },
     { ...hidden, cut: { bytes: 9 }, protected: protector.protect({ text: `a 'b`, sha256: 'ff' }) },
+    { type: 'hidden-input', channel: 1, bytes: 3, protected: protector.protectBytes(Buffer.from([0, 255, 10])) },
+    {
+      ...{ type: 'channel-close', channel: 1, bytesIn: 9, bytesOut: 0, protected: protector.protect({ sha256: 'ee' }) },
+      cut: [
+        { stream: 'input', keptBytes: 1, bytes: 2, sha256: 'dd' },
+        { stream: 'hidden-input', keptBytes: 3, bytes: 7 },
+      ],
+    },
   ]
 }
 
@@ -50,6 +58,14 @@ t.test('what was protected comes back in its place, and nothing else changes', a
     {
       ...{ type: 'statement', text: `a 'b`, protocol: 'simple', durationUs: 1, revealed: true, at: 0 },
       cut: { bytes: 9, sha256: 'ff' },
+    },
+    { type: 'input', channel: 1, bytes: Buffer.from([0, 255, 10]), revealed: true, at: 0 },
+    {
+      ...{ type: 'channel-close', channel: 1, bytesIn: 9, bytesOut: 0, at: 0 },
+      cut: [
+        { stream: 'input', keptBytes: 1, bytes: 2, sha256: 'dd' },
+        { stream: 'hidden-input', keptBytes: 3, bytes: 7, sha256: 'ee' },
+      ],
     },
   ])
 })

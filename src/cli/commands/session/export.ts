@@ -18,6 +18,7 @@ type Format = (typeof FORMATS)[number]
 interface ExportOptions {
   format: Format
   output?: string
+  reveal?: true
   revealStatements?: true
 }
 
@@ -29,7 +30,8 @@ export function addExport(session: Command, context: Context): void {
     .argument('<session>', 'its id, or last')
     .addOption(new Option('--format <format>', 'see below').choices(FORMATS).default('text'))
     .option('-o, --output <file>', 'where to; not given: stdout')
-    .option('--reveal-statements', 'with what is hidden in statements; needs the scope revealer, and is audited')
+    .option('--reveal', 'with what is hidden in it; needs the scope revealer, and is audited')
+    .addOption(new Option('--reveal-statements', 'the earlier name of --reveal').hideHelp())
     .addHelpText(
       'after',
       `
@@ -39,11 +41,11 @@ Formats:
   text   what was on the screen, and a transcript
   raw    the sealed, encrypted file as it is, for \`session verify\` anywhere`,
     )
-    .action(async (id: string, { format, output, revealStatements }: ExportOptions) => {
+    .action(async (id: string, { format, output, reveal, revealStatements }: ExportOptions) => {
       if (format === 'raw' && output === undefined && terminal.width !== undefined)
         throw new CliError(EXIT.usage, 'A raw recording is no text for a terminal.', 'Name a file with -o FILE.')
       const client = await context.client()
-      const events = revealStatements === true ? 'revealed' : 'events'
+      const events = reveal === true || revealStatements === true ? 'revealed' : 'events'
       const content = await contentOf(client, await pathOfOrLast(id, client), format, events)
       if (output === undefined) return pipeline(content, terminal.stdout, { end: false })
       await writeNewFile(output, content)

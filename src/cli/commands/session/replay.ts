@@ -1,6 +1,6 @@
 /** `sallyport session replay` and `follow`: a session in the terminal, as it was or as it is. */
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { decodeEventLines, type EndLine, type EventStream } from '../../../api/event-lines.ts'
 import { KEYS, play } from '../../../recording/rendering/playback.ts'
 import { printable } from '../../../recording/rendering/printable.ts'
@@ -16,6 +16,7 @@ interface ReplayOptions {
   skipIdle?: string | true
   from?: string
   channel?: string
+  reveal?: true
   revealStatements?: true
 }
 
@@ -34,7 +35,8 @@ export function addReplay(session: Command, context: Context): void {
     .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
     .option('--from <duration>', 'begin here: 90s, 5m')
     .option('--channel <number>', 'only this channel')
-    .option('--reveal-statements', 'with what is hidden in statements; needs the scope revealer, and is audited')
+    .option('--reveal', 'with what is hidden in it; needs the scope revealer, and is audited')
+    .addOption(new Option('--reveal-statements', 'the earlier name of --reveal').hideHelp())
     .addHelpText(
       'after',
       `\nKeys:\n${KEYS.split(', ')
@@ -43,7 +45,8 @@ export function addReplay(session: Command, context: Context): void {
     )
     .action(async (id: string, options: ReplayOptions) => {
       const client = await context.client()
-      const path = `${await pathOfOrLast(id, client)}/${options.revealStatements === true ? 'revealed' : 'events'}`
+      const revealed = options.reveal === true || options.revealStatements === true
+      const path = `${await pathOfOrLast(id, client)}/${revealed ? 'revealed' : 'events'}`
       const speed = parseSpeed(options.speed)
       const idle = options.skipIdle === true ? DEFAULT_IDLE_MS : parseOptional(options.skipIdle, '--skip-idle')
       const from = parseOptional(options.from, '--from')

@@ -15,8 +15,6 @@ import { StreamLog, type StreamTerms } from './stream-log.ts'
 
 export interface ChannelLogOptions extends StreamTerms {
   readonly recorder: Recorder
-  /** The account is root's: nobody asks it for a password. */
-  readonly asRoot: boolean
 }
 
 export class ChannelLog {
@@ -76,8 +74,9 @@ export class ChannelLog {
       case 'subsystem': {
         const subsystem = recordedText(fields.string())
         this.#fact({ type: 'subsystem', channel, name: subsystem })
+        // What another subsystem reads is not known; nor what this one does, should it turn out to be something else.
+        this.#streams.begin('all', subsystem === 'sftp' ? 'files' : 'program')
         if (subsystem === 'sftp') {
-          this.#streams.begin('none', 'files')
           this.#files = new SftpDecoder(
             event => this.#file('sftp', event),
             () => this.#noFiles(),
@@ -102,8 +101,7 @@ export class ChannelLog {
 
   #beginCommand(command: string): void {
     const transfer = fileTransferOf(command)
-    const secret = secretInputOf(command, this.#options.asRoot)
-    this.#streams.begin(secret, transfer?.alone === true ? 'file-upload' : 'program')
+    this.#streams.begin(secretInputOf(command), transfer?.alone === true ? 'file-upload' : 'program')
     this.#files =
       transfer?.scp === undefined
         ? new SftpIfSpoken(event => this.#file('sftp', event), this.#asked.by('sftp'))
@@ -167,9 +165,16 @@ export class ChannelLog {
   closed(bytesIn: number, bytesOut: number): void {
     this.#files?.end()
     this.#asked.end()
-    const cut = this.#streams.end()
+    const whole = this.#streams.end()
+    const hidden = whole.find(({ stream }) => stream === 'hidden-input')
+    const cut = whole.map(({ sha256, ...rest }) => (rest.stream === 'hidden-input' ? rest : { ...rest, sha256 }))
     const event = { type: 'channel-close', channel: this.#channel, bytesIn, bytesOut } as const
-    this.#options.recorder.fact(cut.length === 0 ? event : { ...event, cut }, 0, this.#streams.takeCounted())
+    this.#options.recorder.fact(
+      cut.length === 0 ? event : { ...event, cut },
+      0,
+      this.#streams.takeCounted(),
+      hidden && { sha256: hidden.sha256 },
+    )
   }
 
   #file(via: 'sftp' | 'scp', event: FileEvent): void {

@@ -1,13 +1,11 @@
 /** What is kept of the streams of one channel: of a terminal what it shows, of a program without one everything up to a limit. */
 
-import type { FactEvent, StreamEvent } from '../../../recording/format/events.ts'
+import type { KeptStreamName } from '../../../recording/format/events.ts'
 import type { Recorder } from '../../../recording/writing/recorder.ts'
 import type { SecretInput } from './commands/secret-input.ts'
 import { EchoedInput } from './echoed-input.ts'
-import { InputWithoutSecrets } from './input-without-secrets.ts'
-import { KeptStream } from './kept-stream.ts'
-
-type Stream = StreamEvent['type']
+import { KeptStream, type WholeStream } from './kept-stream.ts'
+import { SplitInput } from './split-input.ts'
 
 export interface StreamTerms {
   /** What is typed at a terminal, as far as it is echoed; and the input of everything else, file transfers too. */
@@ -21,26 +19,33 @@ export interface StreamTerms {
 /** What the streams of a channel are to the recording: the bytes of a `file` are told by events of their own, those of a `forward` not. */
 export type StreamContent = 'program' | 'file-upload' | 'files' | 'forward'
 
-export type CutStream = NonNullable<Extract<FactEvent, { type: 'channel-close' }>['cut']>[number]
+export interface CutStream extends WholeStream {
+  readonly stream: KeptStreamName
+}
 
 export class StreamLog {
   content: StreamContent
   readonly #recorder: Recorder
   readonly #channel: number
   readonly #terms: StreamTerms
-  readonly #streams: Record<Stream, KeptStream>
+  readonly #streams: Record<KeptStreamName, KeptStream>
   #terminal = false
   /** Bytes of bulk that were counted only, since that was last written down. */
   #counted = 0
   #echoed: EchoedInput | undefined
-  #input: InputWithoutSecrets
+  #input: SplitInput
 
   constructor(recorder: Recorder, channel: number, terms: StreamTerms, content: StreamContent) {
     this.content = content
     this.#recorder = recorder
     this.#channel = channel
     this.#terms = terms
-    this.#streams = { output: this.#kept('output'), stderr: this.#kept('stderr'), input: this.#kept('input') }
+    this.#streams = {
+      output: this.#kept('output'),
+      stderr: this.#kept('stderr'),
+      input: this.#kept('input'),
+      'hidden-input': this.#kept('hidden-input'),
+    }
     this.#input = this.#inputOf('none')
   }
 
@@ -81,10 +86,9 @@ export class StreamLog {
   /** The channel is over. Gives what was cut. */
   end(): CutStream[] {
     this.#echoed?.end()
-    this.#input.end()
     return Object.entries(this.#streams).flatMap(([stream, kept]) => {
       const whole = kept.whole()
-      return whole === undefined ? [] : [{ stream: stream as Stream, ...whole }]
+      return whole === undefined ? [] : [{ stream: stream as KeptStreamName, ...whole }]
     })
   }
 
@@ -94,24 +98,32 @@ export class StreamLog {
     return recordInput || (recordExecInput && this.content === 'program')
   }
 
-  #inputOf(secret: SecretInput): InputWithoutSecrets {
-    return new InputWithoutSecrets(secret, bytes => this.#keep('input', bytes))
+  #inputOf(secret: SecretInput): SplitInput {
+    return new SplitInput(secret, {
+      show: bytes => this.#keep('input', bytes),
+      hide: bytes => this.#keep('hidden-input', bytes),
+    })
   }
 
-  #kept(stream: Stream): KeptStream {
+  #kept(stream: KeptStreamName): KeptStream {
     const { execOutputLimitBytes } = this.#terms
     const channel = this.#channel
     return new KeptStream(
       execOutputLimitBytes,
-      bytes => this.#recorder.stream(stream, channel, bytes, true),
+      bytes => this.#record(stream, bytes, true),
       keptBytes => this.#recorder.fact({ type: 'truncated', channel, stream, keptBytes }),
     )
   }
 
-  #keep(stream: Stream, bytes: Buffer): void {
+  #record(stream: KeptStreamName, bytes: Buffer, bulk: boolean): void {
+    if (stream === 'hidden-input') this.#recorder.hiddenInput(this.#channel, bytes)
+    else this.#recorder.stream(stream, this.#channel, bytes, bulk)
+  }
+
+  #keep(stream: KeptStreamName, bytes: Buffer): void {
     if (bytes.length === 0) return
     if (this.content === 'files' || this.content === 'forward') this.#count(bytes.length)
-    else if (this.#terminal) this.#recorder.stream(stream, this.#channel, bytes)
+    else if (this.#terminal) this.#record(stream, bytes, false)
     else this.#count(this.#streams[stream].take(bytes))
   }
 

@@ -137,13 +137,12 @@ export class Passage {
 
   openLog(channel: Channel): ChannelLog {
     const { recorder, grant } = this.context
-    const { account, recordInput, recordExecInput } = grant
+    const { recordInput, recordExecInput } = grant
     const options = {
       recorder,
       recordInput,
       recordExecInput,
       execOutputLimitBytes: Math.max(this.#execOutputLimitBytes, grant.execOutputLimitBytes),
-      asRoot: (account.login ?? account.name) === 'root',
     }
     const log = new ChannelLog(options, channel.number, channel.kind)
     this.#logs.set(channel, log)

@@ -1,50 +1,102 @@
-/** Which standard input of a command is a secret: a guess from the command alone, for what a client sends before anybody asks. */
+/**
+ * Which standard input of a command may be a secret. Only what a shell or an interpreter reads as its script is shown to everybody
+ * who may read the recording; programs that read secrets cannot be listed, so that everything else is hidden (and kept).
+ */
 
-import { readShellCommand, type ShellWord } from './shell-words.ts'
-import { readSudoOptions, sudoOptionsOf } from './sudo-options.ts'
+import { stdinOfInterpreter } from './interpreters.ts'
+import type { ShellWord } from './shell-words.ts'
+import { simpleCommandsOf } from './simple-commands.ts'
+import { sudoOptionsOf } from './sudo-options.ts'
 import { systemProgramOf } from './system-program.ts'
 
 /** `all` of it, or the `first-line`: a password that a program reads before it hands the rest on. */
 export type SecretInput = 'all' | 'first-line' | 'none'
 
-const SUDO = /\bsudo\b['"]?/g
-const SU = /(?:^|[\s;&|('"`/])su(?=[\s'"]|$)/
-/** Ansible waits for this word before it goes on as somebody else, whichever program makes it so. */
-const ANSIBLE_BECOMES = /\bBECOME-SUCCESS-/
-
-/** Programs that read passwords to set, and nothing else. */
-const SETS_PASSWORDS = new Set(['chpasswd', 'passwd', 'smbpasswd', 'htpasswd'])
-/** Options that mean "the secret comes on standard input"; whoever starts a shell can give it one too. */
-const SECRET_OPTION = /^--(?:password|passphrase|token)-stdin$|^--with-token$|^--passphrase-fd=0$/
-/** Of these it is all that they read (a key in JSON has many lines). */
-const LOGS_IN =
-  /^(?:(?:docker|podman|nerdctl|buildah|skopeo|oras) login|helm registry login|(?:gh|crane) auth login)(?: |$)/
-
-/** `asRoot`: nobody asks root for a password. */
-export function secretInputOf(command: string, asRoot: boolean): SecretInput {
-  const { words, alone } = readShellCommand(command)
-  const given = alone ? secretGivenTo(words) : 'none'
-  if (given !== 'none' || asRoot) return given
-  let sudos = 0
-  for (const { 0: found, index } of command.matchAll(SUDO)) {
-    const { fromStdin, neverAsks } = readSudoOptions(command.slice(index + found.length))
-    if (fromStdin && !neverAsks) return 'first-line'
-    sudos++
-  }
-  const otherwise = SU.test(command) || (ANSIBLE_BECOMES.test(command) && sudos === 0)
-  return otherwise ? 'first-line' : 'none'
+/** What programs make of the standard input that they have in common. */
+interface Reading {
+  /** It is run, or shown as output. */
+  readonly used: boolean
+  /** One of them reads a password from it, before anything else. */
+  readonly password: boolean
 }
 
-/** By a command that is nothing else. */
-function secretGivenTo(words: readonly ShellWord[]): SecretInput {
-  const at = systemProgramOf(words[0]) === 'sudo' ? 1 + sudoOptionsOf(words.slice(1)).words : 0
-  const program = systemProgramOf(words[at])
-  if (program === undefined) return 'none'
-  if (SETS_PASSWORDS.has(program)) return 'all'
-  const rest = words.slice(at + 1).map(word => word.text)
-  const asked =
-    rest.some(word => SECRET_OPTION.test(word)) ||
-    rest.some((word, i) => word === '--passphrase-fd' && rest[i + 1] === '0')
-  if (!asked) return 'none'
-  return LOGS_IN.test([program, ...rest].join(' ')) ? 'all' : 'first-line'
+const NOTHING: Reading = { used: false, password: false }
+const USED: Reading = { used: true, password: false }
+const PASSWORD: Reading = { used: false, password: true }
+
+/** They start what stands behind them, and read nothing. */
+const STARTERS = new Set(['command', 'env', 'exec', 'nohup'])
+const READ_NOTHING = new Set([
+  ...[':', 'cd', 'echo', 'exit', 'export', 'false', 'id', 'mkdir', 'printf'],
+  ...['pwd', 'set', 'sleep', 'test', 'true', 'ulimit', 'umask', 'uname', 'unset'],
+])
+const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/
+/** Commands in commands, and programs that start programs: no honest command has more. */
+const DEEPEST = 8
+
+export function secretInputOf(command: string): SecretInput {
+  const reading = readingOf(command, 0)
+  if (reading?.used !== true) return 'all'
+  return reading.password ? 'first-line' : 'none'
+}
+
+/** Undefined where one of its programs may read anything, or a password that is not the first line. */
+function readingOf(command: string, depth: number): Reading | undefined {
+  const commands = depth < DEEPEST ? simpleCommandsOf(command) : undefined
+  return commands?.reduce<Reading | undefined>(
+    (before, { words, redirected }) => then(before, readingOfWords(words, redirected, depth)),
+    NOTHING,
+  )
+}
+
+function readingOfWords(words: readonly ShellWord[], redirected: boolean, depth: number): Reading | undefined {
+  let before: Reading | undefined = NOTHING
+  let at = 0
+  for (let starters = 0; starters < DEEPEST; starters++) {
+    while (ASSIGNMENT.test(words[at]?.text ?? '')) at++
+    if (at >= words.length) return before
+    const program = systemProgramOf(words[at++])
+    if (program === undefined) return undefined
+    if (program === 'sudo') {
+      const options = sudoOptionsOf(words.slice(at))
+      if (options.fromStdin && !options.neverAsks) before = then(before, PASSWORD)
+      at += options.words
+      if (at >= words.length && options.shell) return then(before, USED)
+    } else if (!STARTERS.has(program)) {
+      return then(before, readingOfProgram(program, words.slice(at), redirected, depth))
+    }
+  }
+  return undefined
+}
+
+function readingOfProgram(
+  program: string,
+  words: readonly ShellWord[],
+  redirected: boolean,
+  depth: number,
+): Reading | undefined {
+  if (READ_NOTHING.has(program)) return NOTHING
+  // What it reads is what it shows.
+  if (program === 'cat') return words.length === 0 && !redirected ? USED : undefined
+  const isSu = program === 'su'
+  const stdin = isSu ? stdinOfSu(words) : stdinOfInterpreter(program, words)
+  if (stdin === undefined) return undefined
+  return then(isSu ? PASSWORD : NOTHING, stdin === 'script' ? USED : readingOf(stdin.command, depth + 1))
+}
+
+/** A shell of another user, or one command in it. */
+function stdinOfSu(words: readonly ShellWord[]): 'script' | { command: string } | undefined {
+  const at = words.findIndex(({ text }) => /^(?:-[lmp]*c|--command)$/.test(text))
+  const command = at === -1 ? undefined : words[at + 1]
+  const others = words.filter((_, i) => at === -1 || (i !== at && i !== at + 1))
+  const users = others.filter(({ text }) => !/^(?:-[lmp]*|--login)$/.test(text))
+  if (users.length > 1 || users.some(({ text }) => text.startsWith('-'))) return undefined
+  if (at === -1) return 'script'
+  return command === undefined || command.expands ? undefined : { command: command.text }
+}
+
+function then(before: Reading | undefined, next: Reading | undefined): Reading | undefined {
+  if (before === undefined || next === undefined) return undefined
+  if (next.password && (before.used || before.password)) return undefined
+  return { used: before.used || next.used, password: before.password || next.password }
 }

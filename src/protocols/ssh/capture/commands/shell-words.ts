@@ -9,7 +9,11 @@ export interface ShellWord {
 export interface ShellCommand {
   /** The words up to the first operator. */
   readonly words: readonly ShellWord[]
-  /** Nothing but these words runs: no second command, none inside of a word, no redirection, no quote that does not end. */
+  /** What follows, from the first operator or comment on. */
+  readonly rest: string
+  /** No command runs inside of a word, and every quote ends. */
+  readonly plain: boolean
+  /** Nothing but these words runs: they are plain, and no second command and no redirection follows. */
   readonly alone: boolean
 }
 
@@ -37,9 +41,7 @@ export function readShellCommand(command: string): ShellCommand {
     const character = command[at]!
     if (BLANKS.includes(character)) endWord()
     else if (OPERATORS.includes(character) || (character === '#' && !begun)) {
-      const rest = command.slice(at).trim()
-      endWord()
-      return { words, alone: rest === '' && !substitutes }
+      return finished(command.slice(at))
     } else if (character === "'") {
       const end = command.indexOf("'", at + 1)
       text += command.slice(at + 1, end === -1 ? undefined : end)
@@ -67,17 +69,21 @@ export function readShellCommand(command: string): ShellCommand {
     }
     at += 1
   }
-  endWord()
-  return { words, alone: !substitutes }
+  return finished('')
 
   /** A command, or an expression that can hold one: it reads the same standard input. */
   function noteSubstitution(at: number): void {
     if (command[at] === '`' || (command[at] === '$' && '({'.includes(command[at + 1] ?? ' '))) substitutes = true
   }
 
+  function finished(rest: string): ShellCommand {
+    endWord()
+    return { words, rest, plain: !substitutes, alone: !substitutes && rest.trim() === '' }
+  }
+
   function unfinished(): ShellCommand {
     endWord()
-    return { words, alone: false }
+    return { words, rest: '', plain: false, alone: false }
   }
 
   /** Gives where the closing quote stands. */

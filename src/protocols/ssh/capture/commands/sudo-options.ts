@@ -1,12 +1,14 @@
 /** Reads the options of `sudo` as its own parser does: several in one word, values in the same word or the next, variables in between. */
 
-import { readShellCommand, type ShellWord } from './shell-words.ts'
+import type { ShellWord } from './shell-words.ts'
 
 export interface SudoOptions {
   /** The password is read from standard input (-S). */
   readonly fromStdin: boolean
   /** It fails rather than to ask (-n). */
   readonly neverAsks: boolean
+  /** Without a command it is a shell that it starts (-i, -s). */
+  readonly shell: boolean
   /** How many words they are. */
   readonly words: number
 }
@@ -17,17 +19,11 @@ const LONG_WITH_VALUE = [
   ...['--auth-type', '--chdir', '--chroot', '--close-from', '--command-timeout', '--group', '--host', '--login-class'],
   ...['--other-user', '--prompt', '--role', '--type', '--user'],
 ]
-/** A command may name sudo many times, and is not read to its end for each. */
-const LONGEST = 512
-
-/** `rest`: what stands behind `sudo`. */
-export function readSudoOptions(rest: string): SudoOptions {
-  return sudoOptionsOf(readShellCommand(rest.slice(0, LONGEST)).words)
-}
-
+/** `words`: what stands behind `sudo`. */
 export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
   let fromStdin = false
   let neverAsks = false
+  let shell = false
   let at = 0
   for (; at < words.length; at++) {
     const word = words[at]!.text
@@ -41,14 +37,16 @@ export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
       // The beginning of a name will do.
       if (word.length > 3 && '--stdin'.startsWith(word)) fromStdin = true
       else if ('--non-interactive'.startsWith(word)) neverAsks = true
-      else if (word !== '--login' && LONG_WITH_VALUE.some(name => name.startsWith(word))) at++
+      else if (word === '--login' || '--shell'.startsWith(word)) shell = true
+      else if (LONG_WITH_VALUE.some(name => name.startsWith(word))) at++
     } else {
       const valueAt = [...word].findIndex((letter, i) => i > 0 && WITH_VALUE.includes(letter))
       const letters = valueAt === -1 ? word : word.slice(0, valueAt)
       if (letters.includes('S')) fromStdin = true
       if (letters.includes('n')) neverAsks = true
+      if (/[is]/.test(letters)) shell = true
       if (valueAt === word.length - 1) at++
     }
   }
-  return { fromStdin, neverAsks, words: Math.min(at, words.length) }
+  return { fromStdin, neverAsks, shell, words: Math.min(at, words.length) }
 }
