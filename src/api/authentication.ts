@@ -3,26 +3,29 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
-import type { Scope, Tokens } from '../identity/tokens.ts'
+import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { EVERY_SCOPE, type Scope } from '../shared/scopes.ts'
 import { networkOf } from '../shared/source-network.ts'
 import type { ApiPeer } from './listeners.ts'
 
 export interface Caller {
   /** `owner`, or the user that the token speaks for: the actor in the audit log. */
   readonly actor: string
-  /** `owner` may do everything. */
-  readonly scope: Scope | 'owner'
+  /** What they may do now; the owner everything. */
+  readonly scopes: ReadonlySet<Scope>
+  /** The same as people read it: the token's own words, or `owner`. */
+  readonly held: string
   /** The token's name; none for the owner. */
   readonly token?: string
   /** `socket`, or the address of the peer. */
   readonly source: string
 }
 
-export const OWNER: Caller = { actor: 'owner', scope: 'owner', source: 'socket' }
+export const OWNER: Caller = { actor: 'owner', scopes: EVERY_SCOPE, held: 'owner', source: 'socket' }
 
 export interface Authentication {
   /** The holder of the token in the request's Authorization header. */
@@ -53,7 +56,7 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
     // A token ends with its user: whoever is removed or disabled has no way in through an old one.
     const user = await users.get(token.user)
     if (user === undefined || user.disabled) return `the token's user ${token.user} is removed or disabled`
-    return { actor: token.user, scope: token.scope, token: token.name }
+    return { actor: token.user, scopes: token.scopes, held: token.scope, token: token.name }
   }
 
   return {
@@ -84,17 +87,8 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
   }
 }
 
-const INCLUDED: Record<Scope, readonly Scope[]> = {
-  read: ['read'],
-  auditor: ['read', 'auditor'],
-  revealer: ['read', 'auditor', 'revealer'],
-  admin: ['read', 'auditor', 'admin'],
-  credentials: ['read', 'credentials'],
-}
-
-/** Whether a caller's scope includes one of those that are needed. */
-export function includesScope(held: Caller['scope'], ...needed: readonly Scope[]): boolean {
-  return held === 'owner' || needed.some(scope => INCLUDED[held].includes(scope))
+export function holdsOneOf({ scopes }: Caller, needed: readonly Scope[]): boolean {
+  return needed.some(scope => scopes.has(scope))
 }
 
 /**

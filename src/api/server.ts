@@ -3,25 +3,26 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import swagger from '@fastify/swagger'
-import { fastify } from 'fastify'
+import { type FastifyRequest, fastify } from 'fastify'
 import {
   jsonSchemaTransform,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
-import type { Scope } from '../identity/tokens.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
-import { type Caller, createAuthentication, includesScope, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
+import { SCOPE_MEANINGS } from '../shared/scopes.ts'
+import { type Caller, createAuthentication, holdsOneOf, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
 import { answerFor, errorSchema } from './errors.ts'
 import { type ApiPeer, closeServer, listenOnSocket, listenOnTls, type TlsListenerOptions } from './listeners.ts'
 import type { ApiParts } from './parts.ts'
+import { type Needed, neededFor, ROUTE_SCOPES } from './route-scopes.ts'
 import { routes } from './routes/all.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the caller needs, one of several; `public`: nothing at all. Every route must say it, or the API does not start. */
-    scope?: Scope | readonly Scope[] | 'public'
+    /** Out of the table of `route-scopes.ts`. */
+    needed?: Needed
   }
   interface FastifyRequest {
     caller: Caller
@@ -36,6 +37,11 @@ export interface Api {
 
 const BODY_LIMIT_BYTES = 64 * 1024
 const CLOSE_GRACE_MS = 1000
+const DESCRIPTION = [
+  'The API of a Sallyport gateway. Scopes of tokens:',
+  '',
+  ...Object.entries(SCOPE_MEANINGS).map(([scope, meaning]) => `- \`${scope}\`: ${meaning}`),
+].join('\n')
 const ERROR_RESPONSE = {
   description: 'An error',
   content: { 'application/json': { schema: errorSchema } },
@@ -110,44 +116,42 @@ async function createApp(parts: ApiParts) {
     throw new GatewayError('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]} here.`)
   })
   app.decorateRequest('caller')
+  const unused = new Set(Object.keys(ROUTE_SCOPES))
   app.addHook('onRoute', route => {
-    const scope = route.config?.scope
-    if (scope === undefined) throw new Error(`${route.method} ${route.url} does not say who may call it`)
+    const needed = neededFor(String(route.method), route.url)
+    if (needed === undefined) throw new Error(`${route.method} ${route.url} is not in the table of route-scopes.ts`)
+    unused.delete(`${route.method} ${route.url}`)
+    route.config = { ...route.config, needed }
     const { response = {}, ...schema } = (route.schema ?? {}) as { response?: Record<string, unknown> }
-    const who =
-      scope === 'public' ? { security: [] } : { description: `Needs the scope \`${[scope].flat().join('` or `')}\`.` }
-    route.schema = { ...schema, ...who, response: { ...response, default: ERROR_RESPONSE } }
+    route.schema = { ...schema, ...securityOf(needed), response: { ...response, default: ERROR_RESPONSE } }
   })
   // Before the body is read: who may not call sends nothing that we would keep.
   app.addHook('onRequest', async request => {
-    const scope = request.routeOptions.config.scope
+    const { needed = [] } = request.routeOptions.config
     const peer = peers.get(request.raw.socket)
     peer?.place.reached('login')
     peer?.place.blame('nothing')
-    if (scope === 'public') return
+    if (needed === 'public') return
     const caller = await callerOf(request.raw)
-    const needed = [scope ?? []].flat() as Scope[]
-    if (!includesScope(caller.scope, ...needed)) {
-      const route = `${request.method} ${request.routeOptions.url}`
-      await audit.append({
-        kind: 'api.refused',
-        actor: caller.actor,
-        data: {
-          reason: 'scope',
-          route,
-          needed: needed.join(' or '),
-          held: caller.scope,
-          token: caller.token,
-          source: caller.source,
-        },
-      })
-      throw new GatewayError(
-        'FORBIDDEN',
-        `This needs a token with the scope ${needed.join(' or ')}; this one has ${caller.scope}.`,
-      )
-    }
+    // Where there is no route, whoever has a token is told so.
+    const isKnown = request.routeOptions.url !== undefined
+    if (isKnown && needed !== 'any-token' && !holdsOneOf(caller, needed)) await forbid(request, caller, needed)
     request.caller = caller
   })
+
+  async function forbid(request: FastifyRequest, caller: Caller, needed: readonly string[]): Promise<never> {
+    const { held, token, source } = caller
+    const route = `${request.method} ${request.routeOptions.url}`
+    await audit.append({
+      kind: 'api.refused',
+      actor: caller.actor,
+      data: { reason: 'scope', route, needed: needed.join(' or '), held, token, source },
+    })
+    throw new GatewayError(
+      'FORBIDDEN',
+      `This needs a token with the scope ${needed.join(' or ')}; this one has ${held === '' ? 'none' : held}.`,
+    )
+  }
 
   async function callerOf(request: IncomingMessage): Promise<Caller> {
     if (owners.has(request.socket)) return OWNER
@@ -159,7 +163,7 @@ async function createApp(parts: ApiParts) {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Sallyport', description: 'The API of a Sallyport gateway.', version: parts.version },
+      info: { title: 'Sallyport', description: DESCRIPTION, version: parts.version },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_…' } } },
       security: [{ token: [] }],
     },
@@ -167,9 +171,18 @@ async function createApp(parts: ApiParts) {
   })
   for (const route of routes)
     await app.register(async scoped => route(scoped.withTypeProvider<ZodTypeProvider>(), parts))
-  app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, async (_request, reply) =>
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.header('content-type', 'application/json').send(JSON.stringify(app.swagger())),
   )
   await app.ready()
+  if (unused.size > 0) throw new Error(`route-scopes.ts names routes that are not there: ${[...unused].join(', ')}`)
   return { owners, peers, routing: app.routing.bind(app), close: () => app.close() }
+}
+
+/** What the OpenAPI document says of it. */
+function securityOf(needed: Needed): { description?: string; security: Record<string, string[]>[] } {
+  if (needed === 'public') return { security: [] }
+  if (needed === 'any-token') return { description: 'Needs a token, whatever its scopes.', security: [{ token: [] }] }
+  const names = needed.map(scope => `\`${scope}\``).join(' or ')
+  return { description: `Needs the scope ${names}.`, security: needed.map(scope => ({ token: [scope] })) }
 }

@@ -7,21 +7,17 @@ import type { Database } from '../database/database.ts'
 import type { ApiTokenTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
+import { parseScopes, type Scope } from '../shared/scopes.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Sealer } from './sealer.ts'
-
-/**
- * `read` sees what is, `auditor` also what happened, `revealer` also what recordings hide, `admin` may change it all, but for one thing:
- * `credentials` stores credentials and confirms where they may be sent, so that who can change a target cannot have its credential
- * sent there. What recordings hide, only `revealer` reads.
- */
-export const SCOPES = ['read', 'auditor', 'revealer', 'admin', 'credentials'] as const
-export type Scope = (typeof SCOPES)[number]
 
 export interface TokenFacts {
   readonly name: string
   readonly user: string
-  readonly scope: Scope
+  /** As it was asked for: scopes with commas between them, or the word of an earlier version (`admin`). */
+  readonly scope: string
+  /** What that means; nothing where it is not genuine. */
+  readonly scopes: ReadonlySet<Scope>
   readonly createdAt: number
   readonly expiresAt: number | undefined
   /** False for a row that was written or changed by hand, or made by an earlier version beside this one: it lets nobody in. */
@@ -32,7 +28,8 @@ export interface NewToken {
   readonly name: string
   /** The user that it speaks for; the audit log names them. */
   readonly user: string
-  readonly scope: Scope
+  /** As `parseScopes` reads it. */
+  readonly scope: string
   /** Milliseconds since the epoch; not given: it does not expire. */
   readonly expiresAt?: number | undefined
 }
@@ -147,12 +144,11 @@ function hashOf(text: string): string {
 }
 
 function factsOf(row: Row, genuine: boolean): TokenFacts {
-  const scope = SCOPES.find(known => known === row.scopes)
-  if (scope === undefined) throw new GatewayError('FORBIDDEN', `The token ${row.name} has no scope that is known.`)
   return {
     name: row.name,
     user: row.user,
-    scope,
+    scope: row.scopes,
+    scopes: (genuine ? parseScopes(row.scopes) : undefined) ?? new Set(),
     createdAt: row.created_at,
     expiresAt: row.expires_at ?? undefined,
     genuine,

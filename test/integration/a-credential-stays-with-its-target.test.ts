@@ -166,7 +166,7 @@ t.test('who may apply may not confirm: the new target waits for somebody with th
   })
   const fingerprint = /now SHA256:\S+(?=\.)/.exec(shown.stderr)![0].slice(4)
   const expecting = ['credential', 'confirm', 'root@web-01', '--expect', fingerprint]
-  t.match(await withToken(gateway, admin, expecting), { exit: 4, stderr: /needs a token with the scope credentials/ })
+  t.match(await withToken(gateway, admin, expecting), { exit: 4, stderr: /needs a token with the scope confirm;/ })
   t.match(
     await withToken(gateway, admin, ['token', 'create', 'more', '--user', 'alice', '--scope', 'credentials']),
     { exit: 4, stderr: /made by the owner/ },

@@ -93,7 +93,7 @@ t.test('an SSH host proves itself by a confirmed key: at another port, and for k
   const admin = await makeToken(gateway, (await gateway.addUser({ name: 'ada' })).name, 'admin')
   await put({ port: 1 })
   const argv = ['credential', 'confirm', `${account}@web-01`, '--prove']
-  t.match(await withToken(gateway, admin, argv), { exit: 4, stderr: /scope credentials/ })
+  t.match(await withToken(gateway, admin, argv), { exit: 4, stderr: /scope confirm/ })
 })
 
 t.test('a database proves itself by its certificate, under the name that was confirmed', async t => {

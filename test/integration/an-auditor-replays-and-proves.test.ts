@@ -163,13 +163,13 @@ t.test('who may only read sees that there was a session, and nothing of it', asy
     ['verify', session],
   ]) {
     const refused = await withToken(gateway, reader, ['session', ...words])
-    t.match(refused, { exit: 4, stdout: '', stderr: /needs a token with the scope auditor/ }, words.join(' '))
+    t.match(refused, { exit: 4, stdout: '', stderr: /needs a token with the scope audit;/ }, words.join(' '))
   }
   t.match(await withToken(gateway, reader, ['audit', 'list']), { exit: 4, stdout: '' })
   t.equal((await audited('recording.replayed')).length, before)
   const refusals = await gateway.parts.audit.list({ kind: 'api.refused' })
   t.equal(refusals.length, 6)
-  t.match(JSON.parse(refusals[0]!.data), { reason: 'scope', needed: 'auditor', held: 'read', token: 'audrey-read' })
+  t.match(JSON.parse(refusals[0]!.data), { reason: 'scope', needed: 'audit', held: 'read', token: 'audrey-read' })
 })
 
 t.test('what cannot be audited is not shown', async t => {

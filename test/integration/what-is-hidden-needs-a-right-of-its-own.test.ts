@@ -61,12 +61,12 @@ t.test('auditors and administrators are refused, and that is audited', async t =
     const token = await makeToken(gateway, 'audrey', scope, `refused-${scope}`)
     for (const words of VIEWS) {
       const refused = await withToken(gateway, token, [...words, '--reveal-statements'])
-      t.match(refused, { exit: 4, stdout: '', stderr: /needs a token with the scope revealer/ })
+      t.match(refused, { exit: 4, stdout: '', stderr: /needs a token with the scope reveal;/ })
     }
   }
   t.notOk((await events()).some(event => event.startsWith('recording.revealed')))
   const refusals = await gateway.parts.audit.list({ kind: 'api.refused' })
-  t.match(JSON.parse(refusals.at(-1)!.data), { needed: 'revealer', held: /admin|auditor|read/ })
+  t.match(JSON.parse(refusals.at(-1)!.data), { needed: 'reveal', held: /admin|auditor|read/ })
 })
 
 t.test('who has the right reads it whole, audited before', async t => {

@@ -69,7 +69,6 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
   app.get(
     '/v1/audit',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'Audit events in the order of the chain: the last that match, or the first after `after`',
         tags,
@@ -91,7 +90,6 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
   app.post(
     '/v1/audit/verify',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'Checks the whole chain; `checkpoint` is a head that was noted earlier',
         tags,
@@ -108,7 +106,6 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
   app.post(
     '/v1/audit/hashes',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary:
           'The hashes of events, for comparing them with heads that were sent out; events that are not there are left out',
@@ -123,7 +120,6 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
   app.get(
     '/v1/audit/sessions',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'The signed list of sessions and their recordings, out of the audit log, as NDJSON',
         tags,

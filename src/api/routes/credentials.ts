@@ -60,7 +60,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.get(
     '/v1/credentials',
     {
-      config: { scope: 'read' },
       schema: { summary: 'The newest version of every credential', tags, response: { 200: listSchema } },
     },
     async () => ({
@@ -74,7 +73,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.get(
     path,
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'All versions of one credential, newest first',
         tags,
@@ -88,7 +86,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.get(
     `${path}/standing`,
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'Which identity of its target a credential was confirmed for, and which it has now',
         tags,
@@ -102,7 +99,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.post(
     `${path}/confirm`,
     {
-      config: { scope: 'credentials' },
       schema: {
         summary: 'Confirms that a credential may be sent to its target as that is now',
         tags,
@@ -124,7 +120,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.post(
     `${path}/prove`,
     {
-      config: { scope: 'credentials' },
       schema: {
         summary:
           'Has the target prove that it is the one that was confirmed (a moved address, a further host key), and confirms it',
@@ -163,7 +158,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   app.put(
     path,
     {
-      config: { scope: ['admin', 'credentials'] },
       schema: {
         summary: 'Stores a new version of a credential',
         tags,

@@ -58,7 +58,6 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
   app.get(
     '/v1/explain',
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'Whether a user may reach an account, and by which rule',
         tags: ['policy'],

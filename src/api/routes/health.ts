@@ -54,7 +54,6 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
     '/healthz',
     {
       exposeHeadRoute: true,
-      config: { scope: 'public' },
       schema: {
         summary: 'Ready for work: 200, else 503',
         tags: ['health'],
@@ -71,7 +70,6 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
     '/healthz/live',
     {
       exposeHeadRoute: true,
-      config: { scope: 'public' },
       schema: {
         summary: 'The process answers',
         tags: ['health'],
@@ -84,7 +82,6 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/metrics',
     {
-      config: { scope: 'read' },
       schema: { summary: 'Metrics for Prometheus', tags: ['health'], response: { 200: z.string() } },
     },
     async (_request, reply) => {

@@ -7,12 +7,10 @@ import type { ApiRoutes } from './route.ts'
 
 export function keys(app: ApiRoutes, { publicKeyPem, listen }: ApiParts): void {
   const tags = ['keys']
-  const config = { scope: 'read' as const }
 
   app.get(
     '/v1/keys/signing',
     {
-      config,
       schema: {
         summary: 'The public signing key (Ed25519, PEM)',
         tags,
@@ -25,7 +23,6 @@ export function keys(app: ApiRoutes, { publicKeyPem, listen }: ApiParts): void {
   app.get(
     '/v1/keys/certificate',
     {
-      config,
       schema: {
         summary: "What to trust for the API's TLS: its own certificate, or the gateway's CA (PEM)",
         tags,

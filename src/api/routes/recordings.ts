@@ -55,7 +55,7 @@ const streamOf = (type: string) => ({
 })
 const KEEP_ALIVE_MS = 15_000
 
-/** Replaying, exporting and following need the scope `auditor`, what is hidden in a recording `revealer`; the audit log knows before the first byte leaves. */
+/** Replaying, exporting and following need the scope `audit`, what is hidden in a recording `reveal`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
   const { sessions, books, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
   const tags = ['recordings']
@@ -63,7 +63,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/events',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'The events of a recording as NDJSON: header, events, end',
         tags,
@@ -82,7 +81,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/revealed',
     {
-      config: { scope: 'revealer' },
       schema: {
         summary:
           'The same with what is hidden in it: literals, values, messages and standard input that may be secrets',
@@ -104,7 +102,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/follow',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'A live session from its beginning and on, as NDJSON',
         tags,
@@ -127,7 +124,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/recording',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: 'The file of a recording, encrypted and sealed as it is, for archiving and offline verification',
         tags,
@@ -146,7 +142,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/verify',
     {
-      config: { scope: 'auditor' },
       schema: { summary: 'Checks chain, seal and signature', tags, params, response: { 200: verificationSchema } },
     },
     async ({ params: { id } }) => {
@@ -175,7 +170,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   app.get(
     '/v1/sessions/:id/seal',
     {
-      config: { scope: 'auditor' },
       schema: {
         summary: "The hash of a session's recording as the session's row and the signed audit log have it",
         tags,

@@ -47,7 +47,6 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
     '/v1/resources/apply',
     {
       bodyLimit: BODY_LIMIT_BYTES,
-      config: { scope: 'admin' },
       schema: {
         summary: 'Makes resource files true: all of them or nothing; `dryRun` only says what would change',
         tags: ['resources'],

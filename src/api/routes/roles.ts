@@ -15,7 +15,6 @@ export function roles(app: ApiRoutes, { roles }: ApiParts): void {
   app.get(
     '/v1/roles',
     {
-      config: { scope: 'read' },
       schema: { summary: 'All roles', tags, response: { 200: z.object({ roles: z.array(answerSchema) }) } },
     },
     async () => ({ roles: await roles.list() }),
@@ -23,7 +22,6 @@ export function roles(app: ApiRoutes, { roles }: ApiParts): void {
   app.get(
     '/v1/roles/:name',
     {
-      config: { scope: 'read' },
       schema: { summary: 'One role', tags, params: z.object({ name: nameSchema }), response: { 200: answerSchema } },
     },
     async ({ params: { name } }) => {

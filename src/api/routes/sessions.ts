@@ -48,7 +48,6 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
   app.get(
     '/v1/sessions',
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'Sessions, newest first',
         tags,
@@ -70,7 +69,6 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
   app.get(
     '/v1/sessions/:id',
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'One session',
         tags,
@@ -84,7 +82,6 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
   app.post(
     '/v1/sessions/:id/kill',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Ends a live session, wherever it runs',
         tags,

@@ -7,7 +7,6 @@ import type { AccountAddress } from '../../shared/names.ts'
 import { changedParts, fingerprintOf as fingerprintOfIdentity } from '../../targets/identity.ts'
 import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
 import { auditedChange } from '../audited.ts'
-import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, nameSchema } from './route.ts'
@@ -53,7 +52,6 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
   app.get(
     '/v1/targets',
     {
-      config: { scope: 'read' },
       schema: { summary: 'All targets', tags, response: { 200: z.object({ targets: z.array(targetSchema) }) } },
     },
     async () => ({ targets: await targets.list() }),
@@ -61,14 +59,13 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
 
   app.get(
     '/v1/targets/:name',
-    { config: { scope: 'read' }, schema: { summary: 'One target', tags, params, response: { 200: targetSchema } } },
+    { schema: { summary: 'One target', tags, params, response: { 200: targetSchema } } },
     async ({ params: { name } }) => existing(name),
   )
 
   app.post(
     '/v1/targets/:name/scan',
     {
-      config: { scope: 'admin' },
       schema: { summary: 'Asks the host for its keys; pins nothing', tags, params, response: { 200: scanSchema } },
     },
     async ({ params: { name } }) => {
@@ -92,7 +89,6 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
   app.post(
     '/v1/targets/:name/logins',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Asks a database what it would ask of each account at login, and answers nothing',
         tags,
@@ -110,7 +106,6 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
   app.put(
     '/v1/targets/:name/host-keys',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Pins these host keys in place of the ones before',
         tags,
@@ -127,7 +122,7 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
         change(on => targets.put(changed, on)),
       )
       for (const waiting of await vault.followTargets([name])) {
-        if (includesScope(caller.scope, 'credentials')) await confirmKeys(waiting, caller.actor)
+        if (caller.scopes.has('confirm')) await confirmKeys(waiting, caller.actor)
       }
       await live.accessChanged()
       return changed

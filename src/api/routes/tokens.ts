@@ -1,10 +1,10 @@
 /** API tokens: making one (shown this once), listing them, and revoking one. */
 
 import { z } from 'zod'
-import { SCOPES, type TokenFacts } from '../../identity/tokens.ts'
+import type { TokenFacts } from '../../identity/tokens.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { EARLIER_SCOPES, formatScopes, parseScopes, SCOPES } from '../../shared/scopes.ts'
 import { auditedChange } from '../audited.ts'
-import { includesScope } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
@@ -12,7 +12,10 @@ import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
 const tokenSchema = z.object({
   name: z.string(),
   user: z.string(),
-  scope: z.enum(SCOPES),
+  /** As it was asked for: one of the earlier versions' words, or scopes with commas between them. */
+  scope: z.string(),
+  /** What that means. */
+  scopes: z.array(z.enum(SCOPES)),
   createdAt: timeSchema,
   expiresAt: timeSchema.nullable(),
   /** False: its row was not made by this gateway, and lets nobody in. */
@@ -24,7 +27,11 @@ const newTokenSchema = z.strictObject({
   name: nameSchema,
   /** The user that the token speaks for. */
   user: nameSchema,
-  scope: z.enum(SCOPES),
+  /** A list of scopes, or one word of earlier versions: `auditor`, `revealer`, `admin`, `credentials`. */
+  scope: z.union(
+    [z.enum(Object.keys(EARLIER_SCOPES) as (keyof typeof EARLIER_SCOPES)[]), z.array(z.enum(SCOPES)).min(1)],
+    `a list of ${SCOPES.join(', ')}; or one of ${Object.keys(EARLIER_SCOPES).join(', ')}`,
+  ),
   /** Not given: it does not expire. */
   expiresAt: timeSchema.optional(),
 })
@@ -35,7 +42,6 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
   app.get(
     '/v1/tokens',
     {
-      config: { scope: 'admin' },
       schema: { summary: 'All tokens', tags, response: { 200: z.object({ tokens: z.array(tokenSchema) }) } },
     },
     async () => ({ tokens: (await tokens.list()).map(tokenOf) }),
@@ -44,7 +50,6 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
   app.post(
     '/v1/tokens',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Makes a token; its text is in this answer and never again',
         tags,
@@ -53,11 +58,13 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       },
     },
     async ({ body: { name, user, scope, expiresAt }, caller }, reply) => {
+      const wanted = typeof scope === 'string' ? scope : formatScopes(scope)
       // Else who may make tokens could make the right to confirm credentials, too.
-      if (!includesScope(caller.scope, scope)) {
+      const wider = formatScopes(parseScopes(wanted)!.difference(caller.scopes))
+      if (wider !== '') {
         throw new GatewayError(
           'FORBIDDEN',
-          `A token with the scope ${scope} is made by the owner, on the gateway's machine.`,
+          `A token with the scope ${wider} is made by the owner, on the gateway's machine.`,
         )
       }
       const known = await users.get(user)
@@ -65,9 +72,9 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       const end = expiresAt === undefined ? undefined : Date.parse(expiresAt)
       if (end !== undefined && end <= clock.now())
         throw new GatewayError('BAD_REQUEST', 'expiresAt: this time has passed already.')
-      const data = { name, user, scope, expiresAt: expiresAt ?? null }
+      const data = { name, user, scope: wanted, expiresAt: expiresAt ?? null }
       const token = await auditedChange(audit, { kind: 'token.created', actor: caller.actor, data }, change =>
-        tokens.create({ name, user, scope, expiresAt: end }, change),
+        tokens.create({ name, user, scope: wanted, expiresAt: end }, change),
       )
       // The one place where a token's text leaves: its holder must get it.
       return reply.code(201).header('cache-control', 'no-store').send({ token: token.reveal() })
@@ -77,7 +84,6 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
   app.delete(
     '/v1/tokens/:name',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Revokes a token at once',
         tags,
@@ -95,6 +101,11 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
   )
 }
 
-function tokenOf({ createdAt, expiresAt, ...rest }: TokenFacts): Token {
-  return { ...rest, createdAt: isoTime(createdAt), expiresAt: expiresAt === undefined ? null : isoTime(expiresAt) }
+function tokenOf({ createdAt, expiresAt, scopes, ...rest }: TokenFacts): Token {
+  return {
+    ...rest,
+    scopes: [...scopes],
+    createdAt: isoTime(createdAt),
+    expiresAt: expiresAt === undefined ? null : isoTime(expiresAt),
+  }
 }

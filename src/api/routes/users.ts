@@ -39,7 +39,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.get(
     '/v1/users',
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'All users',
         tags,
@@ -52,7 +51,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.get(
     '/v1/users/:name',
     {
-      config: { scope: 'read' },
       schema: {
         summary: 'One user, with the failed tries that are remembered',
         tags,
@@ -69,7 +67,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.post(
     '/v1/users/:name/unlock',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: "Forgets a user's failed tries at passwords and codes, and ends the locks that came of them",
         tags,
@@ -88,7 +85,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.put(
     '/v1/users/:name/password',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: "Sets a user's password",
         tags,
@@ -109,7 +105,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.post(
     '/v1/users/:name/totp',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Enrols a new one-time-code secret, in place of an older one; it is in this answer and never again',
         tags,
@@ -130,7 +125,6 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
   app.delete(
     '/v1/users/:name/factors/:kind',
     {
-      config: { scope: 'admin' },
       schema: {
         summary: 'Removes an enrolled factor',
         tags,

@@ -1,11 +1,19 @@
 /** `sallyport token`: tokens for the API. */
 
-import { Option } from 'commander'
 import type { Token } from '../../api/routes/tokens.ts'
+import { EARLIER_SCOPES, SCOPE_MEANINGS } from '../../shared/scopes.ts'
 import type { AddCommands } from '../context.ts'
 import { localTime, parseDuration, relativeTime } from '../terminal/time.ts'
 
-const SCOPES = ['read', 'auditor', 'revealer', 'admin', 'credentials']
+const SCOPES_HELP = [
+  'Scopes:',
+  ...Object.entries(SCOPE_MEANINGS).map(([scope, meaning]) => `  ${scope.padEnd(14)}${wrapped(meaning)}`),
+  'Words of earlier versions:',
+  ...Object.entries(EARLIER_SCOPES)
+    .filter(([, scopes]) => scopes.length > 1)
+    .map(([word, scopes]) => `  ${word.padEnd(14)}${scopes.join(', ')}`),
+  'What the maker of a token may not do, the token may not either.',
+].join('\n')
 
 export const addTokens: AddCommands = (program, context) => {
   const { terminal } = context
@@ -16,26 +24,17 @@ export const addTokens: AddCommands = (program, context) => {
     .description('make a token, and print it this one time')
     .argument('<name>', 'what it is called')
     .requiredOption('--user <user>', 'the user that it speaks for')
-    .addOption(new Option('--scope <scope>', 'what it may do').choices(SCOPES).default('read'))
+    .option('--scope <scopes>', 'what it may do: one or more, with commas between them', 'read')
     .option('--expires <duration>', 'how long it is valid: 12h, 30d, or never', '90d')
-    .addHelpText(
-      'after',
-      `
-Scopes:
-  read         sees sessions and resources
-  auditor      also replays recordings and reads the audit log
-  revealer     also reads what recordings hide (--reveal); made by the
-               owner alone
-  admin        as auditor, and may change everything, but not say where a
-               credential may be sent
-  credentials  stores credentials, and confirms where they may be sent;
-               made by the owner alone`,
-    )
+    .addHelpText('after', `\n${SCOPES_HELP}`)
     .action(async (name: string, { user, scope, expires }: { user: string; scope: string; expires: string }) => {
       const expiresAt =
         expires === 'never' ? undefined : new Date(context.now() + parseDuration(expires, '--expires')).toISOString()
       const client = await context.client()
-      const made = await client.send<{ token: string }>('POST', '/v1/tokens', { name, user, scope, expiresAt })
+      const made = await client.send<{ token: string }>('POST', '/v1/tokens', {
+        ...{ name, user, expiresAt },
+        scope: Object.hasOwn(EARLIER_SCOPES, scope) ? scope : scope.split(','),
+      })
       if (context.json) return terminal.json({ name, user, scope, expiresAt: expiresAt ?? null, token: made.token })
       terminal.line(made.token)
       terminal.note(terminal.style('dim', 'Keep it now: it is stored nowhere and cannot be shown again.'))
@@ -76,4 +75,9 @@ function expiry({ expiresAt, genuine }: Token, now: number): string {
   if (!genuine) return 'not genuine'
   if (expiresAt === null) return 'never'
   return Date.parse(expiresAt) <= now ? 'expired' : localTime(expiresAt).slice(0, 16)
+}
+
+/** Beside the names of the scopes, in 80 columns. */
+function wrapped(text: string): string {
+  return text.replace(/(.{1,62})(?: |$)/g, `$1\n${' '.repeat(16)}`).trimEnd()
 }

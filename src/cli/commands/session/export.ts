@@ -30,7 +30,7 @@ export function addExport(session: Command, context: Context): void {
     .argument('<session>', 'its id, or last')
     .addOption(new Option('--format <format>', 'see below').choices(FORMATS).default('text'))
     .option('-o, --output <file>', 'where to; not given: stdout')
-    .option('--reveal', 'with what is hidden in it; needs the scope revealer, and is audited')
+    .option('--reveal', 'with what is hidden in it; needs the scope reveal, and is audited')
     .addOption(new Option('--reveal-statements', 'the earlier name of --reveal').hideHelp())
     .addHelpText(
       'after',

@@ -35,7 +35,7 @@ export function addReplay(session: Command, context: Context): void {
     .option('--skip-idle [duration]', 'cut pauses to 2s, or to this')
     .option('--from <duration>', 'begin here: 90s, 5m')
     .option('--channel <number>', 'only this channel')
-    .option('--reveal', 'with what is hidden in it; needs the scope revealer, and is audited')
+    .option('--reveal', 'with what is hidden in it; needs the scope reveal, and is audited')
     .addOption(new Option('--reveal-statements', 'the earlier name of --reveal').hideHelp())
     .addHelpText(
       'after',

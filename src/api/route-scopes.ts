@@ -1,0 +1,65 @@
+/** Which routes each scope opens: the one table of it. A route that is not in it does not start, nor does an entry without a route. */
+
+import type { Scope } from '../shared/scopes.ts'
+
+/** One of these scopes; `any-token`: whatever token is valid; `public`: nothing at all. The owner may call them all. */
+export type Needed = 'public' | 'any-token' | readonly [Scope, ...Scope[]]
+
+export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
+  'GET /healthz': 'public',
+  'GET /healthz/live': 'public',
+  'GET /openapi.json': 'public',
+  'GET /metrics': ['read'],
+  'GET /v1/keys/signing': ['read'],
+  'GET /v1/keys/certificate': ['read'],
+
+  'GET /v1/sessions': ['read'],
+  'GET /v1/sessions/:id': ['read'],
+  'POST /v1/sessions/:id/kill': ['operate'],
+  'GET /v1/sessions/:id/events': ['audit'],
+  'GET /v1/sessions/:id/follow': ['audit'],
+  'GET /v1/sessions/:id/recording': ['audit'],
+  'GET /v1/sessions/:id/verify': ['audit'],
+  'GET /v1/sessions/:id/seal': ['audit'],
+  'GET /v1/sessions/:id/revealed': ['reveal'],
+  'GET /v1/audit': ['audit'],
+  'POST /v1/audit/verify': ['audit'],
+  'POST /v1/audit/hashes': ['audit'],
+  'GET /v1/audit/sessions': ['audit'],
+  'GET /v1/doctor': ['audit'],
+  'GET /v1/doctor/round': ['read'],
+
+  'GET /v1/explain': ['read'],
+  'GET /v1/users': ['read'],
+  'GET /v1/users/:name': ['read'],
+  'POST /v1/users/:name/unlock': ['operate'],
+  'PUT /v1/users/:name/password': ['administrate'],
+  'POST /v1/users/:name/totp': ['administrate'],
+  'DELETE /v1/users/:name/factors/:kind': ['administrate'],
+  'GET /v1/roles': ['read'],
+  'GET /v1/roles/:name': ['read'],
+  'GET /v1/targets': ['read'],
+  'GET /v1/targets/:name': ['read'],
+  'POST /v1/targets/:name/scan': ['operate'],
+  'POST /v1/targets/:name/logins': ['operate'],
+  'PUT /v1/targets/:name/host-keys': ['administrate'],
+  'POST /v1/resources/apply': ['administrate'],
+
+  'GET /v1/credentials': ['read', 'rotate', 'confirm'],
+  'GET /v1/credentials/:target/:account': ['read', 'rotate', 'confirm'],
+  'GET /v1/credentials/:target/:account/standing': ['read', 'rotate', 'confirm'],
+  'PUT /v1/credentials/:target/:account': ['rotate'],
+  'POST /v1/credentials/:target/:account/confirm': ['confirm'],
+  'POST /v1/credentials/:target/:account/prove': ['confirm'],
+
+  'GET /v1/tokens': ['administrate'],
+  'POST /v1/tokens': ['administrate'],
+  'DELETE /v1/tokens/:name': ['administrate'],
+}
+
+/** Undefined for a route that the table does not have. */
+export function neededFor(method: string, path: string): Needed | undefined {
+  // What HEAD tells, GET tells too.
+  const route = `${method === 'HEAD' ? 'GET' : method} ${path}`
+  return Object.hasOwn(ROUTE_SCOPES, route) ? ROUTE_SCOPES[route] : undefined
+}
