@@ -59,6 +59,24 @@ t.test(
   },
 )
 
+t.test('hidden input is one marker for each run of pieces, and marked line by line where it is revealed', async t => {
+  const hidden = (bytes: number, channel = 0): RecordedEvent => ({ type: 'hidden-input', channel, bytes, at: 1000 })
+  const input = (text: string, revealed?: true): RecordedEvent => ({
+    ...{ type: 'input', channel: 0, bytes: Buffer.from(text), at: 2000 },
+    ...(revealed && { revealed }),
+  })
+  const text = async (...events: RecordedEvent[]) => (await collect(exportText(subject, each(events)))).join('')
+  t.equal(
+    await text(hidden(7), hidden(1993), hidden(1, 1), input('id\n')),
+    '12:03:05.000  2,000 bytes of input hidden: --reveal shows it\n12:03:05.000  1 byte of input hidden: --reveal shows it\n< id\n',
+  )
+  t.equal(await text(input('S3cr3t\n', true), input('id\n')), '<* S3cr3t\n< id\n')
+  t.same((await json(exportCast(subject, each([hidden(7), hidden(3), input('id\n')])))).slice(1), [
+    [1, 'i', '[10 bytes of input hidden]\n'],
+    [2, 'i', 'id\n'],
+  ])
+})
+
 t.test(
   'asciicast of a command without a terminal has line ends that a terminal needs; of nothing, a header',
   async t => {

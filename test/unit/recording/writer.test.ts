@@ -1,8 +1,9 @@
-import { rmSync, statSync, utimesSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { reveal } from '../../../src/recording/format/protected-part.ts'
 import { readRecordingStream } from '../../../src/recording/store/reader.ts'
 import { createRecordings } from '../../../src/recording/store/recordings.ts'
 import { SHOWN_BOUND_BYTES } from '../../../src/recording/writing/recorder.ts'
@@ -78,6 +79,32 @@ t.test('when the file is removed, the session must end', async t => {
   t.match(recorder.failure.reason, { code: 'RECORDING_FAILED' })
   await t.rejects(recorder.seal('recording-failed'), { code: 'RECORDING_FAILED' })
 })
+
+t.test(
+  'hidden input is bulk, and comes back whole to who has the right, from a recording that never has it in the clear',
+  async t => {
+    const { recordings, seal, pathOf } = createTestRecordings(t.testdir())
+    const subject = testSubject()
+    const recorder = await recordings.open(subject)
+    const pieces = [Buffer.from('S3cr3t\n'), Buffer.alloc(SHOWN_BOUND_BYTES, 'S3cr3t'), Buffer.alloc(300_000, 'S3cr3t')]
+    for (const piece of pieces) {
+      recorder.hiddenInput(0, piece)
+      t.ok(recorder.mayPass(recorder.position), 'more than the bound of what is shown may wait')
+    }
+    await recorder.seal('client-closed')
+    const read = await collect(await recordings.read(subject.session))
+    t.notMatch(JSON.stringify(read), /S3cr3t|UzNjcjN0/)
+    t.same(
+      read.flatMap(event => (event.type === 'hidden-input' ? [event.bytes] : [])),
+      pieces.map(piece => piece.length),
+    )
+    const seen = await collect(reveal(subject.session, await recordings.read(subject.session), seal.openBytes))
+    t.ok(
+      Buffer.concat(seen.flatMap(event => (event.type === 'input' ? [event.bytes] : []))).equals(Buffer.concat(pieces)),
+    )
+    t.notOk(readFileSync(pathOf(subject.session)).includes('S3cr3t'))
+  },
+)
 
 t.test('without a folder to write to, the session cannot begin', async t => {
   const folder = t.testdir({ file: '' })
