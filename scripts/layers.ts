@@ -28,7 +28,7 @@ export const LAYERS: readonly Layer[] = [
   { folders: ['main.ts'] },
   { folders: ['cli', 'demo'] },
   { folders: ['gateway'] },
-  { folders: ['api'], never: [...protocols, 'protocols/relaying'] },
+  { folders: ['api', 'self-service'], never: [...protocols, 'protocols/relaying'] },
   { folders: protocols, never: ['evidence', 'resources', 'config'] },
   { folders: ['protocols/relaying'], never: ['evidence', 'resources', 'config', 'session'] },
   { folders: ['session', 'evidence', 'resources'] },

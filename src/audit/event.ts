@@ -19,6 +19,7 @@ export type AuditKind =
   | 'session.ended'
   | 'session.refused'
   | 'channel.denied'
+  | 'self-service.command'
   | 'target.identity-mismatch'
   | 'target.authentication-refused'
   | 'recording.replayed'

@@ -1,7 +1,8 @@
 /** Reads `account@target` from the command line. */
 
+import { EXIT } from '../shared/exit-codes.ts'
 import { type AccountAddress, parseAccountAddress } from '../shared/names.ts'
-import { CliError, EXIT } from './exit.ts'
+import { CliError } from './exit.ts'
 
 export function readAccount(text: string): AccountAddress {
   const address = parseAccountAddress(text)

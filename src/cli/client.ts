@@ -4,8 +4,9 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https'
 import type { ApiError } from '../api/errors.ts'
 import { messageOf } from '../shared/errors.ts'
+import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
 import type { Secret } from '../shared/secret.ts'
-import { CliError, EXIT, type ExitCode } from './exit.ts'
+import { CliError } from './exit.ts'
 
 export type Connection =
   | { readonly socket: string }

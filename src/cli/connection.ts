@@ -2,9 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { messageOf } from '../shared/errors.ts'
+import { EXIT } from '../shared/exit-codes.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Connection } from './client.ts'
-import { CliError, EXIT } from './exit.ts'
+import { CliError } from './exit.ts'
 
 export interface ConnectionOptions {
   config?: string

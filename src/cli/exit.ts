@@ -1,17 +1,6 @@
-/** How a command ends: the exit codes, and the one error that carries one. */
+/** The one error of the command line, which carries an exit code. */
 
-/** Documented in `sallyport --help` and docs/cli.md. */
-export const EXIT = {
-  ok: 0,
-  /** The answer is no: refused, not found, not valid, not verified. */
-  no: 1,
-  usage: 2,
-  unreachable: 3,
-  notPermitted: 4,
-  broken: 5,
-} as const
-
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+import type { ExitCode } from '../shared/exit-codes.ts'
 
 /** What is wrong (`message`; empty when it has been said), and what to do next (`hint`): at most a line each. */
 export class CliError extends Error {

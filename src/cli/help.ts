@@ -1,7 +1,7 @@
 /** How help looks: calm, grouped, as wide as the terminal, with the exit codes at the end. */
 
 import type { Command, Help } from 'commander'
-import { printable } from '../recording/rendering/printable.ts'
+import { printable } from '../shared/text/printable.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 const MAX_WIDTH = 100

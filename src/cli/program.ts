@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander'
 import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
+import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
 import { version } from '../shared/version.ts'
 import { addApply } from './commands/apply.ts'
 import { addAudit } from './commands/audit.ts'
@@ -18,7 +19,7 @@ import { addTargets } from './commands/target.ts'
 import { addTokens } from './commands/token.ts'
 import { addUsers } from './commands/user.ts'
 import { type AddCommands, createContext } from './context.ts'
-import { CliError, EXIT, type ExitCode } from './exit.ts'
+import { CliError } from './exit.ts'
 import { styleHelp } from './help.ts'
 import { createTerminal, type Streams, type Terminal } from './terminal/terminal.ts'
 

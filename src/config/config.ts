@@ -42,6 +42,8 @@ const sshSchema = z
     host: z.string().min(1).default('0.0.0.0'),
     /** The port to listen on; 0: any free one. */
     port: port.default(2222),
+    /** Whether a login that names no target is answered: by the menu, and by commands. */
+    selfService: z.boolean().default(true),
     /** How long a connection may take to log in. */
     loginGrace: someTime.prefault('2m'),
     /** Proofs that a connection may get wrong before it is closed. */

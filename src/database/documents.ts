@@ -9,6 +9,8 @@ export interface Documents<T extends { name: string }> {
   getAll(names: readonly string[]): Promise<T[]>
   /** All of them, by name. */
   list(): Promise<T[]>
+  /** All of them, so many at a time, in the store's own order. */
+  pages(size: number): AsyncIterable<T[]>
   /** In the store, or in a transaction on it. */
   put(document: T, on?: Database): Promise<void>
   remove(name: string): Promise<void>
@@ -41,6 +43,17 @@ export function createDocuments<T extends { name: string }>(
     },
     async list() {
       return parseAll(await database.selectFrom(table).select(['name', 'document']).execute())
+    },
+    async *pages(size) {
+      let after: string | undefined
+      for (;;) {
+        let select = database.selectFrom(table).select(['name', 'document']).orderBy('name').limit(size)
+        if (after !== undefined) select = select.where('name', '>', after)
+        const rows = await select.execute()
+        after = rows.at(-1)?.name
+        yield parseAll(rows)
+        if (rows.length < size) return
+      }
     },
     async put(document, on = database) {
       const values = { document: JSON.stringify(document), updated_at: clock.now() }

@@ -193,6 +193,17 @@ async function outbox({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+async function favourites({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('favourites')
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('marked_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('favourites_key', ['user', 'account', 'target'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -200,4 +211,5 @@ export const migrations: Record<string, Migration> = {
   '0004-sealed-tokens': { up: sealedTokens },
   '0005-doctor-round': { up: doctorRound },
   '0006-outbox': { up: outbox },
+  '0007-favourites': { up: favourites },
 }

@@ -17,6 +17,7 @@ export interface Schema {
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
   doctor_round: DoctorRoundTable
+  favourites: FavouriteTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target) parses. */
@@ -168,4 +169,12 @@ export interface DoctorRoundTable {
   /** Up to where the audit log was whole. */
   chain_seq: number
   chain_hash: string
+}
+
+/** The accounts that a user wants to see first. */
+export interface FavouriteTable {
+  user: string
+  account: string
+  target: string
+  marked_at: number
 }

@@ -11,6 +11,7 @@ import { createSshConnectionHandler } from '../protocols/ssh/client-side/connect
 import { createSshProtocol } from '../protocols/ssh/protocol.ts'
 import { generateKeyPair } from '../protocols/ssh/transport/generate-key-pair.ts'
 import { nativeCryptography } from '../protocols/ssh/transport/ssh2-internals.ts'
+import { createSelfService } from '../self-service/converse.ts'
 import type { Downstream, RunSession, Upstream } from '../session/protocol.ts'
 import { type RunLogin, runLogin } from '../session/run-login.ts'
 import { runSession } from '../session/run-session.ts'
@@ -82,6 +83,7 @@ async function sshHandler(parts: GatewayParts, config: Config): Promise<Connecti
     protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
     run: pipelineOf(parts),
     runLogin: loginsOf(parts),
+    converse: config.ssh.selfService ? createSelfService(parts) : undefined,
     knowsPublicKey: authenticator.knowsPublicKey,
     refusedConnection: ({ address }, code, why, session) =>
       refusedConnections.tell({ protocol: 'ssh', source: address, code, why, session }),

@@ -20,6 +20,7 @@ import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import type { Signer } from '../recording/format/signer.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
+import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
 import { createBooks } from '../session/books.ts'
 import { createFollow } from '../session/follow.ts'
@@ -169,6 +170,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     storeTime,
     access,
     live,
+    favourites: createFavourites({ database, clock }),
     follow,
     pendingWrites,
     reaper,

@@ -9,10 +9,11 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
   const documents = createDocuments<User>('users', stored => userSchema.parse(stored), { database, clock })
   return {
     ...documents,
-    /** Takes the user's factors and tokens along, first: whoever gets the same name later must not inherit them. */
+    /** Takes the user's factors, tokens and favourites along, first: whoever gets the same name later must not inherit them. */
     async remove(name) {
       await database.deleteFrom('factors').where('user', '=', name).execute()
       await database.deleteFrom('api_tokens').where('user', '=', name).execute()
+      await database.deleteFrom('favourites').where('user', '=', name).execute()
       await documents.remove(name)
     },
   }

@@ -49,9 +49,6 @@ export interface Judgement {
   readonly endsAt: number
 }
 
-/** Those of `judgeScope`. */
-const SCOPE: ReadonlySet<Condition['name']> = new Set(['protocol', 'target', 'account', 'databases', 'channels'])
-
 export function inScope({ conditions }: Judgement): boolean {
   return conditions.every(({ name, holds }) => holds || !SCOPE.has(name))
 }
@@ -100,31 +97,67 @@ export function judgeTerms(
   return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
 }
 
-/** The conditions that say whether a role speaks of the request at all. */
-export function judgeScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
-  const { request, target } = facts
-  const { protocol } = request
-  return [
-    condition('protocol', role.protocols.join(', '), () => role.protocols.includes(protocol)),
-    condition('target', describeSelector(role.targets), () => {
-      const isAskedFor = target !== undefined && target.name === request.target && target.protocol === protocol
-      return isAskedFor && matchesTarget(role.targets, target)
-    }),
-    condition(
-      'account',
-      describeSelector(role.accounts),
-      () => account !== undefined && matchesAccount(role.accounts, account),
-    ),
-    ...(protocol === 'postgres' ? [judgeDatabases(role, facts)] : []),
-    condition('channels', role.channels.join(', ') || 'none', () => channelsGiven(role, facts).length > 0),
-  ]
+/** What says whether a role speaks of a request at all; the other conditions say whether it holds now and here. */
+interface ScopeTest {
+  readonly name: Condition['name']
+  describe(role: Role, facts: AccessFacts): string
+  holds(role: Role, facts: AccessFacts, account: Account | undefined): boolean
 }
 
-function judgeDatabases(role: Role, { request, target }: AccessFacts): Condition {
-  return condition('databases', describeDatabases(role, target), () => {
-    if (target?.protocol !== 'postgres') return false
-    return opensDatabase(role, target, databaseOf(request.database, target)!)
-  })
+const SCOPE_TESTS: readonly ScopeTest[] = [
+  {
+    name: 'protocol',
+    describe: role => role.protocols.join(', '),
+    holds: (role, { request }) => role.protocols.includes(request.protocol),
+  },
+  {
+    name: 'target',
+    describe: role => describeSelector(role.targets),
+    holds: (role, { request, target }) =>
+      target !== undefined &&
+      target.name === request.target &&
+      target.protocol === request.protocol &&
+      matchesTarget(role.targets, target),
+  },
+  {
+    name: 'account',
+    describe: role => describeSelector(role.accounts),
+    holds: (role, _, account) => account !== undefined && matchesAccount(role.accounts, account),
+  },
+  {
+    name: 'databases',
+    describe: (role, { target }) => describeDatabases(role, target),
+    holds: (role, { request, target }) =>
+      target?.protocol === 'postgres' && opensDatabase(role, target, databaseOf(request.database, target)!),
+  },
+  {
+    name: 'channels',
+    describe: role => role.channels.join(', ') || 'none',
+    holds: (role, facts) => channelsGiven(role, facts).length > 0,
+  },
+]
+
+const SCOPE: ReadonlySet<Condition['name']> = new Set(SCOPE_TESTS.map(({ name }) => name))
+
+/** Databases are a question of PostgreSQL's alone. */
+function scopeTests({ request }: AccessFacts): readonly ScopeTest[] {
+  return request.protocol === 'postgres' ? SCOPE_TESTS : SCOPE_TESTS.filter(({ name }) => name !== 'databases')
+}
+
+/** The conditions that say whether a role speaks of the request at all. */
+export function judgeScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
+  return scopeTests(facts).map(({ name, describe, holds }) =>
+    condition(name, describe(role, facts), () => holds(role, facts, account)),
+  )
+}
+
+/** Whether all of {@link judgeScope} holds, without the words. */
+export function speaksOf(role: Role, facts: AccessFacts, account: Account): boolean {
+  try {
+    return scopeTests(facts).every(({ holds }) => holds(role, facts, account))
+  } catch {
+    return false
+  }
 }
 
 /** The channels of the request's protocol that the role gives on its target. */

@@ -8,6 +8,9 @@ import { LONGEST_SESSION_MS, type Role } from './role.ts'
 
 export type LoginFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
 
+/** What a target may ask for beyond the login around it, when it is opened. */
+export const ASKED_WHEN_OPENED: readonly Factor[] = ['totp']
+
 export interface LoginTerms {
   readonly granted: true
   /** Milliseconds since the epoch: nothing new is opened on it from then on. */

@@ -2,16 +2,18 @@
 
 import type { Principal } from '../identity/principal.ts'
 import { authorize, type Denial } from '../policy/authorize.ts'
+import { type Decision, decide } from '../policy/decide.ts'
 import type { FactorLists } from '../policy/factor-lists.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { AccessFacts } from '../policy/judge.ts'
-import { decideLogin, type LoginTerms, loginFactors } from '../policy/login.ts'
+import { ASKED_WHEN_OPENED, decideLogin, type LoginTerms, loginFactors } from '../policy/login.ts'
+import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { LoginName } from '../shared/names.ts'
-import type { ProtocolName } from '../shared/vocabulary.ts'
+import { type Factor, PROTOCOLS, type ProtocolName } from '../shared/vocabulary.ts'
 import type { Targets } from '../targets/targets.ts'
 
 export interface FactorRequirement {
@@ -34,7 +36,17 @@ export interface Access {
   decide(principal: Principal, session: string, wish: Wish): Promise<Grant | Denial>
   /** Whether a login that names no target is let in, and for how long. */
   decideLogin(principal: Principal): Promise<LoginTerms | Refusal>
+  /**
+   * What would be decided for somebody who is logged in without a target, without granting; what may be asked for when it is opened counts as
+   * proven. Its `message` is for the person, its `detail` is not.
+   */
+  look(principal: Principal, address: { account?: string; target: string }): Promise<Decision>
+  /** Every account that `look` says yes to, in no order. */
+  reachable(principal: Principal): Promise<Reachable[]>
 }
+
+/** Targets are read and judged so many at a time: others have their turn in between. */
+const TARGETS_AT_ONCE = 500
 
 /** `ssh alice@gateway`: the gateway itself answers. PostgreSQL has no such login. */
 export function namesNoTarget({ protocol, login }: Pick<Wish, 'protocol' | 'login'>): boolean {
@@ -78,5 +90,22 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       const decision = decideLogin({ roles: heldRoles, defaults, sourceAddress, now: clock.now() }, proven)
       return decision.granted ? decision : refuse('ACCESS_DENIED', decision.message, decision.detail)
     },
+    async look({ user, roles: held, proven, sourceAddress }, address) {
+      const protocol = (await targets.get(address.target))?.protocol ?? PROTOCOLS[0]
+      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      return decide({ ...facts, sourceAddress }, withAskable(proven))
+    },
+    async reachable({ roles: held, proven, sourceAddress }) {
+      const heldRoles = await roles.heldBy({ roles: held, disabled: false })
+      const facts = { roles: heldRoles, defaults, sourceAddress, now: clock.now() }
+      const among = reachableAmong(facts, withAskable(proven))
+      const found: Reachable[] = []
+      for await (const some of targets.pages(TARGETS_AT_ONCE)) found.push(...among(some))
+      return found
+    },
   }
+}
+
+function withAskable(proven: ReadonlySet<Factor>): ReadonlySet<Factor> {
+  return new Set([...proven, ...ASKED_WHEN_OPENED])
 }

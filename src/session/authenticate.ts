@@ -3,6 +3,7 @@
 import type { Attempt, Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import { formatFactorLists, nextFactors } from '../policy/factor-lists.ts'
+import { ASKED_WHEN_OPENED } from '../policy/login.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Factor } from '../shared/vocabulary.ts'
@@ -86,7 +87,7 @@ async function authenticateInside(
   if (principal !== undefined) {
     return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
   }
-  const next = nextFactors(factors, attempt.proven).filter(factor => factor === 'totp')
+  const next = nextFactors(factors, attempt.proven).filter(factor => ASKED_WHEN_OPENED.includes(factor))
   if (next.length > 0) return prove(downstream, login, attempt, requirement, next)
   const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
   return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)

@@ -4,6 +4,7 @@
  */
 
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { LoginTerms } from '../policy/login.ts'
 import type { Clock } from '../shared/clock.ts'
 import { isRefusal, type Refusal } from '../shared/errors.ts'
@@ -39,9 +40,21 @@ export interface Login {
   readonly signal: AbortSignal
   /** False once its time is over: nothing new is opened on it. */
   readonly mayOpen: boolean
+  /** When it began and when its time is over, in milliseconds since the epoch. */
+  readonly since: number
+  readonly endsAt: number
+  /** The person as the store has them now; undefined once they could not log in like this any more. */
+  person(): Promise<Principal | undefined>
   /** Something was opened on it: until all is released it is not idle. Returns the release. */
   opened(): () => void
+  /** The person did something. Cheap. */
+  readonly activity: () => void
+  /** Something was refused on it: for the audit log, without which it does not go on. */
+  readonly refused: (what: string, why: string) => void
 }
+
+/** So much may be refused on one login before it ends: it must not fill the audit log. */
+const MAX_REFUSALS = 256
 
 /** Serves the connection until the client leaves or the signal aborts; gives who ended it. */
 export type ServeLogin<D extends Downstream> = (downstream: D, login: Login) => Promise<EndReason>
@@ -104,21 +117,30 @@ async function attemptLogin<D extends Downstream>(
   }
 }
 
+type OpenParts = Pick<LoginParts, 'access' | 'clock' | 'sessionAudit'>
+
 class OpenLogin implements Login {
   readonly id: string
   readonly who: Authenticated
-  readonly #parts: Pick<LoginParts, 'access' | 'clock'>
+  readonly since: number
+  readonly #parts: OpenParts
   readonly #terms: LoginTerms
   readonly #controller = new AbortController()
   #open = 0
+  #refusals = 0
   #lastActivity: number
 
-  constructor(parts: Pick<LoginParts, 'access' | 'clock'>, id: string, who: Authenticated, terms: LoginTerms) {
+  constructor(parts: OpenParts, id: string, who: Authenticated, terms: LoginTerms) {
     this.#parts = parts
     this.id = id
     this.who = who
     this.#terms = terms
-    this.#lastActivity = parts.clock.now()
+    this.since = parts.clock.now()
+    this.#lastActivity = this.since
+  }
+
+  get endsAt(): number {
+    return this.#terms.endsAt
   }
 
   get signal(): AbortSignal {
@@ -141,9 +163,29 @@ class OpenLogin implements Login {
     }
   }
 
-  async stillAllowed(): Promise<boolean> {
+  readonly activity = (): void => {
+    this.#lastActivity = this.#parts.clock.now()
+  }
+
+  readonly refused = (what: string, why: string): void => {
+    if (++this.#refusals > MAX_REFUSALS) {
+      this.abort('protocol-violation')
+      return
+    }
+    const { user } = this.who.principal
+    this.#parts.sessionAudit
+      .channelDenied({ user, session: this.id }, what, why)
+      .catch(() => this.abort('internal-error'))
+  }
+
+  async person(): Promise<Principal | undefined> {
     const person = await this.who.renew()
-    return person !== undefined && !isRefusal(await this.#parts.access.decideLogin(person))
+    if (person === undefined || isRefusal(await this.#parts.access.decideLogin(person))) return undefined
+    return person
+  }
+
+  async stillAllowed(): Promise<boolean> {
+    return (await this.person()) !== undefined
   }
 
   /** What is open has an end and an idle time of its own, by the role that gave it. */

@@ -21,7 +21,7 @@ import type { Downstream, Protocol, Upstream } from './protocol.ts'
 import { relayUntilEnd } from './relay-until-end.ts'
 import type { SessionAudit } from './session-audit.ts'
 import type { SessionChanges } from './session-changes.ts'
-import { endFor, endOf, GATEWAY_STOPPING, onceAborted, refusalOf } from './session-end.ts'
+import { endFor, endOf, endOfClient, GATEWAY_STOPPING, onceAborted, refusalOf } from './session-end.ts'
 import type { EndReason } from './state.ts'
 
 export interface PipelineParts {
@@ -75,7 +75,7 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
   // From here on others can find it, and end it.
   using ending = new DisposableStack()
   const live = ending.adopt(parts.live.add(authorized, downstream), parts.live.remove)
-  onceAborted(downstream.gone, () => live.abort('client-closed'))
+  onceAborted(downstream.gone, () => live.abort(endOfClient(downstream.gone)))
   const lease = await leaseCredential(parts, live, authorized)
   if (isRefusal(lease)) return lease
 

@@ -98,7 +98,7 @@ export function createSessionAudit(audit: Audit) {
         data: { account: accountOf(grant), ...databaseOf(grant), code, why: detail },
       }),
 
-    channelDenied: ({ user, session }: Grant, what: string, why: string) =>
+    channelDenied: ({ user, session }: Pick<Grant, 'user' | 'session'>, what: string, why: string) =>
       audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }),
   }
 }

@@ -13,6 +13,11 @@ export function endOf(signal: AbortSignal): EndReason | undefined {
   return signal.reason instanceof SessionEnd ? signal.reason.reason : 'internal-error'
 }
 
+/** Why the client is gone: it closed, or the login around it had to end. */
+export function endOfClient({ reason }: AbortSignal): EndReason {
+  return reason instanceof SessionEnd ? reason.reason : 'client-closed'
+}
+
 /** Calls `act` when the signal aborts, and at once where it has already. */
 export function onceAborted(signal: AbortSignal, act: () => void): void {
   if (signal.aborted) act()

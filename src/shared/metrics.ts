@@ -46,6 +46,12 @@ export function createMetrics() {
       labelNames: ['protocol', 'result'],
       registers,
     }),
+    selfService: new Counter({
+      name: 'sallyport_self_service_total',
+      help: 'What users asked of the gateway itself by ssh: menus, lists and commands, by result',
+      labelNames: ['what', 'result'],
+      registers,
+    }),
     lockouts: new Counter({
       name: 'sallyport_lockouts_total',
       help: 'Locks of a factor of a user after too many failures',

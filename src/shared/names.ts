@@ -28,6 +28,10 @@ export function parseLoginName(text: string): LoginName | Refusal {
   return second === undefined ? { user } : { user, target: second }
 }
 
+export function formatLoginName({ user, account, target }: LoginName): string {
+  return [user, account, target].filter(part => part !== undefined).join('+')
+}
+
 export interface AccountAddress {
   readonly account: string
   readonly target: string

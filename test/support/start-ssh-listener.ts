@@ -4,9 +4,9 @@ import { greet } from '../../src/connections/arrival.ts'
 import { createPort, type PortOptions } from '../../src/connections/port.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import { createSshConnectionHandler } from '../../src/protocols/ssh/client-side/connection-handler.ts'
-import type { SshDownstream } from '../../src/protocols/ssh/client-side/downstream.ts'
 import type { SshLimits } from '../../src/protocols/ssh/client-side/limits.ts'
 import { createSshProtocol } from '../../src/protocols/ssh/protocol.ts'
+import type { RelayedClient } from '../../src/protocols/ssh/relay/relay-peer.ts'
 import type { SshUpstream } from '../../src/protocols/ssh/target-side/upstream.ts'
 import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-pair.ts'
 import type { RecordingEvent } from '../../src/recording/format/events.ts'
@@ -118,8 +118,8 @@ export async function startSshListener(parts: SshListenerParts) {
 async function run(
   parts: SshListenerParts,
   key: Buffer | undefined,
-  protocol: Protocol<SshDownstream, SshUpstream>,
-  downstream: SshDownstream,
+  protocol: Protocol<RelayedClient, SshUpstream>,
+  downstream: RelayedClient,
   session: string,
   sessions: RunningSession[],
 ): Promise<void> {

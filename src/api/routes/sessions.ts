@@ -1,12 +1,13 @@
 /** Sessions: which there are and were, and ending one. */
 
 import { z } from 'zod'
+import { sessionDocument } from '../../session/session-document.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { PROTOCOLS } from '../../shared/vocabulary.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, nameSchema, sessionIdSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, nameSchema, sessionIdSchema, timeSchema } from './route.ts'
 
 export const sessionSchema = z.object({
   id: z.string(),
@@ -62,7 +63,7 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
         ...(until === undefined ? {} : { until: Date.parse(until) }),
         ...(before === undefined ? {} : { before: await existing(before) }),
       })
-      return { sessions: rows.map(sessionOf) }
+      return { sessions: rows.map(sessionDocument) }
     },
   )
 
@@ -76,7 +77,7 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
         response: { 200: sessionSchema },
       },
     },
-    async ({ params }) => sessionOf(await existing(params.id)),
+    async ({ params }) => sessionDocument(await existing(params.id)),
   )
 
   app.post(
@@ -95,7 +96,7 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
       const data = { user: row.user, account: row.account, target: row.target }
       await audit.append({ kind: 'session.kill-requested', actor: caller.actor, session: id, data })
       await live.kill(id)
-      return reply.code(202).send(sessionOf(row))
+      return reply.code(202).send(sessionDocument(row))
     },
   )
 
@@ -103,25 +104,5 @@ export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): v
     const row = await sessions.get(id)
     if (row === undefined) throw notFound(`There is no session ${id}.`)
     return row
-  }
-}
-
-function sessionOf(row: SessionRow): Session {
-  return {
-    id: row.id,
-    protocol: row.protocol,
-    user: row.user,
-    account: row.account,
-    target: row.target,
-    ...(row.details.database === undefined ? {} : { database: row.details.database }),
-    role: row.role,
-    source: row.source,
-    gateway: row.gateway,
-    state: row.state,
-    startedAt: isoTime(row.started_at),
-    endedAt: row.ended_at === null ? null : isoTime(row.ended_at),
-    endReason: row.end_reason,
-    recording: { file: row.recording, bytes: row.recording_bytes, hash: row.recording_hash },
-    details: row.details,
   }
 }

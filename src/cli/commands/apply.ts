@@ -4,8 +4,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AppliedPlan } from '../../api/routes/resources.ts'
 import { messageOf } from '../../shared/errors.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import type { AddCommands } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 import type { Style, Terminal } from '../terminal/terminal.ts'
 
 interface Options {

@@ -2,9 +2,10 @@
 
 import { createInterface } from 'node:readline'
 import type { DoctorLine } from '../../api/routes/doctor.ts'
-import { printable } from '../../recording/rendering/printable.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { printable } from '../../shared/text/printable.ts'
 import type { AddCommands } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 import { parseTime } from '../terminal/time.ts'
 
 type FindingLine = DoctorLine & { type: 'finding' }

@@ -1,11 +1,12 @@
 /** `sallyport explain`: may this user reach this account, and by which rule? */
 
 import type { Explanation } from '../../api/routes/explain.ts'
-import { printable } from '../../recording/rendering/printable.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import { NAME_PATTERN } from '../../shared/names.ts'
+import { printable } from '../../shared/text/printable.ts'
 import { readAccount } from '../account.ts'
 import type { AddCommands } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { formatDuration, localTime, parseTime } from '../terminal/time.ts'
 

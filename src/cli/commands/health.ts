@@ -1,8 +1,9 @@
 /** `sallyport health`: is the gateway ready? */
 
 import type { Health } from '../../api/routes/health.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import type { AddCommands } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 
 export const addHealth: AddCommands = (program, context) => {
   const { terminal } = context

@@ -2,9 +2,10 @@
 
 import { url as debuggerUrl } from 'node:inspector'
 import type { Gateway } from '../../gateway/start-gateway.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import { logDestination } from '../../shared/log-destination.ts'
 import type { AddCommands, Context } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 import { nextStep } from '../next-step.ts'
 
 export const addStart: AddCommands = (program, context) => {

@@ -3,9 +3,10 @@
 import type { ListedCredential } from '../../api/routes/credentials.ts'
 import type { Logins, Scan, Target } from '../../api/routes/targets.ts'
 import { messageOf } from '../../shared/errors.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 
 export const addTargets: AddCommands = (program, context) => {
   const { terminal } = context

@@ -4,7 +4,8 @@ import { createPublicKey } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { checkHead, HEAD_TYPE, type HeadTimeStamp, parseHeadLine } from '../../audit/heads/head.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { CliError } from '../exit.ts'
 import { linesOfFile } from './lines.ts'
 
 export interface NotedHead {

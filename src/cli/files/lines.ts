@@ -2,7 +2,8 @@
 
 import { createReadStream } from 'node:fs'
 import { messageOf } from '../../shared/errors.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { CliError } from '../exit.ts'
 
 export interface FileLine {
   /** Without its end. Longer ones are cut off at the limit. */

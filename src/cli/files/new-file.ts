@@ -5,7 +5,8 @@ import { unlink } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../shared/errors.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { CliError } from '../exit.ts'
 
 /** A new file, for its owner alone. What was written in part is taken away again: it must not look like the whole. */
 export async function writeNewFile(path: string, content: Readable): Promise<void> {

@@ -3,8 +3,9 @@
 import { createPublicKey } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { messageOf } from '../../shared/errors.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import type { Context } from '../context.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { CliError } from '../exit.ts'
 
 /** PEM. Who names no file trusts the gateway that answers here. */
 export async function publicKeyOf(file: string | undefined, context: Context): Promise<string> {

@@ -2,7 +2,8 @@
 
 import type { Readable, Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
-import { CliError, EXIT } from '../exit.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { CliError } from '../exit.ts'
 
 export type TerminalInput = Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown }
 

@@ -3,12 +3,13 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
-import { printable } from '../../recording/rendering/printable.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
 import { Secret } from '../../shared/secret.ts'
 import { terminalSafeJson } from '../../shared/terminal-safe-json.ts'
-import { CliError, EXIT } from '../exit.ts'
+import { printable } from '../../shared/text/printable.ts'
+import { type Column, formatFacts, formatTable } from '../../shared/text/table.ts'
+import { CliError } from '../exit.ts'
 import { readKeys, readLine, type TerminalInput } from './keyboard.ts'
-import { type Column, formatFacts, formatTable } from './table.ts'
 
 export interface Streams {
   readonly stdin: TerminalInput

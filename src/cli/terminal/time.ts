@@ -1,6 +1,7 @@
 /** Times, durations and sizes as people read them, and the times that people type. */
 
-import { CliError, EXIT } from '../exit.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { CliError } from '../exit.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

@@ -2,9 +2,9 @@
 
 import type { Protocol } from '../../session/protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { SshDownstream } from './client-side/downstream.ts'
 import type { SshLimits } from './client-side/limits.ts'
 import { relay } from './relay/relay.ts'
+import type { RelayedClient } from './relay/relay-peer.ts'
 import { connectTarget, type SshUpstream } from './target-side/upstream.ts'
 
 export interface SshProtocolOptions {
@@ -14,7 +14,7 @@ export interface SshProtocolOptions {
   readonly clock: Clock
 }
 
-export function createSshProtocol(options: SshProtocolOptions): Protocol<SshDownstream, SshUpstream> {
+export function createSshProtocol(options: SshProtocolOptions): Protocol<RelayedClient, SshUpstream> {
   const { limits, execOutputLimitBytes, clock } = options
   return {
     name: 'ssh',

@@ -1,10 +1,10 @@
 /** A recording's facts as lines for people: statements with their outcome, commands, files, what was refused. */
 
 import { styleText } from 'node:util'
+import { printable } from '../../shared/text/printable.ts'
 import type { FactEvent, RecordedEvent } from '../format/events.ts'
 import { isStream } from '../format/events.ts'
 import { hiddenInputText } from './hidden-input.ts'
-import { printable } from './printable.ts'
 
 export interface TranscriptOptions {
   /** Milliseconds since the epoch at which the recording began. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Session } from '../../../src/api/routes/sessions.ts'
 import { sessionColumns } from '../../../src/cli/commands/session/table.ts'
-import { formatTable } from '../../../src/cli/terminal/table.ts'
+import { formatTable } from '../../../src/shared/text/table.ts'
 
 t.test('in 80 columns the table says in full which session it was and why it ended', async t => {
   const session = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Column, formatFacts, formatTable } from '../../../src/cli/terminal/table.ts'
-import { cut, widthOf } from '../../../src/cli/terminal/text.ts'
+import { type Column, formatFacts, formatTable } from '../../../src/shared/text/table.ts'
+import { cut, widthOf } from '../../../src/shared/text/width.ts'
 
 interface Row {
   name: string

@@ -4,6 +4,7 @@ import t from 'tap'
 import { authorize } from '../../../src/policy/authorize.ts'
 import { explain } from '../../../src/policy/explain.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
+import { reachableAmong } from '../../../src/policy/reachable.ts'
 import { requiredFactors } from '../../../src/policy/required-factors.ts'
 import { type Role, type RoleInput, roleSchema } from '../../../src/policy/role.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
@@ -170,5 +171,21 @@ t.test('property: what is asked for before login is enough after it, and never n
       return isGrant(decide({ ...value, proven: [...lists[choice % lists.length]!] }))
     }),
     { numRuns: 300 },
+  )
+})
+
+t.test('property: what is listed as reachable is what would be granted, account by account', async () => {
+  fc.assert(
+    fc.property(wish, value => {
+      const { roles, defaults, now, target: asked, sourceAddress, principal } = facts(value)
+      const listed = reachableAmong({ roles, defaults, now, sourceAddress }, principal.proven)(asked ? [asked] : [])
+      const granted = (asked?.accounts ?? []).filter(({ name }) =>
+        isGrant(decide({ ...value, protocol: asked!.protocol, login: `${name}@${asked!.name}` })),
+      )
+      return isDeepStrictEqual(
+        listed.map(({ account }) => account),
+        granted.map(({ name }) => name),
+      )
+    }),
   )
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createNeutraliser } from '../../../src/recording/rendering/neutralise.ts'
-import { printable } from '../../../src/recording/rendering/printable.ts'
+import { printable } from '../../../src/shared/text/printable.ts'
 
 function neutralise(...chunks: (string | Buffer)[]): string {
   const neutraliser = createNeutraliser()

@@ -2,15 +2,15 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { formatTable } from '../../../src/cli/terminal/table.ts'
 import { plain, terminalLines } from '../../../src/protocols/ssh/transport/texts.ts'
 import type { RecordedEvent } from '../../../src/recording/format/events.ts'
 import { exportCast, exportJsonLines, exportText } from '../../../src/recording/rendering/export.ts'
 import { createNeutraliser } from '../../../src/recording/rendering/neutralise.ts'
-import { printable } from '../../../src/recording/rendering/printable.ts'
 import { createScreen } from '../../../src/recording/rendering/screen.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
 import { terminalSafeJson } from '../../../src/shared/terminal-safe-json.ts'
+import { printable } from '../../../src/shared/text/printable.ts'
+import { formatTable } from '../../../src/shared/text/table.ts'
 import { createUnseenMarker } from '../../../src/shared/unseen.ts'
 import { collect, testSubject } from '../../support/recording-parts.ts'
 

@@ -3,9 +3,10 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
-import { printable } from '../../../recording/rendering/printable.ts'
+import { EXIT } from '../../../shared/exit-codes.ts'
+import { printable } from '../../../shared/text/printable.ts'
 import type { Context } from '../../context.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 import { writeNewFile } from '../../files/new-file.ts'
 import { parseTime } from '../../terminal/time.ts'
 

@@ -2,9 +2,10 @@
 
 import type { ChainHead } from '../../../audit/chain/chain.ts'
 import { type CopiesVerdict, verifyCopies } from '../../../audit/copy/verify-copies.ts'
-import { printable } from '../../../recording/rendering/printable.ts'
+import { EXIT } from '../../../shared/exit-codes.ts'
+import { printable } from '../../../shared/text/printable.ts'
 import type { Context } from '../../context.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 import { readHeads } from '../../files/heads.ts'
 import { linesOfFile } from '../../files/lines.ts'
 import { publicKeyOf } from '../../files/public-key.ts'

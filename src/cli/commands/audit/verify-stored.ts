@@ -1,10 +1,11 @@
 /** The audit log in the store, checked by the gateway; what was sent out is held against it here. */
 
 import type { AuditVerdict, EventHash } from '../../../api/routes/audit.ts'
-import { printable } from '../../../recording/rendering/printable.ts'
+import { EXIT } from '../../../shared/exit-codes.ts'
+import { printable } from '../../../shared/text/printable.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 import { compareHeads, readHeads } from '../../files/heads.ts'
 import { publicKeyOf } from '../../files/public-key.ts'
 import type { VerifyOptions } from './verify-options.ts'

@@ -2,8 +2,9 @@
 
 import type { Command } from 'commander'
 import type { ChainHead } from '../../../audit/chain/chain.ts'
+import { EXIT } from '../../../shared/exit-codes.ts'
 import type { Context } from '../../context.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 import { verifyCopy } from './verify-copy.ts'
 import type { VerifyOptions } from './verify-options.ts'
 import { verifyStored } from './verify-stored.ts'

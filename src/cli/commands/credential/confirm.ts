@@ -1,12 +1,13 @@
 /** `sallyport credential confirm`: shows what a credential was confirmed for beside what its target is now, and asks. */
 
 import type { ListedCredential, Standing } from '../../../api/routes/credentials.ts'
-import { printable } from '../../../recording/rendering/printable.ts'
+import { EXIT } from '../../../shared/exit-codes.ts'
 import type { AccountAddress } from '../../../shared/names.ts'
+import { printable } from '../../../shared/text/printable.ts'
 import { readAccount } from '../../account.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 import type { Terminal } from '../../terminal/terminal.ts'
 
 export interface ConfirmOptions {

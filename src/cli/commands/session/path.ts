@@ -1,7 +1,8 @@
 /** A session's id as a path of the API. */
 
+import { EXIT } from '../../../shared/exit-codes.ts'
 import type { Client } from '../../client.ts'
-import { CliError, EXIT } from '../../exit.ts'
+import { CliError } from '../../exit.ts'
 
 const SESSION_ID = /^ses_[0-9a-z]{26}$/
 

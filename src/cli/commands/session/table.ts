@@ -1,7 +1,7 @@
 /** How sessions look: in a table, and one by one. */
 
 import type { Session } from '../../../api/routes/sessions.ts'
-import type { Column } from '../../terminal/table.ts'
+import type { Column } from '../../../shared/text/table.ts'
 import type { Style } from '../../terminal/terminal.ts'
 import { formatBytes, formatDuration, localTime, relativeTime } from '../../terminal/time.ts'
 

@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
 import type { Source } from '../../../identity/proof.ts'
+import type { Converse } from '../../../session/conversation.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
 import type { Login, RunLogin } from '../../../session/run-login.ts'
 import type { Clock } from '../../../shared/clock.ts'
@@ -14,7 +15,11 @@ import type { Metrics } from '../../../shared/metrics.ts'
 import { parseLoginName } from '../../../shared/names.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { message, string, uint32 } from '../../../shared/ssh-wire.ts'
+import type { RelayedClient } from '../relay/relay-peer.ts'
+import { SshConversation } from '../served/conversation.ts'
 import { serve } from '../served/serve.ts'
+import type { ChannelLine, PeerEnd } from '../served/served-connection.ts'
+import { SessionChannel } from '../served/session-channel.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
 import { parseHostKeys } from '../transport/host-keys.ts'
 import { DISCONNECT, MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
@@ -27,15 +32,19 @@ import { readRequest } from './user-authentication.ts'
 
 /** How long one who is sent away may take to hear it. */
 const GOODBYE_MS = 1_000
+/** The exit status of a command that the gateway could not answer. */
+const BROKEN = 255
 
 export interface SshConnectionHandlerOptions {
   /** Private keys in PEM or OpenSSH form, at most one of a type. */
   readonly hostKeys: readonly Secret[]
   readonly limits: SshLimits
-  readonly protocol: Protocol<SshDownstream, SshUpstream>
-  readonly run: RunSession<SshDownstream, SshUpstream>
+  readonly protocol: Protocol<RelayedClient, SshUpstream>
+  readonly run: RunSession<RelayedClient, SshUpstream>
   /** For a login that names no target. */
   readonly runLogin: RunLogin<SshDownstream>
+  /** Answers on the session channels of such a login; undefined: there are none. */
+  readonly converse?: Converse | undefined
   /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */
@@ -191,13 +200,40 @@ class SshConnectionHandler implements ConnectionHandler {
         maxChannels: limits.maxChannels,
         broken: rule => this.#refused(downstream.source, 'PROTOCOL_VIOLATION', rule, session),
         open: kind => {
-          const why = `Sallyport: ${plain(kind.slice(0, 100))} needs a target: log in as user+account+target`
+          if (kind === 'session' && this.#options.converse !== undefined) {
+            return { open: (peer, line) => this.#answer(downstream, login, peer, line) }
+          }
+          const what = plain(kind.slice(0, 100))
+          login.refused(what, 'a login without a target does not open it')
+          const why = `Sallyport: ${what} needs a target: log in as user+account+target`
           return {
             refused: OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED,
             why: `${why} [CHANNEL_DENIED, session ${session}]`,
           }
         },
       })
+    })
+  }
+
+  /** A command, the menu, and the sessions that are begun from it. */
+  #answer(downstream: SshDownstream, login: Login, peer: PeerEnd, line: ChannelLine): SessionChannel {
+    const { protocol, run, converse, clock, log } = this.#options
+    return new SessionChannel({
+      ...{ peer, line, session: login.id, refused: login.refused, activity: login.activity },
+      started(channel) {
+        const conversation = new SshConversation({
+          ...{ channel, downstream, login },
+          run: (inner, session) => run(protocol, inner, session),
+          now: () => clock.now(),
+        })
+        converse!(conversation, login).then(
+          status => channel.exit(status),
+          error => {
+            log.error({ err: error, session: login.id }, 'an answer to a user broke')
+            channel.exit(BROKEN)
+          },
+        )
+      },
     })
   }
 

@@ -2,12 +2,13 @@
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { Authenticated } from '../../../session/authenticate.ts'
-import type { Downstream, SessionNotice } from '../../../session/protocol.ts'
+import type { SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import { message, string } from '../../../shared/ssh-wire.ts'
 import type { Factor } from '../../../shared/vocabulary.ts'
+import type { RelayedClient } from '../relay/relay-peer.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import { type Transport, type TransportListener, TransportViolation } from '../transport/transport.ts'
@@ -37,7 +38,7 @@ export interface SshDownstreamOptions extends AuthenticationOptions {
   onBroken(error: TransportViolation): void
 }
 
-export class SshDownstream implements Downstream, TransportListener {
+export class SshDownstream implements RelayedClient, TransportListener {
   readonly protocol = 'ssh'
   readonly source: Source
   readonly login: string

@@ -7,7 +7,7 @@ import { ReplyQueue } from './reply-queue.ts'
 /** What ssh2 takes as one packet is a little more than this; a side that can take more is told this. */
 export const MAX_PACKET = 32_768
 /** What every implementation must be able to take is 32768; this is only the bound of what makes sense (CVE: 0 loops for ever). */
-const SMALLEST_MAX_PACKET = 256
+export const SMALLEST_MAX_PACKET = 256
 const MAX_WINDOW = 0xffffffff
 
 /** What one side has said about its end of a channel. */

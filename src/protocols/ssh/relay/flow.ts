@@ -1,8 +1,9 @@
 /** Keeps both sockets of a session in step: a side is read only while the other, and the recorder, keep up. */
 
-import { RELAY_WAITING_BYTES, type Transport } from '../transport/transport.ts'
+import { RELAY_WAITING_BYTES } from '../transport/transport.ts'
 import { otherSide } from './channels.ts'
 import type { Side } from './policy.ts'
+import type { RelayPeer } from './relay-peer.ts'
 
 /** Bytes that may wait for one side before the other is no longer read. */
 const HIGH_WATER_BYTES = 1024 * 1024
@@ -14,11 +15,11 @@ const HIGH_WATER_BYTES = 1024 * 1024
 type Cause = 'slow-reader' | 'answers' | 'unwritten-to-client' | 'unwritten-to-target'
 
 export class Flow {
-  readonly #transports: Record<Side, Transport>
+  readonly #transports: Record<Side, RelayPeer>
   readonly #causes = { client: new Set<Cause>(), target: new Set<Cause>() }
   #over = false
 
-  constructor(transports: Record<Side, Transport>) {
+  constructor(transports: Record<Side, RelayPeer>) {
     this.#transports = transports
     for (const side of ['client', 'target'] as const) {
       transports[side].socket.on('drain', () => this.#caughtUp(side))

@@ -6,10 +6,10 @@ import { message, string, uint32, WireError } from '../../../shared/ssh-wire.ts'
 import { ChannelLog } from '../capture/channel-log.ts'
 import { EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'
-import type { Transport } from '../transport/transport.ts'
 import { type Channel, Channels, otherSide } from './channels.ts'
 import type { Flow } from './flow.ts'
 import type { Objection, Side } from './policy.ts'
+import type { RelayPeer } from './relay-peer.ts'
 
 /** Messages of a target that wait for the client's window: as many as the gateway's words could displace, and some. */
 const MAX_HELD = 4_096
@@ -24,14 +24,14 @@ export function shown(what: string): string {
 export class Passage {
   readonly channels = new Channels()
   readonly context: RelayContext
-  readonly #transports: Record<Side, Transport>
+  readonly #transports: Record<Side, RelayPeer>
   readonly #flow: Flow
   readonly #gates: Record<Side, Gate>
   readonly #execOutputLimitBytes: number
   readonly #logs = new Map<Channel, ChannelLog>()
 
   constructor(
-    transports: Record<Side, Transport>,
+    transports: Record<Side, RelayPeer>,
     flow: Flow,
     context: RelayContext,
     options: { execOutputLimitBytes: number },

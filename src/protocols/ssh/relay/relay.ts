@@ -3,15 +3,15 @@
 import type { RelayContext } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
 import { message, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
-import type { SshDownstream } from '../client-side/downstream.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
 import { DISCONNECT, EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
 import { terminalLines } from '../transport/texts.ts'
-import { type Transport, TransportViolation } from '../transport/transport.ts'
+import { TransportViolation } from '../transport/transport.ts'
 import { otherSide } from './channels.ts'
 import { Flow } from './flow.ts'
 import { Passage } from './passage.ts'
 import type { Side } from './policy.ts'
+import type { RelayedClient, RelayPeer } from './relay-peer.ts'
 import { Requests } from './requests.ts'
 import { expectEnd, FAILURE_SHAPE, readsOneWay } from './shapes.ts'
 
@@ -28,7 +28,7 @@ export interface RelayOptions {
  * is destroyed at once and the user's is no longer read: `downstream.close` has the last word there.
  */
 export function relay(
-  downstream: SshDownstream,
+  downstream: RelayedClient,
   upstream: SshUpstream,
   context: RelayContext,
   options: RelayOptions,
@@ -37,9 +37,9 @@ export function relay(
 }
 
 class Relay {
-  readonly #downstream: SshDownstream
+  readonly #downstream: RelayedClient
   readonly #upstream: SshUpstream
-  readonly #transports: Record<Side, Transport>
+  readonly #transports: Record<Side, RelayPeer>
   readonly #context: RelayContext
   readonly #flow: Flow
   readonly #passage: Passage
@@ -47,7 +47,7 @@ class Relay {
   readonly #ended = Promise.withResolvers<EndReason>()
   #over = false
 
-  constructor(downstream: SshDownstream, upstream: SshUpstream, context: RelayContext, options: RelayOptions) {
+  constructor(downstream: RelayedClient, upstream: SshUpstream, context: RelayContext, options: RelayOptions) {
     this.#downstream = downstream
     this.#upstream = upstream
     this.#context = context

@@ -1,7 +1,7 @@
 /** Tables that fit the terminal: columns shrink, then go, but a line never wraps. */
 
-import { printable } from '../../recording/rendering/printable.ts'
-import { cut, widthOf } from './text.ts'
+import { printable } from './printable.ts'
+import { cut, widthOf } from './width.ts'
 
 export interface Column<Row> {
   readonly title: string

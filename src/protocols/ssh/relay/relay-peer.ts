@@ -1,0 +1,40 @@
+/** What the relay needs of a side: a transport has it, and so has the client of a session that was begun inside another connection. */
+
+import type { Downstream } from '../../../session/protocol.ts'
+import type { TransportListener } from '../transport/transport.ts'
+
+export interface RelayPeer {
+  readonly over: boolean
+  /** The software part of the peer's identification string. */
+  readonly peerSoftware: string
+  /** While keys are agreed on, what is sent waits. */
+  readonly exchangingKeys: boolean
+  /** Bytes that the peer has not taken yet. */
+  readonly pendingBytes: number
+  /** Bytes that may wait for this peer before the connection is given up. */
+  mostWaiting: number
+  /** Called when a key exchange begins or ends. */
+  onKeyExchange: (() => void) | undefined
+  readonly socket: {
+    pause(): unknown
+    resume(): unknown
+    isPaused(): boolean
+    on(event: 'drain', listener: () => void): unknown
+  }
+  send(payload: Buffer): void
+  disconnect(reason: number, text: string): void
+  destroy(): void
+  /** Tells the peer that we do not know this message (RFC 4253 §11.4). */
+  unimplemented(): void
+}
+
+/** The side of the user, as the relay takes it over. */
+export interface RelayedClient extends Downstream {
+  readonly transport: RelayPeer
+  /** Set by the relay: puts words into the person's open terminal. */
+  speaker: ((text: string) => void) | undefined
+  /** What came until now is given to the listener first. */
+  handOver(listener: TransportListener): void
+  /** The relay tells that the connection ended while it was the listener. */
+  lost(): void
+}

@@ -1,0 +1,100 @@
+/** The side of the user of a session that was begun from a channel of the gateway's own: who it is was proven by the connection around it. */
+
+import type { Proof, Source } from '../../../identity/proof.ts'
+import type { Authenticated } from '../../../session/authenticate.ts'
+import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
+import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
+import type { Refusal } from '../../../shared/errors.ts'
+import type { Factor } from '../../../shared/vocabulary.ts'
+import type { RelayedClient } from '../relay/relay-peer.ts'
+import { plain, terminalLines } from '../transport/texts.ts'
+import type { TransportListener } from '../transport/transport.ts'
+import type { InnerClient } from './inner-client.ts'
+
+export interface InnerDownstreamOptions {
+  readonly client: InnerClient
+  readonly source: Source
+  /** The whole login name, as if it had been typed. */
+  readonly login: string
+  readonly session: string
+  readonly details: Record<string, string>
+  /** Aborted when the person's channel is gone, or their login must end: its reason then says why. */
+  readonly gone: AbortSignal
+  /** The login around it. */
+  readonly outer: Authenticated
+  readonly person: SessionQuestions
+}
+
+/** Wrong codes of one session. */
+const MOST_TRIES = 3
+
+export class InnerDownstream implements RelayedClient {
+  readonly protocol = 'ssh'
+  readonly database = undefined
+  readonly answered = true
+  readonly transport: InnerClient
+  readonly source: Source
+  readonly login: string
+  readonly details: Record<string, string>
+  readonly gone: AbortSignal
+  readonly outer: Authenticated
+  speaker: ((text: string) => void) | undefined
+  outcome: SessionOutcome
+  readonly #options: InnerDownstreamOptions
+  #tries = 0
+
+  constructor(options: InnerDownstreamOptions) {
+    const { client, source, login, details, gone, outer, session } = options
+    this.transport = client
+    this.source = source
+    this.login = login
+    this.details = details
+    this.gone = gone
+    this.outer = outer
+    this.#options = options
+    this.outcome = { kind: 'ended', session, text: END_REASON_TEXT['internal-error'] }
+  }
+
+  async nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {
+    if (!first?.includes('totp') || this.#tries >= MOST_TRIES) return undefined
+    const code = await this.#options.person.code(this.#tries > 0)
+    this.#tries++
+    return code && { kind: 'totp', code }
+  }
+
+  askFor(): void {
+    // It is told by the next question.
+  }
+
+  async accept(): Promise<void> {
+    this.#options.person.begun()
+  }
+
+  async deny({ code, message }: Refusal, session: string): Promise<void> {
+    this.outcome = { kind: 'refused', session, code, text: plain(message) }
+  }
+
+  notify(text: string): void {
+    this.speaker?.(terminalLines(text))
+  }
+
+  async close(reason: EndReason, text?: string): Promise<void> {
+    if (text !== undefined) this.speaker?.(terminalLines(text))
+    this.speaker = undefined
+    const { exitStatus, lastWord } = this.transport
+    const byThemselves = reason === 'client-closed' || reason === 'target-closed'
+    this.outcome = {
+      kind: 'ended',
+      session: this.#options.session,
+      ...(exitStatus === undefined ? {} : { exitStatus }),
+      text: plain(byThemselves ? (lastWord ?? 'the session ended') : END_REASON_TEXT[reason]),
+    }
+    this.transport.destroy()
+  }
+
+  handOver(listener: TransportListener): void {
+    this.transport.begin(listener)
+  }
+
+  lost(): void {}
+}

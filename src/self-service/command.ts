@@ -1,0 +1,63 @@
+/** What a command of `ssh alice@gateway` is: one file in `commands/` each, named in `registry.ts`. */
+
+import type { ParseArgsOptionsConfig } from 'node:util'
+import type { Audit } from '../audit/event.ts'
+import type { Documents } from '../database/documents.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { Tokens } from '../identity/tokens.ts'
+import type { User } from '../identity/user.ts'
+import type { Access } from '../session/access.ts'
+import type { Login } from '../session/run-login.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { ExitCode } from '../shared/exit-codes.ts'
+import type { Favourites } from './favourites.ts'
+import type { Output } from './output.ts'
+
+/** What commands stand on: the same stores and verbs that the API's routes use. */
+export interface CommandParts {
+  readonly access: Access
+  readonly users: Documents<User>
+  readonly sessions: SessionStore
+  readonly tokens: Tokens
+  readonly favourites: Favourites
+  readonly audit: Audit
+  readonly clock: Clock
+}
+
+export interface Call {
+  readonly parts: CommandParts
+  /** Who asks: read from the store for this command, so roles and factors are those of now. */
+  readonly person: Principal
+  /** The connection that the command came on. */
+  readonly login: Pick<Login, 'id' | 'since' | 'endsAt'>
+  /** Words behind the command's name that are no options; as many as `usage` has, at most. */
+  readonly words: readonly string[]
+  readonly options: Readonly<Record<string, string | boolean | undefined>>
+  readonly out: Output
+}
+
+export interface Command {
+  readonly name: string
+  /** One line, for `help`. */
+  readonly summary: string
+  /** What stands behind the name: `<account@target>`, `[--live]`. `--json` is understood by every command. */
+  readonly usage: string
+  readonly words: { readonly least: number; readonly most: number }
+  readonly options?: ParseArgsOptionsConfig
+  /** Throws CommandError for what the person can mend. */
+  run(call: Call): Promise<ExitCode>
+}
+
+/** `message`: what is wrong; `hint`: what to do next. A line each. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly exit: ExitCode
+  readonly hint: string | undefined
+
+  constructor(exit: ExitCode, message: string, hint?: string) {
+    super(message)
+    this.exit = exit
+    this.hint = hint
+  }
+}

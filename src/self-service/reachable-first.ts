@@ -1,0 +1,64 @@
+/** What a person may use now, in the order that a person looks for it: favourites, then what was used last, then by name. */
+
+import type { Principal } from '../identity/principal.ts'
+import type { Reachable } from '../policy/reachable.ts'
+import { formatAccountAddress } from '../shared/names.ts'
+import type { CommandParts } from './command.ts'
+
+/** So many of the last sessions tell what was used lately. */
+const SESSIONS_LOOKED_AT = 200
+
+export interface Entry {
+  readonly reachable: Reachable
+  /** `root@web-01` */
+  readonly address: string
+  favourite: boolean
+  /** When the last session with it began, in milliseconds since the epoch. */
+  readonly lastUsed: number | undefined
+  /** Whether every word stands in its address, description or labels. */
+  matches(words: readonly string[]): boolean
+}
+
+type Parts = Pick<CommandParts, 'access' | 'favourites' | 'sessions'>
+
+export async function reachableFirst(parts: Parts, person: Principal): Promise<Entry[]> {
+  const [favourites, recent, reachable] = await Promise.all([
+    parts.favourites.of(person.user),
+    parts.sessions.list({ user: person.user, limit: SESSIONS_LOOKED_AT }),
+    parts.access.reachable(person),
+  ])
+  const lastUsed = new Map<string, number>()
+  for (const row of recent.reverse()) lastUsed.set(formatAccountAddress(row), row.started_at)
+  return reachable.map(one => entryOf(one, favourites, lastUsed)).sort(inOrder)
+}
+
+function entryOf(reachable: Reachable, favourites: ReadonlySet<string>, lastUsed: ReadonlyMap<string, number>): Entry {
+  const address = formatAccountAddress(reachable)
+  let searched: string | undefined
+  return {
+    reachable,
+    address,
+    favourite: favourites.has(address),
+    lastUsed: lastUsed.get(address),
+    matches(words) {
+      if (words.length === 0) return true
+      searched ??= [
+        address,
+        reachable.description ?? '',
+        ...Object.entries(reachable.labels).map(label => label.join('=')),
+      ]
+        .join(' ')
+        .toLowerCase()
+      return words.every(word => searched!.includes(word.toLowerCase()))
+    },
+  }
+}
+
+export function inOrder(a: Entry, b: Entry): number {
+  if (a.favourite !== b.favourite) return a.favourite ? -1 : 1
+  const used = (b.lastUsed ?? 0) - (a.lastUsed ?? 0)
+  if (used !== 0) return used
+  const [first, second] = [a.reachable, b.reachable]
+  if (first.target !== second.target) return first.target < second.target ? -1 : 1
+  return first.account < second.account ? -1 : 1
+}
