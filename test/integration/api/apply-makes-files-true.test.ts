@@ -1,0 +1,214 @@
+import t, { type Test } from 'tap'
+import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { type ApplyOptions, applyResources } from '../../../src/resources/apply.ts'
+import { formatPlan } from '../../../src/resources/format-plan.ts'
+import { openStores } from '../../../src/resources/stores.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+
+const clock = { now: () => 1_800_000_000_000 }
+
+const FILES = {
+  targets: `
+kind: target
+name: web-01
+protocol: ssh
+host: 192.0.2.1
+labels: { env: production }
+accounts: [{ name: root, level: admin }, { name: www, default: true }]
+hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl]
+---
+{ kind: target, name: orders, protocol: postgres, host: db.example.com }
+`,
+  roles: `
+- { kind: role, name: ops, targets: { names: [web-*] }, accounts: { levels: [admin] }, idle: 10m }
+- { kind: role, name: dev, targets: { names: [web-*] }, accounts: { levels: [basic] } }
+`,
+  users: `
+- { kind: user, name: alice, roles: [ops, dev] }
+- { kind: user, name: bob, roles: [dev] }
+`,
+}
+
+type Texts = Partial<typeof FILES>
+
+function on(database: Database) {
+  return {
+    stores: openStores({ database, clock }),
+    apply: (texts: Texts, options?: ApplyOptions) =>
+      applyResources(
+        Object.entries(texts).map(([name, text]) => ({ name: `${name}.yaml`, text })),
+        { database, clock },
+        options,
+      ),
+  }
+}
+
+const summary = (plan: Awaited<ReturnType<typeof applyResources>>) =>
+  plan.changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`)
+
+async function promises(t: Test, open: (t: Test) => Promise<Database>) {
+  t.test('files become true, and a second time there is nothing to change', async t => {
+    const { apply, stores } = on(await open(t))
+    const first = await apply(FILES)
+    t.strictSame(summary(first), [
+      'create role ops',
+      'create role dev',
+      'create target web-01',
+      'create target orders',
+      'create user alice',
+      'create user bob',
+    ])
+    t.match(await stores.role.get('ops'), { idle: 600_000, maxSession: 43_200_000 })
+    t.match(await stores.user.get('alice'), { roles: ['ops', 'dev'], disabled: false })
+    const second = await apply(FILES)
+    t.match(second, { changes: [], unchanged: 6, unmanaged: [], withdrawnUsers: [] })
+    t.strictSame(formatPlan(second), ['Nothing to change: 6 resources are as the files say.'])
+  })
+
+  t.test('a dry run says the same and changes nothing', async t => {
+    const { apply, stores } = on(await open(t))
+    const dry = await apply(FILES, { dryRun: true })
+    t.strictSame(await stores.user.list(), [])
+    t.strictSame(await apply(FILES), dry)
+  })
+
+  t.test('the diff says what changed, field by field', async t => {
+    const { apply } = on(await open(t))
+    await apply(FILES)
+    const plan = await apply({
+      targets: FILES.targets
+        .replace('192.0.2.1', '192.0.2.2')
+        .replace('level: admin', 'level: system')
+        .replace(', { name: www, default: true }', ''),
+      roles: FILES.roles.replace(', idle: 10m', ', maxSession: 90m'),
+      users: FILES.users.replace('roles: [ops, dev]', 'roles: [ops], fullName: "A\\e[2J\\u202e"'),
+    })
+    t.strictSame(formatPlan(plan), [
+      '~ role ops',
+      '    ~ maxSession: 12h → 90m',
+      '    - idle: 10m',
+      '~ target web-01',
+      '    ~ host: 192.0.2.1 → 192.0.2.2',
+      '    ~ accounts.root.level: admin → system',
+      '    - accounts.www.level: basic',
+      '    - accounts.www.default: true',
+      '~ user alice',
+      '    - roles: dev',
+      '    + fullName: A [2J⟨U+202E⟩',
+      '0 new, 3 changed, 0 deleted, 3 unchanged.',
+    ])
+  })
+
+  t.test('where any file is wrong, nothing at all is applied', async t => {
+    const { apply, stores } = on(await open(t))
+    const unknownRole = { ...FILES, users: FILES.users.replace('roles: [dev]', 'roles: [deb]') }
+    await t.rejects(apply(unknownRole), {
+      code: 'RESOURCE_INVALID',
+      message: 'users.yaml:3:36: There is no role deb; did you mean dev? Describe the role in one of the files first.',
+    })
+    await t.rejects(apply({ ...FILES, users: FILES.users.replace('roles: [dev]', 'roles: [auditing]') }), {
+      message: /There is no role auditing\. Describe the role/,
+    })
+    await t.rejects(apply({ ...FILES, roles: 'kind: role' }), {
+      code: 'RESOURCE_INVALID',
+      message: /^roles\.yaml:1:1: /,
+    })
+    for (const kind of ['role', 'target', 'user'] as const) t.strictSame(await stores[kind].list(), [], kind)
+  })
+
+  t.test('a role may be in the store already, and an empty factor list never gets there (warpgate#129)', async t => {
+    const { apply } = on(await open(t))
+    await apply({ roles: FILES.roles })
+    t.strictSame(summary(await apply({ users: FILES.users })), ['create user alice', 'create user bob'])
+    const empty = FILES.roles.replace('idle: 10m', 'factors: [[]]')
+    await t.rejects(apply({ roles: empty }), {
+      code: 'RESOURCE_INVALID',
+      message: /factors\[0\]: the list must not be empty/,
+    })
+  })
+
+  t.test('what no file speaks of is kept and named, and deleted with prune', async t => {
+    const database = await open(t)
+    const { apply, stores } = on(database)
+    await apply(FILES)
+    await database
+      .insertInto('factors')
+      .values({ user: 'bob', kind: 'password', value: 'x', last_step: 0, updated_at: 1 })
+      .execute()
+    const users = '{ kind: user, name: alice, roles: [ops, dev] }'
+    const kept = await apply({ users })
+    t.match(kept, { changes: [], unmanaged: [{ kind: 'user', name: 'bob' }], withdrawnUsers: [] })
+    t.match(formatPlan(kept)[0], /Kept, though no file speaks of them \(--prune deletes them\): user bob/)
+    const pruned = await apply({ users }, { prune: true })
+    t.strictSame(summary(pruned), ['delete user bob'])
+    t.strictSame(pruned.withdrawnUsers, ['bob'], 'their sessions must end')
+    t.equal(await stores.user.get('bob'), undefined)
+    t.strictSame(await database.selectFrom('factors').selectAll().execute(), [], 'and their factors are gone')
+    t.equal((await stores.role.list()).length, 2, 'kinds that no file has are left alone')
+  })
+
+  t.test('a role that somebody still holds is not pruned', async t => {
+    const { apply, stores } = on(await open(t))
+    await apply(FILES)
+    const roles = FILES.roles
+      .split('\n')
+      .filter(line => !line.includes('name: dev'))
+      .join('\n')
+    await t.rejects(apply({ roles }, { prune: true }), {
+      code: 'RESOURCE_INVALID',
+      message: /The role dev would be removed, and the user alice still has it/,
+    })
+    t.ok(await stores.role.get('dev'))
+    const users = FILES.users.replaceAll(', dev', '').replaceAll('[dev]', '[]')
+    t.strictSame(summary(await apply({ roles, users }, { prune: true })), [
+      'update user alice',
+      'update user bob',
+      'delete role dev',
+    ])
+  })
+
+  t.test('host keys that were learnt stay, until the file says which or the address changes', async t => {
+    const { apply, stores } = on(await open(t))
+    const silent = FILES.targets.replace(/^hostKeys: .*\n/m, '')
+    await apply({ targets: silent })
+    const hostKeys = FILES.targets.match(/ssh-ed25519 \w+/)!.slice(0, 1)
+    const web = (await stores.target.get('web-01'))!
+    await stores.target.put({ ...web, hostKeys } as typeof web)
+    t.strictSame(summary(await apply({ targets: silent })), [])
+    t.strictSame(summary(await apply({ targets: silent.replace('level: admin', 'level: power') })), [
+      'update target web-01',
+    ])
+    t.match(await stores.target.get('web-01'), { hostKeys })
+    const moved = await apply({ targets: silent.replace('192.0.2.1', '192.0.2.2') })
+    t.match(formatPlan(moved).join('\n'), /- hostKeys: ssh-ed25519/, 'another address is another host')
+    await stores.target.put({ ...web, hostKeys } as typeof web)
+    await apply({ targets: FILES.targets.replace(/^hostKeys: .*$/m, 'hostKeys: []') })
+    t.match(await stores.target.get('web-01'), { hostKeys: [] }, 'the file says that there is none')
+  })
+
+  t.test('who is newly disabled is named, so that their sessions end', async t => {
+    const { apply } = on(await open(t))
+    await apply(FILES)
+    const users = FILES.users.replace('name: bob', 'name: bob, disabled: true')
+    t.strictSame((await apply({ users })).withdrawnUsers, ['bob'])
+    t.strictSame((await apply({ users })).withdrawnUsers, [])
+  })
+}
+
+t.test('on SQLite', t =>
+  promises(t, async t => {
+    const database = await openDatabase('sqlite::memory:')
+    t.teardown(() => database.destroy())
+    return database
+  }),
+)
+
+t.test('on PostgreSQL', async t => {
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.stop())
+  await promises(t, async t => {
+    const database = await openDatabase(await postgres.createDatabase())
+    t.teardown(() => database.destroy())
+    return database
+  })
+})

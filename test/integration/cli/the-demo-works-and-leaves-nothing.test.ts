@@ -1,0 +1,126 @@
+/** `npm run demo -- --json` as the README and other people's scripts rely on it. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, watch } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t from 'tap'
+import type { DemoFacts } from '../../../src/demo/start-demo.ts'
+import { codeOfStep, stepAt } from '../../../src/identity/factors/totp.ts'
+import { removeFolder, run } from '../../support/child.ts'
+import { psql } from '../../support/psql.ts'
+import { startSsh } from '../../support/ssh-client.ts'
+
+function startDemo(env: NodeJS.ProcessEnv = {}): ChildProcess {
+  return spawn(process.execPath, ['src/demo/main.ts', '--json'], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+async function factsOf(demo: ChildProcess): Promise<DemoFacts> {
+  const [line] = await once(createInterface({ input: demo.stdout! }), 'line')
+  return JSON.parse(line)
+}
+
+/** A code of the step before, this one or the next: each is accepted once. */
+function codeAt(secret: string, offset: -1 | 0 | 1): string {
+  return codeOfStep(secret, stepAt(Date.now()) + offset)
+}
+
+t.test('the demo', async t => {
+  const demo = startDemo()
+  const exited = once(demo, 'exit')
+  t.teardown(() => demo.kill('SIGKILL'))
+  const facts = await factsOf(demo)
+  const { ssh, postgres, api, dataDir, recordings } = facts
+
+  await t.test('ssh by key and code reaches the host, which is another one than the gateway', async t => {
+    const { identityFile, totpSecret, login } = ssh
+    const code = () => codeAt(totpSecret, 0)
+    const result = await startSsh(ssh, login, { identityFile, code }, 'echo "$USER"; exit 3').ended
+    t.match(result, { status: 3, stdout: 'root\n' }, result.stderr)
+    t.equal(readFileSync(ssh.knownHostsFile, 'utf8'), `[127.0.0.1]:${ssh.port} ${ssh.hostKey}\n`)
+  })
+
+  await t.test('psql by password and code reaches the database, with a verified certificate', async t => {
+    const { port, login, database, caFile, password, totpSecret } = postgres
+    const connection = `host=localhost port=${port} user=${login} dbname=${database} sslmode=verify-full sslrootcert=${caFile}`
+    const result = await psql(connection, password + codeAt(totpSecret, 1), [
+      'select current_user, count(*) from orders',
+    ])
+    t.match(result, { code: 0, stdout: 'dba|100' }, result.stderr)
+  })
+
+  await t.test('the auditor sees both sessions, with their recordings, and may change nothing', async t => {
+    const audrey = ['--url', api.url, '--ca', api.caFile]
+    const sallyport = async (...args: string[]) => {
+      const env = { ...process.env, SALLYPORT_TOKEN: api.token }
+      const child = spawn('bin/sallyport', [...audrey, ...args], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', text => {
+        output += text
+      })
+      const [code] = await once(child, 'close')
+      return { code, output }
+    }
+    const listed = JSON.parse((await sallyport('session', 'list', '--json')).output)
+    t.same(
+      listed.sessions.map((session: { protocol: string }) => session.protocol),
+      ['postgres', 'ssh'],
+    )
+    t.match(await sallyport('session', 'replay', 'last'), {
+      code: 0,
+      output: /select current_user, count\(\*\) from orders/,
+    })
+    t.match(await sallyport('session', 'verify', listed.sessions[1].id), { code: 0 })
+    t.match(await sallyport('token', 'create', 'more', '--user', 'audrey'), { code: 4, output: '' })
+    t.ok(existsSync(recordings))
+  })
+
+  await t.test('SIGTERM ends it and removes what it made', async t => {
+    demo.kill('SIGTERM')
+    t.same(await exited, [0, null])
+    t.notOk(existsSync(dirname(dataDir)))
+  })
+})
+
+t.test('on its screen stand three lines that can be pasted in any folder', async t => {
+  const demo = spawn(process.execPath, ['src/demo/main.ts'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(demo, 'exit')
+  t.teardown(() => demo.kill('SIGKILL'))
+  const lines: string[] = []
+  for await (const line of createInterface({ input: demo.stdout })) {
+    lines.push(line)
+    if (/^ {4}code /.test(line)) break
+  }
+  const [ssh, psqlLine, third] = lines
+    .filter(line => /^ {4}(?:ssh |psql |\S+sallyport )/.test(line))
+    .map(line => line.trim())
+  t.match(ssh, /^ssh -p \d+ -i \//)
+  t.match(psqlLine, /^psql "host=localhost .* sslrootcert=\//)
+  t.match(third, /session replay last$/)
+  // No session yet: it reached the gateway and says so.
+  const replay = await run('sh', ['-c', third!], { cwd: '/' }).catch(error => error)
+  t.match(replay, { code: 1, stderr: /no session/i })
+  demo.kill('SIGINT')
+  t.same(await exited, [0, null])
+})
+
+t.test('a demo that is stopped while it starts leaves nothing either', async t => {
+  // Short: the path of a socket may have 107 bytes.
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  // PostgreSQL does not run as root, and must reach its folder inside.
+  chmodSync(folder, 0o755)
+  t.teardown(() => removeFolder(folder))
+  const demo = startDemo({ TMPDIR: folder })
+  const exited = once(demo, 'exit')
+  const watcher = watch(folder)
+  await once(watcher, 'change')
+  watcher.close()
+  demo.kill('SIGINT')
+  t.same(await exited, [0, null])
+  t.same(readdirSync(folder), [])
+})

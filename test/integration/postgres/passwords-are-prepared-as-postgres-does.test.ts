@@ -1,0 +1,71 @@
+/** Our SASLprep against the server's: PostgreSQL keeps a verifier of what it made of a password, and ours must be the same. */
+
+import { createHmac, pbkdf2 } from 'node:crypto'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { saslprep } from '../../../src/protocols/postgres/target-side/saslprep.ts'
+import * as tables from '../../../src/protocols/postgres/target-side/saslprep-tables.ts'
+import { psql } from '../../support/psql.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+
+const derive = promisify(pbkdf2)
+const RUNS = Number(process.env.SALLYPORT_TEST_RUNS ?? 600)
+
+const EXAMPLES = [
+  'Zu\u0308rich-\u{1f600}',
+  'Zu\u0308rich',
+  'Z\u00fcrich-\u{1f600}',
+  'a\u00a0b',
+  '\u00ad',
+  '\u0627\u0031',
+  '\u06271\u0628',
+]
+
+/** Where one of the tables begins or ends, and the neighbours of that. */
+function edges(): number[] {
+  const all = Object.values(tables)
+    .filter(table => typeof table !== 'function')
+    .flatMap(table => table.flatMap(([first, last]) => [first - 1, first, last, last + 1]))
+  return [...new Set(all)].filter(point => point > 0 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff))
+}
+
+/** One edge in each password: alone, beside what is normalised, or beside another edge. */
+function passwords(): string[] {
+  const points = edges()
+  const any = () => String.fromCodePoint(points[Math.floor(Math.random() * points.length)]!)
+  const random = Array.from({ length: RUNS }, (_, i) => {
+    const one = any()
+    return [one, `u\u0308${one}`, `${one}\u0627`, `${one}${any()}`, `\u0627${one}\u0628`][i % 5]!
+  })
+  return [...EXAMPLES, ...random]
+}
+
+t.test('a password gives the verifier that the server stored', async t => {
+  const server = await startPostgres()
+  t.teardown(() => server.stop())
+  const all = passwords()
+  const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
+  const input = all.map((password, i) => `create role p${i} password ${quoted(password)};\n`).join('')
+  const made = await psql(server.url(), server.superPassword, [], {
+    input: `set standard_conforming_strings = on;\n${input}`,
+  })
+  t.equal(made.stderr, '')
+  const verifiers = await psql(server.url(), server.superPassword, [
+    `select substr(rolname, 2) || ' ' || rolpassword from pg_authid where rolname ~ '^p[0-9]'`,
+  ])
+  const lines = verifiers.stdout.split('\n')
+  t.equal(lines.length, all.length)
+  for (const line of lines) {
+    const [, index, iterations, salt, , serverKey] = /^(\d+) SCRAM-SHA-256\$(\d+):(\S+)\$(\S+):(\S+)$/.exec(line)!
+    const password = all[Number(index)]!
+    const salted = await derive(
+      saslprep(Buffer.from(password)),
+      Buffer.from(salt!, 'base64'),
+      Number(iterations),
+      32,
+      'sha256',
+    )
+    const ours = createHmac('sha256', salted).update('Server Key').digest('base64')
+    if (ours !== serverKey) t.fail(`U+${[...password].map(c => c.codePointAt(0)!.toString(16)).join(' U+')}`)
+  }
+})
