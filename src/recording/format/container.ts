@@ -19,10 +19,11 @@ export const MAX_FRAME_BYTES = 1024 * 1024
 /** What a frame may unpack to at most. */
 export const MAX_PLAIN_BYTES = 1024 * 1024
 
-/** A frame's type: a batch of events, compressed with zstd or stored as it is, or the seal. */
+/** A frame's type: a batch of events, compressed with zstd, stored as it is or compressed with deflate, or the seal. */
 export const FRAME_ZSTD = 1
 export const FRAME_STORED = 2
 export const FRAME_SEAL = 3
+export const FRAME_DEFLATE = 4
 
 const SEAL_CONTEXT = Buffer.from('sallyport recording seal 1\0', 'latin1')
 const NOTHING = Buffer.alloc(0)

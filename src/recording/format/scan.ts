@@ -2,6 +2,7 @@
 
 import {
   decodeHead,
+  FRAME_DEFLATE,
   FRAME_HEAD_BYTES,
   FRAME_SEAL,
   FRAME_STORED,
@@ -19,6 +20,8 @@ import {
   sealSchema,
   TAG_BYTES,
 } from './container.ts'
+
+const KNOWN_TYPES: ReadonlySet<number> = new Set([FRAME_ZSTD, FRAME_STORED, FRAME_SEAL, FRAME_DEFLATE])
 
 /** Where a recording is broken: the frame's number (-1: the header) and the offset at which it begins. */
 export interface Fault {
@@ -101,9 +104,7 @@ async function readFrame(source: ByteSource, frame: number, previous: Buffer): P
   if (head.length < FRAME_HEAD_BYTES) return fault(frame, offset, 'truncated', source.offset - offset)
   const { length, type, seq } = decodeHead(head)
   if (length > MAX_FRAME_BYTES) return fault(frame, offset, 'altered: its length is too large')
-  if (type !== FRAME_ZSTD && type !== FRAME_STORED && type !== FRAME_SEAL) {
-    return fault(frame, offset, 'altered: its type is unknown')
-  }
+  if (!KNOWN_TYPES.has(type)) return fault(frame, offset, 'altered: its type is unknown')
   if (seq !== frame) return fault(frame, offset, `missing or reordered: frame ${seq} stands in its place`)
   const place = { offset, previous, head }
   if (type === FRAME_SEAL) {

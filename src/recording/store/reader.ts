@@ -2,18 +2,10 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import { GatewayError } from '../../shared/errors.ts'
-import {
-  decodeHead,
-  decryptFrame,
-  FRAME_ZSTD,
-  KEY_BYTES,
-  MAX_PLAIN_BYTES,
-  type RecordingHeader,
-  type Seal,
-} from '../format/container.ts'
+import { decodeHead, decryptFrame, KEY_BYTES, type RecordingHeader, type Seal } from '../format/container.ts'
 import { BatchReader } from '../format/event-codec.ts'
 import type { RecordedEvent } from '../format/events.ts'
-import { decompress } from '../format/pack.ts'
+import { unpack } from '../format/pack.ts'
 import { type Part, scan } from '../format/scan.ts'
 import { dataKeyPurpose, type KeyWrap } from '../format/signer.ts'
 import { openToRead } from './files.ts'
@@ -81,8 +73,8 @@ async function openFrame(frame: Part & { kind: 'frame' }, key: Buffer, session: 
   const payload = decryptFrame(frame.head, frame.body, { key, session, previous: frame.previous })
   const { type, seq } = decodeHead(frame.head)
   if (payload === undefined) throw damaged(`frame ${seq} does not decrypt`)
-  const batch = type === FRAME_ZSTD ? await decompress(payload) : payload
-  if (batch === undefined || batch.length > MAX_PLAIN_BYTES) throw damaged(`frame ${seq} does not unpack`)
+  const batch = await unpack(type, payload)
+  if (batch === undefined) throw damaged(`frame ${seq} does not unpack`)
   return batch
 }
 

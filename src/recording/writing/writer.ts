@@ -4,10 +4,10 @@ import type { KeyObject } from 'node:crypto'
 import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Promptness } from '../../shared/vocabulary.ts'
-import { encodeFrame, FRAME_STORED, FRAME_ZSTD } from '../format/container.ts'
+import { encodeFrame } from '../format/container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from '../format/event-codec.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
-import { compress } from '../format/pack.ts'
+import { pack } from '../format/pack.ts'
 import type { Protector } from '../format/protected-part.ts'
 import { encodeSeal } from '../format/seal.ts'
 import type { Signer } from '../format/signer.ts'
@@ -266,10 +266,9 @@ export class RecordingWriter implements Recorder {
   }
 
   async #writeFrame(batch: Buffer): Promise<void> {
-    const packed = await compress(batch)
+    const { type, payload } = await pack(batch)
     const { key, session } = this.#parts
-    const type = packed === undefined ? FRAME_STORED : FRAME_ZSTD
-    const frame = encodeFrame(packed ?? batch, type, this.#frames, { key, session, previous: this.#link })
+    const frame = encodeFrame(payload, type, this.#frames, { key, session, previous: this.#link })
     const length = batch.length
     recycle(batch)
     await this.#parts.file.append(frame.bytes)

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { createDecipheriv, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { zstdDecompressSync } from 'node:zlib'
+import { inflateRawSync, zstdDecompressSync } from 'node:zlib'
 import t from 'tap'
 import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import { createTestRecordings, testSubject } from '../../support/recording-parts.ts'
@@ -59,7 +59,8 @@ t.test('bytes are where the documentation says, and decrypt as it says', async t
     decipher.setAAD(Buffer.concat([head, previous, Buffer.from(subject.session)]))
     decipher.setAuthTag(bytes.subarray(end, end + 16))
     const payload = Buffer.concat([decipher.update(bytes.subarray(at + 9, end)), decipher.final()])
-    plain.push(head[4] === 1 ? zstdDecompressSync(payload) : payload)
+    const unpack = { 1: zstdDecompressSync, 2: (bytes: Buffer) => bytes, 4: inflateRawSync }[head[4]!]!
+    plain.push(unpack(payload))
     previous = bytes.subarray(end + 16, end + 48)
     at = end + 48
   }

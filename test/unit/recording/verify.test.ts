@@ -4,6 +4,7 @@ import t from 'tap'
 import {
   encodeFrame,
   encodeHeader,
+  FRAME_DEFLATE,
   FRAME_HEAD_BYTES,
   FRAME_ZSTD,
   MAGIC,
@@ -158,7 +159,7 @@ t.test('lengths are bounded before anything is allocated, and what unpacks to to
   writeFileSync(path, longFrame)
   t.match(await verifyRecording(path, setup.signer.publicKeyPem), { firstBad: { frame: 0, why: /too large/ } })
 
-  const { zstdCompressSync } = await import('node:zlib')
+  const { deflateRawSync, zstdCompressSync } = await import('node:zlib')
   const key = Buffer.alloc(32, 7)
   const subject = testSubject()
   const header = encodeHeader({
@@ -168,12 +169,17 @@ t.test('lengths are bounded before anything is allocated, and what unpacks to to
     createdAt: 0,
   })
   const context = { key, session: subject.session, previous: header.link }
-  const bomb = encodeFrame(zstdCompressSync(Buffer.alloc(64 * 1024 * 1024)), FRAME_ZSTD, 0, context)
-  writeFileSync(path, Buffer.concat([header.bytes, bomb.bytes]))
-  await t.rejects(collect(await readRecording(path, setup.seal.openBytes)), {
-    code: 'RECORDING_DAMAGED',
-    message: /frame 0 does not unpack/,
-  })
+  const much = Buffer.alloc(64 * 1024 * 1024)
+  for (const bomb of [
+    encodeFrame(zstdCompressSync(much), FRAME_ZSTD, 0, context),
+    encodeFrame(deflateRawSync(much), FRAME_DEFLATE, 0, context),
+  ]) {
+    writeFileSync(path, Buffer.concat([header.bytes, bomb.bytes]))
+    await t.rejects(collect(await readRecording(path, setup.seal.openBytes)), {
+      code: 'RECORDING_DAMAGED',
+      message: /frame 0 does not unpack/,
+    })
+  }
 })
 
 t.test('a folder is verified file by file; what is not a recording is left alone', async t => {
