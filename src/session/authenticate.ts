@@ -1,13 +1,13 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
 import type { Attempt, Authenticator } from '../identity/authenticator.ts'
-import type { Principal } from '../identity/principal.ts'
 import { formatFactorLists, nextFactors } from '../policy/factor-lists.ts'
 import { ASKED_WHEN_OPENED } from '../policy/login.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Access, FactorRequirement, Wish } from './access.ts'
+import type { Authenticated } from './authenticated.ts'
 import type { Downstream } from './protocol.ts'
 import type { SessionAudit } from './session-audit.ts'
 
@@ -24,17 +24,6 @@ const REFUSED = {
 /** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
 const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
 const FOR_MANY = ' Clients that open several (pg_dump -j, \\c, pools) need a role with rememberFactor.'
-
-export interface Authenticated {
-  readonly login: LoginName
-  readonly principal: Principal
-  /** What the audit log should know of the way there: wrong tries, a remembered code. */
-  readonly trail: readonly string[]
-  /** Reads the user again: undefined once the user is gone, disabled, or proved less than is now required. */
-  readonly renew: () => Promise<Principal | undefined>
-  /** For what is opened inside this connection: it begins with what is proven here. */
-  readonly attempt: Attempt
-}
 
 interface Parts {
   readonly authenticator: Authenticator

@@ -6,7 +6,7 @@ import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Refusal } from '../shared/errors.ts'
 import type { Factor, ProtocolName } from '../shared/vocabulary.ts'
 import type { Lease } from '../vault/lease.ts'
-import type { Authenticated } from './authenticate.ts'
+import type { Authenticated } from './authenticated.ts'
 import type { EndReason } from './state.ts'
 
 /** What a person may see of their session. */

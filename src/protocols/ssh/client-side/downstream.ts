@@ -1,7 +1,7 @@
 /** The side of the user: an SSH connection from its first authentication request to its last word. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Authenticated } from '../../../session/authenticate.ts'
+import type { Authenticated } from '../../../session/authenticated.ts'
 import type { SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
