@@ -10,6 +10,7 @@ import type { TLSSocket } from 'node:tls'
 import { greet } from '../connections/arrival.ts'
 import type { IncomingConnection } from '../connections/connection-handler.ts'
 import { createReceiver, type ReceiverOptions } from '../connections/receiver.ts'
+import { socketPair } from '../connections/socket-pair.ts'
 import type { Full, Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 
@@ -96,7 +97,7 @@ export async function listenOnTls(
       refused(source.address, place)
       return void socket.destroy()
     }
-    const name = nameOf(socket)
+    const name = socketPair(socket)
     peers.set(name, { source, place })
     socket.once('close', () => {
       peers.delete(name)
@@ -107,7 +108,7 @@ export async function listenOnTls(
   server.on('connection', receiver.receive)
   server.on('close', () => receiver.close())
   server.on('secureConnection', (socket: TLSSocket) => {
-    const peer = peers.get(nameOf(socket))
+    const peer = peers.get(socketPair(socket))
     peer?.place.reached('opening')
     if (peer !== undefined) accepted(socket, peer)
   })
@@ -167,8 +168,4 @@ async function removeStaleSocket(path: string): Promise<void> {
   })
   if (answered) throw new GatewayError('CONFLICT', `A gateway listens on ${path} already.`)
   await unlink(path)
-}
-
-function nameOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }

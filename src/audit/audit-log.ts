@@ -5,7 +5,8 @@ import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { type AuditRow, type AuditSigner, type ChainHead, link, type UnlinkedRow } from './chain/chain.ts'
+import type { Signer } from '../shared/signer.ts'
+import { type AuditRow, type ChainHead, link, type UnlinkedRow } from './chain/chain.ts'
 import { type AuditQuery, listEvents } from './chain/list.ts'
 import { anyWaiting, takeOut, type Whose } from './chain/outbox.ts'
 import { toRow } from './chain/row.ts'
@@ -32,7 +33,7 @@ export interface AuditLog extends AuditAppender {
 
 export interface AuditLogOptions {
   readonly database: Database
-  readonly signer: AuditSigner
+  readonly signer: Signer
   /** This gateway's id. */
   readonly gateway: string
   readonly clock: Clock
@@ -158,7 +159,7 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
  */
 async function store(
   database: Database,
-  signer: AuditSigner,
+  signer: Signer,
   events: readonly UnlinkedRow[],
   fromOutbox: Whose | undefined,
 ): Promise<{ head: ChainHead; taken: number }> {

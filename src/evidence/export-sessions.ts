@@ -3,9 +3,9 @@
 import type { AuditRow } from '../audit/chain/chain.ts'
 import { readHead, stretchOf, walkChain } from '../audit/chain/walk.ts'
 import type { Database } from '../database/database.ts'
-import type { Signer } from '../recording/format/signer.ts'
 import { isRecordable, recordingFile } from '../recording/store/paths.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Signer } from '../shared/signer.ts'
 import { type ListedSession, ListWriter, type NotedSeal } from './session-list.ts'
 
 export interface ExportOptions {

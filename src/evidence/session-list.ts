@@ -8,8 +8,7 @@
 
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { z } from 'zod'
-import { signingKeyId } from '../recording/format/container.ts'
-import type { Signer } from '../recording/format/signer.ts'
+import { type Signer, signingKeyId } from '../shared/signer.ts'
 
 const CONTEXT = Buffer.from('sallyport session list 1\0', 'latin1')
 

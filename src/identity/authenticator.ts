@@ -5,7 +5,9 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
+import { type FactorLists, FIRST_FACTORS, provenEnough } from '../shared/factor-lists.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
+import type { Sealer } from '../shared/sealer.ts'
 import { networkOf } from '../shared/source-network.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
@@ -18,7 +20,6 @@ import type { Lockout } from './lockout.ts'
 import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
 import { createRememberedFactors } from './remembered-factors.ts'
-import type { Sealer } from './sealer.ts'
 import type { InTurnOf } from './turns.ts'
 import type { User } from './user.ts'
 import { verifyProof } from './verify-proof.ts'
@@ -51,15 +52,12 @@ export interface Attempt {
    * True when the proof was right (be it enough or not). `factors`: the lists one of which will be asked for. Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
    * too many logins wait for their turn.
    */
-  verify(
-    proof: Proof,
-    options: { rememberFactorMs: number; factors?: readonly (readonly Factor[])[] },
-  ): Promise<boolean>
+  verify(proof: Proof, options: { rememberFactorMs: number; factors?: FactorLists }): Promise<boolean>
   /**
    * The principal, when every factor of one of the lists is proven. Reads the user again, so that it is also the answer to
    * "are they still?" later on. An empty list, or no list, is never fulfilled.
    */
-  principal(requirement: readonly (readonly Factor[])[]): Promise<Principal | undefined>
+  principal(requirement: FactorLists): Promise<Principal | undefined>
 }
 
 interface Parts {
@@ -139,17 +137,17 @@ export function createAuthenticator({
         },
 
         async verify(proof, { rememberFactorMs, factors = [] }) {
-          const passwordIsEnough = factors.some(list => list.length === 1 && list[0] === 'password')
+          const passwordIsEnough = provenEnough(factors, new Set(['password']))
           const verify = () => {
-            const firstProven = proven.has('publickey') || proven.has('password')
+            const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
-          const judgement = await (proof.kind === 'publickey' ? verify() : inTurnOf(await lineFor(proof), verify))
-          if (judgement.why !== undefined) trail.push(`${proof.kind}: ${judgement.why}`)
-          usedCode = judgement.usedCode ?? false
-          for (const factor of judgement.proves) proven.add(factor)
-          if (proof.kind === 'publickey' && judgement.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
-          return judgement.proves.length > 0
+          const result = await (proof.kind === 'publickey' ? verify() : inTurnOf(await lineFor(proof), verify))
+          if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
+          usedCode = result.usedCode ?? false
+          for (const factor of result.proves) proven.add(factor)
+          if (proof.kind === 'publickey' && result.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
+          return result.proves.length > 0
         },
 
         async principal(requirement) {
@@ -157,8 +155,7 @@ export function createAuthenticator({
           if (user === undefined) return undefined
           const still = new Set(proven)
           if (!provenKeys.some(blob => holdsPublicKey(user.publicKeys, blob))) still.delete('publickey')
-          const fulfilled = requirement.some(list => list.length > 0 && list.every(factor => still.has(factor)))
-          if (!fulfilled) return undefined
+          if (!provenEnough(requirement, still)) return undefined
           if (!noted) await lockout.loggedIn(user.name, address)
           noted = true
           return mintPrincipal({ user: user.name, roles: user.roles, proven: still, sourceAddress: address })

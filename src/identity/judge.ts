@@ -6,6 +6,7 @@
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
+import type { Sealer } from '../shared/sealer.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Passwords } from './factors/password.ts'
@@ -15,7 +16,6 @@ import type { KnownPasswords } from './known-passwords.ts'
 import type { Guessable, Locks } from './lockout.ts'
 import type { Proof } from './proof.ts'
 import type { AcceptedCode, RememberedFactors } from './remembered-factors.ts'
-import type { Sealer } from './sealer.ts'
 import type { User } from './user.ts'
 
 /** Who a connection says it is. */
@@ -28,7 +28,7 @@ export interface Claimant {
 }
 
 /** What a proof proved (nothing, when it was wrong), and what the audit log should know. */
-export interface Judgement {
+export interface ProofResult {
   readonly proves: readonly Factor[]
   /** What was shown anew, where that is less than what counts as proven: only that makes earlier failures forgotten. */
   readonly shown?: readonly Guessable[]
@@ -62,14 +62,14 @@ export interface Round extends JudgeParts {
 
 type CodeReading = { step: number; problem?: never } | { step?: never; problem: string }
 
-const USED: Judgement = { proves: [], usedCode: true, why: 'the code was used before' }
-const FRESH: Judgement = {
+const USED: ProofResult = { proves: [], usedCode: true, why: 'the code was used before' }
+const FRESH: ProofResult = {
   proves: ['password', 'totp'],
   shown: ['password'],
   why: 'a code that was accepted a short time ago',
 }
 
-export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<Judgement> {
+export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<ProofResult> {
   switch (proof.kind) {
     case 'password':
       return judgePassword(round, proof.password)
@@ -80,12 +80,12 @@ export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>
   }
 }
 
-async function judgePassword(round: Round, password: Secret): Promise<Judgement> {
+async function judgePassword(round: Round, password: Secret): Promise<ProofResult> {
   const problem = await passwordProblem(round, password)
   return problem === undefined ? { proves: ['password'] } : { proves: [], failed: 'password', why: problem }
 }
 
-async function judgeCode(round: Round, code: Secret): Promise<Judgement> {
+async function judgeCode(round: Round, code: Secret): Promise<ProofResult> {
   const { step, problem } = readCode(round, code.reveal())
   // Before a first factor the answer is no, whatever the code: without a key or password nobody learns or locks anything.
   if (!round.firstProven) return { proves: [], why: round.claimant.absence ?? 'a code before the first factor' }
@@ -95,23 +95,23 @@ async function judgeCode(round: Round, code: Secret): Promise<Judgement> {
 }
 
 /** The password with the code after it, or the password alone while a code is fresh. No password ends in six digits. */
-async function judgePasswordWithCode(round: Round, text: Secret): Promise<Judgement> {
+async function judgePasswordWithCode(round: Round, text: Secret): Promise<ProofResult> {
   const whole = text.reveal()
   const code = /[0-9]{6}$/.exec(whole)?.[0]
   const password = code === undefined ? text : new Secret(whole.slice(0, -code.length))
   if (isKnown(round, password)) {
-    const judgement = await judgeCodeBehind(round, code, readCode(round, code ?? ''), await recallCode(round, code))
+    const result = await judgeCodeBehind(round, code, readCode(round, code ?? ''), await recallCode(round, code))
     // Only who gets in is spared the work: a no that came sooner would tell that the password is right.
-    if (!letsIn(round, judgement)) await passwordProblem(round, password)
-    return judgement
+    if (!letsIn(round, result)) await passwordProblem(round, password)
+    return result
   }
   const wrong = await passwordProblem(round, password)
   const reading = readCode(round, code ?? '')
   const recalled = await recallCode(round, code)
   if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
-  const judgement = await judgeCodeBehind(round, code, reading, recalled)
-  if (letsIn(round, judgement)) round.knownPasswords.keep(holderOf(round), password, round.rememberFactorMs)
-  return judgement
+  const result = await judgeCodeBehind(round, code, reading, recalled)
+  if (letsIn(round, result)) round.knownPasswords.keep(holderOf(round), password, round.rememberFactorMs)
+  return result
 }
 
 function isKnown(round: Round, password: Secret): boolean {
@@ -120,7 +120,7 @@ function isKnown(round: Round, password: Secret): boolean {
   return isSame && claimant.absence === undefined && !locks.password
 }
 
-function letsIn({ passwordIsEnough }: Round, { proves }: Judgement): boolean {
+function letsIn({ passwordIsEnough }: Round, { proves }: ProofResult): boolean {
   return proves.includes('totp') || (passwordIsEnough && proves.includes('password'))
 }
 
@@ -130,7 +130,7 @@ async function judgeCodeBehind(
   code: string | undefined,
   { step, problem }: CodeReading,
   known: AcceptedCode | undefined,
-): Promise<Judgement> {
+): Promise<ProofResult> {
   if (code === undefined) return known?.fresh ? FRESH : { proves: ['password'], why: 'no code after it' }
   if (step !== undefined && (await takeStep(round, step))) {
     await round.remembered.remember(holderOf(round), code, step, round.rememberFactorMs)

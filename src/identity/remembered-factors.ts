@@ -9,7 +9,7 @@ import { z } from 'zod'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
-import type { Sealer } from './sealer.ts'
+import type { Sealer } from '../shared/sealer.ts'
 
 export interface Holder {
   readonly user: string

@@ -8,8 +8,8 @@ import type { ApiTokenTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { parseScopes, type Scope } from '../shared/scopes.ts'
+import type { Sealer } from '../shared/sealer.ts'
 import { Secret } from '../shared/secret.ts'
-import type { Sealer } from './sealer.ts'
 
 export interface TokenFacts {
   readonly name: string

@@ -1,18 +1,16 @@
 /** A user as resource files describe one. Passwords and one-time-code secrets are never in a file: see `factors/`. */
 
 import { z } from 'zod'
-import { NAME_PATTERN } from '../shared/names.ts'
-
-const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
+import { nameSchema } from '../shared/name-schema.ts'
 
 /** Actors of the audit log that are no users: a user of that name would be taken for them. */
 const RESERVED = ['owner', 'gateway', 'unknown']
 
 export const userSchema = z.strictObject({
-  name: name.refine(given => !RESERVED.includes(given), 'this name is reserved: the audit log uses it'),
+  name: nameSchema.refine(given => !RESERVED.includes(given), 'this name is reserved: the audit log uses it'),
   fullName: z.string().optional(),
   email: z.string().optional(),
-  roles: z.array(name).default([]),
+  roles: z.array(nameSchema).default([]),
   /** Lines as in authorized_keys, without options: `ssh-ed25519 AAAA… comment`. */
   publicKeys: z.array(z.string()).default([]),
   disabled: z.boolean().default(false),

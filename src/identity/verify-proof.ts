@@ -2,7 +2,7 @@
 
 import { holdsPublicKey } from './factors/public-key.ts'
 import { readStoredFactors } from './factors/stored-factors.ts'
-import { type Claimant, type Judgement, type JudgeParts, judge, type Round } from './judge.ts'
+import { type Claimant, type JudgeParts, judge, type ProofResult, type Round } from './judge.ts'
 import type { Lockout } from './lockout.ts'
 import type { Proof } from './proof.ts'
 
@@ -22,7 +22,7 @@ export async function verifyProof(
   claimant: Claimant,
   proof: Proof,
   options: VerifyOptions,
-): Promise<Judgement> {
+): Promise<ProofResult> {
   if (proof.kind === 'publickey') {
     // Not a guess: a key that is not theirs neither counts as a failure nor is held up by one.
     const theirs = holdsPublicKey(claimant.user?.publicKeys ?? [], proof.blob)
@@ -32,9 +32,9 @@ export async function verifyProof(
   const locks = await parts.lockout.locks(known, claimant.address)
   const stored = await readStoredFactors(parts.database, claimant.name)
   const round: Round = { ...parts, ...options, claimant, stored, locks }
-  const judgement = await judge(round, proof)
-  const shown = judgement.shown ?? judgement.proves.filter(factor => factor !== 'publickey')
+  const result = await judge(round, proof)
+  const shown = result.shown ?? result.proves.filter(factor => factor !== 'publickey')
   if (known !== undefined && shown.length > 0) await parts.lockout.proven(known, shown, claimant.address, locks)
-  else await parts.lockout.failed(known, judgement.failed, claimant.address, locks)
-  return judgement
+  else await parts.lockout.failed(known, result.failed, claimant.address, locks)
+  return result
 }

@@ -1,9 +1,9 @@
 /** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
 
 import { messageOf } from '../shared/errors.ts'
+import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Channel, Promptness } from '../shared/vocabulary.ts'
 import { decide } from './decide.ts'
-import type { FactorLists } from './factor-lists.ts'
 import { type AccessFacts, type Condition, failures } from './judge.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'

@@ -10,7 +10,7 @@ export interface GrantTerms {
   readonly account: Account
   /** The database to log in to, as the target reads its name; undefined where the target has none. */
   readonly database?: string | undefined
-  /** The role that gave it. */
+  /** The names of the roles that give it together, with commas between. */
   readonly role: string
   readonly channels: ReadonlySet<Channel>
   /** Milliseconds since the epoch: the end of the role's maximum time or of its hours, whichever is first. */

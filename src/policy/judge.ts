@@ -1,10 +1,10 @@
 /** Judges one role against one request: which of its conditions hold, and what it would give. */
 
 import { messageOf } from '../shared/errors.ts'
+import { type FactorLists, formatFactorLists, provenEnough } from '../shared/factor-lists.ts'
 import type { Channel, Factor, ProtocolName } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
-import { type FactorLists, formatFactorLists, provenEnough } from './factor-lists.ts'
 import { type Hours, windowEnd } from './hours.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import { inNetworks } from './networks.ts'

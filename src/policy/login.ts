@@ -1,8 +1,8 @@
 /** A login that names no target (`ssh alice@gateway`): what must be proven for it, and how long it lasts. It opens nothing by itself. */
 
+import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import { deniedNow } from './decide.ts'
-import { type FactorLists, provenEnough } from './factor-lists.ts'
 import { type AccessFacts, failures, judgeTerms } from './judge.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
 

@@ -1,9 +1,9 @@
 /** Before a person has proven anything: which factors the request will need. */
 
 import { GatewayError } from '../shared/errors.ts'
+import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Account } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
-import type { FactorLists } from './factor-lists.ts'
 import { type AccessFacts, failures, judgeRole, judgeScope } from './judge.ts'
 import type { Role } from './role.ts'
 

@@ -2,13 +2,12 @@
 
 import { z } from 'zod'
 import { databasePatterns } from '../shared/database-names.ts'
-import { NAME_PATTERN } from '../shared/names.ts'
+import { nameSchema } from '../shared/name-schema.ts'
 import { CHANNELS, FACTORS, LEVELS, PROMPTNESS, PROTOCOLS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
 import { parseNetwork } from './networks.ts'
 import { sizeText } from './size-text.ts'
 
-const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 const namePattern = z
   .string()
   .regex(
@@ -36,7 +35,7 @@ export const duration = z.union([durationText, z.number().int().nonnegative()])
 export const LONGEST_SESSION_MS = 12 * 3_600_000
 
 export const roleSchema = z.strictObject({
-  name,
+  name: nameSchema,
   description: z.string().optional(),
   /** Which targets: by name, or by labels that all must match (names and values may end in `*`). Empty matches none. */
   targets: z.strictObject({
@@ -44,7 +43,7 @@ export const roleSchema = z.strictObject({
     labels: z.record(z.string(), z.string()).optional(),
   }),
   /** Which accounts on them: by name, or by level. */
-  accounts: z.strictObject({ names: z.array(name).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
+  accounts: z.strictObject({ names: z.array(nameSchema).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
   /** Which databases of PostgreSQL targets, of those that the target opens. Not given: the target's own alone. */
   databases: databasePatterns.optional(),
   protocols: z

@@ -1,9 +1,9 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
 import type { Attempt, Authenticator } from '../identity/authenticator.ts'
-import { formatFactorLists, nextFactors } from '../policy/factor-lists.ts'
 import { ASKED_WHEN_OPENED } from '../policy/login.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
+import { formatFactorLists, nextFactors } from '../shared/factor-lists.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Access, FactorRequirement, Wish } from './access.ts'

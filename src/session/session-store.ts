@@ -1,4 +1,4 @@
-/** The sessions' rows: one from the grant to the end and kept afterwards. The one place with SQL on `sessions`. */
+/** The sessions' rows: one from the grant to the end and kept afterwards. Nobody else writes to `sessions`. */
 
 import type { Database } from '../database/database.ts'
 import type { SessionTable } from '../database/schema.ts'

@@ -24,7 +24,10 @@ export class Secret {
     else this.#bytes.set(value)
   }
 
-  /** The secret as UTF-8 text, which stays in memory until it is collected and beyond: rather take the bytes. Only `vault/`, the upstream files and the factor checks may call it. */
+  /**
+   * The secret as UTF-8 text, which stays in memory until it is collected and beyond: rather take the bytes. For what cannot do without: a
+   * login, a factor's check, a signature, the one answer that gives it to its holder. What calls it is found by its name.
+   */
   reveal(): string {
     return this.revealBytes().toString('utf8')
   }

@@ -1,5 +1,7 @@
 /** One line of an SSH public key, as in authorized_keys (without options) and, after the host, in known_hosts. */
 
+import { isPointOf, type SshCurve, sshCurve } from './ssh-curves.ts'
+
 export interface SshPublicKey {
   readonly type: string
   /** RFC 4253 §6.6. */
@@ -7,17 +9,18 @@ export interface SshPublicKey {
   readonly comment: string
 }
 
-const SMALLEST_RSA_BITS = 2048
+/** Of keys that anybody may show or prove with. */
+export const SMALLEST_RSA_BITS = 2048
 
 /** How many fields each type has after its name, and a check of those whose size is fixed. */
 const FIELDS: Record<string, (fields: Buffer[]) => boolean> = {
   'ssh-ed25519': ([key, ...rest]) => key?.length === 32 && rest.length === 0,
   'sk-ssh-ed25519@openssh.com': ([key, application, ...rest]) =>
     key?.length === 32 && application !== undefined && rest.length === 0,
-  'ecdsa-sha2-nistp256': fields => isPoint(fields, 'nistp256', 65),
-  'ecdsa-sha2-nistp384': fields => isPoint(fields, 'nistp384', 97),
-  'ecdsa-sha2-nistp521': fields => isPoint(fields, 'nistp521', 133),
-  'sk-ecdsa-sha2-nistp256@openssh.com': fields => fields.length === 3 && isPoint(fields.slice(0, 2), 'nistp256', 65),
+  'ecdsa-sha2-nistp256': fields => isPoint(fields, 'nistp256'),
+  'ecdsa-sha2-nistp384': fields => isPoint(fields, 'nistp384'),
+  'ecdsa-sha2-nistp521': fields => isPoint(fields, 'nistp521'),
+  'sk-ecdsa-sha2-nistp256@openssh.com': fields => fields.length === 3 && isPoint(fields.slice(0, 2), 'nistp256'),
   'ssh-rsa': ([exponent, modulus, ...rest]) =>
     exponent !== undefined && modulus !== undefined && rest.length === 0 && bitLength(modulus) >= SMALLEST_RSA_BITS,
 }
@@ -52,11 +55,12 @@ function splitFields(blob: Buffer): Buffer[] | undefined {
   return fields
 }
 
-function isPoint([curve, point, ...rest]: Buffer[], name: string, bytes: number): boolean {
-  return curve?.toString('latin1') === name && point?.length === bytes && point[0] === 4 && rest.length === 0
+function isPoint([curve, point, ...rest]: Buffer[], name: SshCurve['ssh']): boolean {
+  return curve?.toString('latin1') === name && isPointOf(sshCurve(name)!, point) && rest.length === 0
 }
 
-function bitLength(modulus: Buffer): number {
+/** Of an unsigned number, its leading zeros not counted. */
+export function bitLength(modulus: Buffer): number {
   const first = modulus.findIndex(byte => byte !== 0)
   return first < 0 ? 0 : (modulus.length - first) * 8 - Math.clz32(modulus[first]!) + 24
 }

@@ -2,10 +2,8 @@
 
 import { z } from 'zod'
 import { databasePatterns } from '../shared/database-names.ts'
-import { NAME_PATTERN } from '../shared/names.ts'
+import { nameSchema } from '../shared/name-schema.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
-
-const name = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
 
 /** Control characters end a packet's field or steer a terminal; invisible ones make two logins look alike. */
 const UNFIT = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Noncharacter_Code_Point}]/u
@@ -18,7 +16,7 @@ const login = z
   .refine(text => !UNFIT.test(text), 'a login has no control characters and no invisible ones')
 
 export const accountSchema = z.strictObject({
-  name,
+  name: nameSchema,
   /** The account's name at the target, where it is another: `svc@corp.local`, `Report User`. Sent as it is written here. */
   login: login.optional(),
   level: z.enum(LEVELS).default('basic'),
@@ -27,7 +25,7 @@ export const accountSchema = z.strictObject({
 })
 
 const common = {
-  name,
+  name: nameSchema,
   description: z.string().optional(),
   host: z.string().min(1),
   labels: z.record(z.string(), z.string()).default({}),

@@ -1,22 +1,15 @@
 /** The gateway's own keys (signing key, SSH host key, TLS key): made once for all gateways of a store, and sealed in it. */
 
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { Secret } from '../shared/secret.ts'
+import type { Signer } from '../shared/signer.ts'
 
 export interface OwnKey {
   /** What others may see: a public key line, a certificate. */
   readonly public: string
   readonly secret: Secret
-}
-
-/** Signs recordings' seals and audit events with Ed25519 (RFC 8032). */
-export interface Signer {
-  /** The first 16 hex digits of SHA-256 of the public key (SPKI, DER). */
-  readonly keyId: string
-  readonly publicKeyPem: string
-  sign(bytes: Uint8Array): Buffer
 }
 
 interface Parts {
@@ -70,10 +63,5 @@ export async function generateSigningKey(): Promise<OwnKey> {
 
 export function createSigner({ public: publicKeyPem, secret }: OwnKey): Signer {
   const privateKey = createPrivateKey({ key: secret.revealBytes(), format: 'der', type: 'pkcs8' })
-  const der = createPublicKey(publicKeyPem).export({ type: 'spki', format: 'der' })
-  return {
-    keyId: createHash('sha256').update(der).digest('hex').slice(0, 16),
-    publicKeyPem,
-    sign: bytes => sign(null, bytes, privateKey),
-  }
+  return { publicKeyPem, sign: bytes => sign(null, bytes, privateKey) }
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError, type Refusal, refuse } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { Signer } from '../shared/signer.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
 import {
@@ -23,7 +24,7 @@ import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
 import { once } from './once.ts'
-import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey, type Signer } from './own-keys.ts'
+import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
 
 export interface Vault {
   /** Names the key encryption key: 16 hex digits. */

@@ -3,13 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../../src/shared/clock.ts'
-import { createTestKeyWrap, createTestRecordings, testSubject } from './recording-parts.ts'
+import { createTestRecordings, createTestSealer, testSubject } from './recording-parts.ts'
 
 // A file that reaches the process's limit: the write fails with EFBIG instead of ending the process.
 process.on('SIGXFSZ', () => undefined)
 
 const [folder, key, bytes = '100'] = process.argv.slice(2) as [string, string, string?]
-const seal = createTestKeyWrap(Buffer.from(key, 'hex'))
+const seal = createTestSealer(Buffer.from(key, 'hex'))
 const { recordings } = createTestRecordings(folder, { seal, clock: { ...systemClock, move: () => undefined } })
 const subject = testSubject(Date.now())
 const recorder = await recordings.open(subject)

@@ -3,10 +3,11 @@
 import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { join } from 'node:path'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../../src/recording/format/events.ts'
-import type { KeyWrap, Signer } from '../../src/recording/format/signer.ts'
 import { createRecordings } from '../../src/recording/store/recordings.ts'
 import type { Clock } from '../../src/shared/clock.ts'
 import { newId } from '../../src/shared/ids.ts'
+import type { Sealer } from '../../src/shared/sealer.ts'
+import type { Signer } from '../../src/shared/signer.ts'
 
 export function createTestSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
@@ -16,7 +17,7 @@ export function createTestSigner(): Signer {
   }
 }
 
-export function createTestKeyWrap(key = randomBytes(32)): KeyWrap {
+export function createTestSealer(key = randomBytes(32)): Sealer {
   return {
     sealBytes(purpose, bytes) {
       const nonce = randomBytes(12)
@@ -63,7 +64,7 @@ export function testSubject(startedAt = Date.UTC(2026, 10, 21, 12, 3, 4)): Recor
 /** A folder of recordings with all that it needs; `fileOf` gives absolute paths. */
 export function createTestRecordings(
   folder: string,
-  { clock = createTestClock(), seal = createTestKeyWrap(), signer = createTestSigner() } = {},
+  { clock = createTestClock(), seal = createTestSealer(), signer = createTestSigner() } = {},
 ) {
   const recordings = createRecordings({ folder, seal, signer, clock })
   return { recordings, clock, seal, signer, pathOf: (session: string) => join(folder, recordings.fileOf({ session })) }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { GatewayError } from '../../shared/errors.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
@@ -10,7 +11,7 @@ import type { CredentialVersion } from '../../vault/credentials.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 const versionSchema = z.object({
   account: z.string(),

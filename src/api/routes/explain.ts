@@ -2,9 +2,10 @@
 
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { CHANNELS, FACTORS, PROMPTNESS, PROTOCOLS } from '../../shared/vocabulary.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 const querySchema = z.object({
   user: nameSchema,

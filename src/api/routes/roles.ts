@@ -2,9 +2,10 @@
 
 import { z } from 'zod'
 import type { roleSchema } from '../../policy/role.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, nameSchema } from './route.ts'
+import type { ApiRoutes } from './route.ts'
 
 /** A role as it is stored: durations in milliseconds. Transforms cannot be described, so the document says "any object". */
 const answerSchema = z.looseObject({ name: z.string() })

@@ -9,7 +9,7 @@ import type {
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { NAME_PATTERN } from '../../shared/names.ts'
+import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
 
 export type ApiRoutes = FastifyInstance<
   RawServerDefault,
@@ -19,8 +19,7 @@ export type ApiRoutes = FastifyInstance<
   ZodTypeProvider
 >
 
-export const nameSchema = z.string().regex(NAME_PATTERN, 'a name has letters, digits, ".", "_" and "-", at most 64')
-export const sessionIdSchema = z.string().regex(/^ses_[0-9a-z]{26}$/, 'a session id is ses_ and 26 characters')
+export const sessionIdSchema = z.string().regex(SESSION_ID_PATTERN, 'a session id is ses_ and 26 characters')
 /** A time as people and programs read it. */
 export const timeSchema = z.iso.datetime({ offset: true })
 

@@ -4,10 +4,11 @@ import { z } from 'zod'
 import { sessionDocument } from '../../session/session-document.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { PROTOCOLS } from '../../shared/vocabulary.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, nameSchema, sessionIdSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 
 export const sessionSchema = z.object({
   id: z.string(),

@@ -3,13 +3,14 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { GatewayError } from '../../shared/errors.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { changedParts, fingerprintOf as fingerprintOfIdentity } from '../../targets/identity.ts'
 import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, nameSchema } from './route.ts'
+import type { ApiRoutes } from './route.ts'
 
 export type { Target }
 

@@ -3,11 +3,12 @@
 import { z } from 'zod'
 import type { TokenFacts } from '../../identity/tokens.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { EARLIER_SCOPES, formatScopes, parseScopes, SCOPES } from '../../shared/scopes.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 const tokenSchema = z.object({
   name: z.string(),

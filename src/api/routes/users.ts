@@ -3,11 +3,12 @@
 import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { Secret } from '../../shared/secret.ts'
 import { audited, auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, nameSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 const userAnswerSchema = userSchema.extend({
   factors: z.array(z.object({ kind: z.string(), updatedAt: timeSchema })),

@@ -10,15 +10,10 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { AuditEventTable } from '../../database/schema.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import type { Signer } from '../../shared/signer.ts'
 
 /** An event as it is stored, with its place in the chain. `data` is JSON text. */
 export type AuditRow = AuditEventTable
-
-/** Signs with the gateway's Ed25519 key. */
-export interface AuditSigner {
-  readonly publicKeyPem: string
-  sign(bytes: Buffer): Buffer
-}
 
 export type UnlinkedRow = Pick<AuditRow, 'at' | 'gateway' | 'kind' | 'actor' | 'session' | 'data'>
 
@@ -41,7 +36,7 @@ export function hashOf(row: Omit<AuditRow, 'hash' | 'signature'>): Buffer {
 }
 
 /** Appends one event to the chain that ends in `head`. */
-export function link(head: ChainHead, event: UnlinkedRow, signer: AuditSigner): AuditRow {
+export function link(head: ChainHead, event: UnlinkedRow, signer: Signer): AuditRow {
   const unsigned = { seq: head.seq + 1, ...event, previous: head.hash }
   const hash = hashOf(unsigned)
   return { ...unsigned, hash: hash.toString('hex'), signature: signer.sign(hash).toString('base64url') }

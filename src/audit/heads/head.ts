@@ -4,9 +4,10 @@
  * One line of JSON. The Ed25519 signature covers `sallyport audit head 1`, a NUL, and the JSON array of seq, hash, at, gateway and key.
  */
 
-import { createHash, type KeyObject, verify } from 'node:crypto'
+import { type KeyObject, verify } from 'node:crypto'
 import { z } from 'zod'
-import { type AuditSigner, type ChainHead, readPublicKey } from '../chain/chain.ts'
+import { type Signer, signingKeyId } from '../../shared/signer.ts'
+import type { ChainHead } from '../chain/chain.ts'
 
 const CONTEXT = 'sallyport audit head 1\0'
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
@@ -39,15 +40,15 @@ const timeStampSchema = z.object({
 })
 export type HeadTimeStamp = z.output<typeof timeStampSchema>
 
-export function signHead({ seq, hash }: ChainHead, at: number, gateway: string, signer: AuditSigner): SentHead {
-  const unsigned = { seq, hash, at, gateway, key: keyIdOf(readPublicKey(signer.publicKeyPem)) }
+export function signHead({ seq, hash }: ChainHead, at: number, gateway: string, signer: Signer): SentHead {
+  const unsigned = { seq, hash, at, gateway, key: signingKeyId(signer.publicKeyPem) }
   const signature = signer.sign(signedBytes(unsigned)).toString('base64url')
   return { type: HEAD_TYPE, version: 1, ...unsigned, time: new Date(at).toISOString(), signature }
 }
 
 /** Why this head is not one that the key signed; undefined when it is. */
 export function checkHead(head: SentHead, publicKey: KeyObject): string | undefined {
-  const id = keyIdOf(publicKey)
+  const id = signingKeyId(publicKey)
   if (head.key !== id) return `head ${head.seq} is signed with another key (${head.key}, the key given is ${id})`
   const good =
     head.time === new Date(head.at).toISOString() &&
@@ -62,12 +63,6 @@ export function parseHeadLine(line: string): SentHead | HeadTimeStamp | undefine
   } catch {
     return undefined
   }
-}
-
-function keyIdOf(publicKey: KeyObject): string {
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex')
 }
 
 function signedBytes({

@@ -6,7 +6,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { AuditSigner } from '../chain/chain.ts'
+import type { Signer } from '../../shared/signer.ts'
 import { readHead } from '../chain/walk.ts'
 import type { Audit } from '../event.ts'
 import { type SentHead, signHead } from './head.ts'
@@ -23,7 +23,7 @@ export interface SendHeads {
 
 export interface SendHeadsOptions {
   readonly database: Database
-  readonly signer: AuditSigner
+  readonly signer: Signer
   readonly gateway: string
   readonly clock: Clock
   readonly everyEvents: number

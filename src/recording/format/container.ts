@@ -1,6 +1,6 @@
 /** The bytes of a recording file, in and out of buffers: magic, header, frames, seal. See docs/recording-format.md. */
 
-import { createCipheriv, createDecipheriv, createHash, createPublicKey, hash, type KeyObject } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, hash, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
 /** The first 9 bytes: the name of the format and its version. */
@@ -155,9 +155,7 @@ export function sealedBytes(previous: Buffer, head: Buffer, json: Buffer): Buffe
   return Buffer.concat([SEAL_CONTEXT, previous, head, json])
 }
 
-/** SHA-256 of a public key's SubjectPublicKeyInfo, hex. */
-export function signingKeyId(publicKeyPem: string): string {
-  return createHash('sha256')
-    .update(createPublicKey(publicKeyPem).export({ type: 'spki', format: 'der' }))
-    .digest('hex')
+/** What the vault seals a recording's data key for. */
+export function dataKeyPurpose(session: string): string {
+  return `recording ${session}`
 }

@@ -5,9 +5,9 @@
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { GatewayError } from '../../shared/errors.ts'
+import type { Sealer } from '../../shared/sealer.ts'
 import { KEY_BYTES, TAG_BYTES } from './container.ts'
 import type { AskedFact, FactEvent, ProtectedPart, RecordedEvent } from './events.ts'
-import type { KeyWrap } from './signer.ts'
 
 type Statement = Extract<FactEvent, { type: 'statement' }>
 
@@ -20,11 +20,11 @@ export function protectedKeyPurpose(session: string): string {
 /** Encrypts protected parts while a session is recorded. The key is made when it is first needed. */
 export class Protector {
   readonly #session: string
-  readonly #wrap: Pick<KeyWrap, 'sealBytes'>
+  readonly #wrap: Pick<Sealer, 'sealBytes'>
   #key: Buffer | undefined
   #count = 0
 
-  constructor(session: string, wrap: Pick<KeyWrap, 'sealBytes'>) {
+  constructor(session: string, wrap: Pick<Sealer, 'sealBytes'>) {
     this.#session = session
     this.#wrap = wrap
   }
@@ -55,7 +55,7 @@ export class Protector {
 export async function* reveal(
   session: string,
   events: AsyncIterable<RecordedEvent>,
-  openBytes: KeyWrap['openBytes'],
+  openBytes: Sealer['openBytes'],
 ): AsyncGenerator<RecordedEvent, void> {
   let key: Buffer | undefined
   for await (const event of events) {

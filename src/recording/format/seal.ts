@@ -2,6 +2,7 @@
 
 import { createPublicKey, verify } from 'node:crypto'
 import { GatewayError } from '../../shared/errors.ts'
+import { type Signer, signingKeyId } from '../../shared/signer.ts'
 import {
   decodeHead,
   encodeHead,
@@ -11,9 +12,7 @@ import {
   SIGNATURE_BYTES,
   sealedBytes,
   sealSchema,
-  signingKeyId,
 } from './container.ts'
-import type { Signer } from './signer.ts'
 
 /**
  * The bytes that end a recording. The signature is checked before it is given away: a key store that signs nothing, or with

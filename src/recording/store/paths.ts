@@ -2,8 +2,8 @@
 
 import { join } from 'node:path'
 import { GatewayError } from '../../shared/errors.ts'
+import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
 
-const SESSION_ID = /^ses_[0-9a-hjkmnp-tv-z]{26}$/
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 export const EXTENSION = '.rec'
 
@@ -11,7 +11,7 @@ export const EXTENSION = '.rec'
 export const UNSEALED_FOLDER = 'unsealed'
 
 export function isSessionId(text: string): boolean {
-  return SESSION_ID.test(text)
+  return SESSION_ID_PATTERN.test(text)
 }
 
 /** Whether a recording of that name could be: an id whose time has a day. */

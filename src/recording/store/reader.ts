@@ -2,15 +2,22 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import { GatewayError } from '../../shared/errors.ts'
-import { decodeHead, decryptFrame, KEY_BYTES, type RecordingHeader, type Seal } from '../format/container.ts'
+import type { Sealer } from '../../shared/sealer.ts'
+import {
+  dataKeyPurpose,
+  decodeHead,
+  decryptFrame,
+  KEY_BYTES,
+  type RecordingHeader,
+  type Seal,
+} from '../format/container.ts'
 import { BatchReader } from '../format/event-codec.ts'
 import type { RecordedEvent } from '../format/events.ts'
 import { unpack } from '../format/pack.ts'
 import { type Part, scan } from '../format/scan.ts'
-import { dataKeyPurpose, type KeyWrap } from '../format/signer.ts'
 import { openToRead } from './files.ts'
 
-export type OpenBytes = KeyWrap['openBytes']
+export type OpenBytes = Sealer['openBytes']
 
 /**
  * How a recording ended. `sealed`: the seal fits the frames, its signature is for `verify` to check. `unsealed`: still being

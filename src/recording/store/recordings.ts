@@ -7,11 +7,12 @@ import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import type { Sealer } from '../../shared/sealer.ts'
+import { type Signer, signingKeyId } from '../../shared/signer.ts'
 import type { Promptness } from '../../shared/vocabulary.ts'
-import { encodeHeader, KEY_BYTES, MAGIC, signingKeyId } from '../format/container.ts'
+import { dataKeyPurpose, encodeHeader, KEY_BYTES, MAGIC } from '../format/container.ts'
 import type { RecordingSubject } from '../format/events.ts'
 import { Protector } from '../format/protected-part.ts'
-import { dataKeyPurpose, type KeyWrap, type Signer } from '../format/signer.ts'
 import { AppendFile } from '../writing/append-file.ts'
 import { Pace } from '../writing/pace.ts'
 import type { Recorder } from '../writing/recorder.ts'
@@ -91,7 +92,7 @@ export type SealComparison =
 
 export function createRecordings(parts: {
   folder: string
-  seal: KeyWrap
+  seal: Sealer
   signer: Signer
   clock: Clock
   metrics?: Pick<Metrics, 'recorderLag'>

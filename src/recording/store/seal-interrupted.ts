@@ -4,10 +4,11 @@ import { type FileHandle, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { decryptFrame } from '../format/container.ts'
+import type { Sealer } from '../../shared/sealer.ts'
+import type { Signer } from '../../shared/signer.ts'
+import { dataKeyPurpose, decryptFrame } from '../format/container.ts'
 import { type Part, scan } from '../format/scan.ts'
 import { encodeSeal, findSeal, MAX_SEAL_BYTES, sealHolds } from '../format/seal.ts'
-import { dataKeyPurpose, type KeyWrap, type Signer } from '../format/signer.ts'
 import type { SealedRecording } from '../writing/recorder.ts'
 import { isMissing, openToAppend, openUnlinked } from './files.ts'
 import { handleChunks } from './reader.ts'
@@ -18,7 +19,7 @@ export interface InterruptedParts {
   /** Relative to it. */
   readonly file: string
   readonly session: string
-  readonly openBytes: KeyWrap['openBytes']
+  readonly openBytes: Sealer['openBytes']
   readonly signer: Signer
   readonly clock: Clock
 }

@@ -1,6 +1,7 @@
 /** Makes Node's key object of the numbers that OpenSSH's and PuTTY's files hold, by way of DER (X.690). */
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { SSH_CURVES, type SshCurve, sshCurve } from '../ssh-curves.ts'
 import { fixedWidth, mpint, string } from '../ssh-wire.ts'
 import { damaged, PrivateKeyError } from './private-key-error.ts'
 
@@ -17,13 +18,6 @@ export type KeyParts =
       readonly q: Buffer
       readonly inverse: Buffer
     }
-
-/** What SSH, Node and DER call the curves that SSH has (RFC 5656 §10.1), and the hash that goes with each (§6.2.1). */
-export const SSH_CURVES = [
-  { ssh: 'nistp256', node: 'prime256v1', bytes: 32, hash: 'sha256', oid: Buffer.from('06082a8648ce3d030107', 'hex') },
-  { ssh: 'nistp384', node: 'secp384r1', bytes: 48, hash: 'sha384', oid: Buffer.from('06052b81040022', 'hex') },
-  { ssh: 'nistp521', node: 'secp521r1', bytes: 66, hash: 'sha512', oid: Buffer.from('06052b81040023', 'hex') },
-] as const
 
 /** Throws PrivateKeyError when the parts do not make a key, or not the one of `blob` (RFC 4253 §6.6), its public half. */
 export function keyOfParts(parts: KeyParts, blob: Buffer, form: string): KeyObject {
@@ -45,7 +39,7 @@ function build(parts: KeyParts): KeyObject {
       return fromDer('pkcs8', der(SEQUENCE, integer(0n), algorithm, der(OCTET_STRING, der(OCTET_STRING, parts.seed))))
     }
     case 'ecdsa': {
-      const curve = SSH_CURVES.find(curve => curve.ssh === parts.curve)!
+      const curve = sshCurve(parts.curve)!
       const scalar = fixedWidth(parts.scalar, curve.bytes)
       const point = der(BIT_STRING, Buffer.of(0), parts.point)
       return fromDer(
@@ -85,7 +79,7 @@ export function publicBlob(key: KeyObject): Buffer {
 }
 
 /** Throws PrivateKeyError for a curve that SSH does not have. */
-export function curveOf(key: KeyObject): (typeof SSH_CURVES)[number] {
+export function curveOf(key: KeyObject): SshCurve {
   const name = key.asymmetricKeyDetails?.namedCurve
   const curve = SSH_CURVES.find(curve => curve.node === name)
   if (curve !== undefined) return curve

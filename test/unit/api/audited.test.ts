@@ -9,12 +9,12 @@ import { createTokens } from '../../../src/identity/tokens.ts'
 import { systemClock as clock } from '../../../src/shared/clock.ts'
 import { Crash, openCrashing } from '../../support/crashing-database.ts'
 import { eachStore, stopStores } from '../../support/each-store.ts'
-import { createTestKeyWrap } from '../../support/recording-parts.ts'
+import { createTestSealer } from '../../support/recording-parts.ts'
 import { testSigner } from '../../support/test-signer.ts'
 
 t.teardown(stopStores)
 const signer = testSigner()
-const vault = createTestKeyWrap()
+const vault = createTestSealer()
 
 /** Makes a token as the API does. */
 function administrator(database: Database) {

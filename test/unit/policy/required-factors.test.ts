@@ -1,6 +1,6 @@
 import t from 'tap'
-import { formatFactorLists, provenEnough } from '../../../src/policy/factor-lists.ts'
 import { rememberFactorMs, requiredFactors } from '../../../src/policy/required-factors.ts'
+import { formatFactorLists, provenEnough } from '../../../src/shared/factor-lists.ts'
 import { facts, role, target } from '../../support/policy-facts.ts'
 
 const DEFAULTS = facts().defaults

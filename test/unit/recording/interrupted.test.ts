@@ -20,8 +20,8 @@ import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import {
   collect,
   createTestClock,
-  createTestKeyWrap,
   createTestRecordings,
+  createTestSealer,
   testSubject,
 } from '../../support/recording-parts.ts'
 
@@ -58,7 +58,7 @@ t.test('after kill -9 the recording is readable, and is sealed as interrupted by
   child.kill('SIGKILL')
   await ended(child)
 
-  const seal = createTestKeyWrap(key)
+  const seal = createTestSealer(key)
   const { recordings, signer, pathOf } = createTestRecordings(folder, { seal, clock: later(MINUTE) })
   const recording = await recordings.read(session)
   const events = await collect(recording)
@@ -92,7 +92,7 @@ t.test('when the disk is full recording fails, says so, and what was written is 
   t.same(last, { failed: 'RECORDING_FAILED', cause: 'EFBIG', sealing: 'RECORDING_FAILED' })
 
   const { recordings, signer, pathOf } = createTestRecordings(folder, {
-    seal: createTestKeyWrap(key),
+    seal: createTestSealer(key),
     clock: later(MINUTE),
   })
   t.equal(statSync(pathOf(session)).size, 200 * 1024, 'the disk was full in the middle of a frame')
@@ -105,7 +105,7 @@ t.test('when the disk is full recording fails, says so, and what was written is 
 })
 
 /** A recording without a seal, as a crash leaves it: its writer is forgotten by a second `Recordings` on the same folder. */
-async function leaveUnsealed(folder: string, seal = createTestKeyWrap()) {
+async function leaveUnsealed(folder: string, seal = createTestSealer()) {
   const first = createTestRecordings(folder, { seal })
   const { session } = testSubject()
   const recorder = await first.recordings.open({ ...testSubject(), session })

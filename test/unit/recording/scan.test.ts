@@ -6,9 +6,9 @@ import { encodeFrame, encodeHeader, FRAME_STORED } from '../../../src/recording/
 import { scan } from '../../../src/recording/format/scan.ts'
 import { encodeSeal, sealHolds } from '../../../src/recording/format/seal.ts'
 import { readRecordingStream } from '../../../src/recording/store/reader.ts'
-import { collect, createTestKeyWrap, createTestSigner, testSubject } from '../../support/recording-parts.ts'
+import { collect, createTestSealer, createTestSigner, testSubject } from '../../support/recording-parts.ts'
 
-const seal = createTestKeyWrap()
+const seal = createTestSealer()
 const signer = createTestSigner()
 const subject = testSubject()
 
@@ -86,7 +86,7 @@ t.test('garbage is refused', async t => {
 
 t.test('a key that does not open, or is none, is an error, and the source is closed', async t => {
   const bytes = make(['one'])
-  for (const openBytes of [createTestKeyWrap().openBytes, () => Buffer.alloc(5)]) {
+  for (const openBytes of [createTestSealer().openBytes, () => Buffer.alloc(5)]) {
     let closed = false
     async function* source() {
       try {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
+  dataKeyPurpose,
   encodeFrame,
   encodeHeader,
   FRAME_DEFLATE,
@@ -9,7 +10,6 @@ import {
   FRAME_ZSTD,
   MAGIC,
 } from '../../../src/recording/format/container.ts'
-import { dataKeyPurpose } from '../../../src/recording/format/signer.ts'
 import { readRecording } from '../../../src/recording/store/reader.ts'
 import { verifyFolder, verifyRecording } from '../../../src/recording/store/verify.ts'
 import { collect, createTestRecordings, createTestSigner, testSubject } from '../../support/recording-parts.ts'

@@ -12,8 +12,8 @@ import { createMetrics } from '../../../src/shared/metrics.ts'
 import {
   collect,
   createTestClock,
-  createTestKeyWrap,
   createTestRecordings,
+  createTestSealer,
   createTestSigner,
   readable,
   testSubject,
@@ -21,7 +21,7 @@ import {
 
 t.test('a session that is ahead of the disk is told so, and when it may go on; the lag is a metric', async t => {
   const metrics = createMetrics()
-  const parts = { seal: createTestKeyWrap(), signer: createTestSigner(), clock: createTestClock(), metrics }
+  const parts = { seal: createTestSealer(), signer: createTestSigner(), clock: createTestClock(), metrics }
   const recordings = createRecordings({ folder: t.testdir(), ...parts })
   const recorder = await recordings.open(testSubject())
   const lag = async () => (await metrics.recorderLag.get()).values[0]!.value

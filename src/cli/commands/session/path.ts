@@ -1,13 +1,12 @@
 /** A session's id as a path of the API. */
 
 import { EXIT } from '../../../shared/exit-codes.ts'
+import { SESSION_ID_PATTERN } from '../../../shared/ids.ts'
 import type { Client } from '../../client.ts'
 import { CliError } from '../../exit.ts'
 
-const SESSION_ID = /^ses_[0-9a-z]{26}$/
-
 export function isSessionId(text: string): boolean {
-  return SESSION_ID.test(text)
+  return SESSION_ID_PATTERN.test(text)
 }
 
 /** What is not an id is refused here, before it becomes part of a path. */

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
+import { socketPair } from '../../../connections/socket-pair.ts'
 import type { TlsCertificate } from '../../../shared/tls-certificate.ts'
 
 /** Resolves to undefined when the handshake failed or the client left; the socket is destroyed then. */
@@ -19,12 +20,12 @@ export function createTlsUpgrade(certificate: TlsCertificate, handshakeTimeoutMs
   })
   server.on('secureConnection', socket => {
     socket.on('error', () => undefined)
-    waiting.get(nameOf(socket))?.(socket)
+    waiting.get(socketPair(socket))?.(socket)
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   return socket =>
     new Promise(resolve => {
-      const name = nameOf(socket)
+      const name = socketPair(socket)
       const settle = (secured: TLSSocket | undefined) => {
         waiting.delete(name)
         socket.off('close', failed)
@@ -35,8 +36,4 @@ export function createTlsUpgrade(certificate: TlsCertificate, handshakeTimeoutMs
       waiting.set(name, settle)
       server.emit('connection', socket)
     })
-}
-
-function nameOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }

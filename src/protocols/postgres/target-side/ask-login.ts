@@ -6,7 +6,7 @@ import { SocketReader } from '../../relaying/socket-reader.ts'
 import { startupMessage } from '../wire/frontend-messages.ts'
 import { type AuthenticationRequest, readAuthentication, readError } from '../wire/server-answers.ts'
 import { violation } from '../wire/violation.ts'
-import { dial, encryptionsOf } from './dial.ts'
+import { dial, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
 
 export interface AskedLogin {
   readonly account: string
@@ -16,7 +16,6 @@ export interface AskedLogin {
   readonly allowed: boolean
 }
 
-const MESSAGE_LIMIT_BYTES = 64 * 1024
 const TIMEOUT_MS = 10_000
 
 /** What the target asks of each of its accounts. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH` or `PROTOCOL_VIOLATION`. */

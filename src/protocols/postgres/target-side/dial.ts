@@ -10,6 +10,9 @@ import { nameInCertificate, type PostgresTarget } from '../../../targets/target.
 /** One way to connect; a mode may allow two, one after the other. */
 export type Encryption = 'plain' | 'tls-if-offered' | 'tls'
 
+/** The longest message that a server may send before it is ready for queries. */
+export const MESSAGE_LIMIT_BYTES = 64 * 1024
+
 export interface Connection {
   readonly socket: Socket
   readonly encrypted: boolean

@@ -9,14 +9,12 @@ import { loginOf, type PostgresTarget } from '../../../targets/target.ts'
 import type { Lease } from '../../../vault/lease.ts'
 import { SocketReader } from '../../relaying/socket-reader.ts'
 import { violation } from '../wire/violation.ts'
-import { type Connection, dial, type Encryption, encryptionsOf } from './dial.ts'
+import { type Connection, dial, type Encryption, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
 import { showUser } from './show-user.ts'
 import { readStartupWishes } from './startup-parameters.ts'
 import { logIn, type TargetGreeting } from './target-login.ts'
 import { TargetLoginFailed, TargetRefusal } from './target-refusal.ts'
 
-/** The longest message that a server may send before it is ready for queries. */
-const MESSAGE_LIMIT_BYTES = 64 * 1024
 const TERMINATE_PATIENCE_MS = 2000
 /** "no pg_hba.conf entry": the server may take the same login with the other kind of connection. */
 const INVALID_AUTHORIZATION = '28000'

@@ -4,7 +4,8 @@ import { violation } from './violation.ts'
 
 /** PostgreSQL's own bound: MaxAllocSize, one gigabyte less a byte. */
 const MAX_MESSAGE_BYTES = 0x3fffffff
-const HEADER_BYTES = 5
+/** The type and the length. */
+export const HEADER_BYTES = 5
 const FIRST_HELD_BYTES = 4096
 
 /** What is told of messages of one type: that there was one, or its body; nothing otherwise (0). */

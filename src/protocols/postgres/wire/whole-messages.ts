@@ -1,6 +1,6 @@
 /** Tells small chunks that hold nothing but whole, well-formed messages of the everyday kinds: what is in them can be read later. */
 
-const HEADER_BYTES = 5
+import { HEADER_BYTES } from './frame-scanner.ts'
 
 /** How the body of a message type is checked. */
 const UNKNOWN = 0

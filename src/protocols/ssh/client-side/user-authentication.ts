@@ -1,7 +1,7 @@
 /** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
 
 import type { Proof } from '../../../identity/proof.ts'
-import { FIRST_FACTORS } from '../../../policy/factor-lists.ts'
+import { FIRST_FACTORS } from '../../../shared/factor-lists.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
 import type { Factor } from '../../../shared/vocabulary.ts'

@@ -1,9 +1,10 @@
 /** The leased private key of an account, ready to sign a login. */
 
 import { type PrivateKeyInput, sign } from 'node:crypto'
-import { publicBlob, SSH_CURVES } from '../../../shared/private-key/key-parts.ts'
+import { publicBlob } from '../../../shared/private-key/key-parts.ts'
 import { readPrivateKey } from '../../../shared/private-key/read-private-key.ts'
 import { Secret } from '../../../shared/secret.ts'
+import { sshCurve } from '../../../shared/ssh-curves.ts'
 import { mpint, WireReader } from '../../../shared/ssh-wire.ts'
 import type { PrivateKeyMaterial } from '../../../vault/lease.ts'
 import { signatureAlgorithms } from '../transport/algorithms.ts'
@@ -50,7 +51,7 @@ function signatureOf(type: string, data: Buffer, key: PrivateKeyInput): Buffer {
   if (type === 'ssh-ed25519') return sign(null, data, key)
   if (type === 'ssh-rsa') return sign('sha512', data, key)
   // RFC 5656 §3.1.2: two mpints.
-  const { hash, bytes } = SSH_CURVES.find(({ ssh }) => type === `ecdsa-sha2-${ssh}`)!
+  const { hash, bytes } = sshCurve(type.slice('ecdsa-sha2-'.length))!
   const both = sign(hash, data, { ...key, dsaEncoding: 'ieee-p1363' })
   return Buffer.concat([mpint(both.subarray(0, bytes)), mpint(both.subarray(bytes))])
 }

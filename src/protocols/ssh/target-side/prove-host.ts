@@ -12,11 +12,10 @@ import type { CredentialMaterial } from '../../../vault/lease.ts'
 import { signatureAlgorithms } from '../transport/algorithms.ts'
 import { algorithmsFor, type PinnedKey } from '../transport/host-keys.ts'
 import { MESSAGE } from '../transport/messages.ts'
-import { Transport } from '../transport/transport.ts'
+import { NO_REKEYING, Transport } from '../transport/transport.ts'
 import { verifyUserSignature } from '../transport/user-key.ts'
 import { readCredential, TargetLogin } from './target-login.ts'
 
-const NO_REKEYING = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_INFINITY }
 const PROVE = 'hostkeys-prove-00@openssh.com'
 
 export interface HostProof {

@@ -5,11 +5,10 @@ import { systemClock } from '../../../shared/clock.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import { HOST_KEY_ALGORITHMS } from '../transport/algorithms.ts'
 import { formatPublicKeyLine } from '../transport/host-keys.ts'
-import { Transport } from '../transport/transport.ts'
+import { NO_REKEYING, Transport } from '../transport/transport.ts'
 
 /** One algorithm for each type of key: a server has at most one key of a type. */
 const ONE_OF_A_TYPE = HOST_KEY_ALGORITHMS.filter(algorithm => algorithm !== 'rsa-sha2-256')
-const NO_REKEYING = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_INFINITY }
 
 /**
  * All host keys of `host` that the gateway could verify, as lines `ssh-ed25519 AAAA…`, best first. Throws

@@ -1,6 +1,7 @@
 /**
  * What the gateway uses of ssh2 beneath its public face: the transport layer alone (`Protocol`), with every message from
- * user authentication upwards handed to us raw. The one file that knows ssh2's private names; ssh2's version is pinned.
+ * user authentication upwards handed to us raw. ssh2's private names stand here, in what uses these types beside it, and in
+ * `shared/ssh2.ts`; its version is pinned.
  */
 
 import { loadSsh2 } from '../../../shared/ssh2.ts'

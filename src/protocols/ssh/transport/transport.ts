@@ -59,6 +59,12 @@ export interface RekeyLimits {
   readonly rekeyMs: number
 }
 
+/** Of a connection that is over in a moment. */
+export const NO_REKEYING: RekeyLimits = {
+  rekeyBytes: Number.POSITIVE_INFINITY,
+  rekeyMs: Number.POSITIVE_INFINITY,
+}
+
 /** The peer broke the transport protocol; any other error is one of the network. */
 export class TransportViolation extends Error {
   override readonly name = 'TransportViolation'

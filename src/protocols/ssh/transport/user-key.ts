@@ -1,29 +1,19 @@
 /** Public keys of users: reading a blob, and verifying a signature by it (RFC 4253 §6.6, RFC 8332, OpenSSH's PROTOCOL.u2f). */
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { isPointOf, type SshCurve, sshCurve } from '../../../shared/ssh-curves.ts'
+import { bitLength, SMALLEST_RSA_BITS } from '../../../shared/ssh-public-key.ts'
 import { fixedWidth, WireError, WireReader, withoutLeadingZeros } from '../../../shared/ssh-wire.ts'
 import { signatureAlgorithms } from './algorithms.ts'
 
-interface Curve {
-  readonly name: string
-  readonly bytes: number
-  readonly hash: string
-}
-
-const CURVES: Record<string, Curve> = {
-  nistp256: { name: 'P-256', bytes: 32, hash: 'sha256' },
-  nistp384: { name: 'P-384', bytes: 48, hash: 'sha384' },
-  nistp521: { name: 'P-521', bytes: 66, hash: 'sha512' },
-}
-
 /** FIDO: the authenticator must say that someone touched it. */
 const USER_PRESENT = 1
-const SMALLEST_RSA_BITS = 2048
+const LARGEST_RSA_BYTES = 2048
 
 interface UserKey {
   readonly type: string
   readonly key: KeyObject
-  readonly curve?: Curve
+  readonly curve?: SshCurve
   /** FIDO keys: what the key was made for, usually `ssh:`. */
   readonly application?: Buffer
 }
@@ -82,21 +72,19 @@ function ed25519(x: Buffer): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: x.toString('base64url') }, format: 'jwk' })
 }
 
-function ecdsa(name: string, reader: WireReader): { key: KeyObject; curve: Curve } {
-  const curve = CURVES[name]
+function ecdsa(name: string, reader: WireReader): { key: KeyObject; curve: SshCurve } {
+  const curve = sshCurve(name)
   const named = reader.string().toString('latin1')
   const point = reader.string()
-  if (curve === undefined || named !== name || point.length !== 1 + 2 * curve.bytes || point[0] !== 4) {
-    throw new WireError('not a point of the curve')
-  }
+  if (curve === undefined || named !== name || !isPointOf(curve, point)) throw new WireError('not a point of the curve')
   const x = point.subarray(1, 1 + curve.bytes).toString('base64url')
   const y = point.subarray(1 + curve.bytes).toString('base64url')
-  return { key: createPublicKey({ key: { kty: 'EC', crv: curve.name, x, y }, format: 'jwk' }), curve }
+  return { key: createPublicKey({ key: { kty: 'EC', crv: curve.jwk, x, y }, format: 'jwk' }), curve }
 }
 
 function rsa(e: Buffer, n: Buffer): KeyObject {
   const modulus = withoutLeadingZeros(n)
-  if (modulus.length * 8 < SMALLEST_RSA_BITS || modulus.length > 2048)
+  if (bitLength(modulus) < SMALLEST_RSA_BITS || modulus.length > LARGEST_RSA_BYTES)
     throw new WireError('an RSA key of a size not taken')
   return createPublicKey({
     key: { kty: 'RSA', e: withoutLeadingZeros(e).toString('base64url'), n: modulus.toString('base64url') },
@@ -129,7 +117,7 @@ function verifyFido(
 }
 
 /** An ECDSA signature in SSH is two mpints. */
-function verifyEcdsa(curve: Curve, key: KeyObject, signature: Buffer, data: Buffer): boolean {
+function verifyEcdsa(curve: SshCurve, key: KeyObject, signature: Buffer, data: Buffer): boolean {
   const reader = new WireReader(signature)
   const r = fixedWidth(reader.string(), curve.bytes)
   const s = fixedWidth(reader.string(), curve.bytes)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { nextFactors, provenEnough } from '../../../src/policy/factor-lists.ts'
+import { nextFactors, provenEnough } from '../../../src/shared/factor-lists.ts'
 import { FACTORS, type Factor } from '../../../src/shared/vocabulary.ts'
 
 const next = (lists: Factor[][], ...proven: Factor[]) => nextFactors(lists, new Set(proven))

@@ -1,6 +1,6 @@
 /** Lists of factors: whoever proves one of the lists in full has proven enough. */
 
-import type { Factor } from '../shared/vocabulary.ts'
+import type { Factor } from './vocabulary.ts'
 
 export type FactorLists = readonly (readonly Factor[])[]
 

@@ -1,4 +1,4 @@
-/** What identity needs of the vault: bytes sealed for one purpose, which open for the same purpose only. */
+/** What others need of the vault: bytes sealed for one purpose, which open for the same purpose only. */
 
 export interface Sealer {
   sealBytes(purpose: string, bytes: Uint8Array): string
