@@ -1,30 +1,14 @@
 /** The layers of src hold because the linter refuses what crosses them: seen with files that do. */
 
-import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import t, { type Test } from 'tap'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
 import { LAYERS, withLayers } from '../../../scripts/layers.ts'
+import { refused } from '../../support/planted-files.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const config = join(root, 'biome.json')
 const folders = LAYERS.flatMap(layer => layer.folders)
-
-/** The files, of those that are planted beside a copy of biome.json, that the linter refuses for an import. */
-function refused(t: Test, files: Readonly<Record<string, string>>): string[] {
-  const folder = t.testdir()
-  copyFileSync(config, join(folder, 'biome.json'))
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true })
-    writeFileSync(join(folder, file), text)
-  }
-  const biome = join(root, 'node_modules/.bin/biome')
-  const only = ['--only=style/noRestrictedImports', '--max-diagnostics=none', '--reporter=json']
-  const { stdout } = spawnSync(process.execPath, [biome, 'lint', ...only, 'src'], { cwd: folder, encoding: 'utf8' })
-  const { summary, diagnostics } = JSON.parse(stdout)
-  t.equal(summary.unchanged, Object.keys(files).length, 'all were read')
-  return [...new Set<string>(diagnostics.map(({ location }: { location: { path: string } }) => location.path))].sort()
-}
 
 t.test('biome.json has the rules that scripts/layers.ts makes', async t => {
   const text = readFileSync(config, 'utf8')
@@ -72,7 +56,7 @@ t.test('an import that points up, or sideways past a contract, is refused', asyn
     'src/gateway/a.ts': '../../test/support/child.ts',
   }
   const files = Object.fromEntries(Object.entries(forbidden).map(([file, name]) => [file, `import '${name}'\n`]))
-  t.same(refused(t, files), Object.keys(files).sort())
+  t.same(refused(t, 'style/noRestrictedImports', files), Object.keys(files).sort())
 })
 
 t.test('in whichever way it is written', async t => {
@@ -82,7 +66,7 @@ t.test('in whichever way it is written', async t => {
     'src/identity/c.ts': "export * from '../policy/role.ts'\n",
     'src/identity/d.ts': "export const x = await import('../policy/role.ts')\n",
   }
-  t.same(refused(t, files), Object.keys(files).sort())
+  t.same(refused(t, 'style/noRestrictedImports', files), Object.keys(files).sort())
 })
 
 t.test('an import that points down, or at a contract, is not', async t => {
@@ -101,7 +85,7 @@ t.test('an import that points down, or at a contract, is not', async t => {
     'src/main.ts': './cli/program.ts',
   }
   const files = Object.fromEntries(Object.entries(allowed).map(([file, name]) => [file, `import '${name}'\n`]))
-  t.same(refused(t, files), [])
+  t.same(refused(t, 'style/noRestrictedImports', files), [])
 })
 
 t.test('a proof is minted in the folder that owns it, and its maker is named nowhere else', async t => {
@@ -120,5 +104,5 @@ t.test('a proof is minted in the folder that owns it, and its maker is named now
       .map(path => `src/${path.split('/')[0]}`)
     t.same([...new Set(named)], [owner], `${name} is named`)
   }
-  t.same(refused(t, files), Object.keys(files).sort())
+  t.same(refused(t, 'style/noRestrictedImports', files), Object.keys(files).sort())
 })
