@@ -9,9 +9,9 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { greet } from '../connections/arrival.ts'
 import type { IncomingConnection } from '../connections/connection-handler.ts'
+import type { Full, Place } from '../connections/connection-limits.ts'
 import { createReceiver, type ReceiverOptions } from '../connections/receiver.ts'
 import { socketPair } from '../connections/socket-pair.ts'
-import type { Full, Place } from '../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 
 /** Whose connection it is. */

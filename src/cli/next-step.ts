@@ -1,6 +1,6 @@
 /** What to type next, in the words that work where this was started: the same program, the same configuration. */
 
-import { shellWord } from '../shared/shell-word.ts'
+import { shellWord } from '../shared/text/shell-word.ts'
 import type { Context } from './context.ts'
 
 /** `sallyport apply -f …`, or `bin/sallyport --config FILE apply -f …`; `command` is what follows. */

@@ -1,7 +1,7 @@
 /** Gives connections their places. Where a source fills its own share, the next of it wait a moment: a pool opens many at once. */
 
-import type { ConnectionLimits, Full, Place } from '../shared/connection-limits.ts'
 import { networkOf } from '../shared/source-network.ts'
+import type { ConnectionLimits, Full, Place } from './connection-limits.ts'
 
 export interface Admission {
   /** `cut` closes the connection. Resolves with its place, or with why there is none. */

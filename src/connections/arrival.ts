@@ -2,8 +2,8 @@
 
 import type { Socket } from 'node:net'
 import type { Source } from '../identity/proof.ts'
-import type { Full, Place } from '../shared/connection-limits.ts'
 import type { IncomingConnection } from './connection-handler.ts'
+import type { Full, Place } from './connection-limits.ts'
 import { readProxyHeader } from './read-proxy-header.ts'
 
 export interface Arrival {

@@ -2,9 +2,9 @@
 
 import type { Socket } from 'node:net'
 import type { Source } from '../identity/proof.ts'
-import type { Full, Place } from '../shared/connection-limits.ts'
 import type { ErrorCode } from '../shared/errors.ts'
-import type { Fault } from '../shared/sources.ts'
+import type { Full, Place } from './connection-limits.ts'
+import type { Fault } from './sources.ts'
 
 export interface IncomingConnection {
   readonly socket: Socket

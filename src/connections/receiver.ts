@@ -1,9 +1,9 @@
 /** Receives accepted connections: gives them their places, and shows them in. */
 
 import type { Socket } from 'node:net'
-import { type ConnectionLimitsOptions, createConnectionLimits } from '../shared/connection-limits.ts'
 import { createAdmission } from './admission.ts'
 import type { Arrival } from './arrival.ts'
+import { type ConnectionLimitsOptions, createConnectionLimits } from './connection-limits.ts'
 
 export interface ReceiverOptions {
   readonly limits: { readonly maxPerSource: number; readonly maxUnauthenticated: number }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { toString as drawQr } from 'qrcode'
 import { codeOfStep, stepAt } from '../identity/factors/totp.ts'
-import { shellWord } from '../shared/shell-word.ts'
+import { shellWord } from '../shared/text/shell-word.ts'
 import type { Demo } from './start-demo.ts'
 
 const STEP_MS = 30_000

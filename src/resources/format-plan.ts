@@ -1,6 +1,6 @@
 /** A plan as lines of plain text, as `sallyport apply` and the audit log show it. */
 
-import { markUnseen, visibleName } from '../shared/unseen.ts'
+import { markUnseen, visibleName } from '../shared/text/unseen.ts'
 import type { Difference } from './difference.ts'
 import type { Plan, ResourceChange } from './plan.ts'
 

@@ -1,7 +1,7 @@
 /** How a command answers: JSON for programs, lines for people. */
 
-import { terminalSafeJson } from '../shared/terminal-safe-json.ts'
 import { type Column, formatFacts, formatTable } from '../shared/text/table.ts'
+import { terminalSafeJson } from '../shared/text/terminal-safe-json.ts'
 
 export type Output = ReturnType<typeof createOutput>
 

@@ -1,7 +1,7 @@
 /** Where the log goes: JSON lines for machines, and on a terminal lines for people. */
 
 import type { DestinationStream } from 'pino'
-import { markUnseen, visibleName } from './unseen.ts'
+import { markUnseen, visibleName } from './text/unseen.ts'
 
 /** Undefined: stdout as it is. pino-pretty is loaded only where somebody looks. */
 export async function logDestination(): Promise<DestinationStream | undefined> {

@@ -1,6 +1,6 @@
 /** Sources that are never held off: for tests of what comes after the limits. */
 
-import { createSources } from '../../src/shared/sources.ts'
+import { createSources } from '../../src/connections/sources.ts'
 
 export const openSources = () =>
   createSources({

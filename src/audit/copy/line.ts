@@ -1,7 +1,7 @@
 /** One audit event as a line of JSON, as sinks write it and `readCopy` reads it. */
 
 import { z } from 'zod'
-import { terminalSafeJson } from '../../shared/terminal-safe-json.ts'
+import { terminalSafeJson } from '../../shared/text/terminal-safe-json.ts'
 import type { AuditRow } from '../chain/chain.ts'
 
 const lineSchema = z.object({

@@ -3,9 +3,9 @@
 import type { AuditAppender } from '../../audit/event.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { createClusterServer } from '../../cluster/server.ts'
+import type { Full } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { InTurnOf } from '../../identity/turns.ts'
-import type { Full } from '../../shared/connection-limits.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import type { Failure, FromWorker, Question, ToWorker } from './messages.ts'
 

@@ -3,11 +3,11 @@
 import type { AuditEvent } from '../../audit/event.ts'
 import type { ClusterCall } from '../../cluster/server.ts'
 import type { Config } from '../../config/config.ts'
+import type { Full, Stage } from '../../connections/connection-limits.ts'
+import type { Fault } from '../../connections/sources.ts'
 import type { Source } from '../../identity/proof.ts'
-import type { Full, Stage } from '../../shared/connection-limits.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Report } from '../../shared/metrics.ts'
-import type { Fault } from '../../shared/sources.ts'
 import type { TlsCertificate } from '../../shared/tls-certificate.ts'
 import type { ProtocolName } from '../../shared/vocabulary.ts'
 

@@ -5,9 +5,9 @@
 
 import type { Socket } from 'node:net'
 import { createClusterClient } from '../../cluster/client.ts'
+import type { Full, Place } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import { systemClock } from '../../shared/clock.ts'
-import type { Full, Place } from '../../shared/connection-limits.ts'
 import { createLog } from '../../shared/log.ts'
 import { logDestination } from '../../shared/log-destination.ts'
 import { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'

@@ -5,7 +5,7 @@
  */
 
 import { availableParallelism, cpus } from 'node:os'
-import { hasCpuLimit, runningThreads } from '../../shared/machine-load.ts'
+import { hasCpuLimit, runningThreads } from './machine-load.ts'
 
 /** The longest wait that is polled through, and the first one, in milliseconds: those of Linux. */
 const MOST_MS = 0.2

@@ -1,8 +1,8 @@
 /** Recordings in formats of others: asciicast for terminals, JSON lines for machines, plain text for people. */
 
 import { StringDecoder } from 'node:string_decoder'
-import { terminalSafeJson } from '../../shared/terminal-safe-json.ts'
-import { createUnseenMarker } from '../../shared/unseen.ts'
+import { terminalSafeJson } from '../../shared/text/terminal-safe-json.ts'
+import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../format/events.ts'
 import { summariseBinary } from './binary-output.ts'
 import { FedInput } from './fed-input.ts'

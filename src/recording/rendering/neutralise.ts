@@ -1,6 +1,6 @@
 /** Makes a recorded terminal stream safe to show: the picture stays, what would act on the viewer's terminal goes. */
 
-import { createUnseenMarker } from '../../shared/unseen.ts'
+import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 
 export interface Neutraliser {

@@ -1,6 +1,6 @@
 /** What a stream says, without anything that steers a terminal or hides in the text. */
 
-import { createUnseenMarker } from '../../shared/unseen.ts'
+import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 
 export interface PlainText {

@@ -1,6 +1,6 @@
 /** Text of strangers (commands, user names, paths, statements) made safe for a terminal line: what does not print is shown. */
 
-import { markUnseen } from '../unseen.ts'
+import { markUnseen } from './unseen.ts'
 
 /** Control, unassigned and private characters; what is not seen, {@link markUnseen} knows. */
 const UNPRINTABLE = /[\p{Cc}\p{Cn}\p{Co}]/gu

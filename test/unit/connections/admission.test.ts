@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createAdmission } from '../../../src/connections/admission.ts'
-import { createConnectionLimits, type Full, type Place } from '../../../src/shared/connection-limits.ts'
+import { createConnectionLimits, type Full, type Place } from '../../../src/connections/connection-limits.ts'
 import { openSources } from '../../support/open-sources.ts'
 
 function parts(patienceMs = 60_000) {

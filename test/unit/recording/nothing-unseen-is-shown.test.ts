@@ -8,10 +8,10 @@ import { exportCast, exportJsonLines, exportText } from '../../../src/recording/
 import { createNeutraliser } from '../../../src/recording/rendering/neutralise.ts'
 import { createScreen } from '../../../src/recording/rendering/screen.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
-import { terminalSafeJson } from '../../../src/shared/terminal-safe-json.ts'
 import { printable } from '../../../src/shared/text/printable.ts'
 import { formatTable } from '../../../src/shared/text/table.ts'
-import { createUnseenMarker } from '../../../src/shared/unseen.ts'
+import { terminalSafeJson } from '../../../src/shared/text/terminal-safe-json.ts'
+import { createUnseenMarker } from '../../../src/shared/text/unseen.ts'
 import { collect, testSubject } from '../../support/recording-parts.ts'
 
 const UNSEEN = /[\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u

@@ -2,12 +2,12 @@
 
 import type { Duplex } from 'node:stream'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
+import type { Place } from '../../../connections/connection-limits.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Converse } from '../../../session/conversation.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
 import type { Login, RunLogin } from '../../../session/run-login.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import type { Place } from '../../../shared/connection-limits.ts'
 import { type ErrorCode, isRefusal } from '../../../shared/errors.ts'
 import { newId } from '../../../shared/ids.ts'
 import type { Log } from '../../../shared/log.ts'

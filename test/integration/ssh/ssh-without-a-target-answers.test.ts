@@ -3,8 +3,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { type SshResult, startClient } from '../support/ssh-client.ts'
-import { type SshGateway, startSshGateway } from '../support/ssh-gateway.ts'
+import { type SshResult, startClient } from '../../support/ssh-client.ts'
+import { type SshGateway, startSshGateway } from '../../support/ssh-gateway.ts'
 
 t.test('commands by ssh, without a target', async t => {
   const front = await startSshGateway(t, { role: { targets: { names: ['web-*'] } } })

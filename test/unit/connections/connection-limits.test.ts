@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createConnectionLimits, type Full, type Place } from '../../../src/shared/connection-limits.ts'
+import { createConnectionLimits, type Full, type Place } from '../../../src/connections/connection-limits.ts'
 import { openSources } from '../../support/open-sources.ts'
 
 interface Given {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { terminalSafeJson } from '../../../src/shared/terminal-safe-json.ts'
+import { terminalSafeJson } from '../../../../src/shared/text/terminal-safe-json.ts'
 
 t.test('what could act on a terminal is escaped, and reads back the same', async t => {
   fc.assert(

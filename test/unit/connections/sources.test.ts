@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createSources, type Fault } from '../../../src/shared/sources.ts'
+import { createSources, type Fault } from '../../../src/connections/sources.ts'
 
 const SECOND = 1000
 const DAY = 86_400 * SECOND

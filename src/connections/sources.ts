@@ -3,8 +3,8 @@
  * held off for a while that grows, as OpenSSH's PerSourcePenalties does it; whoever logged in lately never is.
  */
 
-import { BoundedMap } from './bounded-map.ts'
-import { networkOf, widerNetworkOf } from './source-network.ts'
+import { BoundedMap } from '../shared/bounded-map.ts'
+import { networkOf, widerNetworkOf } from '../shared/source-network.ts'
 
 /** `silence`: left, or was cut, without trying to log in. `failure`: proved nothing. `slow`: ran out of time. */
 export type Fault = 'silence' | 'failure' | 'slow' | 'violation'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hasCpuLimit, runningThreads } from '../../../src/shared/machine-load.ts'
+import { hasCpuLimit, runningThreads } from '../../../../src/protocols/relaying/machine-load.ts'
 
 t.test('this thread runs, and perhaps others', { skip: process.platform !== 'linux' }, async t => {
   const running = runningThreads()

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import t from 'tap'
-import { shellWord } from '../../../src/shared/shell-word.ts'
+import { shellWord } from '../../../../src/shared/text/shell-word.ts'
 
 t.test('a shell reads back what was quoted', async t => {
   t.equal(shellWord('/tmp/sallyport-demo/key'), '/tmp/sallyport-demo/key')
