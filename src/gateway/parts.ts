@@ -15,7 +15,6 @@ import { createAuthenticator } from '../identity/authenticator.ts'
 import { createFactors } from '../identity/factors/factors.ts'
 import { createLockout } from '../identity/lockout.ts'
 import { createTokens } from '../identity/tokens.ts'
-import type { InTurnOf } from '../identity/turns.ts'
 import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
@@ -32,6 +31,7 @@ import { createSessionAudit } from '../session/session-audit.ts'
 import { createSessionChanges } from '../session/session-changes.ts'
 import { createSessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
 import type { Log } from '../shared/log.ts'
 import { createMetrics, type Metrics } from '../shared/metrics.ts'
 import type { Signer } from '../shared/signer.ts'
@@ -53,7 +53,7 @@ export interface PartsOptions<A extends AuditAppender> {
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
   /** Runs the proofs of one user one after the other, whichever process they came to. */
-  readonly inTurnOf: InTurnOf
+  readonly withKeyLock: WithKeyLock
   /** How many a PostgreSQL store may have from here. */
   readonly storeConnections: number
   readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
@@ -64,7 +64,7 @@ export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
 export async function createParts<A extends AuditAppender>(options: PartsOptions<A>, started: AsyncDisposableStack) {
-  const { config, clock, log, gateway, inTurnOf } = options
+  const { config, clock, log, gateway, withKeyLock } = options
   const state = { stopping: false }
   const metrics = createMetrics()
 
@@ -98,7 +98,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
         .catch(error => log.error({ err: error, ...data }, 'a lock was not audited'))
     },
   })
-  const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, inTurnOf, clock })
+  const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, withKeyLock, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
   const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
@@ -163,7 +163,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     tokens,
     lockout,
     authenticator,
-    inTurnOf,
+    withKeyLock,
     sessions,
     books,
     changes,

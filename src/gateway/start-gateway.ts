@@ -15,12 +15,12 @@ import { holdAlone } from '../database/sqlite-alone.ts'
 import { sqliteFile } from '../database/sqlite-file.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
-import { createKeyedTurns } from '../identity/turns.ts'
 import { inNetworks } from '../policy/networks.ts'
 import { askLogins } from '../protocols/postgres/target-side/ask-login.ts'
 import { scanHostKeys } from '../protocols/ssh/target-side/scan.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
+import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { createLog, type Log } from '../shared/log.ts'
@@ -75,7 +75,7 @@ export async function startGateway({
   const parts = await createParts(
     {
       ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },
-      inTurnOf: createKeyedTurns(),
+      withKeyLock: createKeyedMutex(),
       openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
     },
     started,

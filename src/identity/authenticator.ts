@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import { type FactorLists, FIRST_FACTORS, provenEnough } from '../shared/factor-lists.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
@@ -20,7 +21,6 @@ import type { Lockout } from './lockout.ts'
 import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
 import { createRememberedFactors } from './remembered-factors.ts'
-import type { InTurnOf } from './turns.ts'
 import type { User } from './user.ts'
 import { verifyProof } from './verify-proof.ts'
 
@@ -50,7 +50,7 @@ export interface Attempt {
   readonly usedCode: boolean
   /**
    * True when the proof was right (be it enough or not). `factors`: the lists one of which will be asked for. Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
-   * too many logins wait for their turn.
+   * too many logins are waiting.
    */
   verify(proof: Proof, options: { rememberFactorMs: number; factors?: FactorLists }): Promise<boolean>
   /**
@@ -67,7 +67,7 @@ interface Parts {
   readonly cluster: Cluster
   readonly lockout: Lockout
   /** For the proofs of one user, wherever they come to this gateway. */
-  readonly inTurnOf: InTurnOf
+  readonly withKeyLock: WithKeyLock
   readonly clock: Clock
   readonly passwords?: Passwords
 }
@@ -78,7 +78,7 @@ export function createAuthenticator({
   vault,
   cluster,
   lockout,
-  inTurnOf,
+  withKeyLock,
   clock,
   passwords = createPasswords(),
 }: Parts): Authenticator {
@@ -142,7 +142,7 @@ export function createAuthenticator({
             const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
-          const result = await (proof.kind === 'publickey' ? verify() : inTurnOf(await lineFor(proof), verify))
+          const result = await (proof.kind === 'publickey' ? verify() : withKeyLock(await lineFor(proof), verify))
           if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
           usedCode = result.usedCode ?? false
           for (const factor of result.proves) proven.add(factor)

@@ -12,11 +12,11 @@ import { createPasswords } from '../../src/identity/factors/password.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
 import { createLockout, type LockedOut, type LockoutRule } from '../../src/identity/lockout.ts'
 import type { Proof } from '../../src/identity/proof.ts'
-import { createKeyedTurns } from '../../src/identity/turns.ts'
 import type { UserInput } from '../../src/identity/user.ts'
 import { userSchema } from '../../src/identity/user.ts'
 import { createUsers } from '../../src/identity/users.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
+import { createKeyedMutex } from '../../src/shared/concurrency/keyed-mutex.ts'
 import { isRefusal } from '../../src/shared/errors.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { type Target, type TargetInput, targetSchema } from '../../src/targets/target.ts'
@@ -92,7 +92,7 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
     vault,
     cluster,
     lockout,
-    inTurnOf: createKeyedTurns(),
+    withKeyLock: createKeyedMutex(),
     clock,
     passwords: { ...passwords, verify },
   })

@@ -5,33 +5,33 @@ import type { Cluster } from '../../cluster/cluster.ts'
 import { createClusterServer } from '../../cluster/server.ts'
 import type { Full } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
-import type { InTurnOf } from '../../identity/turns.ts'
+import type { WithKeyLock } from '../../shared/concurrency/keyed-mutex.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import type { Failure, FromWorker, Question, ToWorker } from './messages.ts'
 
-/** A worker that hangs in its turn holds the others up for so long. */
-const LONGEST_TURN_MS = 15_000
+/** A worker that hangs while it holds a lock delays the others by so long. */
+const LONGEST_LOCK_MS = 15_000
 
 export interface Services {
   readonly cluster: Cluster
   readonly audit: AuditAppender
-  readonly inTurnOf: InTurnOf
+  readonly withKeyLock: WithKeyLock
   /** Gives a connection its place. Resolves with why there is none. */
   seat(connection: number, source: Source): Promise<Full | undefined>
 }
 
 export interface Answering {
-  hear(message: Extract<FromWorker, { kind: 'question' | 'turn-over' }>): void
+  hear(message: Extract<FromWorker, { kind: 'question' | 'unlock' }>): void
   /** The worker is gone, and with it what it had asked for. */
   close(): void
 }
 
 export function createAnswering(
-  { cluster, audit, inTurnOf, seat }: Services,
+  { cluster, audit, withKeyLock, seat }: Services,
   send: (message: ToWorker) => void,
 ): Answering {
   const server = createClusterServer(cluster, (channel, payload) => send({ kind: 'published', channel, payload }))
-  const turns = new Map<number, () => void>()
+  const locks = new Map<number, () => void>()
   let closed = false
 
   function answer(id: number, question: Question): Promise<unknown> {
@@ -44,13 +44,13 @@ export function createAnswering(
         return seat(question.connection, question.source)
       case 'audit-flush':
         return audit.flush()
-      case 'turn': {
+      case 'lock': {
         const over = Promise.withResolvers<void>()
-        turns.set(id, over.resolve)
+        locks.set(id, over.resolve)
         return new Promise<void>(begin => {
-          void inTurnOf(question.key, async () => {
+          void withKeyLock(question.key, async () => {
             begin()
-            const late = setTimeout(over.resolve, LONGEST_TURN_MS)
+            const late = setTimeout(over.resolve, LONGEST_LOCK_MS)
             await over.promise
             clearTimeout(late)
           })
@@ -63,9 +63,9 @@ export function createAnswering(
     hear(message) {
       if (closed) return
       const { id } = message
-      if (message.kind === 'turn-over') {
-        turns.get(id)?.()
-        turns.delete(id)
+      if (message.kind === 'unlock') {
+        locks.get(id)?.()
+        locks.delete(id)
         return
       }
       answer(id, message.question).then(
@@ -76,7 +76,7 @@ export function createAnswering(
     close() {
       closed = true
       server.close()
-      for (const end of turns.values()) end()
+      for (const end of locks.values()) end()
     },
   }
 }

@@ -6,8 +6,8 @@ import type { FromWorker, Question, ToWorker } from './messages.ts'
 export interface Asking {
   /** Rejects with the GatewayError that the gateway met. */
   ask(question: Question): Promise<unknown>
-  /** Runs the work when no other of its key runs in any worker. */
-  inTurnOf<T>(key: string, work: () => Promise<T>): Promise<T>
+  /** Runs the work while no other of its key runs in any worker. */
+  withKeyLock<T>(key: string, work: () => Promise<T>): Promise<T>
   hear(answer: Extract<ToWorker, { kind: 'answer' }>): void
 }
 
@@ -25,13 +25,13 @@ export function createAsking(send: (message: FromWorker) => void): Asking {
 
   return {
     ask: question => put(question).answer,
-    async inTurnOf(key, work) {
-      const { id, answer } = put({ of: 'turn', key })
+    async withKeyLock(key, work) {
+      const { id, answer } = put({ of: 'lock', key })
       await answer
       try {
         return await work()
       } finally {
-        send({ kind: 'turn-over', id })
+        send({ kind: 'unlock', id })
       }
     },
     hear({ id, value, failed }) {

@@ -1,4 +1,4 @@
-/** What a gateway and its workers say to each other, over the channel that `fork` makes. */
+/** The messages between a gateway and its workers, over the channel that `fork` makes. */
 
 import type { AuditEvent } from '../../audit/event.ts'
 import type { ClusterCall } from '../../cluster/server.ts'
@@ -56,8 +56,8 @@ export type FromWorker =
   | { readonly kind: 'reached'; readonly connection: number; readonly stage: Stage }
   | { readonly kind: 'blamed'; readonly connection: number; readonly fault: Fault | 'nothing' }
   | { readonly kind: 'question'; readonly id: number; readonly question: Question }
-  /** The work of this turn is done. */
-  | { readonly kind: 'turn-over'; readonly id: number }
+  /** Releases the lock that the question with this id took. */
+  | { readonly kind: 'unlock'; readonly id: number }
   | { readonly kind: 'reported'; readonly id: number; readonly report: Report }
 
 /** What a worker has its gateway do. */
@@ -69,8 +69,8 @@ export type Question =
   | { readonly of: 'place'; readonly connection: number; readonly source: Source }
   /** Answered when what the worker put into the outbox is in the chain. */
   | { readonly of: 'audit-flush' }
-  /** Answered when it is this work's turn among those of the key; `turn-over` ends it. */
-  | { readonly of: 'turn'; readonly key: string }
+  /** Answered when the worker holds the key's lock; `unlock` releases it. */
+  | { readonly of: 'lock'; readonly key: string }
 
 export interface Failure {
   readonly code: ErrorCode

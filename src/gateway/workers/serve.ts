@@ -30,7 +30,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeC
   const started = new AsyncDisposableStack()
   const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
-  const { ask, inTurnOf, hear } = createAsking(send)
+  const { ask, withKeyLock, hear } = createAsking(send)
   const { cluster, deliver } = createClusterClient({ gateway, call: call => ask({ of: 'cluster', call }), log })
   const hurry = new AbortController()
   let listeners: Listeners | undefined
@@ -73,7 +73,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeC
       gateway,
       cluster,
       vaultKey: new KeyEncryptionKey(vaultKey),
-      inTurnOf,
+      withKeyLock,
       storeConnections,
       auditedBy,
       openAudit: async () => ({

@@ -189,7 +189,7 @@ export class WorkerProcess {
         this.#left(message.connection)
         break
       case 'question':
-      case 'turn-over':
+      case 'unlock':
         this.#answering.hear(message)
         break
       case 'reported':

@@ -3,9 +3,9 @@
 import { isUtf8 } from 'node:buffer'
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { createSemaphore } from '../../shared/concurrency/semaphore.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
-import { createBoundedTurns } from '../turns.ts'
 
 export interface Passwords {
   /** The PHC string to store. Throws `BAD_REQUEST`, with what is wrong, for a password that may not be set. */
@@ -34,7 +34,7 @@ interface Stored {
 
 /** `atOnce` hashes are computed side by side (19 MiB and one of libuv's four threads each); `waiting` more may wait. */
 export function createPasswords({ atOnce = 2, waiting = 200 } = {}): Passwords {
-  const inTurn = createBoundedTurns(atOnce, waiting)
+  const withPermit = createSemaphore(atOnce, waiting)
   const nobody: Stored = { cost: COST, salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES) }
   return {
     async hash(password) {
@@ -42,13 +42,13 @@ export function createPasswords({ atOnce = 2, waiting = 200 } = {}): Passwords {
       const problem = problemOf(text)
       if (problem !== undefined) throw new GatewayError('BAD_REQUEST', problem)
       const salt = randomBytes(SALT_BYTES)
-      return format({ cost: COST, salt, hash: await inTurn(() => derive(text!, salt, COST)) })
+      return format({ cost: COST, salt, hash: await withPermit(() => derive(text!, salt, COST)) })
     },
     async verify(stored, password, ahead) {
       const text = normalise(password)
       const known = stored === undefined ? undefined : parse(stored)
       const { cost, salt, hash } = known ?? nobody
-      const derived = await inTurn(() => derive(text ?? '', salt, cost), ahead)
+      const derived = await withPermit(() => derive(text ?? '', salt, cost), ahead)
       return timingSafeEqual(derived, hash) && known !== undefined && text !== undefined
     },
   }

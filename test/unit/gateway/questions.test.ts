@@ -5,7 +5,7 @@ import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { type Answering, createAnswering, type Services } from '../../../src/gateway/workers/answering.ts'
 import { createAsking } from '../../../src/gateway/workers/asking.ts'
-import { createKeyedTurns } from '../../../src/identity/turns.ts'
+import { createKeyedMutex } from '../../../src/shared/concurrency/keyed-mutex.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
 import { clusterPromises, inbox, movableClock } from '../../support/cluster-promises.ts'
 
@@ -15,7 +15,7 @@ const audit: AuditAppender = { append: async () => undefined, flush: async () =>
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
   const answering: Answering = createAnswering(
-    { audit, inTurnOf: createKeyedTurns(), seat: async () => undefined, ...services, cluster },
+    { audit, withKeyLock: createKeyedMutex(), seat: async () => undefined, ...services, cluster },
     message =>
       setImmediate(() => {
         if (message.kind === 'answer') asking.hear(message)
@@ -24,7 +24,7 @@ function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   )
   const asking = createAsking(message =>
     setImmediate(() => {
-      if (message.kind === 'question' || message.kind === 'turn-over') answering.hear(message)
+      if (message.kind === 'question' || message.kind === 'unlock') answering.hear(message)
     }),
   )
   const client = createClusterClient({ gateway, call: call => asking.ask({ of: 'cluster', call }) })
@@ -80,8 +80,8 @@ t.test('what the gateway cannot do, its worker cannot either, for the same reaso
 })
 
 t.test('the works of one key take turns, in whichever worker they are', async t => {
-  const inTurnOf = createKeyedTurns()
-  const workers = [workerOf({ inTurnOf }), workerOf({ inTurnOf })]
+  const withKeyLock = createKeyedMutex()
+  const workers = [workerOf({ withKeyLock }), workerOf({ withKeyLock })]
   const order: string[] = []
   let running = 0
   const work = (name: string) => async () => {
@@ -93,21 +93,21 @@ t.test('the works of one key take turns, in whichever worker they are', async t 
     return name
   }
   const results = await Promise.allSettled(
-    ['one', 'two', 'broken', 'four'].map((name, index) => workers[index % 2]!.inTurnOf('alice', work(name))),
+    ['one', 'two', 'broken', 'four'].map((name, index) => workers[index % 2]!.withKeyLock('alice', work(name))),
   )
   t.same(order, ['one', 'two', 'broken', 'four'])
   t.match(results, [{ value: 'one' }, { value: 'two' }, { reason: { message: 'broken' } }, { value: 'four' }])
 
   const never = new Promise<never>(() => undefined)
   let held = false
-  void workers[0]!.inTurnOf('alice', async () => {
+  void workers[0]!.withKeyLock('alice', async () => {
     held = true
     await never
   })
-  const next = workers[1]!.inTurnOf('alice', async () => 'after the death')
+  const next = workers[1]!.withKeyLock('alice', async () => 'after the death')
   while (!held) await new Promise(resolve => setImmediate(resolve))
   workers[0]!.answering.close()
   t.equal(await next, 'after the death', 'a worker that died holds nobody up')
-  workers[0]!.answering.hear({ kind: 'question', id: 99, question: { of: 'turn', key: 'alice' } })
-  t.equal(await workers[1]!.inTurnOf('alice', async () => 'still'), 'still', 'nor does what it says after its death')
+  workers[0]!.answering.hear({ kind: 'question', id: 99, question: { of: 'lock', key: 'alice' } })
+  t.equal(await workers[1]!.withKeyLock('alice', async () => 'still'), 'still', 'nor does what it says after its death')
 })

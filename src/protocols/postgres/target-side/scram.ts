@@ -2,7 +2,7 @@
 
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto'
 import { promisify } from 'node:util'
-import { createBoundedTurns } from '../../../identity/turns.ts'
+import { createSemaphore } from '../../../shared/concurrency/semaphore.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { violation } from '../wire/violation.ts'
 import { saslprep } from './saslprep.ts'
@@ -10,7 +10,7 @@ import { saslprep } from './saslprep.ts'
 const derive = promisify(pbkdf2)
 const KEY_BYTES = 32
 /** Targets that ask for many iterations hold up each other, and not the hashing and the files of everybody else (libuv has four threads). */
-const inTurn = createBoundedTurns(2, 200)
+const withPermit = createSemaphore(2, 200)
 
 export type Mechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS'
 
@@ -66,7 +66,7 @@ export function createScramClient(
 }
 
 async function saltedPassword(password: Secret, salt: Buffer, iterations: number): Promise<Buffer> {
-  return inTurn(() => {
+  return withPermit(() => {
     // Not before its turn: by then the lease may be over.
     const plain = password.revealBytes()
     const prepared = saslprep(plain)
