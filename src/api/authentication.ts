@@ -3,12 +3,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
+import { isPersonalTokenText, PERSONAL_TOKEN_PREFIX } from '../identity/token-text.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
+import type { Holder, PersonalAccess } from '../session/personal-access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import { EVERY_SCOPE, type Scope } from '../shared/scopes.ts'
+import { EVERY_SCOPE, formatScopes, type Scope } from '../shared/scopes.ts'
 import { networkOf } from '../shared/source-network.ts'
 import type { ApiPeer } from './listeners.ts'
 
@@ -21,6 +23,8 @@ export interface Caller {
   readonly held: string
   /** The token's name; none for the owner. */
   readonly token?: string
+  /** Of a personal token, which speaks for a person as they are now. */
+  readonly personal?: Holder
   /** `socket`, or the address of the peer. */
   readonly source: string
 }
@@ -30,6 +34,8 @@ export const OWNER: Caller = { actor: 'owner', scopes: EVERY_SCOPE, held: 'owner
 export interface Authentication {
   /** The holder of the token in the request's Authorization header. */
   callerOf(request: IncomingMessage, peer: ApiPeer | undefined): Promise<Caller | Refusal>
+  /** What the same token may do now; nothing where it is none any more. Leaves no trace. */
+  scopesNow(request: IncomingMessage, source: string): Promise<ReadonlySet<Scope>>
 }
 
 /** So long an address gets no more than a short no after too many failures. A token that is good is good all the while. */
@@ -39,18 +45,20 @@ const NETWORKS_KEPT = 10_000
 
 interface Parts {
   tokens: Tokens
+  personalAccess: PersonalAccess
   users: Documents<User>
   audit: Audit
   clock: Clock
   metrics: Metrics
 }
 
-export function createAuthentication({ tokens, users, audit, clock, metrics }: Parts): Authentication {
+export function createAuthentication({ tokens, personalAccess, users, audit, clock, metrics }: Parts): Authentication {
   const failures = createFailures(clock)
 
-  async function holderOf(header: string | undefined): Promise<Omit<Caller, 'source'> | string> {
+  async function holderOf(header: string | undefined, source: string): Promise<Omit<Caller, 'source'> | string> {
     if (header === undefined) return 'no token'
     const text = /^Bearer +(\S+)$/i.exec(header)?.[1]
+    if (text?.startsWith(PERSONAL_TOKEN_PREFIX)) return personOf(text, source)
     const token = text === undefined ? undefined : await tokens.find(text)
     if (token === undefined) return 'token unknown or expired'
     // A token ends with its user: whoever is removed or disabled has no way in through an old one.
@@ -59,12 +67,22 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
     return { actor: token.user, scopes: token.scopes, held: token.scope, token: token.name }
   }
 
+  async function personOf(text: string, source: string): Promise<Omit<Caller, 'source'> | string> {
+    if (!isPersonalTokenText(text)) return 'a personal token that was cut or mistyped'
+    const personal = await personalAccess.use(text, source)
+    if (personal === undefined) return 'personal token unknown or expired, or its user removed or disabled'
+    const { token, scopes } = personal
+    const withheld = formatScopes(token.scopes.difference(scopes))
+    const held = `${formatScopes(scopes) || 'none'}${withheld === '' ? '' : ` (no role gives ${withheld} now)`}`
+    return { actor: token.user, scopes, held, token: token.name, personal }
+  }
+
   return {
     async callerOf(request, peer) {
       const source = peer?.source.address ?? 'unknown'
       const network = networkOf(source)
       // First, whoever else is behind the address: a token of 256 bits cannot be guessed, so there is nothing to hold up for.
-      const holder = await holderOf(request.headers.authorization)
+      const holder = await holderOf(request.headers.authorization, source)
       if (typeof holder !== 'string') {
         peer?.place.authenticated()
         return { ...holder, source }
@@ -83,6 +101,10 @@ export function createAuthentication({ tokens, users, audit, clock, metrics }: P
         data: { reason: holder, source, ...(tries === TRIES_PER_WINDOW ? { blockedForMs: REFUSAL_WINDOW_MS } : {}) },
       })
       return refuse('UNAUTHENTICATED', 'A valid token is needed.', holder)
+    },
+    async scopesNow(request, source) {
+      const holder = await holderOf(request.headers.authorization, source)
+      return typeof holder === 'string' ? new Set() : holder.scopes
     },
   }
 }

@@ -14,9 +14,11 @@ import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
+import type { Access } from '../session/access.ts'
 import type { Books } from '../session/books.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
+import type { PersonalAccess } from '../session/personal-access.ts'
 import type { ClockWatch } from '../session/recovery/clock-watch.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -53,6 +55,8 @@ export interface ApiParts {
   readonly database: Database
   readonly cluster: Cluster
   readonly tokens: Tokens
+  readonly personalAccess: PersonalAccess
+  readonly access: Access
   readonly users: Documents<User>
   readonly factors: Factors
   readonly lockout: Lockout

@@ -13,6 +13,16 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/keys/signing': ['read'],
   'GET /v1/keys/certificate': ['read'],
 
+  'GET /v1/whoami': 'any-token',
+  'POST /v1/logout': 'any-token',
+  'GET /v1/own/sessions': ['own'],
+  'GET /v1/own/sessions/:id': ['own'],
+  'GET /v1/own/sessions/:id/events': ['own-replay'],
+  'GET /v1/own/targets': ['own'],
+  'GET /v1/own/explain': ['own'],
+  'GET /v1/own/tokens': ['own'],
+  'DELETE /v1/own/tokens/:name': ['own'],
+
   'GET /v1/sessions': ['read'],
   'GET /v1/sessions/:id': ['read'],
   'POST /v1/sessions/:id/kill': ['operate'],
@@ -55,6 +65,8 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/tokens': ['administrate'],
   'POST /v1/tokens': ['administrate'],
   'DELETE /v1/tokens/:name': ['administrate'],
+  'GET /v1/users/:name/tokens': ['operate', 'administrate'],
+  'DELETE /v1/users/:name/tokens/:token': ['operate', 'administrate'],
 }
 
 /** Undefined for a route that the table does not have. */

@@ -3,15 +3,16 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import swagger from '@fastify/swagger'
-import { type FastifyRequest, fastify } from 'fastify'
+import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import {
   jsonSchemaTransform,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import { hideTokens } from '../identity/token-text.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
-import { SCOPE_MEANINGS } from '../shared/scopes.ts'
+import { formatScopes, SCOPE_MEANINGS, type Scope } from '../shared/scopes.ts'
 import { type Caller, createAuthentication, holdsOneOf, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
 import { answerFor, errorSchema } from './errors.ts'
 import { type ApiPeer, closeServer, listenOnSocket, listenOnTls, type TlsListenerOptions } from './listeners.ts'
@@ -35,6 +36,8 @@ export interface Api {
   close(): Promise<void>
 }
 
+/** After so long it is asked again whether a caller may have what they are still being given. */
+const LOOK_AGAIN_MS = 2000
 const BODY_LIMIT_BYTES = 64 * 1024
 const CLOSE_GRACE_MS = 1000
 const DESCRIPTION = [
@@ -106,7 +109,8 @@ async function createApp(parts: ApiParts) {
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler((error, request, reply) => {
     const { status, body, unexpected } = answerFor(error, request.id)
-    if (unexpected) log.error({ err: error, request: request.id, url: request.url }, 'a request to the API failed')
+    if (unexpected)
+      log.error({ err: error, request: request.id, url: hideTokens(request.url) }, 'a request to the API failed')
     // RFC 6750 §3 and RFC 6585 §4.
     if (status === 401) reply.header('www-authenticate', 'Bearer')
     if (status === 429) reply.header('retry-after', REFUSAL_WINDOW_MS / 1000)
@@ -126,7 +130,7 @@ async function createApp(parts: ApiParts) {
     route.schema = { ...schema, ...securityOf(needed), response: { ...response, default: ERROR_RESPONSE } }
   })
   // Before the body is read: who may not call sends nothing that we would keep.
-  app.addHook('onRequest', async request => {
+  app.addHook('onRequest', async (request, reply) => {
     const { needed = [] } = request.routeOptions.config
     const peer = peers.get(request.raw.socket)
     peer?.place.reached('login')
@@ -137,7 +141,28 @@ async function createApp(parts: ApiParts) {
     const isKnown = request.routeOptions.url !== undefined
     if (isKnown && needed !== 'any-token' && !holdsOneOf(caller, needed)) await forbid(request, caller, needed)
     request.caller = caller
+    if (caller.token !== undefined && needed !== 'any-token') endWithToken(request, reply, needed)
   })
+
+  /** An answer may go on for hours (a session that is followed): it ends when the token, or its right, does. */
+  function endWithToken(request: FastifyRequest, reply: FastifyReply, needed: readonly Scope[]): void {
+    const { actor, source, token } = request.caller
+    const timer = setInterval(() => {
+      // Where the store is away nobody knows: what goes on, goes on, as sessions do.
+      const asked = authentication.scopesNow(request.raw, source).catch(() => undefined)
+      void asked.then(async now => {
+        if (now === undefined || needed.some(scope => now.has(scope)) || reply.raw.closed) return
+        clearInterval(timer)
+        reply.raw.destroy()
+        const route = `${request.method} ${request.routeOptions.url}`
+        const data = { route, token, source, needed: needed.join(' or '), held: formatScopes(now) }
+        await audit
+          .append({ kind: 'api.ended', actor, data })
+          .catch(error => log.error({ err: error, ...data }, 'an end was not audited'))
+      })
+    }, LOOK_AGAIN_MS).unref()
+    reply.raw.on('close', () => clearInterval(timer))
+  }
 
   async function forbid(request: FastifyRequest, caller: Caller, needed: readonly string[]): Promise<never> {
     const { held, token, source } = caller

@@ -39,7 +39,13 @@ export type AuditKind =
   | 'token.created'
   | 'token.revoked'
   | 'token.sealed'
+  | 'personal-token.created'
+  | 'personal-token.first-used'
+  | 'personal-token.revoked'
+  | 'personal-token.expired'
   | 'api.refused'
+  /** An answer that went on for long, cut because its caller's token or right had ended. */
+  | 'api.ended'
   | 'audit.exported'
   | 'doctor.round'
   | 'audit.head-failed'

@@ -15,6 +15,8 @@ const LONGEST_MS = 24 * 86_400_000
 const time = durationText.refine(ms => ms <= LONGEST_MS, 'at most 24d')
 const someTime = time.refine(ms => ms > 0, 'must be more than 0')
 
+const LONGEST_TOKEN_MS = 366 * 86_400_000
+
 const port = z.number().int().min(0).max(65535)
 const path = z.string().min(1)
 const count = z.number().int().min(1)
@@ -91,6 +93,13 @@ const postgresSchema = z
   })
   .transform(({ loginGrace, ...rest }) => ({ ...rest, loginGraceMs: loginGrace }))
 
+const personalTokensSchema = z
+  .strictObject({
+    /** No personal token is valid for longer, whatever it was made for; 0s: there are none. */
+    maxAge: durationText.refine(ms => ms <= LONGEST_TOKEN_MS, 'at most 366d').prefault('30d'),
+  })
+  .transform(({ maxAge }) => ({ maxAgeMs: maxAge }))
+
 const apiSchema = z.strictObject({
   /** The Unix socket for the owner of the gateway's process; not given: sallyport.sock in the data folder. */
   socket: path.optional(),
@@ -101,6 +110,13 @@ const apiSchema = z.strictObject({
   /** The port to listen on; 0: any free one. */
   port: port.default(8443),
   proxyProtocol: proxyProtocolSchema.prefault({}),
+  /** How people reach it, `https://gateway.example:8443`: what `sallyport login` is told; not given: the name by which they reach SSH. */
+  url: z
+    .url({ protocol: /^https$/, error: 'a URL is written as https://host:port' })
+    .refine(text => URL.parse(text)?.pathname === '/' && !/[?#@]/.test(text), 'a URL here has a host and a port alone')
+    .optional(),
+  /** Tokens that people make for themselves, by ssh. */
+  personalTokens: personalTokensSchema.prefault({}),
   /** The API's certificate; not given: one is made at the first start. */
   tls: tls.optional(),
 })

@@ -204,6 +204,23 @@ async function favourites({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** They go with their user, also where a gateway of the version before removes them: whoever gets the name later inherits none. */
+async function personalTokens({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('personal_tokens')
+    .addColumn('hash', 'text', column => column.primaryKey())
+    .addColumn('user', 'text', column => column.notNull().references('users.name').onDelete('cascade'))
+    .addColumn('name', 'text', column => column.notNull())
+    .addColumn('scopes', 'text', column => column.notNull())
+    .addColumn('made', 'text', column => column.notNull())
+    .addColumn('created_at', 'bigint', column => column.notNull())
+    .addColumn('expires_at', 'bigint', column => column.notNull())
+    .addColumn('first_used_at', 'bigint')
+    .addColumn('sealed', 'text', column => column.notNull())
+    .execute()
+  await schema.createIndex('personal_tokens_by_name').on('personal_tokens').columns(['user', 'name']).unique().execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -212,4 +229,5 @@ export const migrations: Record<string, Migration> = {
   '0005-doctor-round': { up: doctorRound },
   '0006-outbox': { up: outbox },
   '0007-favourites': { up: favourites },
+  '0008-personal-tokens': { up: personalTokens },
 }

@@ -16,6 +16,7 @@ export interface Schema {
   gateways: GatewayTable
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
+  personal_tokens: PersonalTokenTable
   doctor_round: DoctorRoundTable
   favourites: FavouriteTable
 }
@@ -141,6 +142,19 @@ export interface SealedKeyTable {
   public: string
   sealed: string
   created_at: number
+}
+
+/** `made`: JSON of how: the factors that were proven, and the address. `sealed` covers all but `first_used_at`. */
+export interface PersonalTokenTable {
+  hash: string
+  user: string
+  name: string
+  scopes: string
+  made: string
+  created_at: number
+  expires_at: number
+  first_used_at: number | null
+  sealed: string
 }
 
 /**

@@ -18,6 +18,7 @@ import { runSession } from '../session/run-session.ts'
 import type { Report } from '../shared/metrics.ts'
 import type { TlsCertificate } from '../shared/tls-certificate.ts'
 import type { ProtocolName } from '../shared/vocabulary.ts'
+import { apiAddress } from './api-address.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
 
 export interface Listeners {
@@ -83,7 +84,9 @@ async function sshHandler(parts: GatewayParts, config: Config): Promise<Connecti
     protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
     run: pipelineOf(parts),
     runLogin: loginsOf(parts),
-    converse: config.ssh.selfService ? createSelfService(parts) : undefined,
+    converse: config.ssh.selfService
+      ? createSelfService({ ...parts, apiAddress: () => apiAddress(parts, config) })
+      : undefined,
     knowsPublicKey: authenticator.knowsPublicKey,
     refusedConnection: ({ address }, code, why, session) =>
       refusedConnections.tell({ protocol: 'ssh', source: address, code, why, session }),

@@ -14,6 +14,7 @@ import { createStoreTime } from '../database/store-time.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
 import { createFactors } from '../identity/factors/factors.ts'
 import { createLockout } from '../identity/lockout.ts'
+import { createPersonalTokens } from '../identity/personal-tokens.ts'
 import { createTokens } from '../identity/tokens.ts'
 import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
@@ -24,6 +25,7 @@ import { createBooks } from '../session/books.ts'
 import { createFollow } from '../session/follow.ts'
 import { createLiveSessions } from '../session/live-sessions.ts'
 import { createPendingWrites } from '../session/pending-writes.ts'
+import { createPersonalAccess } from '../session/personal-access.ts'
 import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts'
 import { createBooksMending } from '../session/recovery/mend-books.ts'
 import { createReaper } from '../session/recovery/reaper.ts'
@@ -113,6 +115,13 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   })
   started.defer(() => follow.close())
   const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
+  const personalAccess = createPersonalAccess({
+    tokens: createPersonalTokens({ database, clock, vault }),
+    ...{ users, roles, outbox, audit, clock },
+    defaults: config.authentication.factors,
+    maxAgeMs: config.api.personalTokens.maxAgeMs,
+    count: what => metrics.personalTokens.inc({ what }),
+  })
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
   const pendingWrites = createPendingWrites({ log })
@@ -161,6 +170,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     targets,
     factors,
     tokens,
+    personalAccess,
     lockout,
     authenticator,
     withKeyLock,

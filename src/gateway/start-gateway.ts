@@ -32,6 +32,7 @@ import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { proveTarget } from './prove-target.ts'
 import { gatewayCertificate } from './tls-certificate.ts'
+import { watchTokenExpiry } from './token-expiry.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
 
 export interface Gateway {
@@ -82,6 +83,7 @@ export async function startGateway({
   )
   const { audit, reaper, state, vault } = parts
   await adoptEarlier(parts)
+  watchTokenExpiry(parts, started)
   const certificate = await gatewayCertificate(parts, config, config.postgres.tls)
   const listeners =
     size === 1

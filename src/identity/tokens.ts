@@ -139,7 +139,8 @@ function factsText({ name, user, scopes, created_at, expires_at }: Omit<Row, 'se
   return Buffer.from(JSON.stringify([name, user, scopes, created_at, expires_at]))
 }
 
-function hashOf(text: string): string {
+/** What is stored of a token's text. */
+export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 

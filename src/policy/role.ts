@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { databasePatterns } from '../shared/database-names.ts'
 import { nameSchema } from '../shared/name-schema.ts'
+import { GRANTABLE } from '../shared/scopes.ts'
 import { CHANNELS, FACTORS, LEVELS, PROMPTNESS, PROTOCOLS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
 import { parseNetwork } from './networks.ts'
@@ -77,6 +78,8 @@ export const roleSchema = z.strictObject({
   recordExecInput: z.boolean().default(true),
   /** SSH: how much of each stream of a channel without a terminal is kept, where that is more than the gateway's limit; `none`: all. */
   execOutputLimit: z.union([z.literal('none'), sizeText]).optional(),
+  /** What holders may do at the API with a token of their own, besides seeing what is their own. Not given: nothing. */
+  api: z.array(z.enum(GRANTABLE)).optional(),
   /** What may be shown before it is written: a little, within the published bound, or nothing. */
   recording: z.enum(PROMPTNESS).default('within-bound'),
 })

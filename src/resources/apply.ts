@@ -15,6 +15,8 @@ export interface ApplyOptions {
   readonly prune?: boolean
   /** How it is carried out; in a transaction of its own, unless told. */
   readonly change?: Change
+  /** Throws where the plan must not be carried out. */
+  readonly check?: (plan: Plan) => void
 }
 
 /**
@@ -25,7 +27,7 @@ export interface ApplyOptions {
 export async function applyResources(
   files: readonly ResourceFile[],
   parts: { database: Database; clock: Clock },
-  { dryRun = false, prune = false, change = changeOf(parts.database) }: ApplyOptions = {},
+  { dryRun = false, prune = false, change = changeOf(parts.database), check }: ApplyOptions = {},
 ): Promise<Plan> {
   const { resources, problems } = parseResources(files)
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
@@ -33,6 +35,7 @@ export async function applyResources(
     const stores = openStores({ ...parts, database })
     const planned = await planResources(resources, stores, { prune })
     if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
+    check?.(planned.plan)
     if (!dryRun) await carryOut(planned, stores)
     return planned.plan
   })

@@ -4,6 +4,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { nearest } from '../config/nearest.ts'
 import type { Problem } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
+import { scopesAtMost } from '../policy/api-scopes.ts'
+import type { Role } from '../policy/role.ts'
+import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
@@ -27,6 +30,8 @@ export interface Plan {
   readonly withdrawnUsers: readonly string[]
   /** As they are to be, where they are new or changed: their credentials may have to be confirmed. */
   readonly changedTargets: readonly Target[]
+  /** What new and changed roles, and the roles of new and changed users, give at the API: whoever applies them must have it. */
+  readonly scopesGiven: ReadonlySet<Scope>
 }
 
 type Stored = Record<ResourceKind, Map<string, Resource['value']>>
@@ -65,6 +70,7 @@ export async function planResources(
     unchanged: resources.length - changes.length,
     unmanaged: prune ? [] : unmanaged,
     withdrawnUsers: withdrawn(resources, stored, deletions),
+    scopesGiven: scopesGivenBy(resources, stored, changes),
     changedTargets: resources.flatMap(({ kind, value }) =>
       kind === 'target' && changes.some(change => change.kind === kind && change.name === value.name) ? [value] : [],
     ),
@@ -106,6 +112,24 @@ function plain(value: object): unknown {
 
 function deletion(kind: ResourceKind, before: Resource['value']): ResourceChange {
   return { kind, name: before.name, action: 'delete', differences: differences(before, {}) }
+}
+
+/** Also where a role keeps its scopes and asks for less, or a user keeps their roles and gets another key: both are ways to them. */
+function scopesGivenBy(
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  changes: readonly ResourceChange[],
+): ReadonlySet<Scope> {
+  const isChanged = ({ kind, value }: Resource) =>
+    changes.some(change => change.kind === kind && change.name === value.name)
+  const roles = new Map(stored.role as Map<string, Role>)
+  for (const { kind, value } of resources) if (kind === 'role') roles.set(value.name, value)
+  const giving = resources.filter(isChanged).flatMap(({ kind, value }) => {
+    if (kind === 'role') return [value]
+    if (kind !== 'user' || value.disabled) return []
+    return value.roles.flatMap(name => roles.get(name) ?? [])
+  })
+  return scopesAtMost(giving)
 }
 
 function withdrawn(

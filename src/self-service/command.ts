@@ -4,9 +4,9 @@ import type { ParseArgsOptionsConfig } from 'node:util'
 import type { Audit } from '../audit/event.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Access } from '../session/access.ts'
+import type { PersonalAccess } from '../session/personal-access.ts'
 import type { Login } from '../session/run-login.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -14,12 +14,23 @@ import type { ExitCode } from '../shared/exit-codes.ts'
 import type { Favourites } from './favourites.ts'
 import type { Output } from './output.ts'
 
+/** Of the API on TLS. */
+export interface ApiAddress {
+  /** As the configuration has it; null: the name by which the person reached the gateway, and `port`. */
+  readonly url: string | null
+  readonly port: number
+  /** PEM. */
+  readonly certificate: string
+}
+
 /** What commands stand on: the same stores and verbs that the API's routes use. */
 export interface CommandParts {
   readonly access: Access
   readonly users: Documents<User>
   readonly sessions: SessionStore
-  readonly tokens: Tokens
+  readonly personalAccess: PersonalAccess
+  /** Null where it is not served but to the owner. */
+  readonly apiAddress: () => Promise<ApiAddress | null>
   readonly favourites: Favourites
   readonly audit: Audit
   readonly clock: Clock

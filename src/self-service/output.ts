@@ -10,10 +10,14 @@ export interface OutputOptions {
   /** Columns of the terminal; undefined where there is none: nothing is cut then. */
   readonly width: number | undefined
   write(text: string): Promise<void>
+  /** On stderr. */
+  note(line: string): Promise<void>
 }
 
-export function createOutput({ json, width, write }: OutputOptions) {
+export function createOutput({ json, width, write, note }: OutputOptions) {
   return {
+    json,
+    note,
     /** `document` with `--json`, else the lines. */
     async show(document: unknown, lines: () => readonly string[]): Promise<void> {
       if (json) await write(`${terminalSafeJson(JSON.stringify(document, null, 2))}\n`)

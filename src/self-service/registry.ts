@@ -6,8 +6,9 @@ import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
 import { sessions } from './commands/sessions.ts'
 import { targets } from './commands/targets.ts'
+import { tokens } from './commands/tokens.ts'
 import { whoami } from './commands/whoami.ts'
 
-const ALL: readonly Command[] = [whoami, targets, explain, sessions, keys]
+const ALL: readonly Command[] = [whoami, targets, explain, sessions, keys, tokens]
 
 export const COMMANDS: readonly Command[] = [helpFor(ALL), ...ALL]

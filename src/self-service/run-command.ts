@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import type { Principal } from '../identity/principal.ts'
+import { hideTokens } from '../identity/token-text.ts'
 import type { Conversation } from '../session/conversation.ts'
 import type { Login } from '../session/run-login.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
@@ -67,7 +68,11 @@ async function run(
   if (positionals.length < least) throw usage(command, `${command.name} needs ${command.usage}.`)
   if (positionals.length > most) throw usage(command, `${command.name} does not take "${positionals[most]}".`)
   const width = conversation.terminal?.size.columns
-  const out = createOutput({ json: values.json === true, width, write: text => conversation.write(text) })
+  const out = createOutput({
+    ...{ json: values.json === true, width },
+    write: text => conversation.write(text),
+    note: line => conversation.complain(`${line}\n`),
+  })
   return command.run({ parts, person, login, words: positionals, options: values, out })
 }
 
@@ -91,7 +96,7 @@ function audit(
   line: string,
   command?: Command,
 ): Promise<void> {
-  const data = { command: command?.name ?? 'unknown', line: line.slice(0, MOST_SHOWN) }
+  const data = { command: command?.name ?? 'unknown', line: hideTokens(line).slice(0, MOST_SHOWN) }
   return audit.append({ kind: 'self-service.command', actor: user, session, data })
 }
 

@@ -1,6 +1,6 @@
 /** Gathers the facts that policy decides on, from the stores of today, and asks it. */
 
-import type { Principal } from '../identity/principal.ts'
+import type { Principal, PrincipalFacts } from '../identity/principal.ts'
 import { authorize, type Denial } from '../policy/authorize.ts'
 import { type Decision, decide } from '../policy/decide.ts'
 import type { Grant } from '../policy/grant.ts'
@@ -40,9 +40,9 @@ export interface Access {
    * What would be decided for somebody who is logged in without a target, without granting; what may be asked for when it is opened counts as
    * proven. Its `message` is for the person, its `detail` is not.
    */
-  look(principal: Principal, address: { account?: string; target: string }): Promise<Decision>
+  look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Decision>
   /** Every account that `look` says yes to, in no order. */
-  reachable(principal: Principal): Promise<Reachable[]>
+  reachable(principal: PrincipalFacts): Promise<Reachable[]>
 }
 
 /** Targets are read and judged so many at a time: others have their turn in between. */

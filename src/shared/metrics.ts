@@ -52,6 +52,12 @@ export function createMetrics() {
       labelNames: ['what', 'result'],
       registers,
     }),
+    personalTokens: new Counter({
+      name: 'sallyport_personal_tokens_total',
+      help: 'Personal tokens that were created, used for the first time, revoked, or have expired',
+      labelNames: ['what'],
+      registers,
+    }),
     lockouts: new Counter({
       name: 'sallyport_lockouts_total',
       help: 'Locks of a factor of a user after too many failures',

@@ -1,9 +1,21 @@
 /** What a caller of the API may do: scopes, each apart from the others. `api/route-scopes.ts` says which routes each opens. */
 
-export const SCOPES = ['read', 'audit', 'operate', 'administrate', 'rotate', 'confirm', 'reveal'] as const
+export const SCOPES = [
+  'own',
+  'own-replay',
+  'read',
+  'audit',
+  'operate',
+  'administrate',
+  'rotate',
+  'confirm',
+  'reveal',
+] as const
 export type Scope = (typeof SCOPES)[number]
 
 export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
+  own: "sees one's own sessions, targets and tokens; explains one's own access; revokes one's own tokens",
+  'own-replay': "replays and exports the recordings of one's own sessions",
   read: "sees sessions, users, roles, targets, credentials' versions; explains; reads metrics",
   audit: 'as read; replays, exports, follows, verifies recordings; reads the audit log; asks the doctor',
   operate: 'as read; kills sessions; ends lockouts; asks targets for their keys and logins',
@@ -12,6 +24,12 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   confirm: 'confirms where a credential may be sent',
   reveal: 'reads recordings with what they hide',
 }
+
+/** What every user has. */
+export const OWN: ReadonlySet<Scope> = new Set(['own'])
+
+/** What a role may give (`api:`). */
+export const GRANTABLE = SCOPES.filter(scope => scope !== 'own')
 
 /** Whoever acts on all sessions, or on users and targets, must be able to see them. */
 const INCLUDED: Partial<Record<Scope, Scope>> = { audit: 'read', operate: 'read', administrate: 'read' }
@@ -33,6 +51,13 @@ export function withIncluded(scopes: Iterable<Scope>): ReadonlySet<Scope> {
   return new Set([...scopes].flatMap(scope => [scope, INCLUDED[scope] ?? scope]))
 }
 
+/** What somebody who has `held` may not hand on. Who may replay all recordings may let others replay their own. */
+export function beyond(wanted: ReadonlySet<Scope>, held: ReadonlySet<Scope>): ReadonlySet<Scope> {
+  const missing = new Set(wanted.difference(held))
+  if (held.has('audit')) missing.delete('own-replay')
+  return missing
+}
+
 /** Of a token's text in the store: an earlier scope, or scopes with commas between them. Undefined for anything else. */
 export function parseScopes(text: string): ReadonlySet<Scope> | undefined {
   if (Object.hasOwn(EARLIER_SCOPES, text)) return new Set(EARLIER_SCOPES[text as EarlierScope])
@@ -47,6 +72,6 @@ export function formatScopes(scopes: Iterable<Scope>): string {
   return said.join(',')
 }
 
-function isScope(word: string): word is Scope {
+export function isScope(word: string): word is Scope {
   return (SCOPES as readonly string[]).includes(word)
 }

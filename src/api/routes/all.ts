@@ -7,6 +7,7 @@ import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
+import { own } from './own.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
@@ -29,5 +30,6 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   targets,
   explain,
   tokens,
+  own,
   keys,
 ]

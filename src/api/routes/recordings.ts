@@ -79,6 +79,27 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
   )
 
   app.get(
+    '/v1/own/sessions/:id/events',
+    {
+      schema: {
+        summary: "The events of the recording of one of one's own sessions, as NDJSON",
+        tags,
+        params,
+        querystring: purposeSchema,
+        response: { 200: streamOf(EVENT_LINES_TYPE) },
+      },
+    },
+    async (request, reply) => {
+      const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
+      const { id } = request.params
+      // What is somebody else's looks like what is not there.
+      if ((await sessions.get(id))?.user !== request.caller.actor) throw notFound(`There is no session ${id} of yours.`)
+      const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
+      return sendEvents(request, reply, recording)
+    },
+  )
+
+  app.get(
     '/v1/sessions/:id/revealed',
     {
       schema: {

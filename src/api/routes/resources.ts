@@ -6,6 +6,7 @@ import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { auditedChange } from '../audited.ts'
+import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
@@ -55,7 +56,13 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
       },
     },
     async ({ body: { files, dryRun, prune }, caller }) => {
-      const planned = await applyResources(files, { database, clock }, { dryRun: true, prune })
+      const check = (plan: Plan) =>
+        mustHave(
+          caller,
+          plan.scopesGiven,
+          missing => `A role or a user with the scope ${missing} is changed by the owner, or by who has that scope.`,
+        )
+      const planned = await applyResources(files, { database, clock }, { dryRun: true, prune, check })
       const waiting = await vault.waitingFor(planned.changedTargets)
       if (dryRun) return answer(planned, false, waiting)
       const event = (plan: Plan) => {
@@ -73,7 +80,7 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
       const plan = await auditedChange(
         audit,
         event(planned),
-        change => applyResources(files, { database, clock }, { prune, change }),
+        change => applyResources(files, { database, clock }, { prune, change, check }),
         written => event(written as Plan),
       )
       await live.accessChanged()

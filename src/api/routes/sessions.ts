@@ -30,9 +30,9 @@ export const sessionSchema = z.object({
 })
 export type Session = z.output<typeof sessionSchema>
 
-const querySchema = z.object({
+/** Of one's own sessions, and with `user` of all. */
+export const ownSessionsQuery = z.object({
   state: z.enum(['live', 'ended']).optional(),
-  user: nameSchema.optional(),
   target: nameSchema.optional(),
   protocol: z.enum(PROTOCOLS).optional(),
   /** Started at this time or after it. */
@@ -43,6 +43,8 @@ const querySchema = z.object({
   before: sessionIdSchema.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
+
+const querySchema = ownSessionsQuery.extend({ user: nameSchema.optional() })
 
 export function sessions(app: ApiRoutes, { sessions, live, audit }: ApiParts): void {
   const tags = ['sessions']

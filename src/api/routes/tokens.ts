@@ -7,7 +7,9 @@ import { nameSchema } from '../../shared/name-schema.ts'
 import { EARLIER_SCOPES, formatScopes, parseScopes, SCOPES } from '../../shared/scopes.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
+import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
+import { personalTokenOf, personalTokensSchema } from './personal-token.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
 const tokenSchema = z.object({
@@ -37,7 +39,7 @@ const newTokenSchema = z.strictObject({
   expiresAt: timeSchema.optional(),
 })
 
-export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts): void {
+export function tokens(app: ApiRoutes, { tokens, personalAccess, users, audit, clock }: ApiParts): void {
   const tags = ['tokens']
 
   app.get(
@@ -59,15 +61,16 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       },
     },
     async ({ body: { name, user, scope, expiresAt }, caller }, reply) => {
+      // It would outlast the roles that give this caller the right to make it.
+      if (caller.personal !== undefined)
+        throw new GatewayError('FORBIDDEN', 'A personal token makes no tokens: the owner does, or a token of the API.')
       const wanted = typeof scope === 'string' ? scope : formatScopes(scope)
       // Else who may make tokens could make the right to confirm credentials, too.
-      const wider = formatScopes(parseScopes(wanted)!.difference(caller.scopes))
-      if (wider !== '') {
-        throw new GatewayError(
-          'FORBIDDEN',
-          `A token with the scope ${wider} is made by the owner, on the gateway's machine.`,
-        )
-      }
+      mustHave(
+        caller,
+        parseScopes(wanted)!,
+        missing => `A token with the scope ${missing} is made by the owner, on the gateway's machine.`,
+      )
       const known = await users.get(user)
       if (known === undefined || known.disabled) throw notFound(`There is no user ${user}, or it is disabled.`)
       const end = expiresAt === undefined ? undefined : Date.parse(expiresAt)
@@ -97,6 +100,38 @@ export function tokens(app: ApiRoutes, { tokens, users, audit, clock }: ApiParts
       await auditedChange(audit, { kind: 'token.revoked', actor: caller.actor, data: { name } }, change =>
         tokens.revoke(name, change),
       )
+      return reply.code(204).send()
+    },
+  )
+
+  app.get(
+    '/v1/users/:name/tokens',
+    {
+      schema: {
+        summary: 'The personal tokens of a user',
+        tags,
+        params: z.object({ name: nameSchema }),
+        response: { 200: personalTokensSchema },
+      },
+    },
+    async ({ params: { name } }) => {
+      if ((await users.get(name)) === undefined) throw notFound(`There is no user ${name}.`)
+      return { tokens: (await personalAccess.list(name)).map(token => personalTokenOf(token, personalAccess)) }
+    },
+  )
+
+  app.delete(
+    '/v1/users/:name/tokens/:token',
+    {
+      schema: {
+        summary: "Revokes a user's personal token at once",
+        tags,
+        params: z.object({ name: nameSchema, token: nameSchema }),
+        response: { 204: z.undefined() },
+      },
+    },
+    async ({ params: { name, token }, caller: { actor } }, reply) => {
+      if (!(await personalAccess.revoke(name, token, { actor }))) throw notFound(`${name} has no token ${token}.`)
       return reply.code(204).send()
     },
   )

@@ -2,11 +2,14 @@
 
 import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
+import { scopesAtMost } from '../../policy/api-scopes.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { Secret } from '../../shared/secret.ts'
 import { audited, auditedChange } from '../audited.ts'
+import type { Caller } from '../authentication.ts'
 import { notFound } from '../errors.ts'
+import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
@@ -34,7 +37,7 @@ const password = z
   .max(1024)
   .transform(text => new Secret(text))
 
-export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }: ApiParts): void {
+export function users(app: ApiRoutes, { users, roles, factors, lockout, audit, clock }: ApiParts): void {
   const tags = ['users']
 
   app.get(
@@ -95,7 +98,7 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
       },
     },
     async ({ params: { name }, body, caller }, reply) => {
-      await existing(name)
+      await mustOutrank(caller, await existing(name))
       await auditedChange(audit, changed(caller.actor, name, 'password', 'set'), change =>
         factors.setPassword(name, body.password, change),
       )
@@ -114,7 +117,7 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
       },
     },
     async ({ params: { name }, caller }, reply) => {
-      await existing(name)
+      await mustOutrank(caller, await existing(name))
       const { secret, url } = await auditedChange(audit, changed(caller.actor, name, 'totp', 'enrolled'), change =>
         factors.enrolTotp(name, change),
       )
@@ -162,6 +165,16 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     const user = await users.get(name)
     if (user === undefined) throw notFound(`There is no user ${name}.`)
     return user
+  }
+
+  /** Who sets somebody's factors can log in as them. */
+  async function mustOutrank(caller: Caller, { roles: held }: z.output<typeof userSchema>): Promise<void> {
+    const given = scopesAtMost(await roles.heldBy({ roles: held, disabled: false }))
+    mustHave(
+      caller,
+      given,
+      missing => `The factors of a user with the scope ${missing} are set by the owner, or by who has that scope.`,
+    )
   }
 
   async function withFactors(user: z.output<typeof userSchema>): Promise<UserAnswer> {

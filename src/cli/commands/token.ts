@@ -1,8 +1,9 @@
 /** `sallyport token`: tokens for the API. */
 
+import type { PersonalTokensAnswer } from '../../api/routes/personal-token.ts'
 import type { Token } from '../../api/routes/tokens.ts'
-import { EARLIER_SCOPES, SCOPE_MEANINGS } from '../../shared/scopes.ts'
-import type { AddCommands } from '../context.ts'
+import { EARLIER_SCOPES, formatScopes, SCOPE_MEANINGS } from '../../shared/scopes.ts'
+import type { AddCommands, Context } from '../context.ts'
 import { localTime, parseDuration, relativeTime } from '../terminal/time.ts'
 
 const SCOPES_HELP = [
@@ -43,8 +44,14 @@ export const addTokens: AddCommands = (program, context) => {
   token
     .command('list')
     .description('all tokens, without their text')
-    .action(async () => {
-      const answer = await (await context.client()).get<{ tokens: Token[] }>('/v1/tokens')
+    .option('--personal <user>', 'those that this user made')
+    .action(async ({ personal }: { personal?: string }) => {
+      const client = await context.client()
+      if (personal !== undefined) {
+        const answer = await client.get<PersonalTokensAnswer>(pathOf(personal))
+        return context.json ? terminal.json(answer) : showPersonal(answer, context)
+      }
+      const answer = await client.get<{ tokens: Token[] }>('/v1/tokens')
       if (context.json) return terminal.json(answer)
       const now = context.now()
       terminal.table(
@@ -64,11 +71,32 @@ export const addTokens: AddCommands = (program, context) => {
     .command('revoke')
     .description('end a token at once')
     .argument('<name>')
-    .action(async (name: string) => {
-      await (await context.client()).send('DELETE', `/v1/tokens/${encodeURIComponent(name)}`)
+    .option('--personal <user>', 'one that this user made')
+    .action(async (name: string, { personal }: { personal?: string }) => {
+      const path = personal === undefined ? '/v1/tokens' : pathOf(personal)
+      await (await context.client()).send('DELETE', `${path}/${encodeURIComponent(name)}`)
       if (context.json) terminal.json({ revoked: name })
       else terminal.line(`Revoked ${name}.`)
     })
+}
+
+function pathOf(user: string): string {
+  return `/v1/users/${encodeURIComponent(user)}/tokens`
+}
+
+function showPersonal(answer: PersonalTokensAnswer, { terminal, now }: Context): void {
+  terminal.table(
+    [
+      { title: 'TOKEN', value: token => token.name, shrinkTo: 10 },
+      { title: 'SCOPE', value: token => formatScopes(token.scopes) },
+      { title: 'MADE', value: token => relativeTime(token.createdAt, now()), align: 'right', optional: 1 },
+      { title: 'FROM', value: token => token.madeFrom, optional: 2 },
+      { title: 'USED', value: token => (token.firstUsedAt === null ? 'never' : 'yes'), optional: 3 },
+      { title: 'EXPIRES', value: token => localTime(token.expiresAt).slice(0, 16) },
+    ],
+    answer.tokens,
+    'There are none.',
+  )
 }
 
 function expiry({ expiresAt, genuine }: Token, now: number): string {
