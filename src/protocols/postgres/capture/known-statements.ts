@@ -1,5 +1,6 @@
 /** What a session has prepared and bound, as the server confirmed it: names of statements and portals, bounded. */
 
+import { Doubts } from './doubts.ts'
 import type { Pending } from './pending-queue.ts'
 import { Portal } from './portal.ts'
 import { Statement } from './statement.ts'
@@ -10,12 +11,7 @@ const MOST_BYTES = 16 * 1024 * 1024
 export class KnownStatements {
   readonly #statements: BoundedMap<Statement>
   readonly #portals: BoundedMap<Portal>
-  /** Goes on with each doubt. A name that was given before it may stand for something else. */
-  #now = 0
-  /** When names were last doubted that SQL can give; the same for portals alone; and all names. */
-  #named = 0
-  #namedPortals = 0
-  #everything = 0
+  readonly doubts = new Doubts()
 
   /**
    * `leaving` is told of what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
@@ -33,7 +29,7 @@ export class KnownStatements {
   }
 
   parsed({ name, statement }: Pending): void {
-    this.#statements.set(name, statement!, this.#now)
+    this.#statements.set(name, statement!, this.doubts.now)
   }
 
   /** The server has told the types of a statement's values. */
@@ -45,7 +41,7 @@ export class KnownStatements {
   }
 
   bound(pending: Pending): void {
-    this.#portals.set(pending.name, this.portalOfBind(pending), this.#now)
+    this.#portals.set(pending.name, this.portalOfBind(pending), this.doubts.now)
   }
 
   closed(pending: Pending): void {
@@ -57,7 +53,7 @@ export class KnownStatements {
   prepared(by: Statement): void {
     const names = by.names('statement')
     if (names === undefined) {
-      this.doubt()
+      this.doubts.doubtNames()
       return
     }
     for (const { name, statement } of names) {
@@ -65,7 +61,7 @@ export class KnownStatements {
       if (known !== undefined && known.identity === undefined) continue
       // Whose success was told, where there are several; and whether the one before is gone.
       if (names.length > 1 || known !== undefined) statement.identity = 'doubtful'
-      this.#statements.set(name, statement, this.#now)
+      this.#statements.set(name, statement, this.doubts.now)
     }
   }
 
@@ -73,28 +69,13 @@ export class KnownStatements {
   declared(by: Statement): void {
     const names = by.names('cursor')
     if (names === undefined) {
-      this.doubt()
+      this.doubts.doubtNames()
       return
     }
     for (const { name, statement } of names) {
       if (names.length > 1) statement.identity = 'doubtful'
-      this.#portals.set(name, new Portal(statement), this.#now)
+      this.#portals.set(name, new Portal(statement), this.doubts.now)
     }
-  }
-
-  /** SQL may have dropped names, and given them to others, where that cannot be read. */
-  doubt(): void {
-    this.#named = ++this.#now
-  }
-
-  /** A transaction has ended, and its portals with it: SQL inside of a function may give their names to others. */
-  doubtPortals(): void {
-    this.#namedPortals = ++this.#now
-  }
-
-  /** It is not known what the target has done with the requests up to here. */
-  doubtEverything(): void {
-    this.#everything = ++this.#now
   }
 
   /** The session is over. */
@@ -108,16 +89,29 @@ export class KnownStatements {
   }
 
   portal(name: string): Portal {
-    const doubted = name === '' ? this.#everything : Math.max(this.#everything, this.#named, this.#namedPortals)
-    return (
-      trusted(this.#portals.get(name), doubted) ?? new Portal(Statement.unknown(unknown(`portal "${name}", opened`)))
-    )
+    const named = this.#portals.get(name)
+    if (named === undefined) return new Portal(Statement.unknown(unknown(`portal "${name}", opened`)))
+    if (this.doubts.ofPortal(name, named.since)) named.value.identity ??= 'doubtful'
+    return named.value
   }
 
-  portalOfBind(pending: Pending): Portal {
-    const statement = this.statement(pending.statementName)
-    // What was recorded when it was asked need not be told again.
-    return pending.portal?.statement === statement ? pending.portal : this.portalOf(statement, pending)
+  /** When the name was given, as `doubts` count. */
+  statementSince(name: string): number {
+    return this.#statements.get(name)?.since ?? 0
+  }
+
+  portalSince(name: string): number {
+    return this.#portals.get(name)?.since ?? 0
+  }
+
+  /** `statement` is what the name stands for, where that is not what the server has confirmed. */
+  portalOfBind(pending: Pending, statement: Statement = this.statement(pending.statementName)): Portal {
+    const { portal } = pending
+    const isSame = portal?.statement === statement || (isUnknown(portal?.statement) && isUnknown(statement))
+    if (portal === undefined || !isSame) return this.portalOf(statement, pending)
+    // What was recorded when it was asked need not be told again; but an answer that came since may have raised a doubt.
+    portal.identity = statement.identity
+    return portal
   }
 
   /** With the values of a Bind, where it is one. */
@@ -130,23 +124,19 @@ export class KnownStatements {
   }
 
   #statementNamed(name: string): Statement | undefined {
-    const doubted = name === '' ? this.#everything : Math.max(this.#everything, this.#named)
-    return trusted(this.#statements.get(name), doubted)
+    const named = this.#statements.get(name)
+    if (named !== undefined && this.doubts.ofStatement(name, named.since)) named.value.identity ??= 'doubtful'
+    return named?.value
   }
 }
 
 const unknown = (what: string): string => `(the ${what} by SQL or too long ago to be known here)`
+const isUnknown = (statement: Statement | undefined): boolean => statement?.identity === 'unknown'
 
 interface Named<V> {
   readonly value: V
   readonly size: number
   readonly since: number
-}
-
-/** What a name stands for; doubtful where names were doubted after it was given. */
-function trusted<V extends Statement | Portal>(named: Named<V> | undefined, doubted: number): V | undefined {
-  if (named !== undefined && named.since < doubted) named.value.identity ??= 'doubtful'
-  return named?.value
 }
 
 /** A map that forgets its oldest entries when it holds too much, and tells of each value that leaves it. */

@@ -50,6 +50,16 @@ export class Portal {
     )
   }
 
+  /** Whether to run it may give names to others (statement.ts): what is not known may be anything. */
+  get mayRename(): boolean {
+    return this.identity !== undefined || this.statement.mayRename
+  }
+
+  /** The same for code. By SQL a name can only be given to what is none. */
+  get mayRenameUnseen(): boolean {
+    return this.identity === 'unknown' || this.statement.mayRenameUnseen
+  }
+
   get bytes(): number {
     return 64 + (this.#body?.length ?? 0)
   }

@@ -47,7 +47,7 @@ import {
 } from '../wire/message-types.ts'
 import { readError, readParameterDescription, readParameterStatus, rowsOfTag } from '../wire/server-answers.ts'
 import { violation } from '../wire/violation.ts'
-import { AskedNames } from './asked-names.ts'
+import { type Asked, AskedNames } from './asked-names.ts'
 import { KnownStatements } from './known-statements.ts'
 import { LongText } from './long-text.ts'
 import { type Pending, PendingQueue } from './pending-queue.ts'
@@ -65,9 +65,9 @@ const MOST_TAGS = 32
 const RUNS = new Set([QUERY, EXECUTE, FUNCTION_CALL])
 /** Tags of what may drop names of statements, and give them anew. */
 const DROPS_NAMES = /^(?:DEALLOCATE|DISCARD ALL$|DO$|CALL$)/
-/** Tags of what begins and ends a transaction of several statements. */
+/** Tags of what begins a transaction of several statements, and of what ends portals, most of them with their transaction. */
 const BEGINS = new Set(['BEGIN', 'START TRANSACTION'])
-const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION'])
+const ENDS_PORTALS = /^(?:COMMIT|ROLLBACK|PREPARE TRANSACTION|CLOSE CURSOR)/
 const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
 
 type StatementEvent = Extract<FactEvent, { type: 'statement' }>
@@ -114,7 +114,7 @@ export class StatementLog {
   readonly #relayed = { in: 0, out: 0, counted: 0 }
   /** The session is over, and what the target has done with its last requests is not known. */
   #guessing = false
-  /** By the tags of its statements; where ROLLBACK is to a savepoint, it is taken to be over too early. */
+  /** By the tags of its statements; after an error, or ROLLBACK to a savepoint, it is taken to be over too early. */
   #inTransaction = false
 
   /** `parameters` are what the target reported at login. */
@@ -211,21 +211,28 @@ export class StatementLog {
     const { all, untold } = this.#queue.tellAll()
     if (untold === all.length) return
     const names = new AskedNames(this.#known)
-    const parts: Pending[] = []
+    const parts: [Pending, Asked][] = []
     for (const [index, pending] of all.entries()) {
-      const portal = names.portalOf(pending)
-      if (index < untold) continue
-      if (RUNS.has(pending.kind)) this.#tellAsked(pending, portal ?? this.#portalOf(pending))
-      else if (pending.kind === PARSE || pending.kind === BIND) parts.push(pending)
+      const asked = names.next(pending, pending => this.#portalOf(pending))
+      if (this.#syncsInDoubt) names.doubtEverything()
+      if (index < untold || asked === undefined) continue
+      if (RUNS.has(pending.kind)) this.#tellAsked(pending, asked)
+      else parts.push([pending, asked])
     }
     // What is executed tells of its parts.
-    for (const part of parts) if (!part.portal!.toldAsked) this.#tellAsked(part, part.portal!)
+    for (const [pending, asked] of parts) if (!asked.portal.toldAsked) this.#tellAsked(pending, asked)
   }
 
-  #tellAsked(pending: Pending, portal: Portal): void {
+  /** Whether the server has ignored a Sync of the client, or acted on it, is not known. */
+  get #syncsInDoubt(): boolean {
+    return this.#readyInDoubt > 0 || this.#syncsInCopy > 0
+  }
+
+  #tellAsked(pending: Pending, { portal, doubtful }: Asked): void {
     pending.asked = ++this.#asked
     const protocol = pending.kind === QUERY || pending.kind === FUNCTION_CALL ? 'simple' : 'extended'
     const { event: of, whole } = this.#tell(portal, protocol, 0, 'asked')
+    if (doubtful) of.identity ??= 'doubtful'
     if (pending.kind === PARSE) of.tag = '(prepared)'
     if (pending.kind === BIND) of.tag = '(bound)'
     this.#recorder.fact({ type: 'asked', number: pending.asked, of }, performance.now() - pending.at, 0, whole)
@@ -234,7 +241,7 @@ export class StatementLog {
   /** Records what was asked and never answered: the session is over. */
   flush(): void {
     this.#now = performance.now()
-    const syncsInDoubt = this.#readyInDoubt > 0 || this.#syncsInCopy > 0
+    const syncsInDoubt = this.#syncsInDoubt
     this.#endCopy()
     const asked: Portal[] = []
     this.#guessing = true
@@ -247,12 +254,10 @@ export class StatementLog {
         this.#known.bound(pending)
         asked.push(this.#known.portal(pending.name))
       } else if (pending.kind === CLOSE) this.#known.closed(pending)
-      else if (RUNS.has(pending.kind)) {
-        if (!pending.recorded) this.#record(pending, undefined)
-        if (this.#portalOf(pending).statement.mayRename) this.#known.doubt()
-      }
-      // Where something before a Sync failed, the target has skipped the rest, and names stand for what they stood for.
-      if (pending.kind === SYNC || syncsInDoubt) this.#known.doubtEverything()
+      else if (RUNS.has(pending.kind) && !pending.recorded) this.#record(pending, undefined)
+      const mayRename = RUNS.has(pending.kind) && this.#portalOf(pending).mayRename
+      this.#known.doubts.afterUnanswered(pending.kind, mayRename)
+      if (syncsInDoubt) this.#known.doubts.doubtEverything()
       this.#queue.shift()
     }
     for (const portal of asked) if (!portal.told) this.#recordUnanswered(portal)
@@ -439,14 +444,17 @@ export class StatementLog {
     }
     if (tag === 'PREPARE') this.#known.prepared(this.#portalOf(head).statement)
     else if (tag === 'DECLARE CURSOR') this.#known.declared(this.#portalOf(head).statement)
-    else if (DROPS_NAMES.test(tag)) this.#known.doubt()
+    else if (DROPS_NAMES.test(tag)) this.#known.doubts.doubtNames()
     else if (BEGINS.has(tag)) this.#inTransaction = true
-    else if (ENDS.has(tag)) this.#inTransaction = false
+    else if (ENDS_PORTALS.test(tag)) {
+      this.#known.doubts.doubtPortals()
+      if (!tag.startsWith('CLOSE')) this.#inTransaction = false
+    }
   }
 
   #ready(head: Pending | undefined): void {
     this.#endCopy()
-    if (!this.#inTransaction) this.#known.doubtPortals()
+    if (!this.#inTransaction) this.#known.doubts.doubtPortals()
     if (this.#readyInDoubt > 0 && !isAnswered(head)) {
       this.#readyInDoubt--
       // There was no other Sync: so it was read after the COPY failed, and has ended the skipping.
@@ -471,6 +479,7 @@ export class StatementLog {
   #failed(bytes: Buffer, start: number, end: number): void {
     const error = readError(bytes, start, end, text => showText(text, this.#encoding))
     if (error.severity === 'FATAL' || error.severity === 'PANIC') this.#fatal = true
+    this.#inTransaction = false
     const head = this.#headPastCopyEnds(false)
     const syncsInDoubt = this.#syncsInCopy
     this.#endCopy()
@@ -478,7 +487,7 @@ export class StatementLog {
     if (head === undefined) return
     this.#record(head, error)
     // What it did to names before it failed is not undone.
-    if (RUNS.has(head.kind) && this.#portalOf(head).statement.mayRenameUnseen) this.#known.doubt()
+    if (RUNS.has(head.kind) && this.#portalOf(head).mayRenameUnseen) this.#known.doubts.doubtNames()
     if (syncsInDoubt > 0 && !this.#fatal) this.#doubt(head, syncsInDoubt)
     if (head.kind === QUERY || head.kind === FUNCTION_CALL || head.kind === SYNC) return
     this.#queue.shift()

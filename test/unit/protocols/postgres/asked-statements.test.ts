@@ -96,3 +96,25 @@ t.test('a long text that is asked again and again is kept whole once as asked, a
   t.equal(texts.length, 6)
   t.equal(texts.filter(text => text === long).length, 2)
 })
+
+const RENAMES = "do 'begin execute ''deallocate s; prepare s as select 666''; raise exception ''no''; end'"
+
+t.test(
+  'what may have a new name by the time it is run is told as doubtful, before the answer and after it',
+  async t => {
+    for (const ending of ['answers', 'the session ends'] as const) {
+      const { log, client, target, asked, facts } = open()
+      client(bytes.parse('s', 'select 1'), bytes.sync)
+      target(bytes.parseComplete, bytes.ready)
+      client(bytes.query(RENAMES), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
+      log.tellAsked()
+      t.match(asked(), [{ identity: undefined }, { text: 'select 1', identity: 'doubtful' }], `${ending}: asked`)
+      if (ending === 'answers') {
+        target(bytes.error('P0001', 'no'), bytes.ready, bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
+      }
+      log.flush()
+      const [, told] = facts.flatMap(fact => (fact.type === 'statement' ? [fact] : []))
+      t.match(told, { text: 'select 1', identity: 'doubtful' }, ending)
+    }
+  },
+)
