@@ -15,11 +15,11 @@ import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { Access } from '../session/access.ts'
-import type { Books } from '../session/books.ts'
 import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
 import type { ClockWatch } from '../session/recovery/clock-watch.ts'
+import type { SessionRecords } from '../session/session-records.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
@@ -80,7 +80,7 @@ export interface ApiParts {
   readonly refusedConnections: RefusedConnections
   /** Whether connections from there begin with a PROXY header. */
   readonly isBalancer: (address: string) => boolean
-  readonly books: Books
+  readonly sessionRecords: SessionRecords
   readonly vault: Vault
   /** Signs recordings and audit events. */
   readonly signer: Signer

@@ -12,7 +12,7 @@ export interface Schema {
   audit_events: AuditEventTable
   audit_head: AuditHeadTable
   audit_outbox: AuditOutboxTable
-  mended: MendedTable
+  mended: RepairTable
   gateways: GatewayTable
   sealed_keys: SealedKeyTable
   api_tokens: ApiTokenTable
@@ -117,8 +117,8 @@ export interface AuditOutboxTable {
   data: string
 }
 
-/** What is mended once in a store: how far that has come. */
-export interface MendedTable {
+/** Repairs that are done once in a store: how far each has come. */
+export interface RepairTable {
   name: string
   cursor: string
 }

@@ -71,7 +71,7 @@ async function sshHandler(parts: GatewayParts, config: Config): Promise<Connecti
   const { authenticator, clock, log, metrics, refusedConnections, vault } = parts
   // ssh2 falls back without a word.
   if (!nativeCryptography)
-    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; mend it with scripts/bring")
+    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; repair it with scripts/bring")
   const hostKeys = await Promise.all(
     HOST_KEY_TYPES.map(
       async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret,

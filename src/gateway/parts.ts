@@ -21,16 +21,16 @@ import { createRoles } from '../policy/roles.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
-import { createBooks } from '../session/books.ts'
 import { createFollow } from '../session/follow.ts'
 import { createLiveSessions } from '../session/live-sessions.ts'
 import { createPendingWrites } from '../session/pending-writes.ts'
 import { createPersonalAccess } from '../session/personal-access.ts'
 import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts'
-import { createBooksMending } from '../session/recovery/mend-books.ts'
 import { createReaper } from '../session/recovery/reaper.ts'
+import { createRecordsRepair } from '../session/recovery/repair-records.ts'
 import { createSessionAudit } from '../session/session-audit.ts'
 import { createSessionChanges } from '../session/session-changes.ts'
+import { createSessionRecords } from '../session/session-records.ts'
 import { createSessionStore } from '../session/session-store.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
@@ -61,7 +61,7 @@ export interface PartsOptions<A extends AuditAppender> {
   readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
 }
 
-/** How long sessions that were told to end may take to close their books. */
+/** How long sessions that were asked to end may take until they are finalized. */
 export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
@@ -103,7 +103,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, withKeyLock, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
-  const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
+  const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const access = createAccess({ roles, targets, clock, defaults: config.authentication.factors })
   const live = await createLiveSessions({ cluster, clock, log })
   started.defer(() => live.close())
@@ -130,13 +130,13 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
     store: sessions,
     live,
-    marked: createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log }),
+    marked: createMarkedRecordings({ recordings, store: sessions, changes, sessionRecords, audit, metrics, log }),
     changes,
     recordings,
     vault,
-    mending:
+    recordsRepair:
       options.auditedBy === undefined
-        ? createBooksMending({ outbox, vault, sessions, recordings, clock, log })
+        ? createRecordsRepair({ outbox, vault, sessions, recordings, clock, log })
         : undefined,
     audit,
     pendingWrites,
@@ -175,7 +175,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     authenticator,
     withKeyLock,
     sessions,
-    books,
+    sessionRecords,
     changes,
     storeTime,
     access,
@@ -185,7 +185,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     pendingWrites,
     reaper,
     refusedConnections,
-    /** Every connection that has named its user, until its books are closed. */
+    /** Every connection that has named its user, until its session is finalized. */
     pipelines,
     stopping: () => state.stopping,
   }

@@ -56,7 +56,7 @@ export interface Command {
   readonly usage: string
   readonly words: { readonly least: number; readonly most: number }
   readonly options?: ParseArgsOptionsConfig
-  /** Throws CommandError for what the person can mend. */
+  /** Throws CommandError for what the person can correct. */
   run(call: Call): Promise<ExitCode>
 }
 

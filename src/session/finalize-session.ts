@@ -44,9 +44,9 @@ export async function finalizeSession(
     return undefined
   })
   await pendingWrites.write(session, async () => {
-    const inBooks = await changes.end(lease, { reason, sealed, tampered })
+    const sealRecorded = await changes.end(lease, { reason, sealed, tampered })
     // Until here it would be found again, with its seal.
-    if (sealed !== undefined && inBooks) await recordings.noted(session)
+    if (sealed !== undefined && sealRecorded) await recordings.noted(session)
   })
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

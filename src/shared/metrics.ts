@@ -128,7 +128,7 @@ export function createMetrics() {
     }),
     recordingsTampered: new Counter({
       name: 'sallyport_recordings_tampered_total',
-      help: 'Recordings that were found to differ from what the books have of their seal',
+      help: 'Recordings that were found to differ from the seal in the session records',
       registers,
     }),
     recorderLag: new Gauge({

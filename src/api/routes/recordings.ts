@@ -57,7 +57,7 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `audit`, what is hidden in a recording `reveal`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
-  const { sessions, books, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
+  const { sessions, sessionRecords, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
   const tags = ['recordings']
 
   app.get(
@@ -169,7 +169,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       await existing(id)
       const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem).catch(unlessNoFile)
       const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
-      const compared = compareWithNotes(hash, await books.sealNotes(id))
+      const compared = compareWithNotes(hash, await sessionRecords.sealNotes(id))
       // A whole file that is not the one whose seal was noted is somebody's exchange of files.
       const exchanged = ok && (subject?.session !== id || compared.result === 'differs')
       const why = 'sealed well, but not the recording that was noted when the session ended'
@@ -199,7 +199,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async ({ params: { id } }) => {
-      const notes = await books.sealNotes(id)
+      const notes = await sessionRecords.sealNotes(id)
       // Also of a session whose row is gone the audit log may know.
       if (notes.length === 0) await existing(id)
       return { session: id, notes }

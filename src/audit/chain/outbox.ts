@@ -1,5 +1,5 @@
 /**
- * The outbox: audit events that are stored in the transaction of the change they tell of, and wait there for their place in the
+ * The outbox: audit events that are stored in the transaction of the change they record, and wait there for their place in the
  * chain. `audit-log.ts` moves each into the chain once. The one place with SQL on `audit_outbox`.
  */
 
@@ -10,12 +10,12 @@ import type { AuditEvent, AuditKind } from '../event.ts'
 import type { UnlinkedRow } from './chain.ts'
 import { toRow } from './row.ts'
 
-/** Notes an event in the transaction that is going on. */
-export type Tell = (event: AuditEvent) => void
+/** Puts an event into the outbox, in the transaction that is going on. */
+export type RecordEvent = (event: AuditEvent) => void
 
 export interface Outbox {
-  /** Runs the work in one transaction with the events that it tells: both are stored, or neither. */
-  change<T>(work: (on: Database, tell: Tell) => Promise<T>): Promise<T>
+  /** Runs the work in one transaction with the events that it records: both are stored, or neither. */
+  change<T>(work: (on: Database, record: RecordEvent) => Promise<T>): Promise<T>
 }
 
 /** `gateway`: the one that appends the events; of a worker, its gateway. */
@@ -27,7 +27,7 @@ export function createOutbox(parts: { database: Database; gateway: string; clock
       database.transaction().execute(async on => {
         const events: UnlinkedRow[] = []
         const result = await work(on, event => void events.push(toRow(event, gateway, clock)))
-        // Ids sort by time, of one process strictly (also when its clock is set back), and within one transaction in the order of telling.
+        // Ids sort by time, of one process strictly (also when its clock is set back), and within one transaction in the order of recording.
         last = Math.max(last + 1, clock.now())
         const batch = newId('evt', last)
         const rows = events.map((event, index) => ({ id: `${batch}-${String(index).padStart(4, '0')}`, ...event }))

@@ -126,7 +126,7 @@ async function logins({ terminal, json, client: connect }: Context, name: string
     throw new CliError(
       EXIT.no,
       'Not every login is one that the entry allows.',
-      'Mend pg_hba.conf, or `authentication` in the entry: docs/postgres.md says what each gives up.',
+      'Correct pg_hba.conf, or `authentication` in the entry: docs/postgres.md says what each gives up.',
     )
   }
   const silent = asked.filter(({ allowed }) => allowed === null).map(({ target }) => target)

@@ -14,7 +14,7 @@ export interface Present {
 }
 
 /** After this time what a dead gateway left should have been ended and sealed. */
-const MENDED_WITHIN_MS = 2 * 60_000
+const REPAIRED_WITHIN_MS = 2 * 60_000
 
 type Data = Record<string, unknown>
 
@@ -58,7 +58,7 @@ export function examine(facts: SessionFacts, present: Present): Finding[] {
 function unfinished({ session, row, file }: SessionFacts, { now, living }: Present): Finding[] {
   if (row === undefined || living === undefined || living.has(row.gateway)) return []
   const lastSign = Math.max(row.started_at, file?.touchedAt ?? 0)
-  if (now - lastSign < MENDED_WITHIN_MS) return []
+  if (now - lastSign < REPAIRED_WITHIN_MS) return []
   return [{ code: 'session-unfinished', session, what: `it is ${row.state}, and its gateway ${row.gateway} is gone` }]
 }
 
@@ -66,7 +66,7 @@ type Due = (kind: string) => boolean
 
 /** Events of the last minutes that wait for their place in the chain; what waits for longer does not come by itself. */
 function dueOf({ waiting }: SessionFacts, { now }: Present): Due {
-  return wanted => waiting.some(({ kind, at }) => kind === wanted && now - at < MENDED_WITHIN_MS)
+  return wanted => waiting.some(({ kind, at }) => kind === wanted && now - at < REPAIRED_WITHIN_MS)
 }
 
 type Find = (code: FindingCode, what: string) => void
@@ -83,7 +83,7 @@ function leaseFindings({ row, leases, events }: SessionFacts, { now }: Present, 
     find('lease-missing', `the audit log has the lease ${lease} (event ${event.seq}), and the store does not`)
   }
   for (const { id, ended_at, started_at } of leases) {
-    const over = row !== undefined || now - started_at > MENDED_WITHIN_MS
+    const over = row !== undefined || now - started_at > REPAIRED_WITHIN_MS
     if (ended_at === null && over) find('lease-open', `its lease ${id} is open`)
     if (told('lease.started', id).length === 0 && !due('lease.started') && row !== undefined) {
       find('lease-untold', `the audit log does not have the start of its lease ${id}`)
@@ -124,7 +124,7 @@ function recordingFindings(
     return
   }
   if (noted === undefined) {
-    if (now - Math.max(file.touchedAt, row?.ended_at ?? 0) < MENDED_WITHIN_MS) return
+    if (now - Math.max(file.touchedAt, row?.ended_at ?? 0) < REPAIRED_WITHIN_MS) return
     find('recording-unsealed', `${file.file}: no seal of it is noted`)
     return
   }

@@ -2,7 +2,7 @@
 
 // The signals that end a gateway reach the whole group of processes, or the whole unit: the gateway hears them, and tells us.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
-// Without its gateway a worker ends at once, as the gateway did; the next one closes its books.
+// Without its gateway a worker ends at once, as the gateway did; the next one finalizes its sessions.
 process.on('disconnect', () => process.exit(1))
 
 const { serve } = await import('./serve.ts')

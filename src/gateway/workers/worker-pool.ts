@@ -90,7 +90,7 @@ class WorkerPool implements Listeners {
     this.#stopping.abort()
     clearInterval(this.#pinging)
     const workers = [...this.#workers]
-    // The sessions' time, and that of their books.
+    // The time to end sessions, and the time to finalize them.
     let deadline = setTimeout(() => this.#killAll(), drainMs + 2 * CLOSE_MS)
     const hurryAll = () => {
       for (const worker of workers) worker.hurry()

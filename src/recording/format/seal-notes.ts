@@ -1,4 +1,4 @@
-/** The hash of a recording as the books have it, and the comparison with the one that a file has. */
+/** The hash of a recording in the session records, and the comparison with that of a file. */
 
 /** `audit`: in the event of this number. */
 export type SealNote =
@@ -18,7 +18,7 @@ export function compareWithNotes(hash: string | undefined, notes: readonly SealN
     const place = other.place === 'audit' ? `the audit log: event ${other.event}` : "the session's row: it"
     return { result: 'differs', text: `differs from ${place} has the hash ${other.hash}` }
   }
-  if (notes.length === 0) return notCompared('the books have no seal of this session yet')
+  if (notes.length === 0) return notCompared('the session records have no seal of this session yet')
   const inAudit = notes.some(note => note.place === 'audit')
   return {
     result: 'matches',

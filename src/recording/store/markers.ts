@@ -1,5 +1,5 @@
 /**
- * The markers of recordings whose seal is not in the books yet: one empty file each, which is renamed by the one gateway that looks
+ * The markers of recordings whose seal is not in the session records yet: one empty file each, which is renamed by the one gateway that looks
  * after a recording for another. Whoever can write to the folder can make them, so nothing is believed of them and no link is followed.
  */
 

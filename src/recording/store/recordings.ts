@@ -46,7 +46,7 @@ export interface Recordings {
    */
   openFile(session: string): Promise<FileHandle>
   /**
-   * Recordings with a marker that nobody has touched for a while: without a seal, or with one that is not in the books yet. Those
+   * Recordings with a marker that nobody has touched for a while: without a seal, or with one that the session records do not have yet. Those
    * that this gateway writes are left out.
    */
   findUnsealed(): Promise<UnsealedRecording[]>
@@ -57,7 +57,7 @@ export interface Recordings {
    */
   sealInterrupted(recording: Pick<UnsealedRecording, 'session'>, force?: 'force'): Promise<FoundSeal | undefined>
   /**
-   * Compares a recording whose seal is in the books with this hash. Undefined when another gateway is at it; otherwise it is the
+   * Compares a recording whose seal is in the session records with this hash. Undefined when another gateway is at it; otherwise it is the
    * caller's until `noted` or `release`.
    */
   compare(session: string, hash: string): Promise<SealComparison | undefined>
@@ -66,9 +66,9 @@ export interface Recordings {
    * read to its end for that.
    */
   sealOf(session: string): Promise<FoundSeal | undefined>
-  /** Makes a marker, where there is a recording: its seal is not in the books. */
+  /** Makes a marker, where there is a recording: its seal is not in the session records. */
   mark(session: string): Promise<void>
-  /** The seal is in the books: nobody needs to look for it any more. */
+  /** The seal is in the session records: nobody needs to look for it any more. */
   noted(session: string): Promise<void>
   /** What was taken up could not be brought to an end: it is found again. */
   release(session: string): Promise<void>

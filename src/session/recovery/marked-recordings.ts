@@ -6,13 +6,13 @@ import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { Books } from '../books.ts'
 import type { SessionChanges } from '../session-changes.ts'
+import type { SessionRecords } from '../session-records.ts'
 import type { SessionStore } from '../session-store.ts'
 
 interface Tampered {
   readonly file: string
-  /** What the books have; undefined where they have nothing yet. */
+  /** The session records' hash; undefined where they have none yet. */
   readonly noted: string | undefined
   readonly found: string | undefined
   readonly why: string
@@ -27,18 +27,18 @@ export function createMarkedRecordings(parts: {
   recordings: Pick<Recordings, 'findUnsealed' | 'sealInterrupted' | 'compare' | 'noted' | 'release'>
   store: Pick<SessionStore, 'get'>
   changes: Pick<SessionChanges, 'noteSeal'>
-  books: Books
+  sessionRecords: SessionRecords
   audit: Audit
   metrics: Pick<Metrics, 'recordingsTampered'>
   log: Log
 }): MarkedRecordings {
-  const { recordings, store, changes, books, audit, metrics, log } = parts
+  const { recordings, store, changes, sessionRecords, audit, metrics, log } = parts
 
   async function lookAt(unsealed: UnsealedRecording, living: ReadonlySet<string>): Promise<void> {
     const { session, file } = unsealed
     const row = await store.get(session)
     if (row !== undefined && row.state !== 'ended' && living.has(row.gateway)) return
-    const notes = await books.sealNotes(session)
+    const notes = await sessionRecords.sealNotes(session)
     // The audit log's, where it has one: it is signed.
     const noted = (notes.find(({ place }) => place === 'audit') ?? notes[0])?.hash
     if (noted === undefined) {
@@ -51,8 +51,9 @@ export function createMarkedRecordings(parts: {
     const compared = await recordings.compare(session, noted)
     if (compared === undefined) return
     const others = notes.some(({ hash }) => hash !== noted)
-    if (!compared.same) await tell(session, { file, noted, found: compared.found, why: compared.why })
-    else if (others) await tell(session, { file, noted, found: noted, why: 'the books have several hashes of it' })
+    if (!compared.same) await report(session, { file, noted, found: compared.found, why: compared.why })
+    else if (others)
+      await report(session, { file, noted, found: noted, why: 'the session records have several hashes of it' })
     await recordings.noted(session)
   }
 
@@ -63,25 +64,25 @@ export function createMarkedRecordings(parts: {
       sealed = await recordings.sealInterrupted(unsealed)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      await tell(session, { file, noted: undefined, found: undefined, why: error.message })
+      await report(session, { file, noted: undefined, found: undefined, why: error.message })
       return recordings.noted(session)
     }
     if (sealed === undefined) return
-    // Where the books have another one by now, the next round compares.
+    // Where the session records have another one by now, the next round compares.
     if (await changes.noteSeal(session, sealed)) await recordings.noted(session)
     else await recordings.release(session)
   }
 
   /** Known from when it was written, or found: no signature may make it good. */
   async function wasTampered(session: string): Promise<boolean> {
-    return (await books.events(session, ['recording.tampered'])).length > 0
+    return (await sessionRecords.events(session, ['recording.tampered'])).length > 0
   }
 
   /** Once for each thing found: who can make markers must not fill the audit log. */
-  async function tell(session: string, { file, noted, found, why }: Tampered): Promise<void> {
+  async function report(session: string, { file, noted, found, why }: Tampered): Promise<void> {
     const data = { file, noted: noted ?? null, found: found ?? null, why }
-    const told = await books.events(session, ['recording.tampered'])
-    if (told.at(-1)?.data === JSON.stringify(data)) return
+    const recorded = await sessionRecords.events(session, ['recording.tampered'])
+    if (recorded.at(-1)?.data === JSON.stringify(data)) return
     log.error({ session, ...data }, 'a recording is not what was sealed')
     metrics.recordingsTampered.inc()
     await audit.append({ kind: 'recording.tampered', actor: 'gateway', session, data })

@@ -12,13 +12,13 @@ import type { PendingWrites } from '../pending-writes.ts'
 import type { SessionChanges } from '../session-changes.ts'
 import type { SessionStore } from '../session-store.ts'
 import type { MarkedRecordings } from './marked-recordings.ts'
-import type { BooksMending } from './mend-books.ts'
+import type { RecordsRepair } from './repair-records.ts'
 
 const EVERY_MS = 5000
 /** A gateway of the first version, beside this one, writes the session's row after the lease's. */
 const ROW_AFTER_MS = 30_000
 /** What earlier versions left is looked for at start and, while one may still run, every few minutes. */
-const MEND_EVERY = 60
+const REPAIR_EVERY = 60
 
 export interface Reaper {
   /** One round: at start, then every few seconds. Rounds never overlap. `dead` is known to be dead, whatever was heard of it lately. */
@@ -39,7 +39,7 @@ export function createReaper(parts: {
   recordings: Pick<Recordings, 'sealOf' | 'mark' | 'noted'>
   vault: Pick<Vault, 'openLeases'>
   /** What earlier versions left; undefined in a worker, whose gateway sees to it. */
-  mending: BooksMending | undefined
+  recordsRepair: RecordsRepair | undefined
   audit: AuditAppender
   /** What sessions of this gateway still owe, too, is tried again in every round. */
   pendingWrites: PendingWrites
@@ -74,7 +74,7 @@ export function createReaper(parts: {
     for (const session of open) await changes.endLeftLeases(session)
   }
 
-  /** A session of ours that another gateway has ended: it took us for dead, and the books are closed. */
+  /** A session of ours that another gateway has ended: it took us for dead, and has finalized it. */
   async function endReaped(): Promise<void> {
     for (const id of await store.endedAmong(live.ids())) live.end(id, 'interrupted')
   }
@@ -97,7 +97,7 @@ export function createReaper(parts: {
     await endOrphans(living)
     await endLeftLeases()
     await parts.marked.lookAfter(living)
-    if (rounds++ % MEND_EVERY === 0) await parts.mending?.mend()
+    if (rounds++ % REPAIR_EVERY === 0) await parts.recordsRepair?.repair()
   }
 
   function schedule(dead?: string): Promise<void> {

@@ -40,7 +40,7 @@ async function endsWith(
   t.equal(result.status, 255)
   t.match(result.stderr, words)
   t.match(result.stderr, row!.id)
-  // Stopping closes the books and the store; what is left is read from outside.
+  // Stopping finalizes the sessions and closes the store; what is left is read from outside.
   await gateway.stop()
   const store = await openDatabase(gateway.config.database)
   t.teardown(() => store.destroy())

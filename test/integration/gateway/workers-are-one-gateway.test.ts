@@ -66,7 +66,7 @@ async function openSession(): Promise<{ ssh: SshProcess; id: string; worker: str
   return { ssh, id: row.id, worker: row.gateway }
 }
 
-/** Waits until the session's books are closed, by whichever process. */
+/** Waits until the session is finalized, by whichever process. */
 async function ended(id: string) {
   for (;;) {
     const row = await parts.sessions.get(id)
@@ -247,7 +247,7 @@ t.test('a withdrawn role ends sessions on every worker', async t => {
 })
 
 t.test(
-  'a worker that dies takes only its own sessions with it; its books are closed, and another takes its place',
+  'a worker that dies takes only its own sessions with it; they are finalized, and another takes its place',
   async t => {
     const [doomed, other] = [await openSession(), await openSession()]
     t.not(doomed.worker, other.worker)

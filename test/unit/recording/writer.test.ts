@@ -245,7 +245,7 @@ t.test('an idle recording says by its time that it is owned; what was written is
   t.equal(recorder.failure.aborted, false)
 })
 
-t.test('a marker stays until the seal is in the books', async t => {
+t.test('a marker stays until the seal is in the session records', async t => {
   const folder = t.testdir()
   await mkdir(join(folder, 'recordings'))
   const { recordings } = createTestRecordings(join(folder, 'recordings'), {

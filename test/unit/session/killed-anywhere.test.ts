@@ -1,5 +1,5 @@
 /**
- * A gateway that is killed between any two steps of a session leaves books that are right within a minute of the next start: of
+ * A gateway that is killed between any two steps of a session leaves session records that are right within a minute of the next start: of
  * each session one start and end of its lease, one end, one seal, and the reason that was true.
  */
 
@@ -13,14 +13,14 @@ import { createOutbox } from '../../../src/audit/chain/outbox.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { createRecordings, type Recordings } from '../../../src/recording/store/recordings.ts'
-import { createBooks } from '../../../src/session/books.ts'
 import { finalizeSession } from '../../../src/session/finalize-session.ts'
 import { createLiveSessions } from '../../../src/session/live-sessions.ts'
 import { createPendingWrites } from '../../../src/session/pending-writes.ts'
 import { createMarkedRecordings } from '../../../src/session/recovery/marked-recordings.ts'
-import { createBooksMending } from '../../../src/session/recovery/mend-books.ts'
 import { createReaper } from '../../../src/session/recovery/reaper.ts'
+import { createRecordsRepair } from '../../../src/session/recovery/repair-records.ts'
 import { createSessionChanges } from '../../../src/session/session-changes.ts'
+import { createSessionRecords } from '../../../src/session/session-records.ts'
 import { createSessionStore } from '../../../src/session/session-store.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { createLog } from '../../../src/shared/log.ts'
@@ -29,10 +29,10 @@ import { Secret } from '../../../src/shared/secret.ts'
 import { KeyEncryptionKey } from '../../../src/vault/key-encryption-key.ts'
 import type { Lease } from '../../../src/vault/lease.ts'
 import { createVault } from '../../../src/vault/vault.ts'
-import { booksProblems } from '../../support/books-problems.ts'
 import { Crash, openCrashing } from '../../support/crashing-database.ts'
 import { postgresDatabase, stopStores } from '../../support/each-store.ts'
 import { anyTarget, grantFor } from '../../support/identity-parts.ts'
+import { recordProblems } from '../../support/record-problems.ts'
 import { createTestClock, type TestClock, testSubject } from '../../support/recording-parts.ts'
 
 t.teardown(stopStores)
@@ -41,7 +41,7 @@ t.teardown(stopStores)
 const vaultKey = () => new KeyEncryptionKey(Buffer.alloc(32, 7))
 const log = createLog('silent')
 
-/** A gateway's parts that keep books, on this store and folder. */
+/** A gateway's parts that keep session records, on this store and folder. */
 async function createWorld(database: Database, folder: string, clock: TestClock, crash = new Crash(0)) {
   const gateway = newId('gw', clock.now())
   const vault = await createVault({ database, key: vaultKey(), clock, targets: anyTarget })
@@ -51,13 +51,13 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
   const sessions = createSessionStore({ database, clock, gateway })
   const outbox = createOutbox({ database, gateway, clock })
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
-  const books = createBooks({ database, sessions, publicKeyPem: signer.publicKeyPem })
+  const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const metrics = createMetrics()
   const pendingWrites = createPendingWrites({ log })
   const cluster = createLocalCluster({ clock, gateway })
   const live = await createLiveSessions({ cluster, clock, log })
-  const marked = createMarkedRecordings({ recordings, store: sessions, changes, books, audit, metrics, log })
-  const mending = createBooksMending({ outbox, vault, sessions, recordings, clock, log })
+  const marked = createMarkedRecordings({ recordings, store: sessions, changes, sessionRecords, audit, metrics, log })
+  const recordsRepair = createRecordsRepair({ outbox, vault, sessions, recordings, clock, log })
   const reaper = createReaper({
     ...{
       cluster,
@@ -68,7 +68,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
       changes,
       recordings,
       vault,
-      mending,
+      recordsRepair,
       audit,
       pendingWrites,
     },
@@ -86,7 +86,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
     audit,
     sessions,
     changes,
-    books,
+    sessionRecords,
     metrics,
     pendingWrites,
     reaper,
@@ -126,7 +126,7 @@ function bound(target: object, name: string | symbol): unknown {
   return typeof value === 'function' ? value.bind(target) : value
 }
 
-/** What the pipeline does of a session's books, from the grant to the end. */
+/** What the pipeline does of a session's records, from the grant to the end. */
 async function runSession(
   { gateway, vault, recordings, changes, metrics, pendingWrites, clock }: World,
   session: string,
@@ -174,9 +174,9 @@ async function nextStart(place: Place, check: (world: World, database: Database)
   await database.destroy()
 }
 
-async function checkBooks(t: Test, { folder }: Place, { audit, signer }: World, database: Database, at: string) {
+async function checkRecords(t: Test, { folder }: Place, { audit, signer }: World, database: Database, at: string) {
   const { publicKeyPem } = signer
-  t.same(await booksProblems({ database, folder, publicKeyPem }), [], `killed ${at}`)
+  t.same(await recordProblems({ database, folder, publicKeyPem }), [], `killed ${at}`)
   t.match(await audit.verify(), { ok: true })
 }
 
@@ -212,7 +212,7 @@ t.test('killed at any step of a session', async t => {
     const session = newId('ses', place.clock.now())
     const crash = new Crash(at)
     over = await until(place, crash, world => runSession(world, session))
-    await nextStart(place, (world, database) => checkBooks(t, place, world, database, `at step ${at}`))
+    await nextStart(place, (world, database) => checkRecords(t, place, world, database, `at step ${at}`))
     if (over) t.ok(crash.steps > 40, `${crash.steps} steps`)
   }
 })
@@ -231,7 +231,7 @@ t.test('killed at a step of the session, and again at any step of what looks aft
         await world.reaper.round()
       })
       const moment = `at step ${first}, and then at step ${at}`
-      await nextStart(place, (world, database) => checkBooks(t, place, world, database, moment))
+      await nextStart(place, (world, database) => checkRecords(t, place, world, database, moment))
     }
   }
 })
@@ -252,6 +252,6 @@ t.test('killed on PostgreSQL', async t => {
     const place: Place = { url, folder: join(own, 'recordings'), clock, forget }
     const session = newId('ses', clock.now())
     over = await until(place, new Crash(at), world => runSession(world, session))
-    await nextStart(place, (world, database) => checkBooks(t, place, world, database, `at step ${at}`))
+    await nextStart(place, (world, database) => checkRecords(t, place, world, database, `at step ${at}`))
   }
 })

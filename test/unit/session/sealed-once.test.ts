@@ -38,7 +38,7 @@ const markerOf = (session: string) => join(folder, 'unsealed', session)
 const hashOf = async (session: string) => (await parts.sessions.get(session))?.recording_hash
 const isMarked = (session: string) => existsSync(markerOf(session)) || existsSync(`${markerOf(session)}.sealing`)
 
-/** A session that was recorded, and whose seal is in the books. */
+/** A session that was recorded, and whose seal is in the session records. */
 async function sealedSession(): Promise<string> {
   const session = begin({
     async relaying({ recorder }) {
@@ -220,7 +220,7 @@ t.test('a seal that a dead gateway wrote is noted, once', async t => {
   const verified = await verifyRecording(pathOf(session), key)
   t.match(verified, { ok: true, reason: 'killed' })
   t.equal(await hashOf(session), verified.hash)
-  const notes = await parts.books.sealNotes(session)
+  const notes = await parts.sessionRecords.sealNotes(session)
   t.match(notes, [
     { place: 'session', hash: verified.hash },
     { place: 'audit', hash: verified.hash },

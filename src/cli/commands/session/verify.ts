@@ -25,7 +25,7 @@ interface Verdict {
   readonly bytes: number
   readonly firstBad: { readonly frame: number; readonly offset: number; readonly why: string } | null
   readonly reason: string | null
-  /** With what the gateway's books have of the session. */
+  /** With the gateway's records of the session. */
   readonly compared: Comparison
 }
 
@@ -131,7 +131,7 @@ async function verdictOf(what: string, found: Verification, compare: Compare): P
   }
 }
 
-/** Asks the gateway that is there for the books; without one nothing is compared, and that is said. */
+/** Asks the gateway that is there for its session records; without one nothing is compared, and that is said. */
 async function comparer(context: Context): Promise<Compare> {
   let unreachable: string | undefined
   return async (session, hash) => {

@@ -1,4 +1,4 @@
-/** What the books (sessions' rows, leases, audit log) say of one session: what a recording is compared with. */
+/** The records of one session (its row, its leases, the audit log): what a recording is compared with. */
 
 import { createPublicKey } from 'node:crypto'
 import { type AuditRow, checkAlone } from '../audit/chain/chain.ts'
@@ -8,9 +8,9 @@ import type { Database } from '../database/database.ts'
 import type { SealNote } from '../recording/format/seal-notes.ts'
 import type { SessionStore } from './session-store.ts'
 
-export interface Books {
+export interface SessionRecords {
   /**
-   * Every place that has the hash of the session's recording: its row, and the events of the audit log whose signature holds. Once
+   * Every record that has the hash of the session's recording: its row, and the events of the audit log whose signature holds. Once
    * there is one, nothing is sealed for this session any more.
    */
   sealNotes(session: string): Promise<SealNote[]>
@@ -26,21 +26,22 @@ const HASH_IN: Partial<Record<AuditKind, 'recording' | 'hash'>> = {
 }
 export const SEAL_EVENTS = Object.keys(HASH_IN) as AuditKind[]
 
-/** The hash of a recording that an event notes. */
-export function sealIn({ kind, data }: { readonly kind: string; readonly data: string }): string | undefined {
+/** The hash of a recording that an event holds. */
+export function sealHashIn({ kind, data }: { readonly kind: string; readonly data: string }): string | undefined {
   const field = HASH_IN[kind as AuditKind]
   const hash = field && (JSON.parse(data) as Record<string, unknown>)[field]
   return typeof hash === 'string' ? hash : undefined
 }
 
-export function createBooks(parts: {
+export function createSessionRecords(parts: {
   database: Database
   sessions: Pick<SessionStore, 'get'>
   publicKeyPem: string
-}): Books {
+}): SessionRecords {
   const { database, sessions } = parts
   const publicKey = createPublicKey(parts.publicKeyPem)
-  const events: Books['events'] = (session, kinds) => listEvents(database, { session, kinds, after: 0, limit: 1000 })
+  const events: SessionRecords['events'] = (session, kinds) =>
+    listEvents(database, { session, kinds, after: 0, limit: 1000 })
 
   return {
     events,
@@ -49,7 +50,7 @@ export function createBooks(parts: {
       const row = await sessions.get(session)
       if (row !== undefined && row.recording_hash !== null) notes.push({ place: 'session', hash: row.recording_hash })
       for (const event of await events(session, SEAL_EVENTS)) {
-        const hash = sealIn(event)
+        const hash = sealHashIn(event)
         if (hash === undefined || (await checkAlone(event, publicKey)) !== undefined) continue
         notes.push({ place: 'audit', event: event.seq, hash })
       }

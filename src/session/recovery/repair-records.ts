@@ -1,21 +1,21 @@
 /**
- * Mends what earlier versions left in the books when they were killed: leases that stayed open, and starts, ends and seals that the
- * audit log never got. Each lease is looked at once; what is added says `mended`.
+ * Repairs the session records that earlier versions left when they were killed: leases that stayed open, and starts, ends and seals that the
+ * audit log never got. Each lease is looked at once; what is added is marked with `mended`.
  */
 
 import { eventsOfSessions, lockChain, type SessionEvent } from '../../audit/chain/list.ts'
 import type { Outbox } from '../../audit/chain/outbox.ts'
 import type { AuditEvent, AuditKind } from '../../audit/event.ts'
 import type { Database } from '../../database/database.ts'
-import { mendedUpTo, setMendedUpTo } from '../../database/mended.ts'
+import { repairedUpTo, setRepairedUpTo } from '../../database/repairs.ts'
 import type { LeaseTable } from '../../database/schema.ts'
 import type { Recordings } from '../../recording/store/recordings.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { Vault } from '../../vault/vault.ts'
-import { SEAL_EVENTS, sealIn } from '../books.ts'
 import { stateEvents } from '../session-audit.ts'
+import { SEAL_EVENTS, sealHashIn } from '../session-records.ts'
 import type { SessionRow, SessionStore } from '../session-store.ts'
 import { endReasonOf } from '../state.ts'
 
@@ -24,29 +24,29 @@ const PAGE = 100
 /** A gateway of the version before may be about to write the row of this lease. */
 const NEW_MS = 30_000
 const KINDS: AuditKind[] = ['lease.started', 'lease.ended', 'session.ended', ...SEAL_EVENTS]
-const MENDED = { mended: true }
+const REPAIRED = { mended: true }
 
-export interface BooksMending {
+export interface RecordsRepair {
   /** Goes on from where it came to, to the end. */
-  mend(): Promise<void>
+  repair(): Promise<void>
 }
 
-export function createBooksMending(parts: {
+export function createRecordsRepair(parts: {
   outbox: Outbox
   vault: Pick<Vault, 'leasesAfter' | 'endLeasesOfSession'>
   sessions: Pick<SessionStore, 'getAll'>
   recordings: Pick<Recordings, 'mark'>
   clock: Clock
   log: Log
-}): BooksMending {
+}): RecordsRepair {
   const { outbox, vault, sessions, recordings, clock, log } = parts
 
   /** True when there may be more. */
-  function mendPage(): Promise<boolean> {
-    return outbox.change(async (on, tell) => {
-      // Nothing gets from the outbox into the chain meanwhile, and another gateway that mends waits here.
+  function repairPage(): Promise<boolean> {
+    return outbox.change(async (on, record) => {
+      // Nothing gets from the outbox into the chain meanwhile, and another gateway that repairs waits here.
       await lockChain(on)
-      const leases = await vault.leasesAfter(await mendedUpTo(NAME, on), PAGE, on)
+      const leases = await vault.leasesAfter(await repairedUpTo(NAME, on), PAGE, on)
       const rows = await rowsOf(leases, on)
       const known = await eventsOfSessions(on, [...new Set(leases.map(({ session }) => session))], KINDS)
       let reached: string | undefined
@@ -59,13 +59,17 @@ export function createBooksMending(parts: {
         if (lease.ended_at === null) await vault.endLeasesOfSession(lease.session, on)
         const events = known.filter(({ session }) => session === lease.session)
         const missing = missingOf(lease, row, events)
-        for (const event of missing) tell(event)
-        if (missing.length > 0) log.warn({ session: lease.session, events: missing.length }, 'the books were mended')
-        if (row?.recording_hash === null && !events.some(event => sealIn(event) !== undefined)) {
+        for (const event of missing) record(event)
+        if (missing.length > 0)
+          log.warn(
+            { session: lease.session, events: missing.length },
+            'session records of an earlier version were repaired',
+          )
+        if (row?.recording_hash === null && !events.some(event => sealHashIn(event) !== undefined)) {
           await recordings.mark(row.id)
         }
       }
-      if (reached !== undefined) await setMendedUpTo(NAME, reached, on)
+      if (reached !== undefined) await setRepairedUpTo(NAME, reached, on)
       return reached !== undefined && leases.length === PAGE
     })
   }
@@ -79,8 +83,8 @@ export function createBooksMending(parts: {
   }
 
   return {
-    async mend() {
-      while (await mendPage());
+    async repair() {
+      while (await repairPage());
     },
   }
 }
@@ -88,14 +92,14 @@ export function createBooksMending(parts: {
 /** What should stand in the audit log of a lease and its session that are over, and does not. */
 function missingOf(lease: LeaseTable, row: SessionRow | undefined, events: readonly SessionEvent[]): AuditEvent[] {
   const { id, session, user } = lease
-  const told = (kind: AuditKind) =>
+  const recorded = (kind: AuditKind) =>
     events.some(event => event.kind === kind && (JSON.parse(event.data) as { lease?: string }).lease === id)
   const missing: AuditEvent[] = []
-  if (!told('lease.started')) {
-    const data = { lease: id, account: formatAccountAddress(lease), version: lease.credential_version, ...MENDED }
+  if (!recorded('lease.started')) {
+    const data = { lease: id, account: formatAccountAddress(lease), version: lease.credential_version, ...REPAIRED }
     missing.push({ kind: 'lease.started', actor: user, session, data })
   }
-  if (!told('lease.ended')) missing.push(stateEvents.leaseEnded('gateway', session, id, MENDED))
+  if (!recorded('lease.ended')) missing.push(stateEvents.leaseEnded('gateway', session, id, REPAIRED))
   if (row === undefined) return missing
   const reason = endReasonOf(row.end_reason ?? '') ?? 'interrupted'
   const sealed =
@@ -103,9 +107,9 @@ function missingOf(lease: LeaseTable, row: SessionRow | undefined, events: reado
       ? undefined
       : { file: row.recording, hash: row.recording_hash, bytes: row.recording_bytes }
   const ended = events.some(({ kind }) => kind === 'session.ended')
-  const known = events.some(event => sealIn(event) !== undefined)
+  const known = events.some(event => sealHashIn(event) !== undefined)
   if (!ended) {
-    missing.push(stateEvents.sessionEnded('gateway', session, { reason, sealed: known ? undefined : sealed }, MENDED))
-  } else if (sealed !== undefined && !known) missing.push(stateEvents.sealNoted(session, sealed, reason, MENDED))
+    missing.push(stateEvents.sessionEnded('gateway', session, { reason, sealed: known ? undefined : sealed }, REPAIRED))
+  } else if (sealed !== undefined && !known) missing.push(stateEvents.sealNoted(session, sealed, reason, REPAIRED))
   return missing
 }

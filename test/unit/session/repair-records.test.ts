@@ -1,4 +1,4 @@
-/** What earlier versions left in the books when they were killed is mended once, and said to be. */
+/** What earlier versions left in the session records when they were killed is repaired once, and marked as repaired. */
 
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
@@ -60,7 +60,7 @@ async function leave({ lease, session: row, events }: Left): Promise<string> {
   return session
 }
 
-async function booksOf(session: string): Promise<string[]> {
+async function recordsOf(session: string): Promise<string[]> {
   const events = await audit.list({ session, limit: 1000 })
   return events.map(({ kind, data }) => `${kind}${JSON.parse(data).mended ? ' (mended)' : ''}`).sort()
 }
@@ -68,7 +68,7 @@ async function booksOf(session: string): Promise<string[]> {
 /** As at a start: everything that was left is a while ago. */
 async function nextStart(): Promise<void> {
   clock.advance(60_000)
-  // The round that mends comes at start, and then every so many.
+  // The round that repairs comes at start, and then every so many.
   for (let round = 0; round < 61; round++) await parts.reaper.round()
 }
 
@@ -91,14 +91,14 @@ t.test('leases, ends and seals that the audit log never got', async t => {
   })
   await nextStart()
   await nextStart()
-  t.same(await booksOf(orphan), ['lease.ended', 'lease.started'])
-  t.same((await booksOf(silent)).length, 2)
-  t.same(await booksOf(halfway), ['lease.ended (mended)', 'lease.started', 'session.ended (mended)'])
-  t.same(await booksOf(untold), ['lease.ended (mended)', 'lease.started (mended)', 'session.ended (mended)'])
+  t.same(await recordsOf(orphan), ['lease.ended', 'lease.started'])
+  t.same((await recordsOf(silent)).length, 2)
+  t.same(await recordsOf(halfway), ['lease.ended (mended)', 'lease.started', 'session.ended (mended)'])
+  t.same(await recordsOf(untold), ['lease.ended (mended)', 'lease.started (mended)', 'session.ended (mended)'])
   const told = await audit.list({ session: untold, kind: 'session.ended' })
   t.match(JSON.parse(told[0]!.data), { reason: 'killed', recording: hash })
-  t.same(await booksOf(unsealed), ['lease.ended', 'lease.started', 'session.ended'])
-  t.same(await booksOf(whole), ['lease.ended', 'lease.started', 'session.ended'])
+  t.same(await recordsOf(unsealed), ['lease.ended', 'lease.started', 'session.ended'])
+  t.same(await recordsOf(whole), ['lease.ended', 'lease.started', 'session.ended'])
   const open = await database.selectFrom('leases').select('id').where('ended_at', 'is', null).execute()
   t.same(open, [])
 })
@@ -115,7 +115,10 @@ t.test('a hash that only the row has is told', async t => {
     .where('id', '=', session)
     .execute()
   await nextStart()
-  t.match(await parts.books.sealNotes(session), [{ place: 'session' }, { place: 'audit', hash: 'b'.repeat(64) }])
+  t.match(await parts.sessionRecords.sealNotes(session), [
+    { place: 'session' },
+    { place: 'audit', hash: 'b'.repeat(64) },
+  ])
 })
 
 t.test('a recording that was sealed and noted nowhere is noted, with the reason that its seal gives', async t => {
@@ -140,7 +143,7 @@ t.test('a recording that was sealed and noted nowhere is noted, with the reason 
 t.test('a session of this version is not touched', async t => {
   const { id, over } = begin({ relaying: async () => undefined })
   await over
-  const before = await booksOf(id)
+  const before = await recordsOf(id)
   await nextStart()
-  t.same(await booksOf(id), before)
+  t.same(await recordsOf(id), before)
 })

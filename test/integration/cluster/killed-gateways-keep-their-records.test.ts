@@ -1,4 +1,4 @@
-/** Gateways that are killed again and again while people log in and out leave books without a gap: nothing missing, nothing double. */
+/** Gateways that are killed again and again while people log in and out leave session records without a gap: nothing missing, nothing double. */
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import { examineAll, START } from '../../../src/evidence/doctor/doctor.ts'
 import { systemClock } from '../../../src/shared/clock.ts'
 import { verifyLines } from '../../support/audit-copy.ts'
-import { booksProblems } from '../../support/books-problems.ts'
+import { recordProblems } from '../../support/record-problems.ts'
 import { type SshProcess, startSsh } from '../../support/ssh-client.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { type GatewayProcess, startGatewayProcess } from '../../support/start-gateway-process.ts'
@@ -66,10 +66,10 @@ t.test(`after ${KILLS} kills each session has one start, one end, one seal and o
   const database = await openDatabase(gateway.config.database)
   t.teardown(() => database.destroy())
   const place = { database, folder, publicKeyPem }
-  let problems = await booksProblems(place)
+  let problems = await recordProblems(place)
   for (const begin = performance.now(); problems.length > 0 && performance.now() - begin < RIGHT_WITHIN_MS; ) {
     await once(AbortSignal.timeout(500), 'abort')
-    problems = await booksProblems(place)
+    problems = await recordProblems(place)
   }
   t.same(problems, [])
   const doctor = { ...place, clock: systemClock, living: async () => undefined }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Database } from '../../src/database/database.ts'
 import { recordingFile, UNSEALED_FOLDER } from '../../src/recording/store/paths.ts'
 import { verifyRecording } from '../../src/recording/store/verify.ts'
-import { createBooks } from '../../src/session/books.ts'
+import { createSessionRecords } from '../../src/session/session-records.ts'
 import { createSessionStore } from '../../src/session/session-store.ts'
 import { systemClock as clock } from '../../src/shared/clock.ts'
 
@@ -17,13 +17,13 @@ export interface BooksPlace {
 }
 
 /** Empty when all sessions have ended and each has exactly what it should have. */
-export async function booksProblems({ database, folder, publicKeyPem }: BooksPlace): Promise<string[]> {
+export async function recordProblems({ database, folder, publicKeyPem }: BooksPlace): Promise<string[]> {
   const problems: string[] = []
   const must = (good: boolean, what: string) => {
     if (!good) problems.push(what)
   }
   const sessions = createSessionStore({ database, clock, gateway: 'gw_test' })
-  const books = createBooks({ database, sessions, publicKeyPem })
+  const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem })
   const leases = await database.selectFrom('leases').selectAll().execute()
   const events = await database.selectFrom('audit_events').selectAll().orderBy('seq').execute()
   const rows = await database.selectFrom('sessions').selectAll().execute()
@@ -58,7 +58,7 @@ export async function booksProblems({ database, folder, publicKeyPem }: BooksPla
     const file = await verifyRecording(path, publicKeyPem)
     must(file.ok && file.hash === row.recording_hash, wrong(`the seal ${file.hash} ${file.firstBad?.why}`))
     must(file.reason === row.end_reason, wrong(`the seal's reason ${file.reason}`))
-    const notes = (await books.sealNotes(session)).filter(({ place }) => place === 'audit')
+    const notes = (await sessionRecords.sealNotes(session)).filter(({ place }) => place === 'audit')
     must(notes.length === 1 && notes[0]!.hash === file.hash, wrong('the seal in the audit log'))
   }
   return problems
