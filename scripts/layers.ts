@@ -12,8 +12,11 @@ const config = join(root, 'biome.json')
 
 /** Each protocol has a folder of its own, and imports no other protocol. */
 const protocols = readdirSync(join(root, 'src/protocols'))
-  .filter(folder => folder !== 'relaying')
+  .filter(name => name !== 'relaying' && !name.endsWith('.ts'))
   .map(folder => `protocols/${folder}`)
+
+/** What a protocol says of itself stands below all who ask for it, though it lies in the protocol's folder. */
+const facts = protocols.map(folder => `${folder}/facts`)
 
 interface Layer {
   readonly folders: readonly string[]
@@ -37,6 +40,9 @@ export const LAYERS: readonly Layer[] = [
   { folders: ['policy'], domain: true },
   { folders: ['identity', 'targets', 'recording', 'audit'], domain: true },
   { folders: ['cluster', 'database'] },
+  { folders: ['protocols/registered.ts'] },
+  { folders: facts },
+  { folders: ['protocols/facts.ts'] },
   { folders: ['shared'] },
 ]
 
@@ -58,6 +64,9 @@ const CONTRACTS_UPWARDS: readonly string[] = ['targets/identity.ts']
 
 /** Where the proofs are minted that the pipeline demands: by nobody outside of the folder. */
 const MINTS: readonly string[] = ['vault/lease.ts', 'policy/grant.ts', 'identity/principal.ts']
+
+/** From within a protocol's folder its rooms are not named by it. */
+const FACTS_ALONE: readonly string[] = ['../**', '!../../facts.ts', '!../../../shared/**']
 
 interface Forbidden {
   readonly group: readonly string[]
@@ -90,9 +99,16 @@ function forbiddenFor(folder: string, index: number): Forbidden[] {
     MINTS,
     folders.filter(other => other !== folder && !not.includes(other)),
   )
+  // Of the layer right below, also what lies in a folder that is above.
+  const allowed = (LAYERS[index + 1]?.folders ?? []).filter(next => not.some(other => next.startsWith(`${other}/`)))
   const rules: Forbidden[] = [
     {
-      group: [...not.map(pattern), '**/test/**', '**/bench/**', '**/scripts/**'],
+      group: [
+        ...not.map(pattern),
+        ...allowed.map(next => `!${pattern(next)}`),
+        ...(facts.includes(folder) ? FACTS_ALONE : []),
+        ...['**/test/**', '**/bench/**', '**/scripts/**'],
+      ],
       message: 'Imports point down only: scripts/layers.ts has the layers.',
     },
     {

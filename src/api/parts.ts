@@ -3,6 +3,7 @@
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { RefusedConnections } from '../connections/refused-connections.ts'
+
 import type { Sources } from '../connections/sources.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
@@ -19,17 +20,16 @@ import type { Follow } from '../session/follow.ts'
 import type { LiveSessions } from '../session/live-sessions.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
 import type { ClockWatch } from '../session/recovery/clock-watch.ts'
+import type { ServedProtocol } from '../session/served-protocol.ts'
 import type { SessionRecords } from '../session/session-records.ts'
 import type { SessionStore } from '../session/session-store.ts'
+import type { TargetProof } from '../session/target-proof.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics, Report } from '../shared/metrics.ts'
 import type { Signer } from '../shared/signer.ts'
-import type { TargetIdentity } from '../targets/identity.ts'
-import type { PostgresTarget, Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
-import type { CredentialMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 
 export interface ApiParts {
@@ -64,17 +64,10 @@ export interface ApiParts {
   readonly targets: Targets
   /** The gateway's factor lists, for roles that name none. */
   readonly defaultFactors: FactorLists
-  /** The keys that a host shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
-  readonly scanHostKeys: (host: string, port: number) => Promise<string[]>
-  /** What a database asks for as the login of each account; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */
-  readonly askLogins: (target: PostgresTarget) => Promise<{ account: string; asks: string; allowed: boolean }[]>
+  /** A protocol's questions to its targets. */
+  readonly served: (protocol: string) => Pick<ServedProtocol, 'scanHostKeys' | 'askLogins'>
   /** Throws where the target does not prove that it is the one that was confirmed, or where that cannot be proven. */
-  readonly proveTarget: (
-    target: Target,
-    account: string,
-    confirmed: TargetIdentity,
-    lend: (entry: Target) => Promise<CredentialMaterial>,
-  ) => Promise<void>
+  readonly proveTarget: (proof: Omit<TargetProof, 'kept'>) => Promise<void>
   readonly sessions: SessionStore
   readonly sources: Sources
   readonly refusedConnections: RefusedConnections

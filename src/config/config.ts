@@ -2,96 +2,24 @@
 
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { parseNetwork } from '../policy/networks.ts'
-import { durationText } from '../policy/role.ts'
-import { bytesOf, sizeText } from '../policy/size-text.ts'
+import { protocols, type RegisteredProtocol } from '../protocols/registered.ts'
+import { durationText } from '../shared/durations.ts'
+import {
+  count,
+  network,
+  type PortSettings,
+  path,
+  port,
+  proxyProtocol,
+  size,
+  someTime,
+  type TlsFiles,
+  time,
+  tlsFiles,
+} from '../shared/setting-types.ts'
 import { FACTORS } from '../shared/vocabulary.ts'
 
-/** Parses to bytes. */
-const size = sizeText.transform(bytesOf)
-
-/** Node's timers count no further than 24.8 days. */
-const LONGEST_MS = 24 * 86_400_000
-const time = durationText.refine(ms => ms <= LONGEST_MS, 'at most 24d')
-const someTime = time.refine(ms => ms > 0, 'must be more than 0')
-
 const LONGEST_TOKEN_MS = 366 * 86_400_000
-
-const port = z.number().int().min(0).max(65535)
-const path = z.string().min(1)
-const count = z.number().int().min(1)
-const tls = z.strictObject({
-  /** PEM file of the private key. */
-  keyFile: path,
-  /** PEM file of the certificate, with its intermediates. */
-  certificateFile: path,
-})
-
-const network = z
-  .string()
-  .refine(text => parseNetwork(text) !== undefined, 'a network is written as 10.0.0.0/8 or 2001:db8::/32')
-
-const proxyProtocolSchema = z.strictObject({
-  /** Balancers: their connections begin with a header of the PROXY protocol, which says where they come from. */
-  from: z.array(network).default([]),
-})
-
-const sshSchema = z
-  .strictObject({
-    /** Whether SSH is served. */
-    enabled: z.boolean().default(true),
-    /** The address to listen on. */
-    host: z.string().min(1).default('0.0.0.0'),
-    /** The port to listen on; 0: any free one. */
-    port: port.default(2222),
-    /** Whether a login that names no target is answered: by the menu, and by commands. */
-    selfService: z.boolean().default(true),
-    /** How long a connection may take to log in. */
-    loginGrace: someTime.prefault('2m'),
-    /** Proofs that a connection may get wrong before it is closed. */
-    maxAuthTries: count.default(6),
-    /** Channels that a session may have open at once. */
-    maxChannels: count.default(32),
-    /** Connections, over all sources, that may be logging in at once. */
-    maxUnauthenticated: count.default(200),
-    /** Connections that one source address may have at once. */
-    maxPerSource: count.default(100),
-    proxyProtocol: proxyProtocolSchema.prefault({}),
-    /** New keys after so many bytes in one direction (RFC 4253 §9). */
-    rekeyAfter: size.prefault('1GiB'),
-    /** New keys after so much time. */
-    rekeyEvery: someTime.prefault('1h'),
-  })
-  .transform(({ loginGrace, rekeyAfter, rekeyEvery, ...rest }) => ({
-    ...rest,
-    loginGraceMs: loginGrace,
-    rekeyBytes: rekeyAfter,
-    rekeyMs: rekeyEvery,
-  }))
-
-const postgresSchema = z
-  .strictObject({
-    /** Whether PostgreSQL is served. */
-    enabled: z.boolean().default(true),
-    /** The address to listen on. */
-    host: z.string().min(1).default('0.0.0.0'),
-    /** The port to listen on; 0: any free one. */
-    port: port.default(5433),
-    /** The gateway's certificate; not given: one is made at the first start. */
-    tls: tls.optional(),
-    /** Whether clients on this machine's loopback may do without TLS. */
-    allowPlaintextFromLoopback: z.boolean().default(false),
-    /** Whether a core that is idle may be spent on quicker answers: the gateway then polls for them instead of sleeping. */
-    busyPolling: z.boolean().default(true),
-    /** How long a connection may take to log in. */
-    loginGrace: someTime.prefault('1m'),
-    /** Connections, over all sources, that may be logging in at once. */
-    maxUnauthenticated: count.default(200),
-    /** Connections that one source address may have at once. */
-    maxPerSource: count.default(200),
-    proxyProtocol: proxyProtocolSchema.prefault({}),
-  })
-  .transform(({ loginGrace, ...rest }) => ({ ...rest, loginGraceMs: loginGrace }))
 
 const personalTokensSchema = z
   .strictObject({
@@ -109,7 +37,7 @@ const apiSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** The port to listen on; 0: any free one. */
   port: port.default(8443),
-  proxyProtocol: proxyProtocolSchema.prefault({}),
+  proxyProtocol,
   /** How people reach it, `https://gateway.example:8443`: what `sallyport login` is told; not given: the name by which they reach SSH. */
   url: z
     .url({ protocol: /^https$/, error: 'a URL is written as https://host:port' })
@@ -118,7 +46,7 @@ const apiSchema = z.strictObject({
   /** Tokens that people make for themselves, by ssh. */
   personalTokens: personalTokensSchema.prefault({}),
   /** The API's certificate; not given: one is made at the first start. */
-  tls: tls.optional(),
+  tls: tlsFiles.optional(),
 })
 
 const sourcesSchema = z
@@ -229,7 +157,10 @@ const headsSchema = z
     refuseLoginsAfterMs: refuseLoginsAfter,
   }))
 
-export const configSchema = z.strictObject({
+/** The sections of the protocols. */
+type Sections = { [P in RegisteredProtocol as P['name']]: z.ZodPrefault<P['settings']> }
+
+const fixed = {
   /** Where the gateway keeps what it must not lose. */
   dataFolder: path.default('data'),
   /** The store: `sqlite:PATH` or `postgres://user:password@host/database`; not given: sallyport.db in the data folder. */
@@ -263,8 +194,6 @@ export const configSchema = z.strictObject({
       key: keySchema.optional(),
     })
     .prefault({}),
-  ssh: sshSchema.prefault({}),
-  postgres: postgresSchema.prefault({}),
   api: apiSchema.prefault({}),
   sources: sourcesSchema.prefault({}),
   authentication: z
@@ -322,16 +251,23 @@ export const configSchema = z.strictObject({
     })
     .transform(({ drain }) => ({ drainMs: drain }))
     .prefault({}),
-})
+}
 
+/** Of every registered protocol. */
+export function configSchema() {
+  const sections = Object.fromEntries(protocols().map(({ name, settings }) => [name, settings.prefault({})]))
+  return z.strictObject({ ...fixed, ...(sections as unknown as Sections) })
+}
+
+type Parsed = z.output<ReturnType<typeof configSchema>>
 export type Config = ReturnType<typeof resolveConfig>
 
 /** Fills in what depends on the data folder, and makes every path absolute: relative ones start at `folder`. */
-export function resolveConfig(parsed: z.output<typeof configSchema>, folder: string) {
+export function resolveConfig(parsed: Parsed, folder: string) {
   const absolute = (given: string) => resolve(folder, given)
   const dataFolder = absolute(parsed.dataFolder)
   const optional = (given: string | undefined) => (given === undefined ? undefined : absolute(given))
-  const certificate = (given: z.output<typeof tls> | undefined) =>
+  const certificate = (given: TlsFiles | undefined) =>
     given && { keyFile: absolute(given.keyFile), certificateFile: absolute(given.certificateFile) }
   const heads = (given: z.output<typeof headsSchema> | undefined) =>
     given && {
@@ -355,7 +291,7 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
         : database,
     cluster: { ...parsed.cluster, redisCaFile: optional(parsed.cluster.redisCaFile) },
     vault: { key: 'file' in key ? { file: absolute(key.file) } : key },
-    postgres: { ...parsed.postgres, tls: certificate(parsed.postgres.tls) },
+    ...sectionsOf(parsed, certificate),
     api: {
       ...parsed.api,
       socket: absolute(parsed.api.socket ?? join(dataFolder, 'sallyport.sock')),
@@ -366,7 +302,22 @@ export function resolveConfig(parsed: z.output<typeof configSchema>, folder: str
   }
 }
 
+/** The protocols' sections, with absolute paths. */
+function sectionsOf(parsed: Parsed, certificate: (given: TlsFiles | undefined) => TlsFiles | undefined) {
+  return Object.fromEntries(
+    protocols().map(({ name }) => {
+      const settings = settingsOf(parsed, name)
+      return [name, settings.tls === undefined ? settings : { ...settings, tls: certificate(settings.tls) }]
+    }),
+  ) as Pick<Parsed, RegisteredProtocol['name']>
+}
+
 /** The configuration that an empty file gives, with everything in `dataFolder`. */
 export function defaultConfig(dataFolder: string): Config {
-  return resolveConfig(configSchema.parse({ dataFolder }), process.cwd())
+  return resolveConfig(configSchema().parse({ dataFolder }), process.cwd())
+}
+
+/** What a protocol is set to. */
+export function settingsOf(config: object, protocol: string): PortSettings {
+  return (config as Record<string, PortSettings>)[protocol]!
 }

@@ -45,11 +45,12 @@ export function parseConfig(path: string, text: string, environment: Environment
   if (second !== undefined) {
     throwProblems('CONFIG_INVALID', [second.problemAt([], 'A configuration is one document: take out the "---".')])
   }
+  const schema = configSchema()
   // A file with nothing but comments is a configuration too: all defaults.
   const written = document?.value ?? {}
-  const checked = document === undefined ? undefined : validate(document, configSchema, written)
+  const checked = document === undefined ? undefined : validate(document, schema, written)
   if (checked?.ok === false) throwProblems('CONFIG_INVALID', checked.problems)
-  return resolveConfig(configSchema.parse(override(written, environment)), dirname(resolve(path)))
+  return resolveConfig(schema.parse(override(written, environment)), dirname(resolve(path)))
 }
 
 /** Puts the environment's URLs in place of the file's. Their text is never repeated: it holds passwords. */
@@ -60,7 +61,7 @@ function override(written: { cluster?: object }, environment: Environment): obje
     ...(database === undefined ? {} : { database }),
     ...(redis === undefined ? {} : { cluster: { ...written.cluster, redis } }),
   }
-  const { error } = configSchema.safeParse(changed)
+  const { error } = configSchema().safeParse(changed)
   if (error === undefined) return changed
   const [issue] = error.issues
   const name = issue?.path[0] === 'database' ? 'SALLYPORT_DATABASE_URL' : 'SALLYPORT_REDIS_URL'

@@ -7,6 +7,7 @@ interface Definition {
   readonly type: string
   readonly innerType?: z.ZodType
   readonly in?: z.ZodType
+  readonly getter?: () => z.ZodType
   readonly element?: z.ZodType
   readonly valueType?: z.ZodType
   readonly shape?: Record<string, z.ZodType>
@@ -29,8 +30,8 @@ function keysOf(definition: Definition, [key, ...rest]: readonly PropertyKey[], 
 
 /** Takes off what wraps a schema (optional, default, transform), and chooses among a union's options. */
 function variants(schema: z.ZodType, value: unknown): z.ZodType[] {
-  const { innerType, in: input, options, discriminator } = definitionOf(schema)
-  const wrapped = innerType ?? input
+  const { innerType, in: input, getter, options, discriminator } = definitionOf(schema)
+  const wrapped = innerType ?? input ?? getter?.()
   if (wrapped !== undefined) return variants(wrapped, value)
   if (options === undefined) return [schema]
   const tag = discriminator === undefined ? undefined : (value as Record<string, unknown> | undefined)?.[discriminator]

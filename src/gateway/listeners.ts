@@ -1,25 +1,18 @@
 /** Takes the connections of all protocols, in this process: a handler for each, and behind it the pipeline. */
 
-import type { Config } from '../config/config.ts'
+import { type Config, settingsOf } from '../config/config.ts'
 import { type Arrival, greet } from '../connections/arrival.ts'
 import type { ConnectionHandler } from '../connections/connection-handler.ts'
-import { createPostgresConnectionHandler } from '../protocols/postgres/client-side/connection-handler.ts'
-import { createToldInsideTls } from '../protocols/postgres/client-side/told-inside-tls.ts'
-import { createPostgresProtocol } from '../protocols/postgres/protocol.ts'
-import { createCancellations } from '../protocols/postgres/target-side/cancel.ts'
-import { createSshConnectionHandler } from '../protocols/ssh/client-side/connection-handler.ts'
-import { createSshProtocol } from '../protocols/ssh/protocol.ts'
-import { generateKeyPair } from '../protocols/ssh/transport/generate-key-pair.ts'
-import { nativeCryptography } from '../protocols/ssh/transport/ssh2-internals.ts'
+import type { ProtocolName } from '../protocols/registered.ts'
 import { createSelfService } from '../self-service/converse.ts'
-import type { Downstream, RunSession, Upstream } from '../session/protocol.ts'
-import { type RunLogin, runLogin } from '../session/run-login.ts'
+import { runLogin } from '../session/run-login.ts'
 import { runSession } from '../session/run-session.ts'
+import type { HandlerParts } from '../session/served-protocol.ts'
 import type { Report } from '../shared/metrics.ts'
-import type { TlsCertificate } from '../shared/tls-certificate.ts'
-import type { ProtocolName } from '../shared/vocabulary.ts'
 import { apiAddress } from './api-address.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
+import { loadProtocols } from './protocols.ts'
+import type { Certificates } from './tls-certificate.ts'
 
 export interface Listeners {
   enter(protocol: ProtocolName, arrival: Arrival): void
@@ -28,25 +21,25 @@ export interface Listeners {
   drain(drainMs: number, hurry: AbortSignal): Promise<void>
 }
 
-const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
-
-/** `certificate`: what PostgreSQL's clients see. What was opened is on `started`, to be closed in reverse. */
+/** `certificates`: of the protocols that show one. What was opened is on `started`, to be closed in reverse. */
 export async function createListeners(
   parts: GatewayParts,
   config: Config,
-  certificate: TlsCertificate,
+  certificates: Certificates,
   started: AsyncDisposableStack,
 ): Promise<Listeners> {
   const { live, log, metrics, state } = parts
-  const handlers: Partial<Record<ProtocolName, ConnectionHandler>> = {
-    ...(config.ssh.enabled ? { ssh: await sshHandler(parts, config) } : {}),
-    ...(config.postgres.enabled ? { postgres: await postgresHandler(parts, config, certificate, started) } : {}),
+  const handlers = new Map<string, ConnectionHandler>()
+  for (const [name, protocol] of (await loadProtocols()).all) {
+    if (!settingsOf(config, name).enabled) continue
+    const handler = await protocol.createHandler(handlerParts(parts, config, certificates, name, started))
+    started.defer(() => handler.close())
+    handlers.set(name, handler)
   }
-  for (const handler of Object.values(handlers)) started.defer(() => handler.close())
   return {
     enter(protocol, arrival) {
       void greet(arrival, {
-        enter: connection => handlers[protocol]!.enter(connection),
+        enter: connection => handlers.get(protocol)!.enter(connection),
         broken: (source, why) => parts.refusedConnections.tell({ protocol, source, code: 'PROTOCOL_VIOLATION', why }),
       })
     },
@@ -67,62 +60,29 @@ export async function createListeners(
   }
 }
 
-async function sshHandler(parts: GatewayParts, config: Config): Promise<ConnectionHandler> {
-  const { authenticator, clock, log, metrics, refusedConnections, vault } = parts
-  // ssh2 falls back without a word.
-  if (!nativeCryptography)
-    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; repair it with scripts/bring")
-  const hostKeys = await Promise.all(
-    HOST_KEY_TYPES.map(
-      async type => (await vault.ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret,
-    ),
-  )
-  const limits = config.ssh
-  return createSshConnectionHandler({
-    hostKeys,
-    limits,
-    protocol: createSshProtocol({ limits, execOutputLimitBytes: config.recording.execOutputLimitBytes, clock }),
-    run: pipelineOf(parts),
-    runLogin: loginsOf(parts),
-    converse: config.ssh.selfService
-      ? createSelfService({ ...parts, apiAddress: () => apiAddress(parts, config) })
-      : undefined,
-    knowsPublicKey: authenticator.knowsPublicKey,
-    refusedConnection: ({ address }, code, why, session) =>
-      refusedConnections.tell({ protocol: 'ssh', source: address, code, why, session }),
-    clock,
-    log,
-    metrics,
-  })
-}
-
-async function postgresHandler(
+function handlerParts(
   parts: GatewayParts,
   config: Config,
-  tls: TlsCertificate,
+  certificates: Certificates,
+  protocol: string,
   started: AsyncDisposableStack,
-): Promise<ConnectionHandler> {
-  const { clock, cluster, log, metrics, refusedConnections } = parts
-  const cancellations = await createCancellations({ cluster, log })
-  started.defer(() => cancellations.close())
-  const { allowPlaintextFromLoopback, busyPolling, loginGraceMs } = config.postgres
-  return createPostgresConnectionHandler({
-    tls,
-    allowPlaintextFromLoopback,
-    loginGraceMs,
-    protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
+): HandlerParts {
+  const { authenticator, clock, cluster, log, metrics, refusedConnections, vault } = parts
+  return {
+    ...{ clock, cluster, log, metrics, started },
+    certificate: certificates[protocol],
+    settings: settingsOf(config, protocol),
+    execOutputLimitBytes: config.recording.execOutputLimitBytes,
+    ownKey: vault.ownKey,
+    knowsPublicKey: authenticator.knowsPublicKey,
     run: pipelineOf(parts),
-    cancellations,
-    told: createToldInsideTls({ cluster, log }),
-    refused: ({ source, code, session, detail }) =>
-      refusedConnections.tell({ protocol: 'postgres', source, code, why: detail, session }),
-    clock,
-    log,
-    metrics,
-  })
+    runLogin: loginsOf(parts),
+    converse: createSelfService({ ...parts, apiAddress: () => apiAddress(parts, config) }),
+    refused: connection => refusedConnections.tell({ protocol, ...connection }),
+  }
 }
 
-function loginsOf<D extends Downstream>(parts: GatewayParts): RunLogin<D> {
+function loginsOf(parts: GatewayParts): HandlerParts['runLogin'] {
   return (downstream, id, serve) => {
     const ended = runLogin(parts, downstream, id, serve).finally(() => parts.pipelines.delete(ended))
     parts.pipelines.add(ended)
@@ -130,7 +90,7 @@ function loginsOf<D extends Downstream>(parts: GatewayParts): RunLogin<D> {
   }
 }
 
-function pipelineOf<D extends Downstream, U extends Upstream>(parts: GatewayParts): RunSession<D, U> {
+function pipelineOf(parts: GatewayParts): HandlerParts['run'] {
   return (protocol, downstream, session) => {
     const ended = runSession(parts, protocol, downstream, session).finally(() => parts.pipelines.delete(ended))
     parts.pipelines.add(ended)

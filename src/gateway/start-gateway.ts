@@ -7,7 +7,7 @@ import type { ApiParts } from '../api/parts.ts'
 import { createApi } from '../api/server.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createLocalCluster } from '../cluster/local.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, settingsOf } from '../config/config.ts'
 import { createPort, type Port } from '../connections/port.ts'
 import { createSources, type Sources } from '../connections/sources.ts'
 import { MOST_CONNECTIONS } from '../database/database.ts'
@@ -15,30 +15,35 @@ import { holdAlone } from '../database/sqlite-alone.ts'
 import { sqliteFile } from '../database/sqlite-file.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
-import { inNetworks } from '../policy/networks.ts'
-import { askLogins } from '../protocols/postgres/target-side/ask-login.ts'
-import { scanHostKeys } from '../protocols/ssh/target-side/scan.ts'
+import { type ProtocolName, protocolNames } from '../protocols/registered.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { createLog, type Log } from '../shared/log.ts'
+import { inNetworks } from '../shared/networks.ts'
 import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
 import { adoptEarlier } from './adopt-earlier.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
+import { loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
-import { gatewayCertificate } from './tls-certificate.ts'
+import { gatewayCertificate, protocolCertificates } from './tls-certificate.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
 
-export interface Gateway {
-  /** Where it listens; undefined for what is switched off. */
-  readonly ssh: { host: string; port: number } | undefined
-  readonly postgres: { host: string; port: number } | undefined
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where it listens, for each protocol; undefined for what is switched off. */
+type Addresses = Readonly<Partial<Record<ProtocolName, Address>>>
+
+export interface Gateway extends Addresses {
   readonly api: { socket?: string; url?: string }
   readonly parts: GatewayParts<AuditLog>
   readonly doctorRounds: DoctorRounds
@@ -83,12 +88,12 @@ export async function startGateway({
   )
   const { audit, reaper, state, vault } = parts
   await adoptEarlier(parts)
+  const certificates = await protocolCertificates(parts, config)
   watchTokenExpiry(parts, started)
-  const certificate = await gatewayCertificate(parts, config, config.postgres.tls)
   const listeners =
     size === 1
-      ? await createListeners(parts, config, certificate, started)
-      : await createWorkerPool({ parts, config, vaultKey, certificate, storeConnections, size, ids: workers }, started)
+      ? await createListeners(parts, config, certificates, started)
+      : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -103,20 +108,18 @@ export async function startGateway({
     clockWatch,
   })
   started.defer(() => api.close())
-  const ports = (['ssh', 'postgres'] as const).map(protocol =>
-    portFor(protocol, { config, listeners, sources, pauseOnConnect: size > 1, parts }),
-  )
+  const ports = protocolNames().map(protocol => {
+    const port = portFor(protocol, { config, listeners, sources, pauseOnConnect: size > 1, parts })
+    return { protocol, port }
+  })
   started.defer(() => stopAccepting())
-  const [ssh, postgres] = ports
   function stopAccepting(): void {
-    for (const port of ports) port?.stopAccepting()
+    for (const { port } of ports) port?.stopAccepting()
   }
 
-  const listening = {
-    api: await api.listen(),
-    ssh: await listenOn('ssh', config.ssh, ssh),
-    postgres: await listenOn('postgres', config.postgres, postgres),
-  }
+  const listening: Pick<Gateway, 'api'> & { [P in ProtocolName]?: Address | undefined } = { api: await api.listen() }
+  for (const { protocol, port } of ports)
+    listening[protocol] = await listenOn(protocol, settingsOf(config, protocol), port)
   await audit.append({ kind: 'gateway.started', actor: 'gateway', data: { ...listening, vaultKey: vault.keyId } })
   // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
   await reaper.round()
@@ -168,7 +171,7 @@ function workersOf({ workers, database }: Config): number {
 }
 
 function portFor(
-  protocol: 'ssh' | 'postgres',
+  protocol: ProtocolName,
   options: {
     config: Config
     listeners: Listeners
@@ -178,7 +181,7 @@ function portFor(
   },
 ): Port | undefined {
   const { config, listeners, sources, pauseOnConnect, parts } = options
-  const { enabled, host, port, maxPerSource, maxUnauthenticated, proxyProtocol } = config[protocol]
+  const { enabled, host, port, maxPerSource, maxUnauthenticated, proxyProtocol } = settingsOf(config, protocol)
   if (!enabled) return undefined
   const onEvicted = () => parts.metrics.evictions.inc({ protocol })
   return createPort({
@@ -222,10 +225,10 @@ async function knownSources(
 
 /** Throws `CONFIG_INVALID` where the address or the port cannot be had. */
 async function listenOn(
-  name: 'ssh' | 'postgres',
-  { host, port }: { host: string; port: number },
+  name: ProtocolName,
+  { host, port }: Address,
   listener: Port | undefined,
-): Promise<{ host: string; port: number } | undefined> {
+): Promise<Address | undefined> {
   return listener?.listen().catch(cause => {
     throw new GatewayError('CONFIG_INVALID', `${name} cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause })
   })
@@ -244,14 +247,14 @@ type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clock
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api
   const file = sqliteFile(config.database)
+  const served = await loadProtocols()
   return {
     ...parts,
     version: version(),
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
-    scanHostKeys,
-    proveTarget,
-    askLogins,
+    served: served.of,
+    proveTarget: proof => proveTarget(served, proof),
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),

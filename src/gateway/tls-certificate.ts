@@ -1,18 +1,33 @@
 /** The certificate that the gateway shows on its TLS ports. */
 
 import { hostname } from 'node:os'
-import type { Config } from '../config/config.ts'
+import { type Config, settingsOf } from '../config/config.ts'
 import { readTlsCertificate } from '../config/tls-files.ts'
+import { protocols } from '../protocols/registered.ts'
 import { Secret } from '../shared/secret.ts'
 import { generateTlsCertificate, issueFrom, type TlsCertificate } from '../shared/tls-certificate.ts'
 import type { GatewayParts } from './parts.ts'
+
+type Parts = Pick<GatewayParts, 'vault' | 'clock'>
+
+/** By protocol. */
+export type Certificates = Readonly<Record<string, TlsCertificate>>
+
+/** One for each protocol that shows one. */
+export async function protocolCertificates(parts: Parts, config: Config): Promise<Certificates> {
+  const certificates: Record<string, TlsCertificate> = {}
+  for (const { name, showsCertificate } of protocols()) {
+    if (showsCertificate) certificates[name] = await gatewayCertificate(parts, config, settingsOf(config, name).tls)
+  }
+  return certificates
+}
 
 /**
  * The configured certificate, or one that the gateway issues to itself: by the CA that it made at its first start, which is what
  * clients are to trust.
  */
 export async function gatewayCertificate(
-  { vault, clock }: Pick<GatewayParts, 'vault' | 'clock'>,
+  { vault, clock }: Parts,
   { certificateNames }: Config,
   files: { keyFile: string; certificateFile: string } | undefined,
 ): Promise<TlsCertificate & { trusted: string }> {

@@ -1,6 +1,6 @@
 /** Whether a decision of now still gives what a running session was granted. */
 
-import { CHANNELS } from '../shared/vocabulary.ts'
+import { channelNames } from '../protocols/registered.ts'
 import { identityOf as identityOfTarget, staysWithin, type TargetIdentity } from '../targets/identity.ts'
 import type { Grant } from './grant.ts'
 
@@ -17,7 +17,7 @@ export function covers(fresh: Grant, running: Grant): boolean {
     fresh.target.name === running.target.name &&
     staysWithin(identityOf(running), identityOf(fresh)) &&
     fresh.database === running.database &&
-    CHANNELS.every(channel => fresh.allows(channel) || !running.allows(channel))
+    channelNames().every(channel => fresh.allows(channel) || !running.allows(channel))
   )
 }
 

@@ -1,66 +1,55 @@
-/** Which database of a PostgreSQL target a request means, and whether the target and a role open it. */
+/** Which database of a target a request means, and whether the target and a role open it. */
 
-import { MOST_DATABASE_NAME_BYTES } from '../shared/database-names.ts'
-import type { PostgresTarget, Target } from '../targets/target.ts'
+import type { DatabaseFacts } from '../protocols/facts.ts'
+import { protocolOf } from '../protocols/registered.ts'
+import type { Target } from '../targets/target.ts'
 import { matchesPattern } from './match.ts'
 import type { Role } from './role.ts'
 
 const EVERY = '*'
 
-/**
- * The database that the target is asked for where the person names `named`, or none; undefined where the target has no databases.
- * Servers cut names that are too long (ProcessStartupPacket in PostgreSQL's postmaster.c): so they are cut here, before they are compared.
- */
+/** The database that the target is asked for where the person names `named`, or none; undefined where the target has no databases. */
 export function databaseOf(named: string | undefined, target: Target): string | undefined {
-  return target.protocol === 'postgres' ? cut(named ?? ownDatabase(target)) : undefined
-}
-
-/** Where those are who name none. */
-export function ownDatabase({ database }: PostgresTarget): string {
-  // Early versions accepted an empty name.
-  return cut(database || 'postgres')
+  const databases = databasesOf(target)
+  return databases?.read(named ?? databases.own(target))
 }
 
 /** Whether the target's entry and the role both open the database. */
-export function opensDatabase(role: Role, target: PostgresTarget, database: string): boolean {
-  return opens(target.databases, target, database) && opens(role.databases, target, database)
+export function opensDatabase(role: Role, target: Target, database: string): boolean {
+  return opens(openedBy(target), target, database) && opens(role.databases, target, database)
 }
 
-/** Whether those who name no database get one that the target's entry opens. */
-export function opensOwnDatabase(target: PostgresTarget): boolean {
-  return opens(target.databases, target, ownDatabase(target))
+/** The database of those who name none, where the target has databases and does not open it. */
+export function ownDatabaseClosed(target: Target): string | undefined {
+  const own = databaseOf(undefined, target)
+  return own === undefined || opens(openedBy(target), target, own) ? undefined : own
 }
 
-function opens(patterns: readonly string[] | undefined, target: PostgresTarget, database: string): boolean {
-  if (patterns === undefined) return database === ownDatabase(target)
+function opens(patterns: readonly string[] | undefined, target: Target, database: string): boolean {
+  if (patterns === undefined) return database === databaseOf(undefined, target)
   return patterns.some(pattern => matchesPattern(pattern, database))
 }
 
-/**
- * Whether both open whatever there is. Replication needs that: a server lets every replication connection copy the whole cluster
- * (BASE_BACKUP), also one that names a database.
- */
-export function opensEveryDatabase(role: Role, target: PostgresTarget): boolean {
-  return [target.databases, role.databases].every(patterns => patterns?.includes(EVERY) ?? false)
+/** Whether both open whatever there is: some channels reach every database, whichever one names. */
+export function opensEveryDatabase(role: Role, target: Target): boolean {
+  return [openedBy(target), role.databases].every(patterns => patterns?.includes(EVERY) ?? false)
 }
 
 /** For administrators: `report_* (orders opens shop, report_*)`. */
 export function describeDatabases(role: Role, target: Target | undefined): string {
   const given = role.databases?.join(', ') ?? "the target's own"
-  if (target?.protocol !== 'postgres') return given
-  const opened = target.databases?.join(', ') ?? `its own, ${ownDatabase(target)}`
-  const lacking = role.channels.includes('replication') && !opensEveryDatabase(role, target)
-  return `${given} (${target.name} opens ${opened})${lacking ? '; replication needs "*" in both' : ''}`
+  const databases = target && databasesOf(target)
+  if (target === undefined || databases === undefined) return given
+  const opened = databases.opened(target)?.join(', ') ?? `its own, ${databaseOf(undefined, target)}`
+  const lacking = role.channels.filter(channel => databases.reachingAll.includes(channel))
+  const missing = lacking.length > 0 && !opensEveryDatabase(role, target)
+  return `${given} (${target.name} opens ${opened})${missing ? `; ${lacking.join(' and ')} needs "*" in both` : ''}`
 }
 
-/** Whole characters only, as CREATE DATABASE cuts a name that is too long. */
-function cut(name: string): string {
-  let end = 0
-  let bytes = 0
-  for (const character of name) {
-    bytes += Buffer.byteLength(character)
-    if (bytes > MOST_DATABASE_NAME_BYTES) break
-    end += character.length
-  }
-  return name.slice(0, end)
+function databasesOf({ protocol }: Target): DatabaseFacts | undefined {
+  return protocolOf(protocol).databases
+}
+
+function openedBy(target: Target): readonly string[] | undefined {
+  return databasesOf(target)?.opened(target)
 }

@@ -1,12 +1,13 @@
 /** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
 
-import type { Channel, Factor, Promptness } from '../shared/vocabulary.ts'
+import type { Channel } from '../protocols/registered.ts'
+import { bytesOf } from '../shared/size-text.ts'
+import type { Factor, Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
 import { type AccessFacts, channelsGiven, failures, inScope, type Judgement, judgeRole } from './judge.ts'
 import type { Role } from './role.ts'
-import { bytesOf } from './size-text.ts'
 
 export type Decision = Yes | No
 

@@ -1,8 +1,9 @@
 /** Says, for an administrator, whether a user may reach an account, and by which rule. Decides nothing: no grant comes from it. */
 
+import type { Channel } from '../protocols/registered.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
-import type { Channel, Promptness } from '../shared/vocabulary.ts'
+import type { Promptness } from '../shared/vocabulary.ts'
 import { decide } from './decide.ts'
 import { type AccessFacts, type Condition, failures } from './judge.ts'
 import { rememberFactorMs } from './required-factors.ts'
@@ -20,9 +21,9 @@ export interface Explanation {
   /** What is given, when allowed. */
   readonly given?: {
     readonly account: string
-    /** Of a PostgreSQL target. */
+    /** Of a target that has several. */
     readonly database?: string
-    /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
+    /** Where databases are reached: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
     readonly rememberFactorMs?: number
     readonly channels: readonly Channel[]
     /** Milliseconds since the epoch, for a session that begins at `now`. */

@@ -1,6 +1,7 @@
 /** A grant: the decision for one session. Only `authorize.ts` mints one. */
 
-import type { Channel, Promptness } from '../shared/vocabulary.ts'
+import type { Channel } from '../protocols/registered.ts'
+import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 
 export interface GrantTerms {

@@ -1,21 +1,23 @@
 /** Judges one role against one request: which of its conditions hold, and what it would give. */
 
+import { type Channel, type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import { messageOf } from '../shared/errors.ts'
 import { type FactorLists, formatFactorLists, provenEnough } from '../shared/factor-lists.ts'
-import type { Channel, Factor, ProtocolName } from '../shared/vocabulary.ts'
+import { inNetworks } from '../shared/networks.ts'
+import type { Factor } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
 import { type Hours, windowEnd } from './hours.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
-import { inNetworks } from './networks.ts'
 import type { Role } from './role.ts'
 
 /** What a person asks for, as the login name says it, and for databases the client. */
 export interface AccessRequest {
-  readonly protocol: ProtocolName
+  /** Undefined where nobody can say, of a target that there is not: for explanations. */
+  readonly protocol: ProtocolName | undefined
   readonly account?: string
   readonly target?: string
-  /** Of PostgreSQL; undefined: the target's own. */
+  /** Of a target that has several; undefined: the target's own. */
   readonly database?: string
 }
 
@@ -108,7 +110,7 @@ const SCOPE_TESTS: readonly ScopeTest[] = [
   {
     name: 'protocol',
     describe: role => role.protocols.join(', '),
-    holds: (role, { request }) => role.protocols.includes(request.protocol),
+    holds: (role, { request: { protocol } }) => protocol === undefined || role.protocols.includes(protocol),
   },
   {
     name: 'target',
@@ -127,8 +129,10 @@ const SCOPE_TESTS: readonly ScopeTest[] = [
   {
     name: 'databases',
     describe: (role, { target }) => describeDatabases(role, target),
-    holds: (role, { request, target }) =>
-      target?.protocol === 'postgres' && opensDatabase(role, target, databaseOf(request.database, target)!),
+    holds(role, { request, target }) {
+      const database = target && databaseOf(request.database, target)
+      return database !== undefined && opensDatabase(role, target!, database)
+    },
   },
   {
     name: 'channels',
@@ -139,9 +143,10 @@ const SCOPE_TESTS: readonly ScopeTest[] = [
 
 const SCOPE: ReadonlySet<Condition['name']> = new Set(SCOPE_TESTS.map(({ name }) => name))
 
-/** Databases are a question of PostgreSQL's alone. */
-function scopeTests({ request }: AccessFacts): readonly ScopeTest[] {
-  return request.protocol === 'postgres' ? SCOPE_TESTS : SCOPE_TESTS.filter(({ name }) => name !== 'databases')
+/** Databases are no question of a protocol that has none. */
+function scopeTests({ request: { protocol } }: AccessFacts): readonly ScopeTest[] {
+  const hasDatabases = protocol !== undefined && protocolOf(protocol).databases !== undefined
+  return hasDatabases ? SCOPE_TESTS : SCOPE_TESTS.filter(({ name }) => name !== 'databases')
 }
 
 /** The conditions that say whether a role speaks of the request at all. */
@@ -162,8 +167,11 @@ export function speaksOf(role: Role, facts: AccessFacts, account: Account): bool
 
 /** The channels of the request's protocol that the role gives on its target. */
 export function channelsGiven(role: Role, { request, target }: AccessFacts): Channel[] {
-  const mayReplicate = target?.protocol === 'postgres' && opensEveryDatabase(role, target)
-  return channelsFor(role, request.protocol).filter(channel => channel !== 'replication' || mayReplicate)
+  const { protocol } = request
+  if (protocol === undefined) return []
+  const { reachingAll = [] } = protocolOf(protocol).databases ?? {}
+  const mayReachAll = target !== undefined && opensEveryDatabase(role, target)
+  return channelsFor(role, protocol).filter(channel => !reachingAll.includes(channel) || mayReachAll)
 }
 
 function condition(name: Condition['name'], why: string, test: () => boolean): Condition {

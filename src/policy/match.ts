@@ -1,13 +1,8 @@
 /** Which targets, accounts and channels a role speaks of. */
 
-import type { Channel, ProtocolName } from '../shared/vocabulary.ts'
+import { type Channel, type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { Role } from './role.ts'
-
-const CHANNELS_OF: Record<ProtocolName, readonly Channel[]> = {
-  ssh: ['shell', 'exec', 'sftp', 'local-forward', 'remote-forward', 'agent', 'x11'],
-  postgres: ['sql', 'replication'],
-}
 
 /** By name, or by labels that all match. A selector that says nothing matches nothing. */
 export function matchesTarget({ names = [], labels = {} }: Role['targets'], target: Target): boolean {
@@ -26,7 +21,8 @@ export function matchesAccount({ names = [], levels = [] }: Role['accounts'], ac
 
 /** The role's channels that this protocol has. */
 export function channelsFor(role: Role, protocol: ProtocolName): Channel[] {
-  return CHANNELS_OF[protocol].filter(channel => role.channels.includes(channel))
+  const channels = protocolOf(protocol).channels as readonly Channel[]
+  return channels.filter(channel => role.channels.includes(channel))
 }
 
 /** Letter by letter, but for one `*` at the end, which stands for any rest. */

@@ -1,13 +1,15 @@
 /** A role: what its holders may do, and under which conditions. The shape that people write in resource files. */
 
 import { z } from 'zod'
+import { type Channel, channelNames, protocolNames, protocols } from '../protocols/registered.ts'
 import { databasePatterns } from '../shared/database-names.ts'
+import { duration } from '../shared/durations.ts'
 import { nameSchema } from '../shared/name-schema.ts'
+import { parseNetwork } from '../shared/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
-import { CHANNELS, FACTORS, LEVELS, PROMPTNESS, PROTOCOLS } from '../shared/vocabulary.ts'
+import { sizeText } from '../shared/size-text.ts'
+import { FACTORS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
-import { parseNetwork } from './networks.ts'
-import { sizeText } from './size-text.ts'
 
 const namePattern = z
   .string()
@@ -15,22 +17,6 @@ const namePattern = z
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
     'a target name, or the beginning of one and "*", for example web-*',
   )
-const DURATION = /^(\d{1,9})(s|m|h|d)$/
-const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-
-const DURATION_WORDS = 'a duration is a number and s, m, h or d, for example 15m'
-
-/** `90s`, `15m`, `8h`, `7d`, as people write it; parses to milliseconds. */
-export const durationText = z
-  .string(DURATION_WORDS)
-  .regex(DURATION, DURATION_WORDS)
-  .transform(text => {
-    const [, amount, unit] = DURATION.exec(text)!
-    return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
-  })
-
-/** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
-export const duration = z.union([durationText, z.number().int().nonnegative()])
 
 /** Of a role that does not say. */
 export const LONGEST_SESSION_MS = 12 * 3_600_000
@@ -45,13 +31,15 @@ export const roleSchema = z.strictObject({
   }),
   /** Which accounts on them: by name, or by level. */
   accounts: z.strictObject({ names: z.array(nameSchema).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
-  /** Which databases of PostgreSQL targets, of those that the target opens. Not given: the target's own alone. */
+  /** Which databases of targets that have several, of those that the target opens. Not given: the target's own alone. */
   databases: databasePatterns.optional(),
   protocols: z
-    .array(z.enum(PROTOCOLS))
+    .array(z.lazy(() => z.enum(protocolNames())))
     .min(1)
-    .default([...PROTOCOLS]),
-  channels: z.array(z.enum(CHANNELS)).default(['shell', 'exec', 'sftp', 'sql']),
+    .default(() => protocolNames()),
+  channels: z
+    .array(z.lazy(() => z.enum(channelNames())))
+    .default(() => protocols().flatMap(({ usualChannels }) => usualChannels) as Channel[]),
   /** When. Not given: always. */
   hours: hoursSchema.optional(),
   /** From where: networks in CIDR notation, IPv4 or IPv6. Not given: anywhere. */

@@ -1,22 +1,16 @@
 /** What a schema cannot say about one resource: keys that must be readable, accounts that must be told apart. */
 
-import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { Path } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
-import { opensOwnDatabase, ownDatabase } from '../policy/databases.ts'
+import { ownDatabaseClosed } from '../policy/databases.ts'
 import type { Role } from '../policy/role.ts'
+import type { Complaint } from '../protocols/facts.ts'
+import { protocolOf } from '../protocols/registered.ts'
 import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
-import { parseHostKey } from '../targets/host-keys.ts'
-import { certifies, type PostgresTarget, type Target } from '../targets/target.ts'
+import type { Target } from '../targets/target.ts'
 import type { Resource, ResourceKind } from './resource.ts'
 
 const LONGEST_MS = 366 * 86_400_000
-
-interface Complaint {
-  readonly path: Path
-  readonly message: string
-}
 
 export function checkResource(resource: Resource): Complaint[] {
   switch (resource.kind) {
@@ -51,7 +45,7 @@ function checkRole(role: Role): Complaint[] {
 
 function checkUser({ publicKeys, roles }: User): Complaint[] {
   const unreadable = publicKeys.flatMap((line, index) =>
-    parseSshPublicKey(line) === undefined ? [{ path: ['publicKeys', index], message: wrongKey(line, 'public') }] : [],
+    parseSshPublicKey(line) === undefined ? [{ path: ['publicKeys', index], message: wrongKey(line) }] : [],
   )
   return [...unreadable, ...twice(roles, 'roles', role => `The role ${role} is there twice.`)]
 }
@@ -67,84 +61,29 @@ function checkTarget(target: Target): Complaint[] {
       message: `${names[defaults[0]!]} is the default account already: a target has at most one.`,
     })),
     ...twice(target.authentication ?? [], 'authentication', method => `${method} is there twice.`),
-    ...(target.protocol === 'ssh' ? checkHostKeys(target.hostKeys) : checkDatabase(target)),
+    ...protocolOf(target.protocol).target.check(target),
+    ...checkOwnDatabase(target),
   ]
 }
 
-function checkDatabase(target: PostgresTarget): Complaint[] {
-  return [...checkCertificates(target.ca), ...checkAuthentication(target), ...checkOwnDatabase(target)]
-}
-
-/** What would refuse every login is told when it is written. */
-function checkAuthentication(target: PostgresTarget): Complaint[] {
-  const { authentication, channelBinding, scramIterations, tls } = target
-  const open = authentication.findIndex(method => method === 'password' || method === 'none')
-  const complaints: Complaint[] = []
-  if (open >= 0 && !certifies(target)) {
-    const message = `${authentication[open]} needs a certificate that is checked: tls: verify-full, or verify-ca with a ca.`
-    complaints.push({ path: ['authentication', open], message })
-  }
-  if (channelBinding === 'require' && ['disable', 'allow', 'prefer'].includes(tls)) {
-    complaints.push({
-      path: ['channelBinding'],
-      message: 'Channel binding needs TLS: tls: require, or better verify-full.',
-    })
-  }
-  if (channelBinding === 'require' && !authentication.includes('scram-sha-256')) {
-    complaints.push({ path: ['channelBinding'], message: 'Channel binding needs authentication: [scram-sha-256].' })
-  }
-  if (scramIterations.min > scramIterations.max) {
-    complaints.push({ path: ['scramIterations', 'min'], message: `min is more than max (${scramIterations.max}).` })
-  }
-  return complaints
-}
-
 function checkHost({ host, protocol }: Target): Complaint[] {
-  const isSocket = protocol === 'postgres' && host.startsWith('/')
-  if (isIP(host) !== 0 || isSocket || /^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?$/.test(host)) return []
+  const isOfProtocol = protocolOf(protocol).target.isHost?.(host) ?? false
+  if (isIP(host) !== 0 || isOfProtocol || /^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?$/.test(host)) return []
   return [{ path: ['host'], message: 'A host is a name or an address alone; a port is written in the field port.' }]
 }
 
-function checkHostKeys(hostKeys: readonly string[]): Complaint[] {
-  return hostKeys.flatMap((line, index) =>
-    parseHostKey(line) === undefined ? [{ path: ['hostKeys', index], message: wrongKey(line, 'host') }] : [],
-  )
-}
-
-function wrongKey(line: string, what: 'host' | 'public'): string {
+function wrongKey(line: string): string {
   if (line.includes('PRIVATE KEY')) return 'This is a private key: take it out, and never write one here.'
-  const example = 'one is written as in "ssh-ed25519 AAAA…"'
-  const sources =
-    what === 'host' ? '`sallyport target scan` prints it' : 'it is what a .pub file holds, without options'
-  return `This ${what} key cannot be used: ${example}, ${sources}; RSA from 2048 bits.`
+  return 'This public key cannot be used: one is written as in "ssh-ed25519 AAAA…", it is what a .pub file holds, without options; RSA from 2048 bits.'
 }
 
 /** Who names no database gets the target's own: with a list that leaves it out, they would get a riddle. */
-function checkOwnDatabase(target: PostgresTarget): Complaint[] {
-  if (target.database === '') return [{ path: ['database'], message: 'database is empty: name one, or leave it out.' }]
-  if (opensOwnDatabase(target)) return []
-  const own = ownDatabase(target)
-  const cure = target.database === undefined ? 'say another in the field database, or add it' : 'add it'
+function checkOwnDatabase(target: Target): Complaint[] {
+  const own = ownDatabaseClosed(target)
+  if (own === undefined) return []
+  const cure =
+    'database' in target && target.database !== undefined ? 'add it' : 'say another in the field database, or add it'
   return [{ path: ['databases'], message: `databases lacks ${own}, the target's own database: ${cure}.` }]
-}
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
-
-function checkCertificates(ca: string | undefined): Complaint[] {
-  if (ca === undefined) return []
-  const blocks = ca.match(CERTIFICATE) ?? []
-  const readable = blocks.length > 0 && blocks.every(isCertificate)
-  return readable
-    ? []
-    : [{ path: ['ca'], message: 'ca is the text of PEM certificates (-----BEGIN CERTIFICATE-----).' }]
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined
-  } catch {
-    return false
-  }
 }
 
 function twice(names: readonly string[], field: string, message: (name: string) => string): Complaint[] {

@@ -6,6 +6,7 @@ import type { Problem } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
 import { scopesAtMost } from '../policy/api-scopes.ts'
 import type { Role } from '../policy/role.ts'
+import { protocolOf } from '../protocols/registered.ts'
 import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
@@ -78,14 +79,15 @@ export async function planResources(
   return { plan, problems: findLooseEnds(resources, stored, deletions), resources }
 }
 
-/** Host keys that `sallyport target scan` pinned stay, while the file says nothing of host keys and the address is the same. */
+/** What was learnt from a target (host keys that `sallyport target scan` pinned) stays, while the file says nothing of it and the address is the same. */
 function keepLearnt(resource: PlacedResource, stored: Stored): PlacedResource {
-  if (resource.kind !== 'target' || resource.written.has('hostKeys')) return resource
+  if (resource.kind !== 'target') return resource
   const now = resource.value
+  const { learnt } = protocolOf(now.protocol).target
   const before = stored.target.get(now.name) as Target | undefined
-  if (now.protocol !== 'ssh' || before?.protocol !== 'ssh') return resource
+  if (learnt === undefined || resource.written.has(learnt) || before?.protocol !== now.protocol) return resource
   const same = now.host === before.host && now.port === before.port
-  return same ? { ...resource, value: { ...now, hostKeys: before.hostKeys } } : resource
+  return same ? { ...resource, value: { ...now, [learnt]: before[learnt as keyof Target] } } : resource
 }
 
 async function readStores(stores: Stores): Promise<Stored> {

@@ -9,11 +9,12 @@ import { ASKED_WHEN_OPENED, decideLogin, type LoginTerms, loginFactors } from '.
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
+import { type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { LoginName } from '../shared/names.ts'
-import { type Factor, PROTOCOLS, type ProtocolName } from '../shared/vocabulary.ts'
+import type { Factor } from '../shared/vocabulary.ts'
 import type { Targets } from '../targets/targets.ts'
 
 export interface FactorRequirement {
@@ -29,6 +30,9 @@ export interface Wish {
   readonly login: LoginName
   readonly database: string | undefined
 }
+
+/** The protocol of a target that is not there nobody can say. */
+type Asked = Omit<Wish, 'protocol'> & { readonly protocol: ProtocolName | undefined }
 
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
@@ -48,15 +52,15 @@ export interface Access {
 /** Targets are read and judged so many at a time: others have their turn in between. */
 const TARGETS_AT_ONCE = 500
 
-/** `ssh alice@gateway`: the gateway itself answers. PostgreSQL has no such login. */
+/** `ssh alice@gateway`: the gateway itself answers, where the protocol has such a login. */
 export function namesNoTarget({ protocol, login }: Pick<Wish, 'protocol' | 'login'>): boolean {
-  return protocol === 'ssh' && login.target === undefined
+  return protocolOf(protocol).selfService && login.target === undefined
 }
 
 export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clock; defaults: FactorLists }): Access {
   const { roles, targets, clock, defaults } = parts
 
-  async function gather(held: readonly string[], { protocol, login, database }: Wish): Promise<AccessFacts> {
+  async function gather(held: readonly string[], { protocol, login, database }: Asked): Promise<AccessFacts> {
     const { account, target } = login
     return {
       request: {
@@ -91,7 +95,7 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       return decision.granted ? decision : refuse('ACCESS_DENIED', decision.message, decision.detail)
     },
     async look({ user, roles: held, proven, sourceAddress }, address) {
-      const protocol = (await targets.get(address.target))?.protocol ?? PROTOCOLS[0]
+      const protocol = (await targets.get(address.target))?.protocol
       const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
       return decide({ ...facts, sourceAddress }, withAskable(proven))
     },

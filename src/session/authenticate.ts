@@ -2,6 +2,7 @@
 
 import type { Attempt, Authenticator } from '../identity/authenticator.ts'
 import { ASKED_WHEN_OPENED } from '../policy/login.ts'
+import { protocolOf } from '../protocols/registered.ts'
 import { isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import { formatFactorLists, nextFactors } from '../shared/factor-lists.ts'
 import { type LoginName, parseLoginName } from '../shared/names.ts'
@@ -11,19 +12,8 @@ import type { Authenticated } from './authenticated.ts'
 import type { Downstream } from './protocol.ts'
 import type { SessionAudit } from './session-audit.ts'
 
-/**
- * The same words for an unknown user, a wrong password, a wrong code and a locked user: only the audit log knows. Also where no role
- * opens what was asked for, and who may log in with less than the default factors has not proven those.
- */
-const REFUSED = {
-  ssh: 'The login was refused. Check the login name, the password or key, and the one-time code, then try again.',
-  postgres:
-    'The login was refused. Check the login name and the database, the password, and the one-time code, then try again.',
-} as const
-
 /** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
 const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
-const FOR_MANY = ' Clients that open several (pg_dump -j, \\c, pools) need a role with rememberFactor.'
 
 interface Parts {
   readonly authenticator: Authenticator
@@ -97,7 +87,8 @@ async function prove(
     const proof = await downstream.nextProof(first)
     if (proof === undefined) {
       const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
-      const text = attempt.usedCode ? `${USED_CODE}${protocol === 'postgres' ? FOR_MANY : ''}` : REFUSED[protocol]
+      const { loginRefused, usedCode } = protocolOf(protocol).words
+      const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
       return refuse(code, text, trail().join('; ') || 'nothing was proven')
     }
     const accepted = await attempt.verify(proof, requirement)

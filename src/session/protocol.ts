@@ -2,9 +2,10 @@
 
 import type { Proof, Source } from '../identity/proof.ts'
 import type { Grant } from '../policy/grant.ts'
+import type { ProtocolName } from '../protocols/registered.ts'
 import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Refusal } from '../shared/errors.ts'
-import type { Factor, ProtocolName } from '../shared/vocabulary.ts'
+import type { Factor } from '../shared/vocabulary.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { Authenticated } from './authenticated.ts'
 import type { EndReason } from './state.ts'

@@ -142,7 +142,7 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
           await audit.append({ kind: 'credential.used-for-proof', actor: caller.actor, data: { ...params, version } })
           return vault.openForProof(params, entry)
         }
-        await proveTarget(target, params.account, before, lend)
+        await proveTarget({ target, account: params.account, confirmed: before, lend })
         await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)), change)
       })
       return standingOf(params)

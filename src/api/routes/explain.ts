@@ -2,8 +2,9 @@
 
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
+import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-import { CHANNELS, FACTORS, PROMPTNESS, PROTOCOLS } from '../../shared/vocabulary.ts'
+import { FACTORS, PROMPTNESS } from '../../shared/vocabulary.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
@@ -13,8 +14,8 @@ const querySchema = z.object({
   account: nameSchema.optional(),
   target: nameSchema,
   /** Not given: the target's. */
-  protocol: z.enum(PROTOCOLS).optional(),
-  /** Of a PostgreSQL target; not given: the target's own. */
+  protocol: z.lazy(() => z.enum(protocolNames())).optional(),
+  /** Of a target that has several; not given: the target's own. */
   database: z.string().min(1).max(256).optional(),
   /** The address that the user comes from; not given: every source is taken as allowed. */
   from: z.union([z.ipv4(), z.ipv6()]).optional(),
@@ -30,11 +31,11 @@ const explanationSchema = z.object({
       account: z.string(),
       /** Why the vault would not lend the credential all the same; not given: it would. */
       credential: z.string().optional(),
-      /** Of a PostgreSQL target. */
+      /** Of a target that has several. */
       database: z.string().optional(),
-      /** PostgreSQL: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
+      /** Where databases are reached: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
       rememberFactorMs: z.number().optional(),
-      channels: z.array(z.enum(CHANNELS)),
+      channels: z.array(z.lazy(() => z.enum(channelNames()))),
       endsAt: timeSchema,
       idleMs: z.number().optional(),
       recordInput: z.boolean(),
@@ -73,7 +74,7 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
         target,
         roles: await roles.heldBy(user),
         request: {
-          protocol: query.protocol ?? target?.protocol ?? 'ssh',
+          protocol: query.protocol ?? target?.protocol,
           target: query.target,
           ...(query.account === undefined ? {} : { account: query.account }),
           ...(query.database === undefined ? {} : { database: query.database }),

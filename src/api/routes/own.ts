@@ -2,12 +2,13 @@
 
 import { z } from 'zod'
 import type { PrincipalFacts } from '../../identity/principal.ts'
+import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import { sessionDocument } from '../../session/session-document.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { SCOPES } from '../../shared/scopes.ts'
-import { CHANNELS, FACTORS, LEVELS, PROTOCOLS } from '../../shared/vocabulary.ts'
+import { FACTORS, LEVELS } from '../../shared/vocabulary.ts'
 import type { Caller } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -32,7 +33,7 @@ export type Whoami = z.output<typeof whoamiSchema>
 const ownTargetSchema = z.object({
   account: z.string(),
   target: z.string(),
-  protocol: z.enum(PROTOCOLS),
+  protocol: z.lazy(() => z.enum(protocolNames())),
   level: z.enum(LEVELS),
   description: z.string().optional(),
   labels: z.record(z.string(), z.string()),
@@ -46,7 +47,7 @@ const explanationSchema = z.object({
     .object({
       account: z.string(),
       database: z.string().optional(),
-      channels: z.array(z.enum(CHANNELS)),
+      channels: z.array(z.lazy(() => z.enum(channelNames()))),
       endsAt: timeSchema,
       idleMs: z.number().optional(),
       recordInput: z.boolean(),

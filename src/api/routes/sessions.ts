@@ -1,11 +1,11 @@
 /** Sessions: which there are and were, and ending one. */
 
 import { z } from 'zod'
+import { protocolNames } from '../../protocols/registered.ts'
 import { sessionDocument } from '../../session/session-document.ts'
 import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-import { PROTOCOLS } from '../../shared/vocabulary.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
@@ -34,7 +34,7 @@ export type Session = z.output<typeof sessionSchema>
 export const ownSessionsQuery = z.object({
   state: z.enum(['live', 'ended']).optional(),
   target: nameSchema.optional(),
-  protocol: z.enum(PROTOCOLS).optional(),
+  protocol: z.lazy(() => z.enum(protocolNames())).optional(),
   /** Started at this time or after it. */
   since: timeSchema.optional(),
   /** Started before this time. */

@@ -1,12 +1,13 @@
 /** Targets, as they were applied, and learning the host keys of one by an explicit wish. */
 
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { protocolOf } from '../../protocols/registered.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { fingerprint } from '../../shared/fingerprint.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { changedParts, fingerprintOf as fingerprintOfIdentity } from '../../targets/identity.ts'
-import { type SshTarget, type Target, targetSchema } from '../../targets/target.ts'
+import { type Target, targetSchema } from '../../targets/target.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -47,7 +48,7 @@ const loginsSchema = z.object({
 })
 export type Logins = z.output<typeof loginsSchema>
 
-export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, vault, askLogins }: ApiParts): void {
+export function targets(app: ApiRoutes, { targets, audit, served, live, vault }: ApiParts): void {
   const tags = ['targets']
 
   app.get(
@@ -70,8 +71,8 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
       schema: { summary: 'Asks the host for its keys; pins nothing', tags, params, response: { 200: scanSchema } },
     },
     async ({ params: { name } }) => {
-      const { host, port, hostKeys } = await existingSsh(name)
-      const keys = await scanHostKeys(host, port)
+      const { protocol, host, port, hostKeys } = await existingWithHostKeys(name)
+      const keys = await served(protocol).scanHostKeys!(host, port)
       const pinned = new Set(hostKeys.map(withoutComment))
       return {
         host,
@@ -99,8 +100,10 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
     },
     async ({ params: { name } }) => {
       const target = await existing(name)
-      if (target.protocol === 'postgres') return { logins: await askLogins(target) }
-      throw new GatewayError('BAD_REQUEST', `${name} is no database: an SSH host is asked for its keys (target scan).`)
+      const { askLogins } = served(target.protocol)
+      if (askLogins !== undefined) return { logins: await askLogins(target) }
+      const { knownBy } = protocolOf(target.protocol).words
+      throw new GatewayError('BAD_REQUEST', `${name} is no database: ${knownBy}.`)
     },
   )
 
@@ -116,7 +119,7 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
       },
     },
     async ({ params: { name }, body: { hostKeys }, caller }) => {
-      const target = await existingSsh(name)
+      const target = await existingWithHostKeys(name)
       const changed = { ...target, hostKeys }
       const data = { target: name, hostKeys: hostKeys.map(fingerprintOf), before: target.hostKeys.map(fingerprintOf) }
       await auditedChange(audit, { kind: 'resources.applied', actor: caller.actor, data }, change =>
@@ -147,15 +150,13 @@ export function targets(app: ApiRoutes, { targets, audit, scanHostKeys, live, va
     return target
   }
 
-  async function existingSsh(name: string): Promise<SshTarget> {
+  async function existingWithHostKeys(name: string): Promise<Extract<Target, { hostKeys: string[] }>> {
     const target = await existing(name)
-    if (target.protocol !== 'ssh') {
-      throw new GatewayError(
-        'BAD_REQUEST',
-        `${name} is a ${target.protocol} target: it is known by its certificate (tls, ca).`,
-      )
+    const { target: facts, words } = protocolOf(target.protocol)
+    if (facts.asks !== 'host-keys') {
+      throw new GatewayError('BAD_REQUEST', `${name} is a ${target.protocol} target: ${words.knownBy}.`)
     }
-    return target
+    return target as Extract<Target, { hostKeys: string[] }>
   }
 }
 
@@ -164,6 +165,5 @@ function withoutComment(key: string): string {
 }
 
 function fingerprintOf(key: string): string {
-  const blob = Buffer.from(key.split(/\s+/)[1] ?? '', 'base64')
-  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
+  return fingerprint(Buffer.from(key.split(/\s+/)[1] ?? '', 'base64'))
 }

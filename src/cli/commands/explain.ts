@@ -1,6 +1,7 @@
 /** `sallyport explain`: may this user reach this account, and by which rule? */
 
 import type { Explanation } from '../../api/routes/explain.ts'
+import { protocolNames } from '../../protocols/registered.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { NAME_PATTERN } from '../../shared/names.ts'
 import { printable } from '../../shared/text/printable.ts'
@@ -24,10 +25,10 @@ export const addExplain: AddCommands = (program, context) => {
     .description('may this user go there, and by which role?')
     .argument('<user>')
     .argument('<account@target>', 'or a target alone, for the account that the policy gives')
-    .option('--database <name>', "of a PostgreSQL target; not given: the target's own")
+    .option('--database <name>', "of a target that has several; not given: the target's own")
     .option('--from <address>', 'coming from this address; not given: from an allowed one')
     .option('--at <time>', 'at this time (2026-11-21T18:00) instead of now')
-    .option('--protocol <protocol>', "ssh or postgres; not given: the target's")
+    .option('--protocol <protocol>', `${protocolNames().join(' or ')}; not given: the target's`)
     .addHelpText('after', '\nThe exit code is 0 for yes and 1 for no.')
     .action(async (user: string, account: string, { database, from, at, protocol }: Options) => {
       const now = context.now()

@@ -1,6 +1,7 @@
 /** `sallyport session`: who was where, and what they did. */
 
 import type { Session } from '../../api/routes/sessions.ts'
+import { protocolNames } from '../../protocols/registered.ts'
 import type { AddCommands } from '../context.ts'
 import { parseTime } from '../terminal/time.ts'
 import { addExport } from './session/export.ts'
@@ -32,7 +33,12 @@ export const addSessions: AddCommands = (program, context) => {
     .option('--ended', 'only those that have ended')
     .option('--user <user>', 'only of this user')
     .option('--target <target>', 'only to this target')
-    .option('--protocol <protocol>', 'only ssh, or only postgres')
+    .option(
+      '--protocol <protocol>',
+      protocolNames()
+        .map(name => `only ${name}`)
+        .join(', or '),
+    )
     .option('--since <time>', 'started since: 2h, 2026-11-21, 2026-11-21T18:00')
     .option('--until <time>', 'started before this time')
     .option('--before <id>', 'older than this session: the next page')

@@ -2,6 +2,7 @@
 
 import { url as debuggerUrl } from 'node:inspector'
 import type { Gateway } from '../../gateway/start-gateway.ts'
+import { type ProtocolName, protocols } from '../../protocols/registered.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { logDestination } from '../../shared/log-destination.ts'
 import type { AddCommands, Context } from '../context.ts'
@@ -58,17 +59,18 @@ export const addStart: AddCommands = (program, context) => {
 }
 
 /** For somebody who started it by hand: where it is reached, and what comes next in another terminal. */
-async function welcome(context: Context, { ssh, postgres, api, parts }: Gateway): Promise<void> {
+async function welcome(context: Context, { api, parts, ...gateway }: Gateway): Promise<void> {
   const { terminal } = context
-  const at = (address: { host: string; port: number } | undefined) => address && `${address.host}:${address.port}`
   const next =
     (await parts.targets.list()).length === 0
       ? ['apply -f config/resources --dry-run', 'apply -f config/resources']
       : ['session list', 'explain USER ACCOUNT@TARGET']
   terminal.line()
   terminal.facts([
-    ['ssh', at(ssh)],
-    ['PostgreSQL', at(postgres)],
+    ...protocols().map(({ name, title }) => {
+      const address = gateway[name as ProtocolName]
+      return [title, address && `${address.host}:${address.port}`] as const
+    }),
     ['API', api.url],
     ['next', 'in another terminal:'],
     ...next.map(command => ['', nextStep(context, command)] as const),

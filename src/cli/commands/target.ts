@@ -2,6 +2,8 @@
 
 import type { ListedCredential } from '../../api/routes/credentials.ts'
 import type { Logins, Scan, Target } from '../../api/routes/targets.ts'
+import type { TargetFacts } from '../../protocols/facts.ts'
+import { protocolOf } from '../../protocols/registered.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import type { Client } from '../client.ts'
@@ -27,10 +29,11 @@ export const addTargets: AddCommands = (program, context) => {
           { title: 'LABELS', value: labelsOf, shrinkTo: 10, optional: 2 },
           {
             title: 'IDENTITY',
-            value: identityOf,
+            value: target => factsOf(target).describeIdentity(target).text,
             shrinkTo: 8,
             optional: 1,
-            style: (text, target) => (isKnown(target) ? text : terminal.style('red', text)),
+            style: (text, target) =>
+              factsOf(target).describeIdentity(target).known ? text : terminal.style('red', text),
           },
         ],
         answer.targets,
@@ -50,10 +53,9 @@ export const addTargets: AddCommands = (program, context) => {
         ['description', target.description],
         ['protocol', target.protocol],
         ['address', `${target.host}:${target.port}`],
-        ['database', target.protocol === 'postgres' ? target.database : undefined],
-        ['databases', target.protocol === 'postgres' ? target.databases?.join(', ') : undefined],
-        ['shows user in', showsUserIn(target) || 'nothing'],
-        ['identity', identityOf(target)],
+        ...(factsOf(target).describe?.(target) ?? []),
+        ['shows user in', factsOf(target).showsUserIn(target).join(', ') || 'nothing'],
+        ['identity', factsOf(target).describeIdentity(target).text],
         ['labels', labelsOf(target)],
       ])
       terminal.line()
@@ -135,7 +137,7 @@ async function logins({ terminal, json, client: connect }: Context, name: string
 
 async function databases(client: Client): Promise<string[]> {
   const { targets } = await client.get<{ targets: Target[] }>('/v1/targets')
-  return targets.filter(({ protocol }) => protocol === 'postgres').map(({ name }) => name)
+  return targets.filter(target => factsOf(target).asks === 'logins').map(({ name }) => name)
 }
 
 interface ScanOptions {
@@ -204,16 +206,6 @@ function labelsOf(target: Target): string {
     .join(', ')
 }
 
-function isKnown(target: Target): boolean {
-  return target.protocol !== 'ssh' || target.hostKeys.length > 0
-}
-
-function identityOf(target: Target): string {
-  if (target.protocol === 'postgres') return `tls ${target.tls}`
-  const { length } = target.hostKeys
-  return length === 0 ? 'not known: scan it' : `${length} host ${length === 1 ? 'key' : 'keys'}`
-}
-
-function showsUserIn({ protocol, showUserIn }: Target): string {
-  return (showUserIn ?? (protocol === 'ssh' ? ['environment'] : [])).join(', ')
+function factsOf({ protocol }: Target): TargetFacts {
+  return protocolOf(protocol).target
 }

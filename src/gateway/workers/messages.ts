@@ -6,10 +6,10 @@ import type { Config } from '../../config/config.ts'
 import type { Full, Stage } from '../../connections/connection-limits.ts'
 import type { Fault } from '../../connections/sources.ts'
 import type { Source } from '../../identity/proof.ts'
+import type { ProtocolName } from '../../protocols/registered.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Report } from '../../shared/metrics.ts'
-import type { TlsCertificate } from '../../shared/tls-certificate.ts'
-import type { ProtocolName } from '../../shared/vocabulary.ts'
+import type { Certificates } from '../tls-certificate.ts'
 
 export type ToWorker =
   | Begin
@@ -42,7 +42,7 @@ export interface Begin {
   readonly config: Config
   /** What the gateway has read once, for all. */
   readonly vaultKey: Buffer
-  readonly certificate: TlsCertificate
+  readonly certificates: Certificates
   /** To a PostgreSQL store. */
   readonly storeConnections: number
 }

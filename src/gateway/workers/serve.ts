@@ -26,7 +26,7 @@ export function serve(): void {
   })
 }
 
-async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeConnections }: Begin): Promise<void> {
+async function begin({ gateway, auditedBy, config, vaultKey, certificates, storeConnections }: Begin): Promise<void> {
   const started = new AsyncDisposableStack()
   const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
@@ -84,7 +84,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificate, storeC
     },
     started,
   )
-  listeners = await createListeners(parts, config, certificate, started)
+  listeners = await createListeners(parts, config, certificates, started)
   send({ kind: 'ready' })
 }
 

@@ -1,4 +1,4 @@
-import { durationText } from '../../policy/role.ts'
+import { durationText } from '../../shared/durations.ts'
 import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { formatScopes, isScope, SCOPES, type Scope, withIncluded } from '../../shared/scopes.ts'

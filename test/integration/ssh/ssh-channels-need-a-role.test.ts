@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import type { Channel } from '../../../src/shared/vocabulary.ts'
+import type { Channel } from '../../../src/protocols/registered.ts'
 import { type SshGateway, startSshGateway } from '../../support/ssh-gateway.ts'
 
 async function freePort(): Promise<number> {

@@ -1,9 +1,9 @@
 /** Whatever a request says, the gateway and the target read the same in it, or the target never hears of it. */
 
 import t from 'tap'
+import type { Channel } from '../../../src/protocols/registered.ts'
 import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
 import { boolean, string, uint32, WireReader } from '../../../src/shared/ssh-wire.ts'
-import type { Channel } from '../../../src/shared/vocabulary.ts'
 import { logIn, startGatewayFor } from '../../support/alice-by-raw-ssh.ts'
 import { openSession } from '../../support/raw-ssh-client.ts'
 import { startSshd } from '../../support/start-sshd.ts'

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { authorize, type Denial } from '../../../src/policy/authorize.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
+import { type Channel, channelNames } from '../../../src/protocols/registered.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
-import { CHANNELS, type Channel } from '../../../src/shared/vocabulary.ts'
 import { facts, NOW, role, target } from '../../support/policy-facts.ts'
 
 const HOUR = 3_600_000
@@ -18,7 +18,7 @@ function denied(value: Grant | Denial): Denial {
   return value as Denial
 }
 
-const channelsOf = (grant: Grant): Channel[] => CHANNELS.filter(channel => grant.allows(channel))
+const channelsOf = (grant: Grant): Channel[] => channelNames().filter(channel => grant.allows(channel))
 
 t.test('a role that holds in full gives a grant with its terms', async t => {
   const grant = granted(authorize(facts({ roles: [role({ idle: '10m', maxSession: '2h', channels: ['exec'] })] })))

@@ -6,8 +6,9 @@ import { databaseOf } from '../../../src/policy/databases.ts'
 import { explain } from '../../../src/policy/explain.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
 import { type RoleInput, roleSchema } from '../../../src/policy/role.ts'
+import type { PostgresTarget } from '../../../src/protocols/postgres/target.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
-import { type PostgresTarget, type TargetInput, targetSchema } from '../../../src/targets/target.ts'
+import { type TargetInput, targetSchema } from '../../../src/targets/target.ts'
 import { facts, role } from '../../support/policy-facts.ts'
 
 type Entry = Partial<Extract<TargetInput, { protocol: 'postgres' }>>

@@ -7,8 +7,9 @@ import type { Grant } from '../../../src/policy/grant.ts'
 import { reachableAmong } from '../../../src/policy/reachable.ts'
 import { requiredFactors } from '../../../src/policy/required-factors.ts'
 import { type Role, type RoleInput, roleSchema } from '../../../src/policy/role.ts'
+import { channelNames, type ProtocolName, protocolNames } from '../../../src/protocols/registered.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
-import { CHANNELS, FACTORS, type Factor, LEVELS, PROTOCOLS, type ProtocolName } from '../../../src/shared/vocabulary.ts'
+import { FACTORS, type Factor, LEVELS } from '../../../src/shared/vocabulary.ts'
 import type { Target } from '../../../src/targets/target.ts'
 import { facts, NOW, target } from '../../support/policy-facts.ts'
 
@@ -33,8 +34,8 @@ const anyRole = (name: string): fc.Arbitrary<Role> =>
         names: mostly<string[] | undefined>(['root', 'www'], optional(fc.subarray(NAMES))),
         levels: optional(fc.subarray([...LEVELS])),
       }),
-      protocols: mostly<ProtocolName[]>([...PROTOCOLS], fc.subarray([...PROTOCOLS], { minLength: 1 })),
-      channels: fc.subarray([...CHANNELS]),
+      protocols: mostly<ProtocolName[]>([...protocolNames()], fc.subarray([...protocolNames()], { minLength: 1 })),
+      channels: fc.subarray([...channelNames()]),
       hours: mostly<RoleInput['hours']>(
         undefined,
         fc
@@ -79,7 +80,7 @@ const terms = (grant: Grant) => ({
   recordExecInput: grant.recordExecInput,
   execOutputLimitBytes: grant.execOutputLimitBytes,
   recording: grant.recording,
-  channels: CHANNELS.filter(channel => grant.allows(channel)),
+  channels: channelNames().filter(channel => grant.allows(channel)),
 })
 const isGrant = (value: unknown): value is Grant => !isRefusal(value)
 

@@ -19,7 +19,8 @@ t.test('every folder of src has its place among the layers', async t => {
   const found = readdirSync(join(root, 'src')).flatMap(name =>
     name === 'protocols' ? readdirSync(join(root, 'src/protocols')).map(folder => `protocols/${folder}`) : [name],
   )
-  t.same([...folders].sort(), found.sort())
+  const facts = found.filter(name => /^protocols\/(?!relaying)[^.]*$/.test(name)).map(folder => `${folder}/facts`)
+  t.same([...folders].sort(), [...found, ...facts].sort())
 })
 
 t.test('an import that points up, or sideways past a contract, is refused', async t => {
@@ -47,6 +48,11 @@ t.test('an import that points up, or sideways past a contract, is refused', asyn
     'src/protocols/postgres/wire/a.ts': '../../../api/parts.ts',
     'src/protocols/postgres/relay/a.ts': '../../../config/config.ts',
     'src/protocols/relaying/a.ts': '../postgres/wire/violation.ts',
+    'src/protocols/registered.ts': './ssh/protocol.ts',
+    'src/protocols/ssh/facts/a.ts': '../protocol.ts',
+    'src/protocols/ssh/facts/b.ts': '../../../targets/target.ts',
+    'src/protocols/postgres/facts/a.ts': '../../ssh/facts/facts.ts',
+    'src/policy/c.ts': '../protocols/ssh/facts/facts.ts',
     'src/api/routes/a.ts': '../../protocols/ssh/protocol.ts',
     'src/api/b.ts': '../protocols/relaying/backlog.ts',
     'src/api/a.ts': '../gateway/parts.ts',

@@ -1,20 +1,14 @@
 /** Learns what a target asks for as the login of an account, for an administrator who sets its floor. It answers nothing, and has no password. */
 
+import type { AskedLogin } from '../../../session/served-protocol.ts'
 import { GatewayError } from '../../../shared/errors.ts'
-import { loginOf, type PostgresTarget } from '../../../targets/target.ts'
+import { loginOf } from '../../../targets/target.ts'
 import { SocketReader } from '../../relaying/socket-reader.ts'
+import type { PostgresTarget } from '../target.ts'
 import { startupMessage } from '../wire/frontend-messages.ts'
 import { type AuthenticationRequest, readAuthentication, readError } from '../wire/server-answers.ts'
 import { violation } from '../wire/violation.ts'
 import { dial, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
-
-export interface AskedLogin {
-  readonly account: string
-  /** As `authentication` names it; for what that does not know, in words. */
-  readonly asks: string
-  /** Whether its entry allows it. */
-  readonly allowed: boolean
-}
 
 const TIMEOUT_MS = 10_000
 

@@ -4,7 +4,8 @@
  */
 
 import { GatewayError } from '../../../shared/errors.ts'
-import { certifies, type PostgresTarget } from '../../../targets/target.ts'
+import { certifies } from '../facts/certificate.ts'
+import type { PostgresTarget } from '../target.ts'
 
 type Method = PostgresTarget['authentication'][number]
 

@@ -5,7 +5,8 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../../../shared/errors.ts'
 import { trustIn } from '../../../shared/system-trust.ts'
-import { nameInCertificate, type PostgresTarget } from '../../../targets/target.ts'
+import { nameInCertificate } from '../facts/certificate.ts'
+import type { PostgresTarget } from '../target.ts'
 
 /** One way to connect; a mode may allow two, one after the other. */
 export type Encryption = 'plain' | 'tls-if-offered' | 'tls'

@@ -1,6 +1,6 @@
 /** Says at the target who stands behind the shared account: in `application_name`, in settings of the gateway's own, or not at all. */
 
-import type { PostgresTarget } from '../../../targets/target.ts'
+import type { PostgresTarget } from '../target.ts'
 
 /** NAMEDATALEN, less the NUL: what a server keeps of an application name. */
 const MOST_NAME_LENGTH = 63

@@ -5,8 +5,8 @@ import type { Socket } from 'node:net'
 import { serialize } from 'pg-protocol'
 import { GatewayError } from '../../../shared/errors.ts'
 import { erasableBytes, type Secret } from '../../../shared/secret.ts'
-import type { PostgresTarget } from '../../../targets/target.ts'
 import type { Message, SocketReader } from '../../relaying/socket-reader.ts'
+import type { PostgresTarget } from '../target.ts'
 import { passwordMessage, startupMessage } from '../wire/frontend-messages.ts'
 import {
   type AuthenticationRequest,

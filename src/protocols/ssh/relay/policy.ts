@@ -1,6 +1,6 @@
 /** What a role's channels mean in SSH's own words: which opens, requests and global requests may pass. Everything else may not. */
 
-import type { Channel } from '../../../shared/vocabulary.ts'
+import type { Channel } from '../../registered.ts'
 
 export type Side = 'client' | 'target'
 

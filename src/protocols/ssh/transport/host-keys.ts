@@ -1,6 +1,5 @@
 /** Host keys: the gateway's own, parsed once at start, and the pinned ones of targets, as known_hosts lines write them. */
 
-import { createHash } from 'node:crypto'
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { WireReader } from '../../../shared/ssh-wire.ts'
@@ -31,11 +30,6 @@ export interface PinnedKey {
 /** A line as in known_hosts without the host. Throws WireError when the blob does not begin with its type. */
 export function formatPublicKeyLine(blob: Buffer): string {
   return `${new WireReader(blob).string().toString('latin1')} ${blob.toString('base64')}`
-}
-
-/** As OpenSSH prints it: `SHA256:…`, without padding. */
-export function fingerprint(blob: Buffer): string {
-  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
 }
 
 /** The host key algorithms to ask a target for, so that it shows a key that is pinned. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { inNetworks, normalizeAddress, parseNetwork } from '../../../src/policy/networks.ts'
+import { inNetworks, normalizeAddress, parseNetwork } from '../../../src/shared/networks.ts'
 
 t.test('addresses lie in their networks and in no others', async t => {
   t.ok(inNetworks(['10.0.0.0/8'], '10.1.2.3'))

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseHostKey } from '../../../src/targets/host-keys.ts'
+import { parseHostKey } from '../../../../src/protocols/ssh/facts/host-keys.ts'
 
 const LINE = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl'
 

@@ -1,0 +1,29 @@
+/** PostgreSQL as the gateway loads it. */
+
+import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
+import { createPostgresConnectionHandler } from './client-side/connection-handler.ts'
+import { createToldInsideTls } from './client-side/told-inside-tls.ts'
+import type { PostgresSettings } from './facts/settings.ts'
+import { createPostgresProtocol } from './protocol.ts'
+import { askLogins } from './target-side/ask-login.ts'
+import { createCancellations } from './target-side/cancel.ts'
+import { provePostgresTarget } from './target-side/prove-target.ts'
+
+async function createHandler(parts: HandlerParts) {
+  const { cluster, log, refused, started } = parts
+  const cancellations = await createCancellations({ cluster, log })
+  started.defer(() => cancellations.close())
+  const { allowPlaintextFromLoopback, busyPolling, loginGraceMs } = parts.settings as PostgresSettings
+  return createPostgresConnectionHandler({
+    ...parts,
+    tls: parts.certificate!,
+    allowPlaintextFromLoopback,
+    loginGraceMs,
+    protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
+    cancellations,
+    told: createToldInsideTls({ cluster, log }),
+    refused: ({ source, code, session, detail }) => refused({ source, code, why: detail, session }),
+  })
+}
+
+export default { createHandler, prove: provePostgresTarget, askLogins } satisfies ServedProtocol

@@ -1,0 +1,33 @@
+/** SSH as the gateway loads it. */
+
+import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
+import { createSshConnectionHandler } from './client-side/connection-handler.ts'
+import type { SshSettings } from './facts/settings.ts'
+import { createSshProtocol } from './protocol.ts'
+import { proveSshTarget } from './target-side/prove-target.ts'
+import { scanHostKeys } from './target-side/scan.ts'
+import { generateKeyPair } from './transport/generate-key-pair.ts'
+import { nativeCryptography } from './transport/ssh2-internals.ts'
+
+const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
+
+async function createHandler(parts: HandlerParts) {
+  const { execOutputLimitBytes, ownKey, refused, clock, log } = parts
+  const limits = parts.settings as SshSettings
+  // ssh2 falls back without a word.
+  if (!nativeCryptography)
+    log.warn("ssh2's native binding is missing: SSH costs three times the CPU; repair it with scripts/bring")
+  const hostKeys = await Promise.all(
+    HOST_KEY_TYPES.map(async type => (await ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret),
+  )
+  return createSshConnectionHandler({
+    ...parts,
+    hostKeys,
+    limits,
+    converse: limits.selfService ? parts.converse : undefined,
+    protocol: createSshProtocol({ limits, execOutputLimitBytes, clock }),
+    refusedConnection: ({ address }, code, why, session) => refused({ source: address, code, why, session }),
+  })
+}
+
+export default { createHandler, prove: proveSshTarget, scanHostKeys } satisfies ServedProtocol

@@ -1,0 +1,79 @@
+/** The protocol of the tests as the gateway loads it. */
+
+import { once } from 'node:events'
+import { connect as dial, type Socket } from 'node:net'
+import type { Protocol, Upstream } from '../../../src/session/protocol.ts'
+import type { HandlerParts, ServedProtocol } from '../../../src/session/served-protocol.ts'
+import { unprovable } from '../../../src/session/target-proof.ts'
+import { GatewayError } from '../../../src/shared/errors.ts'
+import { newId } from '../../../src/shared/ids.ts'
+import { LineDownstream } from './downstream.ts'
+import type { LineEntry } from './facts.ts'
+import { nextLine } from './next-line.ts'
+
+const protocol: Protocol<LineDownstream, Upstream & { readonly socket: Socket }> = {
+  name: 'lines' as never,
+
+  async connect(grant, lease, _downstream, signal) {
+    const { host, port, name, greeting } = grant.target as unknown as LineEntry
+    if (lease.material.kind !== 'password') throw new GatewayError('TARGET_LOGIN_FAILED', 'A password is needed.')
+    const socket = dial({ host, port, signal })
+    await once(socket, 'connect')
+    if ((await nextLine(socket)) !== greeting)
+      throw new GatewayError('TARGET_IDENTITY_MISMATCH', `${name} greets otherwise.`)
+    socket.write(`${grant.account.name} ${lease.material.password.reveal()}\n`)
+    if ((await nextLine(socket)) !== 'WELCOME') throw new GatewayError('TARGET_LOGIN_FAILED', `${name} says no.`)
+    return { socket, close: () => void socket.destroy() }
+  },
+
+  async relay({ socket }, { socket: target }, { recorder, signal, activity, count }) {
+    recorder.fact({ type: 'channel-open', channel: 0, kind: 'line' })
+    const pass = async (from: Socket, to: Socket, type: 'input' | 'output') => {
+      for await (const bytes of from as AsyncIterable<Buffer>) {
+        activity()
+        count(type === 'input' ? 'in' : 'out', bytes.length)
+        recorder.stream(type, 0, bytes)
+        while (!recorder.mayPass(recorder.position)) await recorder.progress()
+        to.write(bytes)
+      }
+      return type === 'input' ? ('client-closed' as const) : ('target-closed' as const)
+    }
+    const stopped = once(signal, 'abort').then(() => 'interrupted' as const)
+    return Promise.race([pass(socket, target, 'input'), pass(target, socket, 'output'), stopped])
+  },
+}
+
+async function createHandler({ run, clock }: HandlerParts) {
+  const open = new Set<Socket>()
+  const sessions = new Set<Promise<void>>()
+  return {
+    enter({ socket, source, place }: Parameters<Awaited<ReturnType<ServedProtocol['createHandler']>>['enter']>[0]) {
+      socket.on('error', () => socket.destroy())
+      if ('full' in place) return void socket.destroy()
+      open.add(socket)
+      socket.once('close', () => {
+        open.delete(socket)
+        place.leave()
+      })
+      const session = serve().finally(() => sessions.delete(session))
+      sessions.add(session)
+
+      async function serve() {
+        const [login = '', ...secret] = (await nextLine(socket)).split(' ')
+        const downstream = new LineDownstream(socket, source, login, secret.join(' '))
+        await run(protocol, downstream, newId('ses', clock.now()))
+      }
+    },
+    async close() {
+      for (const socket of open) socket.destroy()
+      await Promise.allSettled(sessions)
+    },
+  }
+}
+
+export default {
+  createHandler,
+  async prove() {
+    throw unprovable('there is nothing to prove')
+  },
+} satisfies ServedProtocol
