@@ -83,7 +83,8 @@ export class Statement {
 
   /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
   names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
-    const named = this.#note === undefined ? namedBy(this.#plain, this.#reading.backslashQuotes) : undefined
+    const { backslashQuotes, certain } = this.#reading
+    const named = this.#note === undefined && certain ? namedBy(this.#plain, backslashQuotes) : undefined
     return named
       ?.filter(named => named.kind === kind)
       .map(({ name, text }) => {

@@ -1,7 +1,7 @@
 /** Reads what SQL itself gives names to (PREPARE, DECLARE): the protocol can execute that too, under those names. */
 
 import { MOST_NAME_BYTES } from '../../wire/message-body.ts'
-import { type Token, tokenize } from './tokens.ts'
+import { difference, type Token, tokenize } from './tokens.ts'
 
 export interface NamedBySql {
   readonly kind: 'statement' | 'cursor'
@@ -12,11 +12,11 @@ export interface NamedBySql {
 
 /**
  * What is named in `sql`, in the order of its statements. Undefined where that cannot be told for sure: the server has rules of
- * its own for white space, letters and escapes beyond ASCII.
+ * its own for white space, letters and escapes beyond ASCII, and may have heard of another `standard_conforming_strings` by then.
  */
 export function namedBy(sql: string, backslashQuotes: boolean): NamedBySql[] | undefined {
   const { tokens: all, certain } = tokenize(sql, backslashQuotes)
-  if (!certain) return undefined
+  if (!certain || difference(sql, all, backslashQuotes) < sql.length) return undefined
   const tokens = all.filter(({ kind }) => kind !== 'comment')
   const named: NamedBySql[] = []
   let first = 0
