@@ -84,10 +84,10 @@ export function createAuthentication({ tokens, personalAccess, users, audit, clo
       // First, whoever else is behind the address: a token of 256 bits cannot be guessed, so there is nothing to hold up for.
       const holder = await holderOf(request.headers.authorization, source)
       if (typeof holder !== 'string') {
-        peer?.place.authenticated()
+        peer?.slot.authenticated()
         return { ...holder, source }
       }
-      peer?.place.blame('failure')
+      peer?.slot.blame('failure')
       if (failures.blocked(network)) {
         metrics.logins.inc({ protocol: 'api', result: 'locked' })
         await audit.append({ kind: 'api.refused', actor: 'gateway', data: { reason: holder, source } })

@@ -7,9 +7,9 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { greet } from '../connections/arrival.ts'
+import { identifySource } from '../connections/accepted-connection.ts'
 import type { IncomingConnection } from '../connections/connection-handler.ts'
-import type { Full, Place } from '../connections/connection-limits.ts'
+import type { ConnectionSlot, NoSlot } from '../connections/connection-limits.ts'
 import { createReceiver, type ReceiverOptions } from '../connections/receiver.ts'
 import { socketPair } from '../connections/socket-pair.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
@@ -17,7 +17,7 @@ import { GatewayError, messageOf } from '../shared/errors.ts'
 /** Whose connection it is. */
 export interface ApiPeer {
   readonly source: { readonly address: string }
-  readonly place: Place
+  readonly slot: ConnectionSlot
 }
 
 const HEADERS_TIMEOUT_MS = 10_000
@@ -36,7 +36,7 @@ const MAX_SOCKET_PATH_BYTES = 107
  */
 export async function listenOnSocket(
   path: string,
-  handle: RequestListener,
+  onRequest: RequestListener,
   accepted: (socket: Socket) => void,
 ): Promise<Server> {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
@@ -56,14 +56,14 @@ export async function listenOnSocket(
     )
   }
   await removeStaleSocket(path)
-  const server = bounded(createServer(handle))
+  const server = bounded(createServer(onRequest))
   server.on('connection', accepted)
   await listening(server, { path })
   await chmod(path, 0o600)
   return server
 }
 
-export interface TlsListenerOptions extends Omit<ReceiverOptions, 'limits' | 'enter'> {
+export interface TlsListenerOptions extends Omit<ReceiverOptions, 'limits' | 'handle'> {
   readonly host: string
   readonly port: number
   /** PEM. */
@@ -71,37 +71,37 @@ export interface TlsListenerOptions extends Omit<ReceiverOptions, 'limits' | 'en
   readonly cert: string
   /** A balancer's connection did not begin as it should. */
   readonly broken: (source: string, why: string) => void
-  readonly refused: (source: string, full: Full) => void
+  readonly refused: (source: string, full: NoSlot) => void
 }
 
 /** Listens with TLS 1.2 or newer. `accepted` is called with each connection, and whose it is. One source may hold a share of them, not all. */
 export async function listenOnTls(
   { host, port, key, cert, broken, refused, ...receiving }: TlsListenerOptions,
-  handle: RequestListener,
+  onRequest: RequestListener,
   accepted: (socket: Socket, caller: ApiPeer) => void,
 ): Promise<{ server: Server; url: string }> {
   const server = bounded(
-    createTlsServer({ key, cert, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS }, handle),
+    createTlsServer({ key, cert, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_TIMEOUT_MS }, onRequest),
   )
-  // What TLS does with a connection comes once there is a place for it. A peer's address and port name it while it is open.
+  // What TLS does with a connection comes once there is a slot for it. A peer's address and port name it while it is open.
   const secure = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   const peers = new Map<string, ApiPeer>()
   const receiver = createReceiver({
     ...receiving,
     limits: { maxPerSource: MAX_CONNECTIONS, maxUnauthenticated: MAX_UNAUTHENTICATED },
-    enter: arrival => void greet(arrival, { enter, broken }),
+    handle: accepted => void identifySource(accepted, { handle, broken }),
   })
-  function enter({ socket, source, place }: IncomingConnection): void {
-    if ('full' in place) {
-      refused(source.address, place)
+  function handle({ socket, source, slot }: IncomingConnection): void {
+    if ('full' in slot) {
+      refused(source.address, slot)
       return void socket.destroy()
     }
     const name = socketPair(socket)
-    peers.set(name, { source, place })
+    peers.set(name, { source, slot })
     socket.once('close', () => {
       peers.delete(name)
-      place.leave()
+      slot.release()
     })
     for (const begin of secure) begin.call(server, socket)
   }
@@ -109,7 +109,7 @@ export async function listenOnTls(
   server.on('close', () => receiver.close())
   server.on('secureConnection', (socket: TLSSocket) => {
     const peer = peers.get(socketPair(socket))
-    peer?.place.reached('opening')
+    peer?.slot.reached('opening')
     if (peer !== undefined) accepted(socket, peer)
   })
   await listening(server, { host, port })
@@ -147,8 +147,10 @@ async function listening(server: Server, where: { path: string } | { host: strin
   try {
     await promise
   } catch (error) {
-    const place = 'path' in where ? where.path : `${where.host}:${where.port}`
-    throw new GatewayError('CONFIG_INVALID', `The API cannot listen on ${place}: ${messageOf(error)}`, { cause: error })
+    const address = 'path' in where ? where.path : `${where.host}:${where.port}`
+    throw new GatewayError('CONFIG_INVALID', `The API cannot listen on ${address}: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
   server.off('error', reject)
   server.on('error', () => undefined)

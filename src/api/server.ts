@@ -133,8 +133,8 @@ async function createApp(parts: ApiParts) {
   app.addHook('onRequest', async (request, reply) => {
     const { needed = [] } = request.routeOptions.config
     const peer = peers.get(request.raw.socket)
-    peer?.place.reached('login')
-    peer?.place.blame('nothing')
+    peer?.slot.reached('login')
+    peer?.slot.blame('nothing')
     if (needed === 'public') return
     const caller = await callerOf(request.raw)
     // Where there is no route, whoever has a token is told so.

@@ -51,7 +51,7 @@ const apiSchema = z.strictObject({
 
 const sourcesSchema = z
   .strictObject({
-    /** How long a source is known after a login: places are kept for known sources, and they are never held off. */
+    /** How long a source is known after a login: slots are kept for known sources, and they are never held off. */
     knownFor: time.prefault('1d'),
     penalties: z
       .strictObject({

@@ -1,17 +1,17 @@
-/** Gives connections their places. Where a source fills its own share, the next of it wait a moment: a pool opens many at once. */
+/** Admission control: gives connections their slots. Where a source fills its share, its next ones wait a moment: a pool opens many at once. */
 
 import { networkOf } from '../shared/source-network.ts'
-import type { ConnectionLimits, Full, Place } from './connection-limits.ts'
+import type { ConnectionLimits, ConnectionSlot, NoSlot } from './connection-limits.ts'
 
 export interface Admission {
-  /** `cut` closes the connection. Resolves with its place, or with why there is none. */
-  enter(address: string, cut: () => void): Promise<Place | Full>
-  /** Whoever waits is told that there is no place. */
+  /** `cut` closes the connection. Resolves with its slot, or with why there is none. */
+  acquire(address: string, cut: () => void): Promise<ConnectionSlot | NoSlot>
+  /** Ends all waiting: there is no slot. */
   close(): void
 }
 
 export interface AdmissionOptions {
-  /** How many may wait, of strangers and as many of known sources, and of one source; and how long. */
+  /** How many may wait, of unknown sources and as many of known ones, and of one source; and how long. */
   readonly mostWaiting: number
   readonly mostOfOneSource: number
   readonly patienceMs?: number
@@ -34,7 +34,7 @@ export function createAdmission(
   const waiting = new Set<Waiting>()
   let trying = false
 
-  /** Later, all at once: many places become free in one go when a source becomes known. */
+  /** Later, all at once: many slots become free in one go when a source becomes known. */
   function tryAgain(): void {
     if (trying || waiting.size === 0) return
     trying = true
@@ -47,31 +47,31 @@ export function createAdmission(
     })
   }
 
-  function seated(place: Place): Place {
+  function retryOnRelease(slot: ConnectionSlot): ConnectionSlot {
     return {
-      ...place,
+      ...slot,
       authenticated() {
-        place.authenticated()
+        slot.authenticated()
         tryAgain()
       },
-      leave() {
-        place.leave()
+      release() {
+        slot.release()
         tryAgain()
       },
     }
   }
 
   return {
-    async enter(address, cut) {
-      const first = limits.enter(address, cut)
-      if (!('full' in first)) return seated(first)
+    async acquire(address, cut) {
+      const first = limits.acquire(address, cut)
+      if (!('full' in first)) return retryOnRelease(first)
       const network = networkOf(address)
       const { because, known = false } = first
       const count = (alike: (one: Waiting) => boolean) => [...waiting].filter(alike).length
       if (because !== 'crowd' || count(one => one.known === known) >= mostWaiting) return first
       if (count(one => one.network === network) >= mostOfOneSource) return first
       return new Promise(resolve => {
-        const end = (answer: Place | Full) => {
+        const end = (answer: ConnectionSlot | NoSlot) => {
           clearTimeout(timer)
           waiting.delete(one)
           resolve(answer)
@@ -80,9 +80,9 @@ export function createAdmission(
           network,
           known,
           settle() {
-            const again = limits.enter(address, cut)
+            const again = limits.acquire(address, cut)
             if ('full' in again && again.because === 'crowd') return false
-            end('full' in again ? again : seated(again))
+            end('full' in again ? again : retryOnRelease(again))
             return true
           },
           giveUp: () => end(first),

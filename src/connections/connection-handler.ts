@@ -1,25 +1,25 @@
-/** What a protocol is towards the network: it takes connections over, from whoever accepted them. */
+/** The contract of a connection handler: a protocol's side towards the network, which takes accepted connections over. */
 
 import type { Socket } from 'node:net'
 import type { Source } from '../identity/proof.ts'
 import type { ErrorCode } from '../shared/errors.ts'
-import type { Full, Place } from './connection-limits.ts'
+import type { ConnectionSlot, NoSlot } from './connection-limits.ts'
 import type { Fault } from './sources.ts'
 
 export interface IncomingConnection {
   readonly socket: Socket
   readonly source: Source
-  /** The connection's place among the connections; or why there is none. */
-  readonly place: Place | Full
+  /** Its slot within the connection limits; or why there is none. */
+  readonly slot: ConnectionSlot | NoSlot
 }
 
 export interface ConnectionHandler {
-  enter(connection: IncomingConnection): void
+  handle(connection: IncomingConnection): void
   /** Ends every connection at once. Resolves when all are gone. */
   close(): Promise<void>
 }
 
-/** What a connection that was sent away with this code is to be blamed for. Whoever came as far as a decision wasted nobody's time. */
+/** The fault that a connection refused with this code counts for its source. One that came as far as a decision is no fault. */
 export function faultOf(code: ErrorCode): Fault | 'nothing' {
   switch (code) {
     case 'LOGIN_REFUSED':

@@ -19,8 +19,8 @@ export interface SourceRules {
   readonly longestMs: number
 }
 
-/** `suspect`: it logged in lately and would be held off otherwise: it is let in, as a stranger. */
-export type Standing = 'known' | 'suspect' | 'stranger' | 'held-off'
+/** `suspect`: it logged in lately and would be held off otherwise: it is let in, as an unknown one. */
+export type Standing = 'known' | 'suspect' | 'unknown' | 'held-off'
 
 export interface Sources {
   standing(address: string): Standing
@@ -88,7 +88,7 @@ export function createSources({
     standing(address) {
       const known = isKnown(address)
       if (!isPenalised(networkOf(address)) && (known || !isPenalised(widerNetworkOf(address)))) {
-        return known ? 'known' : 'stranger'
+        return known ? 'known' : 'unknown'
       }
       return known ? 'suspect' : 'held-off'
     },

@@ -1,7 +1,7 @@
 /** Takes the connections of all protocols, in this process: a handler for each, and behind it the pipeline. */
 
 import { type Config, settingsOf } from '../config/config.ts'
-import { type Arrival, greet } from '../connections/arrival.ts'
+import { type AcceptedConnection, identifySource } from '../connections/accepted-connection.ts'
 import type { ConnectionHandler } from '../connections/connection-handler.ts'
 import type { ProtocolName } from '../protocols/registered.ts'
 import { createSelfService } from '../self-service/converse.ts'
@@ -15,7 +15,7 @@ import { loadProtocols } from './protocols.ts'
 import type { Certificates } from './tls-certificate.ts'
 
 export interface Listeners {
-  enter(protocol: ProtocolName, arrival: Arrival): void
+  handle(protocol: ProtocolName, accepted: AcceptedConnection): void
   report(): Promise<Report>
   /** No new sessions; the open ones are warned, and ended when `drainMs` has passed or `hurry` aborts. Resolves when they are over. */
   drain(drainMs: number, hurry: AbortSignal): Promise<void>
@@ -37,9 +37,9 @@ export async function createListeners(
     handlers.set(name, handler)
   }
   return {
-    enter(protocol, arrival) {
-      void greet(arrival, {
-        enter: connection => handlers.get(protocol)!.enter(connection),
+    handle(protocol, accepted) {
+      void identifySource(accepted, {
+        handle: connection => handlers.get(protocol)!.handle(connection),
         broken: (source, why) => parts.refusedConnections.tell({ protocol, source, code: 'PROTOCOL_VIOLATION', why }),
       })
     },

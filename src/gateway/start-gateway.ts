@@ -190,7 +190,7 @@ function portFor(
     sources,
     onEvicted,
     isBalancer: address => inNetworks(proxyProtocol.from, address),
-    enter: arrival => listeners.enter(protocol, arrival),
+    handle: accepted => listeners.handle(protocol, accepted),
   })
 }
 

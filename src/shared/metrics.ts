@@ -78,13 +78,13 @@ export function createMetrics() {
     }),
     penalties: new Counter({
       name: 'sallyport_source_penalties_total',
-      help: 'Faults that sources were blamed for, and may be held off for',
+      help: 'Faults that count as penalties of their sources, which may be held off for them',
       labelNames: ['fault'],
       registers,
     }),
     connectionsRefused: new Counter({
       name: 'sallyport_connections_refused_total',
-      help: 'Connections for which there was no place: one source had too many, its share or all places were taken, it is held off',
+      help: 'Connections for which there was no slot: one source had too many, its share or all slots were taken, it is held off',
       labelNames: ['protocol', 'because'],
       registers,
     }),

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { createLocalCluster } from '../../src/cluster/local.ts'
-import { greet } from '../../src/connections/arrival.ts'
+import { identifySource } from '../../src/connections/accepted-connection.ts'
 import { createPort } from '../../src/connections/port.ts'
 import type { Proof } from '../../src/identity/proof.ts'
 import { databaseOf } from '../../src/policy/databases.ts'
@@ -172,9 +172,9 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     },
     sources: openSources(),
     patienceMs: 200,
-    enter(arrival) {
-      if (options.balancer) Object.defineProperty(arrival.socket, 'remoteAddress', { value: options.balancer })
-      void greet(arrival, { enter: connection => handler.enter(connection), broken: () => undefined })
+    handle(accepted) {
+      if (options.balancer) Object.defineProperty(accepted.socket, 'remoteAddress', { value: options.balancer })
+      void identifySource(accepted, { handle: connection => handler.handle(connection), broken: () => undefined })
     },
     log,
   })

@@ -21,7 +21,7 @@ export interface PasswordHost {
 export interface PasswordHostOptions {
   /** Its private host keys; not given: a new one. */
   readonly keys?: ReturnType<typeof generateKeyPair>[]
-  /** In place of letting everybody in who gives a password. */
+  /** in place of letting everybody in who gives a password. */
   readonly behave?: (context: Ssh2.AuthContext, given: [string, string][]) => void
 }
 

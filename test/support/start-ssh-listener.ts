@@ -1,6 +1,6 @@
 /** The SSH side alone, in front of a real sshd: a port, a handler and a protocol with one user, one account, and a recorder in memory. */
 
-import { greet } from '../../src/connections/arrival.ts'
+import { identifySource } from '../../src/connections/accepted-connection.ts'
 import { createPort, type PortOptions } from '../../src/connections/port.ts'
 import { mintGrant } from '../../src/policy/grant.ts'
 import type { Channel } from '../../src/protocols/registered.ts'
@@ -98,7 +98,8 @@ export async function startSshListener(parts: SshListenerParts) {
     limits,
     sources: openSources(),
     patienceMs: 200,
-    enter: arrival => void greet(arrival, { enter: connection => handler.enter(connection), broken: () => undefined }),
+    handle: accepted =>
+      void identifySource(accepted, { handle: connection => handler.handle(connection), broken: () => undefined }),
     log,
   })
   const { host, port } = await listener.listen()

@@ -3,7 +3,7 @@
 import type { AuditAppender } from '../../audit/event.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { createClusterServer } from '../../cluster/server.ts'
-import type { Full } from '../../connections/connection-limits.ts'
+import type { NoSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { WithKeyLock } from '../../shared/concurrency/keyed-mutex.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
@@ -16,8 +16,8 @@ export interface Services {
   readonly cluster: Cluster
   readonly audit: AuditAppender
   readonly withKeyLock: WithKeyLock
-  /** Gives a connection its place. Resolves with why there is none. */
-  seat(connection: number, source: Source): Promise<Full | undefined>
+  /** Gives a connection its slot. Resolves with why there is none. */
+  acquireSlot(connection: number, source: Source): Promise<NoSlot | undefined>
 }
 
 export interface Answering {
@@ -27,7 +27,7 @@ export interface Answering {
 }
 
 export function createAnswering(
-  { cluster, audit, withKeyLock, seat }: Services,
+  { cluster, audit, withKeyLock, acquireSlot }: Services,
   send: (message: ToWorker) => void,
 ): Answering {
   const server = createClusterServer(cluster, (channel, payload) => send({ kind: 'published', channel, payload }))
@@ -40,8 +40,8 @@ export function createAnswering(
         return server.call(question.call)
       case 'audit':
         return audit.append(question.event)
-      case 'place':
-        return seat(question.connection, question.source)
+      case 'slot':
+        return acquireSlot(question.connection, question.source)
       case 'audit-flush':
         return audit.flush()
       case 'lock': {

@@ -3,7 +3,7 @@
 import type { AuditEvent } from '../../audit/event.ts'
 import type { ClusterCall } from '../../cluster/server.ts'
 import type { Config } from '../../config/config.ts'
-import type { Full, Stage } from '../../connections/connection-limits.ts'
+import type { NoSlot, Stage } from '../../connections/connection-limits.ts'
 import type { Fault } from '../../connections/sources.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
@@ -13,20 +13,20 @@ import type { Certificates } from '../tls-certificate.ts'
 
 export type ToWorker =
   | Begin
-  /** Comes with the connection's socket. `refused`: there is no place for it. `balanced`: its PROXY header must be read first. */
+  /** Comes with the connection's socket. `refused`: there is no slot for it. `balanced`: its PROXY header must be read first. */
   | {
       readonly kind: 'connection'
       readonly connection: number
       readonly protocol: ProtocolName
       readonly source: Source
-      readonly refused?: Full
+      readonly refused?: NoSlot
       readonly balanced?: boolean
     }
   /** Of a question: its value, or why there is none. */
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly failed?: Failure }
   /** Of a channel of the cluster that the worker has subscribed to. */
   | { readonly kind: 'published'; readonly channel: string; readonly payload: Buffer }
-  /** Its place is given away. */
+  /** Its slot is given away. */
   | { readonly kind: 'cut'; readonly connection: number }
   | { readonly kind: 'report'; readonly id: number }
   | { readonly kind: 'drain'; readonly drainMs: number }
@@ -65,8 +65,8 @@ export type Question =
   | { readonly of: 'cluster'; readonly call: ClusterCall }
   /** Answered when the event is stored. */
   | { readonly of: 'audit'; readonly event: AuditEvent }
-  /** Answered with why there is no place for a connection that comes from there, or with nothing where there is one. */
-  | { readonly of: 'place'; readonly connection: number; readonly source: Source }
+  /** Answered with why there is no slot for a connection that comes from there, or with nothing where there is one. */
+  | { readonly of: 'slot'; readonly connection: number; readonly source: Source }
   /** Answered when what the worker put into the outbox is in the chain. */
   | { readonly of: 'audit-flush' }
   /** Answered when the worker holds the key's lock; `unlock` releases it. */

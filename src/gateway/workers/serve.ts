@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net'
 import { createClusterClient } from '../../cluster/client.ts'
-import type { Full, Place } from '../../connections/connection-limits.ts'
+import type { ConnectionSlot, NoSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { createLog } from '../../shared/log.ts'
@@ -51,7 +51,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
       case 'published':
         return deliver(message.channel, message.payload)
       case 'connection':
-        return enter(listeners!, connections, message, socket, ask)
+        return handle(listeners!, connections, message, socket, ask)
       case 'cut':
         return void connections.get(message.connection)?.destroy()
       case 'report':
@@ -88,7 +88,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
   send({ kind: 'ready' })
 }
 
-function enter(
+function handle(
   listeners: Listeners,
   connections: Map<number, Socket>,
   { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
@@ -106,16 +106,21 @@ function enter(
     connections.delete(connection)
     send({ kind: 'left', connection })
   })
-  // The place itself is the gateway's to count.
-  const place: Place = {
+  // The slot itself is the gateway's to count.
+  const slot: ConnectionSlot = {
     reached: stage => send({ kind: 'reached', connection, stage }),
     blame: fault => send({ kind: 'blamed', connection, fault }),
     authenticated: () => send({ kind: 'authenticated', connection }),
-    leave: () => undefined,
+    release: () => undefined,
   }
-  const seat = async (origin: Source) =>
-    ((await ask({ of: 'place', connection, source: origin })) as Full | undefined) ?? place
-  listeners.enter(protocol, { socket, source, place: balanced ? seat : (refused ?? place), cutBy: () => undefined })
+  const acquireSlot = async (origin: Source) =>
+    ((await ask({ of: 'slot', connection, source: origin })) as NoSlot | undefined) ?? slot
+  listeners.handle(protocol, {
+    socket,
+    source,
+    slot: balanced ? acquireSlot : (refused ?? slot),
+    onEvict: () => undefined,
+  })
 }
 
 function send(message: FromWorker): void {

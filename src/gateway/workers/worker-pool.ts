@@ -61,16 +61,16 @@ class WorkerPool implements Listeners {
     this.#pinging = setInterval(() => this.#pingAll(), PING_MS).unref()
   }
 
-  readonly enter: Listeners['enter'] = (protocol, arrival) => {
+  readonly handle: Listeners['handle'] = (protocol, accepted) => {
     const [least] = this.#taking().sort((a, b) => a.load - b.load)
-    if (least !== undefined) return least.take(protocol, arrival)
+    if (least !== undefined) return least.take(protocol, accepted)
     const { log } = this.#options.parts
-    const { place, socket, source } = arrival
+    const { slot, socket, source } = accepted
     log.warn({ source: source.address, protocol }, 'no worker is there: a connection is cut')
     socket.destroy()
-    if (typeof place === 'function' || 'full' in place) return
-    place.blame('nothing')
-    place.leave()
+    if (typeof slot === 'function' || 'full' in slot) return
+    slot.blame('nothing')
+    slot.release()
   }
 
   readonly report: Listeners['report'] = async () => {

@@ -2,8 +2,8 @@
 
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
-import type { Arrival, Seating } from '../../connections/arrival.ts'
-import type { Full, Place } from '../../connections/connection-limits.ts'
+import type { AcceptedConnection, AcquireSlot } from '../../connections/accepted-connection.ts'
+import type { ConnectionSlot, NoSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
@@ -16,7 +16,7 @@ export interface WorkerProcessOptions extends Omit<Begin, 'kind' | 'gateway' | '
   /** The worker's id (`gw_…-1`). */
   readonly id: string
   readonly vaultKey: KeyEncryptionKey
-  readonly services: Omit<Services, 'seat'>
+  readonly services: Omit<Services, 'acquireSlot'>
 }
 
 /** How the process ended; `told`: because it was told to. */
@@ -38,11 +38,11 @@ export class WorkerProcess {
   readonly #process
   readonly #answering: Answering
   readonly #started = Promise.withResolvers<void>()
-  /** Connections that it has or is to have, those of them that hold a place, and (below) those that it has not said yet that it has. */
+  /** Connections that it has or is to have, those of them that hold a slot, and (below) those that it has not said yet that it has. */
   readonly #connections = new Set<number>()
-  readonly #places = new Map<number, Place>()
+  readonly #slots = new Map<number, ConnectionSlot>()
   /** Of those whose source is not known yet. */
-  readonly #seatings = new Map<number, Seating>()
+  readonly #slotRequests = new Map<number, AcquireSlot>()
   readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
   readonly #reports = new Map<number, (report: Report) => void>()
   #numbers = 0
@@ -52,7 +52,7 @@ export class WorkerProcess {
   constructor({ id, vaultKey, services, ...begin }: WorkerProcessOptions) {
     this.id = id
     this.#answering = createAnswering(
-      { ...services, seat: (connection, source) => this.#seat(connection, source) },
+      { ...services, acquireSlot: (connection, source) => this.#acquireSlot(connection, source) },
       message => this.#send(message),
     )
     this.#process = fork(new URL('./main.ts', import.meta.url), {
@@ -93,11 +93,11 @@ export class WorkerProcess {
     return this.#started.promise
   }
 
-  take(protocol: ProtocolName, { socket, source, place, cutBy }: Arrival): void {
+  take(protocol: ProtocolName, { socket, source, slot, onEvict }: AcceptedConnection): void {
     const connection = ++this.#numbers
     this.#connections.add(connection)
-    const how = this.#noteOf(connection, place)
-    cutBy(() => this.#send({ kind: 'cut', connection }))
+    const how = this.#noteOf(connection, slot)
+    onEvict(() => this.#send({ kind: 'cut', connection }))
     // It stays open here until the worker has it: what is lost on the way would be open for ever.
     this.#onTheirWay.set(connection, { socket, patience: setTimeout(() => this.#left(connection), HAND_OVER_MS) })
     const message: ToWorker = { kind: 'connection', connection, protocol, source, ...how }
@@ -106,22 +106,22 @@ export class WorkerProcess {
     })
   }
 
-  #noteOf(connection: number, place: Arrival['place']): { refused: Full } | { balanced: true } | undefined {
-    if (typeof place === 'function') {
-      this.#seatings.set(connection, place)
+  #noteOf(connection: number, slot: AcceptedConnection['slot']): { refused: NoSlot } | { balanced: true } | undefined {
+    if (typeof slot === 'function') {
+      this.#slotRequests.set(connection, slot)
       return { balanced: true }
     }
-    if ('full' in place) return { refused: place }
-    this.#places.set(connection, place)
+    if ('full' in slot) return { refused: slot }
+    this.#slots.set(connection, slot)
     return undefined
   }
 
-  async #seat(connection: number, source: Source): Promise<Full | undefined> {
-    const place = await this.#seatings.get(connection)!(source)
-    if ('full' in place) return place
+  async #acquireSlot(connection: number, source: Source): Promise<NoSlot | undefined> {
+    const slot = await this.#slotRequests.get(connection)!(source)
+    if ('full' in slot) return slot
     // It may have left while it waited.
-    if (this.#connections.has(connection)) this.#places.set(connection, place)
-    else place.leave()
+    if (this.#connections.has(connection)) this.#slots.set(connection, slot)
+    else slot.release()
     return undefined
   }
 
@@ -177,13 +177,13 @@ export class WorkerProcess {
         else this.#send({ kind: 'cut', connection: message.connection })
         break
       case 'authenticated':
-        this.#places.get(message.connection)?.authenticated()
+        this.#slots.get(message.connection)?.authenticated()
         break
       case 'reached':
-        this.#places.get(message.connection)?.reached(message.stage)
+        this.#slots.get(message.connection)?.reached(message.stage)
         break
       case 'blamed':
-        this.#places.get(message.connection)?.blame(message.fault)
+        this.#slots.get(message.connection)?.blame(message.fault)
         break
       case 'left':
         this.#left(message.connection)
@@ -209,9 +209,9 @@ export class WorkerProcess {
 
   #left(connection: number): void {
     this.#arrived(connection)
-    this.#places.get(connection)?.leave()
-    this.#places.delete(connection)
-    this.#seatings.delete(connection)
+    this.#slots.get(connection)?.release()
+    this.#slots.delete(connection)
+    this.#slotRequests.delete(connection)
     this.#connections.delete(connection)
   }
 

@@ -47,13 +47,13 @@ async function createHandler({ run, clock }: HandlerParts) {
   const open = new Set<Socket>()
   const sessions = new Set<Promise<void>>()
   return {
-    enter({ socket, source, place }: Parameters<Awaited<ReturnType<ServedProtocol['createHandler']>>['enter']>[0]) {
+    handle({ socket, source, slot }: Parameters<Awaited<ReturnType<ServedProtocol['createHandler']>>['handle']>[0]) {
       socket.on('error', () => socket.destroy())
-      if ('full' in place) return void socket.destroy()
+      if ('full' in slot) return void socket.destroy()
       open.add(socket)
       socket.once('close', () => {
         open.delete(socket)
-        place.leave()
+        slot.release()
       })
       const session = serve().finally(() => sessions.delete(session))
       sessions.add(session)

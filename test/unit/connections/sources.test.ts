@@ -30,14 +30,14 @@ function parts(isExempt?: (address: string) => boolean) {
 t.test('faults add up until a source is held off, and it is let in again when they are over', async t => {
   const { sources, move, told } = parts()
   for (let i = 0; i < 2; i++) sources.blame('192.0.2.1', 'failure')
-  t.equal(sources.standing('192.0.2.1'), 'stranger')
+  t.equal(sources.standing('192.0.2.1'), 'unknown')
   sources.blame('192.0.2.1', 'failure')
   t.equal(sources.standing('192.0.2.1'), 'held-off')
-  t.equal(sources.standing('192.0.2.2'), 'stranger', 'nobody else is')
+  t.equal(sources.standing('192.0.2.2'), 'unknown', 'nobody else is')
   move(14_999)
   t.equal(sources.standing('192.0.2.1'), 'held-off', 'until all of it is over')
   move(1)
-  t.equal(sources.standing('192.0.2.1'), 'stranger')
+  t.equal(sources.standing('192.0.2.1'), 'unknown')
   t.same(told, ['failure', 'failure', 'failure'])
 })
 
@@ -47,7 +47,7 @@ t.test('what is slow enough is never held off', async t => {
     sources.blame('192.0.2.1', 'silence')
     move(2 * SECOND)
   }
-  t.equal(sources.standing('192.0.2.1'), 'stranger')
+  t.equal(sources.standing('192.0.2.1'), 'unknown')
 })
 
 t.test('the next time costs twice as much, up to the longest', async t => {
@@ -74,25 +74,25 @@ t.test('many addresses of one network get all of it held off, but for who is kno
   for (let i = 0; i < 24; i++) sources.blame(`192.0.2.${i}`, 'failure')
   t.equal(sources.standing('192.0.2.99'), 'held-off')
   t.equal(sources.standing('192.0.2.200'), 'known')
-  t.equal(sources.standing('192.0.3.1'), 'stranger')
+  t.equal(sources.standing('192.0.3.1'), 'unknown')
   for (let i = 0; i < 24; i++) sources.blame(`2001:db8:7:${i}::1`, 'failure')
   t.equal(sources.standing('2001:db8:7:ffff::1'), 'held-off')
 })
 
-t.test('whoever logged in lately is never held off, and for their own faults a stranger at most', async t => {
+t.test('whoever logged in lately is never held off, and for their own faults a unknown at most', async t => {
   const { sources, move } = parts()
   sources.loggedIn('192.0.2.1')
   t.equal(sources.standing('192.0.2.1'), 'known')
   for (let i = 0; i < 10; i++) sources.blame('192.0.2.1', 'failure')
   t.equal(sources.standing('192.0.2.1'), 'suspect')
   move(DAY)
-  t.equal(sources.standing('192.0.2.1'), 'stranger', 'known for a day')
+  t.equal(sources.standing('192.0.2.1'), 'unknown', 'known for a day')
 })
 
 t.test('exempt addresses are never blamed', async t => {
   const { sources, told } = parts(address => address === '192.0.2.1')
   for (let i = 0; i < 100; i++) sources.blame('192.0.2.1', 'violation')
-  t.equal(sources.standing('192.0.2.1'), 'stranger')
+  t.equal(sources.standing('192.0.2.1'), 'unknown')
   t.same(told, [])
 })
 
@@ -101,5 +101,5 @@ t.test('millions of sources take bounded memory', async t => {
   sources.blame('192.0.2.1', 'violation')
   for (let i = 0; i < 40_000; i++)
     sources.blame(`2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::1`, 'silence')
-  t.equal(sources.standing('192.0.2.1'), 'stranger', 'the oldest is forgotten')
+  t.equal(sources.standing('192.0.2.1'), 'unknown', 'the oldest is forgotten')
 })

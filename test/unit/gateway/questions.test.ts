@@ -15,7 +15,7 @@ const audit: AuditAppender = { append: async () => undefined, flush: async () =>
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
   const answering: Answering = createAnswering(
-    { audit, withKeyLock: createKeyedMutex(), seat: async () => undefined, ...services, cluster },
+    { audit, withKeyLock: createKeyedMutex(), acquireSlot: async () => undefined, ...services, cluster },
     message =>
       setImmediate(() => {
         if (message.kind === 'answer') asking.hear(message)

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
-import type { Full, Place } from '../../../connections/connection-limits.ts'
+import type { ConnectionSlot, NoSlot } from '../../../connections/connection-limits.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
 import type { Clock } from '../../../shared/clock.ts'
@@ -23,7 +23,7 @@ import { createTlsUpgrade } from './tls-upgrade.ts'
 import type { Told, ToldInsideTls } from './told-inside-tls.ts'
 
 const GOODBYE_PATIENCE_MS = 1000
-/** Those for whom there is no place are told so inside TLS, where clients look for it: so many at once, each for so long. */
+/** Those for whom there is no slot are told so inside TLS, where clients look for it: so many at once, each for so long. */
 const MOST_TURNED_AWAY = 32
 const TURNED_AWAY_MS = 3000
 
@@ -50,12 +50,12 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
   const open = new Set<Socket>()
   let turnedAway = 0
 
-  async function serve({ socket: raw, source, place }: IncomingConnection): Promise<void> {
+  async function serve({ socket: raw, source, slot }: IncomingConnection): Promise<void> {
     raw.on('error', () => undefined)
     const { address } = source
     const session = newId('ses', clock.now())
     let socket = raw
-    let blame: Place['blame'] = () => undefined
+    let blame: ConnectionSlot['blame'] = () => undefined
     const refuse = (code: ErrorCode, text: string, detail: string) => {
       blame(faultOf(code))
       options.refused({ source: address, code, session, detail })
@@ -81,20 +81,20 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
           socket = secured
         },
       })
-    if ('full' in place) {
-      metrics.connectionsRefused.inc({ protocol: 'postgres', because: place.because })
-      await turnAway({ raw, address, session }, place, opened, detail =>
+    if ('full' in slot) {
+      metrics.connectionsRefused.inc({ protocol: 'postgres', because: slot.because })
+      await turnAway({ raw, address, session }, slot, opened, detail =>
         refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', detail),
       )
       return
     }
-    blame = fault => place.blame(fault)
-    raw.once('data', () => place.reached('opening'))
+    blame = fault => slot.blame(fault)
+    raw.once('data', () => slot.reached('opening'))
     open.add(raw)
     metrics.connections.inc({ protocol: 'postgres' })
     raw.once('close', () => {
       open.delete(raw)
-      place.leave()
+      slot.release()
       metrics.connections.dec({ protocol: 'postgres' })
     })
     const grace = setTimeout(() => {
@@ -106,20 +106,20 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
       const opening = await opened()
       if (opening === undefined) return void socket.destroy()
       if (opening.kind === 'cancel') {
-        if (await cancel(opening, address, session)) place.blame('nothing')
+        if (await cancel(opening, address, session)) slot.blame('nothing')
         return void socket.end()
       }
       if (opening.kind === 'plaintext') {
         const told = await options.told?.take(address, opening.login)
         return refusePlaintext(told)
       }
-      place.reached('login')
+      slot.reached('login')
       const onProof = () => {
         clearTimeout(grace)
         // Until it is known better: who hangs up before the answer has guessed.
-        place.blame('failure')
+        slot.blame('failure')
       }
-      await options.run(protocol, downstreamOf(opening, source, place, onProof, options.told), session)
+      await options.run(protocol, downstreamOf(opening, source, slot, onProof, options.told), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(error.code, error.message, 'before the login')
@@ -139,10 +139,10 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
     return known
   }
 
-  /** Cancel requests are passed on all the same: they take no place, and somebody waits for them. */
+  /** Cancel requests are passed on all the same: they take no slot, and somebody waits for them. */
   async function turnAway(
     { raw, address, session }: { raw: Socket; address: string; session: string },
-    { full, because }: Full,
+    { full, because }: NoSlot,
     opened: () => Promise<Opening | undefined>,
     refuse: (detail: string) => void,
   ): Promise<void> {
@@ -170,7 +170,7 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
   }
 
   return {
-    enter(connection) {
+    handle(connection) {
       serve(connection).catch(error => {
         log.error({ err: error }, 'a PostgreSQL connection broke')
         connection.socket.destroy()
@@ -191,7 +191,7 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
 function downstreamOf(
   opening: Extract<Opening, { kind: 'startup' }>,
   source: Source,
-  place: Place,
+  slot: ConnectionSlot,
   onProof: () => void,
   told: ToldInsideTls | undefined,
 ): PostgresDownstream {
@@ -219,8 +219,8 @@ function downstreamOf(
     beforeRefusal: async (refusal, session) => {
       if (socket instanceof TLSSocket) await told?.note(source.address, parameters.get('user') ?? '', refusal, session)
     },
-    onAccept: () => place.authenticated(),
-    onDenied: code => place.blame(faultOf(code)),
+    onAccept: () => slot.authenticated(),
+    onDenied: code => slot.blame(faultOf(code)),
   })
 }
 

@@ -2,7 +2,7 @@
 
 import type { Duplex } from 'node:stream'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
-import type { Place } from '../../../connections/connection-limits.ts'
+import type { ConnectionSlot } from '../../../connections/connection-limits.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Converse } from '../../../session/conversation.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
@@ -61,7 +61,7 @@ export function createSshConnectionHandler(options: SshConnectionHandlerOptions)
 interface Greeted {
   readonly stream: Duplex
   readonly source: Source
-  readonly place: Place
+  readonly slot: ConnectionSlot
   readonly hostKeys: HostKeys
   readonly inside?: Inside | undefined
 }
@@ -84,10 +84,10 @@ class SshConnectionHandler implements ConnectionHandler {
     this.#hostKeys = parseHostKeys(options.hostKeys)
   }
 
-  enter({ socket, source, place }: IncomingConnection): void {
+  handle({ socket, source, slot }: IncomingConnection): void {
     socket.on('error', () => socket.destroy())
-    if ('full' in place) {
-      this.#options.metrics.connectionsRefused.inc({ protocol: 'ssh', because: place.because })
+    if ('full' in slot) {
+      this.#options.metrics.connectionsRefused.inc({ protocol: 'ssh', because: slot.because })
       const session = newId('ses', this.#options.clock.now())
       socket.end(turnedAway(session))
       // What is not read makes the kernel throw away what was written.
@@ -95,10 +95,10 @@ class SshConnectionHandler implements ConnectionHandler {
       // Not the socket's own timeout: each byte that comes would put it off.
       const timer = setTimeout(() => socket.destroy(), GOODBYE_MS)
       socket.once('close', () => clearTimeout(timer))
-      this.#refused(source, 'TOO_MANY_CONNECTIONS', place.full, session)
+      this.#refused(source, 'TOO_MANY_CONNECTIONS', slot.full, session)
       return
     }
-    this.#greet({ stream: socket, source, place, hostKeys: this.#hostKeys })
+    this.#identifySource({ stream: socket, source, slot, hostKeys: this.#hostKeys })
   }
 
   async close(): Promise<void> {
@@ -107,15 +107,15 @@ class SshConnectionHandler implements ConnectionHandler {
   }
 
   /** A connection from the network, or one inside of another. */
-  #greet({ stream, source, place, hostKeys, inside }: Greeted): void {
+  #identifySource({ stream, source, slot, hostKeys, inside }: Greeted): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
     const loggedIn = () => {
       clearTimeout(grace)
-      place.authenticated()
+      slot.authenticated()
     }
     const grace = setTimeout(() => {
-      place.blame('slow')
+      slot.blame('slow')
       if (downstream !== undefined) downstream.expire()
       else transport.disconnect(DISCONNECT.BY_APPLICATION, 'LOGIN_TOO_SLOW')
     }, limits.loginGraceMs)
@@ -126,13 +126,13 @@ class SshConnectionHandler implements ConnectionHandler {
       {
         message: (type, payload) => {
           if (type === MESSAGE.USERAUTH_REQUEST) {
-            place.reached('login')
-            downstream = this.#login(transport, payload, { source, place, inside, onAccepted: loggedIn })
+            slot.reached('login')
+            downstream = this.#login(transport, payload, { source, slot, inside, onAccepted: loggedIn })
           } else if (type === MESSAGE.SERVICE_REQUEST) answerServiceRequest(transport, payload)
           else transport.disconnect(DISCONNECT.PROTOCOL_ERROR, 'this message cannot come before the login')
         },
         ended: error => {
-          if (error instanceof TransportViolation) this.#broken(source, place, error)
+          if (error instanceof TransportViolation) this.#broken(source, slot, error)
         },
       },
       limits,
@@ -144,9 +144,9 @@ class SshConnectionHandler implements ConnectionHandler {
       clearTimeout(grace)
       this.#connections.delete(transport)
       metrics.connections.dec({ protocol: 'ssh' })
-      place.leave()
+      slot.release()
     })
-    stream.once('data', () => place.reached('opening'))
+    stream.once('data', () => slot.reached('opening'))
     transport.start()
   }
 
@@ -154,7 +154,7 @@ class SshConnectionHandler implements ConnectionHandler {
   #login(
     transport: Transport,
     payload: Buffer,
-    { source, place, inside, onAccepted }: Pick<Greeted, 'source' | 'place' | 'inside'> & { onAccepted(): void },
+    { source, slot, inside, onAccepted }: Pick<Greeted, 'source' | 'slot' | 'inside'> & { onAccepted(): void },
   ): SshDownstream {
     const { limits, clock, log } = this.#options
     const { login } = readRequest(payload)
@@ -171,9 +171,9 @@ class SshConnectionHandler implements ConnectionHandler {
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
       onAccepted,
-      onWrongProof: () => place.blame('failure'),
-      onDenied: code => place.blame(faultOf(code)),
-      onBroken: error => this.#broken(source, place, error),
+      onWrongProof: () => slot.blame('failure'),
+      onDenied: code => slot.blame(faultOf(code)),
+      onBroken: error => this.#broken(source, slot, error),
     })
     transport.listener = downstream
     downstream.message(MESSAGE.USERAUTH_REQUEST, payload)
@@ -237,8 +237,8 @@ class SshConnectionHandler implements ConnectionHandler {
     })
   }
 
-  #broken(source: Source, place: Place, error: TransportViolation): void {
-    place.blame('violation')
+  #broken(source: Source, slot: ConnectionSlot, error: TransportViolation): void {
+    slot.blame('violation')
     this.#refused(source, 'PROTOCOL_VIOLATION', error.message)
   }
 
