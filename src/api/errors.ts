@@ -48,7 +48,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 }
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  UNAUTHENTICATED: '`sallyport token create` makes one; it is sent as "Authorization: Bearer sp_…".',
+  UNAUTHENTICATED: '`sallyport login --ssh USER@GATEWAY` gets one; it is sent as "Authorization: Bearer …".',
   TOO_MANY_TRIES: 'Wait a minute, then try again with a token that is valid.',
   AUDIT_UNAVAILABLE: 'Nothing was changed or shown, because it could not be written to the audit log.',
   CLUSTER_UNAVAILABLE: 'Sessions go on; try again when Redis is back.',

@@ -10,9 +10,12 @@ import { CliError } from './exit.ts'
 
 export type Connection =
   | { readonly socket: string }
-  | { readonly url: URL; readonly token: Secret; readonly ca: string | undefined }
+  | { readonly url: URL; readonly token: Secret; readonly ca: string | string[] | undefined }
 
 export type Query = Record<string, string | number | undefined>
+
+/** Of a path of the API, `/v1/sessions/…`: what stands in its first place. */
+export type OwnNoun = 'sessions' | 'targets' | 'explain' | 'tokens'
 
 export interface Client {
   get<T>(path: string, query?: Query): Promise<T>
@@ -21,6 +24,8 @@ export interface Client {
   stream(path: string, query?: Query): Promise<IncomingMessage>
   /** Whatever the status is: for `health`, whose 503 has a body that says more. */
   raw(path: string): Promise<{ status: number; body: string }>
+  /** Of what only one's own is seen; not given: of nothing. */
+  readonly own?: ReadonlySet<OwnNoun>
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -58,7 +63,9 @@ export function createClient(connection: Connection): Client {
       method,
       headers: { ...headers, authorization: `Bearer ${connection.token.reveal()}` },
     }
-    return httpsRequest(new URL(path, connection.url), { ...options, ca: connection.ca })
+    // The certificate that is named may be the gateway's own one, whoever issued it.
+    const trust = { ca: connection.ca, allowPartialTrustChain: connection.ca !== undefined }
+    return httpsRequest(new URL(path, connection.url), { ...options, ...trust })
   }
 
   async function json<T>(response: IncomingMessage): Promise<T> {

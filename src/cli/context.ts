@@ -5,7 +5,8 @@ import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import type { Secret } from '../shared/secret.ts'
 import { type Client, createClient } from './client.ts'
-import { type ConnectionOptions, chooseConnection } from './connection.ts'
+import { type ConnectionOptions, chooseConnection, readCa } from './connection.ts'
+import { withOwnView } from './own-view.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 interface GlobalOptions extends ConnectionOptions {
@@ -18,6 +19,10 @@ export interface Context {
   readonly json: boolean
   /** What --config was given. */
   readonly configOption: string | undefined
+  /** What --url was given. */
+  readonly url: string | undefined
+  /** The certificates that --ca or the environment names. */
+  ca(): Promise<string | undefined>
   client(): Promise<Client>
   /** Of --config, SALLYPORT_CONFIG, or where it usually lies. Throws `CONFIG_INVALID`. */
   config(): Promise<Config>
@@ -40,9 +45,14 @@ export function createContext(program: Command, terminal: Terminal): Context {
     get configOption() {
       return options().config
     },
+    get url() {
+      return options().url
+    },
+    ca: () => readCa(options(), terminal.env),
     async client() {
       const socket = async () => (await config()).api.socket
-      return createClient(await chooseConnection(options(), terminal.env, socket))
+      const connection = await chooseConnection(options(), terminal.env, socket)
+      return withOwnView(createClient(connection), connection)
     },
     now: () => Date.now(),
   }

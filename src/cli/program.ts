@@ -12,6 +12,7 @@ import { addExplain } from './commands/explain.ts'
 import { addHealth } from './commands/health.ts'
 import { addInit } from './commands/init.ts'
 import { addKeys } from './commands/key.ts'
+import { addLogins } from './commands/login.ts'
 import { addRoles } from './commands/role.ts'
 import { addSessions } from './commands/session.ts'
 import { addStart } from './commands/start.ts'
@@ -28,7 +29,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['Say who may do what:', [addApply, addExplain]],
   ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
   ['What happened:', [addSessions, addAudit, addDoctor]],
-  ['Keys to the API:', [addTokens, addKeys]],
+  ['Keys to the API:', [addLogins, addTokens, addKeys]],
 ]
 
 /** For what is thrown here and not by the gateway: reading the configuration, starting, verifying offline. */

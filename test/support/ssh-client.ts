@@ -40,8 +40,8 @@ export function clientOptions({ password, identityFile }: SshAnswers): string[] 
   ].flatMap(option => ['-o', option])
 }
 
-/** Starts `program` (ssh, scp, sftp…) with answers for its prompts through SSH_ASKPASS. */
-export function startClient(program: string, args: string[], answers: SshAnswers): SshProcess {
+/** An environment in which ssh gets these answers, and a home of its own; remove the folder at the end. */
+export function answering(answers: SshAnswers): { folder: string; env: NodeJS.ProcessEnv } {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-askpass-'))
   const askpass = join(folder, 'askpass')
   writeFileSync(join(folder, 'code'), answers.code?.() ?? '')
@@ -51,15 +51,20 @@ export function startClient(program: string, args: string[], answers: SshAnswers
     `#!/bin/sh\ncase "$1" in *code*) cat '${folder}/code' ;; *) cat '${folder}/password' ;; esac\n`,
     { mode: 0o700 },
   )
-  const child = spawn(program, args, {
-    env: {
-      PATH: process.env.PATH,
-      HOME: folder,
-      SSH_ASKPASS: askpass,
-      SSH_ASKPASS_REQUIRE: 'force',
-      LC_ALL: 'C.UTF-8',
-    },
-  })
+  const env = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    SSH_ASKPASS: askpass,
+    SSH_ASKPASS_REQUIRE: 'force',
+    LC_ALL: 'C.UTF-8',
+  }
+  return { folder, env }
+}
+
+/** Starts `program` (ssh, scp, sftp…) with answers for its prompts through SSH_ASKPASS. */
+export function startClient(program: string, args: string[], answers: SshAnswers): SshProcess {
+  const { folder, env } = answering(answers)
+  const child = spawn(program, args, { env })
   let stdout = ''
   let stderr = ''
   const look = new Set<() => void>()

@@ -1,11 +1,13 @@
 /** `sallyport target`: what can be reached, and learning the host keys of one. */
 
 import type { ListedCredential } from '../../api/routes/credentials.ts'
+import type { OwnTarget } from '../../api/routes/own.ts'
 import type { Logins, Scan, Target } from '../../api/routes/targets.ts'
 import type { TargetFacts } from '../../protocols/facts.ts'
 import { protocolOf } from '../../protocols/registered.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
@@ -18,7 +20,9 @@ export const addTargets: AddCommands = (program, context) => {
     .command('list')
     .description('all targets')
     .action(async () => {
-      const answer = await (await context.client()).get<{ targets: Target[] }>('/v1/targets')
+      const client = await context.client()
+      if (client.own?.has('targets')) return showOwn(context, await client.get<{ targets: OwnTarget[] }>('/v1/targets'))
+      const answer = await client.get<{ targets: Target[] }>('/v1/targets')
       if (context.json) return terminal.json(answer)
       terminal.table(
         [
@@ -84,6 +88,22 @@ export const addTargets: AddCommands = (program, context) => {
     .description('what databases ask for at login, and whether their entries allow it; nothing is answered')
     .argument('[name]', 'not given: all')
     .action((name: string | undefined) => logins(context, name))
+}
+
+/** To whom not all targets are shown, the accounts that they may use. */
+function showOwn({ terminal, json }: Context, answer: { targets: OwnTarget[] }): void {
+  if (json) terminal.json(answer)
+  else
+    terminal.table(
+      [
+        { title: 'ACCOUNT', value: formatAccountAddress, shrinkTo: 16 },
+        { title: 'PROTOCOL', value: target => target.protocol },
+        { title: 'LEVEL', value: target => target.level, optional: 2 },
+        { title: 'DESCRIPTION', value: target => target.description ?? '', shrinkTo: 10, optional: 1 },
+      ],
+      answer.targets,
+      'There is no account that you may use now.',
+    )
 }
 
 interface AskedLogin {

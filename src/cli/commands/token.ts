@@ -51,6 +51,10 @@ export const addTokens: AddCommands = (program, context) => {
         const answer = await client.get<PersonalTokensAnswer>(pathOf(personal))
         return context.json ? terminal.json(answer) : showPersonal(answer, context)
       }
+      if (client.own?.has('tokens')) {
+        const answer = await client.get<PersonalTokensAnswer>('/v1/tokens')
+        return context.json ? terminal.json(answer) : showPersonal(answer, context)
+      }
       const answer = await client.get<{ tokens: Token[] }>('/v1/tokens')
       if (context.json) return terminal.json(answer)
       const now = context.now()

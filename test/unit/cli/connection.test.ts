@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { keepStart } from '../../../src/cli/commands/session/keep-start.ts'
 import { chooseConnection } from '../../../src/cli/connection.ts'
+import { writeLogins } from '../../../src/cli/files/logins.ts'
+import { generateTlsCertificate } from '../../../src/shared/tls-certificate.ts'
 
 const fromConfig = async () => '/from/config.sock'
 const TOKEN = `sp_${'x'.repeat(43)}`
@@ -17,6 +19,50 @@ t.test('what is typed stands above the environment, and that above the configura
   t.same(await chooseConnection({ config: 'x.yaml' }, all, fromConfig), { socket: '/from/config.sock' })
   t.same(await chooseConnection({}, {}, fromConfig), { socket: '/from/config.sock' })
 })
+
+t.test(
+  'who is logged in needs no words for it; a socket, a URL or a configuration that is named counts before',
+  async t => {
+    const home = t.testdir()
+    const env = { HOME: home }
+    const { certificate } = await ownCertificate()
+    const login = {
+      user: 'alice',
+      name: 'x',
+      token: 'sallyport_pat_x',
+      expiresAt: '2030-01-01T00:00:00Z',
+      certificate,
+      ssh: 'alice@gw',
+    }
+    const logins = { version: 1 as const, current: 'https://gw:8443', logins: { 'https://gw:8443': login } }
+    t.equal(await writeLogins(env, logins), join(home, '.config/sallyport/logins.json'))
+    const now = Date.parse('2029-01-01T00:00:00Z')
+    const choose = (options: object, more: NodeJS.ProcessEnv = {}) =>
+      chooseConnection(options, { ...env, ...more }, fromConfig, now)
+    t.match(await choose({}), { url: { host: 'gw:8443' }, ca: [certificate] })
+    t.match(await choose({ url: 'https://gw:8443/' }), { url: { host: 'gw:8443' }, ca: [certificate] })
+    const typed = await choose({ url: 'https://gw:8443' }, { SALLYPORT_TOKEN: TOKEN })
+    t.equal('token' in typed && typed.token.reveal(), TOKEN, 'a token that is given counts before')
+    await t.rejects(choose({ url: 'https://other:8443' }), { message: /needs a token/, hint: /sallyport login/ })
+    t.same(await choose({}, { SALLYPORT_SOCKET: '/x.sock' }), { socket: '/x.sock' })
+    t.same(await choose({}, { SALLYPORT_CONFIG: 'x.yaml' }), { socket: '/from/config.sock' })
+    t.same(await choose({ config: 'x.yaml' }), { socket: '/from/config.sock' })
+    t.same(await chooseConnection({}, { ...env, XDG_CONFIG_HOME: '/nowhere' }, fromConfig), {
+      socket: '/from/config.sock',
+    })
+    t.match(
+      await choose({}, { XDG_CONFIG_HOME: 'relative' }),
+      { url: { host: 'gw:8443' } },
+      'a relative one does not count',
+    )
+    const late = chooseConnection({}, env, fromConfig, Date.parse('2031-01-01T00:00:00Z'))
+    await t.rejects(late, { exit: 4, message: /of alice at .* has ended/, hint: 'sallyport login --ssh alice@gw' })
+  },
+)
+
+async function ownCertificate(): Promise<{ certificate: string }> {
+  return { certificate: (await generateTlsCertificate(['gw'], Date.now())).cert }
+}
 
 t.test('a token goes only over TLS, and comes from a file or the environment', async t => {
   const folder = t.testdir({ token: `${TOKEN}\n`, empty: '\n' })
