@@ -11,6 +11,7 @@ import type { TlsCertificate } from '../shared/tls-certificate.ts'
 import type { Target } from '../targets/target.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Converse } from './conversation.ts'
+import type { LoginAtTarget } from './login-at-target.ts'
 import type { Downstream, RunSession, Upstream } from './protocol.ts'
 import type { RunLogin } from './run-login.ts'
 import type { TargetProof } from './target-proof.ts'
@@ -45,6 +46,11 @@ export interface ServedProtocol {
    * `TARGET_UNREACHABLE` or `TARGET_IDENTITY_MISMATCH`.
    */
   prove(proof: TargetProof): Promise<void>
+  /**
+   * Logs in with nobody's connection: what comes back is quiet until it is closed, or used by the protocol itself. Throws as
+   * `Protocol.connect`.
+   */
+  logIn(login: LoginAtTarget, signal: AbortSignal): Promise<Upstream>
   /** Where its facts say that targets are asked for `host-keys`: those that it shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   scanHostKeys?(host: string, port: number): Promise<string[]>
   /** Where they are asked for `logins`: what each account would be asked; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */

@@ -8,7 +8,7 @@ import type { PostgresDownstream } from './client-side/downstream.ts'
 import { relay } from './relay/relay.ts'
 import { type Cancellations, cancelOnTarget } from './target-side/cancel.ts'
 import { TargetLoginFailed } from './target-side/target-refusal.ts'
-import { connectUpstream, type PostgresUpstream } from './target-side/upstream.ts'
+import { connectUpstream, type PostgresUpstream, sessionParameters } from './target-side/upstream.ts'
 
 export type PostgresProtocol = Protocol<PostgresDownstream, PostgresUpstream>
 
@@ -24,7 +24,7 @@ export function createPostgresProtocol(options: {
   connectTimeoutMs?: number
   busyPolling?: boolean
 }): PostgresProtocol {
-  const { cancellations, log, connectTimeoutMs = 10_000, busyPolling = false } = options
+  const { cancellations, log, connectTimeoutMs, busyPolling = false } = options
   const backlog = new Backlog()
   const machine = busyPolling ? machineToPoll() : undefined
   if (busyPolling && machine === undefined) log.debug('no busy polling: no core of this machine can be spared for it')
@@ -33,12 +33,15 @@ export function createPostgresProtocol(options: {
     name: 'postgres',
     async connect(grant, lease, downstream, signal) {
       const { startup } = downstream
-      const upstream = await connectUpstream(grant, lease, startup.parameters, signal, connectTimeoutMs).catch(
-        error => {
-          if (error instanceof TargetLoginFailed) downstream.refusedByTarget(error.sqlstate)
-          throw error
-        },
-      )
+      const upstream = await connectUpstream(
+        { target: grant.target, account: grant.account, material: lease.material },
+        target => sessionParameters(grant, target, startup.parameters),
+        signal,
+        connectTimeoutMs,
+      ).catch(error => {
+        if (error instanceof TargetLoginFailed) downstream.refusedByTarget(error.sqlstate)
+        throw error
+      })
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
       const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
         await upstream.onCancel?.()

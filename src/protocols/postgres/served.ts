@@ -8,6 +8,7 @@ import { createPostgresProtocol } from './protocol.ts'
 import { askLogins } from './target-side/ask-login.ts'
 import { createCancellations } from './target-side/cancel.ts'
 import { provePostgresTarget } from './target-side/prove-target.ts'
+import { connectUpstream, ownParameters } from './target-side/upstream.ts'
 
 async function createHandler(parts: HandlerParts) {
   const { cluster, log, refused, started } = parts
@@ -26,4 +27,9 @@ async function createHandler(parts: HandlerParts) {
   })
 }
 
-export default { createHandler, prove: provePostgresTarget, askLogins } satisfies ServedProtocol
+export default {
+  createHandler,
+  prove: provePostgresTarget,
+  logIn: (login, signal) => connectUpstream(login, target => ownParameters(login, target), signal),
+  askLogins,
+} satisfies ServedProtocol

@@ -18,7 +18,8 @@ export function createSshProtocol(options: SshProtocolOptions): Protocol<Relayed
   const { limits, execOutputLimitBytes, clock } = options
   return {
     name: 'ssh',
-    connect: (grant, lease, _downstream, signal) => connectTarget(grant, lease, limits, clock, signal),
+    connect: ({ target, account }, { material }, _downstream, signal) =>
+      connectTarget({ target, account, material }, limits, clock, signal),
     relay: (downstream, upstream, context) =>
       relay(downstream, upstream, context, { maxChannels: limits.maxChannels, execOutputLimitBytes }),
   }

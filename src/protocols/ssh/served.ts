@@ -1,13 +1,16 @@
 /** SSH as the gateway loads it. */
 
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
 import type { SshSettings } from './facts/settings.ts'
 import { createSshProtocol } from './protocol.ts'
 import { proveSshTarget } from './target-side/prove-target.ts'
 import { scanHostKeys } from './target-side/scan.ts'
+import { connectTarget } from './target-side/upstream.ts'
 import { generateKeyPair } from './transport/generate-key-pair.ts'
 import { nativeCryptography } from './transport/ssh2-internals.ts'
+import { NO_REKEYING } from './transport/transport.ts'
 
 const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
 
@@ -30,4 +33,9 @@ async function createHandler(parts: HandlerParts) {
   })
 }
 
-export default { createHandler, prove: proveSshTarget, scanHostKeys } satisfies ServedProtocol
+export default {
+  createHandler,
+  prove: proveSshTarget,
+  logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),
+  scanHostKeys,
+} satisfies ServedProtocol

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { connect as dial, type Socket } from 'node:net'
+import type { LoginAtTarget } from '../../../src/session/login-at-target.ts'
 import type { Protocol, Upstream } from '../../../src/session/protocol.ts'
 import type { HandlerParts, ServedProtocol } from '../../../src/session/served-protocol.ts'
 import { unprovable } from '../../../src/session/target-proof.ts'
@@ -11,20 +12,24 @@ import { LineDownstream } from './downstream.ts'
 import type { LineEntry } from './facts.ts'
 import { nextLine } from './next-line.ts'
 
-const protocol: Protocol<LineDownstream, Upstream & { readonly socket: Socket }> = {
+type LineUpstream = Upstream & { readonly socket: Socket }
+
+async function logIn({ target, account, material }: LoginAtTarget, signal: AbortSignal): Promise<LineUpstream> {
+  const { host, port, name, greeting } = target as unknown as LineEntry
+  if (material.kind !== 'password') throw new GatewayError('TARGET_LOGIN_FAILED', 'A password is needed.')
+  const socket = dial({ host, port, signal })
+  await once(socket, 'connect')
+  if ((await nextLine(socket)) !== greeting)
+    throw new GatewayError('TARGET_IDENTITY_MISMATCH', `${name} greets otherwise.`)
+  socket.write(`${account.name} ${material.password.reveal()}\n`)
+  if ((await nextLine(socket)) !== 'WELCOME') throw new GatewayError('TARGET_LOGIN_FAILED', `${name} says no.`)
+  return { socket, close: () => void socket.destroy() }
+}
+
+const protocol: Protocol<LineDownstream, LineUpstream> = {
   name: 'lines' as never,
 
-  async connect(grant, lease, _downstream, signal) {
-    const { host, port, name, greeting } = grant.target as unknown as LineEntry
-    if (lease.material.kind !== 'password') throw new GatewayError('TARGET_LOGIN_FAILED', 'A password is needed.')
-    const socket = dial({ host, port, signal })
-    await once(socket, 'connect')
-    if ((await nextLine(socket)) !== greeting)
-      throw new GatewayError('TARGET_IDENTITY_MISMATCH', `${name} greets otherwise.`)
-    socket.write(`${grant.account.name} ${lease.material.password.reveal()}\n`)
-    if ((await nextLine(socket)) !== 'WELCOME') throw new GatewayError('TARGET_LOGIN_FAILED', `${name} says no.`)
-    return { socket, close: () => void socket.destroy() }
-  },
+  connect: ({ target, account }, { material }, _downstream, signal) => logIn({ target, account, material }, signal),
 
   async relay({ socket }, { socket: target }, { recorder, signal, activity, count }) {
     recorder.fact({ type: 'channel-open', channel: 0, kind: 'line' })
@@ -73,6 +78,7 @@ async function createHandler({ run, clock }: HandlerParts) {
 
 export default {
   createHandler,
+  logIn,
   async prove() {
     throw unprovable('there is nothing to prove')
   },

@@ -3,11 +3,12 @@
 import type { Socket } from 'node:net'
 import { serialize } from 'pg-protocol'
 import type { Grant } from '../../../policy/grant.ts'
+import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { loginOf } from '../../../targets/target.ts'
-import type { Lease } from '../../../vault/lease.ts'
 import { SocketReader } from '../../relaying/socket-reader.ts'
+import { postgresDatabases } from '../facts/databases.ts'
 import type { PostgresTarget } from '../target.ts'
 import { violation } from '../wire/violation.ts'
 import { type Connection, dial, type Encryption, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
@@ -16,6 +17,8 @@ import { readStartupWishes } from './startup-parameters.ts'
 import { logIn, type TargetGreeting } from './target-login.ts'
 import { TargetLoginFailed, TargetRefusal } from './target-refusal.ts'
 
+/** The whole way to a target that is ready: name, TCP, TLS, login. */
+const CONNECT_MS = 10_000
 const TERMINATE_PATIENCE_MS = 2000
 /** "no pg_hba.conf entry": the server may take the same login with the other kind of connection. */
 const INVALID_AUTHORIZATION = '28000'
@@ -33,20 +36,17 @@ export interface PostgresUpstream {
 }
 
 /**
- * Connects to the grant's target and logs in with the lease's password. Throws TARGET_UNREACHABLE, TARGET_IDENTITY_MISMATCH,
- * TARGET_LOGIN_FAILED, or CHANNEL_DENIED for a wish that the grant does not give. `clientParameters` are the client's, as they came.
+ * Connects to a target and logs in with its password. `parametersFor` gives what is said at startup. Throws TARGET_UNREACHABLE,
+ * TARGET_IDENTITY_MISMATCH, TARGET_LOGIN_FAILED, and what `parametersFor` throws.
  */
 export async function connectUpstream(
-  grant: Grant,
-  lease: Lease,
-  clientParameters: ReadonlyMap<string, string>,
+  { target, material }: LoginAtTarget,
+  parametersFor: (target: PostgresTarget) => Map<string, string>,
   signal: AbortSignal,
-  timeoutMs: number,
+  timeoutMs = CONNECT_MS,
 ): Promise<PostgresUpstream> {
-  const { target } = grant
   if (target.protocol !== 'postgres') throw new GatewayError('INTERNAL', 'The target is not a PostgreSQL target.')
-  const parameters = targetParameters(grant, target, clientParameters)
-  const { material } = lease
+  const parameters = parametersFor(target)
   if (material.kind !== 'password') {
     throw new GatewayError(
       'TARGET_LOGIN_FAILED',
@@ -66,8 +66,22 @@ export async function connectUpstream(
   throw translate(failure, target)
 }
 
-/** `user` and `database` for the target, and the settings that may pass; which of them say who it is. */
-function targetParameters(
+/** Of a login behind which there is no person: to the target's own database. */
+export function ownParameters(
+  { account }: Pick<LoginAtTarget, 'account'>,
+  target: PostgresTarget,
+): Map<string, string> {
+  return new Map([
+    ['user', loginOf(account)],
+    ['database', postgresDatabases.read(postgresDatabases.own(target))],
+  ])
+}
+
+/**
+ * `user` and `database` for the target, and the settings that may pass; which of them say who it is. Throws CHANNEL_DENIED for a wish
+ * that the grant does not give. `clientParameters` are the client's, as they came.
+ */
+export function sessionParameters(
   grant: Grant,
   target: PostgresTarget,
   clientParameters: ReadonlyMap<string, string>,

@@ -1,14 +1,13 @@
 /** The side of the target: dials it, makes sure that it is the one that was pinned, and logs in with the lease. */
 
 import { connect as dial, type Socket } from 'node:net'
-import type { Grant } from '../../../policy/grant.ts'
+import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import type { Upstream } from '../../../session/protocol.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import { fingerprint } from '../../../shared/fingerprint.ts'
 import { parseSshPublicKey } from '../../../shared/ssh-public-key.ts'
-import { loginOf } from '../../../targets/target.ts'
-import type { Lease } from '../../../vault/lease.ts'
+import { type Account, loginOf } from '../../../targets/target.ts'
 import type { SshTarget } from '../target.ts'
 import { algorithmsFor, type PinnedKey } from '../transport/host-keys.ts'
 import { DISCONNECT } from '../transport/messages.ts'
@@ -48,15 +47,14 @@ export class SshUpstream implements Upstream {
  * `TARGET_LOGIN_FAILED`; `signal` gives the attempt up.
  */
 export async function connectTarget(
-  grant: Grant,
-  lease: Lease,
+  login: LoginAtTarget,
   limits: RekeyLimits,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<SshUpstream> {
-  const target = sshTarget(grant)
+  const target = sshTarget(login)
   const pinned = pinnedKeys(target)
-  const credential = await readCredential(lease.material)
+  const credential = await readCredential(login.material)
   const socket = dial({ host: target.host, port: target.port })
   try {
     return await new Promise<SshUpstream>((resolve, reject) => {
@@ -64,7 +62,7 @@ export async function connectTarget(
       const giveUp = () => reject(unreachable(target, new Error('the session ended')))
       signal.addEventListener('abort', giveUp, { once: true })
       if (signal.aborted) giveUp()
-      logIn(socket, grant, target, pinned, credential, limits, clock)
+      logIn(socket, login.account, target, pinned, credential, limits, clock)
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(deadline)
@@ -79,7 +77,7 @@ export async function connectTarget(
 
 function logIn(
   socket: Socket,
-  grant: Grant,
+  account: Account,
   target: SshTarget,
   pinned: PinnedKey[],
   credential: TargetCredential,
@@ -116,7 +114,7 @@ function logIn(
     let reached = false
     const login = new TargetLogin(
       transport,
-      { target, user: loginOf(grant.account), credential },
+      { target, user: loginOf(account), credential },
       {
         accepted: () => resolve(new SshUpstream(transport)),
         refused: reject,
@@ -126,8 +124,7 @@ function logIn(
   })
 }
 
-function sshTarget(grant: Grant): SshTarget {
-  const { target } = grant
+function sshTarget({ target }: LoginAtTarget): SshTarget {
   if (target.protocol !== 'ssh') throw new GatewayError('INTERNAL', 'The target is not reached by SSH.')
   return target
 }
