@@ -1,8 +1,9 @@
-/** The cluster of a worker: that of its gateway, asked by messages (`server.ts` is the other side). */
+/** The cluster of a worker: that of its gateway, called from here (`server.ts` is the other side). */
 
 import type { Log } from '../shared/log.ts'
+import type { Remote } from '../shared/rpc.ts'
 import type { Cluster } from './cluster.ts'
-import type { ClusterCall } from './server.ts'
+import type { ClusterMethods } from './server.ts'
 import { Subscribers } from './subscribers.ts'
 
 export interface ClusterClient {
@@ -11,37 +12,36 @@ export interface ClusterClient {
   deliver(channel: string, payload: Buffer): void
 }
 
-/** `gateway`: this worker's id. `call` has the gateway do it, and rejects with what went wrong there. */
+/** `gateway`: this worker's id; `remote`: the gateway that has the cluster. */
 export function createClusterClient(options: {
   gateway: string
-  call: (call: ClusterCall) => Promise<unknown>
+  remote: Remote<ClusterMethods>
   log?: Log
 }): ClusterClient {
-  const { gateway, log } = options
+  const { gateway, remote, log } = options
   const subscribers = new Subscribers((channel, error) => log?.error({ err: error, channel }, 'a subscriber failed'))
-  const call = async <T>(wanted: ClusterCall) => (await options.call(wanted)) as T
   return {
     deliver: (channel, payload) => subscribers.deliver(channel, payload),
     cluster: {
       gateway,
       available: true,
-      count: (...values) => call({ method: 'count', values }),
-      counted: (...values) => call({ method: 'counted', values }),
-      forget: (...values) => call({ method: 'forget', values }),
-      remember: (...values) => call({ method: 'remember', values }),
-      recall: (...values) => call({ method: 'recall', values }),
+      count: (...values) => remote.call('count', ...values),
+      counted: (...values) => remote.call('counted', ...values),
+      forget: (...values) => remote.call('forget', ...values),
+      remember: (...values) => remote.call('remember', ...values),
+      recall: (...values) => remote.call('recall', ...values),
       // Copied now: the caller may reuse the buffer, and a message may wait.
-      publish: (channel, payload) => call({ method: 'publish', values: [channel, Buffer.from(payload)] }),
+      publish: (channel, payload) => remote.call('publish', channel, Buffer.from(payload)),
       async subscribe(channel, listener) {
         const first = !subscribers.has(channel)
         const leave = subscribers.add(channel, listener)
-        if (first) await call({ method: 'subscribe', values: [channel] })
+        if (first) await remote.call('subscribe', channel)
         return async () => {
           leave()
-          if (!subscribers.has(channel)) await call({ method: 'unsubscribe', values: [channel] })
+          if (!subscribers.has(channel)) await remote.call('unsubscribe', channel)
         }
       },
-      livingGateways: () => call({ method: 'livingGateways', values: [] }),
+      livingGateways: () => remote.call('livingGateways'),
       // The gateway is never out of reach: without it the worker ends.
       onReturn: () => () => undefined,
       async close() {

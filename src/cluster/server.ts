@@ -1,17 +1,16 @@
-/** Lets the workers of a gateway use its cluster: does what they ask by messages (`client.ts` is their side). */
+/** Lets the workers of a gateway use its cluster: the methods that they may call (`client.ts` is their side). */
 
 import type { Cluster } from './cluster.ts'
 
-type Method = 'count' | 'counted' | 'forget' | 'remember' | 'recall' | 'publish' | 'livingGateways'
-
-/** A method of the cluster, by name, and its arguments; to subscribe is to have a channel's messages delivered. */
-export type ClusterCall =
-  | { [M in Method]: { readonly method: M; readonly values: Parameters<Cluster[M]> } }[Method]
-  | { readonly method: 'subscribe' | 'unsubscribe'; readonly values: [channel: string] }
+/** To subscribe is to have a channel's messages delivered. */
+export interface ClusterMethods
+  extends Pick<Cluster, 'count' | 'counted' | 'forget' | 'remember' | 'recall' | 'publish' | 'livingGateways'> {
+  subscribe(channel: string): Promise<void>
+  unsubscribe(channel: string): Promise<void>
+}
 
 export interface ClusterServer {
-  /** Resolves with what the method gives, and throws what it throws. */
-  call(call: ClusterCall): Promise<unknown>
+  readonly methods: ClusterMethods
   /** The worker is gone. */
   close(): void
 }
@@ -23,13 +22,6 @@ export function createClusterServer(
   const subscriptions = new Map<string, Promise<() => Promise<void>>>()
   let closed = false
 
-  async function subscribe(channel: string): Promise<void> {
-    const subscription = cluster.subscribe(channel, payload => deliver(channel, payload))
-    subscriptions.set(channel, subscription)
-    await subscription
-    if (closed) await unsubscribe(channel)
-  }
-
   async function unsubscribe(channel: string): Promise<void> {
     const subscription = subscriptions.get(channel)
     subscriptions.delete(channel)
@@ -37,10 +29,21 @@ export function createClusterServer(
   }
 
   return {
-    async call({ method, values }) {
-      if (method === 'subscribe') return subscribe(values[0])
-      if (method === 'unsubscribe') return unsubscribe(values[0])
-      return (cluster[method] as (...values: unknown[]) => Promise<unknown>)(...values)
+    methods: {
+      count: (...values) => cluster.count(...values),
+      counted: (...values) => cluster.counted(...values),
+      forget: (...values) => cluster.forget(...values),
+      remember: (...values) => cluster.remember(...values),
+      recall: (...values) => cluster.recall(...values),
+      publish: (...values) => cluster.publish(...values),
+      livingGateways: () => cluster.livingGateways(),
+      async subscribe(channel) {
+        const subscription = cluster.subscribe(channel, payload => deliver(channel, payload))
+        subscriptions.set(channel, subscription)
+        await subscription
+        if (closed) await unsubscribe(channel)
+      },
+      unsubscribe,
     },
     close() {
       closed = true

@@ -5,17 +5,19 @@
 
 import type { Socket } from 'node:net'
 import { createClusterClient } from '../../cluster/client.ts'
-import type { ConnectionSlot, NoSlot } from '../../connections/connection-limits.ts'
+import type { ConnectionSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import { systemClock } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { createLog } from '../../shared/log.ts'
 import { logDestination } from '../../shared/log-destination.ts'
+import { createRpc, failureOf, type Remote } from '../../shared/rpc.ts'
 import { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'
 import { createListeners, type Listeners } from '../listeners.ts'
 import { createParts } from '../parts.ts'
-import { failureOf } from './answering.ts'
-import { type Asking, createAsking } from './asking.ts'
-import type { Begin, FromWorker, ToWorker } from './messages.ts'
+import type { GatewayMethods } from './gateway-methods.ts'
+import type { Begin, FromWorker, ToWorker, WorkerMethods } from './messages.ts'
+import { createRemoteLock } from './remote-lock.ts'
 
 /** Serves from the first message, which is `begin`, until it is told to drain. */
 export function serve(): void {
@@ -30,8 +32,15 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
   const started = new AsyncDisposableStack()
   const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
   process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
-  const { ask, withKeyLock, hear } = createAsking(send)
-  const { cluster, deliver } = createClusterClient({ gateway, call: call => ask({ of: 'cluster', call }), log })
+  const own: WorkerMethods = {
+    deliver: (channel, payload) => client.deliver(channel, payload),
+    async report() {
+      if (listeners === undefined) throw new GatewayError('INTERNAL', 'The worker is not ready yet.')
+      return listeners.report()
+    },
+  }
+  const remote = createRpc<GatewayMethods, WorkerMethods>(own, send)
+  const client = createClusterClient({ gateway, remote, log })
   const hurry = new AbortController()
   let listeners: Listeners | undefined
   const connections = new Map<number, Socket>()
@@ -46,16 +55,13 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
 
   process.on('message', (message: ToWorker, socket?: Socket) => {
     switch (message.kind) {
+      case 'call':
       case 'answer':
-        return hear(message)
-      case 'published':
-        return deliver(message.channel, message.payload)
+        return remote.hear(message)
       case 'connection':
-        return handle(listeners!, connections, message, socket, ask)
+        return handle(listeners!, connections, message, socket, remote)
       case 'cut':
         return void connections.get(message.connection)?.destroy()
-      case 'report':
-        return void listeners?.report().then(report => send({ kind: 'reported', id: message.id, report }))
       case 'drain':
         return void drain(message.drainMs).catch(error => {
           log.error({ err: error }, 'the worker did not stop as it should')
@@ -71,15 +77,15 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
       clock: systemClock,
       log,
       gateway,
-      cluster,
+      cluster: client.cluster,
       vaultKey: new KeyEncryptionKey(vaultKey),
-      withKeyLock,
+      withKeyLock: createRemoteLock(remote),
       storeConnections,
       auditedBy,
       openAudit: async () => ({
-        append: async event => void (await ask({ of: 'audit', event })),
+        append: event => remote.call('audit', event),
         // What others left is for the gateway itself to see to.
-        flush: async () => void (await ask({ of: 'audit-flush' })),
+        flush: () => remote.call('auditFlush'),
       }),
     },
     started,
@@ -93,7 +99,7 @@ function handle(
   connections: Map<number, Socket>,
   { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
   socket: Socket | undefined,
-  ask: Asking['ask'],
+  gateway: Remote<GatewayMethods>,
 ): void {
   if (socket === undefined) {
     // It was closed on its way.
@@ -113,8 +119,7 @@ function handle(
     authenticated: () => send({ kind: 'authenticated', connection }),
     release: () => undefined,
   }
-  const acquireSlot = async (origin: Source) =>
-    ((await ask({ of: 'slot', connection, source: origin })) as NoSlot | undefined) ?? slot
+  const acquireSlot = async (origin: Source) => (await gateway.call('acquireSlot', connection, origin)) ?? slot
   listeners.handle(protocol, {
     socket,
     source,

@@ -2,15 +2,17 @@
 
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { AcceptedConnection, AcquireSlot } from '../../connections/accepted-connection.ts'
 import type { ConnectionSlot, NoSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import type { Report } from '../../shared/metrics.ts'
+import { createRpc, type Rpc } from '../../shared/rpc.ts'
 import type { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'
-import { type Answering, createAnswering, type Services } from './answering.ts'
-import type { Begin, FromWorker, ToWorker } from './messages.ts'
+import { createGatewayMethods, type GatewayMethods, type Services } from './gateway-methods.ts'
+import type { Begin, FromWorker, ToWorker, WorkerMethods } from './messages.ts'
 
 export interface WorkerProcessOptions extends Omit<Begin, 'kind' | 'gateway' | 'vaultKey'> {
   /** The worker's id (`gw_…-1`). */
@@ -36,7 +38,8 @@ export class WorkerProcess {
   /** How often in a row it did not answer `ping`. */
   missed = 0
   readonly #process
-  readonly #answering: Answering
+  readonly #rpc: Rpc<WorkerMethods>
+  readonly #forgetServices: () => void
   readonly #started = Promise.withResolvers<void>()
   /** Connections that it has or is to have, those of them that hold a slot, and (below) those that it has not said yet that it has. */
   readonly #connections = new Set<number>()
@@ -44,17 +47,18 @@ export class WorkerProcess {
   /** Of those whose source is not known yet. */
   readonly #slotRequests = new Map<number, AcquireSlot>()
   readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
-  readonly #reports = new Map<number, (report: Report) => void>()
   #numbers = 0
   #told = false
   #lastReport: Report = { sessions: 0, taking: true, metrics: [] }
 
   constructor({ id, vaultKey, services, ...begin }: WorkerProcessOptions) {
     this.id = id
-    this.#answering = createAnswering(
+    const { methods, close } = createGatewayMethods(
       { ...services, acquireSlot: (connection, source) => this.#acquireSlot(connection, source) },
-      message => this.#send(message),
+      (channel, payload) => this.#rpc.tell('deliver', channel, payload),
     )
+    this.#rpc = createRpc<WorkerMethods, GatewayMethods>(methods, message => this.#send(message))
+    this.#forgetServices = close
     this.#process = fork(new URL('./main.ts', import.meta.url), {
       serialization: 'advanced',
       // Whoever may send a signal must not get a debugger, and with it the vault key.
@@ -126,17 +130,17 @@ export class WorkerProcess {
   }
 
   async report(): Promise<Report> {
-    const id = ++this.#numbers
-    const answer = Promise.withResolvers<Report>()
-    const timer = setTimeout(() => answer.resolve(this.#lastReport), REPORT_TIMEOUT_MS)
-    this.#reports.set(id, answer.resolve)
-    this.#send({ kind: 'report', id })
-    try {
-      return await answer.promise
-    } finally {
-      clearTimeout(timer)
-      this.#reports.delete(id)
-    }
+    const late = new AbortController()
+    const reported = this.#rpc.call('report').then(
+      report => {
+        this.missed = 0
+        this.#lastReport = report
+      },
+      () => undefined,
+    )
+    await Promise.race([reported, pause(REPORT_TIMEOUT_MS, undefined, { signal: late.signal }).catch(() => undefined)])
+    late.abort()
+    return this.#lastReport
   }
 
   /** Asks whether it is there: `missed` tells. */
@@ -188,14 +192,9 @@ export class WorkerProcess {
       case 'left':
         this.#left(message.connection)
         break
-      case 'question':
-      case 'unlock':
-        this.#answering.hear(message)
-        break
-      case 'reported':
-        this.missed = 0
-        this.#lastReport = message.report
-        this.#reports.get(message.id)?.(message.report)
+      case 'call':
+      case 'answer':
+        this.#rpc.hear(message)
     }
   }
 
@@ -217,8 +216,8 @@ export class WorkerProcess {
 
   #gone(how: string): void {
     this.#started.reject(new GatewayError('INTERNAL', `A worker ended before it was ready: ${how}.`))
-    this.#answering.close()
+    this.#rpc.close()
+    this.#forgetServices()
     for (const connection of [...this.#connections]) this.#left(connection)
-    for (const answer of this.#reports.values()) answer(this.#lastReport)
   }
 }

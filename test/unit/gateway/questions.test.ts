@@ -3,10 +3,16 @@ import type { AuditAppender } from '../../../src/audit/event.ts'
 import { createClusterClient } from '../../../src/cluster/client.ts'
 import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
-import { type Answering, createAnswering, type Services } from '../../../src/gateway/workers/answering.ts'
-import { createAsking } from '../../../src/gateway/workers/asking.ts'
+import {
+  createGatewayMethods,
+  type GatewayMethods,
+  type Services,
+} from '../../../src/gateway/workers/gateway-methods.ts'
+import type { WorkerMethods } from '../../../src/gateway/workers/messages.ts'
+import { createRemoteLock } from '../../../src/gateway/workers/remote-lock.ts'
 import { createKeyedMutex } from '../../../src/shared/concurrency/keyed-mutex.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
+import { createRpc } from '../../../src/shared/rpc.ts'
 import { clusterPromises, inbox, movableClock } from '../../support/cluster-promises.ts'
 
 const audit: AuditAppender = { append: async () => undefined, flush: async () => undefined }
@@ -14,21 +20,23 @@ const audit: AuditAppender = { append: async () => undefined, flush: async () =>
 /** A worker's side, with messages that come later, as between processes. */
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
-  const answering: Answering = createAnswering(
+  const { methods, close } = createGatewayMethods(
     { audit, withKeyLock: createKeyedMutex(), acquireSlot: async () => undefined, ...services, cluster },
-    message =>
-      setImmediate(() => {
-        if (message.kind === 'answer') asking.hear(message)
-        else if (message.kind === 'published') client.deliver(message.channel, message.payload)
-      }),
+    (channel, payload) => atGateway.tell('deliver', channel, payload),
   )
-  const asking = createAsking(message =>
-    setImmediate(() => {
-      if (message.kind === 'question' || message.kind === 'unlock') answering.hear(message)
-    }),
+  const atGateway = createRpc<Pick<WorkerMethods, 'deliver'>, GatewayMethods>(methods, message =>
+    setImmediate(() => remote.hear(message)),
   )
-  const client = createClusterClient({ gateway, call: call => asking.ask({ of: 'cluster', call }) })
-  return { ...asking, cluster: client.cluster, answering }
+  const remote = createRpc<GatewayMethods, Pick<WorkerMethods, 'deliver'>>(
+    { deliver: (channel, payload) => client.deliver(channel, payload) },
+    message => setImmediate(() => atGateway.hear(message)),
+  )
+  const client = createClusterClient({ gateway, remote })
+  const die = () => {
+    atGateway.close()
+    close()
+  }
+  return { remote, withKeyLock: createRemoteLock(remote), cluster: client.cluster, atGateway, die }
 }
 
 t.test('the cluster of a worker keeps what every cluster promises', async t => {
@@ -55,7 +63,7 @@ t.test('workers and their gateway share one cluster', async t => {
   await first.cluster.publish('kill', Buffer.from('ses_1'))
   for (const { box } of boxes) await box.atLeast(1)
 
-  second.answering.close()
+  second.die()
   await first.cluster.publish('kill', Buffer.from('ses_2'))
   for (const { box } of boxes.slice(0, 2)) await box.atLeast(2)
   t.equal(boxes[2]!.box.payloads.length, 1, 'a worker that is gone is told nothing more')
@@ -67,11 +75,11 @@ t.test('what the gateway cannot do, its worker cannot either, for the same reaso
     append: async () => Promise.reject(new GatewayError('AUDIT_UNAVAILABLE', 'The audit log cannot be written.')),
   }
   const local = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
-  const { ask, cluster } = workerOf({
+  const { remote, cluster } = workerOf({
     audit: failing,
     cluster: { ...local, count: () => Promise.reject(new Error('a bug')) },
   })
-  await t.rejects(ask({ of: 'audit', event: { kind: 'session.started', actor: 'alice' } }), {
+  await t.rejects(remote.call('audit', { kind: 'session.started', actor: 'alice' }), {
     code: 'AUDIT_UNAVAILABLE',
     message: 'The audit log cannot be written.',
   })
@@ -106,8 +114,26 @@ t.test('the works of one key take turns, in whichever worker they are', async t 
   })
   const next = workers[1]!.withKeyLock('alice', async () => 'after the death')
   while (!held) await new Promise(resolve => setImmediate(resolve))
-  workers[0]!.answering.close()
+  workers[0]!.die()
   t.equal(await next, 'after the death', 'a worker that died holds nobody up')
-  workers[0]!.answering.hear({ kind: 'question', id: 99, question: { of: 'lock', key: 'alice' } })
+  workers[0]!.atGateway.hear({ kind: 'call', id: 99, method: 'lock', values: ['alice'] })
   t.equal(await workers[1]!.withKeyLock('alice', async () => 'still'), 'still', 'nor does what it says after its death')
+})
+
+t.test('a worker has its gateway do what stands in the table, and nothing else', async t => {
+  const { remote, die } = workerOf()
+  for (const method of ['constructor', 'toString', '__proto__', 'close', '']) {
+    const call = remote.call as (method: string) => Promise<unknown>
+    await t.rejects(call(method), { code: 'INTERNAL', message: `there is no method ${method}` })
+  }
+  const waiting = remote.call('acquireSlot', 1, { address: '192.0.2.1', port: 1 })
+  t.equal(await waiting, undefined)
+  die()
+})
+
+t.test('whoever waits for an answer of a process that has ended waits no more', async t => {
+  const rpc = createRpc<{ report(): number }, object>({}, () => undefined)
+  const waiting = rpc.call('report')
+  rpc.close()
+  await t.rejects(waiting, { code: 'INTERNAL', message: 'The other process has ended.' })
 })
