@@ -10,8 +10,8 @@ import type { Holder, PersonalAccess } from '../session/personal-access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { networkOf } from '../shared/network/source-network.ts'
 import { EVERY_SCOPE, formatScopes, type Scope } from '../shared/scopes.ts'
-import { networkOf } from '../shared/source-network.ts'
 import type { ApiPeer } from './listeners.ts'
 
 export interface Caller {

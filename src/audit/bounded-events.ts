@@ -7,7 +7,7 @@
 import type { Clock } from '../shared/clock.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { networkOf } from '../shared/source-network.ts'
+import { networkOf } from '../shared/network/source-network.ts'
 import { type Bound, Budget } from './budget.ts'
 import { Counted } from './counted.ts'
 import type { Audit, AuditEvent, AuditKind } from './event.ts'

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { GatewayError } from '../shared/errors.ts'
-import { trustIn } from '../shared/system-trust.ts'
+import { trustIn } from '../shared/tls/system-trust.ts'
 
 export interface RedisConnectionOptions {
   readonly host: string

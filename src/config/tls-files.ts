@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import { GatewayError, messageOf } from '../shared/errors.ts'
-import type { TlsCertificate } from '../shared/tls-certificate.ts'
+import type { TlsCertificate } from '../shared/tls/issue-certificate.ts'
 
 /** Throws `CONFIG_INVALID` where a file cannot be read, or the two are no certificate and its key. */
 export async function readTlsCertificate(files: {

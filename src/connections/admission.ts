@@ -1,6 +1,6 @@
 /** Admission control: gives connections their slots. Where a source fills its share, its next ones wait a moment: a pool opens many at once. */
 
-import { networkOf } from '../shared/source-network.ts'
+import { networkOf } from '../shared/network/source-network.ts'
 import type { ConnectionLimits, ConnectionSlot, NoSlot } from './connection-limits.ts'
 
 export interface Admission {

@@ -4,7 +4,7 @@
  * kept for sources that logged in lately.
  */
 
-import { networkOf, widerNetworkOf } from '../shared/source-network.ts'
+import { networkOf, widerNetworkOf } from '../shared/network/source-network.ts'
 import type { Fault, Sources } from './sources.ts'
 
 export interface ConnectionLimits {

@@ -4,7 +4,7 @@
  */
 
 import { BoundedMap } from '../shared/bounded-map.ts'
-import { networkOf, widerNetworkOf } from '../shared/source-network.ts'
+import { networkOf, widerNetworkOf } from '../shared/network/source-network.ts'
 
 /** `silence`: left, or was cut, without trying to log in. `failure`: proved nothing. `slow`: ran out of time. */
 export type Fault = 'silence' | 'failure' | 'slow' | 'violation'

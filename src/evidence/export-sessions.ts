@@ -5,7 +5,7 @@ import { readHead, stretchOf, walkChain } from '../audit/chain/walk.ts'
 import type { Database } from '../database/database.ts'
 import { isRecordable, recordingFile } from '../recording/store/paths.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { Signer } from '../shared/signer.ts'
+import type { Signer } from '../shared/cryptography/signer.ts'
 import { type ListedSession, ListWriter, type NotedSeal } from './session-list.ts'
 
 export interface ExportOptions {

@@ -8,7 +8,7 @@
 
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { z } from 'zod'
-import { type Signer, signingKeyId } from '../shared/signer.ts'
+import { type Signer, signingKeyId } from '../shared/cryptography/signer.ts'
 
 const CONTEXT = Buffer.from('sallyport session list 1\0', 'latin1')
 

@@ -3,7 +3,7 @@
 import type { Config } from '../config/config.ts'
 import type { ApiAddress } from '../self-service/command.ts'
 import type { GatewayParts } from './parts.ts'
-import { gatewayCertificate } from './tls-certificate.ts'
+import { gatewayCertificate } from './served-certificates.ts'
 
 export async function apiAddress(
   parts: Pick<GatewayParts, 'vault' | 'clock'>,

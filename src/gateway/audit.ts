@@ -11,12 +11,12 @@ import { readTrusted } from '../config/tls-files.ts'
 import type { Database } from '../database/database.ts'
 import { createUsers } from '../identity/users.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Signer } from '../shared/cryptography/signer.ts'
 import { GatewayError, isRefusal, messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { parseLoginName } from '../shared/names.ts'
 import { Secret } from '../shared/secret.ts'
-import type { Signer } from '../shared/signer.ts'
 
 interface Parts {
   readonly config: Config

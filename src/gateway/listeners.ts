@@ -12,7 +12,7 @@ import type { Report } from '../shared/metrics.ts'
 import { apiAddress } from './api-address.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
-import type { Certificates } from './tls-certificate.ts'
+import type { Certificates } from './served-certificates.ts'
 
 export interface Listeners {
   handle(protocol: ProtocolName, accepted: AcceptedConnection): void

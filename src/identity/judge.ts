@@ -5,8 +5,8 @@
 
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { GatewayError } from '../shared/errors.ts'
-import type { Sealer } from '../shared/sealer.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Passwords } from './factors/password.ts'

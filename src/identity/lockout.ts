@@ -4,7 +4,7 @@
  */
 
 import type { Cluster } from '../cluster/cluster.ts'
-import { networkOf, widerNetworkOf } from '../shared/source-network.ts'
+import { networkOf, widerNetworkOf } from '../shared/network/source-network.ts'
 import { createKnownSources } from './known-sources.ts'
 
 /** What can be guessed, each with a counter of its own: knowing the password must not buy new tries at the code. */

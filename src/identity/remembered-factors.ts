@@ -8,8 +8,8 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { GatewayError } from '../shared/errors.ts'
-import type { Sealer } from '../shared/sealer.ts'
 
 export interface Holder {
   readonly user: string

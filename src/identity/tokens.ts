@@ -6,9 +6,9 @@ import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { ApiTokenTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { parseScopes, type Scope } from '../shared/scopes.ts'
-import type { Sealer } from '../shared/sealer.ts'
 import { Secret } from '../shared/secret.ts'
 
 export interface TokenFacts {

@@ -3,7 +3,7 @@
 import { type Channel, type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import { messageOf } from '../shared/errors.ts'
 import { type FactorLists, formatFactorLists, provenEnough } from '../shared/factor-lists.ts'
-import { inNetworks } from '../shared/networks.ts'
+import { inNetworks } from '../shared/network/networks.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'

@@ -5,7 +5,7 @@ import { type Channel, channelNames, protocolNames, protocols } from '../protoco
 import { databasePatterns } from '../shared/database-names.ts'
 import { duration } from '../shared/durations.ts'
 import { nameSchema } from '../shared/name-schema.ts'
-import { parseNetwork } from '../shared/networks.ts'
+import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
 import { FACTORS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'

@@ -6,7 +6,7 @@ import { ownDatabaseClosed } from '../policy/databases.ts'
 import type { Role } from '../policy/role.ts'
 import type { Complaint } from '../protocols/facts.ts'
 import { protocolOf } from '../protocols/registered.ts'
-import { parseSshPublicKey } from '../shared/ssh-public-key.ts'
+import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 import type { Target } from '../targets/target.ts'
 import type { Resource, ResourceKind } from './resource.ts'
 

@@ -7,8 +7,8 @@ import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Refusal } from '../shared/errors.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import type { Lease } from '../vault/lease.ts'
-import type { Authenticated } from './authenticated.ts'
 import type { EndReason } from './state.ts'
+import type { Authenticated } from './steps/authenticated.ts'
 
 /** What a person may see of their session. */
 export interface SessionNotice {

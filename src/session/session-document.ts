@@ -1,6 +1,6 @@
 /** A session as the API and `ssh alice@gateway sessions --json` give it. */
 
-import type { SessionRow } from './session-store.ts'
+import type { SessionRow } from './records/session-store.ts'
 
 /** Times are ISO 8601 in UTC. */
 export function sessionDocument(row: SessionRow) {

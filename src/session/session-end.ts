@@ -2,7 +2,7 @@
 
 import { type ErrorCode, GatewayError, messageOf, type Refusal, refuse } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { SessionEnd } from './live-sessions.ts'
+import { SessionEnd } from './live/live-sessions.ts'
 import { END_REASON_TEXT, type EndReason } from './state.ts'
 
 export const GATEWAY_STOPPING = refuse('GATEWAY_STOPPING', 'The gateway is stopping; try again in a moment.')

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { durationText } from './durations.ts'
-import { parseNetwork } from './networks.ts'
+import { parseNetwork } from './network/networks.ts'
 import { bytesOf, sizeText } from './size-text.ts'
 
 /** Parses to bytes. */

@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import type { Fields, ProtocolFacts } from '../protocols/facts.ts'
 import { protocolOf, protocols, type RegisteredProtocol } from '../protocols/registered.ts'
-import { fingerprint } from '../shared/fingerprint.ts'
+import { fingerprint } from '../shared/ssh-encoding/fingerprint.ts'
 import { loginOf, type Target } from './target.ts'
 
 const common = { host: z.string(), port: z.number(), login: z.string() }

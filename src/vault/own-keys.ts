@@ -3,8 +3,8 @@
 import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Signer } from '../shared/cryptography/signer.ts'
 import { Secret } from '../shared/secret.ts'
-import type { Signer } from '../shared/signer.ts'
 
 export interface OwnKey {
   /** What others may see: a public key line, a certificate. */

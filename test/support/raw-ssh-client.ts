@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { Transport } from '../../src/protocols/ssh/transport/transport.ts'
 import { systemClock } from '../../src/shared/clock.ts'
-import { boolean, message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireReader } from '../../src/shared/ssh-encoding/wire.ts'
 
 export interface RawClient {
   readonly transport: Transport

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import type { Database } from '../../src/database/database.ts'
 import { recordingFile, UNSEALED_FOLDER } from '../../src/recording/store/paths.ts'
 import { verifyRecording } from '../../src/recording/store/verify.ts'
-import { createSessionRecords } from '../../src/session/session-records.ts'
-import { createSessionStore } from '../../src/session/session-store.ts'
+import { createSessionRecords } from '../../src/session/records/session-records.ts'
+import { createSessionStore } from '../../src/session/records/session-store.ts'
 import { systemClock as clock } from '../../src/shared/clock.ts'
 
 export interface BooksPlace {

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../../src/recording/format/events.ts'
 import { createRecordings } from '../../src/recording/store/recordings.ts'
 import type { Clock } from '../../src/shared/clock.ts'
+import type { Sealer } from '../../src/shared/cryptography/sealer.ts'
+import type { Signer } from '../../src/shared/cryptography/signer.ts'
 import { newId } from '../../src/shared/ids.ts'
-import type { Sealer } from '../../src/shared/sealer.ts'
-import type { Signer } from '../../src/shared/signer.ts'
 
 export function createTestSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')

@@ -7,7 +7,7 @@ import { parseHostKeys } from '../../src/protocols/ssh/transport/host-keys.ts'
 import { MESSAGE } from '../../src/protocols/ssh/transport/messages.ts'
 import { Transport } from '../../src/protocols/ssh/transport/transport.ts'
 import { systemClock } from '../../src/shared/clock.ts'
-import { message, string, uint32, WireReader } from '../../src/shared/ssh-wire.ts'
+import { message, string, uint32, WireReader } from '../../src/shared/ssh-encoding/wire.ts'
 
 /** Where the client leaves the choice. */
 export const CHOSEN_PORT = uint32(4711)

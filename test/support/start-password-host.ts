@@ -3,7 +3,7 @@
 import type * as Ssh2 from 'ssh2'
 import type { Test } from 'tap'
 import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-pair.ts'
-import { loadSsh2 } from '../../src/shared/ssh2.ts'
+import { loadSsh2 } from '../../src/shared/ssh-encoding/ssh2.ts'
 
 const { Server } = loadSsh2() as { Server: typeof Ssh2.Server }
 

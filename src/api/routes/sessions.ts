@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 import { protocolNames } from '../../protocols/registered.ts'
+import type { SessionRow } from '../../session/records/session-store.ts'
 import { sessionDocument } from '../../session/session-document.ts'
-import type { SessionRow } from '../../session/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { notFound } from '../errors.ts'

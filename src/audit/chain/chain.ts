@@ -9,8 +9,8 @@
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { AuditEventTable } from '../../database/schema.ts'
+import type { Signer } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import type { Signer } from '../../shared/signer.ts'
 
 /** An event as it is stored, with its place in the chain. `data` is JSON text. */
 export type AuditRow = AuditEventTable

@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import { open } from 'node:fs/promises'
-import { post } from '../../shared/http-post.ts'
+import { post } from '../../shared/network/http-post.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { type HeadTimeStamp, type SentHead, TIME_STAMP_TYPE } from './head.ts'
 

@@ -6,7 +6,7 @@
 
 import { type KeyObject, verify } from 'node:crypto'
 import { z } from 'zod'
-import { type Signer, signingKeyId } from '../../shared/signer.ts'
+import { type Signer, signingKeyId } from '../../shared/cryptography/signer.ts'
 import type { ChainHead } from '../chain/chain.ts'
 
 const CONTEXT = 'sallyport audit head 1\0'

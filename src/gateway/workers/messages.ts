@@ -7,7 +7,7 @@ import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { Report } from '../../shared/metrics.ts'
 import type { RpcFailure, RpcMessage } from '../../shared/rpc.ts'
-import type { Certificates } from '../tls-certificate.ts'
+import type { Certificates } from '../served-certificates.ts'
 
 export type ToWorker =
   | Begin

@@ -1,6 +1,6 @@
 /** The public key factor: compares a key that someone proved to hold with those of a user's entry. */
 
-import { parseSshPublicKey } from '../../shared/ssh-public-key.ts'
+import { parseSshPublicKey } from '../../shared/ssh-encoding/public-key.ts'
 
 /**
  * Whether one of the lines (as in authorized_keys, without options) is this key: the same bytes, so that a certificate, another type

@@ -4,8 +4,8 @@
  */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import type { Sealer } from '../../shared/sealer.ts'
 import { KEY_BYTES, TAG_BYTES } from './container.ts'
 import type { AskedFact, FactEvent, ProtectedPart, RecordedEvent } from './events.ts'
 

@@ -1,8 +1,8 @@
 /** The seal: the signed end of a recording. Written here and nowhere else, and never without a signature that holds. */
 
 import { createPublicKey, verify } from 'node:crypto'
+import { type Signer, signingKeyId } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { type Signer, signingKeyId } from '../../shared/signer.ts'
 import {
   decodeHead,
   encodeHead,

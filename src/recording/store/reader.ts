@@ -1,8 +1,8 @@
 /** Reads a recording back: decrypts, unpacks and gives its events, up to the last whole frame where it was interrupted. */
 
 import type { FileHandle } from 'node:fs/promises'
+import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import type { Sealer } from '../../shared/sealer.ts'
 import {
   dataKeyPurpose,
   decodeHead,

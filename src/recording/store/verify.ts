@@ -2,8 +2,8 @@
 
 import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { signingKeyId } from '../../shared/cryptography/signer.ts'
 import { messageOf } from '../../shared/errors.ts'
-import { signingKeyId } from '../../shared/signer.ts'
 import type { RecordingHeader } from '../format/container.ts'
 import type { RecordingSubject } from '../format/events.ts'
 import { type Fault, type Part, scan } from '../format/scan.ts'

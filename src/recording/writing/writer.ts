@@ -2,8 +2,8 @@
 
 import type { KeyObject } from 'node:crypto'
 import { type Clock, elapsed } from '../../shared/clock.ts'
+import type { Signer } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import type { Signer } from '../../shared/signer.ts'
 import type { Promptness } from '../../shared/vocabulary.ts'
 import { encodeFrame } from '../format/container.ts'
 import { Batch, MAX_FACT_BYTES, recycle } from '../format/event-codec.ts'

@@ -10,7 +10,7 @@ import type { StoreTime } from '../../database/store-time.ts'
 import { type Clock, elapsed } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { SessionStore } from '../session-store.ts'
+import type { SessionStore } from '../records/session-store.ts'
 
 const EVERY_MS = 5000
 /** More than a clock that is being adjusted gains or loses in that time. */

@@ -6,9 +6,9 @@ import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { SessionChanges } from '../session-changes.ts'
-import type { SessionRecords } from '../session-records.ts'
-import type { SessionStore } from '../session-store.ts'
+import type { SessionChanges } from '../records/session-changes.ts'
+import type { SessionRecords } from '../records/session-records.ts'
+import type { SessionStore } from '../records/session-store.ts'
 
 interface Tampered {
   readonly file: string

@@ -1,8 +1,8 @@
 /** Makes Node's key object of the numbers that OpenSSH's and PuTTY's files hold, by way of DER (X.690). */
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { SSH_CURVES, type SshCurve, sshCurve } from '../ssh-curves.ts'
-import { fixedWidth, mpint, string } from '../ssh-wire.ts'
+import { SSH_CURVES, type SshCurve, sshCurve } from '../ssh-encoding/curves.ts'
+import { fixedWidth, mpint, string } from '../ssh-encoding/wire.ts'
 import { damaged, PrivateKeyError } from './private-key-error.ts'
 
 export type KeyParts =

@@ -1,7 +1,7 @@
 /** OpenSSH's own form of a private key (its PROTOCOL.key), with every cipher that it has. */
 
 import { createDecipheriv, type KeyObject } from 'node:crypto'
-import { WireError, WireReader } from '../ssh-wire.ts'
+import { WireError, WireReader } from '../ssh-encoding/wire.ts'
 import { deriveByBcrypt } from './bcrypt.ts'
 import { type KeyParts, keyOfParts } from './key-parts.ts'
 import { damaged, PrivateKeyError, wrongPassphrase } from './private-key-error.ts'

@@ -2,7 +2,7 @@
 
 import { argon2, createDecipheriv, createHash, createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { string, WireError, WireReader } from '../ssh-wire.ts'
+import { string, WireError, WireReader } from '../ssh-encoding/wire.ts'
 import { type KeyParts, keyOfParts } from './key-parts.ts'
 import { refusedType } from './openssh.ts'
 import { damaged, PrivateKeyError, wrongPassphrase } from './private-key-error.ts'

@@ -9,7 +9,7 @@ import t from 'tap'
 import { type Config, defaultConfig } from '../../../src/config/config.ts'
 import { startGateway } from '../../../src/gateway/start-gateway.ts'
 import { createLog } from '../../../src/shared/log.ts'
-import { generateTlsCertificate } from '../../../src/shared/tls-certificate.ts'
+import { generateTlsCertificate } from '../../../src/shared/tls/issue-certificate.ts'
 import { initKeyFile } from '../../../src/vault/key-provider.ts'
 import { removeFolder, run } from '../../support/child.ts'
 

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
-import { boolean, string, uint32, WireReader } from '../../../src/shared/ssh-wire.ts'
+import { boolean, string, uint32, WireReader } from '../../../src/shared/ssh-encoding/wire.ts'
 import { alice, LOGIN, logIn, startGatewayFor } from '../../support/alice-by-raw-ssh.ts'
 import { connectRaw, openSession, publicKeyRequest, type RawClient } from '../../support/raw-ssh-client.ts'
 import type { SshListenerParts } from '../../support/start-ssh-listener.ts'

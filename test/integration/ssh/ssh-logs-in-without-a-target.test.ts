@@ -3,7 +3,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
-import { string, uint32 } from '../../../src/shared/ssh-wire.ts'
+import { string, uint32 } from '../../../src/shared/ssh-encoding/wire.ts'
 import { blobOf, connectRaw, publicKeyRequest } from '../../support/raw-ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
 

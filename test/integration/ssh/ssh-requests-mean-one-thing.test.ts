@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { Channel } from '../../../src/protocols/registered.ts'
 import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
-import { boolean, string, uint32, WireReader } from '../../../src/shared/ssh-wire.ts'
+import { boolean, string, uint32, WireReader } from '../../../src/shared/ssh-encoding/wire.ts'
 import { logIn, startGatewayFor } from '../../support/alice-by-raw-ssh.ts'
 import { openSession } from '../../support/raw-ssh-client.ts'
 import { startSshd } from '../../support/start-sshd.ts'

@@ -4,7 +4,7 @@ import t from 'tap'
 import { keepStart } from '../../../src/cli/commands/session/keep-start.ts'
 import { chooseConnection } from '../../../src/cli/connection.ts'
 import { writeLogins } from '../../../src/cli/files/logins.ts'
-import { generateTlsCertificate } from '../../../src/shared/tls-certificate.ts'
+import { generateTlsCertificate } from '../../../src/shared/tls/issue-certificate.ts'
 
 const fromConfig = async () => '/from/config.sock'
 const TOKEN = `sp_${'x'.repeat(43)}`

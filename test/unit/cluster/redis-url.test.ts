@@ -1,7 +1,7 @@
 import t from 'tap'
 import { redisConnectionOptions } from '../../../src/cluster/redis-url.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
-import { systemTrust } from '../../../src/shared/system-trust.ts'
+import { systemTrust } from '../../../src/shared/tls/system-trust.ts'
 
 t.test('reads every part of a Redis URL', async t => {
   t.same(redisConnectionOptions('redis://cache'), { host: 'cache', port: 6379, db: 0 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { createLockout, type LockedOut, waitAfter } from '../../../src/identity/lockout.ts'
-import { networkOf, widerNetworkOf } from '../../../src/shared/source-network.ts'
+import { networkOf, widerNetworkOf } from '../../../src/shared/network/source-network.ts'
 import { standingClock } from '../../support/identity-parts.ts'
 
 const MINUTE = 60_000

@@ -1,7 +1,7 @@
 /** The pipeline fails closed: whatever breaks or changes at whichever step, nothing runs on that should not. */
 
 import t from 'tap'
-import { createSessionAudit } from '../../../src/session/session-audit.ts'
+import { createSessionAudit } from '../../../src/session/records/session-audit.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
 import { startScriptedGateway } from '../../support/scripted-session.ts'
 

@@ -85,7 +85,7 @@ t.test('an import that points down, or at a contract, is not', async t => {
     'src/session/recovery/a.ts': '../../vault/vault.ts',
     'src/protocols/ssh/a.ts': '../../session/protocol.ts',
     'src/protocols/postgres/relay/a.ts': '../../relaying/backlog.ts',
-    'src/api/routes/a.ts': '../../session/live-sessions.ts',
+    'src/api/routes/a.ts': '../../session/live/live-sessions.ts',
     'src/gateway/a.ts': '../api/server.ts',
     'src/cli/commands/a.ts': '../../gateway/start-gateway.ts',
     'src/main.ts': './cli/program.ts',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { generateKeyPair } from '../../../src/protocols/ssh/transport/generate-key-pair.ts'
-import { generateTlsCertificate } from '../../../src/shared/tls-certificate.ts'
+import { generateTlsCertificate } from '../../../src/shared/tls/issue-certificate.ts'
 import { fingerprintOf, identityOf, staysWithin } from '../../../src/targets/identity.ts'
 import { type TargetInput, targetSchema } from '../../../src/targets/target.ts'
 

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
 import { socketPair } from '../../../connections/socket-pair.ts'
-import type { TlsCertificate } from '../../../shared/tls-certificate.ts'
+import type { TlsCertificate } from '../../../shared/tls/issue-certificate.ts'
 
 /** Resolves to undefined when the handshake failed or the client left; the socket is destroyed then. */
 export type TlsUpgrade = (socket: Socket) => Promise<TLSSocket | undefined>

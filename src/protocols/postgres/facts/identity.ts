@@ -2,8 +2,8 @@
 
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
-import { fingerprint } from '../../../shared/fingerprint.ts'
 import { isSubset } from '../../../shared/is-subset.ts'
+import { fingerprint } from '../../../shared/ssh-encoding/fingerprint.ts'
 import type { IdentityFacts } from '../../facts.ts'
 import { nameInCertificate } from './certificate.ts'
 import { CHANNEL_BINDINGS, POSTGRES_METHODS, type PostgresEntry, TLS_MODES } from './entry.ts'

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../../../shared/errors.ts'
-import { trustIn } from '../../../shared/system-trust.ts'
+import { trustIn } from '../../../shared/tls/system-trust.ts'
 import { nameInCertificate } from '../facts/certificate.ts'
 import type { PostgresTarget } from '../target.ts'
 

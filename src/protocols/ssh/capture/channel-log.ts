@@ -2,7 +2,7 @@
 
 import type { FactEvent } from '../../../recording/format/events.ts'
 import type { Recorder } from '../../../recording/writing/recorder.ts'
-import type { WireReader } from '../../../shared/ssh-wire.ts'
+import type { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { plain, recordedText } from '../transport/texts.ts'
 import { fileTransferOf } from './commands/file-transfer-command.ts'
 import { secretInputOf } from './commands/secret-input.ts'

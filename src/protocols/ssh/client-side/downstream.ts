@@ -1,12 +1,12 @@
 /** The side of the user: an SSH connection from its first authentication request to its last word. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Authenticated } from '../../../session/authenticated.ts'
 import type { SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
+import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
-import { message, string } from '../../../shared/ssh-wire.ts'
+import { message, string } from '../../../shared/ssh-encoding/wire.ts'
 import type { Factor } from '../../../shared/vocabulary.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'

@@ -1,6 +1,6 @@
 /** The request for a service that precedes user authentication (RFC 4253 §10). */
 
-import { message, string, WireReader } from '../../../shared/ssh-wire.ts'
+import { message, string, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 

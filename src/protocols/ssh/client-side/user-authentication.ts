@@ -3,7 +3,7 @@
 import type { Proof } from '../../../identity/proof.ts'
 import { FIRST_FACTORS } from '../../../shared/factor-lists.ts'
 import { Secret } from '../../../shared/secret.ts'
-import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { Factor } from '../../../shared/vocabulary.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import type { Transport } from '../transport/transport.ts'

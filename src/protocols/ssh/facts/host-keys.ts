@@ -1,6 +1,6 @@
 /** The host keys that an SSH target's entry may pin. */
 
-import { HOST_KEY_TYPES, parseSshPublicKey, type SshPublicKey } from '../../../shared/ssh-public-key.ts'
+import { HOST_KEY_TYPES, parseSshPublicKey, type SshPublicKey } from '../../../shared/ssh-encoding/public-key.ts'
 
 /** Reads `ssh-ed25519 AAAA…`; undefined for what is no host key (FIDO keys are users'). */
 export function parseHostKey(line: string): SshPublicKey | undefined {

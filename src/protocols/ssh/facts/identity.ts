@@ -1,8 +1,8 @@
 /** What an SSH target is to a credential: the keys that it may show, and how it may have the login proven. */
 
 import { z } from 'zod'
-import { fingerprint } from '../../../shared/fingerprint.ts'
 import { isSubset } from '../../../shared/is-subset.ts'
+import { fingerprint } from '../../../shared/ssh-encoding/fingerprint.ts'
 import type { IdentityFacts } from '../../facts.ts'
 import { parseHostKey } from './host-keys.ts'
 import { SSH_METHODS, type SshEntry } from './target.ts'

@@ -1,6 +1,6 @@
 /** The book of a session's channels, kept from the messages that pass: numbers of both sides, windows, ends. Throws on a broken rule. */
 
-import { WireError } from '../../../shared/ssh-wire.ts'
+import { WireError } from '../../../shared/ssh-encoding/wire.ts'
 import type { Side } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
 

@@ -2,7 +2,7 @@
 
 import { Gate } from '../../../recording/writing/gate.ts'
 import type { RelayContext } from '../../../session/protocol.ts'
-import { message, string, uint32, WireError } from '../../../shared/ssh-wire.ts'
+import { message, string, uint32, WireError } from '../../../shared/ssh-encoding/wire.ts'
 import { ChannelLog } from '../capture/channel-log.ts'
 import { EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'

@@ -2,7 +2,7 @@
 
 import type { RelayContext } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
-import { message, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { message, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
 import { DISCONNECT, EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
 import { terminalLines } from '../transport/texts.ts'

@@ -1,6 +1,6 @@
 /** Which remote forwards the target agreed to: it may open channels for these, and for no others (RFC 4254 §7, OpenSSH's PROTOCOL §2.4). */
 
-import { WireReader } from '../../../shared/ssh-wire.ts'
+import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { MESSAGE } from '../transport/messages.ts'
 import { readsOneWay } from './shapes.ts'
 

@@ -1,6 +1,6 @@
 /** Keeps replies in the order of their requests (RFC 4254 §4, §5.4): an answer of the gateway waits for the peer's before it. */
 
-import { WireError } from '../../../shared/ssh-wire.ts'
+import { WireError } from '../../../shared/ssh-encoding/wire.ts'
 
 /** More requests without an answer than this is no conversation. */
 const MAX_OPEN_REQUESTS = 1_024

@@ -1,6 +1,6 @@
 /** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
 
-import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { ChannelLog } from '../capture/channel-log.ts'
 import { MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
 import { type Channel, MAX_PACKET, otherSide } from './channels.ts'

@@ -1,6 +1,6 @@
 /** What the messages of the connection protocol look like, field by field: what has another shape never passes to the other side. */
 
-import { WireError, type WireReader } from '../../../shared/ssh-wire.ts'
+import { WireError, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
 
 /** `text` is a string that the other side reads as one, so that a NUL in it may end it there; `bytes` is any string. */
 type Field = 'text' | 'bytes' | 'uint32' | 'port' | 'boolean'

@@ -3,7 +3,7 @@
  * channel, asks for the terminal and a shell, and passes on what the person's real channel brings. Windows are end to end.
  */
 
-import { boolean, message, string, uint32, WireReader } from '../../../shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { RelayPeer } from '../relay/relay-peer.ts'
 import { MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
 import type { Transport, TransportListener } from '../transport/transport.ts'

@@ -1,9 +1,9 @@
 /** The side of the user of a session that was begun from a channel of the gateway's own: who it is was proven by the connection around it. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Authenticated } from '../../../session/authenticated.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
+import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import type { Factor } from '../../../shared/vocabulary.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'

@@ -1,6 +1,6 @@
 /** What was asked for on a session channel of the gateway's own: a terminal, variables, and then one program. */
 
-import { WireReader } from '../../../shared/ssh-wire.ts'
+import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { ReplyQueue } from '../relay/reply-queue.ts'
 
 import { ClientTerminal } from './terminal.ts'

@@ -1,7 +1,7 @@
 /** The gateway's own end of an SSH connection (RFC 4254), for a login that names no target: channels end here, by kind. */
 
 import type { EndReason } from '../../../session/state.ts'
-import { message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { MAX_PACKET } from '../relay/channels.ts'
 import { expectEnd } from '../relay/shapes.ts'
 import { DISCONNECT, MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'

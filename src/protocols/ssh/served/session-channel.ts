@@ -1,6 +1,6 @@
 /** A session channel that the gateway itself answers on (RFC 4254 §6): windows in both directions, and who has the channel now. */
 
-import { message, string, uint32, WireError, WireReader } from '../../../shared/ssh-wire.ts'
+import { message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { REQUEST_SHAPES, readsOneWay } from '../relay/shapes.ts'
 import { EXTENDED_DATA_STDERR, MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'

@@ -1,6 +1,6 @@
 /** The terminal that a client asked for (RFC 4254 §6.2): its type, its size now, and its modes. */
 
-import { string, uint32, type WireReader } from '../../../shared/ssh-wire.ts'
+import { string, uint32, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
 
 /** Larger is no terminal: what is drawn, and kept, is bounded by it. */
 const MOST_COLUMNS = 1_000

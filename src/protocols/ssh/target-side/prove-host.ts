@@ -6,7 +6,7 @@
 import { connect as dial } from 'node:net'
 import { systemClock } from '../../../shared/clock.ts'
 import { GatewayError } from '../../../shared/errors.ts'
-import { boolean, message, string, WireReader } from '../../../shared/ssh-wire.ts'
+import { boolean, message, string, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { SshTarget } from '../target.ts'
 import { signatureAlgorithms } from '../transport/algorithms.ts'

@@ -2,7 +2,7 @@
 
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
-import { boolean, message, string, uint32, WireReader } from '../../../shared/ssh-wire.ts'
+import { boolean, message, string, uint32, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { SSH_METHODS } from '../facts/target.ts'
 import type { SshTarget } from '../target.ts'

@@ -2,7 +2,7 @@
 
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
-import { WireReader } from '../../../shared/ssh-wire.ts'
+import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
 import { type ParsedKey, parseKey } from './ssh2-internals.ts'
 import { type HostKeys, serverOffer } from './transport.ts'

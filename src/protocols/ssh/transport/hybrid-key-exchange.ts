@@ -12,7 +12,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto'
-import { string, WireReader } from '../../../shared/ssh-wire.ts'
+import { string, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { Ssh2Protocol } from './ssh2-internals.ts'
 
 export const HYBRID = 'mlkem768x25519-sha256'

@@ -1,10 +1,10 @@
 /**
  * What the gateway uses of ssh2 beneath its public face: the transport layer alone (`Protocol`), with every message from
  * user authentication upwards handed to us raw. ssh2's private names stand here, in what uses these types beside it, and in
- * `shared/ssh2.ts`; its version is pinned.
+ * `shared/ssh-encoding/ssh2.ts`; its version is pinned.
  */
 
-import { loadSsh2 } from '../../../shared/ssh2.ts'
+import { loadSsh2 } from '../../../shared/ssh-encoding/ssh2.ts'
 
 /** A key as ssh2 parses it. */
 export interface ParsedKey {

@@ -1,9 +1,9 @@
 /** Public keys of users: reading a blob, and verifying a signature by it (RFC 4253 §6.6, RFC 8332, OpenSSH's PROTOCOL.u2f). */
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { isPointOf, type SshCurve, sshCurve } from '../../../shared/ssh-curves.ts'
-import { bitLength, SMALLEST_RSA_BITS } from '../../../shared/ssh-public-key.ts'
-import { fixedWidth, WireError, WireReader, withoutLeadingZeros } from '../../../shared/ssh-wire.ts'
+import { isPointOf, type SshCurve, sshCurve } from '../../../shared/ssh-encoding/curves.ts'
+import { bitLength, SMALLEST_RSA_BITS } from '../../../shared/ssh-encoding/public-key.ts'
+import { fixedWidth, WireError, WireReader, withoutLeadingZeros } from '../../../shared/ssh-encoding/wire.ts'
 import { signatureAlgorithms } from './algorithms.ts'
 
 /** FIDO: the authenticator must say that someone touched it. */

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { createScramClient, tlsServerEndPoint } from '../../../../src/protocols/postgres/target-side/scram.ts'
 import { Secret } from '../../../../src/shared/secret.ts'
-import { generateTlsCertificate } from '../../../../src/shared/tls-certificate.ts'
+import { generateTlsCertificate } from '../../../../src/shared/tls/issue-certificate.ts'
 
 // RFC 7677 §3, but for the user name, which PostgreSQL takes from the startup message.
 const NONCE = 'rOprNGfwEbeRWgbNEkqO'

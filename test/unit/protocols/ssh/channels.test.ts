@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Channels } from '../../../../src/protocols/ssh/relay/channels.ts'
-import { WireError } from '../../../../src/shared/ssh-wire.ts'
+import { WireError } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const fields = (sender: number, window = 1000, maxPacket = 32_768) => ({ sender, window, maxPacket })
 

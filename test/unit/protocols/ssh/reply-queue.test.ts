@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { ReplyQueue } from '../../../../src/protocols/ssh/relay/reply-queue.ts'
-import { WireError } from '../../../../src/shared/ssh-wire.ts'
+import { WireError } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const REPLY = Buffer.from([99, 0, 0, 0, 0])
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
 import { SftpDecoder } from '../../../../src/protocols/ssh/capture/files/sftp-decoder.ts'
-import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
+import { string, uint32 } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const uint64 = (value: number) => {
   const bytes = Buffer.alloc(8)

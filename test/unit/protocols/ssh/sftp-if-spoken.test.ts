@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
 import { SftpIfSpoken } from '../../../../src/protocols/ssh/capture/files/sftp-if-spoken.ts'
-import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
+import { string, uint32 } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const packet = (type: number, ...fields: Uint8Array[]) => string(Buffer.concat([Buffer.from([type]), ...fields]))
 const greeting = packet(1, uint32(3))

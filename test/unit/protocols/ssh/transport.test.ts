@@ -7,7 +7,7 @@ import { parseHostKeys } from '../../../../src/protocols/ssh/transport/host-keys
 import { HYBRID } from '../../../../src/protocols/ssh/transport/hybrid-key-exchange.ts'
 import { Transport, type TransportListener } from '../../../../src/protocols/ssh/transport/transport.ts'
 import { systemClock } from '../../../../src/shared/clock.ts'
-import { message, string, uint32 } from '../../../../src/shared/ssh-wire.ts'
+import { message, string, uint32 } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const hostKeys = parseHostKeys([generateKeyPair('ed25519').secret, generateKeyPair('ecdsa').secret])
 const NEVER = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_INFINITY }

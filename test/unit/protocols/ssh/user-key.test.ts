@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import t from 'tap'
 import { verifyUserSignature } from '../../../../src/protocols/ssh/transport/user-key.ts'
-import { string, uint32 } from '../../../../src/shared/ssh-wire.ts'
+import { string, uint32 } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 const DATA = Buffer.from('the session, the user, the key')
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest()

@@ -1,6 +1,6 @@
 /** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
 
-import type { WireReader } from '../../../../shared/ssh-wire.ts'
+import type { WireReader } from '../../../../shared/ssh-encoding/wire.ts'
 import { recordedText } from '../../transport/texts.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'

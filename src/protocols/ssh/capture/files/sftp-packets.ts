@@ -1,6 +1,6 @@
 /** Cuts a stream of SFTP (draft-ietf-secsh-filexfer-02, version 3) into packets; the data of files streams past unbuffered. */
 
-import { WireReader } from '../../../../shared/ssh-wire.ts'
+import { WireReader } from '../../../../shared/ssh-encoding/wire.ts'
 
 export const SFTP = {
   INIT: 1,

@@ -1,0 +1,234 @@
+/** The sessions that run in this gateway: their deadlines, idle times and abort signals; kill and follow reach the others. */
+
+import type { Cluster } from '../../cluster/cluster.ts'
+import type { Grant } from '../../policy/grant.ts'
+import { type Clock, elapsed } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Downstream } from '../protocol.ts'
+import type { EndReason } from '../state.ts'
+
+const TICK_MS = 1000
+/** So long before its deadline a session is warned. */
+const WARNING_MS = 5 * 60_000
+const KILL_CHANNEL = 'session-kill'
+const ACCESS_CHANNEL = 'access-changed'
+
+/** The abort reason of a session's signal: why it must end. */
+export class SessionEnd extends Error {
+  readonly reason: EndReason
+
+  constructor(reason: EndReason) {
+    super(reason)
+    this.name = 'SessionEnd'
+    this.reason = reason
+  }
+}
+
+/** Now, by the clock and by what nobody can set. */
+interface Moment {
+  readonly time: number
+  readonly elapsed: number
+}
+
+export class LiveSession {
+  readonly grant: Grant
+  readonly downstream: Downstream
+  /** Decides anew whether the session may go on: false withdraws it. */
+  readonly stillAllowed: () => Promise<boolean>
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly #controller = new AbortController()
+  /** By what nobody can set: a clock that is set back makes no session longer. */
+  readonly #endsAtElapsed: number
+  #busy = false
+  #warned: boolean
+  #lastActivity: Moment
+
+  constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: Moment) {
+    this.grant = grant
+    this.downstream = downstream
+    this.stillAllowed = stillAllowed
+    this.startedAt = now.time
+    this.#lastActivity = now
+    this.#endsAtElapsed = now.elapsed + grant.endsAt - now.time
+    this.#warned = this.#leftMs(now) <= WARNING_MS
+  }
+
+  /** Until the deadline, by the clock and by what has passed: what comes first. */
+  #leftMs({ time, elapsed }: Moment): number {
+    return Math.min(this.grant.endsAt - time, this.#endsAtElapsed - elapsed)
+  }
+
+  get id(): string {
+    return this.grant.session
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Ends the session from outside; the first reason stays. */
+  abort(reason: EndReason): void {
+    this.#controller.abort(new SessionEnd(reason))
+  }
+
+  /** Called for every chunk of traffic, so it only raises a flag; the tick reads the time. */
+  readonly activity = (): void => {
+    this.#busy = true
+  }
+
+  tick(now: Moment): void {
+    if (this.#busy) {
+      this.#busy = false
+      this.#lastActivity = now
+    }
+    const { idleMs } = this.grant
+    const leftMs = this.#leftMs(now)
+    const quietMs = Math.max(now.time - this.#lastActivity.time, now.elapsed - this.#lastActivity.elapsed)
+    if (!this.#warned && leftMs <= WARNING_MS) {
+      this.#warned = true
+      this.downstream.notify('This session reaches its maximum time in five minutes.')
+    }
+    if (leftMs <= 0) this.abort('deadline')
+    else if (idleMs !== undefined && quietMs >= idleMs) this.abort('idle')
+  }
+}
+
+/** What ends like a session and is none: a login that names no target. */
+export interface Watched {
+  readonly id: string
+  /** Decides anew whether it may go on. */
+  stillAllowed(): Promise<boolean>
+  abort(reason: EndReason): void
+  /** Every second. */
+  tick(): void
+}
+
+export interface LiveSessions {
+  add(authorized: Pick<LiveSession, 'grant' | 'stillAllowed'>, downstream: Downstream): LiveSession
+  remove(session: LiveSession): void
+  /** Ends it when access is withdrawn, or all is ended. It does not count. Returns an unsubscribe function. */
+  watch(one: Watched): () => void
+  readonly count: number
+  has(id: string): boolean
+  ids(): string[]
+  /** Ends a session of this gateway; nothing when it is not here. */
+  end(id: string, reason: EndReason): void
+  /** Ends the session wherever it runs. Resolves once the wish is delivered. */
+  kill(id: string): Promise<void>
+  /** Looks at deadlines and idle times now; it happens every second by itself. */
+  tick(): void
+  /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
+  accessChanged(): Promise<void>
+  /** Grows with every change of access that this gateway hears of: a decision made before it may be out of date. */
+  readonly accessChanges: number
+  notifyAll(text: string): void
+  abortAll(reason: EndReason): void
+  /** Resolves when no session is left, after `timeoutMs`, or when `hurry` aborts. */
+  drained(timeoutMs: number, hurry?: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock; log: Log }): Promise<LiveSessions> {
+  const { cluster, clock, log } = parts
+  const sessions = new Map<string, LiveSession>()
+  const watched = new Set<Watched>()
+  const waiting = new Set<() => void>()
+  let accessChanges = 0
+  const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
+
+  function tick(): void {
+    const now = moment()
+    for (const session of sessions.values()) session.tick(now)
+    for (const one of watched) one.tick()
+  }
+
+  async function decideAnew(): Promise<void> {
+    accessChanges++
+    for (const one of [...watched, ...sessions.values()]) {
+      // An error while deciding is a no.
+      const allowed = await one.stillAllowed().catch(error => {
+        log.error({ err: error, session: one.id }, 'the access could not be decided anew')
+        return false
+      })
+      if (!allowed) one.abort('access-revoked')
+    }
+  }
+
+  const unsubscribes = await Promise.all([
+    cluster.subscribe(KILL_CHANNEL, payload => sessions.get(payload.toString('utf8'))?.abort('killed')),
+    cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
+  ])
+
+  // What the others said while they could not be reached is lost.
+  const forgetReturn = cluster.onReturn(() => void decideAnew())
+  const ticker = setInterval(tick, TICK_MS).unref()
+
+  return {
+    add({ grant, stillAllowed }, downstream) {
+      const session = new LiveSession(grant, downstream, stillAllowed, moment())
+      sessions.set(grant.session, session)
+      return session
+    },
+    remove(session) {
+      sessions.delete(session.grant.session)
+      if (sessions.size === 0) for (const wake of waiting) wake()
+    },
+    watch(one) {
+      watched.add(one)
+      return () => watched.delete(one)
+    },
+    get count() {
+      return sessions.size
+    },
+    has: id => sessions.has(id),
+    ids: () => [...sessions.keys()],
+    end: (id, reason) => sessions.get(id)?.abort(reason),
+    tick,
+    async kill(id) {
+      const local = sessions.get(id)
+      if (local !== undefined) local.abort('killed')
+      else await cluster.publish(KILL_CHANNEL, Buffer.from(id, 'utf8'))
+    },
+    async accessChanged() {
+      await decideAnew()
+      await cluster.publish(ACCESS_CHANNEL, Buffer.alloc(0)).catch(error => {
+        throw new GatewayError(
+          'CLUSTER_UNAVAILABLE',
+          'The other gateways could not be told of the change; apply it again when the cluster is back.',
+          {
+            cause: error,
+          },
+        )
+      })
+    },
+    get accessChanges() {
+      return accessChanges
+    },
+    notifyAll(text) {
+      for (const session of sessions.values()) session.downstream.notify(text)
+    },
+    abortAll(reason) {
+      for (const one of [...sessions.values(), ...watched]) one.abort(reason)
+    },
+    drained(timeoutMs, hurry) {
+      if (sessions.size === 0 || hurry?.aborted) return Promise.resolve()
+      return new Promise(resolve => {
+        const wake = () => {
+          clearTimeout(timer)
+          waiting.delete(wake)
+          resolve()
+        }
+        const timer = setTimeout(wake, timeoutMs)
+        waiting.add(wake)
+        hurry?.addEventListener('abort', wake, { once: true })
+      })
+    },
+    async close() {
+      clearInterval(ticker)
+      forgetReturn()
+      await Promise.all(unsubscribes.map(unsubscribe => unsubscribe().catch(() => undefined)))
+    },
+  }
+}

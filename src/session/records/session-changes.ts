@@ -1,0 +1,135 @@
+/** The changes of a session's state: lease, row and seal together, each in one transaction with its audit events. */
+
+import type { Outbox } from '../../audit/chain/outbox.ts'
+import type { AuditAppender } from '../../audit/event.ts'
+import type { Grant } from '../../policy/grant.ts'
+import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Lease } from '../../vault/lease.ts'
+import type { Vault } from '../../vault/vault.ts'
+import { endReasonOf } from '../state.ts'
+import { stateEvents } from './session-audit.ts'
+import type { Ending, SessionRow, SessionStore } from './session-store.ts'
+
+/** What the row of a new session says beside the grant. */
+export interface SessionFacts {
+  readonly source: string
+  readonly recording: string
+  readonly details: Record<string, string>
+}
+
+export interface SessionChanges {
+  /** The lease is lent and the session opened, and both audited. Throws `AUDIT_UNAVAILABLE`: it must then not go on. */
+  begin(lease: Lease, facts: SessionFacts): Promise<void>
+  /** False, and nothing audited, when the session has ended meanwhile. Throws `AUDIT_UNAVAILABLE`. */
+  activate(grant: Grant): Promise<boolean>
+  /**
+   * Ends lease and session, and audits what was not ended before: a second time nothing happens. False when the seal is not in the
+   * session records then: they have another one. Throws when the store is away; the audit log's chain may be written later.
+   */
+  end(lease: Lease, ending: Ending): Promise<boolean>
+  /** The same for a session that a dead gateway left. False when another one was quicker. */
+  endLeft(row: SessionRow, seal: FoundSeal | undefined): Promise<boolean>
+  /** Ends the leases of a session that has ended or never was. */
+  endLeftLeases(session: string): Promise<void>
+  /** Records the seal of a session that has ended; the reason that it gives replaces `interrupted`. False when a seal is recorded already. */
+  noteSeal(session: string, seal: FoundSeal): Promise<boolean>
+}
+
+export function createSessionChanges(parts: {
+  outbox: Outbox
+  audit: AuditAppender
+  sessions: SessionStore
+  vault: Pick<Vault, 'startLease' | 'endLeasesOfSession'>
+  log: Log
+}): SessionChanges {
+  const { outbox, audit, sessions, vault, log } = parts
+
+  /** What has happened is appended when the chain can be written. */
+  async function flushLater(session: string): Promise<void> {
+    await audit
+      .flush()
+      .catch(error =>
+        log.error({ err: error, session }, 'events wait in the outbox: the audit log cannot be written now'),
+      )
+  }
+
+  return {
+    async begin(lease, { source, recording, details }) {
+      await outbox.change(async (on, record) => {
+        await vault.startLease(lease, on)
+        await sessions.open(lease.grant, source, recording, details, on)
+        record(stateEvents.leaseStarted(lease))
+      })
+      await audit.flush()
+    },
+
+    async activate(grant) {
+      const activated = await outbox.change(async (on, record) => {
+        const changed = await sessions.activate(grant.session, on)
+        if (changed) record(stateEvents.sessionStarted(grant))
+        return changed
+      })
+      if (activated) await audit.flush()
+      return activated
+    },
+
+    async end({ grant }, ending) {
+      const { session, user } = grant
+      const { reason, sealed, tampered } = ending
+      const sealRecorded = await outbox.change(async (on, record) => {
+        for (const lease of await vault.endLeasesOfSession(session, on)) {
+          record(stateEvents.leaseEnded(user, session, lease))
+        }
+        if (await sessions.end(session, ending, on)) {
+          record(stateEvents.sessionEnded(user, session, ending))
+          // Where the row was ended before, another gateway took this one for dead, and sealed what was there.
+          if (tampered !== undefined) record(stateEvents.recordingTampered(session, tampered))
+          return true
+        }
+        if (sealed === undefined) return true
+        // Another gateway that took this one for dead has ended the row already: it did not know the seal.
+        const noted = await sessions.noteSeal(session, sealed, reason, on)
+        if (noted) record(stateEvents.sealNoted(session, sealed, reason))
+        return noted
+      })
+      await flushLater(session)
+      return sealRecorded
+    },
+
+    async endLeft({ id: session, gateway }, seal) {
+      // What the gateway signed before it died is the true reason.
+      const reason = (seal && endReasonOf(seal.reason)) ?? 'interrupted'
+      const ending: Ending = { reason, ...(seal === undefined ? {} : { sealed: seal, at: seal.endedAt }) }
+      const ended = await outbox.change(async (on, record) => {
+        for (const lease of await vault.endLeasesOfSession(session, on)) {
+          record(stateEvents.leaseEnded('gateway', session, lease, { gateway }))
+        }
+        const changed = await sessions.end(session, ending, on)
+        if (changed) record(stateEvents.sessionEnded('gateway', session, ending, { gateway }))
+        return changed
+      })
+      await flushLater(session)
+      return ended
+    },
+
+    async endLeftLeases(session) {
+      await outbox.change(async (on, record) => {
+        for (const lease of await vault.endLeasesOfSession(session, on)) {
+          record(stateEvents.leaseEnded('gateway', session, lease, { left: true }))
+        }
+      })
+      await flushLater(session)
+    },
+
+    async noteSeal(session, seal) {
+      const noted = await outbox.change(async (on, record) => {
+        const changed = await sessions.noteSeal(session, seal, endReasonOf(seal.reason), on)
+        if (changed) record(stateEvents.sealNoted(session, seal, seal.reason))
+        return changed
+      })
+      await flushLater(session)
+      return noted
+    },
+  }
+}

@@ -1,0 +1,102 @@
+/** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
+
+import type { Attempt, Authenticator } from '../../identity/authenticator.ts'
+import { ASKED_WHEN_OPENED } from '../../policy/login.ts'
+import { protocolOf } from '../../protocols/registered.ts'
+import { isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
+import { formatFactorLists, nextFactors } from '../../shared/factor-lists.ts'
+import { type LoginName, parseLoginName } from '../../shared/names.ts'
+import type { Factor } from '../../shared/vocabulary.ts'
+import type { Access, FactorRequirement, Wish } from '../access.ts'
+import type { Downstream } from '../protocol.ts'
+import type { SessionAudit } from '../records/session-audit.ts'
+import type { Authenticated } from './authenticated.ts'
+
+/** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
+const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
+
+interface Parts {
+  readonly authenticator: Authenticator
+  readonly access: Access
+  readonly sessionAudit: SessionAudit
+}
+
+/** Resolves to the proof of who it is, or to the refusal to show, which is in the audit log then. */
+export async function authenticate(
+  parts: Parts,
+  downstream: Downstream,
+  session: string,
+): Promise<Authenticated | Refusal> {
+  const who = await collectProofs(parts, downstream)
+  // A client that disconnects at the first prompt made no attempt.
+  if (isRefusal(who) && who.code !== 'LOGIN_ABANDONED') await parts.sessionAudit.loginRefused(downstream, session, who)
+  return who
+}
+
+async function collectProofs(parts: Parts, downstream: Downstream): Promise<Authenticated | Refusal> {
+  const login = parseLoginName(downstream.login)
+  if (isRefusal(login)) return login
+  const { protocol, database, source, outer } = downstream
+  const wish = { protocol, login, database }
+  if (outer !== undefined) return authenticateInside(parts, downstream, wish, outer)
+  const attempt = await parts.authenticator.begin(login.user, source)
+  if (isRefusal(attempt)) return attempt
+  const requirement = await parts.access.requirement(attempt.roles, wish, source.address)
+  return prove(downstream, login, attempt, requirement)
+}
+
+/**
+ * The person is the one of the connection around, and has proven there what she has. A code that this target demands beyond that is asked
+ * for; anything else that is missing belongs to the connection around.
+ */
+async function authenticateInside(
+  { access }: Parts,
+  downstream: Downstream,
+  wish: Wish,
+  { attempt, renew }: Authenticated,
+): Promise<Authenticated | Refusal> {
+  const { login } = wish
+  const person = await renew()
+  if (person === undefined || person.user !== login.user) {
+    return refuse('LOGIN_REFUSED', 'The login around this connection is no longer good. Log in again.')
+  }
+  const requirement = await access.requirement(person.roles, wish, person.sourceAddress)
+  const { factors } = requirement
+  const principal = await attempt.principal(factors)
+  if (principal !== undefined) {
+    return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
+  }
+  const next = nextFactors(factors, attempt.proven).filter(factor => ASKED_WHEN_OPENED.includes(factor))
+  if (next.length > 0) return prove(downstream, login, attempt, requirement, next)
+  const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
+  return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)
+}
+
+/** Asks for proofs until there are enough; `first`: which may come, where that is not what the requirement says. */
+async function prove(
+  downstream: Downstream,
+  login: LoginName,
+  attempt: Attempt,
+  requirement: FactorRequirement,
+  first?: readonly Factor[],
+): Promise<Authenticated | Refusal> {
+  const { protocol } = downstream
+  const before = attempt.trail.length
+  const trail = () => attempt.trail.slice(before)
+  while (true) {
+    const proof = await downstream.nextProof(first)
+    if (proof === undefined) {
+      const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
+      const { loginRefused, usedCode } = protocolOf(protocol).words
+      const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
+      return refuse(code, text, trail().join('; ') || 'nothing was proven')
+    }
+    const accepted = await attempt.verify(proof, requirement)
+    const principal = accepted ? await attempt.principal(requirement.factors) : undefined
+    if (principal !== undefined) {
+      return { login, principal, trail: trail(), renew: () => attempt.principal(requirement.factors), attempt }
+    }
+    const next = nextFactors(requirement.factors, attempt.proven)
+    downstream.askFor(first === undefined ? next : next.filter(factor => first.includes(factor)), accepted)
+  }
+}

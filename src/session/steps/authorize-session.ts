@@ -1,0 +1,44 @@
+/** The second step of the pipeline: whether this person may be this account on this target, and how that is decided anew later. */
+
+import type { Principal } from '../../identity/principal.ts'
+import { covers } from '../../policy/covers.ts'
+import type { Grant } from '../../policy/grant.ts'
+import { isRefusal, type Refusal } from '../../shared/errors.ts'
+import type { Access } from '../access.ts'
+import type { LiveSessions } from '../live/live-sessions.ts'
+import type { Downstream } from '../protocol.ts'
+import type { SessionAudit } from '../records/session-audit.ts'
+import type { Authenticated } from './authenticated.ts'
+
+export interface Authorized {
+  readonly grant: Grant
+  /** Decides anew whether the session may go on: false withdraws it. */
+  readonly stillAllowed: () => Promise<boolean>
+  /** `LiveSessions.accessChanges` when it was decided: if it has grown, the decision may be out of date. */
+  readonly accessChanges: number
+}
+
+/** Resolves once the decision is in the audit log. */
+export async function authorizeSession(
+  { access, live, sessionAudit }: { access: Access; live: LiveSessions; sessionAudit: SessionAudit },
+  downstream: Downstream,
+  session: string,
+  who: Authenticated,
+): Promise<Authorized | Refusal> {
+  const { protocol, database } = downstream
+  const decide = (principal: Principal) => access.decide(principal, session, { protocol, login: who.login, database })
+  const { accessChanges } = live
+  const grant = await decide(who.principal)
+  await sessionAudit.decided(downstream, session, who, grant)
+  if (isRefusal(grant)) return grant
+
+  return {
+    grant,
+    async stillAllowed() {
+      const principal = await who.renew()
+      const anew = principal && (await decide(principal))
+      return anew !== undefined && !isRefusal(anew) && covers(anew, grant)
+    },
+    accessChanges,
+  }
+}
