@@ -20,6 +20,7 @@ export type AuditKind =
   | 'session.refused'
   | 'channel.denied'
   | 'self-service.command'
+  | 'self-service.opened'
   | 'target.identity-mismatch'
   | 'target.authentication-refused'
   | 'recording.replayed'

@@ -2,7 +2,7 @@
 
 import type { Principal } from '../identity/principal.ts'
 import type { Reachable } from '../policy/reachable.ts'
-import { formatAccountAddress } from '../shared/names.ts'
+import { formatAccountAddress, parseAccountAddress } from '../shared/names.ts'
 import type { CommandParts } from './command.ts'
 
 /** So many of the last sessions tell what was used lately. */
@@ -12,7 +12,7 @@ export interface Entry {
   readonly reachable: Reachable
   /** `root@web-01` */
   readonly address: string
-  favourite: boolean
+  readonly favourite: boolean
   /** When the last session with it began, in milliseconds since the epoch. */
   readonly lastUsed: number | undefined
   /** Whether every word stands in its address, description or labels. */
@@ -21,15 +21,26 @@ export interface Entry {
 
 type Parts = Pick<CommandParts, 'access' | 'favourites' | 'sessions'>
 
-export async function reachableFirst(parts: Parts, person: Principal): Promise<Entry[]> {
-  const [favourites, recent, reachable] = await Promise.all([
-    parts.favourites.of(person.user),
-    parts.sessions.list({ user: person.user, limit: SESSIONS_LOOKED_AT }),
-    parts.access.reachable(person),
+/** All of it; where there are very many targets, `first` is called before with the favourites and what was used last. */
+export async function reachableFirst(
+  { access, favourites, sessions }: Parts,
+  person: Principal,
+  first?: (entries: Entry[]) => void,
+): Promise<Entry[]> {
+  const everything = access.reachable(person)
+  const [marked, recent] = await Promise.all([
+    favourites.of(person.user),
+    sessions.list({ user: person.user, limit: SESSIONS_LOOKED_AT }),
   ])
   const lastUsed = new Map<string, number>()
   for (const row of recent.reverse()) lastUsed.set(formatAccountAddress(row), row.started_at)
-  return reachable.map(one => entryOf(one, favourites, lastUsed)).sort(inOrder)
+  const inOrderOf = (reachable: Reachable[]) => reachable.map(one => entryOf(one, marked, lastUsed)).sort(inOrder)
+  if (first !== undefined) {
+    const names = new Set([...marked, ...lastUsed.keys()].map(address => parseAccountAddress(address)!.target))
+    const entries = inOrderOf(await access.reachable(person, [...names]))
+    first(entries.filter(({ favourite, lastUsed: used }) => favourite || used !== undefined))
+  }
+  return inOrderOf(await everything)
 }
 
 function entryOf(reachable: Reachable, favourites: ReadonlySet<string>, lastUsed: ReadonlyMap<string, number>): Entry {

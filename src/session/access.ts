@@ -45,8 +45,8 @@ export interface Access {
    * proven. Its `message` is for the person, its `detail` is not.
    */
   look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Decision>
-  /** Every account that `look` says yes to, in no order. */
-  reachable(principal: PrincipalFacts): Promise<Reachable[]>
+  /** Every account that `look` says yes to, in no order; with `names`, those of these targets. */
+  reachable(principal: PrincipalFacts, names?: readonly string[]): Promise<Reachable[]>
 }
 
 /** Targets are read and judged so many at a time: others have their turn in between. */
@@ -99,10 +99,11 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
       return decide({ ...facts, sourceAddress }, withAskable(proven))
     },
-    async reachable({ roles: held, proven, sourceAddress }) {
+    async reachable({ roles: held, proven, sourceAddress }, names) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })
       const facts = { roles: heldRoles, defaults, sourceAddress, now: clock.now() }
       const among = reachableAmong(facts, withAskable(proven))
+      if (names !== undefined) return among(await targets.getAll(names))
       const found: Reachable[] = []
       for await (const some of targets.pages(TARGETS_AT_ONCE)) found.push(...among(some))
       return found

@@ -1,5 +1,6 @@
 /** What the gateway itself answers on: a channel of a login that names no target, as its protocol offers it. */
 
+import type { ProtocolName } from '../protocols/registered.ts'
 import type { ErrorCode } from '../shared/errors.ts'
 import type { AccountAddress } from '../shared/names.ts'
 import type { Secret } from '../shared/secret.ts'
@@ -18,6 +19,8 @@ export interface Listener {
 }
 
 export interface Conversation {
+  /** Of the sessions that can be begun on it. */
+  readonly protocol: ProtocolName
   /** Undefined: a shell was asked for. */
   readonly command: string | undefined
   /** Undefined: a program reads, or a pipe. */
@@ -38,8 +41,8 @@ export interface Conversation {
 export interface SessionQuestions {
   /** A one-time code that is asked for beyond what was proven; `again`: the last one was wrong. Undefined: they give up. */
   code(again: boolean): Promise<Secret | undefined>
-  /** The target is reached: what is shown and typed from now on is the session's. */
-  begun(): void
+  /** The target is reached: when this resolves, what is shown and typed is the session's. */
+  begun(): Promise<void>
 }
 
 /** `text` is printable. */

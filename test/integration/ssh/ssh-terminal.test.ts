@@ -1,54 +1,9 @@
 /** A terminal on the target: sizes, keys, signals, and a recording that keeps what was shown but no password that was typed. */
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { isStream, type RecordedEvent } from '../../../src/recording/format/events.ts'
-import type { SshProcess } from '../../support/ssh-client.ts'
-import { type SshGateway, startSshGateway } from '../../support/ssh-gateway.ts'
-
-/** A Python program that holds the terminal: it types line by line, waits for what each should bring, and changes the size. */
-const TERMINAL = `
-import fcntl, os, pty, select, struct, sys, termios, json
-steps = json.loads(sys.argv[1])
-os.environ['TERM'] = 'xterm-256color'
-pid, fd = pty.fork()
-if pid == 0:
-    os.execvp(sys.argv[2], sys.argv[2:])
-seen = b''
-def wait_for(text):
-    global seen
-    while text.encode() not in seen:
-        if not select.select([fd], [], [], 20)[0]: sys.exit('no ' + text + ' in ' + repr(seen))
-        seen += os.read(fd, 65536)
-    seen = seen[seen.index(text.encode()) + len(text):]
-for step in steps:
-    if 'size' in step: fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', *step['size'], 0, 0))
-    if 'type' in step: os.write(fd, step['type'].encode())
-    if 'expect' in step: wait_for(step['expect'])
-try:
-    while os.read(fd, 65536): pass
-except OSError: pass
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-`
-
-interface Step {
-  readonly type?: string
-  readonly expect?: string
-  readonly size?: [rows: number, columns: number]
-}
-
-function inTerminal(
-  { run, options, login, gateway, sshd }: SshGateway,
-  steps: Step[],
-  ...command: string[]
-): SshProcess {
-  const program = join(sshd.folder, 'terminal.py')
-  writeFileSync(program, TERMINAL)
-  const { host, port } = gateway.ssh!
-  const ssh = ['ssh', ...options, '-t', '-p', String(port), '-l', login, host, ...command]
-  return run('python3', program, JSON.stringify(steps), ...ssh)
-}
+import { inTerminal } from '../../support/in-terminal.ts'
+import { startSshGateway } from '../../support/ssh-gateway.ts'
 
 function textOf(events: RecordedEvent[], type: 'output' | 'input'): string {
   const streams = events.filter(isStream).filter(event => event.type === type)
@@ -71,6 +26,7 @@ t.test('a shell with a terminal: size, a new size, Ctrl-C, exit code', async t =
       { type: '\x03', expect: 'ready> ' },
       { type: 'exit 9\n' },
     ],
+    {},
     PLAIN_SHELL,
   ).ended
   t.equal(result.status, 9, result.stderr)
@@ -100,6 +56,7 @@ t.test('with recorded input, what is typed is kept, but not at a prompt that doe
       { type: 'open sesame\n', expect: 'ready> ' },
       { type: 'exit\n' },
     ],
+    {},
     PLAIN_SHELL,
   ).ended
   t.equal(result.status, 0, result.stderr)

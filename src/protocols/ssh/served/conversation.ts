@@ -20,6 +20,7 @@ export interface ConversationOptions {
 }
 
 export class SshConversation implements Conversation {
+  readonly protocol = 'ssh'
   readonly gone: AbortSignal
   readonly #options: ConversationOptions
 

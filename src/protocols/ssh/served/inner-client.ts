@@ -68,9 +68,8 @@ export class InnerClient implements RelayPeer {
     },
   }
 
-  /** From now on the person's channel is the session's. */
-  begin(listener: TransportListener): void {
-    this.listener = listener
+  /** From now on what the person types is for the session: it waits until the target takes it. */
+  attach(): void {
     const channel = this.#channel
     const { terminal } = channel.program
     channel.use({
@@ -92,6 +91,12 @@ export class InnerClient implements RelayPeer {
         this.#caughtUp?.()
       },
     })
+  }
+
+  /** The relay takes over. */
+  begin(listener: TransportListener): void {
+    this.listener = listener
+    const channel = this.#channel
     channel.gone.addEventListener('abort', this.#leave, { once: true })
     if (channel.gone.aborted) {
       this.#leave()

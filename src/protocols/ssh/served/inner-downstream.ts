@@ -67,7 +67,8 @@ export class InnerDownstream implements RelayedClient {
   }
 
   async accept(): Promise<void> {
-    this.#options.person.begun()
+    this.transport.attach()
+    await this.#options.person.begun()
   }
 
   async deny({ code, message }: Refusal, session: string): Promise<void> {

@@ -1,0 +1,253 @@
+/** The menu: a picker on the whole screen, from which sessions are begun, and to which they come back. */
+
+import type { Conversation } from '../../session/conversation.ts'
+import type { Login } from '../../session/run-login.ts'
+import { onceAborted } from '../../session/session-end.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
+import type { Log } from '../../shared/log.ts'
+import { parseAccountAddress } from '../../shared/names.ts'
+import { Secret } from '../../shared/secret.ts'
+import type { CommandParts } from '../command.ts'
+import { inOrder, reachableFirst } from '../reachable-first.ts'
+import { type Choice, inView, NO_CHOICE, press, type Wish, withEntries } from './choice.ts'
+import { createKeyReader, type Key } from './keys.ts'
+import { outcomeText } from './outcome-text.ts'
+import { listRows, pictureOf } from './picture.ts'
+import { createScreen, ENTER, LEAVE, RESET } from './screen.ts'
+
+/** So long an ESC waits for what may follow it. */
+const ESCAPE_MS = 50
+/** A code is six digits; what is longer is none. */
+const MOST_CODE = 16
+
+export interface MenuParts extends CommandParts {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What the keys are for now. */
+type Mode =
+  | { readonly is: 'choosing' }
+  /** Nothing typed is for anybody: it was meant for what is not there yet. */
+  | { readonly is: 'connecting' }
+  /** A session has the terminal. */
+  | { readonly is: 'away' }
+  | { readonly is: 'asking'; readonly question: string; typed: string; answered(code: Secret | undefined): void }
+
+/** Resolves to the exit status, when the person leaves or is gone. */
+export function runMenu(parts: MenuParts, conversation: Conversation, login: Login): Promise<ExitCode> {
+  return new Menu(parts, conversation, login).run()
+}
+
+class Menu {
+  readonly #parts: MenuParts
+  readonly #conversation: Conversation
+  readonly #login: Login
+  readonly #keys = createKeyReader()
+  readonly #screen
+  readonly #left = Promise.withResolvers<ExitCode>()
+  #escape: NodeJS.Timeout | undefined
+  #choice: Choice = NO_CHOICE
+  #mode: Mode = { is: 'choosing' }
+  #message: string | undefined
+  #reading = true
+  #over = false
+
+  constructor(parts: MenuParts, conversation: Conversation, login: Login) {
+    this.#parts = parts
+    this.#conversation = conversation
+    this.#login = login
+    this.#screen = createScreen(text => conversation.write(text))
+  }
+
+  async run(): Promise<ExitCode> {
+    onceAborted(this.#conversation.gone, () => this.#leave(EXIT.ok))
+    void this.#conversation.write(ENTER)
+    this.#listen()
+    this.#draw()
+    await this.#read()
+    return this.#left.promise
+  }
+
+  #listen(): void {
+    this.#conversation.listen({
+      typed: bytes => this.#typed(bytes),
+      resized: () => {
+        this.#choice = inView(this.#choice, listRows(this.#size))
+        this.#screen.forget()
+        this.#draw()
+      },
+      ended: () => this.#leave(EXIT.ok),
+    })
+  }
+
+  /** Once, and before anything else is written. */
+  #leave(status: ExitCode): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#escape)
+    if (this.#mode.is === 'asking') this.#mode.answered(undefined)
+    this.#conversation.listen(undefined)
+    void this.#conversation.write(LEAVE)
+    this.#left.resolve(status)
+  }
+
+  get #size() {
+    return this.#conversation.terminal!.size
+  }
+
+  #draw(): void {
+    if (this.#over || this.#mode.is === 'away') return
+    const { choice, message, reading } = { choice: this.#choice, message: this.#message, reading: this.#reading }
+    const user = this.#login.who.principal.user
+    const asking = this.#mode.is === 'asking' ? this.#mode.question : undefined
+    this.#screen.show(
+      pictureOf({ choice, user, message: asking ?? message, reading, now: this.#parts.clock.now() }, this.#size),
+    )
+  }
+
+  #typed(bytes: Buffer): void {
+    clearTimeout(this.#escape)
+    this.#take(this.#keys.push(bytes))
+    if (this.#keys.waiting && !this.#over) {
+      this.#escape = setTimeout(() => this.#take(this.#keys.flush()), ESCAPE_MS)
+    }
+  }
+
+  #take(keys: readonly Key[]): void {
+    if (keys.length === 0 || this.#over) return
+    if (this.#mode.is === 'asking') this.#answer(this.#mode, keys)
+    else if (this.#mode.is === 'choosing') {
+      this.#message = undefined
+      const { choice, wish } = press(this.#choice, keys, listRows(this.#size))
+      this.#choice = choice
+      this.#grant(wish)
+      this.#draw()
+    }
+  }
+
+  #grant(wish: Wish): void {
+    switch (wish.wants) {
+      case 'nothing':
+        return
+      case 'leave':
+        this.#leave(EXIT.ok)
+        return
+      case 'refresh':
+        this.#screen.forget()
+        void this.#read()
+        return
+      case 'favourite':
+        void this.#toggle(wish.entry.address)
+        return
+      case 'connect':
+        void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
+    }
+  }
+
+  /** Reads what the person may use, as the store and the policy have it now. */
+  async #read(): Promise<void> {
+    this.#reading = true
+    this.#draw()
+    try {
+      const person = await this.#login.person()
+      if (person === undefined) {
+        this.#leave(EXIT.notPermitted)
+        return
+      }
+      const first = this.#choice === NO_CHOICE
+      const take = (entries: Choice['entries']) => {
+        this.#choice = inView(withEntries(this.#choice, entries), listRows(this.#size))
+        this.#draw()
+      }
+      take(await reachableFirst(this.#parts, person, first ? take : undefined))
+    } catch (error) {
+      this.#failed(error, 'What you may use could not be read; ^L tries again.')
+    }
+    this.#reading = false
+    this.#draw()
+  }
+
+  async #toggle(address: string): Promise<void> {
+    try {
+      const { user } = this.#login.who.principal
+      const favourite = await this.#parts.favourites.toggle(user, parseAccountAddress(address)!)
+      const entries = this.#choice.entries
+        .map(entry => (entry.address === address ? { ...entry, favourite } : entry))
+        .sort(inOrder)
+      this.#choice = inView(withEntries(this.#choice, entries), listRows(this.#size))
+      this.#message = favourite ? `${address} is a favourite.` : `${address} is no favourite any more.`
+    } catch (error) {
+      this.#failed(error, 'The favourite could not be stored.')
+    }
+    this.#draw()
+  }
+
+  async #connect(address: string, protocol: string): Promise<void> {
+    const { account, target } = parseAccountAddress(address)!
+    if (protocol !== this.#conversation.protocol) {
+      const { user } = this.#login.who.principal
+      this.#message = `${address} is reached by a client of ${protocol}, as ${user}+${account}+${target}`
+      return
+    }
+    this.#mode = { is: 'connecting' }
+    this.#message = `Connecting to ${address}...`
+    this.#draw()
+    await this.#screen.settled()
+    let begun = false
+    const outcome = await this.#conversation
+      .connect(
+        { account, target },
+        {
+          code: again => this.#ask(address, again),
+          begun: async () => {
+            await this.#screen.settled()
+            this.#mode = { is: 'away' }
+            begun = true
+            await this.#conversation.write(LEAVE)
+          },
+        },
+      )
+      .catch(error => this.#failed(error, 'Something broke in the gateway.'))
+    if (this.#over) return
+    if (begun) await this.#conversation.write(`${RESET}${ENTER}`)
+    this.#mode = { is: 'choosing' }
+    if (outcome !== undefined) this.#message = outcomeText(address, outcome)
+    this.#screen.forget()
+    this.#listen()
+    await this.#read()
+  }
+
+  #ask(address: string, again: boolean): Promise<Secret | undefined> {
+    if (this.#over) return Promise.resolve(undefined)
+    const question = `${again ? 'That was not right. ' : ''}One-time code for ${address} (Esc gives up): `
+    return new Promise(resolve => {
+      const answered = (code: Secret | undefined) => {
+        this.#mode = { is: 'connecting' }
+        this.#draw()
+        resolve(code)
+      }
+      this.#mode = { is: 'asking', question, typed: '', answered }
+      this.#draw()
+    })
+  }
+
+  /** Nothing of a code is shown. */
+  #answer(mode: Extract<Mode, { is: 'asking' }>, keys: readonly Key[]): void {
+    for (const key of keys) {
+      if (key.kind === 'text') mode.typed = (mode.typed + key.text).slice(0, MOST_CODE)
+      else if (key.kind === 'backspace') mode.typed = mode.typed.slice(0, -1)
+      else if (key.kind === 'erase-line') mode.typed = ''
+      else if (key.kind === 'enter' || key.kind === 'escape' || key.kind === 'interrupt') {
+        mode.answered(key.kind === 'enter' ? new Secret(mode.typed.trim()) : undefined)
+        return
+      }
+    }
+  }
+
+  #failed(error: unknown, message: string): undefined {
+    this.#parts.log.error({ err: error, session: this.#login.id }, 'the menu of a user failed')
+    this.#message = message
+  }
+}

@@ -1,0 +1,118 @@
+/** The menu for a terminal that cannot place its cursor: a numbered list, and a line to answer with. */
+
+import type { Conversation } from '../../session/conversation.ts'
+import type { Login } from '../../session/run-login.ts'
+import { onceAborted } from '../../session/session-end.ts'
+import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
+import { parseAccountAddress } from '../../shared/names.ts'
+import { Secret } from '../../shared/secret.ts'
+import { printable } from '../../shared/text/printable.ts'
+import { cut } from '../../shared/text/width.ts'
+import type { CommandParts } from '../command.ts'
+import { type Entry, reachableFirst } from '../reachable-first.ts'
+import { createKeyReader, type Key } from './keys.ts'
+import { outcomeText } from './outcome-text.ts'
+
+const PROMPT = 'Number, text to search, *N for a favourite, q to leave: '
+const MOST_LINE = 100
+const MOST_READ = 200
+
+/** Resolves to the exit status, when the person leaves or is gone. */
+export async function runNumberedList(
+  parts: CommandParts,
+  conversation: Conversation,
+  login: Login,
+): Promise<ExitCode> {
+  let search: string[] = []
+  for (;;) {
+    const person = await login.person()
+    if (person === undefined) {
+      await conversation.complain('Your access was withdrawn.\n')
+      return EXIT.notPermitted
+    }
+    const found = (await reachableFirst(parts, person)).filter(entry => entry.matches(search))
+    await conversation.write(listOf(found, conversation.terminal!.size))
+    const line = await ask(conversation, PROMPT, true)
+    if (line === undefined || line === 'q') return EXIT.ok
+    const [, star, number] = /^(\*?)\s*(\d{1,6})$/.exec(line) ?? []
+    const entry = number === undefined ? undefined : found[Number(number) - 1]
+    if (number === undefined) search = line.split(/\s+/).filter(word => word !== '')
+    else if (entry === undefined) await conversation.write(`There is no number ${number} in this list.\n`)
+    else if (star === '*') await parts.favourites.toggle(person.user, parseAccountAddress(entry.address)!)
+    else await connect(conversation, login, entry)
+  }
+}
+
+function listOf(found: readonly Entry[], { columns, rows }: { columns: number; rows: number }): string {
+  if (found.length === 0) return 'There is no account like that which you may use now.\n'
+  const room = Math.max(1, rows - 3)
+  const width = String(Math.min(found.length, room)).length
+  const lines = found.slice(0, room).map(({ address, favourite, reachable }, index) => {
+    const about = printable((reachable.description ?? '').slice(0, MOST_READ))
+    return cut(
+      `${String(index + 1).padStart(width)}${favourite ? ' * ' : '   '}${printable(address)}  ${about}`,
+      columns,
+    ).trimEnd()
+  })
+  const more = found.length - lines.length
+  if (more > 0) lines.push(`${' '.repeat(width)}   and ${more.toLocaleString('en')} more: type a part of the name`)
+  return lines.map(line => `${line}\n`).join('')
+}
+
+async function connect(conversation: Conversation, login: Login, { address, reachable }: Entry): Promise<void> {
+  const { account, target, protocol } = reachable
+  if (protocol !== conversation.protocol) {
+    const name = `${login.who.principal.user}+${account}+${target}`
+    await conversation.write(`${address} is reached by a client of ${protocol}, as ${name}\n`)
+    return
+  }
+  await conversation.write(`Connecting to ${address}...\n`)
+  const outcome = await conversation.connect(
+    { account, target },
+    {
+      async code(again) {
+        const question = `${again ? 'That was not right. ' : ''}One-time code: `
+        const code = await ask(conversation, question, false)
+        return code === undefined || code === '' ? undefined : new Secret(code)
+      },
+      begun: async () => undefined,
+    },
+  )
+  await conversation.write(`\n${outcomeText(address, outcome)}\n`)
+}
+
+/** One line, edited with backspace alone; undefined: they left. What is typed before is for nobody. */
+function ask(conversation: Conversation, question: string, echo: boolean): Promise<string | undefined> {
+  const reader = createKeyReader()
+  let line = ''
+  return new Promise(resolve => {
+    const answered = (answer: string | undefined) => {
+      conversation.listen(undefined)
+      void conversation.write('\n')
+      resolve(answer?.trim())
+    }
+    const take = (key: Key): boolean => {
+      if (key.kind === 'enter') answered(line)
+      else if (key.kind === 'interrupt' || key.kind === 'end-of-input') answered(undefined)
+      else if (key.kind === 'text') {
+        const text = [...key.text.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, ' ')]
+          .slice(0, MOST_LINE - line.length)
+          .join('')
+        line += text
+        if (echo) void conversation.write(text)
+      } else if (key.kind === 'backspace' && line !== '') {
+        line = [...line].slice(0, -1).join('')
+        if (echo) void conversation.write('\b \b')
+      }
+      return key.kind !== 'enter' && key.kind !== 'interrupt' && key.kind !== 'end-of-input'
+    }
+    void conversation.write(question)
+    conversation.listen({
+      typed(bytes) {
+        for (const key of reader.push(bytes)) if (!take(key)) return
+      },
+      ended: () => answered(undefined),
+    })
+    onceAborted(conversation.gone, () => answered(undefined))
+  })
+}
