@@ -5,17 +5,17 @@ import { type Clock, elapsed } from '../../shared/clock.ts'
 import type { Signer } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Promptness } from '../../shared/vocabulary.ts'
-import { encodeFrame } from '../format/container.ts'
-import { Batch, MAX_FACT_BYTES, recycle } from '../format/event-codec.ts'
+import { Batch, MAX_FACT_BYTES } from '../format/event-codec.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
-import { pack } from '../format/pack.ts'
 import type { Protector } from '../format/protected-part.ts'
 import { encodeSeal } from '../format/seal.ts'
 import type { AppendFile } from './append-file.ts'
+import { type FrameSource, FrameWriter } from './frame-writer.ts'
 import type { Pace } from './pace.ts'
 import { PACE_MS } from './pace.ts'
 import { BULK_NOTE_BYTES, type Recorder, type SealedRecording } from './recorder.ts'
 import { Unwritten } from './unwritten.ts'
+import { isEnded, nextWriterState, takesEvents, type WriterEvent, type WriterState } from './writer-state.ts'
 
 /** A batch of so many bytes does not wait for more: half of the bound, so that the other half can come while it is written. */
 const PROMPT_BYTES = 32 * 1024
@@ -47,7 +47,7 @@ export interface WriterParts {
   closed(): void
 }
 
-export class RecordingWriter implements Recorder {
+export class RecordingWriter implements Recorder, FrameSource {
   readonly #parts: WriterParts
   readonly #batch = new Batch()
   readonly #full: Buffer[] = []
@@ -58,24 +58,21 @@ export class RecordingWriter implements Recorder {
   #lastAt = 0
   /** The session's start, by what nobody can set. */
   readonly #begin: number
-  /** The pace will ask about the present batch. */
+  #state: WriterState = 'open'
+  readonly #frames: FrameWriter
+  /** The present batch is not to wait for more. */
+  #due = false
+  /** The pace, and this turn's end, will ask about the present batch. */
   #paced = false
   #flushing = false
-  #due = false
-  #pump: Promise<void> | undefined
   #progress: PromiseWithResolvers<void> | undefined
-  #link: Buffer
-  #frames = 0
   #sealed: Promise<SealedRecording> | undefined
-  #ended = false
-  /** The file takes no more: what waits cannot be saved. */
-  #broken = false
 
   constructor(parts: WriterParts) {
     this.#parts = parts
     const { clock, startedAt } = parts
     this.#begin = elapsed(clock) - (clock.now() - startedAt)
-    this.#link = parts.link
+    this.#frames = new FrameWriter(parts, this)
   }
 
   get failure(): AbortSignal {
@@ -108,7 +105,7 @@ export class RecordingWriter implements Recorder {
 
   /** True when nothing more will be written: sealed, or failed. */
   get ended(): boolean {
-    return this.#ended
+    return isEnded(this.#state)
   }
 
   progress(): Promise<void> {
@@ -177,7 +174,7 @@ export class RecordingWriter implements Recorder {
   }
 
   #addLongFact(at: number, json: Buffer, add: (bytes: number) => void): void {
-    if (json.length > MAX_FACT_BYTES) this.#fail(new Error(`a fact of ${json.length} bytes`))
+    if (json.length > MAX_FACT_BYTES) this.failed(new Error(`a fact of ${json.length} bytes`))
     else
       for (let rest = json; rest.length > 0; ) {
         const taken = this.#batch.addPiece(at, rest)
@@ -188,7 +185,7 @@ export class RecordingWriter implements Recorder {
   }
 
   #closed(): boolean {
-    return this.#sealed !== undefined || this.#broken || this.waiting > LAST_BOUND_BYTES
+    return !takesEvents(this.#state) || this.waiting > LAST_BOUND_BYTES
   }
 
   /** Milliseconds since the session began; never back, also when the clock is set back. */
@@ -226,9 +223,9 @@ export class RecordingWriter implements Recorder {
   }
 
   flush(): void {
-    if (this.#broken || (this.#batch.length === 0 && this.#full.length === 0)) return
+    if (this.#state === 'broken' || (this.#batch.length === 0 && this.#full.length === 0)) return
     this.#due = true
-    this.#start()
+    this.#frames.start()
   }
 
   #cut(): void {
@@ -238,26 +235,13 @@ export class RecordingWriter implements Recorder {
     this.#full.push(this.#batch.take())
   }
 
-  #start(): void {
-    this.#pump ??= this.#write().finally(() => {
-      this.#pump = undefined
-      // What became due between the last look and now.
-      const more = this.#full.length > 0 || (this.#due && this.#batch.length > 0)
-      if (more && !this.#broken) this.#start()
-    })
+  get hasBatch(): boolean {
+    if (this.#state === 'broken') return false
+    return this.#full.length > 0 || (this.#due && this.#batch.length > 0)
   }
 
-  async #write(): Promise<void> {
-    try {
-      for (let batch = this.#next(); batch !== undefined; batch = this.#next()) await this.#writeFrame(batch)
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  /** The next batch to write, in order. */
-  #next(): Buffer | undefined {
-    if (this.#broken) return undefined
+  takeBatch(): Buffer | undefined {
+    if (this.#state === 'broken') return undefined
     if (this.#full.length === 0 && this.#due) {
       this.#due = false
       this.#cut()
@@ -265,17 +249,8 @@ export class RecordingWriter implements Recorder {
     return this.#full.shift()
   }
 
-  async #writeFrame(batch: Buffer): Promise<void> {
-    const { type, payload } = await pack(batch)
-    const { key, session } = this.#parts
-    const frame = encodeFrame(payload, type, this.#frames, { key, session, previous: this.#link })
-    const length = batch.length
-    recycle(batch)
-    await this.#parts.file.append(frame.bytes)
-    if (this.#broken) return
-    this.#link = frame.link
-    this.#frames += 1
-    this.#wait(-length)
+  wrote(bytes: number): void {
+    this.#wait(-bytes)
     this.#unwritten.wrote()
     this.#tellProgress()
   }
@@ -290,8 +265,13 @@ export class RecordingWriter implements Recorder {
     this.#progress = undefined
   }
 
-  /** Too much waits: the session must end, but what has happened in it is still written. */
+  #go(event: WriterEvent): void {
+    this.#state = nextWriterState(this.#state, event)
+  }
+
+  /** The session must end, but what has happened in it is still written. */
   #overrun(): void {
+    this.#go('overran')
     this.#abort(new Error('the session went on while the recorder was behind'))
     this.flush()
   }
@@ -302,14 +282,15 @@ export class RecordingWriter implements Recorder {
     this.#tellProgress()
   }
 
-  #fail(cause: unknown): void {
-    if (this.#broken) return
-    this.#broken = true
+  /** What waits cannot be saved. */
+  failed(cause: unknown): void {
+    if (isEnded(this.#state)) return
+    this.#go('failed')
+    this.#frames.stop()
     this.#abort(cause)
     this.#batch.take()
     this.#full.length = 0
     this.#wait(-this.#cutBytes)
-    this.#ended = true
     this.#parts.file.wake()
   }
 
@@ -327,7 +308,7 @@ export class RecordingWriter implements Recorder {
     try {
       await act(this.#parts.file)
     } catch (error) {
-      if (!this.#closed()) this.#fail(error)
+      if (!this.#closed()) this.failed(error)
     }
   }
 
@@ -342,22 +323,23 @@ export class RecordingWriter implements Recorder {
   }
 
   async #seal(reason: string): Promise<SealedRecording> {
+    this.#go('seal')
     this.flush()
-    while (this.#pump !== undefined) await this.#pump
+    await this.#frames.idle()
     const { file, name, session, signer, clock, closed } = this.#parts
     try {
       this.failure.throwIfAborted()
-      const facts = { session, frames: this.#frames, bytes: file.length, endedAt: clock.now(), reason }
-      await file.append(encodeSeal(facts, this.#link, signer), true)
+      const facts = { session, frames: this.#frames.frames, bytes: file.length, endedAt: clock.now(), reason }
+      await file.append(encodeSeal(facts, this.#frames.link, signer), true)
       await file.sync()
+      this.#go('sealed')
     } catch (error) {
-      this.#fail(error)
+      this.failed(error)
     }
-    this.#ended = true
     file.wake()
     await file.close().catch(() => undefined)
     closed()
     this.failure.throwIfAborted()
-    return { file: name, bytes: file.length, hash: this.#link.toString('hex') }
+    return { file: name, bytes: file.length, hash: this.#frames.link.toString('hex') }
   }
 }

@@ -1,28 +1,37 @@
 /** What a session has prepared and bound, as the server confirmed it: names of statements and portals, bounded. */
 
+import { readArguments } from '../wire/client-requests.ts'
+import { BIND, CLOSE, DESCRIBE, EXECUTE, FUNCTION_CALL, PARSE, QUERY } from '../wire/message-types.ts'
 import { Doubts } from './doubts.ts'
+import { NamedValues } from './named-values.ts'
 import type { Pending } from './pending-queue.ts'
 import { Portal } from './portal.ts'
 import { Statement } from './statement.ts'
 
-const MOST_NAMES = 10_000
-const MOST_BYTES = 16 * 1024 * 1024
+/** Tags of what may drop names of statements, and give them anew. */
+const DROPS_NAMES = /^(?:DEALLOCATE|DISCARD ALL$|DO$|CALL$)/
+/** Tags of what begins a transaction of several statements, and of what ends portals, most of them with their transaction. */
+const BEGINS = new Set(['BEGIN', 'START TRANSACTION'])
+const ENDS_PORTALS = /^(?:COMMIT|ROLLBACK|PREPARE TRANSACTION|CLOSE CURSOR)/
+const IMPLICIT_COMMIT = Statement.of('(the end of the implicit transaction, at Sync)')
 
 export class KnownStatements {
-  readonly #statements: BoundedMap<Statement>
-  readonly #portals: BoundedMap<Portal>
+  readonly #statements: NamedValues<Statement>
+  readonly #portals: NamedValues<Portal>
   readonly doubts = new Doubts()
+  /** By the tags of its statements; after an error, or ROLLBACK to a savepoint, it is taken to be over too early. */
+  #inTransaction = false
 
   /**
    * `leaving` is told of what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
    * the server runs parts of it before it is executed.
    */
   constructor(leaving: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {
-    this.#statements = new BoundedMap(
+    this.#statements = new NamedValues(
       statement => 64 + statement.size,
       statement => statement.told || leaving(new Portal(statement), '(prepared)'),
     )
-    this.#portals = new BoundedMap(
+    this.#portals = new NamedValues(
       portal => portal.bytes,
       portal => portal.told || leaving(portal, '(bound)'),
     )
@@ -49,8 +58,30 @@ export class KnownStatements {
     else this.#portals.delete(pending.name)
   }
 
+  /** CommandComplete: what SQL does to names, and to portals at the end of a transaction. */
+  completed(pending: Pending, tag: string): void {
+    if (tag === 'PREPARE') this.#prepared(this.portalOfRequest(pending).statement)
+    else if (tag === 'DECLARE CURSOR') this.#declared(this.portalOfRequest(pending).statement)
+    else if (DROPS_NAMES.test(tag)) this.doubts.doubtNames()
+    else if (BEGINS.has(tag)) this.#inTransaction = true
+    else if (ENDS_PORTALS.test(tag)) {
+      this.doubts.doubtPortals()
+      if (!tag.startsWith('CLOSE')) this.#inTransaction = false
+    }
+  }
+
+  /** ErrorResponse. */
+  failed(): void {
+    this.#inTransaction = false
+  }
+
+  /** ReadyForQuery. */
+  ready(): void {
+    if (!this.#inTransaction) this.doubts.doubtPortals()
+  }
+
   /** A PREPARE of SQL; it cannot take a name that is in use. */
-  prepared(by: Statement): void {
+  #prepared(by: Statement): void {
     const names = by.names('statement')
     if (names === undefined) {
       this.doubts.doubtNames()
@@ -66,7 +97,7 @@ export class KnownStatements {
   }
 
   /** A DECLARE of SQL: its cursor is a portal too, and may have the name of one that the end of a transaction closed. */
-  declared(by: Statement): void {
+  #declared(by: Statement): void {
     const names = by.names('cursor')
     if (names === undefined) {
       this.doubts.doubtNames()
@@ -119,6 +150,28 @@ export class KnownStatements {
     return new Portal(statement, body, bodyLength)
   }
 
+  /** What a request prepares, binds, executes, describes or closes. */
+  portalOfRequest(pending: Pending): Portal {
+    switch (pending.kind) {
+      case QUERY:
+      case PARSE:
+        return this.withoutValues(pending.statement!)
+      case BIND:
+        return this.portalOfBind(pending)
+      case EXECUTE:
+        return this.portal(pending.name)
+      case DESCRIBE:
+      case CLOSE:
+        return pending.ofStatement
+          ? this.withoutValues(this.statement(pending.statementName))
+          : this.portal(pending.name)
+      case FUNCTION_CALL:
+        return new Portal(pending.statement!, pending.body, pending.bodyLength, readArguments)
+      default:
+        return this.withoutValues(IMPLICIT_COMMIT)
+    }
+  }
+
   withoutValues(statement: Statement): Portal {
     return new Portal(statement)
   }
@@ -132,49 +185,3 @@ export class KnownStatements {
 
 const unknown = (what: string): string => `(the ${what} by SQL or too long ago to be known here)`
 const isUnknown = (statement: Statement | undefined): boolean => statement?.identity === 'unknown'
-
-interface Named<V> {
-  readonly value: V
-  readonly size: number
-  readonly since: number
-}
-
-/** A map that forgets its oldest entries when it holds too much, and tells of each value that leaves it. */
-class BoundedMap<V> {
-  readonly #map = new Map<string, Named<V>>()
-  readonly #sizeOf: (value: V) => number
-  readonly #leaving: (value: V) => unknown
-  #bytes = 0
-
-  constructor(sizeOf: (value: V) => number, leaving: (value: V) => unknown) {
-    this.#sizeOf = sizeOf
-    this.#leaving = leaving
-  }
-
-  names(): Iterable<string> {
-    return this.#map.keys()
-  }
-
-  get(name: string): Named<V> | undefined {
-    return this.#map.get(name)
-  }
-
-  set(name: string, value: V, since: number): void {
-    const size = this.#sizeOf(value) + name.length
-    const before = this.#map.get(name)
-    this.#bytes += size - (before?.size ?? 0)
-    this.#map.set(name, { value, size, since })
-    if (before !== undefined && before.value !== value) this.#leaving(before.value)
-    while (this.#map.size > 1 && (this.#map.size > MOST_NAMES || this.#bytes > MOST_BYTES)) {
-      this.delete(this.#map.keys().next().value!)
-    }
-  }
-
-  delete(name: string): void {
-    const before = this.#map.get(name)
-    if (before === undefined) return
-    this.#bytes -= before.size
-    this.#map.delete(name)
-    this.#leaving(before.value)
-  }
-}

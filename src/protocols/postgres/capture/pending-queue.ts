@@ -1,5 +1,6 @@
 /** The requests of a client that wait for their answers, in order; bounded, so that a client cannot grow the gateway's memory. */
 
+import { EXECUTE, FUNCTION_CALL, QUERY } from '../wire/message-types.ts'
 import type { Portal } from './portal.ts'
 import type { Statement } from './statement.ts'
 
@@ -35,6 +36,11 @@ export class Pending {
     this.kind = kind
     this.at = at
     this.bytes = bytes
+  }
+
+  /** Whether it runs something by itself. */
+  get runs(): boolean {
+    return this.kind === EXECUTE || this.kind === QUERY || this.kind === FUNCTION_CALL
   }
 }
 

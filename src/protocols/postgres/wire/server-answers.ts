@@ -103,3 +103,8 @@ export function readParameterDescription(bytes: Buffer, start = 0, end: number =
   const reader = new BodyReader(bytes, start, end)
   return Array.from({ length: reader.uint16() }, () => reader.uint32())
 }
+
+/** Whether the server ends the connection with it. */
+export function isFatal({ severity }: ServerError): boolean {
+  return severity === 'FATAL' || severity === 'PANIC'
+}

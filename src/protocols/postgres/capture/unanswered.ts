@@ -1,0 +1,61 @@
+/** Records requests that have no answer: those that wait for one, and those that never got one. */
+
+import { BIND, CLOSE, PARSE } from '../wire/message-types.ts'
+import { type Asked, AskedNames } from './asked-names.ts'
+import type { KnownStatements } from './known-statements.ts'
+import type { Pending, PendingQueue } from './pending-queue.ts'
+import type { Portal } from './portal.ts'
+import type { StatementRecords } from './statement-records.ts'
+
+/**
+ * Records what waits for an answer and is not recorded as asked yet: it may take long, and run whatever becomes of this process.
+ * `syncsInDoubt`: it is not known which Syncs the target has heeded.
+ */
+export function recordWaiting(
+  queue: PendingQueue,
+  known: KnownStatements,
+  records: StatementRecords,
+  syncsInDoubt: boolean,
+): void {
+  const { all, untold } = queue.tellAll()
+  if (untold === all.length) return
+  const names = new AskedNames(known)
+  const parts: [Pending, Asked][] = []
+  for (const [index, pending] of all.entries()) {
+    const asked = names.next(pending, pending => known.portalOfRequest(pending))
+    if (syncsInDoubt) names.doubtEverything()
+    if (index < untold || asked === undefined) continue
+    if (pending.runs) records.recordAsked(pending, asked)
+    else parts.push([pending, asked])
+  }
+  // What is executed tells of its parts.
+  for (const [pending, asked] of parts) if (!asked.portal.toldAsked) records.recordAsked(pending, asked)
+}
+
+/**
+ * The session is over: records what is left as if each had been answered, since the target may have run what was on its way.
+ * `syncsInDoubt` as above.
+ */
+export function recordNeverAnswered(
+  queue: PendingQueue,
+  known: KnownStatements,
+  records: StatementRecords,
+  syncsInDoubt: boolean,
+): void {
+  const asked: Portal[] = []
+  for (let pending = queue.head; pending !== undefined; pending = queue.head) {
+    if (pending.kind === PARSE) {
+      known.parsed(pending)
+      asked.push(known.portalOfRequest(pending))
+    } else if (pending.kind === BIND) {
+      known.bound(pending)
+      asked.push(known.portal(pending.name))
+    } else if (pending.kind === CLOSE) known.closed(pending)
+    else if (pending.runs && !pending.recorded) records.record(pending, undefined)
+    const mayRename = pending.runs && known.portalOfRequest(pending).mayRename
+    known.doubts.afterUnanswered(pending.kind, mayRename)
+    if (syncsInDoubt) known.doubts.doubtEverything()
+    queue.shift()
+  }
+  for (const portal of asked) if (!portal.told) records.recordUnanswered(portal)
+}
