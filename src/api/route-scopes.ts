@@ -55,10 +55,11 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'PUT /v1/targets/:name/host-keys': ['administrate'],
   'POST /v1/resources/apply': ['administrate'],
 
-  'GET /v1/credentials': ['read', 'rotate', 'confirm'],
-  'GET /v1/credentials/:target/:account': ['read', 'rotate', 'confirm'],
-  'GET /v1/credentials/:target/:account/standing': ['read', 'rotate', 'confirm'],
+  'GET /v1/credentials': ['read', 'rotate', 'confirm', 'restore'],
+  'GET /v1/credentials/:target/:account': ['read', 'rotate', 'confirm', 'restore'],
+  'GET /v1/credentials/:target/:account/standing': ['read', 'rotate', 'confirm', 'restore'],
   'PUT /v1/credentials/:target/:account': ['rotate'],
+  'POST /v1/credentials/:target/:account/restore': ['restore'],
   'POST /v1/credentials/:target/:account/confirm': ['confirm'],
   'POST /v1/credentials/:target/:account/prove': ['confirm'],
 

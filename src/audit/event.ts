@@ -33,6 +33,7 @@ export type AuditKind =
   | 'session.kill-requested'
   | 'resources.applied'
   | 'credential.stored'
+  | 'credential.restored'
   | 'credential.confirmed'
   | 'credential.used-for-proof'
   | 'credential.bound'

@@ -10,6 +10,7 @@ export const SCOPES = [
   'rotate',
   'confirm',
   'reveal',
+  'restore',
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
@@ -23,6 +24,7 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   rotate: 'stores new versions of credentials',
   confirm: 'confirms where a credential may be sent',
   reveal: 'reads recordings with what they hide',
+  restore: 'puts an earlier version of a credential in force again',
 }
 
 /** What every user has. */

@@ -170,6 +170,62 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
     await rebind(newest, binding, now)
   }
 
+  async function needIdentity(address: AccountAddress): Promise<TargetIdentity> {
+    const identity = await identityNow(address)
+    if (identity === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${address.target}.`)
+    return identity
+  }
+
+  function openFor(address: AccountAddress, binding: Binding, bound: string | null): Buffer {
+    try {
+      return sealing.open(boundPurpose(address, binding), bound ?? '')
+    } catch (error) {
+      if (!(error instanceof GatewayError && error.code === 'VAULT_DAMAGED')) throw error
+      const what = `Version ${binding.version} of ${formatAccountAddress(address)}`
+      throw new GatewayError(
+        'CONFLICT',
+        `${what} was stored for the target as it was then, and does not open for what it is now.`,
+      )
+    }
+  }
+
+  /** As the newest version, good for that identity. The caller erases the bytes. */
+  async function storeVersion(
+    address: AccountAddress,
+    { kind, bytes, identity }: { kind: string; bytes: Buffer; identity: TargetIdentity },
+    by: string,
+    change: Change,
+  ): Promise<number> {
+    const { account, target } = address
+    for (let race = 0; race < MAX_RACES; race++) {
+      const last = await versionsOf(address)
+        .select(({ fn }) => fn.max('version').as('version'))
+        .executeTakeFirst()
+      const version = Number(last?.version ?? 0) + 1
+      const binding = { version, identity }
+      const bound = sealing.seal(boundPurpose(address, binding), bytes)
+      const row = { account, target, version, kind, sealed: '', bound }
+      const sealed = sealBinding(sealing, address, binding)
+      const stored = await change(async inside => {
+        const { numInsertedOrUpdatedRows } = await inside
+          .insertInto('credentials')
+          .values({ ...row, created_at: clock.now(), created_by: by })
+          .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
+          .executeTakeFirst()
+        if (numInsertedOrUpdatedRows !== 1n) return false
+        await inside
+          .insertInto('credential_bindings')
+          .values({ account, target, sealed })
+          .onConflict(conflict => conflict.columns(['account', 'target']).doUpdateSet({ sealed }))
+          .execute()
+        return true
+      })
+      if (stored) return version
+      // Someone else stored this version in the meantime: theirs stands, ours is the next.
+    }
+    throw new GatewayError('CONFLICT', `Too many others store ${formatAccountAddress(address)} at once; try again.`)
+  }
+
   return {
     /** Stores a new version, good for the target as it is now. Throws `NOT_FOUND` where there is none. */
     async add(
@@ -182,38 +238,44 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
         throw new GatewayError('BAD_REQUEST', 'An account is named account@target, for example root@web-01.')
       }
       const accepted = await acceptMaterial(material)
-      const { account, target } = address
-      const identity = await identityNow(address)
-      if (identity === undefined) throw new GatewayError('NOT_FOUND', `There is no target ${target}.`)
-      for (let race = 0; race < MAX_RACES; race++) {
-        const last = await versionsOf(address)
-          .select(({ fn }) => fn.max('version').as('version'))
-          .executeTakeFirst()
-        const version = Number(last?.version ?? 0) + 1
-        const binding = { version, identity }
-        const bytes = encodeMaterial(accepted)
-        const bound = sealing.seal(boundPurpose(address, binding), bytes)
+      const bytes = encodeMaterial(accepted)
+      try {
+        return await storeVersion(
+          address,
+          { kind: accepted.kind, bytes, identity: await needIdentity(address) },
+          by,
+          change,
+        )
+      } finally {
         bytes.fill(0)
-        const row = { account, target, version, kind: accepted.kind, sealed: '', bound }
-        const sealed = sealBinding(sealing, address, binding)
-        const stored = await change(async inside => {
-          const { numInsertedOrUpdatedRows } = await inside
-            .insertInto('credentials')
-            .values({ ...row, created_at: clock.now(), created_by: by })
-            .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
-            .executeTakeFirst()
-          if (numInsertedOrUpdatedRows !== 1n) return false
-          await inside
-            .insertInto('credential_bindings')
-            .values({ account, target, sealed })
-            .onConflict(conflict => conflict.columns(['account', 'target']).doUpdateSet({ sealed }))
-            .execute()
-          return true
-        })
-        if (stored) return version
-        // Someone else stored this version in the meantime: theirs stands, ours is the next.
       }
-      throw new GatewayError('CONFLICT', `Too many others store ${formatAccountAddress(address)} at once; try again.`)
+    },
+
+    /**
+     * Stores what an earlier version holds as the newest. Throws `NOT_FOUND`, and `CONFLICT` where that version is not for the target as
+     * it is now: it was never confirmed for that.
+     */
+    async restore(address: AccountAddress, version: number, by: string, change = changeOf(database)): Promise<number> {
+      const name = formatAccountAddress(address)
+      const identity = await needIdentity(address)
+      const newest = await newestOf(address)
+      const earlier = await versionsOf(address)
+        .select(['kind', 'bound'])
+        .where('version', '=', version)
+        .executeTakeFirst()
+      if (newest === undefined || earlier === undefined)
+        throw new GatewayError('NOT_FOUND', `The vault holds no version ${version} of ${name}.`)
+      if (version === newest.version)
+        throw new GatewayError('CONFLICT', `Version ${version} of ${name} is in force already.`)
+      const { unconfirmed, confirmed } = standingOf(newest, await targets.get(address.target))
+      if (unconfirmed !== undefined || confirmed === undefined)
+        throw new GatewayError('CONFLICT', `The credential ${name} must be confirmed first: ${unconfirmed}.`)
+      const bytes = openFor(address, { version, identity: confirmed }, earlier.bound)
+      try {
+        return await storeVersion(address, { kind: earlier.kind, bytes, identity }, by, change)
+      } finally {
+        bytes.fill(0)
+      }
     },
 
     /** The newest version of every account that has one, by target and account, and why it is not lent, where it is not. */

@@ -34,6 +34,8 @@ export interface Vault {
    * cannot be a credential, `NOT_FOUND` where there is no such target.
    */
   setCredential(address: AccountAddress, material: CredentialMaterial, by: string, change?: Change): Promise<number>
+  /** Makes an earlier version the newest again, by a copy of it. Throws `NOT_FOUND`, and `CONFLICT` where it is not for the target as it is now. */
+  restoreCredential(address: AccountAddress, version: number, by: string, change?: Change): Promise<number>
   /** The newest version of every account, without secrets, and whether it waits to be confirmed. */
   listCredentials(): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
@@ -99,6 +101,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
   return {
     keyId: key.id,
     setCredential: credentials.add,
+    restoreCredential: credentials.restore,
     listCredentials: credentials.list,
     history: credentials.history,
     standing: credentials.standing,

@@ -149,6 +149,26 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
     },
   )
 
+  app.post(
+    `${path}/restore`,
+    {
+      schema: {
+        summary: 'Puts an earlier version of a credential in force again: a new version holds what that one held',
+        tags,
+        params: addressSchema,
+        body: z.strictObject({ version: z.number().int().min(1) }),
+        response: { 201: z.object({ version: z.number() }) },
+      },
+    },
+    async ({ params, body: { version: restored }, caller }, reply) => {
+      const data = { ...params, restored }
+      const version = await auditedChange(audit, { kind: 'credential.restored', actor: caller.actor, data }, change =>
+        vault.restoreCredential(params, restored, caller.actor, change),
+      )
+      return reply.code(201).send({ version })
+    },
+  )
+
   async function standingOf(address: AccountAddress): Promise<Standing> {
     const standing = await vault.standing(address)
     if (standing === undefined) throw notFound(`The vault holds no credential for ${formatAccountAddress(address)}.`)

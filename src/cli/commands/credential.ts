@@ -75,6 +75,22 @@ export const addCredentials: AddCommands = (program, context) => {
     .action((account: string, options: ConfirmOptions) => confirmCredentials(context, account, options))
 
   credential
+    .command('restore')
+    .description('put an earlier version in force again; it becomes the newest')
+    .argument('<account@target>')
+    .argument('<version>', 'its number: `credential history` lists them')
+    .action(async (account: string, text: string) => {
+      const { account: name, target } = readAccount(account)
+      if (!/^[1-9]\d{0,8}$/.test(text)) throw new CliError(EXIT.usage, `"${text}" is not the number of a version.`)
+      const path = `/v1/credentials/${target}/${name}/restore`
+      const { version } = await (await context.client()).send<{ version: number }>('POST', path, {
+        version: Number(text),
+      })
+      if (context.json) terminal.json({ account: name, target, restored: Number(text), version })
+      else terminal.line(`Version ${version} of ${account} holds what version ${text} held.`)
+    })
+
+  credential
     .command('history')
     .description('all versions of one, newest first')
     .argument('<account@target>')

@@ -71,13 +71,24 @@ t.test('secrets go in by stdin, and none comes out', async t => {
   t.match(totp.json(), { user: 'alice', secret: /^[A-Z2-7]{32}$/, url: /^otpauth:\/\/totp\// })
   const key = await owner(['credential', 'set', `${sshd.account}@web-01`, '--private-key', sshd.identityFile])
   t.match(key, { exit: 0, stdout: `Stored version 1 of ${sshd.account}@web-01.\n` })
+  const account = `${sshd.account}@web-01`
+  t.equal((await owner(['credential', 'set', account, '--stdin'], 'a password')).exit, 0)
+  t.match(await owner(['credential', 'restore', account, '1']), {
+    exit: 0,
+    stdout: /Version 3 .* holds what version 1 held/,
+  })
+  t.match(await owner(['credential', 'restore', account, '7']), { exit: 1, stderr: /no version 7/ })
+  t.match(await owner(['credential', 'restore', account, 'x']), { exit: 2 })
+  t.match(JSON.parse((await gateway.parts.audit.list({ kind: 'credential.restored', limit: 2 }))[0]!.data), {
+    restored: 1,
+  })
   t.match(await owner(['credential', 'set', 'nobody@web-01', '--stdin'], 'x'), { exit: 1, stderr: /no account nobody/ })
   // No terminal to ask at: but that is not what is wrong here.
   t.match(await owner(['credential', 'set', 'nobody@web-01']), { exit: 1, stderr: /no account nobody/ })
   t.match(await owner(['credential', 'set', 'root@nowhere']), { exit: 1, stderr: /nowhere/ })
   t.match(await owner(['credential', 'set', 'web-01', '--stdin'], 'x'), { exit: 2, stderr: /account@target/ })
   t.match((await owner(['credential', 'list', '--json'])).json(), {
-    credentials: [{ account: sshd.account, target: 'web-01', version: 1, kind: 'private-key', createdBy: 'owner' }],
+    credentials: [{ account: sshd.account, target: 'web-01', version: 3, kind: 'private-key', createdBy: 'owner' }],
   })
   const events = JSON.stringify(await gateway.parts.audit.list({ limit: 1000 })) + gateway.logLines.join('')
   t.notMatch(events, 'correct horse battery')

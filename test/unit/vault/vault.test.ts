@@ -4,9 +4,10 @@ import t from 'tap'
 import { openDatabase } from '../../../src/database/database.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import { fingerprintOf, identityOf } from '../../../src/targets/identity.ts'
 import type { Lease } from '../../../src/vault/lease.ts'
 import { createVault, type Vault } from '../../../src/vault/vault.ts'
-import { anyTarget, grantFor, newKeyProvider, standingClock } from '../../support/identity-parts.ts'
+import { anyTarget, grantFor, newKeyProvider, sshTarget, standingClock } from '../../support/identity-parts.ts'
 
 const ROOT = { account: 'root', target: 'web-01' }
 const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
@@ -58,6 +59,40 @@ t.test('the newest version is lent, and earlier ones stay', async t => {
     ],
   )
   t.notMatch(JSON.stringify([listed, await vault.history(ROOT)]), /sealed|v1\./)
+})
+
+t.test('an earlier version is put in force again, but only for the target that it was stored for', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const clock = standingClock()
+  let host = '192.0.2.9'
+  const targets = {
+    get: async (name: string) => (name === 'web-01' ? sshTarget(name, { host }) : undefined),
+    getAll: async (names: readonly string[]) => names.map(name => sshTarget(name, { host })),
+  }
+  const vault = await createVault({ database, key: await (await newKeyProvider(t)).load(), clock, targets })
+  await vault.setCredential(ROOT, password('first'), 'owner')
+  await vault.setCredential(ROOT, password('second'), 'owner')
+  t.equal(await vault.restoreCredential(ROOT, 1, 'carol'), 3)
+  t.equal(passwordOf(await leaseOf(vault, { endsAt: clock.now() + 1000 })), 'first')
+  t.match(await vault.history(ROOT), [
+    { version: 3, kind: 'password', createdBy: 'carol' },
+    { version: 2 },
+    { version: 1 },
+  ])
+
+  await t.rejects(vault.restoreCredential(ROOT, 3, 'carol'), { code: 'CONFLICT', message: /in force already/ })
+  await t.rejects(vault.restoreCredential(ROOT, 9, 'carol'), { code: 'NOT_FOUND' })
+  await t.rejects(vault.restoreCredential({ ...ROOT, target: 'gone' }, 1, 'carol'), { code: 'NOT_FOUND' })
+  // Whoever may change a target has nothing sent there that nobody confirmed.
+  host = '198.51.100.66'
+  await t.rejects(vault.restoreCredential(ROOT, 2, 'carol'), { code: 'CONFLICT', message: /must be confirmed first/ })
+  await vault.confirmCredential(ROOT, fingerprintOf(identityOf(sshTarget('web-01', { host }), 'root')))
+  await t.rejects(vault.restoreCredential(ROOT, 2, 'carol'), {
+    code: 'CONFLICT',
+    message: /for the target as it was then/,
+  })
+  t.equal((await vault.history(ROOT)).length, 3)
 })
 
 t.test('versions stored at the same moment each get a number of their own', async t => {
