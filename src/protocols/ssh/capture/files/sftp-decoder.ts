@@ -5,20 +5,9 @@ import { recordedText } from '../../transport/texts.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
+import { type OpenFile, openFailed, openFile, transfersOf } from './open-file.ts'
+import { CHANGES, EXTENDED_CHANGES, pathOf } from './sftp-changes.ts'
 import { SFTP, SftpPacketStream } from './sftp-packets.ts'
-
-interface OpenFile {
-  readonly path: string
-  readonly folder: boolean
-  readonly forWriting: boolean
-  /** From the first request to read on. */
-  read: FileTransfer | undefined
-  written: FileTransfer | undefined
-  /** Data came to it from another file of the target. */
-  copiedTo: boolean
-  error: string | undefined
-  readonly asked: AskedFile | undefined
-}
 
 /** What a request will have been when its answer comes. */
 type Pending =
@@ -30,7 +19,6 @@ type Pending =
 
 /** Requests without answers, and open files: more than any client has. */
 const MAX_TRACKED = 4_096
-const MAX_PATH = 4_096
 const MAX_NAME = 100
 /** Extensions that change nothing and move no data (OpenSSH's PROTOCOL §4): they are not told. */
 const QUESTIONS = new Set([
@@ -102,14 +90,14 @@ export class SftpDecoder {
     const closing = [...this.#pending.values()].flatMap(pending => (pending.kind === 'close' ? [pending.file] : []))
     for (const pending of this.#pending.values()) {
       if (pending.kind === 'change') this.#tell(answered(pending.asked, { ...pending.event, error: 'not answered' }))
-      if (pending.kind === 'open') this.#openFailed(pending.file, 'not answered')
+      if (pending.kind === 'open') this.#tell(openFailed(pending.file, 'not answered'))
     }
     this.#pending.clear()
     for (const file of [...closing, ...this.#files.values()]) {
       file.read?.spoil()
       file.written?.spoil()
       file.error ??= 'not finished'
-      this.#tellFile(file)
+      for (const event of transfersOf(file)) this.#tell(event)
     }
     this.#files.clear()
   }
@@ -133,18 +121,7 @@ export class SftpDecoder {
       case SFTP.OPENDIR: {
         const id = fields.uint32()
         const path = pathOf(fields)
-        const folder = type === SFTP.OPENDIR
-        const forWriting = !folder && (fields.uint32() & OPEN_FOR_WRITING) !== 0
-        const file = {
-          path,
-          folder,
-          forWriting,
-          read: undefined,
-          written: undefined,
-          copiedTo: false,
-          error: undefined,
-          asked: this.#ask?.({ operation: folder ? 'list' : forWriting ? 'upload' : 'download', path }),
-        }
+        const file = openFile(path, type === SFTP.OPENDIR ? 'list' : openedFor(fields.uint32()), this.#ask)
         this.#expect(id, { kind: 'open', file })
         return
       }
@@ -172,55 +149,26 @@ export class SftpDecoder {
         this.#expect(id, { kind: 'write', file })
         return
       }
-      case SFTP.SETSTAT:
-        this.#change(fields.uint32(), { operation: 'setstat', path: pathOf(fields) })
-        return
       case SFTP.FSETSTAT: {
         const id = fields.uint32()
         this.#change(id, { operation: 'setstat', path: this.#file(handleOf(fields)).path })
         return
       }
-      case SFTP.REMOVE:
-        this.#change(fields.uint32(), { operation: 'remove', path: pathOf(fields) })
-        return
-      case SFTP.MKDIR:
-        this.#change(fields.uint32(), { operation: 'mkdir', path: pathOf(fields) })
-        return
-      case SFTP.RMDIR:
-        this.#change(fields.uint32(), { operation: 'rmdir', path: pathOf(fields) })
-        return
-      case SFTP.RENAME:
-        this.#change(fields.uint32(), { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
-        return
-      case SFTP.SYMLINK:
-        // OpenSSH sends what the link points to first, against the draft; everybody follows OpenSSH.
-        this.#change(fields.uint32(), symlink(fields))
-        return
       case SFTP.EXTENDED:
         this.#extended(fields.uint32(), recordedText(fields.string()), fields)
+        return
+      default: {
+        const change = CHANGES.get(type)
+        if (change !== undefined) this.#change(fields.uint32(), change(fields))
+      }
     }
   }
 
   #extended(id: number, name: string, fields: WireReader): void {
-    switch (name) {
-      case 'posix-rename@openssh.com':
-        this.#change(id, { operation: 'rename', path: pathOf(fields), to: pathOf(fields) })
-        return
-      case 'hardlink@openssh.com':
-        this.#change(id, { operation: 'link', path: pathOf(fields), to: pathOf(fields) })
-        return
-      case 'lsetstat@openssh.com':
-        this.#change(id, { operation: 'setstat', path: pathOf(fields) })
-        return
-      case 'copy-data':
-        this.#change(id, this.#copied(fields))
-        return
-      case 'copy-file':
-        this.#change(id, { operation: 'copy', path: pathOf(fields), to: pathOf(fields) })
-        return
-      default:
-        if (!QUESTIONS.has(name)) this.#change(id, { operation: 'extension', path: name.slice(0, MAX_NAME) })
-    }
+    const change = EXTENDED_CHANGES.get(name)
+    if (change !== undefined) this.#change(id, change(fields))
+    else if (name === 'copy-data') this.#change(id, this.#copied(fields))
+    else if (!QUESTIONS.has(name)) this.#change(id, { operation: 'extension', path: name.slice(0, MAX_NAME) })
   }
 
   /** Bytes that go from file to file on the target never pass here (draft-ietf-secsh-filexfer-extensions-00 §7). */
@@ -268,8 +216,8 @@ export class SftpDecoder {
   #opened(handle: string, file: OpenFile): void {
     if (this.#files.size >= MAX_TRACKED || this.#files.has(handle)) throw new RangeError('a handle that cannot be')
     this.#files.set(handle, file)
-    if (file.folder) this.#tell(answered(file.asked, { operation: 'list', path: file.path }))
-    else if (file.forWriting) file.written = new FileTransfer()
+    if (file.operation === 'list') this.#tell(answered(file.asked, { operation: 'list', path: file.path }))
+    else if (file.operation === 'upload') file.written = new FileTransfer()
   }
 
   #status(pending: Pending, status: number): void {
@@ -277,12 +225,11 @@ export class SftpDecoder {
     const error = status > 1 ? (STATUS_TEXT[status] ?? `status ${status}`) : undefined
     switch (pending.kind) {
       case 'open':
-        if (error !== undefined) this.#openFailed(pending.file, error)
+        if (error !== undefined) this.#tell(openFailed(pending.file, error))
         return
-      case 'close': {
-        this.#tellFile(pending.file)
+      case 'close':
+        for (const event of transfersOf(pending.file)) this.#tell(event)
         return
-      }
       case 'read':
         if (error !== undefined) pending.file.error ??= error
         return
@@ -293,22 +240,6 @@ export class SftpDecoder {
         return
       case 'change':
         this.#tell(answered(pending.asked, error === undefined ? pending.event : { ...pending.event, error }))
-    }
-  }
-
-  #openFailed({ asked, path, folder, forWriting }: OpenFile, error: string): void {
-    const operation = folder ? 'list' : forWriting ? 'upload' : 'download'
-    this.#tell(answered(asked, { operation, path, error }))
-  }
-
-  #tellFile(file: OpenFile): void {
-    const error = file.error === undefined ? {} : { error: file.error }
-    // What a copy on the target brought has its own event.
-    if (file.written !== undefined && (file.written.bytes > 0 || !file.copiedTo || file.error !== undefined)) {
-      this.#tell(answered(file.asked, { operation: 'upload', path: file.path, ...file.written.result(), ...error }))
-    }
-    if (file.read !== undefined && (file.written === undefined || file.read.bytes > 0)) {
-      this.#tell(answered(file.asked, { operation: 'download', path: file.path, ...file.read.result(), ...error }))
     }
   }
 
@@ -331,13 +262,8 @@ export class SftpDecoder {
   }
 }
 
-function symlink(fields: WireReader): FileEvent {
-  const to = pathOf(fields)
-  return { operation: 'symlink', path: pathOf(fields), to }
-}
-
-function pathOf(fields: WireReader): string {
-  return recordedText(fields.string().subarray(0, MAX_PATH))
+function openedFor(flags: number): 'upload' | 'download' {
+  return (flags & OPEN_FOR_WRITING) === 0 ? 'download' : 'upload'
 }
 
 function handleOf(fields: WireReader): string {
