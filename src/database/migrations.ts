@@ -221,6 +221,11 @@ async function personalTokens({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('personal_tokens_by_name').on('personal_tokens').columns(['user', 'name']).unique().execute()
 }
 
+/** A lease may belong to a check-out in place of a session. */
+async function checkOutLeases({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('leases').addColumn('check_out', 'text').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -230,4 +235,5 @@ export const migrations: Record<string, Migration> = {
   '0006-outbox': { up: outbox },
   '0007-favourites': { up: favourites },
   '0008-personal-tokens': { up: personalTokens },
+  '0009-check-out-leases': { up: checkOutLeases },
 }

@@ -62,7 +62,9 @@ export interface CredentialBindingTable {
 
 export interface LeaseTable {
   id: string
+  /** Empty where a check-out has it. */
   session: string
+  check_out: string | null
   user: string
   account: string
   target: string

@@ -1,4 +1,4 @@
-/** A lease: the loan of one credential to one session. Only the vault mints one; only `connect` may look inside. */
+/** A lease: the loan of one credential, to one session or one check-out. Only the vault mints one; only `connect` may look inside. */
 
 import type { Grant } from '../policy/grant.ts'
 import type { Secret } from '../shared/secret.ts'
@@ -15,15 +15,26 @@ export interface PrivateKeyMaterial {
 
 export type CredentialMaterial = { readonly kind: 'password'; readonly password: Secret } | PrivateKeyMaterial
 
+/** Who a credential is lent to: a session, or a person who holds it themselves for a time. */
+export type LeaseHolder =
+  | { readonly kind: 'session'; readonly session: string }
+  | { readonly kind: 'check-out'; readonly checkOut: string }
+
+export function ofSession(session: string): LeaseHolder {
+  return { kind: 'session', session }
+}
+
 class LeaseProof {
   readonly #material: CredentialMaterial
   readonly id: string
+  readonly holder: LeaseHolder
   readonly grant: Grant
   readonly version: number
   #erased = false
 
   constructor(id: string, grant: Grant, version: number, material: CredentialMaterial) {
     this.id = id
+    this.holder = ofSession(grant.session)
     this.grant = grant
     this.version = version
     this.#material = material

@@ -22,7 +22,8 @@ import {
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { type CredentialMaterial, type Lease, mintLease } from './lease.ts'
+import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from './lease.ts'
+import { createLeaseRows, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
 
@@ -67,12 +68,12 @@ export interface Vault {
   lease(grant: Grant): Promise<Lease | Refusal>
   /** Notes the lease in the store, or in a transaction on it. */
   startLease(lease: Lease, on?: Database): Promise<void>
-  /** Ends the leases of a session in the store, or in a transaction on it, and gives the ids of those that were open. */
-  endLeasesOfSession(session: string, on?: Database): Promise<string[]>
+  /** Ends the leases of a session or a check-out in the store, or in a transaction on it, and gives the ids of those that were open. */
+  endLeases(holder: LeaseHolder, on?: Database): Promise<string[]>
   /** Leases that are open and began before this time. */
-  openLeases(before: number): Promise<LeaseTable[]>
-  /** Leases in the order of their ids, from the one after `id` on. */
-  leasesAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]>
+  openLeases(before: number): Promise<StoredLease[]>
+  /** Leases of sessions in the order of their ids, from the one after `id` on. */
+  sessionLeasesAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]>
   /** Seals bytes for one purpose, for example `totp alice`; only the same purpose opens them. */
   sealBytes(purpose: string, bytes: Uint8Array): string
   /** Throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
@@ -96,6 +97,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
   const credentials = createCredentials({ database, clock, targets, seal, open })
+  const leases = createLeaseRows({ database, clock })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
 
   return {
@@ -138,45 +140,10 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       return mintLease(newId('lea', now), grant, newest.version, newest.material)
     },
 
-    async startLease({ id, grant, version }, on = database) {
-      await on
-        .insertInto('leases')
-        .values({
-          id,
-          session: grant.session,
-          user: grant.user,
-          account: grant.account.name,
-          target: grant.target.name,
-          credential_version: version,
-          started_at: clock.now(),
-          until: grant.endsAt,
-          ended_at: null,
-        })
-        .execute()
-    },
-
-    async endLeasesOfSession(session, on = database) {
-      const ended = await on
-        .updateTable('leases')
-        .set({ ended_at: clock.now() })
-        .where('session', '=', session)
-        .where('ended_at', 'is', null)
-        .returning('id')
-        .execute()
-      return ended.map(({ id }) => id)
-    },
-
-    openLeases: before =>
-      database
-        .selectFrom('leases')
-        .selectAll()
-        .where('ended_at', 'is', null)
-        .where('started_at', '<', before)
-        .orderBy('started_at')
-        .execute(),
-
-    leasesAfter: (id, limit, on) =>
-      on.selectFrom('leases').selectAll().where('id', '>', id).orderBy('id').limit(limit).execute(),
+    startLease: leases.start,
+    endLeases: leases.end,
+    openLeases: leases.open,
+    sessionLeasesAfter: leases.sessionsAfter,
   }
 }
 

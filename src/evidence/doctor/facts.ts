@@ -147,7 +147,7 @@ async function* sessionRows(database: Database, { from = '', to }: Range): Async
 
 async function* leaseRows(database: Database, { from = '', to }: Range): AsyncGenerator<LeaseTable, void> {
   for (let after: LeaseTable | undefined; ; ) {
-    let select = database.selectFrom('leases').selectAll()
+    let select = database.selectFrom('leases').selectAll().where('check_out', 'is', null)
     select =
       after === undefined
         ? select.where('session', '>=', from)

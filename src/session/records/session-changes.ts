@@ -5,7 +5,7 @@ import type { AuditAppender } from '../../audit/event.ts'
 import type { Grant } from '../../policy/grant.ts'
 import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import type { Log } from '../../shared/log.ts'
-import type { Lease } from '../../vault/lease.ts'
+import { type Lease, ofSession } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
 import { endReasonOf } from '../state.ts'
 import { stateEvents } from './session-audit.ts'
@@ -40,7 +40,7 @@ export function createSessionChanges(parts: {
   outbox: Outbox
   audit: AuditAppender
   sessions: SessionStore
-  vault: Pick<Vault, 'startLease' | 'endLeasesOfSession'>
+  vault: Pick<Vault, 'startLease' | 'endLeases'>
   log: Log
 }): SessionChanges {
   const { outbox, audit, sessions, vault, log } = parts
@@ -78,7 +78,7 @@ export function createSessionChanges(parts: {
       const { session, user } = grant
       const { reason, sealed, tampered } = ending
       const sealRecorded = await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeasesOfSession(session, on)) {
+        for (const lease of await vault.endLeases(ofSession(session), on)) {
           record(stateEvents.leaseEnded(user, session, lease))
         }
         if (await sessions.end(session, ending, on)) {
@@ -102,7 +102,7 @@ export function createSessionChanges(parts: {
       const reason = (seal && endReasonOf(seal.reason)) ?? 'interrupted'
       const ending: Ending = { reason, ...(seal === undefined ? {} : { sealed: seal, at: seal.endedAt }) }
       const ended = await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeasesOfSession(session, on)) {
+        for (const lease of await vault.endLeases(ofSession(session), on)) {
           record(stateEvents.leaseEnded('gateway', session, lease, { gateway }))
         }
         const changed = await sessions.end(session, ending, on)
@@ -115,7 +115,7 @@ export function createSessionChanges(parts: {
 
     async endLeftLeases(session) {
       await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeasesOfSession(session, on)) {
+        for (const lease of await vault.endLeases(ofSession(session), on)) {
           record(stateEvents.leaseEnded('gateway', session, lease, { left: true }))
         }
       })

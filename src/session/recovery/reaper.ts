@@ -67,7 +67,9 @@ export function createReaper(parts: {
 
   /** Leases are begun and ended together with their session; those that a gateway of the first version lent were not. */
   async function endLeftLeases(): Promise<void> {
-    const open = new Set((await vault.openLeases(clock.now() - ROW_AFTER_MS)).map(({ session }) => session))
+    const leases = await vault.openLeases(clock.now() - ROW_AFTER_MS)
+    // A check-out is nobody's connection: no gateway's death ends it.
+    const open = new Set(leases.flatMap(({ holder }) => (holder.kind === 'session' ? [holder.session] : [])))
     for (const ids of batchesOf([...open])) {
       for (const row of await store.getAll(ids)) if (row.state !== 'ended') open.delete(row.id)
     }

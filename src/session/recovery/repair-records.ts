@@ -13,6 +13,7 @@ import type { Recordings } from '../../recording/store/recordings.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { ofSession } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
 import { stateEvents } from '../records/session-audit.ts'
 import { SEAL_EVENTS, sealHashIn } from '../records/session-records.ts'
@@ -33,7 +34,7 @@ export interface RecordsRepair {
 
 export function createRecordsRepair(parts: {
   outbox: Outbox
-  vault: Pick<Vault, 'leasesAfter' | 'endLeasesOfSession'>
+  vault: Pick<Vault, 'sessionLeasesAfter' | 'endLeases'>
   sessions: Pick<SessionStore, 'getAll'>
   recordings: Pick<Recordings, 'mark'>
   clock: Clock
@@ -46,7 +47,7 @@ export function createRecordsRepair(parts: {
     return outbox.change(async (on, record) => {
       // Nothing gets from the outbox into the chain meanwhile, and another gateway that repairs waits here.
       await lockChain(on)
-      const leases = await vault.leasesAfter(await repairedUpTo(NAME, on), PAGE, on)
+      const leases = await vault.sessionLeasesAfter(await repairedUpTo(NAME, on), PAGE, on)
       const rows = await rowsOf(leases, on)
       const known = await eventsOfSessions(on, [...new Set(leases.map(({ session }) => session))], KINDS)
       let reached: string | undefined
@@ -56,7 +57,7 @@ export function createRecordsRepair(parts: {
         reached = lease.id
         // One that goes on is ended by the present version.
         if (row !== undefined && row.state !== 'ended') continue
-        if (lease.ended_at === null) await vault.endLeasesOfSession(lease.session, on)
+        if (lease.ended_at === null) await vault.endLeases(ofSession(lease.session), on)
         const events = known.filter(({ session }) => session === lease.session)
         const missing = missingOf(lease, row, events)
         for (const event of missing) record(event)

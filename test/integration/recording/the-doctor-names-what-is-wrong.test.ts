@@ -291,6 +291,24 @@ t.test('with --since only what came since is looked at', async t => {
   renameSync(`${pathOf(old)}.gone`, pathOf(old))
 })
 
+t.test('the lease of a check-out is neither missed by the doctor nor ended by the reaper', async t => {
+  const lease = await leaseOf(await session())
+  const checkOut = {
+    ...lease,
+    id: 'lea_of_a_check_out',
+    session: '',
+    check_out: 'out_1',
+    started_at: 1,
+    ended_at: null,
+  }
+  await database.insertInto('leases').values(checkOut).execute()
+  await parts.reaper.round()
+  t.equal((await doctor()).findings, 0)
+  const row = () => database.selectFrom('leases').selectAll().where('id', '=', checkOut.id).executeTakeFirst()
+  t.match(await row(), { ended_at: null })
+  await database.deleteFrom('leases').where('id', '=', checkOut.id).execute()
+})
+
 t.test('the daily round is made by one of several gateways, and all show what it found', async t => {
   const damaged = await session()
   rmSync(pathOf(damaged))

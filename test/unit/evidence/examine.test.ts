@@ -15,7 +15,7 @@ const living = new Set(['gw_1'])
 
 const lease: LeaseTable = {
   ...{ id: 'lea_1', session, user: 'alice', account: 'root', target: 'web-01', credential_version: 1 },
-  ...{ started_at: LONG_AGO, until: NOW, ended_at: LONG_AGO + 1000 },
+  ...{ started_at: LONG_AGO, until: NOW, ended_at: LONG_AGO + 1000, check_out: null },
 }
 const row = {
   ...{ id: session, gateway: 'gw_1', protocol: 'ssh', user: 'alice', account: 'root', target: 'web-01', role: 'ops' },

@@ -5,7 +5,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { fingerprintOf, identityOf } from '../../../src/targets/identity.ts'
-import type { Lease } from '../../../src/vault/lease.ts'
+import { type Lease, ofSession } from '../../../src/vault/lease.ts'
 import { createVault, type Vault } from '../../../src/vault/vault.ts'
 import { anyTarget, grantFor, newKeyProvider, sshTarget, standingClock } from '../../support/identity-parts.ts'
 
@@ -138,12 +138,12 @@ t.test('a lease is in the store while it lasts, and cannot be read after its end
   t.notMatch(inspect(lease, { showHidden: true, depth: 9 }) + JSON.stringify(lease), /hush/)
   clock.move(5000)
   lease.erase()
-  t.same(await vault.endLeasesOfSession(lease.grant.session), [lease.id])
+  t.same(await vault.endLeases(ofSession(lease.grant.session)), [lease.id])
   const ended = (await row()).ended_at
   t.equal(ended, clock.now())
   t.throws(() => lease.material, /has ended/)
   clock.move(5000)
-  t.same(await vault.endLeasesOfSession(lease.grant.session), [])
+  t.same(await vault.endLeases(ofSession(lease.grant.session)), [])
   t.equal((await row()).ended_at, ended, 'ending it twice changes nothing')
 })
 
@@ -151,10 +151,40 @@ t.test('the leases of a session whose gateway died are ended, and no others', as
   const { vault, endsAt, database } = await parts(t)
   await vault.setCredential(ROOT, password('p'), 'owner')
   for (const session of ['ses_a', 'ses_a', 'ses_b']) await leaseOf(vault, { endsAt, session })
-  t.equal((await vault.endLeasesOfSession('ses_a')).length, 2)
-  t.same(await vault.endLeasesOfSession('ses_a'), [])
+  t.equal((await vault.endLeases(ofSession('ses_a'))).length, 2)
+  t.same(await vault.endLeases(ofSession('ses_a')), [])
   const open = await database.selectFrom('leases').select('session').where('ended_at', 'is', null).execute()
   t.same(open, [{ session: 'ses_b' }])
+})
+
+t.test('the leases of check-outs are apart from those of sessions', async t => {
+  const { vault, endsAt, database, clock } = await parts(t)
+  await vault.setCredential(ROOT, password('p'), 'owner')
+  const { id: lent } = await leaseOf(vault, { endsAt, session: 'ses_a' })
+  const row = { user: 'alice', ...ROOT, credential_version: 1, started_at: clock.now(), until: endsAt, ended_at: null }
+  // One whose check-out has the name of the session, by chance or by malice.
+  const checkOuts = ['out_1', 'ses_a'].map(check_out => ({ id: `lea_${check_out}`, session: '', check_out, ...row }))
+  await database.insertInto('leases').values(checkOuts).execute()
+  const open = async () => (await vault.openLeases(clock.now() + 1)).map(({ id, holder }) => [id, holder])
+  t.same(
+    new Map((await open()) as [string, object][]),
+    new Map<string, object>([
+      [lent, { kind: 'session', session: 'ses_a' }],
+      ['lea_out_1', { kind: 'check-out', checkOut: 'out_1' }],
+      ['lea_ses_a', { kind: 'check-out', checkOut: 'ses_a' }],
+    ]),
+  )
+  t.same(
+    (await vault.sessionLeasesAfter('', 9, database)).map(({ id }) => id),
+    [lent],
+  )
+  t.same(await vault.endLeases(ofSession('')), [], 'they are not those of a session without a name')
+  t.same(await vault.endLeases(ofSession('ses_a')), [lent])
+  t.same(await vault.endLeases({ kind: 'check-out', checkOut: 'ses_a' }), ['lea_ses_a'])
+  t.same(
+    (await open()).map(([id]) => id),
+    ['lea_out_1'],
+  )
 })
 
 t.test('a credential that someone moved to another account or version in the store is not lent', async t => {
