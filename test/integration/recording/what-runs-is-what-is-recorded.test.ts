@@ -506,7 +506,7 @@ for (const [index, [answered, rest]] of KNOWN_TRAPS.entries()) {
   })
 }
 
-t.test('random requests', { timeout: 600_000 }, async t => {
+t.test('random requests', { timeout: 7_200_000 }, async t => {
   const endings = fc.constantFrom<Ending[]>('terminate', 'terminate', 'leave', 'kill')
   const count = { ran: 0, claimed: 0, doubtful: 0, skipped: 0, violations: 0, crashes: 0, deaths: 0 }
   await fc.assert(

@@ -1,10 +1,11 @@
 /** Records requests that have no answer: those that wait for one, and those that never got one. */
 
-import { BIND, CLOSE, PARSE } from '../wire/message-types.ts'
+import { BIND, CLOSE, EXECUTE, PARSE } from '../wire/message-types.ts'
 import { type Asked, AskedNames } from './asked-names.ts'
 import type { KnownStatements } from './known-statements.ts'
 import type { Pending, PendingQueue } from './pending-queue.ts'
 import type { Portal } from './portal.ts'
+import type { Statement } from './statement.ts'
 import type { StatementRecords } from './statement-records.ts'
 
 /**
@@ -20,16 +21,22 @@ export function recordWaiting(
   const { all, untold } = queue.tellAll()
   if (untold === all.length) return
   const names = new AskedNames(known)
-  const parts: [Pending, Asked][] = []
+  const waiting: [Pending, Asked][] = []
+  /** What is executed tells of its parts: they need no fact of their own. */
+  const executed = new Set<Portal | Statement>()
   for (const [index, pending] of all.entries()) {
     const asked = names.next(pending, pending => known.portalOfRequest(pending))
     if (syncsInDoubt) names.doubtEverything()
     if (index < untold || asked === undefined) continue
-    if (pending.runs) records.recordAsked(pending, asked)
-    else parts.push([pending, asked])
+    waiting.push([pending, asked])
+    if (pending.kind === EXECUTE) executed.add(asked.portal).add(asked.portal.statement)
   }
-  // What is executed tells of its parts.
-  for (const [pending, asked] of parts) if (!asked.portal.toldAsked) records.recordAsked(pending, asked)
+  // In their order: an answer settles whatever has a lower number.
+  for (const [pending, asked] of waiting) {
+    const { portal } = asked
+    const isTold = portal.toldAsked || executed.has(pending.kind === PARSE ? portal.statement : portal)
+    if (pending.runs || !isTold) records.recordAsked(pending, asked)
+  }
 }
 
 /**

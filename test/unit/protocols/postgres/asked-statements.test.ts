@@ -118,3 +118,20 @@ t.test(
     }
   },
 )
+
+t.test('an answer settles nothing that was asked behind what it answers', async t => {
+  const { log, client, target, unanswered } = open()
+  client(bytes.parse('never run', 'selec'), bytes.sync, bytes.query('delete from a'))
+  log.tellAsked()
+  target(bytes.error('42601', 'syntax error'), bytes.ready)
+  t.same(await unanswered(), ['delete from a'], 'a Parse alone that fails')
+
+  target(bytes.complete('DELETE 1'), bytes.ready)
+  client(bytes.parse('', 'select 1'), bytes.sync)
+  target(bytes.parseComplete, bytes.ready)
+  client(bytes.parse('', 'select 2'), bytes.sync, bytes.query('delete from b'))
+  log.tellAsked()
+  // Without a word of it: only what it drops is recorded.
+  target(bytes.parseComplete)
+  t.same(await unanswered(), ['delete from b'], 'one that takes the name of another')
+})
