@@ -10,6 +10,8 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /healthz/live': 'public',
   'GET /openapi.json': 'public',
   'GET /metrics': ['read'],
+  'GET /v1/ca/host': ['read'],
+  'POST /v1/ca/host/rotate': ['administrate'],
   'GET /v1/keys/signing': ['read'],
   'GET /v1/keys/certificate': ['read'],
 

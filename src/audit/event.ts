@@ -38,6 +38,7 @@ export type AuditKind =
   | 'credential.used-for-proof'
   | 'credential.bound'
   | 'factor.changed'
+  | 'ca.rotated'
   | 'token.created'
   | 'token.revoked'
   | 'token.sealed'

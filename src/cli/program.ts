@@ -6,6 +6,7 @@ import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
 import { version } from '../shared/version.ts'
 import { addApply } from './commands/apply.ts'
 import { addAudit } from './commands/audit.ts'
+import { addAuthorities } from './commands/ca.ts'
 import { addCredentials } from './commands/credential.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addExplain } from './commands/explain.ts'
@@ -29,7 +30,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['Say who may do what:', [addApply, addExplain]],
   ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
   ['What happened:', [addSessions, addAudit, addDoctor]],
-  ['Keys to the API:', [addLogins, addTokens, addKeys]],
+  ['Keys to the API:', [addLogins, addTokens, addKeys, addAuthorities]],
 ]
 
 /** For what is thrown here and not by the gateway: reading the configuration, starting, verifying offline. */

@@ -23,6 +23,8 @@ const UNCOUNTED: ConnectionSlot = {
   reached() {},
   blame() {},
   authenticated() {},
+  acquireInner: async () => undefined,
+  releaseInner() {},
   release() {},
 }
 

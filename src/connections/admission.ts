@@ -54,6 +54,10 @@ export function createAdmission(
         slot.authenticated()
         tryAgain()
       },
+      releaseInner() {
+        slot.releaseInner()
+        tryAgain()
+      },
       release() {
         slot.release()
         tryAgain()

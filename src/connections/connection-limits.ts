@@ -21,6 +21,10 @@ export interface ConnectionSlot {
   blame(fault: Fault | 'nothing'): void
   /** It has logged in, and no longer counts as unauthenticated. */
   authenticated(): void
+  /** For a connection inside of this one, which counts among those of its source until `releaseInner`. Resolves with why there is no slot. */
+  acquireInner(): Promise<NoSlot | undefined>
+  releaseInner(): void
+  /** It is gone, and with it what was inside. */
   release(): void
 }
 
@@ -149,6 +153,7 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
       let fault: Fault | 'nothing' = 'silence'
       let waiting = true
       let left = false
+      let inside = 0
       const leavePending = () => {
         if (!waiting) return
         waiting = false
@@ -167,7 +172,7 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
           [bySource, network, here],
           [byNetwork, wider, around],
         ] as const) {
-          count.open--
+          count.open -= 1 + inside
           if (count.open === 0 && counts.get(key) === count) counts.delete(key)
         }
       }
@@ -192,6 +197,17 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
         },
         blame(what) {
           fault = what
+        },
+        async acquireInner() {
+          if (left || here.open >= maxPerSource) return { full: 'from one source', because: 'source' }
+          for (const count of [here, around]) count.open++
+          inside++
+          return undefined
+        },
+        releaseInner() {
+          if (left || inside === 0) return
+          for (const count of [here, around]) count.open--
+          inside--
         },
         authenticated() {
           leavePending()

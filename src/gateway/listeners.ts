@@ -67,12 +67,13 @@ function handlerParts(
   protocol: string,
   started: AsyncDisposableStack,
 ): HandlerParts {
-  const { authenticator, clock, cluster, log, metrics, refusedConnections, vault } = parts
+  const { access, authenticator, clock, cluster, log, metrics, refusedConnections, targets, vault } = parts
   return {
     ...{ clock, cluster, log, metrics, started },
     certificate: certificates[protocol],
     settings: settingsOf(config, protocol),
     execOutputLimitBytes: config.recording.execOutputLimitBytes,
+    ...{ access, targets, hostAuthority: vault.hostAuthority },
     ownKey: vault.ownKey,
     knowsPublicKey: authenticator.knowsPublicKey,
     run: pipelineOf(parts),

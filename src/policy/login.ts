@@ -3,7 +3,7 @@
 import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/vocabulary.ts'
 import { deniedNow } from './decide.ts'
-import { type AccessFacts, failures, judgeTerms } from './judge.ts'
+import { type AccessFacts, failures, judgeScope, judgeTerms } from './judge.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
 
 export type LoginFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
@@ -58,6 +58,13 @@ export function decideLogin(facts: LoginFacts, proven: ReadonlySet<Factor>): Log
     endsAt: Math.max(...granting.map(role => judgeTerms(role, facts, proven).endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
   }
+}
+
+/** Whether a role speaks of an account of the target, or of this one: whoever has none must not learn that there is such a thing. */
+export function mayKnow(facts: AccessFacts, account?: string): boolean {
+  const { target, roles } = facts
+  const accounts = (target?.accounts ?? []).filter(({ name }) => account === undefined || name === account)
+  return roles.some(role => accounts.some(one => judgeScope(role, facts, one).every(({ holds }) => holds)))
 }
 
 function holding(facts: LoginFacts, proven: ReadonlySet<Factor> | undefined): Role[] | undefined {

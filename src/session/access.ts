@@ -5,7 +5,7 @@ import { authorize, type Denial } from '../policy/authorize.ts'
 import { type Decision, decide } from '../policy/decide.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { AccessFacts } from '../policy/judge.ts'
-import { ASKED_WHEN_OPENED, decideLogin, type LoginTerms, loginFactors } from '../policy/login.ts'
+import { ASKED_WHEN_OPENED, decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/login.ts'
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
@@ -15,6 +15,7 @@ import { type Refusal, refuse } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { LoginName } from '../shared/names.ts'
 import type { Factor } from '../shared/vocabulary.ts'
+import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 
 export interface FactorRequirement {
@@ -47,6 +48,11 @@ export interface Access {
   look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Decision>
   /** Every account that `look` says yes to, in no order; with `names`, those of these targets. */
   reachable(principal: PrincipalFacts, names?: readonly string[]): Promise<Reachable[]>
+  /**
+   * What the person may know of: targets of which a role of theirs speaks, or one account of those. It opens nothing. The roles are read
+   * once, so that the time it takes does not tell what there is.
+   */
+  known(principal: PrincipalFacts): Promise<(target: Target, account?: string) => boolean>
 }
 
 /** Targets are read and judged so many at a time: others have their turn in between. */
@@ -107,6 +113,13 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       const found: Reachable[] = []
       for await (const some of targets.pages(TARGETS_AT_ONCE)) found.push(...among(some))
       return found
+    },
+    async known({ roles: held }) {
+      const heldRoles = await roles.heldBy({ roles: held, disabled: false })
+      return (target, account) => {
+        const request = { protocol: target.protocol, target: target.name }
+        return mayKnow({ request, target, roles: heldRoles, defaults, now: clock.now() }, account)
+      }
     },
   }
 }

@@ -9,7 +9,9 @@ import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { TlsCertificate } from '../shared/tls/issue-certificate.ts'
 import type { Target } from '../targets/target.ts'
+import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { Access } from './access.ts'
 import type { Converse } from './conversation.ts'
 import type { LoginAtTarget } from './login-at-target.ts'
 import type { Downstream, RunSession, Upstream } from './protocol.ts'
@@ -25,6 +27,10 @@ export interface HandlerParts {
   readonly certificate: TlsCertificate | undefined
   readonly cluster: Cluster
   readonly ownKey: Vault['ownKey']
+  /** For what a client asks for by a target's name or address on a login that names none. */
+  readonly access: Access
+  readonly targets: Targets
+  readonly hostAuthority: Vault['hostAuthority']
   readonly knowsPublicKey: Authenticator['knowsPublicKey']
   run<D extends Downstream, U extends Upstream>(...session: Parameters<RunSession<D, U>>): Promise<void>
   /** For a login that names no target, where the protocol's facts say that there are such logins; `converse` answers on it. */

@@ -58,6 +58,12 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    jumps: new Counter({
+      name: 'sallyport_ssh_jumps_total',
+      help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',
+      labelNames: ['result'],
+      registers,
+    }),
     lockouts: new Counter({
       name: 'sallyport_lockouts_total',
       help: 'Locks of a factor of a user after too many failures',

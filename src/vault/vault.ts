@@ -20,6 +20,7 @@ import {
   type TargetEntries,
 } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
+import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from './lease.ts'
@@ -80,6 +81,8 @@ export interface Vault {
   openBytes(purpose: string, sealed: string): Buffer
   /** The key that signs recordings and audit events: one for all gateways of the store. */
   signingKey(): Promise<Signer>
+  /** Signs the certificates by which targets are known through this gateway. */
+  readonly hostAuthority: HostAuthority
   /** A key of the gateway's own, made once by `generate`: all gateways of the store get the same. */
   ownKey(name: string, generate: () => Promise<OwnKey>): Promise<OwnKey>
 }
@@ -122,6 +125,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     sealBytes: seal,
     openBytes: open,
     ownKey,
+    hostAuthority: createHostAuthority({ database, clock, seal, open }),
     signingKey: async () => createSigner(await ownKey('signing', generateSigningKey)),
 
     async lease(grant) {

@@ -115,3 +115,11 @@ export async function openSession(client: RawClient, window = 1000): Promise<num
   client.send(MESSAGE.CHANNEL_OPEN, string('session'), uint32(0), uint32(window), uint32(32_768))
   return (await client.next(MESSAGE.CHANNEL_OPEN_CONFIRMATION)).readUInt32BE(5)
 }
+
+/** The same, and logged in by its key. */
+export async function logInRaw(at: { host: string; port: number }, login: string, key: Ed25519Key): Promise<RawClient> {
+  const client = await connectRaw(at)
+  client.transport.send(publicKeyRequest(client, login, key))
+  await client.next(MESSAGE.USERAUTH_SUCCESS)
+  return client
+}

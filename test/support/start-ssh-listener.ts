@@ -89,6 +89,12 @@ export async function startSshListener(parts: SshListenerParts) {
     clock: systemClock,
     log,
     metrics,
+    findTarget: async () => refuse('ACCESS_DENIED', 'There are no jumps here.'),
+    hostAuthority: {
+      signer: () => {
+        throw new Error('nothing is certified here')
+      },
+    },
     runLogin: (downstream, session) => run(parts, key, protocol, downstream, session, sessions),
     run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
   })

@@ -2,6 +2,7 @@
 
 import type { ApiParts } from '../parts.ts'
 import { audit } from './audit.ts'
+import { ca } from './ca.ts'
 import { credentials } from './credentials.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
@@ -32,4 +33,5 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   tokens,
   own,
   keys,
+  ca,
 ]

@@ -17,6 +17,8 @@ export interface GatewayMethods extends ClusterMethods {
   auditFlush: AuditAppender['flush']
   /** Gives a connection, which comes from there, its slot. Resolves with why there is none. */
   acquireSlot(connection: number, source: Source): Promise<NoSlot | undefined>
+  /** The same for a connection inside of one that has its slot. */
+  acquireInnerSlot(connection: number): Promise<NoSlot | undefined>
   /** Resolves when the worker holds the key's lock, with what `unlock` wants. */
   lock(key: string): Promise<number>
   unlock(lock: number): void
@@ -27,11 +29,12 @@ export interface Services {
   readonly audit: AuditAppender
   readonly withKeyLock: WithKeyLock
   readonly acquireSlot: GatewayMethods['acquireSlot']
+  readonly acquireInnerSlot: GatewayMethods['acquireInnerSlot']
 }
 
 /** For one worker; `deliver` gives it a message of the cluster. `close`: it is gone, and with it the locks that it held. */
 export function createGatewayMethods(
-  { cluster, audit, withKeyLock, acquireSlot }: Services,
+  { cluster, audit, withKeyLock, acquireSlot, acquireInnerSlot }: Services,
   deliver: (channel: string, payload: Buffer) => void,
 ): { readonly methods: GatewayMethods; close(): void } {
   const server = createClusterServer(cluster, deliver)
@@ -44,6 +47,7 @@ export function createGatewayMethods(
       audit: event => audit.append(event),
       auditFlush: () => audit.flush(),
       acquireSlot,
+      acquireInnerSlot,
       lock(key) {
         const lock = ++locked
         const released = Promise.withResolvers<void>()

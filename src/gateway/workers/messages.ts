@@ -47,6 +47,8 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: RpcFailure }
   /** It has the connection, the connection has logged in, the connection is gone. */
   | { readonly kind: 'entered' | 'authenticated' | 'left'; readonly connection: number }
+  /** A connection inside of it is gone. */
+  | { readonly kind: 'inner-released'; readonly connection: number }
   | { readonly kind: 'reached'; readonly connection: number; readonly stage: Stage }
   | { readonly kind: 'blamed'; readonly connection: number; readonly fault: Fault | 'nothing' }
   | RpcMessage

@@ -117,6 +117,8 @@ function handle(
     reached: stage => send({ kind: 'reached', connection, stage }),
     blame: fault => send({ kind: 'blamed', connection, fault }),
     authenticated: () => send({ kind: 'authenticated', connection }),
+    acquireInner: () => gateway.call('acquireInnerSlot', connection),
+    releaseInner: () => send({ kind: 'inner-released', connection }),
     release: () => undefined,
   }
   const acquireSlot = async (origin: Source) => (await gateway.call('acquireSlot', connection, origin)) ?? slot

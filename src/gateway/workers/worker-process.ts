@@ -18,7 +18,7 @@ export interface WorkerProcessOptions extends Omit<Begin, 'kind' | 'gateway' | '
   /** The worker's id (`gw_…-1`). */
   readonly id: string
   readonly vaultKey: KeyEncryptionKey
-  readonly services: Omit<Services, 'acquireSlot'>
+  readonly services: Omit<Services, 'acquireSlot' | 'acquireInnerSlot'>
 }
 
 /** How the process ended; `told`: because it was told to. */
@@ -54,7 +54,12 @@ export class WorkerProcess {
   constructor({ id, vaultKey, services, ...begin }: WorkerProcessOptions) {
     this.id = id
     const { methods, close } = createGatewayMethods(
-      { ...services, acquireSlot: (connection, source) => this.#acquireSlot(connection, source) },
+      {
+        ...services,
+        acquireSlot: (connection, source) => this.#acquireSlot(connection, source),
+        // Of a balancer's own connections none has a slot.
+        acquireInnerSlot: async connection => this.#slots.get(connection)?.acquireInner(),
+      },
       (channel, payload) => this.#rpc.tell('deliver', channel, payload),
     )
     this.#rpc = createRpc<WorkerMethods, GatewayMethods>(methods, message => this.#send(message))
@@ -182,6 +187,9 @@ export class WorkerProcess {
         break
       case 'authenticated':
         this.#slots.get(message.connection)?.authenticated()
+        break
+      case 'inner-released':
+        this.#slots.get(message.connection)?.releaseInner()
         break
       case 'reached':
         this.#slots.get(message.connection)?.reached(message.stage)

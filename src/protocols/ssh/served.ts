@@ -4,6 +4,7 @@ import type { HandlerParts, ServedProtocol } from '../../session/served-protocol
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
 import type { SshSettings } from './facts/settings.ts'
+import { createFindTarget } from './jump/find-target.ts'
 import { createSshProtocol } from './protocol.ts'
 import { proveSshTarget } from './target-side/prove-target.ts'
 import { scanHostKeys } from './target-side/scan.ts'
@@ -27,6 +28,7 @@ async function createHandler(parts: HandlerParts) {
     ...parts,
     hostKeys,
     limits,
+    findTarget: createFindTarget(parts),
     converse: limits.selfService ? parts.converse : undefined,
     protocol: createSshProtocol({ limits, execOutputLimitBytes, clock }),
     refusedConnection: ({ address }, code, why, session) => refused({ source: address, code, why, session }),

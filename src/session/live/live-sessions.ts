@@ -146,7 +146,8 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
 
   async function decideAnew(): Promise<void> {
     accessChanges++
-    for (const one of [...watched, ...sessions.values()]) {
+    // First the sessions: they end for a reason of their own, and not because the login around them went.
+    for (const one of [...sessions.values(), ...watched]) {
       // An error while deciding is a no.
       const allowed = await one.stillAllowed().catch(error => {
         log.error({ err: error, session: one.id }, 'the access could not be decided anew')

@@ -79,6 +79,12 @@ export function uint32(value: number): Buffer {
   return bytes
 }
 
+export function uint64(value: bigint): Buffer {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigUInt64BE(value)
+  return bytes
+}
+
 /** A length and the bytes (text as UTF-8). */
 export function string(value: string | Uint8Array): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
 import { string, uint32 } from '../../../src/shared/ssh-encoding/wire.ts'
-import { blobOf, connectRaw, publicKeyRequest } from '../../support/raw-ssh-client.ts'
+import { blobOf, logInRaw } from '../../support/raw-ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
 
 t.test('a login without a target', async t => {
@@ -76,12 +76,7 @@ t.test('what breaks the protocol ends the connection, and is audited', async t =
   const publicKeys = [`ssh-ed25519 ${blobOf(key).toString('base64')}`]
   const { parts } = gateway.gateway
   await parts.users.put({ ...(await parts.users.get('alice'))!, publicKeys })
-  const raw = async () => {
-    const client = await connectRaw(gateway.gateway.ssh!)
-    client.transport.send(publicKeyRequest(client, 'alice', key))
-    await client.next(MESSAGE.USERAUTH_SUCCESS)
-    return client
-  }
+  const raw = () => logInRaw(gateway.gateway.ssh!, 'alice', key)
   const open = [string('direct-tcpip'), uint32(0), uint32(1000), uint32(32_768)]
   const to = [string('web-01'), uint32(22), string('127.0.0.1'), uint32(1)]
   for (const [type, ...fields] of [

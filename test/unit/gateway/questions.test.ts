@@ -21,7 +21,14 @@ const audit: AuditAppender = { append: async () => undefined, flush: async () =>
 function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
   const cluster = services.cluster ?? createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
   const { methods, close } = createGatewayMethods(
-    { audit, withKeyLock: createKeyedMutex(), acquireSlot: async () => undefined, ...services, cluster },
+    {
+      audit,
+      withKeyLock: createKeyedMutex(),
+      acquireSlot: async () => undefined,
+      acquireInnerSlot: async () => undefined,
+      ...services,
+      cluster,
+    },
     (channel, payload) => atGateway.tell('deliver', channel, payload),
   )
   const atGateway = createRpc<Pick<WorkerMethods, 'deliver'>, GatewayMethods>(methods, message =>

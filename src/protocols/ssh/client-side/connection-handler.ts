@@ -1,28 +1,30 @@
 /** The handler of SSH connections: takes connections to the login name, and hands them to the pipeline. */
 
-import type { Duplex } from 'node:stream'
 import { type ConnectionHandler, faultOf, type IncomingConnection } from '../../../connections/connection-handler.ts'
-import type { ConnectionSlot } from '../../../connections/connection-limits.ts'
+import type { ConnectionSlot, NoSlot } from '../../../connections/connection-limits.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Converse } from '../../../session/conversation.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
 import type { Login, RunLogin } from '../../../session/run-login.ts'
 import type { Clock } from '../../../shared/clock.ts'
-import { type ErrorCode, isRefusal } from '../../../shared/errors.ts'
+import { type ErrorCode, isRefusal, type Refusal } from '../../../shared/errors.ts'
 import { newId } from '../../../shared/ids.ts'
 import type { Log } from '../../../shared/log.ts'
 import type { Metrics } from '../../../shared/metrics.ts'
-import { parseLoginName } from '../../../shared/names.ts'
+import { type LoginName, parseLoginName } from '../../../shared/names.ts'
 import type { Secret } from '../../../shared/secret.ts'
-import { message, string, uint32 } from '../../../shared/ssh-encoding/wire.ts'
+import { message, string, uint32, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import type { FindTarget } from '../jump/find-target.ts'
+import { type Beginning, type Inside, notOpened, openJump } from '../jump/open-jump.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { SshConversation } from '../served/conversation.ts'
 import { serve } from '../served/serve.ts'
-import type { ChannelLine, PeerEnd } from '../served/served-connection.ts'
+import type { ChannelLine, Opening, PeerEnd } from '../served/served-connection.ts'
 import { SessionChannel } from '../served/session-channel.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
+import type { CertificateAuthority } from '../transport/host-certificate.ts'
 import { parseHostKeys } from '../transport/host-keys.ts'
-import { DISCONNECT, MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
+import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'
 import { type HostKeys, SOFTWARE, Transport, TransportViolation } from '../transport/transport.ts'
 import { SshDownstream } from './downstream.ts'
@@ -45,6 +47,10 @@ export interface SshConnectionHandlerOptions {
   readonly runLogin: RunLogin<SshDownstream>
   /** Answers on the session channels of such a login; undefined: there are none. */
   readonly converse?: Converse | undefined
+  /** Which target a client means by host and port on a login that names none. */
+  readonly findTarget: FindTarget
+  /** Signs the certificates that stand for targets. */
+  readonly hostAuthority: { signer(): Promise<CertificateAuthority> }
   /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */
@@ -56,21 +62,6 @@ export interface SshConnectionHandlerOptions {
 
 export function createSshConnectionHandler(options: SshConnectionHandlerOptions): ConnectionHandler {
   return new SshConnectionHandler(options)
-}
-
-interface Greeted {
-  readonly stream: Duplex
-  readonly source: Source
-  readonly slot: ConnectionSlot
-  readonly hostKeys: HostKeys
-  readonly inside?: Inside | undefined
-}
-
-/** What a connection is inside of: a login that named no target, and the target that the client asked for. */
-interface Inside {
-  readonly login: Login
-  /** The login name that the name sent inside stands for. */
-  meaningOf(login: string): string
 }
 
 class SshConnectionHandler implements ConnectionHandler {
@@ -98,7 +89,7 @@ class SshConnectionHandler implements ConnectionHandler {
       this.#refused(source, 'TOO_MANY_CONNECTIONS', slot.full, session)
       return
     }
-    this.#identifySource({ stream: socket, source, slot, hostKeys: this.#hostKeys })
+    this.#begin({ stream: socket, source, slot, hostKeys: this.#hostKeys })
   }
 
   async close(): Promise<void> {
@@ -107,7 +98,7 @@ class SshConnectionHandler implements ConnectionHandler {
   }
 
   /** A connection from the network, or one inside of another. */
-  #identifySource({ stream, source, slot, hostKeys, inside }: Greeted): void {
+  #begin({ stream, source, slot, hostKeys, inside }: Beginning): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
     const loggedIn = () => {
@@ -154,19 +145,24 @@ class SshConnectionHandler implements ConnectionHandler {
   #login(
     transport: Transport,
     payload: Buffer,
-    { source, slot, inside, onAccepted }: Pick<Greeted, 'source' | 'slot' | 'inside'> & { onAccepted(): void },
+    {
+      source,
+      slot,
+      inside,
+      onAccepted,
+    }: Pick<Beginning, 'source' | 'slot'> & { inside: Inside | undefined; onAccepted(): void },
   ): SshDownstream {
     const { limits, clock, log } = this.#options
     const { login } = readRequest(payload)
-    const meaning = inside === undefined ? login : inside.meaningOf(login)
-    const name = parseLoginName(meaning)
+    const meaning = inside?.loginNameOf(login) ?? login
+    const name = isRefusal(meaning) ? meaning : parseLoginName(meaning)
     const session = newId('ses', clock.now())
     const downstream = new SshDownstream({
       transport,
       source,
       session,
       login,
-      meaning,
+      ...(isRefusal(meaning) ? {} : { meaning }),
       ...(inside === undefined ? {} : { outer: inside.login }),
       maxTries: limits.maxAuthTries,
       knowsPublicKey: async blob => !isRefusal(name) && this.#options.knowsPublicKey(name.user, blob),
@@ -177,8 +173,7 @@ class SshConnectionHandler implements ConnectionHandler {
     })
     transport.listener = downstream
     downstream.message(MESSAGE.USERAUTH_REQUEST, payload)
-    const alone = inside === undefined && !isRefusal(name) && name.target === undefined
-    const running = (alone ? this.#serve(downstream, session) : this.#run(downstream, session))
+    const running = this.#run(downstream, session, { name, slot, inside })
       .catch(error => log.error({ err: error, session }, 'a session broke'))
       .finally(() => {
         this.#sessions.delete(running)
@@ -188,28 +183,35 @@ class SshConnectionHandler implements ConnectionHandler {
     return downstream
   }
 
-  #run(downstream: SshDownstream, session: string): Promise<void> {
+  #run(
+    downstream: SshDownstream,
+    session: string,
+    { name, slot, inside }: { name: LoginName | Refusal; slot: ConnectionSlot; inside: Inside | undefined },
+  ): Promise<void> {
+    if (inside !== undefined && isRefusal(name)) {
+      this.#refused(downstream.source, name.code, name.detail ?? name.message, session)
+      return downstream.deny(name, session)
+    }
+    if (!isRefusal(name) && name.target === undefined) return this.#serve(downstream, session, slot)
     return this.#options.run(this.#options.protocol, downstream, session)
   }
 
   /** A login that names no target: the gateway itself is the other end. */
-  #serve(downstream: SshDownstream, session: string): Promise<void> {
+  #serve(downstream: SshDownstream, session: string, slot: ConnectionSlot): Promise<void> {
     return this.#options.runLogin(downstream, session, (_, login) => {
       const { limits } = this.#options
       return serve(downstream, login, {
         maxChannels: limits.maxChannels,
         broken: rule => this.#refused(downstream.source, 'PROTOCOL_VIOLATION', rule, session),
-        open: kind => {
+        failed: error => this.#options.log.error({ err: error, session }, 'a channel could not be opened'),
+        open: (kind, fields) => {
+          if (kind === 'direct-tcpip') return this.#jump({ source: downstream.source, slot, login }, fields)
           if (kind === 'session' && this.#options.converse !== undefined) {
             return { open: (peer, line) => this.#answer(downstream, login, peer, line) }
           }
           const what = plain(kind.slice(0, 100))
           login.refused(what, 'a login without a target does not open it')
-          const why = `Sallyport: ${what} needs a target: log in as user+account+target`
-          return {
-            refused: OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED,
-            why: `${why} [CHANNEL_DENIED, session ${session}]`,
-          }
+          return notOpened(`${what} needs a target: log in as user+account+target`, 'CHANNEL_DENIED', session)
         },
       })
     })
@@ -235,6 +237,19 @@ class SshConnectionHandler implements ConnectionHandler {
         )
       },
     })
+  }
+
+  #jump(from: Pick<Beginning, 'source' | 'slot'> & { login: Login }, fields: WireReader): Promise<Opening> {
+    const parts = {
+      ...this.#options,
+      hostKeys: this.#hostKeys,
+      begin: (connection: Beginning) => this.#begin(connection),
+      noSlot: (source: Source, { full, because }: NoSlot, { id }: Login) => {
+        this.#options.metrics.connectionsRefused.inc({ protocol: 'ssh', because })
+        this.#refused(source, 'TOO_MANY_CONNECTIONS', full, id)
+      },
+    }
+    return openJump(parts, from, fields)
   }
 
   #broken(source: Source, slot: ConnectionSlot, error: TransportViolation): void {

@@ -29,6 +29,8 @@ export interface PeerEnd {
 export interface ServedEnd {
   /** What the client may send at first. */
   readonly inputWindow: number
+  /** The client is told that the channel is open: from here on it may be written to. */
+  confirmed?(): void
   /** CHANNEL_DATA: the bytes are good until it returns. */
   received(bytes: Buffer): void
   /** CHANNEL_WINDOW_ADJUST. */
@@ -69,6 +71,8 @@ export interface ServedConnectionOptions {
   open(kind: string, fields: WireReader): Promise<Opening> | Opening
   /** The client broke the protocol. */
   broken(rule: string): void
+  /** Opening a channel failed for a reason that is no refusal. */
+  failed(error: unknown): void
 }
 
 interface Entry {
@@ -212,6 +216,7 @@ export class ServedConnection implements TransportListener {
       .then(opening => this.#opened(peer, opening))
       .catch(error => {
         if (error instanceof WireError) return this.#brokenRule(error)
+        this.#options.failed(error)
         this.#refuse(peer.id, OPEN_FAILURE.CONNECT_FAILED, 'Sallyport: something broke in the gateway [INTERNAL]')
       })
   }
@@ -230,6 +235,7 @@ export class ServedConnection implements TransportListener {
     this.#channels.set(own, { end, peerId: peer.id, peerClosed: false, closed: false })
     const numbers = [uint32(peer.id), uint32(own), uint32(end.inputWindow), uint32(MAX_PACKET)]
     this.#transport.send(message(MESSAGE.CHANNEL_OPEN_CONFIRMATION, ...numbers))
+    end.confirmed?.()
   }
 
   #refuse(recipient: number, code: number, why: string): void {

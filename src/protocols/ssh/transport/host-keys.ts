@@ -4,6 +4,13 @@ import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
+import {
+  type CertificateAuthority,
+  type CertificateTerms,
+  certificateAlgorithm,
+  certifiedKey,
+  issueHostCertificate,
+} from './host-certificate.ts'
 import { type ParsedKey, parseKey } from './ssh2-internals.ts'
 import { type HostKeys, serverOffer } from './transport.ts'
 
@@ -20,6 +27,22 @@ export function parseHostKeys(privateKeys: readonly Secret[]): HostKeys {
   const algorithms = HOST_KEY_ALGORITHMS.filter(algorithm => algorithm in byAlgorithm)
   if (algorithms.length === 0) throw new GatewayError('CONFIG_INVALID', 'The gateway has no SSH host key.')
   return { byAlgorithm, offer: serverOffer(algorithms) }
+}
+
+/** The same keys with certificates, for clients that ask for those; others are shown the plain ones. */
+export function certifyHostKeys(
+  { byAlgorithm: plain }: HostKeys,
+  terms: CertificateTerms,
+  authority: CertificateAuthority,
+): HostKeys {
+  const byAlgorithm: Record<string, ParsedKey> = { ...plain }
+  const certified: string[] = []
+  for (const key of new Set(Object.values(plain))) {
+    const algorithm = certificateAlgorithm(key.type)
+    byAlgorithm[algorithm] = certifiedKey(key, issueHostCertificate(key.getPublicSSH(), terms, authority))
+    certified.push(algorithm)
+  }
+  return { byAlgorithm, offer: serverOffer([...certified, ...Object.keys(plain)]) }
 }
 
 export interface PinnedKey {

@@ -6,6 +6,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import { messageOf } from '../../../shared/errors.ts'
 import { message, string, uint32 } from '../../../shared/ssh-encoding/wire.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
+import { showCertificates } from './host-certificate.ts'
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
 import { type PacketBuffer, takePacketBuffer } from './packet-buffers.ts'
@@ -131,6 +132,7 @@ export class Transport {
       onHandshakeComplete: negotiated => this.#keysAgreed(negotiated),
       messageHandlers: { DISCONNECT: () => this.#end(undefined) },
     })
+    if (role.side === 'server') showCertificates(protocol, role.hostKeys.byAlgorithm)
     protocol.sallyportKexinit = installHybrid(protocol, this.#isServer, KEY_EXCHANGES)
     protocol.sallyport = (type, payload) => this.#message(type, payload)
     correctExtensionInfo(protocol, () => this.#sendExtensionInfo())
