@@ -14,7 +14,12 @@ export const userSchema = z.strictObject({
   /** Lines as in authorized_keys, without options: `ssh-ed25519 AAAA… comment`. */
   publicKeys: z.array(z.string()).default([]),
   disabled: z.boolean().default(false),
+  /** Where the user comes from, where that is not resource files: they then leave the user alone. */
+  source: nameSchema.optional(),
 })
+
+/** What a resource file may say of one. */
+export const writtenUserSchema = userSchema.omit({ source: true })
 
 export type User = z.output<typeof userSchema>
 export type UserInput = z.input<typeof userSchema>

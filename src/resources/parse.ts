@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
 import { type Path, type Problem, readYaml, type YamlDocument } from '../config/yaml-source.ts'
-import { userSchema } from '../identity/user.ts'
+import { writtenUserSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
 import { targetSchema } from '../targets/target.ts'
 import { checkResource, checkWritten } from './check.ts'
@@ -22,7 +22,7 @@ export type PlacedResource = Resource & {
   readonly written: ReadonlySet<string>
 }
 
-const SCHEMAS: Record<ResourceKind, z.ZodType> = { role: roleSchema, target: targetSchema, user: userSchema }
+const SCHEMAS: Record<ResourceKind, z.ZodType> = { role: roleSchema, target: targetSchema, user: writtenUserSchema }
 
 /** Never throws for what people wrote: every problem of every file comes back, each with its place. */
 export function parseResources(files: readonly ResourceFile[]): { resources: PlacedResource[]; problems: Problem[] } {

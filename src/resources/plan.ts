@@ -59,10 +59,15 @@ export async function planResources(
   const unmanaged: { kind: ResourceKind; name: string }[] = []
   for (const kind of RESOURCE_KINDS) {
     const wanted = resources.filter(resource => resource.kind === kind)
-    for (const { value } of wanted) changes.push(...changeTo(kind, stored[kind].get(value.name), value))
+    for (const { value } of wanted) {
+      const before = stored[kind].get(value.name)
+      if (!isFromElsewhere(before)) changes.push(...changeTo(kind, before, value))
+    }
     if (wanted.length === 0) continue
     const spokenOf = new Set(wanted.map(({ value }) => value.name))
-    for (const name of stored[kind].keys()) if (!spokenOf.has(name)) unmanaged.push({ kind, name })
+    for (const [name, before] of stored[kind]) {
+      if (!spokenOf.has(name) && !isFromElsewhere(before)) unmanaged.push({ kind, name })
+    }
   }
   // The other way round: those who name a thing go before it.
   const deletions = prune ? unmanaged.toReversed().map(one => deletion(one.kind, stored[one.kind].get(one.name)!)) : []
@@ -76,7 +81,21 @@ export async function planResources(
       kind === 'target' && changes.some(change => change.kind === kind && change.name === value.name) ? [value] : [],
     ),
   }
-  return { plan, problems: findLooseEnds(resources, stored, deletions), resources }
+  const problems = [...findTakenNames(resources, stored), ...findLooseEnds(resources, stored, deletions)]
+  return { plan, problems, resources }
+}
+
+/** Users of another source than files are neither changed nor deleted by them. */
+function isFromElsewhere(stored: Resource['value'] | undefined): stored is User & { source: string } {
+  return stored !== undefined && 'source' in stored && stored.source !== undefined
+}
+
+function findTakenNames(resources: readonly PlacedResource[], stored: Stored): Problem[] {
+  return resources.flatMap(({ kind, value: { name }, at }) => {
+    const before = stored[kind].get(name)
+    if (!isFromElsewhere(before)) return []
+    return [at(['name'], `The user ${name} comes from ${before.source}: change them there, or take another name.`)]
+  })
 }
 
 /** What was learnt from a target (host keys that `sallyport target scan` pinned) stays, while the file says nothing of it and the address is the same. */
@@ -166,7 +185,10 @@ function findLooseEnds(
     if (gone.has(user.name) || rewritten.has(user.name)) continue
     for (const { kind, name } of deletions) {
       if (kind !== 'role' || !user.roles.includes(name)) continue
-      const message = `The role ${name} would be removed, and the user ${user.name} still has it: describe the user without it first.`
+      const cure = isFromElsewhere(user)
+        ? `take it from them in ${user.source} first`
+        : 'describe the user without it first'
+      const message = `The role ${name} would be removed, and the user ${user.name} still has it: ${cure}.`
       problems.push(resources[0]!.at([], message))
     }
   }

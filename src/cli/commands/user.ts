@@ -43,6 +43,7 @@ export const addUsers: AddCommands = (program, context) => {
         ['name', user.fullName],
         ['email', user.email],
         ['roles', user.roles.join(', ')],
+        ['source', user.source],
         ['state', user.disabled ? 'disabled' : 'enabled'],
         ...user.factors.map(({ kind, updatedAt }) => [kind, `enrolled ${relativeTime(updatedAt, now)}`] as const),
         ...user.publicKeys.map(key => ['public key', key] as const),

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { userSchema } from '../../../src/identity/user.ts'
 import { type ApplyOptions, applyResources } from '../../../src/resources/apply.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
 import { openStores } from '../../../src/resources/stores.ts'
@@ -47,6 +48,32 @@ const summary = (plan: Awaited<ReturnType<typeof applyResources>>) =>
   plan.changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`)
 
 async function promises(t: Test, open: (t: Test) => Promise<Database>) {
+  t.test('users of another source are neither changed nor deleted, nor is a role that they hold', async t => {
+    const { apply, stores } = on(await open(t))
+    await apply(FILES)
+    const carol = userSchema.parse({ name: 'carol', roles: ['dev'], source: 'directory' })
+    await stores.user.put(carol)
+    const before = await stores.user.list()
+    await t.rejects(apply({ users: '{ kind: user, name: carol, roles: [ops] }' }), {
+      code: 'RESOURCE_INVALID',
+      message: /users\.yaml:1:21: The user carol comes from directory/,
+    })
+    await t.rejects(apply({ users: '{ kind: user, name: dave, source: directory }' }), {
+      message: /source is not known/,
+    })
+    t.same((await apply({ users: FILES.users })).unmanaged, [])
+    t.strictSame(summary(await apply({ users: FILES.users }, { prune: true })), [])
+    t.strictSame(await stores.user.list(), before)
+    const withoutDev = {
+      roles: FILES.roles.split('\n').slice(0, 2).join('\n'),
+      users: '{ kind: user, name: alice, roles: [ops] }',
+    }
+    await t.rejects(apply(withoutDev, { prune: true }), {
+      message: /carol still has it: take it from them in directory first/,
+    })
+    t.strictSame(await stores.user.get('carol'), carol)
+  })
+
   t.test('files become true, and a second time there is nothing to change', async t => {
     const { apply, stores } = on(await open(t))
     const first = await apply(FILES)
