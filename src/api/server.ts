@@ -3,7 +3,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import swagger from '@fastify/swagger'
-import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { type FastifyRequest, fastify } from 'fastify'
 import {
   jsonSchemaTransform,
   serializerCompiler,
@@ -12,8 +12,9 @@ import {
 } from 'fastify-type-provider-zod'
 import { hideTokens } from '../identity/token-text.ts'
 import { GatewayError, isRefusal } from '../shared/errors.ts'
-import { formatScopes, SCOPE_MEANINGS, type Scope } from '../shared/scopes.ts'
+import { SCOPE_MEANINGS } from '../shared/scopes.ts'
 import { type Caller, createAuthentication, holdsOneOf, OWNER, REFUSAL_WINDOW_MS } from './authentication.ts'
+import { endWithToken } from './end-with-token.ts'
 import { answerFor, errorSchema } from './errors.ts'
 import { type ApiPeer, closeServer, listenOnSocket, listenOnTls, type TlsListenerOptions } from './listeners.ts'
 import type { ApiParts } from './parts.ts'
@@ -36,8 +37,6 @@ export interface Api {
   close(): Promise<void>
 }
 
-/** After so long it is asked again whether a caller may have what they are still being given. */
-const LOOK_AGAIN_MS = 2000
 const BODY_LIMIT_BYTES = 64 * 1024
 const CLOSE_GRACE_MS = 1000
 const DESCRIPTION = [
@@ -141,28 +140,9 @@ async function createApp(parts: ApiParts) {
     const isKnown = request.routeOptions.url !== undefined
     if (isKnown && needed !== 'any-token' && !holdsOneOf(caller, needed)) await forbid(request, caller, needed)
     request.caller = caller
-    if (caller.token !== undefined && needed !== 'any-token') endWithToken(request, reply, needed)
+    if (caller.token !== undefined && needed !== 'any-token')
+      endWithToken({ authentication, audit, log }, request, reply, needed)
   })
-
-  /** An answer may go on for hours (a session that is followed): it ends when the token, or its right, does. */
-  function endWithToken(request: FastifyRequest, reply: FastifyReply, needed: readonly Scope[]): void {
-    const { actor, source, token } = request.caller
-    const timer = setInterval(() => {
-      // Where the store is away nobody knows: what goes on, goes on, as sessions do.
-      const asked = authentication.scopesNow(request.raw, source).catch(() => undefined)
-      void asked.then(async now => {
-        if (now === undefined || needed.some(scope => now.has(scope)) || reply.raw.closed) return
-        clearInterval(timer)
-        reply.raw.destroy()
-        const route = `${request.method} ${request.routeOptions.url}`
-        const data = { route, token, source, needed: needed.join(' or '), held: formatScopes(now) }
-        await audit
-          .append({ kind: 'api.ended', actor, data })
-          .catch(error => log.error({ err: error, ...data }, 'an end was not audited'))
-      })
-    }, LOOK_AGAIN_MS).unref()
-    reply.raw.on('close', () => clearInterval(timer))
-  }
 
   async function forbid(request: FastifyRequest, caller: Caller, needed: readonly string[]): Promise<never> {
     const { held, token, source } = caller
@@ -189,7 +169,9 @@ async function createApp(parts: ApiParts) {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Sallyport', description: DESCRIPTION, version: parts.version },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_…' } } },
+      components: {
+        securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'sallyport_pat_… or sp_…' } },
+      },
       security: [{ token: [] }],
     },
     transform: jsonSchemaTransform,
