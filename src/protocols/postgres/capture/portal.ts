@@ -50,6 +50,12 @@ export class Portal {
     )
   }
 
+  /** As with its statement. */
+  settleAsked(): void {
+    this.#asked = undefined
+    this.statement.settleAsked()
+  }
+
   /** Whether to run it may give names to others (statement.ts): what is not known may be anything. */
   get mayRename(): boolean {
     return this.identity !== undefined || this.statement.mayRename

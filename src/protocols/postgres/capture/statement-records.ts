@@ -54,8 +54,10 @@ export class StatementRecords {
   }
 
   /** The request has its answer: what is recorded next says so of what was recorded as asked. */
-  answered({ asked }: Pending): void {
+  answered({ asked, portal }: Pending): void {
+    if (asked === 0) return
     if (asked > this.#answeredUpTo) this.#answeredUpTo = asked
+    portal?.settleAsked()
   }
 
   record(pending: Pending, error: ServerError | undefined): void {

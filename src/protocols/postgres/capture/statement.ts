@@ -9,6 +9,8 @@ import { type Reading, type Shown, showStatement } from './sql/redact.ts'
 /** What takes more room in a recording is recorded whole once: ten bytes can run it again, thousands of times in one chunk. */
 const MOST_RECORDED_AGAIN = 1024
 const HEAD_CHARACTERS = 200
+/** Once for its Parse and once for a Bind: more, and small requests could fill the recording. */
+const MOST_SETTLED = 2
 
 const PLAIN_DATA = /^\s*(?:select|insert|update|delete|merge|values|table|with)\b[^;]*;?\s*$/i
 const RUNS_CODE = /\b(?:do|call)\b/i
@@ -39,6 +41,7 @@ export class Statement {
   readonly #again: Partial<Record<Outcome, Told>> = {}
   #told = false
   #toldAsked = false
+  #settled = 0
 
   /** `note` is there when `plain` is the head of a longer text. */
   constructor(plain: string, reading: Reading, types: readonly number[] = [], note?: LongTextNote) {
@@ -103,6 +106,16 @@ export class Statement {
   /** Whether the recording has it as something that was asked. */
   get toldAsked(): boolean {
     return this.#toldAsked || this.told
+  }
+
+  /**
+   * A Parse or Bind that was recorded as asked has its answer: readers see no more of that, and where the recording has nothing else of it
+   * yet, it is told anew when it is asked again.
+   */
+  settleAsked(): void {
+    if (this.#told || this.#settled++ >= MOST_SETTLED) return
+    delete this.#again.asked
+    this.#toldAsked = false
   }
 
   /** All that is kept of the text the first time (when it is asked, and when it is answered); after that, where it is long, its head. */

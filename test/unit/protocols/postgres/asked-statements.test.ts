@@ -135,3 +135,32 @@ t.test('an answer settles nothing that was asked behind what it answers', async 
   target(bytes.parseComplete)
   t.same(await unanswered(), ['delete from b'], 'one that takes the name of another')
 })
+
+t.test('a long statement that runs when the gateway dies is shown whole, however slowly it was prepared', async t => {
+  const long = `select '${'x'.repeat(5000)}'`
+  const { log, client, target, unanswered } = open()
+  client(bytes.parse('', long), bytes.sync)
+  log.tellAsked()
+  target(bytes.parseComplete, bytes.ready)
+  client(bytes.bind('', ''), bytes.sync)
+  log.tellAsked()
+  target(bytes.bindComplete, bytes.ready)
+  client(bytes.query('select 1'))
+  target(bytes.complete('SELECT 1'), bytes.ready)
+  client(bytes.execute(''), bytes.sync)
+  log.tellAsked()
+  t.same(await unanswered(), [long])
+})
+
+t.test('and small requests that are asked again and again do not fill the recording with it', async t => {
+  const long = `select '${'x'.repeat(5000)}'`
+  const { log, client, target, asked } = open()
+  client(bytes.parse('', long), bytes.sync)
+  target(bytes.parseComplete, bytes.ready)
+  for (let i = 0; i < 20; i++) {
+    client(bytes.bind('', ''), bytes.sync)
+    log.tellAsked()
+    target(bytes.bindComplete, bytes.ready)
+  }
+  t.ok(asked().filter(({ text }) => text === long).length <= 3)
+})
