@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { protocols, type RegisteredProtocol } from '../protocols/registered.ts'
 import { durationText } from '../shared/durations.ts'
+import { FACTORS } from '../shared/factors.ts'
 import {
   count,
   network,
@@ -17,7 +18,6 @@ import {
   time,
   tlsFiles,
 } from '../shared/setting-types.ts'
-import { FACTORS } from '../shared/vocabulary.ts'
 
 const LONGEST_TOKEN_MS = 366 * 86_400_000
 

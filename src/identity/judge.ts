@@ -7,13 +7,13 @@ import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { GatewayError } from '../shared/errors.ts'
+import type { EnrolledFactor, Factor, GuessableFactor } from '../shared/factors.ts'
 import { Secret } from '../shared/secret.ts'
-import type { Factor } from '../shared/vocabulary.ts'
 import type { Passwords } from './factors/password.ts'
-import { type EnrolledFactor, factorPurpose, type StoredFactors, useStep } from './factors/stored-factors.ts'
+import { factorPurpose, type StoredFactors, useStep } from './factors/stored-factors.ts'
 import { codeOfStep, isSameCode, matchingStep } from './factors/totp.ts'
 import type { KnownPasswords } from './known-passwords.ts'
-import type { Guessable, Locks } from './lockout.ts'
+import type { Locks } from './lockout.ts'
 import type { Proof } from './proof.ts'
 import type { AcceptedCode, RememberedFactors } from './remembered-factors.ts'
 import type { User } from './user.ts'
@@ -31,9 +31,9 @@ export interface Claimant {
 export interface ProofResult {
   readonly proves: readonly Factor[]
   /** What was shown anew, where that is less than what counts as proven: only that makes earlier failures forgotten. */
-  readonly shown?: readonly Guessable[]
+  readonly shown?: readonly GuessableFactor[]
   /** What was guessed wrong, and so counts as a failure. */
-  readonly failed?: Guessable
+  readonly failed?: GuessableFactor
   /** All of it was right, but the code had counted before: who shows that may be told so. */
   readonly usedCode?: true
   readonly why?: string

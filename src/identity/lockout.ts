@@ -4,12 +4,9 @@
  */
 
 import type { Cluster } from '../cluster/cluster.ts'
+import { GUESSABLE_FACTORS, type GuessableFactor, mayComeFirst } from '../shared/factors.ts'
 import { networkOf, widerNetworkOf } from '../shared/network/source-network.ts'
 import { createKnownSources } from './known-sources.ts'
-
-/** What can be guessed, each with a counter of its own: knowing the password must not buy new tries at the code. */
-const GUESSABLES = ['password', 'totp'] as const
-export type Guessable = (typeof GUESSABLES)[number]
 
 /** After `tries` failures there is a wait, and after each further one a wait twice as long, up to the longest. */
 export interface LockoutRule {
@@ -18,16 +15,15 @@ export interface LockoutRule {
   readonly longestWaitMs: number
 }
 
-export interface Locks {
-  readonly password: boolean
-  readonly totp: boolean
+/** Each factor that can be guessed has a counter of its own: knowing the password must not buy new tries at the code. */
+export interface Locks extends Readonly<Record<GuessableFactor, boolean>> {
   /** Whether the user has logged in from there lately. */
   readonly known: boolean
 }
 
 /** Failures that count now: those from one known network, or those from all others. */
 export interface Failures {
-  readonly factor: Guessable
+  readonly factor: GuessableFactor
   readonly network: string | undefined
   readonly tries: number
   /** Milliseconds until the next try is looked at; 0: not locked. */
@@ -44,9 +40,9 @@ export interface Lockout {
   /** What is locked now. For an unknown user (`undefined`) it asks as much, and only the source can be locked. */
   locks(user: string | undefined, address: string): Promise<Locks>
   /** Counts a wrong guess, for the user (if there is one) and the source. What was tried while locked is not counted. */
-  failed(user: string | undefined, guessed: Guessable | undefined, address: string, locks: Locks): Promise<void>
+  failed(user: string | undefined, guessed: GuessableFactor | undefined, address: string, locks: Locks): Promise<void>
   /** Forgets the user's failures at what was proven, where it was proven; never the source's, which may have guessed at others. */
-  proven(user: string, proven: readonly Guessable[], address: string, locks: Locks): Promise<void>
+  proven(user: string, proven: readonly GuessableFactor[], address: string, locks: Locks): Promise<void>
   /** The user has proven all that was asked for: from now on they are known there. */
   loggedIn(user: string, address: string): Promise<void>
   /** The user's failures that are remembered. */
@@ -92,15 +88,20 @@ export function createLockout({
 
     async locks(user, address) {
       const known = await isKnown(user, address)
-      const [password, totp, source, network] = await Promise.all([
-        isLocked(userKey(user, 'password', known ? networkOf(address) : undefined), rule),
-        isLocked(userKey(user, 'totp', known ? networkOf(address) : undefined), rule),
+      const [source, network, ...own] = await Promise.all([
         isLocked(sourceKey(networkOf(address)), sourceRule(TRIES_OF_SOURCE)),
         isLocked(sourceKey(widerNetworkOf(address)), sourceRule(TRIES_OF_NETWORK)),
+        ...GUESSABLE_FACTORS.map(factor =>
+          isLocked(userKey(user, factor, known ? networkOf(address) : undefined), rule),
+        ),
       ])
-      if (user === undefined) return { password: source || network, totp: false, known: false }
       // Those who guess from the same address hold up neither whom it knows, nor codes: behind a proven factor they cannot come.
-      return { password: password || (!known && (source || network)), totp, known }
+      const byOthers = (factor: GuessableFactor) => mayComeFirst(factor) && !known && (source || network)
+      const locked = GUESSABLE_FACTORS.map((factor, index) => [
+        factor,
+        (user !== undefined && own[index]!) || byOthers(factor),
+      ])
+      return { ...(Object.fromEntries(locked) as Record<GuessableFactor, boolean>), known: user !== undefined && known }
     },
 
     async failed(user, guessed, address, locks) {
@@ -128,7 +129,7 @@ export function createLockout({
       const places = [undefined, ...(await knownSources.of(user))]
       const failures = await Promise.all(
         places.flatMap(network =>
-          GUESSABLES.map(async factor => ({
+          GUESSABLE_FACTORS.map(async factor => ({
             factor,
             network,
             ...(await lockedForMs(userKey(user, factor, network), rule)),
@@ -140,7 +141,7 @@ export function createLockout({
 
     async unlock(user) {
       const places = [undefined, ...(await knownSources.of(user))]
-      const keys = places.flatMap(network => GUESSABLES.map(factor => userKey(user, factor, network)))
+      const keys = places.flatMap(network => GUESSABLE_FACTORS.map(factor => userKey(user, factor, network)))
       await Promise.all(keys.map(key => cluster.forget(key)))
     },
   }
@@ -152,7 +153,7 @@ export function waitAfter(count: number, { tries, firstWaitMs, longestWaitMs }: 
 }
 
 /** One counter for all names that do not exist: what people try must not fill the memory. */
-function userKey(user: string | undefined, guessed: Guessable, network: string | undefined): string {
+function userKey(user: string | undefined, guessed: GuessableFactor, network: string | undefined): string {
   if (user === undefined) return NOBODY
   return `login-failures:${guessed}:${user}${network === undefined ? '' : `:at:${network}`}`
 }

@@ -1,6 +1,6 @@
 /** A principal: the proof that a connection is a certain user. Only `authenticator.ts` mints one. */
 
-import type { Factor } from '../shared/vocabulary.ts'
+import type { Factor } from '../shared/factors.ts'
 
 export interface PrincipalFacts {
   readonly user: string

@@ -1,7 +1,7 @@
 /** What roles give their holders at the API: the same terms (hours, sources, factors) as for sessions. */
 
+import type { Factor } from '../shared/factors.ts'
 import { type Scope, withIncluded } from '../shared/scopes.ts'
-import type { Factor } from '../shared/vocabulary.ts'
 import { type AccessFacts, failures, judgeTerms } from './judge.ts'
 
 type WhoFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>

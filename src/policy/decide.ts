@@ -1,8 +1,9 @@
 /** The rule by which roles add up to a decision: shared by `authorize`, which mints, and `explain`, which only tells. */
 
 import type { Channel } from '../protocols/registered.ts'
+import type { Factor } from '../shared/factors.ts'
 import { bytesOf } from '../shared/size-text.ts'
-import type { Factor, Promptness } from '../shared/vocabulary.ts'
+import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'

@@ -1,15 +1,12 @@
 /** A login that names no target (`ssh alice@gateway`): what must be proven for it, and how long it lasts. It opens nothing by itself. */
 
 import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
-import type { Factor } from '../shared/vocabulary.ts'
+import type { Factor } from '../shared/factors.ts'
 import { deniedNow } from './decide.ts'
 import { type AccessFacts, failures, judgeScope, judgeTerms } from './judge.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
 
 export type LoginFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
-
-/** What a target may ask for beyond the login around it, when it is opened. */
-export const ASKED_WHEN_OPENED: readonly Factor[] = ['totp']
 
 export interface LoginTerms {
   readonly granted: true

@@ -1,6 +1,6 @@
 /** Which accounts a person may use: the decision for each of them, asked for many targets at once. */
 
-import type { Factor } from '../shared/vocabulary.ts'
+import type { Factor } from '../shared/factors.ts'
 import type { Target } from '../targets/target.ts'
 import { type AccessFacts, failures, judgeTerms, speaksOf } from './judge.ts'
 import type { Role } from './role.ts'

@@ -4,11 +4,12 @@ import { z } from 'zod'
 import { type Channel, channelNames, protocolNames, protocols } from '../protocols/registered.ts'
 import { databasePatterns } from '../shared/database-names.ts'
 import { duration } from '../shared/durations.ts'
+import { FACTORS } from '../shared/factors.ts'
 import { nameSchema } from '../shared/name-schema.ts'
 import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
-import { FACTORS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
+import { LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
 
 const namePattern = z

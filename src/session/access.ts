@@ -5,7 +5,7 @@ import { authorize, type Denial } from '../policy/authorize.ts'
 import { type Decision, decide } from '../policy/decide.ts'
 import type { Grant } from '../policy/grant.ts'
 import type { AccessFacts } from '../policy/judge.ts'
-import { ASKED_WHEN_OPENED, decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/login.ts'
+import { decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/login.ts'
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
@@ -13,8 +13,9 @@ import { type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
+import type { Factor } from '../shared/factors.ts'
+import { LATER_FACTORS } from '../shared/factors.ts'
 import type { LoginName } from '../shared/names.ts'
-import type { Factor } from '../shared/vocabulary.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 
@@ -125,5 +126,5 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
 }
 
 function withAskable(proven: ReadonlySet<Factor>): ReadonlySet<Factor> {
-  return new Set([...proven, ...ASKED_WHEN_OPENED])
+  return new Set([...proven, ...LATER_FACTORS])
 }

@@ -13,11 +13,11 @@ import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
+import type { Factor } from '../shared/factors.ts'
 import { newId } from '../shared/ids.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { formatScopes, OWN, type Scope } from '../shared/scopes.ts'
 import type { Secret } from '../shared/secret.ts'
-import type { Factor } from '../shared/vocabulary.ts'
 
 /** Somebody who has proven who they are, and from where. */
 export interface Person {

@@ -1,11 +1,8 @@
 /** Lists of factors: whoever proves one of the lists in full has proven enough. */
 
-import type { Factor } from './vocabulary.ts'
+import { type Factor, FIRST_FACTORS, mayComeFirst } from './factors.ts'
 
 export type FactorLists = readonly (readonly Factor[])[]
-
-/** What may come first, wherever a list names it: a code alone proves nothing, and is not looked at before one of these. */
-export const FIRST_FACTORS: readonly Factor[] = ['publickey', 'password']
 
 /** Whether one list is proven in full. An empty list proves nothing: it can never be satisfied (warpgate#129). */
 export function provenEnough(lists: FactorLists, proven: ReadonlySet<Factor>): boolean {
@@ -22,9 +19,9 @@ export function provenEnough(lists: FactorLists, proven: ReadonlySet<Factor>): b
 export function nextFactors(lists: FactorLists, proven: ReadonlySet<Factor>): Factor[] {
   const ways = lists.map(list => ({ begun: list.some(has), missing: list.filter(factor => !has(factor)) }))
   const open = ways.filter(way => !ways.some(other => other.begun && isPart(other.missing, way.missing)))
-  const mayBeCode = FIRST_FACTORS.some(has)
-  const next = open.flatMap(({ missing }) => missing.filter(factor => mayBeCode || factor !== 'totp').slice(0, 1))
-  return next.length === 0 && !mayBeCode ? [...FIRST_FACTORS] : [...new Set(next)]
+  const mayBeLater = FIRST_FACTORS.some(has)
+  const next = open.flatMap(({ missing }) => missing.filter(factor => mayBeLater || mayComeFirst(factor)).slice(0, 1))
+  return next.length === 0 && !mayBeLater ? [...FIRST_FACTORS] : [...new Set(next)]
 
   function has(factor: Factor): boolean {
     return proven.has(factor)

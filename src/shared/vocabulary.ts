@@ -1,7 +1,4 @@
-/** The words that many layers have in common, each a closed list: factors, levels, and how promptly is recorded. */
-
-export const FACTORS = ['publickey', 'password', 'totp'] as const
-export type Factor = (typeof FACTORS)[number]
+/** The words that many layers have in common, each a closed list: levels, and how promptly is recorded. */
 
 export const LEVELS = ['basic', 'power', 'admin', 'system'] as const
 

@@ -3,7 +3,7 @@
 import { mintPrincipal } from '../../src/identity/principal.ts'
 import type { AuthorizeFacts } from '../../src/policy/authorize.ts'
 import { type Role, type RoleInput, roleSchema } from '../../src/policy/role.ts'
-import type { Factor } from '../../src/shared/vocabulary.ts'
+import type { Factor } from '../../src/shared/factors.ts'
 import { type Target, type TargetInput, targetSchema } from '../../src/targets/target.ts'
 
 /** A role `ops` for the account root of web-01, unless told otherwise. */

@@ -3,8 +3,9 @@
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
 import { channelNames, protocolNames } from '../../protocols/registered.ts'
+import { FACTORS } from '../../shared/factors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-import { FACTORS, PROMPTNESS } from '../../shared/vocabulary.ts'
+import { PROMPTNESS } from '../../shared/vocabulary.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 

@@ -3,8 +3,8 @@
 import { z } from 'zod'
 import type { PersonalToken } from '../../identity/personal-tokens.ts'
 import type { PersonalAccess } from '../../session/personal-access.ts'
+import { FACTORS } from '../../shared/factors.ts'
 import { SCOPES } from '../../shared/scopes.ts'
-import { FACTORS } from '../../shared/vocabulary.ts'
 import { isoTime, timeSchema } from './route.ts'
 
 const personalTokenSchema = z.object({

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
 import { scopesAtMost } from '../../policy/api-scopes.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { ENROLLED_FACTORS } from '../../shared/factors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { Secret } from '../../shared/secret.ts'
 import { audited, auditedChange } from '../audited.ts'
@@ -132,7 +133,7 @@ export function users(app: ApiRoutes, { users, roles, factors, lockout, audit, c
       schema: {
         summary: 'Removes an enrolled factor',
         tags,
-        params: params.extend({ kind: z.enum(['password', 'totp']) }),
+        params: params.extend({ kind: z.enum(ENROLLED_FACTORS) }),
         response: { 204: z.undefined() },
       },
     },

@@ -5,9 +5,10 @@ import type { Database } from '../../database/database.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import type { EnrolledFactor } from '../../shared/factors.ts'
 import { Secret } from '../../shared/secret.ts'
 import { createPasswords, type Passwords } from './password.ts'
-import { type EnrolledFactor, factorPurpose } from './stored-factors.ts'
+import { factorPurpose } from './stored-factors.ts'
 import { generateTotpSecret, totpUrl } from './totp.ts'
 
 export interface Factors {

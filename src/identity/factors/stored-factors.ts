@@ -2,10 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Database } from '../../database/database.ts'
-
-/** The factors that are enrolled here, as rows; keys are in the user's entry. */
-export const ENROLLED_FACTORS = ['password', 'totp'] as const
-export type EnrolledFactor = (typeof ENROLLED_FACTORS)[number]
+import { ENROLLED_FACTORS, type EnrolledFactor } from '../../shared/factors.ts'
 
 export interface StoredFactors {
   /** Sealed for {@link factorPurpose}: the password's hash, the one-time codes' secret. */

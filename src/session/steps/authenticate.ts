@@ -1,12 +1,12 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
 import type { Attempt, Authenticator } from '../../identity/authenticator.ts'
-import { ASKED_WHEN_OPENED } from '../../policy/login.ts'
 import { protocolOf } from '../../protocols/registered.ts'
 import { isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
 import { formatFactorLists, nextFactors } from '../../shared/factor-lists.ts'
+import type { Factor } from '../../shared/factors.ts'
+import { LATER_FACTORS } from '../../shared/factors.ts'
 import { type LoginName, parseLoginName } from '../../shared/names.ts'
-import type { Factor } from '../../shared/vocabulary.ts'
 import type { Access, FactorRequirement, Wish } from '../access.ts'
 import type { Downstream } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
@@ -66,7 +66,7 @@ async function authenticateInside(
   if (principal !== undefined) {
     return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
   }
-  const next = nextFactors(factors, attempt.proven).filter(factor => ASKED_WHEN_OPENED.includes(factor))
+  const next = nextFactors(factors, attempt.proven).filter(factor => LATER_FACTORS.includes(factor))
   if (next.length > 0) return prove(downstream, login, attempt, requirement, next)
   const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
   return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)

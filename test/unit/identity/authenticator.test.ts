@@ -5,8 +5,8 @@ import { openDatabase } from '../../../src/database/database.ts'
 import type { Proof } from '../../../src/identity/proof.ts'
 import { userSchema } from '../../../src/identity/user.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
+import type { Factor } from '../../../src/shared/factors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
-import type { Factor } from '../../../src/shared/vocabulary.ts'
 import {
   byBoth,
   byCode,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { nextFactors, provenEnough } from '../../../src/shared/factor-lists.ts'
-import { FACTORS, type Factor } from '../../../src/shared/vocabulary.ts'
+import { FACTORS, type Factor } from '../../../src/shared/factors.ts'
 
 const next = (lists: Factor[][], ...proven: Factor[]) => nextFactors(lists, new Set(proven))
 

@@ -1,10 +1,10 @@
 /** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
 
 import type { Proof } from '../../../identity/proof.ts'
-import { FIRST_FACTORS } from '../../../shared/factor-lists.ts'
+import type { Factor } from '../../../shared/factors.ts'
+import { FIRST_FACTORS } from '../../../shared/factors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
-import type { Factor } from '../../../shared/vocabulary.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import type { Transport } from '../transport/transport.ts'
 import { verifyUserSignature } from '../transport/user-key.ts'

@@ -5,7 +5,7 @@ import type { SessionOutcome, SessionQuestions } from '../../../session/conversa
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import type { Refusal } from '../../../shared/errors.ts'
-import type { Factor } from '../../../shared/vocabulary.ts'
+import type { Factor } from '../../../shared/factors.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import type { TransportListener } from '../transport/transport.ts'
