@@ -148,10 +148,14 @@ function unreachable(connection: Connection, error: unknown): CliError {
   return new CliError(
     EXIT.unreachable,
     `The gateway at ${connection.url.origin} cannot be reached: ${distrust ?? messageOf(error)}.`,
-    distrust === undefined
-      ? 'Is it running, and is api.port open from here?'
-      : 'Name the certificate that it shows, or its CA, with --ca FILE (`sallyport key certificate` on the gateway prints it).',
+    distrust === undefined ? 'Is it running, and are api.host and api.port open from here?' : hintFor(code),
   )
+}
+
+function hintFor(code: string): string {
+  return code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+    ? 'Use one of its names, or have its operator add this one to certificateNames.'
+    : 'Name the certificate that it shows, or its CA, with --ca FILE (`sallyport key certificate` on the gateway prints it).'
 }
 
 /** OpenSSL's codes in words; undefined for what is not about the certificate. */

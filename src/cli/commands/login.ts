@@ -9,9 +9,9 @@ import { createClient } from '../client.ts'
 import { readUrl } from '../connection.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
-import { readLogins, type StoredLogin, writeLogins } from '../files/logins.ts'
+import { type Logins, readLogins, type StoredLogin, writeLogins } from '../files/logins.ts'
 import { connectionOf } from '../login-connection.ts'
-import { hostOf, runSsh } from '../run-ssh.ts'
+import { hostOf, runSsh, type SshDestination } from '../run-ssh.ts'
 import { localTime } from '../terminal/time.ts'
 
 interface Options {
@@ -29,6 +29,8 @@ const madeSchema = z.object({
   expiresAt: z.string(),
   api: z.object({ url: z.string().nullable(), port: z.number(), certificate: z.string() }).nullable(),
 })
+
+type Made = z.output<typeof madeSchema>
 
 export const addLogins: AddCommands = (program, context) => {
   const { terminal } = context
@@ -92,30 +94,34 @@ async function login(context: Context, options: string[], { ssh, port, scope, ex
   const to = { destination: ssh, port, options }
   const words = ['tokens', 'create', '--json', '--scope', scope, '--expires', expires]
   const made = readMade(await runSsh(to, words, env))
-  const found = await whereIs(context, made.api, () => hostOf(to, env))
-  const { origin } = found.url
-  const { user, name, token, expiresAt } = made
-  const stored: StoredLogin = { ...{ user, name, token, expiresAt, ssh }, certificate: found.certificate }
-  const me = await createClient(connectionOf(origin, stored))
-    .get<Whoami>('/v1/whoami')
-    .catch(error => {
-      const { message, exit } = error as CliError
-      throw new CliError(
-        exit ?? EXIT.broken,
-        message,
-        `The token is not kept: end it with \`ssh ${ssh} tokens revoke ${name}\`.`,
-      )
-    })
-  const before = known.logins[origin]
-  const path = await writeLogins(env, { ...known, current: origin, logins: { ...known.logins, [origin]: stored } })
-  // The one before would be valid for nobody's use.
-  if (before !== undefined) await end(origin, before).catch(() => undefined)
-  if (context.json) return terminal.json({ url: origin, user, token: name, scopes: me.scopes, expiresAt, file: path })
-  terminal.line(`Logged in at ${origin} as ${user}, for ${formatScopes(me.scopes)}, until ${localTime(expiresAt)}.`)
+  const kept = await keep(context, made, to, known).catch(error => {
+    const { message, exit, hint } = error as CliError
+    const end = `The token is not kept: end it with \`ssh ${ssh} tokens revoke ${made.name}\`.`
+    throw new CliError(exit ?? EXIT.broken, message, hint === undefined ? end : `${hint} ${end}`)
+  })
+  const { user, name, expiresAt } = made
+  const { origin, scopes, path } = kept
+  if (context.json) return terminal.json({ url: origin, user, token: name, scopes, expiresAt, file: path })
+  terminal.line(`Logged in at ${origin} as ${user}, for ${formatScopes(scopes)}, until ${localTime(expiresAt)}.`)
   terminal.note(terminal.style('dim', `The token is in ${path}, which only you can read.`))
 }
 
-function readMade(answer: string): z.output<typeof madeSchema> {
+/** Tries the token out first: one that the API does not take, or that cannot get there, is of no use. */
+async function keep(context: Context, made: Made, to: SshDestination, known: Logins) {
+  const { env } = context.terminal
+  const { user, name, token, expiresAt } = made
+  const { url, certificate } = await whereIs(context, made.api, () => hostOf(to, env))
+  const { origin } = url
+  const stored: StoredLogin = { ...{ user, name, token, expiresAt, certificate }, ssh: to.destination }
+  const { scopes } = await createClient(connectionOf(origin, stored)).get<Whoami>('/v1/whoami')
+  const path = await writeLogins(env, { ...known, current: origin, logins: { ...known.logins, [origin]: stored } })
+  const before = known.logins[origin]
+  // The one before would be valid for nobody's use.
+  if (before !== undefined) await end(origin, before).catch(() => undefined)
+  return { origin, scopes, path }
+}
+
+function readMade(answer: string): Made {
   try {
     return madeSchema.parse(JSON.parse(answer))
   } catch {
@@ -123,11 +129,7 @@ function readMade(answer: string): z.output<typeof madeSchema> {
   }
 }
 
-async function whereIs(
-  { url: given, ca }: Pick<Context, 'url' | 'ca'>,
-  api: z.output<typeof madeSchema>['api'],
-  host: () => Promise<string>,
-) {
+async function whereIs({ url: given, ca }: Pick<Context, 'url' | 'ca'>, api: Made['api'], host: () => Promise<string>) {
   if (api === null)
     throw new CliError(
       EXIT.no,

@@ -42,6 +42,7 @@ export const addRoles: AddCommands = (program, context) => {
         ['accounts', selectorOf(role.accounts)],
         ['protocols', role.protocols.join(', ')],
         ['channels', role.channels.join(', ')],
+        ['at the API', role.api?.join(', ')],
         ['hours', hours && `${hours.days.join(', ')} ${hours.from} to ${hours.to} ${hours.zone}`],
         ['from', sources?.join(', ')],
         ['factors', factors?.map(list => list.join(' + ')).join(', or ') ?? "the gateway's default"],

@@ -25,12 +25,14 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 const file = join(folder, '.config', 'sallyport', 'logins.json')
 const run = (...words: string[]) => cli(words, { env })
 
-async function login(...more: string[]) {
+async function login(...given: (string | { url: string })[]) {
+  const more = given.filter(one => typeof one === 'string')
+  const [{ url } = { url: gateway.api.url! }] = given.filter(one => typeof one !== 'string')
   const { host, port } = gateway.ssh!
   writeFileSync(join(folder, 'code'), alice.code())
   const to = ['--ssh', `alice@${host}`, '--port', String(port)]
   const options = clientOptions({ password: alice.password })
-  return cli(['--url', gateway.api.url!, 'login', ...to, ...more, '--', ...options], { env })
+  return cli(['--url', url, 'login', ...to, ...more, '--', ...options], { env })
 }
 
 t.test('who logs in sees what is their own, by the same commands as the owner', async t => {
@@ -77,6 +79,10 @@ t.test('what cannot be had is said, and the login that there was stays', async t
   t.match(await login('--expires', '99d'), { exit: 2 })
   t.match(await login('--scope', '$(reboot)'), { exit: 2, stderr: /--scope: .* is not understood/ })
   t.match(await cli(['login', '--ssh', '-oProxyCommand=x@y'], { env }), { exit: 2 })
+  const elsewhere = await login({ url: 'https://127.0.0.1:1' })
+  t.match(elsewhere, { exit: 3, stderr: /cannot be reached.*api.host.*not kept: end it with `ssh alice@127/s })
+  const [, left = ''] = /tokens revoke (\S+)`/.exec(elsewhere.stderr) ?? []
+  t.equal(await parts.personalAccess.revoke('alice', left, { actor: 'alice' }), true)
   t.match(await run('whoami'), { exit: 0 }, 'the login that there was is still good')
 })
 
