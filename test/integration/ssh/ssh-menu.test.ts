@@ -1,5 +1,6 @@
 /** `ssh alice@gateway` in a terminal: a menu of what she may use, from which sessions begin that are like any other. */
 
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { isStream } from '../../../src/recording/format/events.ts'
 import { type InTerminalOptions, inTerminal, type Step } from '../../support/in-terminal.ts'
@@ -11,7 +12,10 @@ const PROMPT = '# '
 const CTRL = { c: '\x03', d: '\x04', f: '\x06', u: '\x15' }
 
 t.test('the menu', async t => {
-  const front = await startSshGateway(t, { role: { targets: { names: ['web-*'] } } })
+  const front = await startSshGateway(t, {
+    role: { targets: { names: ['web-*'] } },
+    gateway: { configure: config => Object.assign(config.ssh, { rekeyBytes: 100_000 }) },
+  })
   const { gateway, sshd, alice, run, options } = front
   const { parts } = gateway
   const account = sshd.account
@@ -76,6 +80,24 @@ t.test('the menu', async t => {
     for (const kind of ['decision.granted', 'lease.started', 'session.started', 'session.ended', 'lease.ended']) {
       t.equal((await events(kind)).filter(({ session }) => session === row!.id).length, 1, kind)
     }
+  })
+
+  await t.test('much passes in both directions, through many key exchanges', async t => {
+    const sent = 'x'.repeat(1_000_000)
+    const hash = createHash('sha256').update(sent).digest('hex')
+    const counted = Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join('')
+    const { status, stdout, stderr } = await menu([
+      { size: [24, 80], expect: '2 accounts' },
+      { type: 'web-01', expect: '1 of 2' },
+      { type: '\r', expect: OWN_SCREEN },
+      { type: 'stty raw -echo; echo GO""NOW; head -c 1000000 | sha256sum\n', expect: 'GONOW' },
+      { type: 'x', times: 1_000_000, expect: hash },
+      { type: 'seq 1 100000; echo DO""NE\n', expect: 'DONE' },
+      { type: 'stty sane; exit\n', expect: 'the session ended' },
+      { type: CTRL.c },
+    ]).ended
+    t.equal(status, 0, stderr.slice(-1000))
+    t.ok(stdout.includes(counted), 'all of it, in order')
   })
 
   await t.test('what was used last comes first, and favourites before that', async t => {

@@ -109,6 +109,12 @@ export class InnerClient implements RelayPeer {
   /** What the relay sends to its client. */
   send(payload: Buffer): void {
     if (this.over) return
+    this.#take(payload)
+    // The relay stops the target while this side takes nothing, and waits to be told.
+    if (!this.#channel.line.ready) this.#channel.line.waits()
+  }
+
+  #take(payload: Buffer): void {
     const fields = new WireReader(payload, 1)
     switch (payload[0]) {
       case MESSAGE.CHANNEL_OPEN_CONFIRMATION:
