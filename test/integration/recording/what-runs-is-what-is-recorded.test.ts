@@ -387,7 +387,8 @@ async function run(script: readonly Sent[], ending: Ending) {
 
 /**
  * What a recording would say if the gateway had died when it had seen all requests, and of the answers that came after the last of
- * them this part. `eager`: it was told as asked of each at once. Undefined where the session would have ended sooner.
+ * them this part. `eager`: it was told as asked of each at once. Undefined where the session would have ended sooner: with COPY that
+ * hangs on which of a request and an answer came first.
  */
 function recordedAtDeath({ sent, answers }: Session, part: number, eager: boolean): Recorded[] | undefined {
   const facts: RecordingEvent[] = []
@@ -498,7 +499,8 @@ for (const [index, [answered, rest]] of KNOWN_TRAPS.entries()) {
         t.ok(agree(ran, recorded), `${ending}, ${turns}`, { ran, recorded })
         if (ending !== 'terminate') continue
         for (const [part, eager] of DEATHS) {
-          const recorded = recordedAtDeath(session, part, eager) ?? []
+          const recorded = recordedAtDeath(session, part, eager)
+          if (recorded === undefined) continue
           t.ok(agree(ran, recorded), `dead after ${part}, ${eager}, ${turns}`, { ran, recorded })
         }
       }
