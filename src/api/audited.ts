@@ -11,7 +11,7 @@ import { GatewayError } from '../shared/errors.ts'
  */
 export async function audited<T>(audit: Audit, event: AuditEvent, work: () => Promise<T>): Promise<T> {
   await audit.append(event)
-  return toldIfFailed(audit, event, work)
+  return auditIfFailed(audit, event, work)
 }
 
 /**
@@ -25,10 +25,10 @@ export function auditedChange<T>(
   /** What really changed, where that is only known then. */
   eventOf: (written: unknown) => AuditEvent = () => event,
 ): Promise<T> {
-  return toldIfFailed(audit, event, () => work(write => audit.change(write, eventOf)))
+  return auditIfFailed(audit, event, () => work(write => audit.change(write, eventOf)))
 }
 
-async function toldIfFailed<T>(audit: Audit, event: AuditEvent, work: () => Promise<T>): Promise<T> {
+async function auditIfFailed<T>(audit: Audit, event: AuditEvent, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

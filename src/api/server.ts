@@ -83,10 +83,10 @@ function receivingOf(parts: ApiParts): Omit<TlsListenerOptions, 'host' | 'port' 
     sources,
     isBalancer,
     onEvicted: () => metrics.evictions.inc({ protocol: 'api' }),
-    broken: (source, why) => refusedConnections.tell({ protocol: 'api', source, code: 'PROTOCOL_VIOLATION', why }),
+    broken: (source, why) => refusedConnections.record({ protocol: 'api', source, code: 'PROTOCOL_VIOLATION', why }),
     refused(source, { full, because }) {
       metrics.connectionsRefused.inc({ protocol: 'api', because })
-      refusedConnections.tell({ protocol: 'api', source, code: 'TOO_MANY_CONNECTIONS', why: full })
+      refusedConnections.record({ protocol: 'api', source, code: 'TOO_MANY_CONNECTIONS', why: full })
     },
   }
 }

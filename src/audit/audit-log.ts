@@ -8,7 +8,7 @@ import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { type AuditRow, type ChainHead, link, type UnlinkedRow } from './chain/chain.ts'
 import { type AuditQuery, listEvents } from './chain/list.ts'
-import { anyWaiting, takeOut, type Whose } from './chain/outbox.ts'
+import { anyWaiting, type EventOwners, takeOut } from './chain/outbox.ts'
 import { toRow } from './chain/row.ts'
 import { type AuditVerdict, type VerifyOptions, verifyStore } from './chain/verify.ts'
 import { feedSinks } from './copy/feed.ts'
@@ -161,7 +161,7 @@ async function store(
   database: Database,
   signer: Signer,
   events: readonly UnlinkedRow[],
-  fromOutbox: Whose | undefined,
+  fromOutbox: EventOwners | undefined,
 ): Promise<{ head: ChainHead; taken: number }> {
   const begin = performance.now()
   let tried: { last: AuditRow; taken: number } | undefined

@@ -1,7 +1,7 @@
 /**
- * Bounds what strangers can write into the audit log: refusals are told one by one while they are few, and counted while they are a
+ * Bounds what unauthenticated clients can write into the audit log: refusals are recorded one by one while they are few, and counted while they are a
  * flood. Each minute what was counted becomes one event a network, with how many, since when, and who was tried. What users
- * of this installation are tried for is told apart, so that a guess at one of them does not drown.
+ * of this installation are tried for is recorded apart, so that a guess at one of them does not drown.
  */
 
 import type { Clock } from '../shared/clock.ts'
@@ -13,7 +13,7 @@ import { Counted } from './counted.ts'
 import type { Audit, AuditEvent, AuditKind } from './event.ts'
 
 const WINDOW_MS = 60_000
-/** What is told one by one in a window: of one network (or session), and of all. */
+/** What is recorded one by one in a window: of one network (or session), and of all. */
 const BOUNDS: Partial<Record<AuditKind, Bound>> = {
   'login.refused': { each: 20, all: 100 },
   'connection.refused': { each: 10, all: 100 },
@@ -43,14 +43,14 @@ export interface BoundedEventsOptions {
 }
 
 export function boundEvents({ audit, clock, log, userOf }: BoundedEventsOptions): BoundedEvents {
-  const told = new Map<AuditKind, Budget>()
-  let toldOfUsers = new Budget(OF_USERS)
+  const budgets = new Map<AuditKind, Budget>()
+  let budgetOfUsers = new Budget(OF_USERS)
   const counted = new Map<string, Counted>()
   let window: NodeJS.Timeout | undefined
 
   function budgetOf(kind: AuditKind, bound: Bound): Budget {
-    const budget = told.get(kind) ?? new Budget(bound)
-    told.set(kind, budget)
+    const budget = budgets.get(kind) ?? new Budget(bound)
+    budgets.set(kind, budget)
     return budget
   }
 
@@ -74,15 +74,15 @@ export function boundEvents({ audit, clock, log, userOf }: BoundedEventsOptions)
     // Where the store cannot be asked, it is counted by its network.
     const user = typeof login === 'string' ? await userOf(login).catch(() => undefined) : undefined
     if (user === undefined) return count(event, { from })
-    if (toldOfUsers.take(user)) return audit.append(event)
+    if (budgetOfUsers.take(user)) return audit.append(event)
     count(event, { user })
   }
 
   async function flush(): Promise<void> {
     clearTimeout(window)
     window = undefined
-    told.clear()
-    toldOfUsers = new Budget(OF_USERS)
+    budgets.clear()
+    budgetOfUsers = new Budget(OF_USERS)
     const entries = [...counted]
     counted.clear()
     await Promise.all(
@@ -90,7 +90,7 @@ export function boundEvents({ audit, clock, log, userOf }: BoundedEventsOptions)
         try {
           await audit.append(entry.event())
         } catch (error) {
-          // It is not lost: it is told with the next window, or stands in the log.
+          // It is not lost: it is recorded with the next window, or stands in the log.
           log.error({ err: messageOf(error), ...entry.event() }, 'refusals that were counted could not be audited yet')
           const since = counted.get(key)
           if (since === undefined) counted.set(key, entry)

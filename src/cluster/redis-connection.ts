@@ -33,7 +33,7 @@ export class RedisConnection {
   #messagesReady = false
   #since: number | undefined
   #usedBefore = false
-  #toldGone = false
+  #reportedGone = false
   #closed = false
 
   constructor(parts: RedisConnectionParts) {
@@ -146,7 +146,7 @@ export class RedisConnection {
     }
     if (!this.#commandsReady || !this.#messagesReady || this.usable || this.#closed) return
     this.#since = performance.now()
-    this.#toldGone = false
+    this.#reportedGone = false
     this.#firstAttempt.resolve()
     this.#parts.log.info({ redis: this.#parts.connection.host }, 'Redis is reachable')
     if (this.#usedBefore) this.#parts.returned()
@@ -156,8 +156,8 @@ export class RedisConnection {
   #lost(error?: unknown): void {
     this.#since = undefined
     this.#firstAttempt.resolve()
-    if (this.#closed || this.#toldGone) return
-    this.#toldGone = true
+    if (this.#closed || this.#reportedGone) return
+    this.#reportedGone = true
     const reason = error === undefined ? 'the connection was lost' : messageOf(error)
     const { log, connection } = this.#parts
     log.error({ redis: connection.host, reason }, 'Redis is gone: new logins are refused until it is back')

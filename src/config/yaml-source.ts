@@ -41,7 +41,7 @@ export function readYaml(file: string, text: string): { documents: YamlDocument[
     const documents = Array.isArray(parsed) ? parsed : []
     const problems = documents.flatMap(document =>
       [...document.errors, ...document.warnings].map(error =>
-        problem(error.pos[0], plainWords(error.code, error.message)),
+        problem(error.pos[0], describeYamlError(error.code, error.message)),
       ),
     )
     if (problems.length === 0) problems.push(...documents.flatMap(document => nodeProblems(document, problem)))
@@ -133,7 +133,7 @@ function startOf(node: unknown): number | undefined {
   return (node as { range?: [number, number, number] | null } | null | undefined)?.range?.[0]
 }
 
-function plainWords(code: string, message: string): string {
+function describeYamlError(code: string, message: string): string {
   switch (code) {
     case 'TAB_AS_INDENT':
       return 'There is a tab in the indentation: YAML wants spaces.'

@@ -1,4 +1,4 @@
-/** Connections that never came to a login, for the audit log, which counts them when they are a flood. */
+/** Audits connections that never came to a login; when there are many, they are counted. */
 
 import type { Audit } from '../audit/event.ts'
 import type { ErrorCode } from '../shared/errors.ts'
@@ -14,24 +14,24 @@ export interface RefusedConnection {
 }
 
 export interface RefusedConnections {
-  /** Never throws, and holds nobody up. */
-  tell(refused: RefusedConnection): void
-  /** Resolves when what was told is stored. */
+  /** Never throws, and does not wait. */
+  record(refused: RefusedConnection): void
+  /** Resolves when what was recorded is stored. */
   close(): Promise<void>
 }
 
 export function createRefusedConnections({ audit, log }: { audit: Audit; log: Log }): RefusedConnections {
-  const telling = new Set<Promise<void>>()
+  const pending = new Set<Promise<void>>()
   return {
-    tell({ session, ...data }) {
-      const told = audit
+    record({ session, ...data }) {
+      const recorded = audit
         .append({ kind: 'connection.refused', actor: 'unknown', ...(session === undefined ? {} : { session }), data })
         .catch(error => log.error({ err: error, ...data }, 'a refused connection was not audited'))
-        .finally(() => telling.delete(told))
-      telling.add(told)
+        .finally(() => pending.delete(recorded))
+      pending.add(recorded)
     },
     async close() {
-      await Promise.all(telling)
+      await Promise.all(pending)
     },
   }
 }

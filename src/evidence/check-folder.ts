@@ -61,7 +61,7 @@ export async function* checkFolders(
       const session = sessionOf(below, found)
       const first = session === undefined ? undefined : here.get(session)
       if (session !== undefined && first === undefined) here.set(session, file)
-      yield { file, session: session ?? null, ...judge(session, found, first) }
+      yield { file, session: session ?? null, ...check(session, found, first) }
     }
   }
   for (const listed of sessions.values()) {
@@ -77,7 +77,7 @@ export async function* checkFolders(
     }
   }
 
-  function judge(
+  function check(
     session: string | undefined,
     found: Verification,
     first: string | undefined,

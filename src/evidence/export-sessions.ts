@@ -1,7 +1,7 @@
 /** Makes the signed list of sessions out of the audit log alone: no row that somebody could have changed takes part in it. */
 
 import type { AuditRow } from '../audit/chain/chain.ts'
-import { readHead, stretchOf, walkChain } from '../audit/chain/walk.ts'
+import { rangeOf, readHead, walkChain } from '../audit/chain/walk.ts'
 import type { Database } from '../database/database.ts'
 import { isRecordable, recordingFile } from '../recording/store/paths.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -25,7 +25,7 @@ export async function* exportSessions(
   { since, until }: ExportOptions = {},
 ): AsyncGenerator<string, void> {
   const writer = new ListWriter(signer)
-  const stretch = await stretchOf(database, since, until)
+  const stretch = await rangeOf(database, since, until)
   const end = await readHead(database)
   let installation = '0'.repeat(64)
   for await (const row of walkChain(database, signer.publicKeyPem, { first: 1, last: Math.min(1, end.seq) })) {

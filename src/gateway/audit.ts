@@ -39,7 +39,7 @@ export async function openGatewayAudit(parts: Parts, started: AsyncDisposableSta
   if (settings !== undefined) {
     const { everyEvents, everyMs } = settings
     const destinations = await destinationsOf(settings, clock)
-    heads = sendHeads({ ...parts, everyEvents, everyMs, destinations, tell: event => audit.append(event) })
+    heads = sendHeads({ ...parts, everyEvents, everyMs, destinations, audit: event => audit.append(event) })
     const { close } = heads
     // After the log is closed: the last head is that of its end.
     started.defer(close)

@@ -40,7 +40,7 @@ export async function createListeners(
     handle(protocol, accepted) {
       void identifySource(accepted, {
         handle: connection => handlers.get(protocol)!.handle(connection),
-        broken: (source, why) => parts.refusedConnections.tell({ protocol, source, code: 'PROTOCOL_VIOLATION', why }),
+        broken: (source, why) => parts.refusedConnections.record({ protocol, source, code: 'PROTOCOL_VIOLATION', why }),
       })
     },
     report: async () => ({
@@ -79,7 +79,7 @@ function handlerParts(
     run: pipelineOf(parts),
     runLogin: loginsOf(parts),
     converse: createSelfService({ ...parts, apiAddress: () => apiAddress(parts, config) }),
-    refused: connection => refusedConnections.tell({ protocol, ...connection }),
+    refused: connection => refusedConnections.record({ protocol, ...connection }),
   }
 }
 

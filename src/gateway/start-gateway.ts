@@ -25,7 +25,6 @@ import { createLog, type Log } from '../shared/log.ts'
 import { inNetworks } from '../shared/network/networks.ts'
 import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
-import { adoptEarlier } from './adopt-earlier.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
@@ -33,6 +32,7 @@ import { loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
+import { upgradeStore } from './upgrade-store.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
 
 interface Address {
@@ -87,7 +87,7 @@ export async function startGateway({
     started,
   )
   const { audit, reaper, state, vault } = parts
-  await adoptEarlier(parts)
+  await upgradeStore(parts)
   const certificates = await protocolCertificates(parts, config)
   watchTokenExpiry(parts, started)
   const listeners =

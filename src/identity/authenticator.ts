@@ -12,11 +12,11 @@ import type { Factor } from '../shared/factors.ts'
 import { FIRST_FACTORS } from '../shared/factors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { networkOf } from '../shared/network/source-network.ts'
+import type { Claimant, ProofParts } from './evaluate-proof.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
-import type { Claimant, JudgeParts } from './judge.ts'
 import { createKnownPasswords } from './known-passwords.ts'
 import type { Lockout } from './lockout.ts'
 import { mintPrincipal, type Principal } from './principal.ts'
@@ -85,7 +85,7 @@ export function createAuthenticator({
 }: Parts): Authenticator {
   const secret = generateTotpSecret()
   const purpose = factorPurpose('totp', '')
-  const parts: JudgeParts & { lockout: Lockout } = {
+  const parts: ProofParts & { lockout: Lockout } = {
     database,
     vault,
     clock,

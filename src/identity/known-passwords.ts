@@ -43,7 +43,7 @@ export function createKnownPasswords(clock: Clock): KnownPasswords {
       const mac = macOfPassword(holder, password)
       if (kept === undefined || mac === undefined) return false
       const isSame = timingSafeEqual(kept.mac, mac)
-      // Judged by the role of this login too, which may be stricter than the one it was kept for.
+      // Evaluated by the role of this login too, which may be stricter than the one it was kept for.
       return isSame && clock.now() - kept.at < Math.min(kept.forMs, forMs)
     },
     keep(holder, password, forMs) {

@@ -54,7 +54,7 @@ export function createRememberedFactors(parts: { cluster: Cluster; vault: Sealer
       const sealed = await cluster.recall(keyOf(holder, code))
       const known = sealed === undefined ? undefined : open(vault, purposeOf(holder, code), sealed)
       if (known?.generation !== holder.generation) return undefined
-      // Judged by the role of this login too, which may be stricter than the one it was remembered for.
+      // Evaluated by the role of this login too, which may be stricter than the one it was remembered for.
       return { step: known.step, fresh: clock.now() - known.at < Math.min(known.forMs, forMs) }
     },
     async keep(holder, code) {

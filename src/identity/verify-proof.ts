@@ -1,8 +1,8 @@
-/** Verifies one proof: asks the lockout before, judges, and tells the lockout after. */
+/** Verifies one proof: reads the lockout before, evaluates the proof, and updates the lockout after. */
 
+import { type Claimant, evaluateProof, type ProofParts, type ProofResult, type Round } from './evaluate-proof.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { readStoredFactors } from './factors/stored-factors.ts'
-import { type Claimant, type JudgeParts, judge, type ProofResult, type Round } from './judge.ts'
 import type { Lockout } from './lockout.ts'
 import type { Proof } from './proof.ts'
 
@@ -18,7 +18,7 @@ export interface VerifyOptions {
 /** Callers let one proof of a user be verified at a time, so that parallel guesses meet the lockout one by one. Throws
  * `CLUSTER_UNAVAILABLE` while failures cannot be counted, and `TOO_MANY_CONNECTIONS` when too many logins wait. */
 export async function verifyProof(
-  parts: JudgeParts & { readonly lockout: Lockout },
+  parts: ProofParts & { readonly lockout: Lockout },
   claimant: Claimant,
   proof: Proof,
   options: VerifyOptions,
@@ -32,7 +32,7 @@ export async function verifyProof(
   const locks = await parts.lockout.locks(known, claimant.address)
   const stored = await readStoredFactors(parts.database, claimant.name)
   const round: Round = { ...parts, ...options, claimant, stored, locks }
-  const result = await judge(round, proof)
+  const result = await evaluateProof(round, proof)
   const shown = result.shown ?? result.proves.filter(factor => factor !== 'publickey')
   if (known !== undefined && shown.length > 0) await parts.lockout.proven(known, shown, claimant.address, locks)
   else await parts.lockout.failed(known, result.failed, claimant.address, locks)

@@ -2,13 +2,13 @@
 
 import type { Factor } from '../shared/factors.ts'
 import { type Scope, withIncluded } from '../shared/scopes.ts'
-import { type AccessFacts, failures, judgeTerms } from './judge.ts'
+import { type AccessFacts, evaluateTerms, failures } from './evaluate-role.ts'
 
 type WhoFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
 
 /** Of the roles that hold here and now, with these factors proven. */
 export function scopesGiven(facts: WhoFacts, proven: ReadonlySet<Factor>): ReadonlySet<Scope> {
-  const holding = facts.roles.filter(role => failures(judgeTerms(role, facts, proven)).length === 0)
+  const holding = facts.roles.filter(role => failures(evaluateTerms(role, facts, proven)).length === 0)
   return scopesAtMost(holding)
 }
 

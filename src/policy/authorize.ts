@@ -3,8 +3,8 @@
 import type { Principal } from '../identity/principal.ts'
 import { messageOf, type Refusal, refuse } from '../shared/errors.ts'
 import { DENIED, decide } from './decide.ts'
+import type { AccessFacts, Evaluation } from './evaluate-role.ts'
 import { type Grant, mintGrant } from './grant.ts'
-import type { AccessFacts, Judgement } from './judge.ts'
 
 export interface AuthorizeFacts extends AccessFacts {
   /** Who asks, proven. Its own source address counts, whatever `sourceAddress` says. */
@@ -15,7 +15,7 @@ export interface AuthorizeFacts extends AccessFacts {
 
 /** A refusal, with what every role said: for the audit log, never for the person. */
 export interface Denial extends Refusal {
-  readonly judgements: readonly Judgement[]
+  readonly evaluations: readonly Evaluation[]
 }
 
 /**
@@ -27,7 +27,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
   try {
     const roles = facts.roles.filter(role => principal.roles.includes(role.name))
     const decision = decide({ ...facts, roles, sourceAddress: principal.sourceAddress }, principal.proven)
-    if (!decision.granted) return deny(decision.message, decision.detail, decision.judgements)
+    if (!decision.granted) return deny(decision.message, decision.detail, decision.evaluations)
     return mintGrant({
       session,
       user: principal.user,
@@ -48,6 +48,6 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
   }
 }
 
-function deny(message: string, detail: string, judgements: readonly Judgement[]): Denial {
-  return { ...refuse('ACCESS_DENIED', message, detail), judgements }
+function deny(message: string, detail: string, evaluations: readonly Evaluation[]): Denial {
+  return { ...refuse('ACCESS_DENIED', message, detail), evaluations }
 }

@@ -1,7 +1,7 @@
 /** Which account a request means: the one it names, or the one that policy gives by default. */
 
 import type { Account } from '../targets/target.ts'
-import { type AccessFacts, judgeScope } from './judge.ts'
+import { type AccessFacts, evaluateScope } from './evaluate-role.ts'
 
 /**
  * The named account, where the target has it. Without a name: of the accounts that the roles speak of, the target's default,
@@ -12,7 +12,7 @@ export function chooseAccount(facts: AccessFacts): Account | 'several' | undefin
   const { account: named } = facts.request
   if (named !== undefined) return accounts.find(account => account.name === named)
   const allowed = accounts.filter(account =>
-    facts.roles.some(role => judgeScope(role, facts, account).every(({ holds }) => holds)),
+    facts.roles.some(role => evaluateScope(role, facts, account).every(({ holds }) => holds)),
   )
   const preferred = allowed.find(account => account.default)
   return preferred ?? (allowed.length > 1 ? 'several' : allowed[0])

@@ -7,7 +7,7 @@ import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
-import { type AccessFacts, channelsGiven, failures, inScope, type Judgement, judgeRole } from './judge.ts'
+import { type AccessFacts, channelsGiven, type Evaluation, evaluateRole, failures, inScope } from './evaluate-role.ts'
 import type { Role } from './role.ts'
 
 export type Decision = Yes | No
@@ -28,7 +28,7 @@ export interface Yes {
   /** The most that a role asks for, in bytes; 0 where none does, Infinity for all. */
   readonly execOutputLimitBytes: number
   readonly recording: Promptness
-  readonly judgements: readonly Judgement[]
+  readonly evaluations: readonly Evaluation[]
 }
 
 export interface No {
@@ -37,7 +37,7 @@ export interface No {
   readonly message: string
   /** For the audit log. */
   readonly detail: string
-  readonly judgements: readonly Judgement[]
+  readonly evaluations: readonly Evaluation[]
 }
 
 /** One text for what is unknown and what is forbidden, be it target, account or database: nobody can probe for names. */
@@ -58,11 +58,11 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     const message = 'You may use several accounts of this target: name one, as in user+account+target.'
     return no(message, 'no account is named, and several are allowed')
   }
-  const judged = roles.map(role => ({ role, judgement: judgeRole(role, facts, account, proven) }))
-  const judgements = judged.map(({ judgement }) => judgement)
-  const holding = judged.filter(({ judgement }) => failures(judgement).length === 0)
+  const evaluated = roles.map(role => ({ role, evaluation: evaluateRole(role, facts, account, proven) }))
+  const evaluations = evaluated.map(({ evaluation }) => evaluation)
+  const holding = evaluated.filter(({ evaluation }) => failures(evaluation).length === 0)
   if (target === undefined || account === undefined || holding.length === 0) {
-    return no(messageFor(judgements), detailFor(facts, account, judgements), judgements)
+    return no(messageFor(evaluations), detailFor(facts, account, evaluations), evaluations)
   }
   const granting = holding.map(({ role }) => role)
   const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
@@ -73,13 +73,13 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     database: databaseOf(request.database, target),
     roles: granting,
     channels: new Set(granting.flatMap(role => channelsGiven(role, facts))),
-    endsAt: Math.min(...holding.map(({ judgement }) => judgement.endsAt)),
+    endsAt: Math.min(...holding.map(({ evaluation }) => evaluation.endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
     recordInput: granting.some(role => role.recordInput),
     recordExecInput: granting.some(role => role.recordExecInput),
     execOutputLimitBytes: Math.max(0, ...granting.map(role => execOutputBytes(role.execOutputLimit))),
     recording: granting.some(role => role.recording === 'before-relay') ? 'before-relay' : 'within-bound',
-    judgements,
+    evaluations,
   }
 }
 
@@ -89,15 +89,15 @@ function execOutputBytes(limit: Role['execOutputLimit']): number {
 }
 
 /** A clear reason for those whom a role would let in at another time, from elsewhere or with other factors; else the one text. */
-function messageFor(judgements: readonly Judgement[]): string {
-  const near = judgements.filter(inScope)
+function messageFor(evaluations: readonly Evaluation[]): string {
+  const near = evaluations.filter(inScope)
   return near.length === 0 ? DENIED : deniedNow(near)
 }
 
 /** What stands against each of these, for whoever may know of them. */
-export function deniedNow(judgements: readonly Judgement[]): string {
-  const reasons = judgements.map(judgement =>
-    failures(judgement)
+export function deniedNow(evaluations: readonly Evaluation[]): string {
+  const reasons = evaluations.map(evaluation =>
+    failures(evaluation)
       .map(({ name, why }) => {
         if (name === 'hours') return `allowed ${why}`
         return name === 'source' ? 'not allowed from your network' : `needs ${why}`
@@ -110,17 +110,17 @@ export function deniedNow(judgements: readonly Judgement[]): string {
 function detailFor(
   { request, target }: AccessFacts,
   account: Account | undefined,
-  judgements: readonly Judgement[],
+  evaluations: readonly Evaluation[],
 ): string {
   if (target === undefined) return `there is no target ${request.target}`
   if (target.protocol !== request.protocol) return `${target.name} is not a target of ${request.protocol}`
   if (account === undefined && request.account !== undefined) {
     return `there is no account ${request.account} on ${target.name}`
   }
-  if (judgements.length === 0) return 'the user has no role'
-  const nearly = judgements.filter(inScope).map(judgement => {
-    const names = failures(judgement).map(({ name }) => name)
-    return `the role ${judgement.role} would allow it but for its ${names.join(' and ')}`
+  if (evaluations.length === 0) return 'the user has no role'
+  const nearly = evaluations.filter(inScope).map(evaluation => {
+    const names = failures(evaluation).map(({ name }) => name)
+    return `the role ${evaluation.role} would allow it but for its ${names.join(' and ')}`
   })
   const what = account === undefined ? target.name : `${account.name}@${target.name}`
   const database = databaseOf(request.database, target)
@@ -128,6 +128,6 @@ function detailFor(
   return nearly.length > 0 ? nearly.join('; ') : `no role of the user allows ${what}${where}`
 }
 
-function no(message: string, detail: string, judgements: readonly Judgement[] = []): No {
-  return { granted: false, message, detail, judgements }
+function no(message: string, detail: string, evaluations: readonly Evaluation[] = []): No {
+  return { granted: false, message, detail, evaluations }
 }

@@ -5,7 +5,7 @@ import { messageOf } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Promptness } from '../shared/vocabulary.ts'
 import { decide } from './decide.ts'
-import { type AccessFacts, type Condition, failures } from './judge.ts'
+import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'
 
@@ -54,15 +54,15 @@ export function explain(facts: ExplainFacts): Explanation {
   if (user.disabled) return refused(`${user.name} is disabled.`)
   try {
     const sourceKnown = sourceAddress !== undefined
-    const judgedRoles = sourceKnown ? facts.roles : facts.roles.map(({ sources: _, ...role }) => role)
-    const asked = { ...facts, roles: judgedRoles }
+    const evaluatedRoles = sourceKnown ? facts.roles : facts.roles.map(({ sources: _, ...role }) => role)
+    const asked = { ...facts, roles: evaluatedRoles }
     const decision = decide(asked, undefined)
-    const roles = decision.judgements.map((judgement): RoleExplanation => {
-      const role = facts.roles.find(({ name }) => name === judgement.role)!
-      const conditions = judgement.conditions.map(one => (sourceKnown ? one : withSources(one, role)))
+    const roles = decision.evaluations.map((evaluation): RoleExplanation => {
+      const role = facts.roles.find(({ name }) => name === evaluation.role)!
+      const conditions = evaluation.conditions.map(one => (sourceKnown ? one : withSources(one, role)))
       return {
         role: role.name,
-        holds: failures(judgement).length === 0,
+        holds: failures(evaluation).length === 0,
         conditions,
         factors: role.factors ?? defaults,
       }

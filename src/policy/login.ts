@@ -3,7 +3,7 @@
 import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/factors.ts'
 import { deniedNow } from './decide.ts'
-import { type AccessFacts, failures, judgeScope, judgeTerms } from './judge.ts'
+import { type AccessFacts, evaluateScope, evaluateTerms, failures } from './evaluate-role.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
 
 export type LoginFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
@@ -46,13 +46,13 @@ export function decideLogin(facts: LoginFacts, proven: ReadonlySet<Factor>): Log
   }
   const granting = holding(facts, proven)
   if (granting === undefined) {
-    const message = deniedNow(roles.map(role => judgeTerms(role, facts, proven)))
+    const message = deniedNow(roles.map(role => evaluateTerms(role, facts, proven)))
     return { granted: false, message, detail: 'no role of the user holds now and from there' }
   }
   const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
   return {
     granted: true,
-    endsAt: Math.max(...granting.map(role => judgeTerms(role, facts, proven).endsAt)),
+    endsAt: Math.max(...granting.map(role => evaluateTerms(role, facts, proven).endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
   }
 }
@@ -61,10 +61,10 @@ export function decideLogin(facts: LoginFacts, proven: ReadonlySet<Factor>): Log
 export function mayKnow(facts: AccessFacts, account?: string): boolean {
   const { target, roles } = facts
   const accounts = (target?.accounts ?? []).filter(({ name }) => account === undefined || name === account)
-  return roles.some(role => accounts.some(one => judgeScope(role, facts, one).every(({ holds }) => holds)))
+  return roles.some(role => accounts.some(one => evaluateScope(role, facts, one).every(({ holds }) => holds)))
 }
 
 function holding(facts: LoginFacts, proven: ReadonlySet<Factor> | undefined): Role[] | undefined {
-  const roles = facts.roles.filter(role => failures(judgeTerms(role, facts, proven)).length === 0)
+  const roles = facts.roles.filter(role => failures(evaluateTerms(role, facts, proven)).length === 0)
   return roles.length === 0 ? undefined : roles
 }

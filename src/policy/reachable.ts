@@ -2,7 +2,7 @@
 
 import type { Factor } from '../shared/factors.ts'
 import type { Target } from '../targets/target.ts'
-import { type AccessFacts, failures, judgeTerms, speaksOf } from './judge.ts'
+import { type AccessFacts, appliesTo, evaluateTerms, failures } from './evaluate-role.ts'
 import type { Role } from './role.ts'
 
 export interface Reachable {
@@ -18,13 +18,13 @@ export type WhoFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' 
 
 /**
  * The accounts on these targets that `decide` would give when asked for by name, without a database. What a role says of hours, sources and
- * factors is judged once, so that ten thousand targets are a matter of milliseconds. `proven` undefined: factors are not asked about.
+ * factors is evaluated once, so that ten thousand targets are a matter of milliseconds. `proven` undefined: factors are not asked about.
  */
 export function reachableAmong(
   facts: WhoFacts,
   proven: ReadonlySet<Factor> | undefined,
 ): (targets: readonly Target[]) => Reachable[] {
-  const roles = facts.roles.filter(role => failures(judgeTerms(role, facts, proven)).length === 0)
+  const roles = facts.roles.filter(role => failures(evaluateTerms(role, facts, proven)).length === 0)
   return targets => (roles.length === 0 ? [] : targets.flatMap(target => onTarget(target, facts, roles)))
 }
 
@@ -32,7 +32,7 @@ function onTarget(target: Target, facts: WhoFacts, roles: readonly Role[]): Reac
   const { name, protocol, description, labels } = target
   const request = { protocol, target: name }
   return target.accounts
-    .filter(account => roles.some(role => speaksOf(role, { ...facts, request, target }, account)))
+    .filter(account => roles.some(role => appliesTo(role, { ...facts, request, target }, account)))
     .map(account => ({
       target: name,
       account: account.name,

@@ -4,7 +4,7 @@ import { GatewayError } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Account } from '../targets/target.ts'
 import { chooseAccount } from './choose-account.ts'
-import { type AccessFacts, failures, judgeRole, judgeScope } from './judge.ts'
+import { type AccessFacts, evaluateRole, evaluateScope, failures } from './evaluate-role.ts'
 import type { Role } from './role.ts'
 
 /**
@@ -36,9 +36,9 @@ function rolesThatMatch(facts: AccessFacts): Role[] {
   const account = chooseAccount(facts)
   const accounts: (Account | undefined)[] = account === 'several' ? facts.target!.accounts : [account]
   const inQuestion = facts.roles.flatMap(role => {
-    const spokenOf = accounts.find(one => judgeScope(role, facts, one).every(({ holds }) => holds))
-    return spokenOf === undefined ? [] : [{ role, judgement: judgeRole(role, facts, spokenOf, undefined) }]
+    const spokenOf = accounts.find(one => evaluateScope(role, facts, one).every(({ holds }) => holds))
+    return spokenOf === undefined ? [] : [{ role, evaluation: evaluateRole(role, facts, spokenOf, undefined) }]
   })
-  const holding = inQuestion.filter(({ judgement }) => failures(judgement).length === 0)
+  const holding = inQuestion.filter(({ evaluation }) => failures(evaluation).length === 0)
   return (holding.length > 0 ? holding : inQuestion).map(({ role }) => role)
 }

@@ -3,8 +3,8 @@
 import type { Principal, PrincipalFacts } from '../identity/principal.ts'
 import { authorize, type Denial } from '../policy/authorize.ts'
 import { type Decision, decide } from '../policy/decide.ts'
+import type { AccessFacts } from '../policy/evaluate-role.ts'
 import type { Grant } from '../policy/grant.ts'
-import type { AccessFacts } from '../policy/judge.ts'
 import { decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/login.ts'
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
@@ -27,19 +27,19 @@ export interface FactorRequirement {
 }
 
 /** What a connection asks for: by its login name, and the database that its client names, if any. */
-export interface Wish {
+export interface LoginRequest {
   readonly protocol: ProtocolName
   readonly login: LoginName
   readonly database: string | undefined
 }
 
 /** The protocol of a target that is not there nobody can say. */
-type Asked = Omit<Wish, 'protocol'> & { readonly protocol: ProtocolName | undefined }
+type Asked = Omit<LoginRequest, 'protocol'> & { readonly protocol: ProtocolName | undefined }
 
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
-  requirement(roles: readonly string[], wish: Wish, sourceAddress: string): Promise<FactorRequirement>
-  decide(principal: Principal, session: string, wish: Wish): Promise<Grant | Denial>
+  requirement(roles: readonly string[], request: LoginRequest, sourceAddress: string): Promise<FactorRequirement>
+  decide(principal: Principal, session: string, request: LoginRequest): Promise<Grant | Denial>
   /** Whether a login that names no target is let in, and for how long. */
   decideLogin(principal: Principal): Promise<LoginTerms | Refusal>
   /**
@@ -56,11 +56,11 @@ export interface Access {
   known(principal: PrincipalFacts): Promise<(target: Target, account?: string) => boolean>
 }
 
-/** Targets are read and judged so many at a time: others have their turn in between. */
+/** Targets are read and evaluated so many at a time: others have their turn in between. */
 const TARGETS_AT_ONCE = 500
 
 /** `ssh alice@gateway`: the gateway itself answers, where the protocol has such a login. */
-export function namesNoTarget({ protocol, login }: Pick<Wish, 'protocol' | 'login'>): boolean {
+export function namesNoTarget({ protocol, login }: Pick<LoginRequest, 'protocol' | 'login'>): boolean {
   return protocolOf(protocol).selfService && login.target === undefined
 }
 
@@ -84,17 +84,17 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
   }
 
   return {
-    async requirement(held, wish, sourceAddress) {
-      if (namesNoTarget(wish)) {
+    async requirement(held, request, sourceAddress) {
+      if (namesNoTarget(request)) {
         const heldRoles = await roles.heldBy({ roles: held, disabled: false })
         const facts = { roles: heldRoles, defaults, sourceAddress, now: clock.now() }
         return { factors: loginFactors(facts), rememberFactorMs: 0 }
       }
-      const facts = { ...(await gather(held, wish)), sourceAddress }
+      const facts = { ...(await gather(held, request)), sourceAddress }
       return { factors: requiredFactors(facts), rememberFactorMs: rememberFactorMs(facts) }
     },
-    async decide(principal, session, wish) {
-      return authorize({ ...(await gather(principal.roles, wish)), principal, session })
+    async decide(principal, session, request) {
+      return authorize({ ...(await gather(principal.roles, request)), principal, session })
     },
     async decideLogin({ roles: held, proven, sourceAddress }) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })

@@ -9,16 +9,18 @@ export async function logDestination(): Promise<DestinationStream | undefined> {
   const { default: pretty } = await import('pino-pretty')
   const colorize = !process.env.NO_COLOR && process.env.TERM !== 'dumb'
   const people = pretty({ colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss', sync: true })
-  return { write: line => people.write(tamed(line)) }
+  return { write: line => people.write(escapeLine(line)) }
 }
 
-/** The same line, but nothing that strangers wrote into it (names, errors of a target) acts on the terminal or hides in the text. */
-export function tamed(line: string): string {
-  const value: unknown = JSON.parse(line, (_key, value: unknown) => (typeof value === 'string' ? tame(value) : value))
+/** The same line, but what others wrote into it (names, errors of a target) neither acts on the terminal nor hides in the text. */
+export function escapeLine(line: string): string {
+  const value: unknown = JSON.parse(line, (_key, value: unknown) =>
+    typeof value === 'string' ? escapeText(value) : value,
+  )
   return `${JSON.stringify(value)}\n`
 }
 
-function tame(text: string): string {
+function escapeText(text: string): string {
   return markUnseen(text, visibleName).replace(/\p{Cc}/gu, character =>
     character === '\n' ? character : visibleName(character.charCodeAt(0)),
   )

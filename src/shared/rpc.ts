@@ -1,4 +1,4 @@
-/** ONE way to ask another process: calls by name over a channel of messages, each with its answer. */
+/** Remote procedure calls between processes: calls by name over a channel of messages, each with its answer. */
 
 import { type ErrorCode, GatewayError, messageOf } from './errors.ts'
 
@@ -8,7 +8,7 @@ export type RpcMessage =
   /** Its value, or why there is none. */
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly failed?: RpcFailure }
 
-/** Of an error, what may be told to another process. */
+/** The part of an error that may leave the process. */
 export interface RpcFailure {
   readonly code: ErrorCode
   readonly message: string
@@ -21,12 +21,12 @@ type Methods<M> = { readonly [K in keyof M]: (...values: never[]) => unknown }
 export interface Remote<M extends Methods<M>> {
   /** Rejects with the GatewayError that the other side met. */
   call<K extends keyof M & string>(method: K, ...values: Parameters<M[K]>): Promise<Awaited<ReturnType<M[K]>>>
-  /** The same where nobody waits for the answer. */
-  tell<K extends keyof M & string>(method: K, ...values: Parameters<M[K]>): void
+  /** A notification: a call without an answer. */
+  notify<K extends keyof M & string>(method: K, ...values: Parameters<M[K]>): void
 }
 
 export interface Rpc<M extends Methods<M>> extends Remote<M> {
-  hear(message: RpcMessage): void
+  receive(message: RpcMessage): void
   /** The other side is gone: it is answered no more, and what waits for its answers rejects. */
   close(): void
 }
@@ -57,10 +57,10 @@ export function createRpc<Theirs extends Methods<Theirs>, Own extends Methods<Ow
       send({ kind: 'call', id, method, values })
       return called.promise as Promise<never>
     },
-    tell(method, ...values) {
+    notify(method, ...values) {
       send({ kind: 'call', method, values })
     },
-    hear(message) {
+    receive(message) {
       if (closed) return
       const { id } = message
       if (message.kind === 'call') {

@@ -25,7 +25,7 @@ export function target(input: Partial<TargetInput> = {}): Target {
 
 export const NOW = Date.parse('2026-11-18T12:00:00Z')
 
-interface Wish {
+interface LoginRequest {
   login?: string
   protocol?: 'ssh' | 'postgres'
   roles?: Role[]
@@ -37,7 +37,7 @@ interface Wish {
 }
 
 /** alice asks for `root@web-01` on a Wednesday at noon, with key and code proven. */
-export function facts(wish: Wish = {}): AuthorizeFacts {
+export function facts(wish: LoginRequest = {}): AuthorizeFacts {
   const { login = 'root@web-01', protocol = 'ssh', roles = [role()], proven = ['publickey', 'totp'] } = wish
   const { from = '198.51.100.7', now = NOW } = wish
   const [name, account] = login.split('@').reverse() as [string, string?]

@@ -133,13 +133,13 @@ export function audit(app: ApiRoutes, { audit, database, signer, clock, gateway 
       await audit.append({ kind: 'audit.exported', actor, data: { since, until, source } })
       const range = { since: since && Date.parse(since), until: until && Date.parse(until) }
       const lines = exportSessions({ database, signer, clock, gateway }, range as { since?: number; until?: number })
-      return reply.header('content-type', LIST_TYPE).send(Readable.from(toldOff(lines), { objectMode: false }))
+      return reply.header('content-type', LIST_TYPE).send(Readable.from(endWithError(lines), { objectMode: false }))
     },
   )
 }
 
 /** A log that is broken ends the list with a line that says why, in the place of the signed end. */
-async function* toldOff(lines: AsyncIterable<string>): AsyncGenerator<string> {
+async function* endWithError(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let chunk = ''
   let sent = false
   try {

@@ -38,18 +38,18 @@ export function createOutbox(parts: { database: Database; gateway: string; clock
 }
 
 /** Whose events are meant: of this gateway, and of all that are not among the living. */
-export interface Whose {
+export interface EventOwners {
   readonly gateway: string
   readonly living?: ReadonlySet<string> | undefined
 }
 
 /** Whether any wait. Cheap: it takes no lock. */
-export async function anyWaiting(database: Database, whose: Whose): Promise<boolean> {
+export async function anyWaiting(database: Database, whose: EventOwners): Promise<boolean> {
   return (await waiting(database, whose).limit(1).executeTakeFirst()) !== undefined
 }
 
 /** Takes the first ones out, in their order, in the transaction that appends them. */
-export async function takeOut(on: Database, whose: Whose, limit: number): Promise<UnlinkedRow[]> {
+export async function takeOut(on: Database, whose: EventOwners, limit: number): Promise<UnlinkedRow[]> {
   const rows = await on
     .deleteFrom('audit_outbox')
     .where('id', 'in', waiting(on, whose).orderBy('id').limit(limit))
@@ -65,7 +65,7 @@ export async function listWaiting(on: Database, sessions: readonly string[], kin
   return select.where('session', 'in', sessions).where('kind', 'in', kinds).execute()
 }
 
-function waiting(on: Database, { gateway, living }: Whose) {
+function waiting(on: Database, { gateway, living }: EventOwners) {
   const select = on.selectFrom('audit_outbox').select('id')
   if (living === undefined) return select.where('gateway', '=', gateway)
   return select.where(({ eb, or }) => or([eb('gateway', '=', gateway), eb('gateway', 'not in', [...living, gateway])]))

@@ -1,12 +1,12 @@
-/** Reads a stretch of the audit chain out of the store, and checks each event before it is given on. */
+/** Reads a range of the audit chain from the store, and verifies each event before it is passed on. */
 
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Database } from '../../database/database.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { type AuditRow, type ChainHead, checkAlone, checkLink } from './chain.ts'
 
-/** A stretch of the chain, both ends included; `last` is before `first` where nothing is in it. */
-export interface Stretch {
+/** A range of the chain, both ends included; `last` is before `first` where nothing is in it. */
+export interface ChainRange {
   readonly first: number
   readonly last: number
 }
@@ -14,10 +14,10 @@ export interface Stretch {
 const PAGE = 256
 
 /**
- * The smallest stretch that holds every event of a time range (milliseconds: at or after `since`, before `until`). Clocks of several
+ * The smallest range that holds every event of a time range (milliseconds: at or after `since`, before `until`). Clocks of several
  * gateways differ, so events of other times may stand in it too.
  */
-export async function stretchOf(database: Database, since?: number, until?: number): Promise<Stretch> {
+export async function rangeOf(database: Database, since?: number, until?: number): Promise<ChainRange> {
   const head = await readHead(database)
   let select = database.selectFrom('audit_events').where('seq', '<=', head.seq)
   if (since !== undefined) select = select.where('at', '>=', since)
@@ -49,7 +49,7 @@ export async function hashesOf(database: Database, seqs: readonly number[]): Pro
 export async function* walkChain(
   database: Database,
   publicKeyPem: string,
-  { first, last }: Stretch,
+  { first, last }: ChainRange,
   before?: ChainHead,
 ): AsyncGenerator<AuditRow, void> {
   const publicKey = createPublicKey(publicKeyPem)

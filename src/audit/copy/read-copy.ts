@@ -1,4 +1,4 @@
-/** Reads one file of the JSON-lines copy: each line by itself, its hash and its signature. What belongs together is judged elsewhere. */
+/** Reads one file of the JSON-lines copy: each line by itself, its hash and its signature. Relations between lines are verified elsewhere. */
 
 import type { KeyObject } from 'node:crypto'
 import { type AuditRow, checkAlone } from '../chain/chain.ts'
@@ -19,17 +19,22 @@ export interface Copy {
 }
 
 /** Where a line stands. */
-export interface Place {
+export interface LinePosition {
   readonly file: string
   readonly line: number
 }
 
 export type CopyPart =
-  | ({ readonly kind: 'event'; readonly row: AuditRow } & Place)
+  | ({ readonly kind: 'event'; readonly row: AuditRow } & LinePosition)
   /** `seq` where the line still says which event it was. */
-  | ({ readonly kind: 'bad'; readonly problem: LineProblem; readonly message: string; readonly seq: number } & Place)
+  | ({
+      readonly kind: 'bad'
+      readonly problem: LineProblem
+      readonly message: string
+      readonly seq: number
+    } & LinePosition)
   /** The last line, which was never finished: its writer stopped there, and wrote it again elsewhere. */
-  | ({ readonly kind: 'torn' } & Place)
+  | ({ readonly kind: 'torn' } & LinePosition)
 
 export type LineProblem = 'unreadable' | 'changed' | 'bad-signature'
 
@@ -41,7 +46,7 @@ export async function* readCopy({ name, lines }: Copy, publicKey: KeyObject): As
   for await (const line of lines) {
     const text = line.text.trim()
     if (text === '') continue
-    batch.push(judge(text, line, name, publicKey))
+    batch.push(check(text, line, name, publicKey))
     if (batch.length < BATCH) continue
     yield* await Promise.all(batch)
     batch = []
@@ -49,7 +54,7 @@ export async function* readCopy({ name, lines }: Copy, publicKey: KeyObject): As
   yield* await Promise.all(batch)
 }
 
-async function judge(text: string, { number, whole }: CopyLine, file: string, publicKey: KeyObject): Promise<CopyPart> {
+async function check(text: string, { number, whole }: CopyLine, file: string, publicKey: KeyObject): Promise<CopyPart> {
   const place = { file, line: number }
   const row = parseLine(text)
   if (row === undefined) {

@@ -1,11 +1,11 @@
 /** Verifies the JSON-lines copy of the audit log with the public key alone: rotated files, and files of several gateways, in any order. */
 
 import { type ChainHead, readPublicKey } from '../chain/chain.ts'
-import { type Copy, type CopyPart, type LineProblem, type Place, readCopy } from './read-copy.ts'
+import { type Copy, type CopyPart, type LinePosition, type LineProblem, readCopy } from './read-copy.ts'
 
 export type CopyProblemKind = LineProblem | 'missing' | 'reordered' | 'repeated' | 'forked' | 'truncated'
 
-export interface CopyProblem extends Place {
+export interface CopyProblem extends LinePosition {
   readonly problem: CopyProblemKind
   readonly seq: number
   readonly message: string
@@ -25,13 +25,13 @@ export interface CopiesVerdict {
   /** Events that are good. */
   readonly events: number
   /** Where the copy begins and ends; undefined when there is no event. */
-  readonly first: (ChainHead & Place & { readonly previous: string }) | undefined
-  readonly last: (ChainHead & Place) | undefined
+  readonly first: (ChainHead & LinePosition & { readonly previous: string }) | undefined
+  readonly last: (ChainHead & LinePosition) | undefined
   /** The first of them, in the order in which they were found, and how many there are. */
   readonly problems: readonly CopyProblem[]
   readonly problemCount: number
   /** Last lines that were never finished. */
-  readonly torn: readonly Place[]
+  readonly torn: readonly LinePosition[]
   /** Events that stand in two of the files. */
   readonly repeated: number
   /** With `partial`: events of others. */
@@ -46,7 +46,7 @@ const PARTIAL_WINDOW = 16
 const MAX_SHOWN = 100
 
 type Event = CopyPart & { kind: 'event' }
-interface Link extends Place {
+interface Link extends LinePosition {
   readonly hash: string
   /** Undefined where the line is bad: what follows cannot be compared with it. */
   readonly previous: string | undefined
@@ -131,7 +131,7 @@ class Reader {
   }
 }
 
-interface Crossing extends Place {
+interface Crossing extends LinePosition {
   readonly seq: number
   readonly gateway: string
   readonly highest: { readonly seq: number; readonly line: number; readonly gateway: string }
@@ -142,7 +142,7 @@ class Chain {
   readonly #partial: boolean
   readonly #noted: ReadonlyMap<number, Noted[]>
   readonly #problems: CopyProblem[] = []
-  readonly #torn: Place[] = []
+  readonly #torn: LinePosition[] = []
   readonly #pending = new Map<number, Link>()
   readonly #passed = new Map<number, { hash: string; file: string }>()
   readonly #crossings: Crossing[] = []
@@ -154,7 +154,7 @@ class Chain {
   #absent = 0
   #confirmed = 0
   #first: CopiesVerdict['first']
-  #head: (ChainHead & Place & { readonly known: boolean }) | undefined
+  #head: (ChainHead & LinePosition & { readonly known: boolean }) | undefined
 
   constructor({ partial = false, noted = [] }: CopiesOptions) {
     this.#partial = partial

@@ -31,8 +31,8 @@ export interface SendHeadsOptions {
   readonly destinations: readonly HeadDestination[]
   readonly metrics: Pick<Metrics, 'auditHeadsSent' | 'auditHeadsFailed' | 'auditHeadsWaiting' | 'auditHeadSentAt'>
   readonly log: Log
-  /** Where a failure is told, once for each outage. */
-  readonly tell: Audit['append']
+  /** Audits a failure, once for each outage. */
+  readonly audit: Audit['append']
 }
 
 /** Heads that wait for a destination at most. When there are more the oldest are left out: a later head proves all that is before it. */
@@ -157,7 +157,7 @@ class Outgoing {
     if (!this.#failing) {
       this.#failing = true
       this.#options.log.error({ to, reason }, 'a head of the audit log cannot be sent; trying again')
-      this.#tell('audit.head-failed', { to, reason })
+      this.#audit('audit.head-failed', { to, reason })
     }
     if (this.#closed) return
     const delay = this.#delayMs * (0.75 + Math.random() / 2)
@@ -174,12 +174,12 @@ class Outgoing {
     this.#failing = false
     const to = this.#destination.name
     this.#options.log.info({ to }, 'heads of the audit log are sent again')
-    this.#tell('audit.head-sent-again', { to })
+    this.#audit('audit.head-sent-again', { to })
   }
 
-  #tell(kind: 'audit.head-failed' | 'audit.head-sent-again', data: Record<string, unknown>): void {
-    const { tell, log } = this.#options
-    tell({ kind, actor: 'gateway', data }).catch(error => log.warn({ err: error }, 'this was not audited'))
+  #audit(kind: 'audit.head-failed' | 'audit.head-sent-again', data: Record<string, unknown>): void {
+    const { audit, log } = this.#options
+    audit({ kind, actor: 'gateway', data }).catch(error => log.warn({ err: error }, 'this was not audited'))
   }
 
   #count(): void {

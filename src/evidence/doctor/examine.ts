@@ -22,16 +22,16 @@ export function examine(facts: SessionFacts, present: Present): Finding[] {
   const { session, row, leases, events, file } = facts
   const findings: Finding[] = []
   const find = (code: FindingCode, what: string) => findings.push({ code, session, what })
-  const told = (kind: string) => events.filter(event => event.kind === kind)
+  const recorded = (kind: string) => events.filter(event => event.kind === kind)
   const due = dueOf(facts, present)
   const seals = sealsOf(events)
-  const started = told('session.started')
-  const ended = told('session.ended')
+  const started = recorded('session.started')
+  const ended = recorded('session.ended')
 
   if (row === undefined) {
     const known = [...started, ...ended].length > 0 || seals.length > 0
     if (known) find('session-missing', 'the audit log has it, and the store has no row of it')
-    else if (leases.length === 0 && told('lease.started').length === 0) {
+    else if (leases.length === 0 && recorded('lease.started').length === 0) {
       if (file !== undefined) find('recording-foreign', `${file.file} is of no session that this store knows`)
       return findings
     }
@@ -72,7 +72,7 @@ function dueOf({ waiting }: SessionFacts, { now }: Present): Due {
 type Find = (code: FindingCode, what: string) => void
 
 function leaseFindings({ row, leases, events }: SessionFacts, { now }: Present, due: Due, find: Find): void {
-  const told = (kind: string, lease: string) =>
+  const recorded = (kind: string, lease: string) =>
     events.filter(event => event.kind === kind && dataOf(event).lease === lease)
   if (leases.length > 1)
     find('lease-doubled', `it has ${leases.length} leases (${leases.map(({ id }) => id).join(', ')})`)
@@ -85,10 +85,10 @@ function leaseFindings({ row, leases, events }: SessionFacts, { now }: Present, 
   for (const { id, ended_at, started_at } of leases) {
     const over = row !== undefined || now - started_at > REPAIRED_WITHIN_MS
     if (ended_at === null && over) find('lease-open', `its lease ${id} is open`)
-    if (told('lease.started', id).length === 0 && !due('lease.started') && row !== undefined) {
+    if (recorded('lease.started', id).length === 0 && !due('lease.started') && row !== undefined) {
       find('lease-untold', `the audit log does not have the start of its lease ${id}`)
     }
-    const ends = told('lease.ended', id)
+    const ends = recorded('lease.ended', id)
     if (ends.length > 1)
       find('lease-end-doubled', `the audit log has the end of its lease ${id} ${ends.length} times (${numbers(ends)})`)
     if (ended_at !== null && ends.length === 0 && !due('lease.ended')) {
@@ -135,28 +135,28 @@ function recordingFindings(
 
 /** What the row says otherwise than the audit log. */
 function differences({ row, events }: SessionFacts): string[] {
-  const told: string[] = []
+  const recorded: string[] = []
   const started = events.find(({ kind }) => kind === 'session.started')
   const start = started ?? events.find(({ kind }) => kind === 'lease.started')
-  if (row === undefined) return told
+  if (row === undefined) return recorded
   const account = formatAccountAddress({ account: row.account, target: row.target })
   if (start !== undefined && start.actor !== row.user)
-    told.push(`its row says the user ${row.user}, the audit log ${start.actor}`)
+    recorded.push(`its row says the user ${row.user}, the audit log ${start.actor}`)
   const said = start && dataOf(start).account
-  if (typeof said === 'string' && said !== account) told.push(`its row says ${account}, the audit log ${said}`)
+  if (typeof said === 'string' && said !== account) recorded.push(`its row says ${account}, the audit log ${said}`)
   const { role } = started === undefined ? { role: row.role } : dataOf(started)
   if (typeof role === 'string' && role !== row.role)
-    told.push(`its row says the role ${row.role}, the audit log ${role}`)
-  if (row.recording !== recordingFile(row.id)) told.push(`its row names ${row.recording} as its recording`)
+    recorded.push(`its row says the role ${row.role}, the audit log ${role}`)
+  if (row.recording !== recordingFile(row.id)) recorded.push(`its row names ${row.recording} as its recording`)
   const reasons = events.flatMap(event => {
     const { reason } = dataOf(event)
     return typeof reason === 'string' ? [reason] : []
   })
   // A seal may know the reason better than who found the session ended: both are in the log.
   if (row.end_reason !== null && reasons.length > 0 && !reasons.includes(row.end_reason)) {
-    told.push(`its row says that it ended as ${row.end_reason}, the audit log ${reasons.join(', ')}`)
+    recorded.push(`its row says that it ended as ${row.end_reason}, the audit log ${reasons.join(', ')}`)
   }
-  return told
+  return recorded
 }
 
 export interface NotedSeal {

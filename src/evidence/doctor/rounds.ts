@@ -30,7 +30,7 @@ const LOOK_EVERY_MS = 10 * 60_000
 const FIRST_LOOK_MS = 60_000
 /** A gateway that dies in its round holds it up so long. */
 const CLAIM_MS = 30 * 60_000
-const MAX_TOLD = 50
+const MAX_LISTED = 50
 
 export function createDoctorRounds(parts: {
   readonly doctor: DoctorParts
@@ -50,7 +50,7 @@ export function createDoctorRounds(parts: {
 
   async function go(): Promise<void> {
     const before = await table.read()
-    const told: Finding[] = []
+    const listed: Finding[] = []
     const round = examineAll(doctor, {
       read: { after: before.readUpTo, atMostBytes: readAtMostBytes },
       chainFrom: before.chain,
@@ -61,8 +61,8 @@ export function createDoctorRounds(parts: {
     let step = await round.next()
     for (; step.done !== true; step = await round.next()) {
       const { code, session, what } = step.value
-      if (told.length < MAX_TOLD) {
-        told.push(step.value)
+      if (listed.length < MAX_LISTED) {
+        listed.push(step.value)
         log.warn({ code, session, next: FINDING_ADVICE[code] }, `doctor: ${what}`)
       }
       if (clock.now() - claimedAt < CLAIM_MS / 4) continue
@@ -70,7 +70,7 @@ export function createDoctorRounds(parts: {
       await table.renew(CLAIM_MS)
     }
     const { counts, readUpTo, chain, ...numbers } = step.value
-    await audit.append({ kind: 'doctor.round', actor: 'gateway', data: { ...numbers, counts, first: told } })
+    await audit.append({ kind: 'doctor.round', actor: 'gateway', data: { ...numbers, counts, first: listed } })
     await table.finish({ counts, readUpTo, chain: chain ?? before.chain })
     log.info({ ...numbers, counts }, 'the doctor has made the round')
   }

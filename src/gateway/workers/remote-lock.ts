@@ -10,7 +10,7 @@ export function createRemoteLock(gateway: Remote<GatewayMethods>): WithKeyLock {
     try {
       return await work()
     } finally {
-      gateway.tell('unlock', lock)
+      gateway.notify('unlock', lock)
     }
   }
 }

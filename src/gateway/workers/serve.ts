@@ -57,7 +57,7 @@ async function begin({ gateway, auditedBy, config, vaultKey, certificates, store
     switch (message.kind) {
       case 'call':
       case 'answer':
-        return remote.hear(message)
+        return remote.receive(message)
       case 'connection':
         return handle(listeners!, connections, message, socket, remote)
       case 'cut':

@@ -60,7 +60,7 @@ export class WorkerProcess {
         // Of a balancer's own connections none has a slot.
         acquireInnerSlot: async connection => this.#slots.get(connection)?.acquireInner(),
       },
-      (channel, payload) => this.#rpc.tell('deliver', channel, payload),
+      (channel, payload) => this.#rpc.notify('deliver', channel, payload),
     )
     this.#rpc = createRpc<WorkerMethods, GatewayMethods>(methods, message => this.#send(message))
     this.#forgetServices = close
@@ -202,7 +202,7 @@ export class WorkerProcess {
         break
       case 'call':
       case 'answer':
-        this.#rpc.hear(message)
+        this.#rpc.receive(message)
     }
   }
 

@@ -2,7 +2,7 @@
 
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
 import { createPostgresConnectionHandler } from './client-side/connection-handler.ts'
-import { createToldInsideTls } from './client-side/told-inside-tls.ts'
+import { createRecentTlsRefusals } from './client-side/recent-tls-refusals.ts'
 import type { PostgresSettings } from './facts/settings.ts'
 import { createPostgresProtocol } from './protocol.ts'
 import { askLogins } from './target-side/ask-login.ts'
@@ -22,7 +22,7 @@ async function createHandler(parts: HandlerParts) {
     loginGraceMs,
     protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
     cancellations,
-    told: createToldInsideTls({ cluster, log }),
+    tlsRefusals: createRecentTlsRefusals({ cluster, log }),
     refused: ({ source, code, session, detail }) => refused({ source, code, why: detail, session }),
   })
 }

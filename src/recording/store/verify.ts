@@ -36,11 +36,11 @@ export interface Verification {
 /** Never throws for what is in the file, only where it cannot be read at all. `publicKeyPem` is the gateway's signing key. */
 export async function verifyRecording(path: string, publicKeyPem: string): Promise<Verification> {
   let result: Verification = { ok: false, frames: 0, bytes: 0, sealed: false }
-  for await (const part of scan(fileChunks(path))) result = { ...result, ...judge(part, result, publicKeyPem) }
+  for await (const part of scan(fileChunks(path))) result = { ...result, ...check(part, result, publicKeyPem) }
   return result
 }
 
-function judge(part: Part, { frames, subject }: Verification, publicKeyPem: string): Partial<Verification> {
+function check(part: Part, { frames, subject }: Verification, publicKeyPem: string): Partial<Verification> {
   switch (part.kind) {
     case 'header': {
       const { subject, signingKey, createdAt } = part.header

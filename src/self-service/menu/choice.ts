@@ -13,7 +13,7 @@ export interface Choice {
   readonly top: number
 }
 
-export type Wish =
+export type LoginRequest =
   | { readonly wants: 'nothing' }
   | { readonly wants: 'leave' }
   | { readonly wants: 'refresh' }
@@ -33,7 +33,7 @@ export function withEntries(choice: Choice, entries: readonly Entry[]): Choice {
 }
 
 /** `rows`: how many are shown at once. Text is put behind the search before anything is looked for: a paste is looked for once. */
-export function press(choice: Choice, keys: readonly Key[], rows: number): { choice: Choice; wish: Wish } {
+export function press(choice: Choice, keys: readonly Key[], rows: number): { choice: Choice; wish: LoginRequest } {
   let { search, selected } = choice
   let now = choice
   for (const key of keys) {

@@ -10,7 +10,7 @@ import { parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { CommandParts } from '../command.ts'
 import { inOrder, reachableFirst } from '../reachable-first.ts'
-import { type Choice, inView, NO_CHOICE, press, type Wish, withEntries } from './choice.ts'
+import { type Choice, inView, type LoginRequest, NO_CHOICE, press, withEntries } from './choice.ts'
 import { createKeyReader, type Key } from './keys.ts'
 import { outcomeText } from './outcome-text.ts'
 import { listRows, pictureOf } from './picture.ts'
@@ -127,7 +127,7 @@ class Menu {
     }
   }
 
-  #grant(wish: Wish): void {
+  #grant(wish: LoginRequest): void {
     switch (wish.wants) {
       case 'nothing':
         return

@@ -7,7 +7,7 @@ import { formatFactorLists, nextFactors } from '../../shared/factor-lists.ts'
 import type { Factor } from '../../shared/factors.ts'
 import { LATER_FACTORS } from '../../shared/factors.ts'
 import { type LoginName, parseLoginName } from '../../shared/names.ts'
-import type { Access, FactorRequirement, Wish } from '../access.ts'
+import type { Access, FactorRequirement, LoginRequest } from '../access.ts'
 import type { Downstream } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { Authenticated } from './authenticated.ts'
@@ -37,11 +37,11 @@ async function collectProofs(parts: Parts, downstream: Downstream): Promise<Auth
   const login = parseLoginName(downstream.login)
   if (isRefusal(login)) return login
   const { protocol, database, source, outer } = downstream
-  const wish = { protocol, login, database }
-  if (outer !== undefined) return authenticateInside(parts, downstream, wish, outer)
+  const request = { protocol, login, database }
+  if (outer !== undefined) return authenticateInside(parts, downstream, request, outer)
   const attempt = await parts.authenticator.begin(login.user, source)
   if (isRefusal(attempt)) return attempt
-  const requirement = await parts.access.requirement(attempt.roles, wish, source.address)
+  const requirement = await parts.access.requirement(attempt.roles, request, source.address)
   return prove(downstream, login, attempt, requirement)
 }
 
@@ -52,15 +52,15 @@ async function collectProofs(parts: Parts, downstream: Downstream): Promise<Auth
 async function authenticateInside(
   { access }: Parts,
   downstream: Downstream,
-  wish: Wish,
+  request: LoginRequest,
   { attempt, renew }: Authenticated,
 ): Promise<Authenticated | Refusal> {
-  const { login } = wish
+  const { login } = request
   const person = await renew()
   if (person === undefined || person.user !== login.user) {
     return refuse('LOGIN_REFUSED', 'The login around this connection is no longer good. Log in again.')
   }
-  const requirement = await access.requirement(person.roles, wish, person.sourceAddress)
+  const requirement = await access.requirement(person.roles, request, person.sourceAddress)
   const { factors } = requirement
   const principal = await attempt.principal(factors)
   if (principal !== undefined) {

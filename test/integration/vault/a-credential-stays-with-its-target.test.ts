@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { adoptEarlier } from '../../../src/gateway/adopt-earlier.ts'
+import { upgradeStore } from '../../../src/gateway/upgrade-store.ts'
 import { generateKeyPair } from '../../../src/protocols/ssh/transport/generate-key-pair.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { fingerprintOf } from '../../../src/targets/identity.ts'
@@ -263,17 +263,17 @@ t.test('a store of an earlier version goes on working, once: its credentials are
   const www = { account: 'www', target: 'web-01' }
   const mark = gateway.parts.database
   await asBefore(gateway, 'www')
-  await adoptEarlier(gateway.parts)
+  await upgradeStore(gateway.parts)
   t.match((await vault.standing(www))?.unconfirmed, /never confirmed/)
   // Nor where the version that took it over knew marks only.
   await asOfEarlierVersion(gateway)
   await mark.deleteFrom('sealed_keys').where('name', '=', 'credentials-bound').execute()
-  await adoptEarlier(gateway.parts)
+  await upgradeStore(gateway.parts)
   t.match((await vault.standing(www))?.unconfirmed, /never confirmed/)
   t.match((await audit.list({ kind: 'credential.bound', limit: 1 }))[0]!.data, /mark credentials-bound was taken/)
   await asOfEarlierVersion(gateway)
   await mark.updateTable('sealed_keys').set({ sealed: 'v1.x' }).where('name', '=', 'credentials-bound').execute()
-  await t.rejects(adoptEarlier(gateway.parts), { code: 'VAULT_DAMAGED' })
+  await t.rejects(upgradeStore(gateway.parts), { code: 'VAULT_DAMAGED' })
   t.equal(web.connections, 0)
 
   // Whoever has that right confirms what an earlier version stored later, beside this one.

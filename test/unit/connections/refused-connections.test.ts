@@ -9,7 +9,7 @@ t.test('each is told with what is known of it', async t => {
   const events: AuditEvent[] = []
   const audit = { append: async (event: AuditEvent) => void events.push(event) }
   const refused = createRefusedConnections({ audit, log: createLog('silent') })
-  refused.tell({ protocol: 'postgres', source: '192.0.2.2', code: 'TLS_REQUIRED', why: 'plain', session: 'ses_1' })
+  refused.record({ protocol: 'postgres', source: '192.0.2.2', code: 'TLS_REQUIRED', why: 'plain', session: 'ses_1' })
   await refused.close()
   t.same(events, [
     {
@@ -24,6 +24,6 @@ t.test('each is told with what is known of it', async t => {
 t.test('an audit log that cannot be written ends nothing', async t => {
   const audit = { append: () => Promise.reject(new Error('the store is gone')) }
   const refused = createRefusedConnections({ audit, log: createLog('silent') })
-  refused.tell({ protocol: 'ssh', source: '192.0.2.1', code: 'TOO_MANY_CONNECTIONS', why: 'from one source' })
+  refused.record({ protocol: 'ssh', source: '192.0.2.1', code: 'TOO_MANY_CONNECTIONS', why: 'from one source' })
   await t.resolves(refused.close())
 })

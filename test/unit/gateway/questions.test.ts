@@ -29,14 +29,14 @@ function workerOf(services: Partial<Services> = {}, gateway = 'gw_one-1') {
       ...services,
       cluster,
     },
-    (channel, payload) => atGateway.tell('deliver', channel, payload),
+    (channel, payload) => atGateway.notify('deliver', channel, payload),
   )
   const atGateway = createRpc<Pick<WorkerMethods, 'deliver'>, GatewayMethods>(methods, message =>
-    setImmediate(() => remote.hear(message)),
+    setImmediate(() => remote.receive(message)),
   )
   const remote = createRpc<GatewayMethods, Pick<WorkerMethods, 'deliver'>>(
     { deliver: (channel, payload) => client.deliver(channel, payload) },
-    message => setImmediate(() => atGateway.hear(message)),
+    message => setImmediate(() => atGateway.receive(message)),
   )
   const client = createClusterClient({ gateway, remote })
   const die = () => {
@@ -123,7 +123,7 @@ t.test('the works of one key take turns, in whichever worker they are', async t 
   while (!held) await new Promise(resolve => setImmediate(resolve))
   workers[0]!.die()
   t.equal(await next, 'after the death', 'a worker that died holds nobody up')
-  workers[0]!.atGateway.hear({ kind: 'call', id: 99, method: 'lock', values: ['alice'] })
+  workers[0]!.atGateway.receive({ kind: 'call', id: 99, method: 'lock', values: ['alice'] })
   t.equal(await workers[1]!.withKeyLock('alice', async () => 'still'), 'still', 'nor does what it says after its death')
 })
 

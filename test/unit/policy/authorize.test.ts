@@ -57,7 +57,7 @@ t.test(
         'no role of the user allows root@web-01',
       ],
     )
-    t.match(cases[2]!.judgements, [
+    t.match(cases[2]!.evaluations, [
       { role: 'ops', conditions: [{}, {}, { name: 'account', holds: false, why: 'root' }] },
     ])
   },
@@ -167,8 +167,8 @@ t.test('an error while deciding is a denial that shows nothing of itself', async
   const zoneless = { ...role(), hours: { days: ['wed' as const], from: '00:00', to: '24:00', zone: 'Mars/Olympus' } }
   const byRole = denied(authorize(facts({ roles: [zoneless] })))
   t.match(
-    byRole.judgements[0]!.conditions.find(({ name }) => name === 'hours'),
-    { holds: false, why: /cannot be judged/ },
+    byRole.evaluations[0]!.conditions.find(({ name }) => name === 'hours'),
+    { holds: false, why: /cannot be evaluated/ },
   )
   const broken = denied(authorize({ ...facts(), roles: [null as never] }))
   t.equal(broken.message, UNKNOWN)

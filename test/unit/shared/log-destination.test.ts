@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import t from 'tap'
-import { tamed } from '../../../src/shared/log-destination.ts'
+import { escapeLine } from '../../../src/shared/log-destination.ts'
 
 t.test('a log that people read on a terminal is not led by what strangers wrote into it', async t => {
   let printed = ''
@@ -13,7 +13,7 @@ t.test('a log that people read on a terminal is not led by what strangers wrote 
     },
   })
   const people = pretty({ colorize: false, singleLine: true, sync: true, destination })
-  const log = pino({ base: null }, { write: line => people.write(tamed(line)) })
+  const log = pino({ base: null }, { write: line => people.write(escapeLine(line)) })
   const hostile = 'a\x1b]52;c;eA==\x07b\u202ec\u009b2Jd\u200be'
   log.info({ login: hostile, err: new Error(`${hostile}\nsecond line`), list: [hostile] }, `said ${hostile}`)
   t.match(printed, /⟨U\+001B⟩.*⟨U\+202E⟩/)

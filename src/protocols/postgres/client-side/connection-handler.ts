@@ -18,14 +18,14 @@ import { errorResponse, negotiateProtocolVersion } from '../wire/backend-message
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from '../wire/startup.ts'
 import { PostgresDownstream } from './downstream.ts'
 import { type Opening, openConnection } from './negotiation.ts'
+import type { RecentTlsRefusals, TlsRefusal } from './recent-tls-refusals.ts'
 import { fatal } from './sqlstate.ts'
 import { createTlsUpgrade } from './tls-upgrade.ts'
-import type { Told, ToldInsideTls } from './told-inside-tls.ts'
 
 const GOODBYE_PATIENCE_MS = 1000
-/** Those for whom there is no slot are told so inside TLS, where clients look for it: so many at once, each for so long. */
-const MOST_TURNED_AWAY = 32
-const TURNED_AWAY_MS = 3000
+/** Connections without a slot are refused inside TLS, where clients look for the reason: so many at once, each for so long. */
+const MOST_BEING_REFUSED = 32
+const REFUSAL_TIMEOUT_MS = 3000
 
 export interface PostgresConnectionHandlerOptions {
   readonly tls: TlsCertificate
@@ -35,9 +35,9 @@ export interface PostgresConnectionHandlerOptions {
   readonly protocol: Protocol<PostgresDownstream, PostgresUpstream>
   readonly run: RunSession<PostgresDownstream, PostgresUpstream>
   readonly cancellations: Cancellations
-  /** What was told inside TLS, for those who try again without; not given: nothing is known of that. */
-  readonly told?: ToldInsideTls
-  /** Told of connections that ended before the pipeline began: for the audit log. Never throws. */
+  /** Refusals that were sent inside TLS, for clients that try again without; not given: nothing is known of that. */
+  readonly tlsRefusals?: RecentTlsRefusals
+  /** Called for connections that ended before the pipeline began: for the audit log. Never throws. */
   readonly refused: (event: { source: string; code: ErrorCode; session: string; detail: string }) => void
   readonly clock: Clock
   readonly log: Log
@@ -48,7 +48,7 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
   const { loginGraceMs, log, metrics, clock, protocol } = options
   const upgrade = createTlsUpgrade(options.tls, loginGraceMs)
   const open = new Set<Socket>()
-  let turnedAway = 0
+  let beingRefused = 0
 
   async function serve({ socket: raw, source, slot }: IncomingConnection): Promise<void> {
     raw.on('error', () => undefined)
@@ -60,17 +60,17 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
       blame(faultOf(code))
       options.refused({ source: address, code, session, detail })
       metrics.logins.inc({ protocol: 'postgres', result: code })
-      sayGoodbye(socket, errorResponse(fatal(code, text, session)))
+      endWith(socket, errorResponse(fatal(code, text, session)))
     }
-    const refusePlaintext = (told: Told | undefined) => {
+    const refusePlaintext = (earlier: TlsRefusal | undefined) => {
       const code = 'TLS_REQUIRED'
-      if (told === undefined) return refuse(code, 'This gateway speaks TLS only.', 'before the login')
+      if (earlier === undefined) return refuse(code, 'This gateway speaks TLS only.', 'before the login')
       // The first one was blamed.
       blame('nothing')
-      const detail = `a second try, after ${told.code} inside TLS (session ${told.session})`
+      const detail = `a second try, after ${earlier.code} inside TLS (session ${earlier.session})`
       options.refused({ source: address, code, session, detail })
       metrics.logins.inc({ protocol: 'postgres', result: code })
-      sayGoodbye(socket, errorResponse(fatal(told.code, told.text, told.session)))
+      endWith(socket, errorResponse(fatal(earlier.code, earlier.text, earlier.session)))
     }
     const opened = () =>
       openConnection(raw, {
@@ -83,7 +83,7 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
       })
     if ('full' in slot) {
       metrics.connectionsRefused.inc({ protocol: 'postgres', because: slot.because })
-      await turnAway({ raw, address, session }, slot, opened, detail =>
+      await refuseInsideTls({ raw, address, session }, slot, opened, detail =>
         refuse('TOO_MANY_CONNECTIONS', 'There are too many connections; try again in a moment.', detail),
       )
       return
@@ -110,8 +110,8 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
         return void socket.end()
       }
       if (opening.kind === 'plaintext') {
-        const told = await options.told?.take(address, opening.login)
-        return refusePlaintext(told)
+        const earlier = await options.tlsRefusals?.take(address, opening.login)
+        return refusePlaintext(earlier)
       }
       slot.reached('login')
       const onProof = () => {
@@ -119,7 +119,7 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
         // Until it is known better: who hangs up before the answer has guessed.
         slot.blame('failure')
       }
-      await options.run(protocol, downstreamOf(opening, source, slot, onProof, options.told), session)
+      await options.run(protocol, downstreamOf(opening, source, slot, onProof, options.tlsRefusals), session)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(error.code, error.message, 'before the login')
@@ -140,30 +140,30 @@ export function createPostgresConnectionHandler(options: PostgresConnectionHandl
   }
 
   /** Cancel requests are passed on all the same: they take no slot, and somebody waits for them. */
-  async function turnAway(
+  async function refuseInsideTls(
     { raw, address, session }: { raw: Socket; address: string; session: string },
     { full, because }: NoSlot,
     opened: () => Promise<Opening | undefined>,
     refuse: (detail: string) => void,
   ): Promise<void> {
-    if (because === 'held-off' || turnedAway >= MOST_TURNED_AWAY) return refuse(full)
-    turnedAway++
+    if (because === 'held-off' || beingRefused >= MOST_BEING_REFUSED) return refuse(full)
+    beingRefused++
     open.add(raw)
-    let told = false
-    const tell = () => {
+    let sent = false
+    const sendRefusal = () => {
       clearTimeout(timer)
-      if (!told) refuse(full)
-      told = true
+      if (!sent) refuse(full)
+      sent = true
     }
-    const timer = setTimeout(tell, TURNED_AWAY_MS)
+    const timer = setTimeout(sendRefusal, REFUSAL_TIMEOUT_MS)
     raw.once('close', () => {
       clearTimeout(timer)
       open.delete(raw)
-      turnedAway--
+      beingRefused--
     })
     const opening = await opened().catch(() => ({ kind: 'broken' as const }))
     if (opening === undefined) return void raw.destroy()
-    if (opening.kind !== 'cancel') return tell()
+    if (opening.kind !== 'cancel') return sendRefusal()
     clearTimeout(timer)
     await cancel(opening, address, session)
     raw.end()
@@ -193,7 +193,7 @@ function downstreamOf(
   source: Source,
   slot: ConnectionSlot,
   onProof: () => void,
-  told: ToldInsideTls | undefined,
+  tlsRefusals: RecentTlsRefusals | undefined,
 ): PostgresDownstream {
   const { socket, reader, packet } = opening
   const { parameters, minorVersion, protocolOptions } = packet
@@ -217,7 +217,8 @@ function downstreamOf(
     details,
     onProof,
     beforeRefusal: async (refusal, session) => {
-      if (socket instanceof TLSSocket) await told?.note(source.address, parameters.get('user') ?? '', refusal, session)
+      if (socket instanceof TLSSocket)
+        await tlsRefusals?.remember(source.address, parameters.get('user') ?? '', refusal, session)
     },
     onAccept: () => slot.authenticated(),
     onDenied: code => slot.blame(faultOf(code)),
@@ -228,7 +229,7 @@ function isLoopback(address: string): boolean {
   return address === '::1' || /^(?:::ffff:)?127\./.test(address)
 }
 
-function sayGoodbye(socket: Socket, words: Buffer): void {
+function endWith(socket: Socket, words: Buffer): void {
   if (socket.destroyed) return
   socket.end(words)
   const timer = setTimeout(() => socket.destroy(), GOODBYE_PATIENCE_MS)

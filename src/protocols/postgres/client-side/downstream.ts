@@ -13,11 +13,11 @@ import {
   authenticationCleartextPassword,
   authenticationOk,
   backendKeyData,
+  type ErrorFields,
   errorResponse,
   noticeResponse,
   parameterStatus,
   readyForQuery,
-  type ServerWords,
 } from '../wire/backend-messages.ts'
 import { BodyReader } from '../wire/message-body.ts'
 import { fatal, isAfterLogin } from './sqlstate.ts'
@@ -50,7 +50,7 @@ export class PostgresDownstream implements Downstream {
   #asked = false
   #answered = false
   #accepted = false
-  #saidLastWord = false
+  #sentFinalMessage = false
   #targetSqlstate: string | undefined
   #notices: Buffer[] = []
   #greeting: { target: TargetGreeting; cancelKey: CancelKey } | undefined
@@ -136,7 +136,7 @@ export class PostgresDownstream implements Downstream {
     // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
     if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
     else if (this.socket.writable) this.socket.write(authenticationOk())
-    await this.#sayLast(sqlstate === undefined ? words : { ...words, sqlstate })
+    await this.#sendFinalMessage(sqlstate === undefined ? words : { ...words, sqlstate })
   }
 
   /** A notice: clients cannot bear one before AuthenticationOk, nor inside another message; it waits for its moment. */
@@ -148,7 +148,7 @@ export class PostgresDownstream implements Downstream {
 
   async close(_reason: EndReason, text?: string): Promise<void> {
     if (text === undefined || !this.#atBoundary()) return await this.#end()
-    await this.#sayLast({ severity: 'FATAL', sqlstate: '57P01', message: text })
+    await this.#sendFinalMessage({ severity: 'FATAL', sqlstate: '57P01', message: text })
   }
 
   /** Hands the socket to the relay: gives what the client sent ahead. `atBoundary` says where notices may go. */
@@ -168,9 +168,9 @@ export class PostgresDownstream implements Downstream {
   }
 
   /** A FATAL error is the last word: what comes after it would be taken for a fault of the gateway. */
-  async #sayLast(words: ServerWords): Promise<void> {
-    if (!this.#saidLastWord && this.socket.writable) {
-      this.#saidLastWord = true
+  async #sendFinalMessage(words: ErrorFields): Promise<void> {
+    if (!this.#sentFinalMessage && this.socket.writable) {
+      this.#sentFinalMessage = true
       this.socket.write(errorResponse(words))
     }
     await this.#end()

@@ -1,7 +1,7 @@
 /** How the gateway's error codes read in PostgreSQL: SQLSTATE and a hint (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
 
 import type { ErrorCode } from '../../../shared/errors.ts'
-import type { ServerWords } from '../wire/backend-messages.ts'
+import type { ErrorFields } from '../wire/backend-messages.ts'
 
 const STATES: Partial<Record<ErrorCode, string>> = {
   LOGIN_REFUSED: '28P01',
@@ -36,7 +36,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 }
 
 /** FATAL, as the last word on a connection: the code, what to do next, and the session id by which the cause is found. */
-export function fatal(code: ErrorCode, text: string, session: string): ServerWords {
+export function fatal(code: ErrorCode, text: string, session: string): ErrorFields {
   const hint = HINTS[code]
   return {
     severity: 'FATAL',

@@ -25,7 +25,7 @@ export function negotiateProtocolVersion(newest: number, unknownOptions: readonl
   return message('v', Buffer.concat([int32(newest), int32(unknownOptions.length), ...unknownOptions.map(cstring)]))
 }
 
-export interface ServerWords {
+export interface ErrorFields {
   readonly severity: 'FATAL' | 'ERROR' | 'NOTICE' | 'WARNING'
   readonly sqlstate: string
   readonly message: string
@@ -34,15 +34,15 @@ export interface ServerWords {
 }
 
 /** ErrorResponse or NoticeResponse with the fields S, V, C, M, D, H. */
-function words(type: 'E' | 'N', { severity, sqlstate, message: text, detail, hint }: ServerWords): Buffer {
+function words(type: 'E' | 'N', { severity, sqlstate, message: text, detail, hint }: ErrorFields): Buffer {
   const fields = [`S${severity}`, `V${severity}`, `C${sqlstate}`, `M${text}`]
   if (detail !== undefined) fields.push(`D${detail}`)
   if (hint !== undefined) fields.push(`H${hint}`)
   return message(type, Buffer.concat([...fields.map(cstring), Buffer.alloc(1)]))
 }
 
-export const errorResponse = (error: ServerWords): Buffer => words('E', error)
-export const noticeResponse = (notice: ServerWords): Buffer => words('N', notice)
+export const errorResponse = (error: ErrorFields): Buffer => words('E', error)
+export const noticeResponse = (notice: ErrorFields): Buffer => words('N', notice)
 
 export const parameterStatus = (name: string, value: string): Buffer =>
   message('S', Buffer.concat([cstring(name), cstring(value)]))

@@ -4,11 +4,11 @@ import type { Channel } from '../../registered.ts'
 
 export type Side = 'client' | 'target'
 
-/** `undefined`: it may pass. Otherwise it is refused; `tell` says whether that is worth an audit event and the person's eye. */
+/** `undefined`: it may pass. Otherwise it is refused; `report`: whether that is audited and shown to the person. */
 export interface Objection {
   readonly what: string
   readonly why: string
-  readonly tell: boolean
+  readonly report: boolean
 }
 
 export interface AskedFor {
@@ -41,7 +41,7 @@ export function objectToOpen(from: Side, kind: string, allows: Allows, asked: As
 }
 
 export function notAskedFor(kind: string): Objection {
-  return { what: kind, why: 'the target opened a channel that nobody asked for', tell: true }
+  return { what: kind, why: 'the target opened a channel that nobody asked for', report: true }
 }
 
 /** Variables that shape output, not what runs (`LC_*` as OpenSSH's SendEnv and AcceptEnv mean it). Their values are recorded. */
@@ -74,7 +74,7 @@ export function objectToRequest(from: Side, request: string, argument: string, a
 const NAME = /^[\x21-\x2b\x2d-\x7e]{1,64}$/
 
 function objectToSubsystem(name: string, allows: Allows): Objection | undefined {
-  if (!NAME.test(name)) return { what: `subsystem ${name}`, why: 'that is no name of a subsystem', tell: true }
+  if (!NAME.test(name)) return { what: `subsystem ${name}`, why: 'that is no name of a subsystem', report: true }
   const needed: Channel[] = name === 'sftp' ? ['sftp'] : /^sftp$/i.test(name) ? ['sftp', 'exec'] : ['exec']
   const missing = needed.find(channel => !allows(channel))
   return missing && notAllowed(missing)
@@ -100,9 +100,9 @@ export function objectToGlobalRequest(from: Side, request: string, allows: Allow
 }
 
 function notAllowed(channel: string): Objection {
-  return { what: channel, why: 'the role does not allow it', tell: true }
+  return { what: channel, why: 'the role does not allow it', report: true }
 }
 
 function unknown(what: string): Objection {
-  return { what, why: 'the gateway does not know it', tell: false }
+  return { what, why: 'the gateway does not know it', report: false }
 }

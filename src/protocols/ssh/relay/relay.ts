@@ -9,7 +9,7 @@ import { terminalLines } from '../transport/texts.ts'
 import { TransportViolation } from '../transport/transport.ts'
 import { otherSide } from './channels.ts'
 import { Flow } from './flow.ts'
-import { Passage } from './passage.ts'
+import { Forwarder } from './forwarder.ts'
 import type { Side } from './policy.ts'
 import type { RelayedClient, RelayPeer } from './relay-peer.ts'
 import { Requests } from './requests.ts'
@@ -42,7 +42,7 @@ class Relay {
   readonly #transports: Record<Side, RelayPeer>
   readonly #context: RelayContext
   readonly #flow: Flow
-  readonly #passage: Passage
+  readonly #forwarder: Forwarder
   readonly #requests: Requests
   readonly #ended = Promise.withResolvers<EndReason>()
   #over = false
@@ -53,15 +53,15 @@ class Relay {
     this.#context = context
     this.#transports = { client: downstream.transport, target: upstream.transport }
     this.#flow = new Flow(this.#transports)
-    this.#passage = new Passage(this.#transports, this.#flow, context, options)
-    this.#requests = new Requests(this.#passage, options)
+    this.#forwarder = new Forwarder(this.#transports, this.#flow, context, options)
+    this.#requests = new Requests(this.#forwarder, options)
   }
 
   async run(): Promise<EndReason> {
     const { signal } = this.#context
     const abort = () => {
       this.#transports.target.destroy()
-      this.#passage.drop()
+      this.#forwarder.drop()
       this.#end('internal-error')
       this.#ended.resolve('internal-error')
     }
@@ -79,7 +79,7 @@ class Relay {
   }
 
   #takeOver(): void {
-    this.#downstream.speaker = text => this.#passage.say(text)
+    this.#downstream.speaker = text => this.#forwarder.notify(text)
     this.#downstream.handOver({
       message: (type, payload) => this.#take('client', type, payload),
       ended: error => {
@@ -101,10 +101,10 @@ class Relay {
 
   #end(reason: EndReason): void {
     if (!this.#stop()) return
-    for (const channel of this.#passage.channels) this.#passage.closeLog(channel)
+    for (const channel of this.#forwarder.channels) this.#forwarder.closeLog(channel)
     // What was on its way when one side left is for the other all the same.
-    void this.#passage.settled().then(() => {
-      this.#passage.drop()
+    void this.#forwarder.settled().then(() => {
+      this.#forwarder.drop()
       this.#ended.resolve(reason)
     })
   }
@@ -134,7 +134,7 @@ class Relay {
   /** Who it was: the log and the person must not take a broken target for a broken client. */
   #blame(side: Side, rule: string): void {
     this.#context.refused('protocol', `the ${side} broke the protocol: ${rule}`)
-    if (side === 'target') this.#passage.say(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
+    if (side === 'target') this.#forwarder.notify(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
   }
 
   #brokenRule(side: Side, { message: rule }: WireError): void {
@@ -197,7 +197,7 @@ class Relay {
   }
 
   #channelOf(side: Side, payload: Buffer) {
-    return this.#passage.channels.find(side, recipientOf(payload))
+    return this.#forwarder.channels.find(side, recipientOf(payload))
   }
 
   /** For messages that say nothing but which channel they are about. */
@@ -209,8 +209,8 @@ class Relay {
   #openFailure(side: Side, payload: Buffer): void {
     const recipient = recipientOf(payload)
     if (!readsOneWay(FAILURE_SHAPE, new WireReader(payload, RECIPIENT_END))) throw new WireError('a NUL byte in a text')
-    this.#passage.closeLog(this.#passage.channels.failed(side, recipient))
-    this.#passage.forward(side, payload)
+    this.#forwarder.closeLog(this.#forwarder.channels.failed(side, recipient))
+    this.#forwarder.forward(side, payload)
   }
 
   #data(side: Side, payload: Buffer): void {
@@ -218,8 +218,8 @@ class Relay {
     const exact = payload.length >= 9 && payload.readUInt32BE(5) === payload.length - 9
     if (!exact) throw new WireError('data of another length')
     const bytes = payload.subarray(9)
-    this.#passage.channels.data(side, channel, bytes.length)
-    const log = this.#passage.log(channel)
+    this.#forwarder.channels.data(side, channel, bytes.length)
+    const log = this.#forwarder.log(channel)
     if (side === 'client') {
       this.#context.count('in', bytes.length)
       log.fromClient(bytes)
@@ -227,8 +227,8 @@ class Relay {
       this.#context.count('out', bytes.length)
       log.fromTarget('output', bytes)
     }
-    this.#passage.note()
-    this.#passage.forwardInOrder(side, channel, payload)
+    this.#forwarder.note()
+    this.#forwarder.forwardInOrder(side, channel, payload)
   }
 
   #extendedData(side: Side, payload: Buffer): void {
@@ -237,13 +237,13 @@ class Relay {
     const type = reader.uint32()
     const bytes = reader.string()
     if (!reader.atEnd) throw new WireError('data of another length')
-    this.#passage.channels.data(side, channel, bytes.length)
+    this.#forwarder.channels.data(side, channel, bytes.length)
     // No other is in use, and what came as one would pass by the recording.
     if (side === 'client' || type !== EXTENDED_DATA_STDERR) throw new WireError('extended data that is not stderr')
-    this.#passage.log(channel).fromTarget('stderr', bytes)
+    this.#forwarder.log(channel).fromTarget('stderr', bytes)
     this.#context.count('out', bytes.length)
-    this.#passage.note()
-    this.#passage.forwardInOrder(side, channel, payload)
+    this.#forwarder.note()
+    this.#forwarder.forwardInOrder(side, channel, payload)
   }
 
   #adjust(side: Side, payload: Buffer): void {
@@ -251,19 +251,19 @@ class Relay {
     const reader = new WireReader(payload, RECIPIENT_END)
     const bytes = reader.uint32()
     expectEnd(reader)
-    const told = this.#passage.channels.adjusted(side, channel, bytes)
-    if (side === 'client' && channel.client.window >= 0) this.#passage.release(channel)
-    if (told === bytes) this.#passage.forward(side, payload)
-    else if (told > 0) {
+    const forwarded = this.#forwarder.channels.adjusted(side, channel, bytes)
+    if (side === 'client' && channel.client.window >= 0) this.#forwarder.release(channel)
+    if (forwarded === bytes) this.#forwarder.forward(side, payload)
+    else if (forwarded > 0) {
       const { id } = channel[otherSide(side)]
-      this.#passage.forward(side, message(MESSAGE.CHANNEL_WINDOW_ADJUST, uint32(id), uint32(told)))
+      this.#forwarder.forward(side, message(MESSAGE.CHANNEL_WINDOW_ADJUST, uint32(id), uint32(forwarded)))
     }
   }
 
   #channelReply(side: Side, payload: Buffer): void {
     const channel = this.#channelAlone(side, payload)
     const { requests } = channel[otherSide(side)]
-    requests.answered(payload, () => this.#passage.forwardInOrder(side, channel, payload))
+    requests.answered(payload, () => this.#forwarder.forwardInOrder(side, channel, payload))
   }
 
   #endOfData(side: Side, payload: Buffer): void {
@@ -274,16 +274,16 @@ class Relay {
       throw new WireError('the end of data a second time')
     }
     channel[side].sentEof = true
-    this.#passage.forwardInOrder(side, channel, payload)
+    this.#forwarder.forwardInOrder(side, channel, payload)
   }
 
   #close(side: Side, payload: Buffer): void {
     const channel = this.#channelAlone(side, payload)
-    const gone = this.#passage.channels.closed(side, channel)
-    this.#passage.forwardInOrder(side, channel, payload)
+    const gone = this.#forwarder.channels.closed(side, channel)
+    this.#forwarder.forwardInOrder(side, channel, payload)
     if (!gone) return
-    this.#passage.release(channel)
-    this.#passage.closeLog(channel)
+    this.#forwarder.release(channel)
+    this.#forwarder.closeLog(channel)
   }
 }
 

@@ -1,10 +1,10 @@
-/** Opens and requests on their way through: judged by policy, passed on, or refused by the gateway in the target's place. */
+/** Opens and requests on their way through: evaluated by policy, passed on, or refused by the gateway in the target's place. */
 
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import type { ChannelLog } from '../capture/channel-log.ts'
 import { MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
 import { type Channel, MAX_PACKET, otherSide } from './channels.ts'
-import { type Passage, shown } from './passage.ts'
+import { type Forwarder, shown } from './forwarder.ts'
 import {
   type AskedFor,
   notAskedFor,
@@ -25,17 +25,17 @@ const STARTS = new Set(['shell', 'exec', 'subsystem'])
 const REMOTE_FORWARDS = new Set(['tcpip-forward', 'streamlocal-forward@openssh.com'])
 
 export class Requests {
-  readonly #passage: Passage
+  readonly #forwarder: Forwarder
   readonly #maxChannels: number
   readonly #global = { client: new ReplyQueue(), target: new ReplyQueue() }
   readonly #asked: { -readonly [wish in keyof AskedFor]: boolean } = { remoteForward: false, agent: false, x11: false }
   readonly #forwards = new RemoteForwards()
-  readonly #allows: (channel: Parameters<Passage['context']['grant']['allows']>[0]) => boolean
+  readonly #allows: (channel: Parameters<Forwarder['context']['grant']['allows']>[0]) => boolean
 
-  constructor(passage: Passage, options: { maxChannels: number }) {
-    this.#passage = passage
+  constructor(forwarder: Forwarder, options: { maxChannels: number }) {
+    this.#forwarder = forwarder
     this.#maxChannels = options.maxChannels
-    this.#allows = channel => passage.context.grant.allows(channel)
+    this.#allows = channel => forwarder.context.grant.allows(channel)
   }
 
   open(side: Side, payload: Buffer): void {
@@ -45,7 +45,7 @@ export class Requests {
     const window = reader.uint32()
     const packetAt = reader.offset
     const maxPacket = reader.uint32()
-    const { channels } = this.#passage
+    const { channels } = this.#forwarder
     const objection =
       objectToOpen(side, kind, this.#allows, this.#asked) ??
       objectToTexts(side, kind, OPEN_SHAPES.get(kind), new WireReader(payload, reader.offset)) ??
@@ -54,12 +54,12 @@ export class Requests {
       this.#refuseOpen(side, sender, OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, objection)
     } else if (channels.count >= this.#maxChannels) {
       const why = 'there are too many channels in this session'
-      this.#refuseOpen(side, sender, OPEN_FAILURE.RESOURCE_SHORTAGE, { what: kind, why, tell: true })
+      this.#refuseOpen(side, sender, OPEN_FAILURE.RESOURCE_SHORTAGE, { what: kind, why, report: true })
     } else {
       const channel = channels.opening(side, kind, { sender, window, maxPacket })
-      this.#passage.openLog(channel).opened(reader)
+      this.#forwarder.openLog(channel).opened(reader)
       if (maxPacket > MAX_PACKET) payload.writeUInt32BE(MAX_PACKET, packetAt)
-      this.#passage.forward(side, payload)
+      this.#forwarder.forward(side, payload)
     }
   }
 
@@ -68,9 +68,9 @@ export class Requests {
     const recipient = reader.uint32()
     const fields = { sender: reader.uint32(), window: reader.uint32(), maxPacket: reader.uint32() }
     expectEnd(reader)
-    this.#passage.channels.confirmed(side, recipient, fields)
+    this.#forwarder.channels.confirmed(side, recipient, fields)
     if (fields.maxPacket > MAX_PACKET) payload.writeUInt32BE(MAX_PACKET, 13)
-    this.#passage.forward(side, payload)
+    this.#forwarder.forward(side, payload)
   }
 
   channel(side: Side, channel: Channel, payload: Buffer): void {
@@ -90,8 +90,8 @@ export class Requests {
       return
     }
     // As OpenSSH does: others need not know it, and sshj answers what asks for no answer.
-    if (name === 'eow@openssh.com' && !wantsReply && !this.#passage.isOpenSsh(otherSide(side))) return
-    const log = this.#passage.log(channel)
+    if (name === 'eow@openssh.com' && !wantsReply && !this.#forwarder.isOpenSsh(otherSide(side))) return
+    const log = this.#forwarder.log(channel)
     const fields = new WireReader(payload, fieldsAt)
     if (side === 'client') {
       log.request(name, fields)
@@ -110,19 +110,19 @@ export class Requests {
       }
       channel[side].requests.forwarded(heard)
     }
-    this.#passage.forwardInOrder(side, channel, payload)
+    this.#forwarder.forwardInOrder(side, channel, payload)
   }
 
   /** Tells the target, before a program starts, who stands behind the account. No client can: these names are not on its list. */
   #showUser(channel: Channel): void {
-    const { target, user, session } = this.#passage.context.grant
+    const { target, user, session } = this.#forwarder.context.grant
     if (target.protocol !== 'ssh' || !(target.showUserIn ?? ['environment']).includes('environment')) return
     for (const [name, value] of [
       ['SALLYPORT_USER', user],
       ['SALLYPORT_SESSION', session],
     ] as const) {
       const fields = [string('env'), boolean(false), string(name), string(value)]
-      this.#passage.send('target', message(MESSAGE.CHANNEL_REQUEST, uint32(channel.target.id), ...fields))
+      this.#forwarder.send('target', message(MESSAGE.CHANNEL_REQUEST, uint32(channel.target.id), ...fields))
     }
   }
 
@@ -134,21 +134,21 @@ export class Requests {
       objectToGlobalRequest(side, name, this.#allows) ??
       objectToTexts(side, name, GLOBAL_SHAPES.get(name), new WireReader(payload, reader.offset))
     if (objection !== undefined) {
-      if (objection.tell) this.#passage.report(objection)
-      const answer = () => this.#passage.answer(side, message(MESSAGE.REQUEST_FAILURE))
+      if (objection.report) this.#forwarder.report(objection)
+      const answer = () => this.#forwarder.answer(side, message(MESSAGE.REQUEST_FAILURE))
       if (wantsReply) this.#global[side].refused(answer)
       return
     }
     if (REMOTE_FORWARDS.has(name)) this.#asked.remoteForward = true
     if (wantsReply) this.#global[side].forwarded(this.#forwards.asked(name, reader))
     else this.#forwards.takenFor(name, reader)
-    this.#passage.forward(side, payload)
+    this.#forwarder.forward(side, payload)
   }
 
   /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`, for a global request of the other. */
   answered(side: Side, payload: Buffer): void {
     const queue = side === 'client' ? this.#global.target : this.#global.client
-    queue.answered(payload, () => this.#passage.forward(side, payload))
+    queue.answered(payload, () => this.#forwarder.forward(side, payload))
   }
 
   #objectToForward(kind: string, fields: WireReader): Objection | undefined {
@@ -156,28 +156,28 @@ export class Requests {
   }
 
   #refuseOpen(side: Side, recipient: number, code: number, objection: Objection): void {
-    this.#passage.report(objection)
-    const fields = [uint32(recipient), uint32(code), string(this.#passage.sentence(objection)), string('')]
-    this.#passage.answer(side, message(MESSAGE.CHANNEL_OPEN_FAILURE, ...fields))
+    this.#forwarder.report(objection)
+    const fields = [uint32(recipient), uint32(code), string(this.#forwarder.sentence(objection)), string('')]
+    this.#forwarder.answer(side, message(MESSAGE.CHANNEL_OPEN_FAILURE, ...fields))
   }
 
   #refuseRequest(side: Side, channel: Channel, wantsReply: boolean, objection: Objection): void {
-    const passage = this.#passage
-    let told = false
-    if (objection.tell) {
-      passage.report(objection, channel)
-      told = side === 'client' && passage.whisper(channel, `${passage.sentence(objection)}\r\n`)
+    const forwarder = this.#forwarder
+    let injected = false
+    if (objection.report) {
+      forwarder.report(objection, channel)
+      injected = side === 'client' && forwarder.injectStderr(channel, `${forwarder.sentence(objection)}\r\n`)
     } else {
       const { what, why } = objection
-      passage.context.recorder.fact({ type: 'refused', what: shown(what), reason: why, channel: channel.number })
+      forwarder.context.recorder.fact({ type: 'refused', what: shown(what), reason: why, channel: channel.number })
     }
     if (!wantsReply) return
     const answer = () => {
       // After the other side's CLOSE the number may stand for another channel by now.
       if (channel[otherSide(side)].sentClose) return
-      passage.answer(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
+      forwarder.answer(side, message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id)))
     }
-    channel[side].requests.refused(answer, told ? READING_MS : 0)
+    channel[side].requests.refused(answer, injected ? READING_MS : 0)
   }
 }
 
@@ -185,16 +185,16 @@ export class Requests {
 function objectToTexts(side: Side, what: string, shape: Shape | undefined, rest: WireReader): Objection | undefined {
   if (readsOneWay(shape, rest)) return undefined
   if (side === 'target') throw new WireError('a NUL byte in a text')
-  return { what, why: 'a NUL byte in a text can be read in two ways', tell: true }
+  return { what, why: 'a NUL byte in a text can be read in two ways', report: true }
 }
 
 function notOfSession(name: string): Objection {
-  return { what: `request ${name}`, why: 'this channel is none of a session', tell: false }
+  return { what: `request ${name}`, why: 'this channel is none of a session', report: false }
 }
 
 /** How a channel is recorded follows from its program: another one must not change it while the first runs. */
 function secondProgram(name: string): Objection {
-  return { what: `request ${name}`, why: 'a program was started in this channel already', tell: true }
+  return { what: `request ${name}`, why: 'a program was started in this channel already', report: true }
 }
 
 function notStarted(channel: Channel, log: ChannelLog): void {

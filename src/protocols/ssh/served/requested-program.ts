@@ -5,7 +5,7 @@ import { ReplyQueue } from '../relay/reply-queue.ts'
 
 import { ClientTerminal } from './terminal.ts'
 
-/** Variables mean nothing to the gateway; they are kept for the session that may follow, where policy judges them. */
+/** Variables mean nothing to the gateway; they are kept for the session that may follow, where policy evaluates them. */
 const MOST_VARIABLES = 64
 const MOST_VARIABLE_BYTES = 16 * 1024
 /** Clients end at once when a program is refused: give them time to show why. */

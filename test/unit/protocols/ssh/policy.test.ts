@@ -11,7 +11,7 @@ const nothing = only()
 const everything = only(...channelNames())
 const asked = { remoteForward: false, agent: false, x11: false }
 
-t.test('each channel of a role opens its own door and no other', async t => {
+t.test('each channel of a role opens what it names and nothing else', async t => {
   const doors: [Channel, (allows: typeof nothing) => unknown][] = [
     ['shell', allows => objectToRequest('client', 'shell', '', allows)],
     ['exec', allows => objectToRequest('client', 'exec', '', allows)],
@@ -27,7 +27,7 @@ t.test('each channel of a role opens its own door and no other', async t => {
   for (const [channel, door] of doors) {
     t.equal(door(only(channel)), undefined, `${channel} opens its door`)
     const others = channelNames().filter(other => other !== channel)
-    t.match(door(only(...others)), { what: channel, tell: true }, `the others do not open that of ${channel}`)
+    t.match(door(only(...others)), { what: channel, report: true }, `the others do not open that of ${channel}`)
   }
 })
 
@@ -40,7 +40,7 @@ t.test('what the gateway does not know is refused, whatever the role', async t =
 })
 
 t.test("the target's offer of its own host keys is dropped: clients would pin them for the gateway", async t => {
-  t.match(objectToGlobalRequest('target', 'hostkeys-00@openssh.com', everything), { tell: false })
+  t.match(objectToGlobalRequest('target', 'hostkeys-00@openssh.com', everything), { report: false })
 })
 
 t.test('a target opens only what the person asked it for', async t => {
@@ -49,7 +49,7 @@ t.test('a target opens only what the person asked it for', async t => {
     ['auth-agent@openssh.com', 'agent'],
     ['x11', 'x11'],
   ] as const) {
-    t.match(objectToOpen('target', kind, everything, asked), { tell: true })
+    t.match(objectToOpen('target', kind, everything, asked), { report: true })
     t.equal(objectToOpen('target', kind, everything, { ...asked, [wish]: true }), undefined)
   }
   t.ok(objectToOpen('target', 'session', everything, { remoteForward: true, agent: true, x11: true }))
@@ -60,7 +60,7 @@ t.test('the environment is for language and terminal, not for what the loader ru
     t.equal(objectToRequest('client', 'env', name, nothing), undefined)
   }
   for (const name of ['LD_PRELOAD', 'BASH_ENV', 'LC', 'LC_\n', 'PATH', 'lang']) {
-    t.match(objectToRequest('client', 'env', name, everything), { tell: false })
+    t.match(objectToRequest('client', 'env', name, everything), { report: false })
   }
 })
 

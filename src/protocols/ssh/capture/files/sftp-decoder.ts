@@ -20,7 +20,7 @@ type Pending =
 /** Requests without answers, and open files: more than any client has. */
 const MAX_TRACKED = 4_096
 const MAX_NAME = 100
-/** Extensions that change nothing and move no data (OpenSSH's PROTOCOL §4): they are not told. */
+/** Extensions that change nothing and move no data (OpenSSH's PROTOCOL §4): they are not recorded. */
 const QUESTIONS = new Set([
   'statvfs@openssh.com',
   'fstatvfs@openssh.com',
@@ -43,7 +43,7 @@ const STATUS_TEXT: Record<number, string> = {
 }
 
 export class SftpDecoder {
-  readonly #tell: (event: FileEvent) => void
+  readonly #record: (event: FileEvent) => void
   readonly #onLost: () => void
   readonly #ask: AskFile | undefined
   readonly #requests: SftpPacketStream
@@ -57,8 +57,8 @@ export class SftpDecoder {
   #lost = false
 
   /** `onLost` is called when the stream turns out to be something else: no more events will come. */
-  constructor(tell: (event: FileEvent) => void, onLost: () => void = () => undefined, ask?: AskFile) {
-    this.#tell = tell
+  constructor(record: (event: FileEvent) => void, onLost: () => void = () => undefined, ask?: AskFile) {
+    this.#record = record
     this.#ask = ask
     this.#onLost = onLost
     this.#requests = new SftpPacketStream({
@@ -85,19 +85,19 @@ export class SftpDecoder {
     this.#decode(this.#answers, bytes)
   }
 
-  /** The channel is over: what was still open is told as unfinished. */
+  /** The channel is over: what was still open is recorded as unfinished. */
   end(): void {
     const closing = [...this.#pending.values()].flatMap(pending => (pending.kind === 'close' ? [pending.file] : []))
     for (const pending of this.#pending.values()) {
-      if (pending.kind === 'change') this.#tell(answered(pending.asked, { ...pending.event, error: 'not answered' }))
-      if (pending.kind === 'open') this.#tell(openFailed(pending.file, 'not answered'))
+      if (pending.kind === 'change') this.#record(answered(pending.asked, { ...pending.event, error: 'not answered' }))
+      if (pending.kind === 'open') this.#record(openFailed(pending.file, 'not answered'))
     }
     this.#pending.clear()
     for (const file of [...closing, ...this.#files.values()]) {
       file.read?.spoil()
       file.written?.spoil()
       file.error ??= 'not finished'
-      for (const event of transfersOf(file)) this.#tell(event)
+      for (const event of transfersOf(file)) this.#record(event)
     }
     this.#files.clear()
   }
@@ -110,7 +110,7 @@ export class SftpDecoder {
       // The target judges the packet; the record goes on without file events, and says so.
       this.#lost = true
       this.end()
-      this.#tell({ operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' })
+      this.#record({ operation: 'list', path: '', error: 'the SFTP stream could not be read from here on' })
       this.#onLost()
     }
   }
@@ -210,13 +210,13 @@ export class SftpDecoder {
   #answeredOtherwise(id: number): void {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
-    if (pending?.kind === 'change') this.#tell(answered(pending.asked, pending.event))
+    if (pending?.kind === 'change') this.#record(answered(pending.asked, pending.event))
   }
 
   #opened(handle: string, file: OpenFile): void {
     if (this.#files.size >= MAX_TRACKED || this.#files.has(handle)) throw new RangeError('a handle that cannot be')
     this.#files.set(handle, file)
-    if (file.operation === 'list') this.#tell(answered(file.asked, { operation: 'list', path: file.path }))
+    if (file.operation === 'list') this.#record(answered(file.asked, { operation: 'list', path: file.path }))
     else if (file.operation === 'upload') file.written = new FileTransfer()
   }
 
@@ -225,10 +225,10 @@ export class SftpDecoder {
     const error = status > 1 ? (STATUS_TEXT[status] ?? `status ${status}`) : undefined
     switch (pending.kind) {
       case 'open':
-        if (error !== undefined) this.#tell(openFailed(pending.file, error))
+        if (error !== undefined) this.#record(openFailed(pending.file, error))
         return
       case 'close':
-        for (const event of transfersOf(pending.file)) this.#tell(event)
+        for (const event of transfersOf(pending.file)) this.#record(event)
         return
       case 'read':
         if (error !== undefined) pending.file.error ??= error
@@ -239,7 +239,7 @@ export class SftpDecoder {
         pending.file.written?.spoil()
         return
       case 'change':
-        this.#tell(answered(pending.asked, error === undefined ? pending.event : { ...pending.event, error }))
+        this.#record(answered(pending.asked, error === undefined ? pending.event : { ...pending.event, error }))
     }
   }
 
@@ -248,7 +248,7 @@ export class SftpDecoder {
   }
 
   #expect(id: number, pending: Pending): void {
-    // An answer to one of two could be taken for the other's, and what is not tracked would not be told.
+    // An answer to one of two could be taken for the other's, and what is not tracked would not be recorded.
     if (this.#pending.has(id) || this.#pending.size >= MAX_TRACKED)
       throw new RangeError('a request that cannot be told apart')
     this.#pending.set(id, pending)

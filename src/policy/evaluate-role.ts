@@ -1,4 +1,4 @@
-/** Judges one role against one request: which of its conditions hold, and what it would give. */
+/** Evaluates one role against one request: which of its conditions hold, and what it would grant. */
 
 import { type Channel, type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import { messageOf } from '../shared/errors.ts'
@@ -43,42 +43,42 @@ export interface Condition {
   readonly why: string
 }
 
-/** What a role says to a request. */
-export interface Judgement {
+/** The outcome of evaluating a role for a request. */
+export interface Evaluation {
   readonly role: string
   readonly conditions: readonly Condition[]
   /** Milliseconds since the epoch: when the role's maximum time or its hours end, whichever is first. */
   readonly endsAt: number
 }
 
-export function inScope({ conditions }: Judgement): boolean {
+export function inScope({ conditions }: Evaluation): boolean {
   return conditions.every(({ name, holds }) => holds || !SCOPE.has(name))
 }
 
-export function failures({ conditions }: Judgement): Condition[] {
+export function failures({ conditions }: Evaluation): Condition[] {
   return conditions.filter(({ holds }) => !holds)
 }
 
 /**
- * Judges `role` for `account` on the target of the facts. `proven` undefined: before or without authentication, the factors are
+Evaluates `role` for `account` on the target of the facts. `proven` undefined: before or without authentication, the factors are
  * not asked about. An error in one condition means that it does not hold.
  */
-export function judgeRole(
+export function evaluateRole(
   role: Role,
   facts: AccessFacts,
   account: Account | undefined,
   proven: ReadonlySet<Factor> | undefined,
-): Judgement {
-  const terms = judgeTerms(role, facts, proven)
-  return { ...terms, conditions: [...judgeScope(role, facts, account), ...terms.conditions] }
+): Evaluation {
+  const terms = evaluateTerms(role, facts, proven)
+  return { ...terms, conditions: [...evaluateScope(role, facts, account), ...terms.conditions] }
 }
 
-/** The conditions that say whether a role holds now and here, whatever it speaks of. `proven` as for `judgeRole`. */
-export function judgeTerms(
+/** The conditions on time, source and factors, whatever the role applies to. `proven` as for `evaluateRole`. */
+export function evaluateTerms(
   role: Role,
   { now, sourceAddress, defaults }: Pick<AccessFacts, 'now' | 'sourceAddress' | 'defaults'>,
   proven: ReadonlySet<Factor> | undefined,
-): Judgement {
+): Evaluation {
   const lists = role.factors ?? defaults
   let windowEndsAt = Number.POSITIVE_INFINITY
   const conditions = [
@@ -99,7 +99,7 @@ export function judgeTerms(
   return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
 }
 
-/** What says whether a role speaks of a request at all; the other conditions say whether it holds now and here. */
+/** Whether a role applies to a request at all; the other conditions say whether it holds now and for this source. */
 interface ScopeTest {
   readonly name: Condition['name']
   describe(role: Role, facts: AccessFacts): string
@@ -149,15 +149,15 @@ function scopeTests({ request: { protocol } }: AccessFacts): readonly ScopeTest[
   return hasDatabases ? SCOPE_TESTS : SCOPE_TESTS.filter(({ name }) => name !== 'databases')
 }
 
-/** The conditions that say whether a role speaks of the request at all. */
-export function judgeScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
+/** The conditions on which a role applies to the request at all. */
+export function evaluateScope(role: Role, facts: AccessFacts, account: Account | undefined): Condition[] {
   return scopeTests(facts).map(({ name, describe, holds }) =>
     condition(name, describe(role, facts), () => holds(role, facts, account)),
   )
 }
 
-/** Whether all of {@link judgeScope} holds, without the words. */
-export function speaksOf(role: Role, facts: AccessFacts, account: Account): boolean {
+/** Whether all of {@link evaluateScope} holds, without the explanation. */
+export function appliesTo(role: Role, facts: AccessFacts, account: Account): boolean {
   try {
     return scopeTests(facts).every(({ holds }) => holds(role, facts, account))
   } catch {
@@ -178,7 +178,7 @@ function condition(name: Condition['name'], why: string, test: () => boolean): C
   try {
     return { name, holds: test(), why }
   } catch (error) {
-    return { name, holds: false, why: `cannot be judged: ${messageOf(error)}` }
+    return { name, holds: false, why: `cannot be evaluated: ${messageOf(error)}` }
   }
 }
 

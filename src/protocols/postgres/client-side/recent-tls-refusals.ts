@@ -1,5 +1,5 @@
 /**
- * Refusals that were told inside TLS a moment ago. libpq's `sslmode=prefer` then tries again without TLS, and people would read that
+ * Refusals that were sent inside TLS a moment ago. libpq's `sslmode=prefer` then tries again without TLS, and people would read that
  * this is not allowed in the place of the reason: so the reason is repeated, to the same address and login name, once.
  */
 
@@ -14,23 +14,23 @@ const KEPT_MS = 10_000
 
 const note = z.strictObject({ code: z.string(), text: z.string().max(1000), session: z.string() })
 
-export interface Told {
+export interface TlsRefusal {
   readonly code: ErrorCode
   readonly text: string
   /** Of the connection inside TLS: under this one the administrator finds the cause. */
   readonly session: string
 }
 
-export interface ToldInsideTls {
+export interface RecentTlsRefusals {
   /** Never rejects: without the note, people read of TLS last. */
-  note(address: string, login: string, refusal: Refusal, session: string): Promise<void>
-  take(address: string, login: string): Promise<Told | undefined>
+  remember(address: string, login: string, refusal: Refusal, session: string): Promise<void>
+  take(address: string, login: string): Promise<TlsRefusal | undefined>
 }
 
-export function createToldInsideTls({ cluster, log }: { cluster: Cluster; log: Log }): ToldInsideTls {
+export function createRecentTlsRefusals({ cluster, log }: { cluster: Cluster; log: Log }): RecentTlsRefusals {
   return {
-    async note(address, login, { code, message: text }, session) {
-      // psql leaves at the question for the password, and comes back with it: it was told nothing.
+    async remember(address, login, { code, message: text }, session) {
+      // psql disconnects at the password request, and reconnects with it: it was sent no reason.
       if (code === 'LOGIN_ABANDONED') return
       const value = JSON.stringify({ code, text, session } satisfies z.input<typeof note>)
       await cluster
@@ -43,7 +43,7 @@ export function createToldInsideTls({ cluster, log }: { cluster: Cluster; log: L
         const value = await cluster.recall(key)
         if (value === undefined) return undefined
         await cluster.forget(key)
-        return note.parse(JSON.parse(value)) as Told
+        return note.parse(JSON.parse(value)) as TlsRefusal
       } catch (error) {
         log.debug({ err: error }, 'a noted refusal could not be read')
         return undefined
@@ -53,5 +53,5 @@ export function createToldInsideTls({ cluster, log }: { cluster: Cluster; log: L
 }
 
 function keyOf(address: string, login: string): string {
-  return `told-inside-tls:${createHash('sha256').update(`${address}\0${login}`).digest('hex')}`
+  return `tls-refusal:${createHash('sha256').update(`${address}\0${login}`).digest('hex')}`
 }

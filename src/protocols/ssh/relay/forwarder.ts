@@ -1,4 +1,4 @@
-/** What passes between the two sides of a session, and what the gateway puts in between: words, answers, and what must wait. */
+/** Forwards messages between the two sides of a session, and injects the gateway's own: notices, answers, and what must wait. */
 
 import { Gate } from '../../../recording/writing/gate.ts'
 import type { RelayContext } from '../../../session/protocol.ts'
@@ -11,7 +11,7 @@ import type { Flow } from './flow.ts'
 import type { Objection, Side } from './policy.ts'
 import type { RelayPeer } from './relay-peer.ts'
 
-/** Messages of a target that wait for the client's window: as many as the gateway's words could displace, and some. */
+/** Messages of a target that wait for the client's window: as many as the gateway's notices could displace, and some. */
 const MAX_HELD = 4_096
 /** A name that was refused is the other side's to choose, and the audit log keeps it for ever. */
 const MAX_NAME_SHOWN = 100
@@ -21,7 +21,7 @@ export function shown(what: string): string {
   return plain(what.slice(0, MAX_NAME_SHOWN))
 }
 
-export class Passage {
+export class Forwarder {
   readonly channels = new Channels()
   readonly context: RelayContext
   readonly #transports: Record<Side, RelayPeer>
@@ -80,7 +80,7 @@ export class Passage {
     this.send(otherSide(from), payload)
   }
 
-  /** Forwards a message of a channel, but not past what the client has no room for: see {@link whisper}. */
+  /** Forwards a message of a channel, but not past what the client has no room for: see {@link injectStderr}. */
   forwardInOrder(from: Side, channel: Channel, payload: Buffer): void {
     const wait = from === 'target' && (channel.client.window < 0 || channel.held.length > 0)
     if (wait && channel.held.length >= MAX_HELD) throw new WireError('too much for a channel that has no room')
@@ -94,10 +94,10 @@ export class Passage {
   }
 
   /**
-   * Puts words of the gateway into a channel, as stderr (which a terminal shows as well). They use window that the target
-   * does not know of: its next adjustment is that much smaller. False when there is no room for them.
+   * Injects a text of the gateway's into a channel, as stderr (which a terminal shows as well). It uses window that the target
+   * does not know of: its next adjustment is that much smaller. False when there is no room for it.
    */
-  whisper(channel: Channel, text: string): boolean {
+  injectStderr(channel: Channel, text: string): boolean {
     const bytes = Buffer.from(text, 'utf8')
     const { client, target } = channel
     if (bytes.length > Math.min(client.window, client.maxPacket) || target.sentEof || target.sentClose) return false
@@ -108,16 +108,16 @@ export class Passage {
     return true
   }
 
-  /** Puts words of the gateway before the person, wherever a session channel is open. */
-  say(text: string): void {
+  /** Shows a notice of the gateway's in each session channel that is open, and records it. */
+  notify(text: string): void {
     if (this.#transports.client.over) return
     this.context.recorder.fact({ type: 'notice', text: text.trimEnd() })
     for (const channel of this.channels) {
-      if (channel.kind === 'session' && channel.open) this.whisper(channel, text)
+      if (channel.kind === 'session' && channel.open) this.injectStderr(channel, text)
     }
   }
 
-  /** Tells the audit log and the recording of something that was refused. */
+  /** Audits and records something that was refused. */
   report({ what, why }: Objection, channel?: Channel): void {
     this.context.refused(shown(what), why, channel?.number)
   }

@@ -1,5 +1,5 @@
 /**
- * Judges passwords and codes. What is wrong costs the same work whichever way it is wrong (unknown user, no such factor,
+ * Evaluates passwords and codes. What is wrong costs the same work whichever way it is wrong (unknown user, no such factor,
  * locked, wrong): each is computed in full and told apart afterwards, for the audit log alone.
  */
 
@@ -39,7 +39,7 @@ export interface ProofResult {
   readonly why?: string
 }
 
-export interface JudgeParts {
+export interface ProofParts {
   readonly database: Database
   readonly vault: Sealer
   readonly clock: Clock
@@ -50,7 +50,7 @@ export interface JudgeParts {
   readonly decoy: { readonly purpose: string; readonly sealed: string; readonly secret: string }
 }
 
-export interface Round extends JudgeParts {
+export interface Round extends ProofParts {
   readonly claimant: Claimant
   readonly stored: StoredFactors
   readonly locks: Locks
@@ -69,23 +69,23 @@ const FRESH: ProofResult = {
   why: 'a code that was accepted a short time ago',
 }
 
-export function judge(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<ProofResult> {
+export function evaluateProof(round: Round, proof: Exclude<Proof, { kind: 'publickey' }>): Promise<ProofResult> {
   switch (proof.kind) {
     case 'password':
-      return judgePassword(round, proof.password)
+      return evaluatePassword(round, proof.password)
     case 'totp':
-      return judgeCode(round, proof.code)
+      return evaluateCode(round, proof.code)
     case 'password-with-code':
-      return judgePasswordWithCode(round, proof.text)
+      return evaluatePasswordWithCode(round, proof.text)
   }
 }
 
-async function judgePassword(round: Round, password: Secret): Promise<ProofResult> {
+async function evaluatePassword(round: Round, password: Secret): Promise<ProofResult> {
   const problem = await passwordProblem(round, password)
   return problem === undefined ? { proves: ['password'] } : { proves: [], failed: 'password', why: problem }
 }
 
-async function judgeCode(round: Round, code: Secret): Promise<ProofResult> {
+async function evaluateCode(round: Round, code: Secret): Promise<ProofResult> {
   const { step, problem } = readCode(round, code.reveal())
   // Before a first factor the answer is no, whatever the code: without a key or password nobody learns or locks anything.
   if (!round.firstProven) return { proves: [], why: round.claimant.absence ?? 'a code before the first factor' }
@@ -95,12 +95,17 @@ async function judgeCode(round: Round, code: Secret): Promise<ProofResult> {
 }
 
 /** The password with the code after it, or the password alone while a code is fresh. No password ends in six digits. */
-async function judgePasswordWithCode(round: Round, text: Secret): Promise<ProofResult> {
+async function evaluatePasswordWithCode(round: Round, text: Secret): Promise<ProofResult> {
   const whole = text.reveal()
   const code = /[0-9]{6}$/.exec(whole)?.[0]
   const password = code === undefined ? text : new Secret(whole.slice(0, -code.length))
   if (isKnown(round, password)) {
-    const result = await judgeCodeBehind(round, code, readCode(round, code ?? ''), await recallCode(round, code))
+    const result = await evaluateCodeAfterPassword(
+      round,
+      code,
+      readCode(round, code ?? ''),
+      await recallCode(round, code),
+    )
     // Only who gets in is spared the work: a no that came sooner would tell that the password is right.
     if (!letsIn(round, result)) await passwordProblem(round, password)
     return result
@@ -109,7 +114,7 @@ async function judgePasswordWithCode(round: Round, text: Secret): Promise<ProofR
   const reading = readCode(round, code ?? '')
   const recalled = await recallCode(round, code)
   if (wrong !== undefined) return { proves: [], failed: 'password', why: wrong }
-  const result = await judgeCodeBehind(round, code, reading, recalled)
+  const result = await evaluateCodeAfterPassword(round, code, reading, recalled)
   if (letsIn(round, result)) round.knownPasswords.keep(holderOf(round), password, round.rememberFactorMs)
   return result
 }
@@ -125,7 +130,7 @@ function letsIn({ passwordIsEnough }: Round, { proves }: ProofResult): boolean {
 }
 
 /** The code behind a password that is right; `known` is what is remembered of it. */
-async function judgeCodeBehind(
+async function evaluateCodeAfterPassword(
   round: Round,
   code: string | undefined,
   { step, problem }: CodeReading,
