@@ -20,9 +20,14 @@ export interface SshBench {
   readonly targetFolder: string
   /** Starts OpenSSH's client on the way, with the same algorithms on every leg; stdout is a pipe. */
   start(way: SshWay, command: string): ReturnType<typeof spawn>
+  /** Runs a command by `ssh -J` through the gateway, or through OpenSSH's sshd, as `run` does. */
+  runJump(through: 'ProxyJump' | 'Sallyport', command: string): Promise<void>
   /** Runs a command on the way, its output read and thrown away. Throws when it fails. `keptWhole`: the gateway's recording has all of it. */
   run(way: SshWay, command: string, keptWhole?: boolean): Promise<void>
 }
+
+/** `ssh -J` through the gateway, with a certificate of its CA in place of a known key. */
+const AS_JUMP_HOST = 'host'
 
 /** The same host under a second name, for sessions that are recorded wholly. */
 const KEPT_WHOLE = 'host-kept-whole'
@@ -72,23 +77,27 @@ export async function setUpSsh(folder: string, stack: AsyncDisposableStack): Pro
       host('HAProxy', haproxyPort, target.account, target.identityFile),
       host('Sallyport', gateway.ports.ssh, login, identityFile),
       host(KEPT_WHOLE, gateway.ports.ssh, `${login}-kept-whole`, identityFile),
+      host('gateway', gateway.ports.ssh, 'bench', identityFile),
+      `Host ${AS_JUMP_HOST}\n  User ${target.account}\n  ProxyJump gateway`,
       'Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  IdentitiesOnly yes',
       '  IdentityAgent none\n  Ciphers aes128-gcm@openssh.com\n  KexAlgorithms curve25519-sha256\n  BatchMode yes\n',
     ].join('\n'),
   )
-  const start = (way: SshWay | typeof KEPT_WHOLE, command: string) =>
-    spawn('ssh', ['-F', config, way, command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const start = (host: string, command: string) =>
+    spawn('ssh', ['-F', config, host, command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const toEnd = async (host: string, command: string) => {
+    const child = start(host, command)
+    child.stdout!.resume()
+    const [code] = await once(child, 'exit')
+    if (code !== 0) throw new Error(`ssh to ${host} ended with ${code}`)
+  }
   return {
     gateway,
     identityFile,
     login,
     targetFolder: target.folder,
     start,
-    async run(way, command, keptWhole = false) {
-      const child = start(keptWhole && way === 'Sallyport' ? KEPT_WHOLE : way, command)
-      child.stdout!.resume()
-      const [code] = await once(child, 'exit')
-      if (code !== 0) throw new Error(`ssh on the way ${way} ended with ${code}`)
-    },
+    run: (way, command, keptWhole = false) => toEnd(keptWhole && way === 'Sallyport' ? KEPT_WHOLE : way, command),
+    runJump: (through, command) => toEnd(through === 'Sallyport' ? AS_JUMP_HOST : through, command),
   }
 }

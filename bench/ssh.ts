@@ -25,6 +25,8 @@ export async function benchSsh({ quick, folder, stack, say }: BenchOptions): Pro
   const rows: Row[] = []
   say('logins')
   rows.push(await login(bench, quick ? 5 : 21))
+  say('jumps')
+  rows.push(...(await jumps(bench, quick ? 5 : 21, quick ? 256 : 1000)))
   // Before the bulk, whose buffers would leave room that the sessions then take without being seen to.
   say('idle sessions')
   rows.push(...(await idleSessions(bench, quick ? 100 : 500)))
@@ -44,6 +46,32 @@ async function login(bench: SshBench, rounds: number): Promise<Row> {
     values: eachWay(way => median(results[way]) * 1000),
     target: { of: 'ProxyJump', atMost: 1.3 },
   }
+}
+
+/** `ssh -J`: two logins, one in the other. In bulk, each byte is encrypted twice on its way to the client, as through any jump host. */
+async function jumps(bench: SshBench, rounds: number, megabytes: number): Promise<Row[]> {
+  const ways = ['ProxyJump', 'Sallyport'] as const
+  for (const way of ways) await bench.runJump(way, 'true')
+  const logins = await interleave(rounds, ways, way => seconds(() => bench.runJump(way, 'true')))
+  const bulk = await interleave(3, ways, way =>
+    seconds(() => bench.runJump(way, `head -c ${megabytes * MB} /dev/zero`)),
+  )
+  return [
+    {
+      group: GROUP,
+      name: 'ssh -J, to the exit of `true`',
+      unit: 'ms',
+      values: { ProxyJump: median(logins.ProxyJump) * 1000, Sallyport: median(logins.Sallyport) * 1000 },
+      target: { of: 'ProxyJump', atMost: 1.25 },
+    },
+    {
+      group: GROUP,
+      name: `${megabytes} MB by ssh -J, recorded: wall`,
+      unit: 's',
+      values: { ProxyJump: median(bulk.ProxyJump), Sallyport: median(bulk.Sallyport) },
+      target: { of: 'ProxyJump', atMost: 1.25 },
+    },
+  ]
 }
 
 /** What a gateway sends on and keeps as far as it does by default; and random bytes, which do not pack, all of them kept. */

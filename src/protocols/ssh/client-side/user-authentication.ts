@@ -109,7 +109,8 @@ export class UserAuthentication {
   /** No more proofs: the client left, took too long, or is let in. */
   end(): void {
     this.#over = true
-    this.#waiting = []
+    // A client that is let in without a question may have sent a password.
+    for (const payload of this.#waiting.splice(0)) payload.fill(0)
     this.#proof = undefined
     this.#deliver?.(undefined)
     this.#deliver = undefined

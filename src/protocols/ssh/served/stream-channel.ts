@@ -13,6 +13,8 @@ const SMALLEST_PACKET = 256
 const MAX_WINDOW = 0xffffffff
 /** Message number, recipient, and the length of the data. */
 const DATA_HEAD = 9
+/** Where each message of data is put together: it is copied when it is sent, and a new buffer for each would keep the collector busy. */
+const assembled = Buffer.allocUnsafeSlow(DATA_HEAD + MAX_PACKET)
 
 export class StreamChannel extends Duplex implements ServedEnd {
   readonly inputWindow = INPUT_WINDOW
@@ -87,7 +89,7 @@ export class StreamChannel extends Duplex implements ServedEnd {
     const waiting = this.#queue.reduce((sum, { length }) => sum + length, 0)
     const bytes = Math.min(most, waiting)
     if (bytes === 0) return false
-    const payload = Buffer.allocUnsafe(DATA_HEAD + bytes)
+    const payload = assembled.subarray(0, DATA_HEAD + bytes)
     payload[0] = MESSAGE.CHANNEL_DATA
     payload.writeUInt32BE(this.#peerId, 1)
     payload.writeUInt32BE(bytes, 5)
