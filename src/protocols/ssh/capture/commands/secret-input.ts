@@ -5,7 +5,7 @@
 
 import { stdinOfInterpreter } from './interpreters.ts'
 import type { ShellWord } from './shell-words.ts'
-import { simpleCommandsOf } from './simple-commands.ts'
+import { type SimpleCommand, simpleCommandsOf } from './simple-commands.ts'
 import { sudoOptionsOf } from './sudo-options.ts'
 import { systemProgramOf } from './system-program.ts'
 
@@ -18,6 +18,14 @@ interface Reading {
   readonly used: boolean
   /** One of them reads a password from it, before anything else. */
   readonly password: boolean
+}
+
+/** Where a command stands. */
+interface Around {
+  /** In so many others. */
+  readonly depth: number
+  /** What it writes is in the recording as output, or is run: it goes to no file. */
+  readonly shown: boolean
 }
 
 const NOTHING: Reading = { used: false, password: false }
@@ -35,21 +43,33 @@ const ASSIGNMENT = /^[A-Za-z_][A-Za-z0-9_]*=/
 const DEEPEST = 8
 
 export function secretInputOf(command: string): SecretInput {
-  const reading = readingOf(command, 0)
+  const reading = readingOf(command, { depth: 0, shown: true })
   if (reading?.used !== true) return 'all'
   return reading.password ? 'first-line' : 'none'
 }
 
 /** Undefined where one of its programs may read anything, or a password that is not the first line. */
-function readingOf(command: string, depth: number): Reading | undefined {
+function readingOf(command: string, { depth, shown }: Around): Reading | undefined {
   const commands = depth < DEEPEST ? simpleCommandsOf(command) : undefined
-  return commands?.reduce<Reading | undefined>(
-    (before, { words, redirected }) => then(before, readingOfWords(words, redirected, depth)),
-    NOTHING,
-  )
+  if (commands === undefined) return undefined
+  // From its last to its first: what one writes in a pipeline is for the next.
+  const around = { depth, shown: shown && !commands.some(movesOutput) }
+  let reading: Reading | undefined = NOTHING
+  let next: Reading | undefined
+  for (const { words, redirected, piped } of commands.reverse()) {
+    const output = !redirected && (piped ? next?.used === true : around.shown)
+    next = readingOfWords(words, { depth, shown: output })
+    reading = then(next, reading)
+  }
+  return reading
 }
 
-function readingOfWords(words: readonly ShellWord[], redirected: boolean, depth: number): Reading | undefined {
+/** `exec` without a program: from there on everything is written elsewhere. */
+function movesOutput({ words, redirected }: SimpleCommand): boolean {
+  return redirected && words.some(({ text }) => text === 'exec')
+}
+
+function readingOfWords(words: readonly ShellWord[], around: Around): Reading | undefined {
   let before: Reading | undefined = NOTHING
   let at = 0
   for (let starters = 0; starters < DEEPEST; starters++) {
@@ -59,29 +79,26 @@ function readingOfWords(words: readonly ShellWord[], redirected: boolean, depth:
     if (program === undefined) return undefined
     if (program === 'sudo') {
       const options = sudoOptionsOf(words.slice(at))
+      if (options.edits) return undefined
       if (options.fromStdin && !options.neverAsks) before = then(before, PASSWORD)
       at += options.words
       if (at >= words.length && options.shell) return then(before, USED)
     } else if (!STARTERS.has(program)) {
-      return then(before, readingOfProgram(program, words.slice(at), redirected, depth))
+      return then(before, readingOfProgram(program, words.slice(at), around))
     }
   }
   return undefined
 }
 
-function readingOfProgram(
-  program: string,
-  words: readonly ShellWord[],
-  redirected: boolean,
-  depth: number,
-): Reading | undefined {
+function readingOfProgram(program: string, words: readonly ShellWord[], { depth, shown }: Around): Reading | undefined {
   if (READ_NOTHING.has(program)) return NOTHING
-  // What it reads is what it shows.
-  if (program === 'cat') return words.length === 0 && !redirected ? USED : undefined
+  // What it reads is what it shows, or what the next one runs.
+  if (program === 'cat') return words.length === 0 && shown ? USED : undefined
   const isSu = program === 'su'
   const stdin = isSu ? stdinOfSu(words) : stdinOfInterpreter(program, words)
   if (stdin === undefined) return undefined
-  return then(isSu ? PASSWORD : NOTHING, stdin === 'script' ? USED : readingOf(stdin.command, depth + 1))
+  const reading = stdin === 'script' ? USED : readingOf(stdin.command, { depth: depth + 1, shown })
+  return then(isSu ? PASSWORD : NOTHING, reading)
 }
 
 /** A shell of another user, or one command in it. */

@@ -11,7 +11,7 @@ export interface ShellCommand {
   readonly words: readonly ShellWord[]
   /** What follows, from the first operator or comment on. */
   readonly rest: string
-  /** No command runs inside of a word, and every quote ends. */
+  /** No command runs inside of a word, and every quote ends, for whatever shell. */
   readonly plain: boolean
   /** Nothing but these words runs: they are plain, and no second command and no redirection follows. */
   readonly alone: boolean
@@ -47,6 +47,8 @@ export function readShellCommand(command: string): ShellCommand {
       text += command.slice(at + 1, end === -1 ? undefined : end)
       begun = true
       if (end === -1) return unfinished()
+      // Where a backslash counts in there (bash behind `$`, fish), the quote ends elsewhere.
+      if (command[at - 1] === '$' || command[end - 1] === '\\') substitutes = true
       at = end
     } else if (character === '"') {
       begun = true

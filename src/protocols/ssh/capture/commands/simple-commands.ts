@@ -6,6 +6,8 @@ export interface SimpleCommand {
   readonly words: readonly ShellWord[]
   /** Something that it writes goes elsewhere. */
   readonly redirected: boolean
+  /** What it writes is read by the one behind it. */
+  readonly piped: boolean
 }
 
 const BETWEEN = /^(?:\|\||&&|\|&|[;|&\n])/
@@ -41,7 +43,8 @@ export function simpleCommandsOf(command: string): SimpleCommand[] | undefined {
     const comment = COMMENT.exec(rest)?.[0] ?? ''
     const between = BETWEEN.exec(rest.slice(comment.length))?.[0]
     if (between === undefined && rest.length > comment.length) return undefined
-    if (words.length > 0) commands.push({ words, redirected })
+    const piped = between === '|' || between === '|&'
+    if (words.length > 0) commands.push({ words, redirected, piped })
     if (between === undefined) return commands
     words = []
     redirected = false

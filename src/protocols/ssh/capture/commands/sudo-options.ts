@@ -9,6 +9,8 @@ export interface SudoOptions {
   readonly neverAsks: boolean
   /** Without a command it is a shell that it starts (-i, -s). */
   readonly shell: boolean
+  /** What stands behind are files for an editor, and no command (-e). */
+  readonly edits: boolean
   /** How many words they are. */
   readonly words: number
 }
@@ -24,6 +26,7 @@ export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
   let fromStdin = false
   let neverAsks = false
   let shell = false
+  let edits = false
   let at = 0
   for (; at < words.length; at++) {
     const word = words[at]!.text
@@ -38,6 +41,7 @@ export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
       if (word.length > 3 && '--stdin'.startsWith(word)) fromStdin = true
       else if ('--non-interactive'.startsWith(word)) neverAsks = true
       else if (word === '--login' || '--shell'.startsWith(word)) shell = true
+      else if ('--edit'.startsWith(word)) edits = true
       else if (LONG_WITH_VALUE.some(name => name.startsWith(word))) at++
     } else {
       const valueAt = [...word].findIndex((letter, i) => i > 0 && WITH_VALUE.includes(letter))
@@ -45,8 +49,9 @@ export function sudoOptionsOf(words: readonly ShellWord[]): SudoOptions {
       if (letters.includes('S')) fromStdin = true
       if (letters.includes('n')) neverAsks = true
       if (/[is]/.test(letters)) shell = true
+      if (letters.includes('e')) edits = true
       if (valueAt === word.length - 1) at++
     }
   }
-  return { fromStdin, neverAsks, shell, words: Math.min(at, words.length) }
+  return { fromStdin, neverAsks, shell, edits, words: Math.min(at, words.length) }
 }
