@@ -5,7 +5,7 @@ import type { Login } from '../session/run-login.ts'
 import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
 import { runMenu } from './menu/menu.ts'
 import { runNumberedList } from './menu/numbered-list.ts'
-import { type RunParts, runCommand } from './run-command.ts'
+import { complain, type RunParts, runCommand } from './run-command.ts'
 
 /** Terminals that cannot place their cursor, or do not say what they are. */
 const SIMPLE = new Set(['', 'dumb', 'unknown'])
@@ -15,10 +15,7 @@ export function createSelfService(parts: RunParts): Converse {
     const { command, terminal } = conversation
     if (command !== undefined) return runCommand(parts, conversation, login, command)
     if (terminal === undefined) return listForPrograms(parts, conversation, login)
-    const simple = SIMPLE.has(terminal.type)
-    return choose(parts, login, simple ? 'list' : 'menu', () =>
-      (simple ? runNumberedList : runMenu)(parts, conversation, login),
-    )
+    return choose(parts, conversation, login, SIMPLE.has(terminal.type) ? 'list' : 'menu')
   }
 }
 
@@ -31,13 +28,20 @@ async function listForPrograms(parts: RunParts, conversation: Conversation, logi
 }
 
 async function choose(
-  { audit, metrics }: RunParts,
-  { id: session, who }: Login,
+  parts: RunParts,
+  conversation: Conversation,
+  login: Login,
   what: 'menu' | 'list',
-  run: () => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  await audit.append({ kind: 'self-service.opened', actor: who.principal.user, session, data: { what } })
-  const status = await run()
+  const { audit, metrics } = parts
+  const { id: session, who } = login
+  let status: ExitCode
+  try {
+    await audit.append({ kind: 'self-service.opened', actor: who.principal.user, session, data: { what } })
+    status = await (what === 'list' ? runNumberedList : runMenu)(parts, conversation, login)
+  } catch (error) {
+    status = await complain(parts, conversation, login, error)
+  }
   metrics.selfService.inc({ what, result: status === EXIT.ok ? 'ok' : 'failed' })
   return status
 }

@@ -100,7 +100,8 @@ function audit(
   return audit.append({ kind: 'self-service.command', actor: user, session, data })
 }
 
-async function complain(
+/** Says what went wrong; gives the exit status. */
+export async function complain(
   { log }: RunParts,
   conversation: Conversation,
   { id: session }: Login,

@@ -141,20 +141,32 @@ t.test('commands by ssh, without a target', async t => {
     )
   })
 
-  t.test('who is disabled gets no answer on a connection that is open', async t => {
-    const socket = join(sshd.folder, 'control')
-    const { host, port } = gateway.ssh!
-    const at = [...front.options, '-o', `ControlPath=${socket}`, '-p', String(port), '-l', 'alice', host]
-    const master = front.run('ssh', '-v', '-o', 'ControlMaster=yes', '-N', ...at)
-    await master.printed(/mux_client|Entering interactive session|forking|multiplexing control connection|pledge/)
-    const shared = await front.run('ssh', ...at, 'whoami').ended
-    t.match(shared.stdout, /alice/)
-    await gateway.parts.users.put({ ...(await gateway.parts.users.get('alice'))!, disabled: true })
-    await gateway.parts.live.accessChanged()
-    const { stderr } = await master.ended
-    t.match(stderr, /the access was withdrawn/)
-    t.not((await ask('whoami')).status, 0)
-  })
+  t.test(
+    'what cannot be audited is not answered, and who is disabled gets no answer on an open connection',
+    async t => {
+      const socket = join(sshd.folder, 'control')
+      const { host, port } = gateway.ssh!
+      const at = [...front.options, '-o', `ControlPath=${socket}`, '-p', String(port), '-l', 'alice', host]
+      const master = front.run('ssh', '-v', '-o', 'ControlMaster=yes', '-N', ...at)
+      await master.printed(/mux_client|Entering interactive session|forking|multiplexing control connection|pledge/)
+      const shared = await front.run('ssh', ...at, 'whoami').ended
+      t.match(shared.stdout, /alice/)
+      const { schema } = gateway.parts.database
+      await schema.alterTable('audit_events').renameTo('audit_gone').execute()
+      for (const command of [['whoami'], ['-tt']]) {
+        const { status, stdout, stderr } = await front.run('ssh', ...at, ...command).ended
+        t.equal(status, 5)
+        t.match(stdout + stderr, /AUDIT_UNAVAILABLE/)
+        t.notMatch(stdout, /alice/)
+      }
+      await schema.alterTable('audit_gone').renameTo('audit_events').execute()
+      await gateway.parts.users.put({ ...(await gateway.parts.users.get('alice'))!, disabled: true })
+      await gateway.parts.live.accessChanged()
+      const { stderr } = await master.ended
+      t.match(stderr, /the access was withdrawn/)
+      t.not((await ask('whoami')).status, 0)
+    },
+  )
   t.ok(alice)
 })
 
