@@ -102,6 +102,8 @@ export class InnerClient implements RelayPeer {
       this.#leave()
       return
     }
+    // All that the client took until here stands in the window.
+    this.#earlyRoom = 0
     const opening = [string('session'), uint32(OWN), uint32(channel.room), uint32(channel.maxPacket)]
     this.#say(message(MESSAGE.CHANNEL_OPEN, ...opening))
   }

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { InnerClient } from '../../../../src/protocols/ssh/served/inner-client.ts'
 import { SessionChannel } from '../../../../src/protocols/ssh/served/session-channel.ts'
 import { MESSAGE } from '../../../../src/protocols/ssh/transport/messages.ts'
-import { string, uint32, WireError, WireReader } from '../../../../src/shared/ssh-encoding/wire.ts'
+import type { Transport } from '../../../../src/protocols/ssh/transport/transport.ts'
+import { message, string, uint32, WireError, WireReader } from '../../../../src/shared/ssh-encoding/wire.ts'
 
 /** A channel whose client has number 7, and what was sent to it. */
 function open({ window = 1000, maxPacket = 32_768, ready = (): boolean => true } = {}) {
@@ -136,4 +138,21 @@ t.test('property: all that is written arrives, in order, however the window grow
       },
     ),
   )
+})
+
+t.test('a session on it is told of the window of the client once, whenever that grew', async t => {
+  const { channel } = open({ window: 100 })
+  const said: Buffer[] = []
+  const inner = new InnerClient({ peerSoftware: 'OpenSSH_9.2' } as Transport, channel)
+  inner.attach()
+  channel.adjusted(20)
+  inner.begin({ message: (_, payload) => said.push(Buffer.from(payload)), ended() {} })
+  channel.adjusted(3)
+  inner.send(message(MESSAGE.CHANNEL_OPEN_CONFIRMATION, uint32(0), uint32(5), uint32(1000), uint32(32_768)))
+  channel.adjusted(4)
+  const opened = new WireReader(said[0]!, 1)
+  t.equal(opened.utf8(), 'session')
+  opened.uint32()
+  const told = said.filter(([type]) => type === MESSAGE.CHANNEL_WINDOW_ADJUST).map(each => each.readUInt32BE(5))
+  t.same([opened.uint32(), ...told], [120, 3, 4])
 })
