@@ -19,6 +19,8 @@ async function begin(options: SshdOptions = {}) {
     session,
     ask: (name: string, ...fields: Uint8Array[]) =>
       client.send(MESSAGE.CHANNEL_REQUEST, uint32(channel), string(name), boolean(true), ...fields),
+    tell: (name: string, ...fields: Uint8Array[]) =>
+      client.send(MESSAGE.CHANNEL_REQUEST, uint32(channel), string(name), boolean(false), ...fields),
     type: (text: string) => client.send(MESSAGE.CHANNEL_DATA, uint32(channel), string(text)),
     data: async () => new WireReader(await client.next(MESSAGE.CHANNEL_DATA), 5).utf8(),
     async recordedOutput() {
@@ -83,18 +85,24 @@ t.test('the wish for a terminal where a program runs already does not end the re
   )
 })
 
-t.test('neither does the wish for a terminal that the target does not give', async t => {
-  const { client, session, ask, type, data } = await begin({ config: ['PermitTTY no'] })
-  ask('pty-req', ...TERMINAL)
-  await client.next(MESSAGE.CHANNEL_FAILURE)
-  ask('exec', string('sh'))
-  await client.next(MESSAGE.CHANNEL_SUCCESS)
-  type('echo hid""den\n')
-  t.equal(await data(), 'hidden\n')
-  client.transport.disconnect(11, 'bye')
-  await session.ended
-  t.match(
-    session.events.find(event => event.type === 'input'),
-    { bytes: Buffer.from('echo hid""den\n') },
-  )
-})
+t.test(
+  'neither does the wish for a terminal that the target does not give, nor one that asks for no answer',
+  async t => {
+    for (const wantsReply of [true, false]) {
+      const { client, session, ask, tell, type, data } = await begin({ config: ['PermitTTY no'] })
+      const wish = wantsReply ? ask : tell
+      wish('pty-req', ...TERMINAL)
+      if (wantsReply) await client.next(MESSAGE.CHANNEL_FAILURE)
+      ask('exec', string('sh'))
+      t.equal(await client.nextOf(MESSAGE.CHANNEL_SUCCESS, MESSAGE.CHANNEL_FAILURE), MESSAGE.CHANNEL_SUCCESS)
+      type('echo hid""den\n')
+      t.equal(await data(), 'hidden\n')
+      client.transport.disconnect(11, 'bye')
+      await session.ended
+      t.match(
+        session.events.find(event => event.type === 'input'),
+        { bytes: Buffer.from('echo hid""den\n') },
+      )
+    }
+  },
+)

@@ -54,7 +54,7 @@ export class ChannelLog {
     const channel = this.#channel
     switch (name) {
       case 'pty-req': {
-        this.#streams.terminal = true
+        this.#streams.terminalAsked()
         const term = recordedText(fields.string())
         this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
         break
@@ -125,9 +125,9 @@ export class ChannelLog {
     this.#streams.begin('none', this.#contentAtFirst)
   }
 
-  /** The target said no to the terminal. */
-  noTerminal(): void {
-    this.#streams.terminal = false
+  /** What the target said to the wish for a terminal. */
+  terminalAnswered(granted: boolean): void {
+    this.#streams.terminalAnswered(granted)
   }
 
   /** Bytes of a forward belong to another protocol: they are counted, where they went is a fact. */

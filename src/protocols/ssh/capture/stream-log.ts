@@ -16,6 +16,9 @@ export interface StreamTerms {
   readonly execOutputLimitBytes: number
 }
 
+/** Of what is sent before it is known whether there is a terminal; what is relayed and not recorded is no more (docs/recording-format.md). */
+const MOST_EARLY_BYTES = 64 * 1024
+
 /** What the streams of a channel are to the recording: the bytes of a `file` are told by events of their own, those of a `forward` not. */
 export type StreamContent = 'program' | 'file-upload' | 'files' | 'forward'
 
@@ -30,6 +33,11 @@ export class StreamLog {
   readonly #terms: StreamTerms
   readonly #streams: Record<KeptStreamName, KeptStream>
   #terminal = false
+  /** Wishes for a terminal that have no answer yet. */
+  #terminalsAsked = 0
+  /** What was sent in the meantime. */
+  readonly #early: Buffer[] = []
+  #earlyBytes = 0
   /** Bytes of bulk that were counted only, since that was last written down. */
   #counted = 0
   #echoed: EchoedInput | undefined
@@ -49,12 +57,19 @@ export class StreamLog {
     this.#input = this.#inputOf('none')
   }
 
-  /** A terminal was asked for, or the target said no to it. */
-  set terminal(wanted: boolean) {
-    this.#echoed?.end()
-    this.#terminal = wanted
-    const echoed = wanted && this.#terms.recordInput
-    this.#echoed = echoed ? new EchoedInput(bytes => this.#keep('input', bytes)) : undefined
+  /** A terminal was asked for. */
+  terminalAsked(): void {
+    this.#terminalsAsked++
+  }
+
+  /** The target gives the terminal, or does not: then what was sent in the meantime is fed to a program like all else. */
+  terminalAnswered(granted: boolean): void {
+    this.#terminalsAsked--
+    if (granted && !this.#terminal) {
+      this.#terminal = true
+      if (this.#terms.recordInput) this.#echoed = new EchoedInput(bytes => this.#keep('input', bytes))
+    }
+    if (this.#terminalsAsked === 0) this.#takeEarly()
   }
 
   /** A program begins: how its input is to be read. */
@@ -71,9 +86,27 @@ export class StreamLog {
   }
 
   fromClient(bytes: Buffer): void {
+    if (this.#terminalsAsked > 0) this.#takeBeforeAnswer(bytes)
+    else this.#take(bytes)
+  }
+
+  #take(bytes: Buffer): void {
     if (this.#echoed !== undefined) this.#echoed.typed(bytes)
     else if (this.#keepsInput) this.#input.typed(bytes)
     else if (!this.#terminal) this.#count(bytes.length)
+  }
+
+  /** Nobody types that much before there is a terminal, and with `before-relay` nothing waits: it is kept as if there were none. */
+  #takeBeforeAnswer(bytes: Buffer): void {
+    const most = this.#recorder.promptness === 'before-relay' ? 0 : MOST_EARLY_BYTES
+    this.#early.push(Buffer.from(bytes))
+    this.#earlyBytes += bytes.length
+    if (this.#earlyBytes > most) this.#takeEarly()
+  }
+
+  #takeEarly(): void {
+    for (const bytes of this.#early.splice(0)) this.#take(bytes)
+    this.#earlyBytes = 0
   }
 
   /** How many bytes the caller is to write down as counted. */
@@ -85,6 +118,7 @@ export class StreamLog {
 
   /** The channel is over. Gives what was cut. */
   end(): CutStream[] {
+    this.#takeEarly()
     this.#echoed?.end()
     return Object.entries(this.#streams).flatMap(([stream, kept]) => {
       const whole = kept.whole()

@@ -15,6 +15,8 @@ interface Forwarded {
   readonly due?: undefined
   /** Called with the peer's answer, before it passes; throws WireError for one that cannot be. */
   readonly heard: ((reply: Buffer) => void) | undefined
+  /** The one who asked wants no answer. */
+  readonly forUs: boolean
 }
 
 export class ReplyQueue {
@@ -22,7 +24,12 @@ export class ReplyQueue {
 
   /** The peer was sent a request that it must answer; `heard` is called with the answer. */
   forwarded(heard?: (reply: Buffer) => void): void {
-    this.#push({ heard })
+    this.#push({ heard, forUs: false })
+  }
+
+  /** The same, where the answer is for the gateway alone, and does not pass. */
+  asked(heard: (reply: Buffer) => void): void {
+    this.#push({ heard, forUs: true })
   }
 
   /** The gateway refuses a request: `answer` is called when it is its turn, and not before `afterMs`. */
@@ -47,7 +54,7 @@ export class ReplyQueue {
     const request = this.#waiting.shift() as Forwarded | undefined
     if (request === undefined) throw new WireError('a reply to no request')
     request.heard?.(reply)
-    pass()
+    if (!request.forUs) pass()
     this.#flush()
   }
 

@@ -102,13 +102,16 @@ export class Requests {
       this.#showUser(channel)
       channel.started = true
     }
-    if (wantsReply) {
-      const heard = (reply: Buffer) => {
-        if (reply[0] !== MESSAGE.CHANNEL_FAILURE) return
-        if (starts) notStarted(channel, log)
-        if (name === 'pty-req') log.noTerminal()
-      }
-      channel[side].requests.forwarded(heard)
+    const heard = (reply: Buffer) => {
+      const granted = reply[0] !== MESSAGE.CHANNEL_FAILURE
+      if (starts && !granted) notStarted(channel, log)
+      if (name === 'pty-req' && side === 'client') log.terminalAnswered(granted)
+    }
+    if (wantsReply) channel[side].requests.forwarded(heard)
+    else if (name === 'pty-req' && side === 'client') {
+      // How its input is recorded hangs on the answer.
+      channel[side].requests.asked(heard)
+      payload[fieldsAt - 1] = 1
     }
     this.#forwarder.forwardInOrder(side, channel, payload)
   }
