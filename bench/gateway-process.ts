@@ -50,7 +50,7 @@ for (const [name, names, terms] of [
   const factors = [['publickey'], ['password']]
   await roles.put(roleSchema.parse({ name, targets: { names }, accounts: { levels: ['basic'] }, factors, ...terms }))
 }
-for (const target of setup.targets) await targets.put(targetSchema.parse(target))
+for (const target of setup.targets) await targets.put(targetSchema.parse({ allowLocal: true, ...target }))
 for (const [address, credential] of Object.entries(setup.credentials)) {
   const material =
     'privateKey' in credential

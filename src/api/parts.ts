@@ -16,6 +16,7 @@ import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { Access } from '../session/access.ts'
+import type { Dialer } from '../session/dialer.ts'
 import type { Follow } from '../session/live/follow.ts'
 import type { LiveSessions } from '../session/live/live-sessions.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
@@ -29,6 +30,7 @@ import type { Signer } from '../shared/cryptography/signer.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics, Report } from '../shared/metrics.ts'
+import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 
@@ -67,6 +69,8 @@ export interface ApiParts {
   /** A protocol's questions to its targets. */
   readonly served: (protocol: string) => Pick<ServedProtocol, 'scanHostKeys' | 'askLogins'>
   /** Throws where the target does not prove that it is the one that was confirmed, or where that cannot be proven. */
+  /** To a target, as this administrator wants it, who may read what is wrong on the way there. */
+  readonly dialTarget: (target: Target, actor: string) => Dialer
   readonly proveTarget: (proof: Omit<TargetProof, 'kept'>) => Promise<void>
   readonly sessions: SessionStore
   readonly sources: Sources

@@ -99,7 +99,7 @@ async function startDemoGateway(dataFolder: string): Promise<Gateway> {
 
 async function addTargets(gateway: Gateway, host: { port: number; hostKey: string }, postgres: { port: number }) {
   const { targets, roles } = gateway.parts
-  const common = { host: HOST, labels: { env: 'demo' } }
+  const common = { host: HOST, allowLocal: true, labels: { env: 'demo' } }
   await targets.put(
     targetSchema.parse({
       ...common,

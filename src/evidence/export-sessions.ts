@@ -81,7 +81,10 @@ const sealedLater: Fact = (session, data, event) => {
 }
 
 const FACTS: Readonly<Record<string, Fact>> = {
-  'lease.started': begun,
+  'lease.started'(session, data, event) {
+    // Of its own account; those of the hops on the way there say nothing of the session.
+    if (data.onTheWayTo === undefined) begun(session, data, event)
+  },
   'session.started'(session, data, event) {
     begun(session, data, event)
     // Its recording was opened before.

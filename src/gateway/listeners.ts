@@ -10,6 +10,7 @@ import { runSession } from '../session/run-session.ts'
 import type { HandlerParts } from '../session/served-protocol.ts'
 import type { Report } from '../shared/metrics.ts'
 import { apiAddress } from './api-address.ts'
+import { createDialers } from './dialers.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
 import type { Certificates } from './served-certificates.ts'
@@ -30,9 +31,12 @@ export async function createListeners(
 ): Promise<Listeners> {
   const { live, log, metrics, state } = parts
   const handlers = new Map<string, ConnectionHandler>()
-  for (const [name, protocol] of (await loadProtocols()).all) {
+  const served = await loadProtocols()
+  const dialers = createDialers(parts, served)
+  for (const [name, protocol] of served.all) {
     if (!settingsOf(config, name).enabled) continue
-    const handler = await protocol.createHandler(handlerParts(parts, config, certificates, name, started))
+    const common = { dialerFor: dialers.forSession, started }
+    const handler = await protocol.createHandler(handlerParts(parts, config, certificates, name, common))
     started.defer(() => handler.close())
     handlers.set(name, handler)
   }
@@ -65,11 +69,11 @@ function handlerParts(
   config: Config,
   certificates: Certificates,
   protocol: string,
-  started: AsyncDisposableStack,
+  common: Pick<HandlerParts, 'dialerFor' | 'started'>,
 ): HandlerParts {
   const { access, authenticator, clock, cluster, log, metrics, refusedConnections, targets, vault } = parts
   return {
-    ...{ clock, cluster, log, metrics, started },
+    ...{ clock, cluster, log, metrics, ...common },
     certificate: certificates[protocol],
     settings: settingsOf(config, protocol),
     execOutputLimitBytes: config.recording.execOutputLimitBytes,

@@ -13,7 +13,7 @@ export async function proveTarget(served: ServedProtocols, proof: Omit<TargetPro
   if (confirmed.protocol !== target.protocol) throw more()
   // As it would be at the old address and with what is confirmed: what else is new has no proof.
   const kept = protocolOf(target.protocol).identity.kept(target, confirmed) as Target
-  const { host, port } = confirmed
-  if (!staysWithin(identityOf({ ...kept, host, port }, account), confirmed)) throw more()
+  const { host, port, via } = confirmed
+  if (!staysWithin(identityOf({ ...kept, host, port, via }, account), confirmed)) throw more()
   await served.of(target.protocol).prove({ ...proof, kept })
 }

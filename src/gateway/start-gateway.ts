@@ -25,7 +25,9 @@ import { createLog, type Log } from '../shared/log.ts'
 import { inNetworks } from '../shared/network/networks.ts'
 import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
+import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
 import { openGatewayAudit } from './audit.ts'
+import { createDialers } from './dialers.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
@@ -88,6 +90,7 @@ export async function startGateway({
   )
   const { audit, reaper, state, vault } = parts
   await upgradeStore(parts)
+  await allowLocalOfEarlier(parts)
   const certificates = await protocolCertificates(parts, config)
   watchTokenExpiry(parts, started)
   const listeners =
@@ -255,6 +258,7 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners
     defaultFactors: config.authentication.factors,
     served: served.of,
     proveTarget: proof => proveTarget(served, proof),
+    dialTarget: createDialers(parts, served).forAdministrator,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),

@@ -13,6 +13,7 @@ import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 import type { Stores } from './stores.ts'
+import { findUnreachable } from './unreachable.ts'
 
 export interface ResourceChange {
   readonly kind: ResourceKind
@@ -54,7 +55,7 @@ export async function planResources(
   { prune = false }: { prune?: boolean } = {},
 ): Promise<Planned> {
   const stored = await readStores(stores)
-  const resources = described.map(resource => keepLearnt(resource, stored))
+  const resources = described.map(resource => keepAllowed(keepLearnt(resource, stored), stored))
   const changes: ResourceChange[] = []
   const unmanaged: { kind: ResourceKind; name: string }[] = []
   for (const kind of RESOURCE_KINDS) {
@@ -81,7 +82,11 @@ export async function planResources(
       kind === 'target' && changes.some(change => change.kind === kind && change.name === value.name) ? [value] : [],
     ),
   }
-  const problems = [...findTakenNames(resources, stored), ...findLooseEnds(resources, stored, deletions)]
+  const problems = [
+    ...findTakenNames(resources, stored),
+    ...findLooseEnds(resources, stored, deletions),
+    ...(await findUnreachable(resources, stored.target as Map<string, Target>, goneTargets(deletions))),
+  ]
   return { plan, problems, resources }
 }
 
@@ -105,8 +110,21 @@ function keepLearnt(resource: PlacedResource, stored: Stored): PlacedResource {
   const { learnt } = protocolOf(now.protocol).target
   const before = stored.target.get(now.name) as Target | undefined
   if (learnt === undefined || resource.written.has(learnt) || before?.protocol !== now.protocol) return resource
-  const same = now.host === before.host && now.port === before.port
+  const same = now.host === before.host && now.port === before.port && now.via === before.via
   return same ? { ...resource, value: { ...now, [learnt]: before[learnt as keyof Target] } } : resource
+}
+
+/** An address that was allowed to be local stays so, while the file says nothing of that and the host is the same. */
+function keepAllowed(resource: PlacedResource, stored: Stored): PlacedResource {
+  if (resource.kind !== 'target' || resource.written.has('allowLocal')) return resource
+  const now = resource.value
+  const before = stored.target.get(now.name) as Target | undefined
+  if (before?.allowLocal === undefined || before.host !== now.host || before.via !== now.via) return resource
+  return { ...resource, value: { ...now, allowLocal: before.allowLocal } }
+}
+
+function goneTargets(deletions: readonly ResourceChange[]): ReadonlySet<string> {
+  return new Set(deletions.filter(({ kind }) => kind === 'target').map(({ name }) => name))
 }
 
 async function readStores(stores: Stores): Promise<Stored> {

@@ -2,10 +2,13 @@
 
 import type { Account, Target } from '../targets/target.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
+import type { Dialer } from './dialer.ts'
 
 export interface LoginAtTarget {
   readonly target: Target
   readonly account: Account
+  /** Closed by whoever is given it, when the connection closes or never comes to be. */
+  readonly dialer: Dialer
   /** Whoever gives it erases it. */
   readonly material: CredentialMaterial
 }

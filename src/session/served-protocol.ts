@@ -13,6 +13,7 @@ import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Access } from './access.ts'
 import type { Converse } from './conversation.ts'
+import type { Dialer, DialerFor, DialerParts } from './dialer.ts'
 import type { LoginAtTarget } from './login-at-target.ts'
 import type { Downstream, RunSession, Upstream } from './protocol.ts'
 import type { RunLogin } from './run-login.ts'
@@ -26,6 +27,7 @@ export interface HandlerParts {
   /** Of a protocol whose facts say that it shows one. */
   readonly certificate: TlsCertificate | undefined
   readonly cluster: Cluster
+  readonly dialerFor: DialerFor
   readonly ownKey: Vault['ownKey']
   /** For what a client asks for by a target's name or address on a login that names none. */
   readonly access: Access
@@ -58,9 +60,11 @@ export interface ServedProtocol {
    */
   logIn(login: LoginAtTarget, signal: AbortSignal): Promise<Upstream>
   /** Where its facts say that targets are asked for `host-keys`: those that it shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
-  scanHostKeys?(host: string, port: number): Promise<string[]>
+  scanHostKeys?(target: Target, dialer: Dialer): Promise<string[]>
   /** Where they are asked for `logins`: what each account would be asked; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */
-  askLogins?(target: Target): Promise<AskedLogin[]>
+  askLogins?(target: Target, dialer: Dialer): Promise<AskedLogin[]>
+  /** Where other targets can be gone to through its own (`via`). */
+  readonly connectHop?: DialerParts['connectHop']
 }
 
 export interface AskedLogin {

@@ -4,6 +4,7 @@ import { GatewayError } from '../shared/errors.ts'
 import type { TargetIdentity } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
+import type { Dialer } from './dialer.ts'
 
 export interface TargetProof {
   readonly target: Target
@@ -12,6 +13,8 @@ export interface TargetProof {
   readonly account: string
   /** Of the same protocol. */
   readonly confirmed: TargetIdentity
+  /** To the target as it is now. */
+  readonly dialer: Dialer
   /** Gives the credential for an entry that stays within what was confirmed. */
   readonly lend: (entry: Target) => Promise<CredentialMaterial>
 }

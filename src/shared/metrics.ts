@@ -46,6 +46,12 @@ export function createMetrics() {
       labelNames: ['protocol', 'result'],
       registers,
     }),
+    hops: new Counter({
+      name: 'sallyport_hops_total',
+      help: 'Logins to hops on the way to targets (via), by result',
+      labelNames: ['result'],
+      registers,
+    }),
     selfService: new Counter({
       name: 'sallyport_self_service_total',
       help: 'What users asked of the gateway itself by ssh: menus, lists and commands, by result',

@@ -9,7 +9,8 @@ import { protocolOf, protocols, type RegisteredProtocol } from '../protocols/reg
 import { fingerprint } from '../shared/ssh-encoding/fingerprint.ts'
 import { loginOf, type Target } from './target.ts'
 
-const common = { host: z.string(), port: z.number(), login: z.string() }
+/** `via`: through whom; where it is not said, directly. */
+const common = { host: z.string(), port: z.number(), via: z.string().optional(), login: z.string() }
 
 type IdentitySchema<P extends RegisteredProtocol> = P extends unknown
   ? z.ZodObject<Fields<typeof common & { protocol: z.ZodLiteral<P['name']> }, P['identity']['fields']>, z.core.$strict>
@@ -32,8 +33,10 @@ export function identityOf(target: Target, account: string): TargetIdentity {
   const logins = target.accounts.filter(({ name }) => name === account).map(loginOf)
   // An account that is there twice is none of the two; no login has the character between.
   const login = logins.length === 0 ? account : logins.join('\n')
-  const { protocol, host, port } = target
-  return { protocol, host, port, login, ...protocolOf(protocol).identity.of(target) } as TargetIdentity
+  const { protocol, host, port, via } = target
+  // Absent where it is not given: then the identity is the same as before there was `via`.
+  const address = { host, port, ...(via === undefined ? {} : { via }) }
+  return { protocol, ...address, login, ...protocolOf(protocol).identity.of(target) } as TargetIdentity
 }
 
 /** Names an identity: `SHA256:…` of its canonical text. */
@@ -46,7 +49,8 @@ export function fingerprintOf(identity: TargetIdentity): string {
  * stricter. So a pinned key of several may be taken away, but none added.
  */
 export function staysWithin(now: TargetIdentity, confirmed: TargetIdentity): boolean {
-  const same = (['protocol', 'host', 'port', 'login'] as const).every(part => now[part] === confirmed[part])
+  // Whoever chooses the way chooses who answers, where nothing is verified at its end.
+  const same = (['protocol', 'host', 'port', 'via', 'login'] as const).every(part => now[part] === confirmed[part])
   return same && protocolOf(now.protocol).identity.within(now, confirmed)
 }
 

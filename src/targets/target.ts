@@ -25,10 +25,21 @@ export const accountSchema = z.strictObject({
   default: z.boolean().default(false),
 })
 
+const via = z
+  .string()
+  .regex(
+    /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,63}@)?[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/,
+    'via is the name of an SSH target, or account@target',
+  )
+
 const common = {
   name: nameSchema,
   description: z.string().optional(),
   host: z.string().min(1),
+  /** The SSH target that connections go through, and as which of its accounts: `bastion-1`, `svc@bastion-1`. */
+  via: via.optional(),
+  /** It may be an address of the gateway's own machine, or of the last hop's: loopback, link-local. */
+  allowLocal: z.boolean().optional(),
   labels: z.record(z.string(), z.string()).default({}),
   accounts: z.array(accountSchema).default([]),
 }

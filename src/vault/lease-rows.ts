@@ -9,15 +9,14 @@ export type StoredLease = Omit<LeaseTable, 'session' | 'check_out'> & { readonly
 
 export function createLeaseRows({ database, clock }: { database: Database; clock: Clock }) {
   return {
-    async start({ id, holder, grant, version }: Lease, on = database): Promise<void> {
+    async start({ id, holder, grant, version, address }: Lease, on = database): Promise<void> {
       await on
         .insertInto('leases')
         .values({
           id,
           ...columnsOf(holder),
           user: grant.user,
-          account: grant.account.name,
-          target: grant.target.name,
+          ...address,
           credential_version: version,
           started_at: clock.now(),
           until: grant.endsAt,

@@ -1,6 +1,7 @@
 /** A lease: the loan of one credential, to one session or one check-out. Only the vault mints one; only `connect` may look inside. */
 
 import type { Grant } from '../policy/grant.ts'
+import type { AccountAddress } from '../shared/names.ts'
 import type { Secret } from '../shared/secret.ts'
 
 export interface PrivateKeyMaterial {
@@ -30,11 +31,14 @@ class LeaseProof {
   readonly holder: LeaseHolder
   readonly grant: Grant
   readonly version: number
+  /** Whose credential it is: the grant's account, or that of a hop on the way there. */
+  readonly address: AccountAddress
   #erased = false
 
-  constructor(id: string, grant: Grant, version: number, material: CredentialMaterial) {
+  constructor(id: string, grant: Grant, version: number, material: CredentialMaterial, address: AccountAddress) {
     this.id = id
     this.holder = ofSession(grant.session)
+    this.address = address
     this.grant = grant
     this.version = version
     this.#material = material
@@ -67,6 +71,12 @@ function secretsOf(material: CredentialMaterial): Secret[] {
 export type Lease = LeaseProof
 
 /** For `vault/vault.ts` only (the linter's layers keep others away from making one). */
-export function mintLease(id: string, grant: Grant, version: number, material: CredentialMaterial): Lease {
-  return new LeaseProof(id, grant, version, material)
+export function mintLease(
+  id: string,
+  grant: Grant,
+  version: number,
+  material: CredentialMaterial,
+  address: AccountAddress = { account: grant.account.name, target: grant.target.name },
+): Lease {
+  return new LeaseProof(id, grant, version, material, address)
 }

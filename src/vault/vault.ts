@@ -51,7 +51,7 @@ export interface Vault {
   confirmCredential(address: AccountAddress, fingerprint: string, change?: Change): Promise<void>
   /** Which credentials would have to be confirmed if these were the targets. */
   waitingFor(targets: readonly Target[]): Promise<AccountAddress[]>
-  /** The credential for a proof of the target's identity: for an entry within what was confirmed. Throws `CREDENTIAL_UNAVAILABLE`. */
+  /** The credential for what an administrator asks of a target: for an entry within what was confirmed. Throws `CREDENTIAL_UNAVAILABLE`. */
   openForProof(address: AccountAddress, entry: Target): Promise<CredentialMaterial>
   /** After a change of these targets: which of their credentials must be confirmed; those that only got stricter are bound to that. */
   followTargets(names: readonly string[]): Promise<AccountAddress[]>
@@ -65,8 +65,11 @@ export interface Vault {
    * `before`. Throws `VAULT_DAMAGED`.
    */
   once(mark: string, before: boolean, work: () => Promise<string[]>): Promise<string[] | undefined>
-  /** Opens the newest version for the grant's session; it is lent once `startLease` has noted it. The refusal is `CREDENTIAL_UNAVAILABLE`. */
-  lease(grant: Grant): Promise<Lease | Refusal>
+  /**
+   * Opens the newest version for the grant's session, of its account or of a hop's on the way there; it is lent once `startLease` has
+   * noted it. The refusal is `CREDENTIAL_UNAVAILABLE`.
+   */
+  lease(grant: Grant, lent?: LentAccount): Promise<Lease | Refusal>
   /** Notes the lease in the store, or in a transaction on it. */
   startLease(lease: Lease, on?: Database): Promise<void>
   /** Ends the leases of a session or a check-out in the store, or in a transaction on it, and gives the ids of those that were open. */
@@ -86,6 +89,9 @@ export interface Vault {
   /** A key of the gateway's own, made once by `generate`: all gateways of the store get the same. */
   ownKey(name: string, generate: () => Promise<OwnKey>): Promise<OwnKey>
 }
+
+/** An account as it is in its target's entry. */
+type LentAccount = Pick<Grant, 'account' | 'target'>
 
 interface Parts {
   readonly database: Database
@@ -116,7 +122,9 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     async openForProof(address, entry) {
       const opened = await credentials.openNewest(address, identityOf(entry, address.account))
       if (opened !== undefined && 'material' in opened) return opened.material
-      throw new GatewayError('CREDENTIAL_UNAVAILABLE', 'The vault has no credential to prove the target with.')
+      const why = opened === undefined ? 'the vault holds none' : opened.unconfirmed
+      const message = `The vault lends no credential of ${formatAccountAddress(address)}: ${why}.`
+      throw new GatewayError('CREDENTIAL_UNAVAILABLE', message)
     },
     bindEarlier: credentials.bindEarlier,
     mayHoldEarlier: () => mayHoldEarlier(database, key),
@@ -128,20 +136,20 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     hostAuthority: createHostAuthority({ database, clock, seal, open }),
     signingKey: async () => createSigner(await ownKey('signing', generateSigningKey)),
 
-    async lease(grant) {
+    async lease(grant, lent = grant) {
       const now = clock.now()
       if (now >= grant.endsAt) return unavailable('the grant has ended')
-      const address = { account: grant.account.name, target: grant.target.name }
+      const address = { account: lent.account.name, target: lent.target.name }
       let newest: Opened
       try {
-        newest = await credentials.openNewest(address, identityOf(grant.target, address.account))
+        newest = await credentials.openNewest(address, identityOf(lent.target, address.account))
       } catch (error) {
         if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
         throw error
       }
       if (newest === undefined) return unavailable('the vault holds no credential for the account')
       if ('unconfirmed' in newest) return unconfirmed(address, newest.unconfirmed)
-      return mintLease(newId('lea', now), grant, newest.version, newest.material)
+      return mintLease(newId('lea', now), grant, newest.version, newest.material, address)
     },
 
     startLease: leases.start,

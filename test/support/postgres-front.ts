@@ -22,6 +22,7 @@ import { Secret } from '../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../src/shared/tls/issue-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
 import { mintLease } from '../../src/vault/lease.ts'
+import { directDialer } from './direct-dialer.ts'
 import { memoryRecorder } from './memory-recorder.ts'
 import { openSources } from './open-sources.ts'
 import { cstring, frame, type RawClient, startup } from './postgres-bytes.ts'
@@ -155,7 +156,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
     tls,
     allowPlaintextFromLoopback: options.allowPlaintextFromLoopback ?? false,
     loginGraceMs: options.loginGraceMs ?? 10_000,
-    protocol: createPostgresProtocol({ cancellations, log }),
+    protocol: createPostgresProtocol({ cancellations, dialerFor: grant => directDialer(grant.target), log }),
     run,
     cancellations,
     refused: ({ source, code, detail }) => refused.push({ source, code, detail }),

@@ -22,6 +22,7 @@ import { createMetrics } from '../../src/shared/metrics.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { parseSshPublicKey } from '../../src/shared/ssh-encoding/public-key.ts'
 import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
+import { directDialer } from './direct-dialer.ts'
 import { memoryRecorder } from './memory-recorder.ts'
 
 type SshListenerLimits = SshLimits & PortOptions['limits']
@@ -76,6 +77,7 @@ export async function startSshListener(parts: SshListenerParts) {
   const protocol = createSshProtocol({
     limits,
     execOutputLimitBytes: parts.execOutputLimitBytes ?? 1024 * 1024,
+    dialerFor: grant => directDialer(grant.target),
     clock: systemClock,
   })
   const log = createLog(parts.logLevel ?? 'silent')

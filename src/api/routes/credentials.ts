@@ -54,7 +54,7 @@ const materialSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional() }),
 ])
 
-export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget }: ApiParts): void {
+export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget, dialTarget }: ApiParts): void {
   const tags = ['credentials']
   const path = '/v1/credentials/:target/:account'
 
@@ -142,7 +142,10 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
           await audit.append({ kind: 'credential.used-for-proof', actor: caller.actor, data: { ...params, version } })
           return vault.openForProof(params, entry)
         }
-        await proveTarget({ target, account: params.account, confirmed: before, lend })
+        const dialer = dialTarget(target, caller.actor)
+        await proveTarget({ target, account: params.account, confirmed: before, dialer, lend }).finally(() =>
+          dialer.close(),
+        )
         await vault.confirmCredential(params, fingerprintOf(identityOf(target, params.account)), change)
       })
       return standingOf(params)

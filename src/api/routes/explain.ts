@@ -5,7 +5,10 @@ import { explain as explainAccess } from '../../policy/explain.ts'
 import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import { FACTORS } from '../../shared/factors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
+import type { AccountAddress } from '../../shared/names.ts'
 import { PROMPTNESS } from '../../shared/vocabulary.ts'
+import { findRoute, hopName } from '../../targets/route.ts'
+import type { Target } from '../../targets/target.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
@@ -43,6 +46,20 @@ const explanationSchema = z.object({
       recordExecInput: z.boolean(),
       execOutputLimitBytes: z.union([z.int(), z.literal('none')]).optional(),
       recording: z.enum(PROMPTNESS),
+    })
+    .optional(),
+  /** The SSH hosts that a connection goes through, from the gateway on. */
+  via: z
+    .object({
+      hops: z.array(
+        z.object({
+          account: z.string(),
+          /** Why its credential is not lent; not given: it is. */
+          credential: z.string().optional(),
+        }),
+      ),
+      /** Why there is no way. */
+      broken: z.string().optional(),
     })
     .optional(),
   roles: z.array(
@@ -84,12 +101,27 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
         now: query.at === undefined ? clock.now() : Date.parse(query.at),
         ...(query.from === undefined ? {} : { sourceAddress: query.from }),
       })
-      if (given === undefined) return copied(rest)
-      const standing = await vault.standing({ account: given.account, target: query.target })
-      const credential = standing === undefined ? 'the vault holds none' : standing.unconfirmed
-      return copied({ ...rest, given: { ...given, credential, endsAt: isoTime(given.endsAt) } })
+      const explained = { ...rest, ...(target?.via === undefined ? {} : { via: await explainVia(target) }) }
+      if (given === undefined) return copied(explained)
+      const credential = await whyNotLent({ account: given.account, target: query.target })
+      return copied({ ...explained, given: { ...given, credential, endsAt: isoTime(given.endsAt) } })
     },
   )
+
+  async function whyNotLent(address: AccountAddress): Promise<string | undefined> {
+    const standing = await vault.standing(address)
+    return standing === undefined ? 'the vault holds none' : standing.unconfirmed
+  }
+
+  async function explainVia(target: Target): Promise<NonNullable<Explanation['via']>> {
+    const route = await findRoute(target, name => targets.get(name))
+    if (route.kind === 'broken') return { hops: [], broken: `the entry of ${route.at}: ${route.why}` }
+    const hops = route.hops.map(async hop => {
+      const credential = await whyNotLent({ account: hop.account.name, target: hop.target.name })
+      return { account: hopName(hop), ...(credential === undefined ? {} : { credential }) }
+    })
+    return { hops: await Promise.all(hops) }
+  }
 }
 
 /** The policy's values are read-only; an answer's schema wants its own. */

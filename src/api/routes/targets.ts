@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { protocolOf } from '../../protocols/registered.ts'
+import type { Dialer } from '../../session/dialer.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
@@ -48,7 +49,7 @@ const loginsSchema = z.object({
 })
 export type Logins = z.output<typeof loginsSchema>
 
-export function targets(app: ApiRoutes, { targets, audit, served, live, vault }: ApiParts): void {
+export function targets(app: ApiRoutes, { targets, audit, served, live, vault, dialTarget }: ApiParts): void {
   const tags = ['targets']
 
   app.get(
@@ -70,9 +71,10 @@ export function targets(app: ApiRoutes, { targets, audit, served, live, vault }:
     {
       schema: { summary: 'Asks the host for its keys; pins nothing', tags, params, response: { 200: scanSchema } },
     },
-    async ({ params: { name } }) => {
-      const { protocol, host, port, hostKeys } = await existingWithHostKeys(name)
-      const keys = await served(protocol).scanHostKeys!(host, port)
+    async ({ params: { name }, caller }) => {
+      const target = await existingWithHostKeys(name)
+      const { protocol, host, port, hostKeys } = target
+      const keys = await withDialer(target, caller.actor, dialer => served(protocol).scanHostKeys!(target, dialer))
       const pinned = new Set(hostKeys.map(withoutComment))
       return {
         host,
@@ -98,10 +100,12 @@ export function targets(app: ApiRoutes, { targets, audit, served, live, vault }:
         response: { 200: loginsSchema },
       },
     },
-    async ({ params: { name } }) => {
+    async ({ params: { name }, caller }) => {
       const target = await existing(name)
       const { askLogins } = served(target.protocol)
-      if (askLogins !== undefined) return { logins: await askLogins(target) }
+      if (askLogins !== undefined) {
+        return { logins: await withDialer(target, caller.actor, dialer => askLogins(target, dialer)) }
+      }
       const { knownBy } = protocolOf(target.protocol).words
       throw new GatewayError('BAD_REQUEST', `${name} is no database: ${knownBy}.`)
     },
@@ -142,6 +146,15 @@ export function targets(app: ApiRoutes, { targets, audit, served, live, vault }:
     await auditedChange(audit, { kind: 'credential.confirmed', actor, data }, change =>
       vault.confirmCredential(address, fingerprint, change),
     )
+  }
+
+  async function withDialer<T>(target: Target, actor: string, ask: (dialer: Dialer) => Promise<T>): Promise<T> {
+    const dialer = dialTarget(target, actor)
+    try {
+      return await ask(dialer)
+    } finally {
+      dialer.close()
+    }
   }
 
   async function existing(name: string): Promise<Target> {

@@ -57,7 +57,7 @@ function readTarget(text: string): { account?: string; target: string } {
   return NAME_PATTERN.test(text) ? { target: text } : readAccount(text)
 }
 
-function show({ allowed, verdict, given, roles }: Explanation, terminal: Terminal, at: number): void {
+function show({ allowed, verdict, given, via, roles }: Explanation, terminal: Terminal, at: number): void {
   const { style } = terminal
   terminal.line(style(['bold', allowed ? 'green' : 'red'], printable(verdict)))
   if (given !== undefined) {
@@ -65,6 +65,7 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
     terminal.facts([
       ['account', given.account],
       ['credential', given.credential],
+      ['via', via && describeVia(via)],
       ['database', given.database],
       ['channels', given.channels.join(', ')],
       ['until', `${localTime(given.endsAt).slice(0, 16)} (${formatDuration(Date.parse(given.endsAt) - at)})`],
@@ -87,6 +88,13 @@ function show({ allowed, verdict, given, roles }: Explanation, terminal: Termina
   function mark(good: boolean): string {
     return good ? style('green', '✓') : style('red', '✗')
   }
+}
+
+function describeVia({ hops, broken }: NonNullable<Explanation['via']>): string {
+  const words = hops.map(({ account, credential }) =>
+    credential === undefined ? account : `${account} (${credential})`,
+  )
+  return broken ?? words.join(', then ')
 }
 
 function codeCounts(rememberFactorMs: number): string {

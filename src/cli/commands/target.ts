@@ -28,7 +28,7 @@ export const addTargets: AddCommands = (program, context) => {
         [
           { title: 'TARGET', value: target => target.name, shrinkTo: 10 },
           { title: 'PROTOCOL', value: target => target.protocol },
-          { title: 'ADDRESS', value: target => `${target.host}:${target.port}`, shrinkTo: 14 },
+          { title: 'ADDRESS', value: addressOf, shrinkTo: 14 },
           { title: 'ACCOUNTS', value: target => target.accounts.map(({ name }) => name).join(', '), shrinkTo: 10 },
           { title: 'LABELS', value: labelsOf, shrinkTo: 10, optional: 2 },
           {
@@ -57,6 +57,8 @@ export const addTargets: AddCommands = (program, context) => {
         ['description', target.description],
         ['protocol', target.protocol],
         ['address', `${target.host}:${target.port}`],
+        ['via', target.via],
+        ['local address', target.allowLocal ? 'allowed' : undefined],
         ...(factsOf(target).describe?.(target) ?? []),
         ['shows user in', factsOf(target).showsUserIn(target).join(', ') || 'nothing'],
         ['identity', factsOf(target).describeIdentity(target).text],
@@ -218,6 +220,10 @@ async function toConfirm(client: Client, target: string): Promise<string[]> {
   const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
   const waiting = credentials.some(each => each.target === target && each.unconfirmed !== null)
   return waiting ? [`Its credentials must be confirmed: sallyport credential confirm '*@${target}'`] : []
+}
+
+function addressOf({ host, port, via }: Target): string {
+  return via === undefined ? `${host}:${port}` : `${host}:${port} via ${via}`
 }
 
 function labelsOf(target: Target): string {

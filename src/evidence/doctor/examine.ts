@@ -74,8 +74,11 @@ type Find = (code: FindingCode, what: string) => void
 function leaseFindings({ row, leases, events }: SessionFacts, { now }: Present, due: Due, find: Find): void {
   const recorded = (kind: string, lease: string) =>
     events.filter(event => event.kind === kind && dataOf(event).lease === lease)
-  if (leases.length > 1)
-    find('lease-doubled', `it has ${leases.length} leases (${leases.map(({ id }) => id).join(', ')})`)
+  // One for its account, and one for each hop on the way there.
+  for (const [account, same] of Map.groupBy(leases, formatAccountAddress)) {
+    if (same.length > 1)
+      find('lease-doubled', `it has ${same.length} leases of ${account} (${same.map(({ id }) => id).join(', ')})`)
+  }
   const ids = new Set(leases.map(({ id }) => id))
   for (const event of events) {
     const { lease } = dataOf(event)
@@ -137,7 +140,8 @@ function recordingFindings(
 function differences({ row, events }: SessionFacts): string[] {
   const recorded: string[] = []
   const started = events.find(({ kind }) => kind === 'session.started')
-  const start = started ?? events.find(({ kind }) => kind === 'lease.started')
+  const start =
+    started ?? events.find(event => event.kind === 'lease.started' && dataOf(event).onTheWayTo === undefined)
   if (row === undefined) return recorded
   const account = formatAccountAddress({ account: row.account, target: row.target })
   if (start !== undefined && start.actor !== row.user)

@@ -12,7 +12,7 @@ export const FINDING_ADVICE = {
     'The audit log never got its end: is the audit log written (healthz), or was an event deleted (audit verify)?',
   'session-end-doubled': 'Look at its events: sallyport audit list --session ID.',
   'lease-missing': 'A row was deleted from the store, or an old backup was put back: compare with a backup.',
-  'lease-doubled': 'One session borrows one credential: look at its events, sallyport audit list --session ID.',
+  'lease-doubled': 'One session borrows each credential once: look at its events, sallyport audit list --session ID.',
   'lease-open':
     'The session is over and its lease is not: restart a gateway, which ends what was left; if it stays, report it.',
   'lease-untold': 'The audit log does not know of this loan: was an event deleted (audit verify), or a row added?',

@@ -1,5 +1,6 @@
 /** PostgreSQL as the pipeline sees it: connect to the target of a grant, relay. */
 
+import type { DialerFor } from '../../session/dialer.ts'
 import type { Protocol } from '../../session/protocol.ts'
 import type { Log } from '../../shared/log.ts'
 import { Backlog } from '../relaying/backlog.ts'
@@ -20,11 +21,12 @@ const CANCEL_KEY_BYTES = { 0: 4, 2: 32 } as const
  */
 export function createPostgresProtocol(options: {
   cancellations: Cancellations
+  dialerFor: DialerFor
   log: Log
   connectTimeoutMs?: number
   busyPolling?: boolean
 }): PostgresProtocol {
-  const { cancellations, log, connectTimeoutMs, busyPolling = false } = options
+  const { cancellations, dialerFor, log, connectTimeoutMs, busyPolling = false } = options
   const backlog = new Backlog()
   const machine = busyPolling ? machineToPoll() : undefined
   if (busyPolling && machine === undefined) log.debug('no busy polling: no core of this machine can be spared for it')
@@ -34,7 +36,7 @@ export function createPostgresProtocol(options: {
     async connect(grant, lease, downstream, signal) {
       const { startup } = downstream
       const upstream = await connectUpstream(
-        { target: grant.target, account: grant.account, material: lease.material },
+        { target: grant.target, account: grant.account, material: lease.material, dialer: dialerFor(grant) },
         target => sessionParameters(grant, target, startup.parameters),
         signal,
         connectTimeoutMs,

@@ -11,7 +11,7 @@ import { provePostgresTarget } from './target-side/prove-target.ts'
 import { connectUpstream, ownParameters } from './target-side/upstream.ts'
 
 async function createHandler(parts: HandlerParts) {
-  const { cluster, log, refused, started } = parts
+  const { cluster, dialerFor, log, refused, started } = parts
   const cancellations = await createCancellations({ cluster, log })
   started.defer(() => cancellations.close())
   const { allowPlaintextFromLoopback, busyPolling, loginGraceMs } = parts.settings as PostgresSettings
@@ -20,7 +20,7 @@ async function createHandler(parts: HandlerParts) {
     tls: parts.certificate!,
     allowPlaintextFromLoopback,
     loginGraceMs,
-    protocol: createPostgresProtocol({ cancellations, log, busyPolling }),
+    protocol: createPostgresProtocol({ cancellations, dialerFor, log, busyPolling }),
     cancellations,
     tlsRefusals: createRecentTlsRefusals({ cluster, log }),
     refused: ({ source, code, session, detail }) => refused({ source, code, why: detail, session }),

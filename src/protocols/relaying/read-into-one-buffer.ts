@@ -1,21 +1,21 @@
 /** Lets a socket read past the machinery of its stream: neither an allocation of its own nor a tick for each little message. */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** One for all sockets: what a read has put into it is copied before the next read of any of them. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** What `onread` of net.connect sets up inside a socket. */
 interface Inside {
-  readonly _handle: { useUserBuffer?(buffer: Buffer): void } | null
+  readonly _handle?: { useUserBuffer?(buffer: Buffer): void } | null
   [field: symbol]: unknown
 }
 
 /**
  * The same as the documented option `onread` of net.connect, which neither an accepted socket nor TLS can be given; so it is set
- * where that option is kept. False, and nothing changed, where this Node keeps it elsewhere.
+ * where that option is kept. False, and nothing changed, where this Node keeps it elsewhere, or it is no socket of the system's.
  */
-export function readIntoOneBuffer(socket: Socket): boolean {
+export function readIntoOneBuffer(socket: Duplex): boolean {
   const inside = socket as unknown as Inside
   const fields = Object.getOwnPropertySymbols(socket)
   const ownBuffer = fields.find(field => field.description === 'kBuffer')

@@ -1,6 +1,6 @@
 /** Whether a socket is read: not while there is any reason against it. */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** A set of bits. */
 export const AGAINST_READING = {
@@ -13,10 +13,10 @@ export const AGAINST_READING = {
 } as const
 
 export class Reading {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   #against = 0
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket
   }
 

@@ -1,6 +1,6 @@
 /** Reads whole packets from a socket while a connection begins; the relay takes over once both sides have logged in. */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -11,7 +11,7 @@ export interface Message {
 }
 
 export class SocketReader {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #limit: number
   readonly #violation: (what: string) => Error
   #buffered: Buffer = EMPTY
@@ -33,7 +33,7 @@ export class SocketReader {
    * Reads at once, so that the end of the socket is seen; holds little more than `limit` bytes. `violation` makes the protocol's own
    * error of what is wrong with a message.
    */
-  constructor(socket: Socket, limit: number, violation: (what: string) => Error) {
+  constructor(socket: Duplex, limit: number, violation: (what: string) => Error) {
     this.#socket = socket
     this.#limit = limit
     this.#violation = violation

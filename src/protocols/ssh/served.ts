@@ -4,6 +4,7 @@ import type { HandlerParts, ServedProtocol } from '../../session/served-protocol
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
 import type { SshSettings } from './facts/settings.ts'
+import { connectHop } from './hops/connect-hop.ts'
 import { createFindTarget } from './jump/find-target.ts'
 import { createSshProtocol } from './protocol.ts'
 import { proveSshTarget } from './target-side/prove-target.ts'
@@ -16,7 +17,7 @@ import { NO_REKEYING } from './transport/transport.ts'
 const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
 
 async function createHandler(parts: HandlerParts) {
-  const { execOutputLimitBytes, ownKey, refused, clock, log } = parts
+  const { dialerFor, execOutputLimitBytes, ownKey, refused, clock, log } = parts
   const limits = parts.settings as SshSettings
   // ssh2 falls back without a word.
   if (!nativeCryptography)
@@ -30,7 +31,7 @@ async function createHandler(parts: HandlerParts) {
     limits,
     findTarget: createFindTarget(parts),
     converse: limits.selfService ? parts.converse : undefined,
-    protocol: createSshProtocol({ limits, execOutputLimitBytes, clock }),
+    protocol: createSshProtocol({ limits, execOutputLimitBytes, dialerFor, clock }),
     refusedConnection: ({ address }, code, why, session) => refused({ source: address, code, why, session }),
   })
 }
@@ -40,4 +41,5 @@ export default {
   prove: proveSshTarget,
   logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),
   scanHostKeys,
+  connectHop,
 } satisfies ServedProtocol

@@ -6,8 +6,9 @@ import type { Denial } from '../../policy/authorize.ts'
 import { type Grant, loginDetail } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
-import { type ErrorCode, isRefusal, type Refusal } from '../../shared/errors.ts'
+import { type ErrorCode, type GatewayError, isRefusal, messageOf, type Refusal } from '../../shared/errors.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { type Hop, hopName } from '../../targets/route.ts'
 import type { Lease } from '../../vault/lease.ts'
 import type { Downstream } from '../protocol.ts'
 import type { Ending } from './session-store.ts'
@@ -98,6 +99,20 @@ export function createSessionAudit(audit: Audit) {
         data: { account: accountOf(grant), ...databaseOf(grant), code, why: detail },
       }),
 
+    /** Of a hop on the way to the granted target. */
+    hopRefused: (grant: Grant, hop: Hop, { code, message, cause }: GatewayError) =>
+      audit.append({
+        kind: KINDS[code] ?? 'session.hop-failed',
+        actor: grant.user,
+        session: grant.session,
+        data: {
+          account: hopName(hop),
+          onTheWayTo: accountOf(grant),
+          code,
+          why: cause === undefined ? message : messageOf(cause),
+        },
+      }),
+
     channelDenied: ({ user, session }: Pick<Grant, 'user' | 'session'>, what: string, why: string) =>
       audit.append({ kind: 'channel.denied', actor: user, session, data: { what, why } }),
   }
@@ -119,12 +134,15 @@ function loginAccepted(
 
 /** The events of a session's states: `session-changes.ts` stores each with the change that it tells of. */
 export const stateEvents = {
-  leaseStarted: ({ id, grant, version }: Lease): AuditEvent => ({
-    kind: 'lease.started',
-    actor: grant.user,
-    session: grant.session,
-    data: { lease: id, account: accountOf(grant), version },
-  }),
+  leaseStarted: ({ id, grant, version, address }: Lease): AuditEvent => {
+    const [account, wanted] = [formatAccountAddress(address), accountOf(grant)]
+    return {
+      kind: 'lease.started',
+      actor: grant.user,
+      session: grant.session,
+      data: { lease: id, account, version, ...(account === wanted ? {} : { onTheWayTo: wanted }) },
+    }
+  },
 
   sessionStarted: (grant: Grant): AuditEvent => ({
     kind: 'session.started',

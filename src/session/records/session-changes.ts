@@ -21,6 +21,8 @@ export interface SessionFacts {
 export interface SessionChanges {
   /** The lease is lent and the session opened, and both audited. Throws `AUDIT_UNAVAILABLE`: it must then not go on. */
   begin(lease: Lease, facts: SessionFacts): Promise<void>
+  /** A hop's credential is lent to the session as well, and audited. Throws `AUDIT_UNAVAILABLE`: it must then not be used. */
+  lendForHop(lease: Lease): Promise<void>
   /** False, and nothing audited, when the session has ended meanwhile. Throws `AUDIT_UNAVAILABLE`. */
   activate(grant: Grant): Promise<boolean>
   /**
@@ -59,6 +61,14 @@ export function createSessionChanges(parts: {
       await outbox.change(async (on, record) => {
         await vault.startLease(lease, on)
         await sessions.open(lease.grant, source, recording, details, on)
+        record(stateEvents.leaseStarted(lease))
+      })
+      await audit.flush()
+    },
+
+    async lendForHop(lease) {
+      await outbox.change(async (on, record) => {
+        await vault.startLease(lease, on)
         record(stateEvents.leaseStarted(lease))
       })
       await audit.flush()

@@ -101,7 +101,8 @@ function missingOf(lease: LeaseTable, row: SessionRow | undefined, events: reado
     missing.push({ kind: 'lease.started', actor: user, session, data })
   }
   if (!recorded('lease.ended')) missing.push(stateEvents.leaseEnded('gateway', session, id, REPAIRED))
-  if (row === undefined) return missing
+  // A hop's lease says nothing of how the session went.
+  if (row === undefined || lease.account !== row.account || lease.target !== row.target) return missing
   const reason = endReasonOf(row.end_reason ?? '') ?? 'interrupted'
   const sealed =
     row.recording_hash === null

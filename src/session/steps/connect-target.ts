@@ -17,7 +17,11 @@ export async function connectTarget<D extends Downstream, U extends Upstream>(
   await changes.begin(lease, {
     source: downstream.source.address,
     recording: recordings.fileOf(grant),
-    details: { ...downstream.details, ...(grant.database === undefined ? {} : { database: grant.database }) },
+    details: {
+      ...downstream.details,
+      ...(grant.database === undefined ? {} : { database: grant.database }),
+      ...(grant.target.via === undefined ? {} : { via: grant.target.via }),
+    },
   })
   return protocol.connect(grant, lease, downstream, signal).finally(() => lease.erase())
 }

@@ -29,6 +29,7 @@ kind: target
 name: web-01
 protocol: ssh
 host: 127.0.0.1
+allowLocal: true
 port: ${sshd.port}
 labels: { env: production }
 accounts:

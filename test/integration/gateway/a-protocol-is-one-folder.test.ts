@@ -46,6 +46,7 @@ kind: target
 name: box
 protocol: lines
 host: 127.0.0.1
+allowLocal: true
 port: ${port}
 accounts: [{ name: root }]
 ${more}`

@@ -68,13 +68,24 @@ t.test('what databases ask for is learnt beforehand, without a password', async 
       name: 'orders',
       protocol: 'postgres',
       host,
+      allowLocal: true,
       port,
       tls: 'disable',
       authentication: ['scram-sha-256', 'md5'],
       accounts,
     }),
   )
-  await targets.put(targetSchema.parse({ name: 'gone', protocol: 'postgres', host, port: 1, tls: 'disable', accounts }))
+  await targets.put(
+    targetSchema.parse({
+      name: 'gone',
+      protocol: 'postgres',
+      host,
+      allowLocal: true,
+      port: 1,
+      tls: 'disable',
+      accounts,
+    }),
+  )
   // What could not be asked is not said to be refused.
   t.match(await asOwner(gateway, ['--json', 'target', 'logins']), {
     exit: 1,

@@ -2,6 +2,8 @@
 
 import t, { type Test } from 'tap'
 import { scanHostKeys } from '../../../src/protocols/ssh/target-side/scan.ts'
+import { targetSchema } from '../../../src/targets/target.ts'
+import { directDialer } from '../../support/direct-dialer.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
 import { startSshd } from '../../support/start-sshd.ts'
 
@@ -86,6 +88,10 @@ t.test(
 t.test('a scan gives the keys of every type, in the form that a target entry takes', async t => {
   const sshd = await startSshd({ hostKeyTypes: ['ed25519', 'ecdsa', 'rsa'] })
   t.teardown(() => sshd.stop())
-  t.same(await scanHostKeys(sshd.host, sshd.port), sshd.hostKeys)
-  await t.rejects(scanHostKeys(sshd.host, 1), { code: 'TARGET_UNREACHABLE' })
+  const scan = (port: number) => {
+    const target = targetSchema.parse({ name: 'web-01', protocol: 'ssh', host: sshd.host, port })
+    return scanHostKeys(target, directDialer(target))
+  }
+  t.same(await scan(sshd.port), sshd.hostKeys)
+  await t.rejects(scan(1), { code: 'TARGET_UNREACHABLE' })
 })

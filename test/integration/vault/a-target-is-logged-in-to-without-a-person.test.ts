@@ -8,6 +8,7 @@ import type { LoginAtTarget } from '../../../src/session/login-at-target.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { type TargetInput, targetSchema } from '../../../src/targets/target.ts'
 import type { CredentialMaterial } from '../../../src/vault/lease.ts'
+import { directDialer } from '../../support/direct-dialer.ts'
 import { startPasswordHost } from '../../support/start-password-host.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 import { startSshd } from '../../support/start-sshd.ts'
@@ -16,7 +17,7 @@ const served = await loadProtocols()
 
 function logIn(entry: TargetInput, material: CredentialMaterial) {
   const target = targetSchema.parse(entry)
-  const login: LoginAtTarget = { target, account: target.accounts[0]!, material }
+  const login: LoginAtTarget = { target, account: target.accounts[0]!, material, dialer: directDialer(target) }
   return served.of(target.protocol).logIn(login, AbortSignal.timeout(30_000))
 }
 

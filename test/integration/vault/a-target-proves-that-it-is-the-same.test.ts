@@ -39,6 +39,7 @@ t.test('an SSH host proves itself by a confirmed key: at another port, and for k
       targetSchema.parse({
         name: 'web-01',
         protocol: 'ssh',
+        allowLocal: true,
         host,
         port,
         hostKeys: [ed25519],
@@ -109,6 +110,7 @@ t.test('a database proves itself by its certificate, under the name that was con
       targetSchema.parse({
         name: 'orders',
         protocol: 'postgres',
+        allowLocal: true,
         host: 'localhost',
         port: orders.port,
         ca,

@@ -1,10 +1,10 @@
 /** Reads one line, and leaves what comes after it where it is. */
 
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** Empty where the other side has hung up. */
-export async function nextLine(socket: Socket): Promise<string> {
+export async function nextLine(socket: Duplex): Promise<string> {
   let text = ''
   while (!text.endsWith('\n')) {
     const byte: Buffer | null = socket.read(1)

@@ -1,7 +1,9 @@
 /** The protocol of the tests as the gateway loads it. */
 
 import { once } from 'node:events'
-import { connect as dial, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { DialerFor } from '../../../src/session/dialer.ts'
 import type { LoginAtTarget } from '../../../src/session/login-at-target.ts'
 import type { Protocol, Upstream } from '../../../src/session/protocol.ts'
 import type { HandlerParts, ServedProtocol } from '../../../src/session/served-protocol.ts'
@@ -12,13 +14,13 @@ import { LineDownstream } from './downstream.ts'
 import type { LineEntry } from './facts.ts'
 import { nextLine } from './next-line.ts'
 
-type LineUpstream = Upstream & { readonly socket: Socket }
+type LineUpstream = Upstream & { readonly socket: Duplex }
 
-async function logIn({ target, account, material }: LoginAtTarget, signal: AbortSignal): Promise<LineUpstream> {
-  const { host, port, name, greeting } = target as unknown as LineEntry
+async function logIn({ target, account, material, dialer }: LoginAtTarget, signal: AbortSignal): Promise<LineUpstream> {
+  const { name, greeting } = target as unknown as LineEntry
   if (material.kind !== 'password') throw new GatewayError('TARGET_LOGIN_FAILED', 'A password is needed.')
-  const socket = dial({ host, port, signal })
-  await once(socket, 'connect')
+  const socket = await dialer.dial(signal)
+  socket.once('close', () => dialer.close())
   if ((await nextLine(socket)) !== greeting)
     throw new GatewayError('TARGET_IDENTITY_MISMATCH', `${name} greets otherwise.`)
   socket.write(`${account.name} ${material.password.reveal()}\n`)
@@ -26,14 +28,17 @@ async function logIn({ target, account, material }: LoginAtTarget, signal: Abort
   return { socket, close: () => void socket.destroy() }
 }
 
-const protocol: Protocol<LineDownstream, LineUpstream> = {
+const createProtocol = (dialerFor: DialerFor): Protocol<LineDownstream, LineUpstream> => ({
   name: 'lines' as never,
 
-  connect: ({ target, account }, { material }, _downstream, signal) => logIn({ target, account, material }, signal),
+  connect: (grant, { material }, _downstream, signal) => {
+    const { target, account } = grant
+    return logIn({ target, account, material, dialer: dialerFor(grant) }, signal)
+  },
 
   async relay({ socket }, { socket: target }, { recorder, signal, activity, count }) {
     recorder.fact({ type: 'channel-open', channel: 0, kind: 'line' })
-    const pass = async (from: Socket, to: Socket, type: 'input' | 'output') => {
+    const pass = async (from: Duplex, to: Duplex, type: 'input' | 'output') => {
       for await (const bytes of from as AsyncIterable<Buffer>) {
         activity()
         count(type === 'input' ? 'in' : 'out', bytes.length)
@@ -46,9 +51,10 @@ const protocol: Protocol<LineDownstream, LineUpstream> = {
     const stopped = once(signal, 'abort').then(() => 'interrupted' as const)
     return Promise.race([pass(socket, target, 'input'), pass(target, socket, 'output'), stopped])
   },
-}
+})
 
-async function createHandler({ run, clock }: HandlerParts) {
+async function createHandler({ dialerFor, run, clock }: HandlerParts) {
+  const protocol = createProtocol(dialerFor)
   const open = new Set<Socket>()
   const sessions = new Set<Promise<void>>()
   return {

@@ -70,7 +70,7 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
     ['kind: target\nname: t\nhost: h', 'f1.yaml:1:1: protocol is missing: it is one of ssh, postgres.'],
     [
       `${TARGET}tls: require`,
-      'f1.yaml:5:1: The key tls is not known (name, description, host, labels, accounts, protocol, port, hostKeys, authentication',
+      'f1.yaml:5:1: The key tls is not known (name, description, host, via, allowLocal, labels, accounts, protocol, port, hostKeys, authentication',
     ],
     [
       `${TARGET}labels: { version: 15 }`,

@@ -1,5 +1,6 @@
 /** Learns what a target asks for as the login of an account, for an administrator who sets its floor. It answers nothing, and has no password. */
 
+import type { Dialer } from '../../../session/dialer.ts'
 import type { AskedLogin } from '../../../session/served-protocol.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import { loginOf } from '../../../targets/target.ts'
@@ -13,19 +14,19 @@ import { dial, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
 const TIMEOUT_MS = 10_000
 
 /** What the target asks of each of its accounts. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH` or `PROTOCOL_VIOLATION`. */
-export async function askLogins(target: PostgresTarget): Promise<AskedLogin[]> {
+export async function askLogins(target: PostgresTarget, dialer: Dialer): Promise<AskedLogin[]> {
   const asked: AskedLogin[] = []
   for (const account of target.accounts) {
-    const asks = await askLogin(target, loginOf(account))
+    const asks = await askLogin(target, dialer, loginOf(account))
     asked.push({ account: account.name, asks, allowed: (target.authentication as string[]).includes(asks) })
   }
   return asked
 }
 
-async function askLogin(target: PostgresTarget, user: string): Promise<string> {
+async function askLogin(target: PostgresTarget, dialer: Dialer, user: string): Promise<string> {
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   const [encryption] = encryptionsOf(target.tls)
-  const { socket } = await dial(target, encryption!, signal)
+  const { socket } = await dial(target, dialer, encryption!, signal)
   const giveUp = () => socket.destroy()
   signal.addEventListener('abort', giveUp, { once: true })
   try {

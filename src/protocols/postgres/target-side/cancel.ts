@@ -109,12 +109,12 @@ function hashOf(processId: number, key: Buffer): Buffer {
 
 /** Asks the target to cancel what the session's backend runs: over a connection of its own, encrypted as the session's is. */
 export async function cancelOnTarget(upstream: PostgresUpstream): Promise<void> {
-  const { target, encryption, greeting, socket } = upstream
+  const { target, dialer, encryption, greeting } = upstream
   const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS)
-  // The very address the session is on: the target's name may stand for several servers.
-  const connection = await dial(target, encryption, signal, socket.remoteAddress ?? target.host)
+  const connection = await dial(target, dialer, encryption, signal)
   const { socket: own } = connection
-  own.setTimeout(DIAL_TIMEOUT_MS, () => own.destroy())
+  const patience = setTimeout(() => own.destroy(), DIAL_TIMEOUT_MS).unref()
+  own.once('close', () => clearTimeout(patience))
   own.end(cancelRequest(greeting.processId, greeting.cancelKey))
   own.resume()
   // The server closes the connection once it has sent the signal.

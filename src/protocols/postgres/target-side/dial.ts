@@ -1,8 +1,10 @@
 /** Connects to a target: TCP, then TLS as the target's mode says (the modes are libpq's). */
 
 import { once } from 'node:events'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { Dialer } from '../../../session/dialer.ts'
 import { GatewayError, messageOf } from '../../../shared/errors.ts'
 import { trustIn } from '../../../shared/tls/system-trust.ts'
 import { nameInCertificate } from '../facts/certificate.ts'
@@ -15,7 +17,7 @@ export type Encryption = 'plain' | 'tls-if-offered' | 'tls'
 export const MESSAGE_LIMIT_BYTES = 64 * 1024
 
 export interface Connection {
-  readonly socket: Socket
+  readonly socket: Duplex
   readonly encrypted: boolean
   /** The server's certificate (DER), where there is TLS. */
   readonly certificate?: Buffer
@@ -42,22 +44,23 @@ export function encryptionsOf(mode: PostgresTarget['tls']): readonly Encryption[
 }
 
 /**
- * Resolves to a socket on which the PostgreSQL conversation can begin. `address` overrides the target's host, so that a cancel
- * request reaches the very server that the session is on. Throws TARGET_UNREACHABLE or TARGET_IDENTITY_MISMATCH.
+ * Resolves to a socket on which the PostgreSQL conversation can begin. Throws TARGET_UNREACHABLE, TARGET_IDENTITY_MISMATCH, and what
+ * `dialer` throws.
  */
 export async function dial(
   target: PostgresTarget,
+  dialer: Dialer,
   encryption: Encryption,
   signal: AbortSignal,
-  address: string = target.host,
 ): Promise<Connection> {
-  const socket = connectTcp({ host: address, port: target.port, noDelay: true, keepAlive: true })
+  const socket = await dialer.dial(signal).catch(error => {
+    throw error instanceof GatewayError ? error : unreachable(target, error)
+  })
   socket.on('error', () => undefined)
   const stop = () => socket.destroy()
   signal.addEventListener('abort', stop, { once: true })
   try {
     if (signal.aborted) throw signal.reason
-    await settled(socket, 'connect')
     if (encryption === 'plain' || !(await offersTls(socket, encryption))) {
       return { socket, encrypted: false }
     }
@@ -65,14 +68,18 @@ export async function dial(
   } catch (error) {
     socket.destroy()
     if (error instanceof GatewayError) throw error
-    throw new GatewayError('TARGET_UNREACHABLE', `The target ${target.name} could not be reached.`, { cause: error })
+    throw unreachable(target, error)
   } finally {
     signal.removeEventListener('abort', stop)
   }
 }
 
+function unreachable({ name }: PostgresTarget, cause: unknown): GatewayError {
+  return new GatewayError('TARGET_UNREACHABLE', `The target ${name} could not be reached.`, { cause })
+}
+
 /** Waits for an event; the socket's error or end is the failure. */
-async function settled(socket: Socket, event: string): Promise<void> {
+async function settled(socket: Duplex, event: string): Promise<void> {
   await Promise.race([
     once(socket, event),
     once(socket, 'close').then(() => {
@@ -82,7 +89,7 @@ async function settled(socket: Socket, event: string): Promise<void> {
 }
 
 /** Asks by SSLRequest. The answer is one byte and nothing more: bytes behind it were not sent by who has the certificate. */
-async function offersTls(socket: Socket, encryption: Encryption): Promise<boolean> {
+async function offersTls(socket: Duplex, encryption: Encryption): Promise<boolean> {
   const answered = settled(socket, 'readable')
   socket.write(SSL_REQUEST)
   await answered
@@ -94,7 +101,7 @@ async function offersTls(socket: Socket, encryption: Encryption): Promise<boolea
   throw new GatewayError('TARGET_UNREACHABLE', 'The target does not offer TLS, and its entry asks for it.')
 }
 
-async function encrypt(raw: Socket, target: PostgresTarget, signal: AbortSignal): Promise<Connection> {
+async function encrypt(raw: Duplex, target: PostgresTarget, signal: AbortSignal): Promise<Connection> {
   // libpq's rule: with a CA at hand, `require` checks the certificate as `verify-ca` does.
   const verifies = target.tls === 'verify-full' || target.tls === 'verify-ca' || target.ca !== undefined
   const name = nameInCertificate(target)

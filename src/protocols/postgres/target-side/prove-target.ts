@@ -6,10 +6,10 @@ import { dial } from './dial.ts'
 
 const CONNECT_MS = 10_000
 
-export async function provePostgresTarget({ target, confirmed }: TargetProof): Promise<void> {
+export async function provePostgresTarget({ target, dialer, confirmed }: TargetProof): Promise<void> {
   if (confirmed.protocol !== 'postgres' || confirmed.tls !== 'verify-full') {
     throw unprovable('it was not confirmed with tls: verify-full')
   }
-  const { socket } = await dial(target as PostgresTarget, 'tls', AbortSignal.timeout(CONNECT_MS))
+  const { socket } = await dial(target as PostgresTarget, dialer, 'tls', AbortSignal.timeout(CONNECT_MS))
   socket.destroy()
 }

@@ -1,7 +1,7 @@
 /** Logs in to a target: startup, authentication without any downgrade, and what the server says until it is ready for queries. */
 
 import { createHash } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { serialize } from 'pg-protocol'
 import { GatewayError } from '../../../shared/errors.ts'
 import { erasableBytes, type Secret } from '../../../shared/secret.ts'
@@ -134,7 +134,7 @@ function chooseScram(connection: Connection, mechanisms: readonly string[], targ
   return createScramClient(binding === undefined ? 'n' : 'y', mayCost)
 }
 
-async function proveByScram(socket: Socket, reader: SocketReader, scram: ScramClient, password: Secret): Promise<void> {
+async function proveByScram(socket: Duplex, reader: SocketReader, scram: ScramClient, password: Secret): Promise<void> {
   socket.write(serialize.sendSASLInitialResponseMessage(scram.mechanism, scram.first))
   const challenge = await nextRequest(reader)
   if (challenge.kind !== 'sasl-continue') throw violation('the server breaks off the SCRAM exchange')
@@ -147,7 +147,7 @@ async function proveByScram(socket: Socket, reader: SocketReader, scram: ScramCl
 }
 
 /** The message is overwritten once the socket has it. */
-function sendSecret(socket: Socket, password: Uint8Array): void {
+function sendSecret(socket: Duplex, password: Uint8Array): void {
   const bytes = passwordMessage(password)
   socket.write(bytes, () => bytes.fill(0))
 }

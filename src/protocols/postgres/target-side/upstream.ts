@@ -1,8 +1,9 @@
 /** The side of the target: dialled, logged in with the lease, and quiet until the relay takes it. */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { serialize } from 'pg-protocol'
 import type { Grant } from '../../../policy/grant.ts'
+import type { Dialer } from '../../../session/dialer.ts'
 import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
@@ -24,9 +25,11 @@ const TERMINATE_PATIENCE_MS = 2000
 const INVALID_AUTHORIZATION = '28000'
 
 export interface PostgresUpstream {
-  readonly socket: Socket
+  readonly socket: Duplex
   readonly target: PostgresTarget
   readonly encryption: Encryption
+  /** For cancel requests: over the same hops, to the same address. */
+  readonly dialer: Dialer
   readonly greeting: TargetGreeting
   /** What came right after the login; the relay forwards it first. */
   readonly early: Buffer
@@ -37,10 +40,10 @@ export interface PostgresUpstream {
 
 /**
  * Connects to a target and logs in with its password. `parametersFor` gives what is said at startup. Throws TARGET_UNREACHABLE,
- * TARGET_IDENTITY_MISMATCH, TARGET_LOGIN_FAILED, and what `parametersFor` throws.
+ * TARGET_IDENTITY_MISMATCH, TARGET_LOGIN_FAILED, and what `dialer` and `parametersFor` throw.
  */
 export async function connectUpstream(
-  { target, material }: LoginAtTarget,
+  { target, material, dialer }: LoginAtTarget,
   parametersFor: (target: PostgresTarget) => Map<string, string>,
   signal: AbortSignal,
   timeoutMs = CONNECT_MS,
@@ -56,13 +59,19 @@ export async function connectUpstream(
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
   let failure: unknown
   for (const encryption of encryptionsOf(target.tls)) {
-    const attempt = await attemptLogin(target, encryption, parameters, material.password, deadline).catch(error => {
-      failure = error
-      return undefined
-    })
-    if (attempt !== undefined) return attempt
+    const attempt = await attemptLogin(target, dialer, encryption, parameters, material.password, deadline).catch(
+      error => {
+        failure = error
+        return undefined
+      },
+    )
+    if (attempt !== undefined) {
+      attempt.socket.once('close', () => dialer.close())
+      return attempt
+    }
     if (!mayTryOtherwise(failure)) break
   }
+  dialer.close()
   throw translate(failure, target)
 }
 
@@ -107,12 +116,13 @@ export function sessionParameters(
 
 async function attemptLogin(
   target: PostgresTarget,
+  dialer: Dialer,
   encryption: Encryption,
   parameters: ReadonlyMap<string, string>,
   password: Secret,
   signal: AbortSignal,
 ): Promise<PostgresUpstream> {
-  const connection: Connection = await dial(target, encryption, signal)
+  const connection: Connection = await dial(target, dialer, encryption, signal)
   const { socket } = connection
   const stop = () => socket.destroy()
   signal.addEventListener('abort', stop, { once: true })
@@ -122,6 +132,7 @@ async function attemptLogin(
     return {
       socket,
       target,
+      dialer,
       encryption: connection.encrypted ? 'tls' : 'plain',
       greeting,
       early: reader.detach(),
@@ -141,12 +152,13 @@ function mayTryOtherwise(failure: unknown): boolean {
   return failure instanceof GatewayError && failure.code === 'TARGET_UNREACHABLE'
 }
 
-function terminate(socket: Socket): void {
+function terminate(socket: Duplex): void {
   if (socket.destroyed) return
   // The relay has ended the socket itself: this is for a session that never came so far.
   if (socket.writable) socket.write(serialize.end())
   socket.end()
-  socket.setTimeout(TERMINATE_PATIENCE_MS, () => socket.destroy())
+  const patience = setTimeout(() => socket.destroy(), TERMINATE_PATIENCE_MS)
+  socket.once('close', () => clearTimeout(patience))
   socket.resume()
 }
 

@@ -3,7 +3,7 @@
  * OpenSSH's hostkeys-prove-00@openssh.com (PROTOCOL §2.5), which only who is logged in may ask.
  */
 
-import { connect as dial } from 'node:net'
+import type { Dialer } from '../../../session/dialer.ts'
 import { systemClock } from '../../../shared/clock.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import { boolean, message, string, WireReader } from '../../../shared/ssh-encoding/wire.ts'
@@ -20,6 +20,7 @@ const PROVE = 'hostkeys-prove-00@openssh.com'
 
 export interface HostProof {
   readonly target: SshTarget
+  readonly dialer: Dialer
   /** It must show one of these. */
   readonly known: readonly PinnedKey[]
   /** Keys that it must own as well; then the login is needed. */
@@ -32,17 +33,27 @@ export interface HostProof {
  * Resolves when it has proven all of it. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`, and what a login throws; the credential
  * is not touched before the host has proven a known key.
  */
-export async function proveHost({ target, known, others, login, timeoutMs = 15_000 }: HostProof): Promise<void> {
+export async function proveHost({
+  target,
+  dialer,
+  known,
+  others,
+  login,
+  timeoutMs = 15_000,
+}: HostProof): Promise<void> {
   // The known ones first, so that the host shows one of them; the others, so that it knows which signatures are understood (RSA by SHA-2).
   const algorithms = [...new Set([...algorithmsFor(known), ...algorithmsFor(others)])]
   const credential = login && (await readCredential(login.material))
-  const socket = dial({ host: target.host, port: target.port })
+  const deadline = AbortSignal.timeout(timeoutMs)
+  const stream = await dialer.dial(deadline).catch(error => {
+    throw error instanceof GatewayError ? error : gone(target, error)
+  })
   try {
     await new Promise<void>((resolve, reject) => {
       let stranger = false
       let conversation: TargetLogin | undefined
       const transport = new Transport(
-        socket,
+        stream,
         {
           side: 'client',
           hostKeyAlgorithms: algorithms,
@@ -68,11 +79,11 @@ export async function proveHost({ target, known, others, login, timeoutMs = 15_0
         NO_REKEYING,
         systemClock,
       )
-      socket.once('connect', () => transport.start())
-      socket.setTimeout(timeoutMs, () => reject(gone(target, new Error('timed out'))))
+      deadline.addEventListener('abort', () => reject(gone(target, new Error('timed out'))), { once: true })
+      transport.start()
     })
   } finally {
-    socket.destroy()
+    stream.on('error', () => undefined).destroy()
   }
 }
 

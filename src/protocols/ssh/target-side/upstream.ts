@@ -1,20 +1,20 @@
 /** The side of the target: dials it, makes sure that it is the one that was pinned, and logs in with the lease. */
 
-import { connect as dial, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import type { Upstream } from '../../../session/protocol.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import { fingerprint } from '../../../shared/ssh-encoding/fingerprint.ts'
 import { parseSshPublicKey } from '../../../shared/ssh-encoding/public-key.ts'
-import { type Account, loginOf } from '../../../targets/target.ts'
+import { loginOf } from '../../../targets/target.ts'
 import type { SshTarget } from '../target.ts'
 import { algorithmsFor, type PinnedKey } from '../transport/host-keys.ts'
 import { DISCONNECT } from '../transport/messages.ts'
 import { type RekeyLimits, Transport, type TransportListener } from '../transport/transport.ts'
 import { loginFailed, readCredential, type TargetCredential, TargetLogin } from './target-login.ts'
 
-/** From the first packet to the target to the end of the login there. */
+/** From the first packet of the key exchange to the end of the login. */
 const CONNECT_MS = 15_000
 
 /** A target that let us in; quiet until the relay takes it. */
@@ -44,7 +44,7 @@ export class SshUpstream implements Upstream {
 
 /**
  * Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_UNKNOWN` (nothing is pinned), `TARGET_IDENTITY_MISMATCH` or
- * `TARGET_LOGIN_FAILED`; `signal` gives the attempt up.
+ * `TARGET_LOGIN_FAILED`, and what `dialer` throws; `signal` gives the attempt up.
  */
 export async function connectTarget(
   login: LoginAtTarget,
@@ -52,17 +52,39 @@ export async function connectTarget(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<SshUpstream> {
+  const { account, material, dialer } = login
   const target = sshTarget(login)
-  const pinned = pinnedKeys(target)
-  const credential = await readCredential(login.material)
-  const socket = dial({ host: target.host, port: target.port })
+  // Before anything is dialled.
+  pinnedKeys(target)
+  const credential = await readCredential(material)
+  const stream = await dialer.dial(signal).catch(error => {
+    dialer.close()
+    throw error instanceof GatewayError ? error : unreachable(target, error)
+  })
+  stream.once('close', () => dialer.close())
+  return logInAt(target, stream, { user: loginOf(account), credential, limits, clock, signal })
+}
+
+export interface HostLogin {
+  readonly user: string
+  readonly credential: TargetCredential
+  readonly limits: RekeyLimits
+  readonly clock: Clock
+  /** Gives the attempt up. */
+  readonly signal: AbortSignal
+}
+
+/** Logs in over a stream that reaches the target. Throws as `connectTarget`, and destroys the stream then. */
+export async function logInAt(target: SshTarget, stream: Duplex, login: HostLogin): Promise<SshUpstream> {
+  const { signal } = login
   try {
+    const pinned = pinnedKeys(target)
     return await new Promise<SshUpstream>((resolve, reject) => {
       const deadline = setTimeout(() => reject(unreachable(target, new Error('timed out'))), CONNECT_MS)
       const giveUp = () => reject(unreachable(target, new Error('the session ended')))
       signal.addEventListener('abort', giveUp, { once: true })
       if (signal.aborted) giveUp()
-      logIn(socket, login.account, target, pinned, credential, limits, clock)
+      logIn(stream, target, pinned, login)
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(deadline)
@@ -70,19 +92,16 @@ export async function connectTarget(
         })
     })
   } catch (error) {
-    socket.destroy()
+    stream.on('error', () => undefined).destroy()
     throw error
   }
 }
 
 function logIn(
-  socket: Socket,
-  account: Account,
+  stream: Duplex,
   target: SshTarget,
   pinned: PinnedKey[],
-  credential: TargetCredential,
-  limits: RekeyLimits,
-  clock: Clock,
+  { user, credential, limits, clock }: HostLogin,
 ): Promise<SshUpstream> {
   return new Promise((resolve, reject) => {
     let stranger: Buffer | undefined
@@ -92,7 +111,7 @@ function logIn(
       return expected
     }
     const transport = new Transport(
-      socket,
+      stream,
       { side: 'client', hostKeyAlgorithms: algorithmsFor(pinned), verifyHostKey },
       {
         ready: () => {
@@ -114,13 +133,13 @@ function logIn(
     let reached = false
     const login = new TargetLogin(
       transport,
-      { target, user: loginOf(account), credential },
+      { target, user, credential },
       {
         accepted: () => resolve(new SshUpstream(transport)),
         refused: reject,
       },
     )
-    socket.once('connect', () => transport.start())
+    transport.start()
   })
 }
 

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { dial } from '../../../../src/protocols/postgres/target-side/dial.ts'
 import { targetSchema } from '../../../../src/targets/target.ts'
+import { directDialer } from '../../../support/direct-dialer.ts'
 
 const BYTES = 1024 * 1024
 
@@ -28,7 +29,7 @@ t.test('plain sockets read at once keep their bytes apart, paused ones too', asy
   if (target.protocol !== 'postgres') throw new Error('another target')
 
   const read = async () => {
-    const { socket } = await dial(target, 'plain', AbortSignal.timeout(600_000))
+    const { socket } = await dial(target, directDialer(target), 'plain', AbortSignal.timeout(600_000))
     const chunks: Buffer[] = []
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk)

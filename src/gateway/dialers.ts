@@ -1,0 +1,67 @@
+/** Who dials targets: sessions, which are lent the hops' credentials, and administrators, who may read which hop failed. */
+
+import { createDialer, type Dialer, type DialerFor, type DialerParts } from '../session/dialer.ts'
+import { GatewayError, isRefusal, messageOf } from '../shared/errors.ts'
+import { formatAccountAddress } from '../shared/names.ts'
+import type { Target } from '../targets/target.ts'
+import { eraseMaterial } from '../vault/lease.ts'
+import type { GatewayParts } from './parts.ts'
+import type { ServedProtocols } from './protocols.ts'
+
+export interface Dialers {
+  readonly forSession: DialerFor
+  forAdministrator(target: Target, actor: string): Dialer
+}
+
+type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'changes' | 'audit' | 'sessionAudit' | 'metrics'>
+
+export function createDialers(parts: Parts, served: ServedProtocols): Dialers {
+  const { targets, vault, changes, audit, sessionAudit, metrics } = parts
+  const common: Pick<DialerParts, 'find' | 'connectHop'> = {
+    find: name => targets.get(name),
+    connectHop: (hop, ...rest) => served.of(hop.target.protocol).connectHop!(hop, ...rest),
+  }
+  const count = (error: GatewayError | undefined) => metrics.hops.inc({ result: error?.code ?? 'passed' })
+
+  return {
+    forSession: grant =>
+      createDialer(grant.target, {
+        ...common,
+        async lend(hop) {
+          const lease = await vault.lease(grant, hop)
+          if (isRefusal(lease)) throw new GatewayError(lease.code, lease.detail ?? lease.message)
+          await changes.lendForHop(lease)
+          return lease
+        },
+        async passed(hop, error) {
+          count(error)
+          if (error !== undefined) await sessionAudit.hopRefused(grant, hop, error)
+        },
+      }),
+
+    forAdministrator(target, actor) {
+      const dialer = createDialer(target, {
+        ...common,
+        async lend(hop) {
+          const address = { account: hop.account.name, target: hop.target.name }
+          const data = { account: formatAccountAddress(address), onTheWayTo: target.name }
+          // It leaves the vault without a session: that is in the log before it does.
+          await audit.append({ kind: 'credential.used-for-hop', actor, data })
+          const material = await vault.openForProof(address, hop.target)
+          return { material, erase: () => eraseMaterial(material) }
+        },
+        passed: async (_hop, error) => count(error),
+      })
+      return { dial: signal => dialer.dial(signal).catch(inFull), close: () => dialer.close() }
+    },
+  }
+}
+
+const FOR_ADMINISTRATORS: readonly string[] = ['TARGET_HOP_FAILED', 'TARGET_ADDRESS_REFUSED']
+
+/** With the cause in the place of what a person would read. */
+function inFull(error: unknown): never {
+  if (!(error instanceof GatewayError) || !FOR_ADMINISTRATORS.includes(error.code)) throw error
+  const words = messageOf(error.cause)
+  throw new GatewayError(error.code, `${words[0]!.toUpperCase()}${words.slice(1)}.`, { cause: error.cause })
+}
