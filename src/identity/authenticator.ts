@@ -8,13 +8,13 @@ import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
 import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
-import type { Factor } from '../shared/factors.ts'
-import { FIRST_FACTORS } from '../shared/factors.ts'
+import { type Factor, FIRST_FACTORS, LATER_FACTORS } from '../shared/factors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { networkOf } from '../shared/network/source-network.ts'
-import type { Claimant, ProofParts } from './evaluate-proof.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
+import { evaluationOf } from './factors/registered.ts'
+import type { Claimant, ProofParts } from './factors/round.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
 import { createKnownPasswords } from './known-passwords.ts'
@@ -125,7 +125,7 @@ export function createAuthenticator({
       /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
       async function lineFor({ kind }: Proof): Promise<string> {
         const known = await lockout.isKnown(claimant.user?.name, address)
-        return `${kind === 'totp' ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
+        return `${LATER_FACTORS.some(factor => factor === kind) ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
       }
 
       return {
@@ -143,7 +143,9 @@ export function createAuthenticator({
             const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
-          const result = await (proof.kind === 'publickey' ? verify() : withKeyLock(await lineFor(proof), verify))
+          const result = await (evaluationOf(proof).behindLockout
+            ? withKeyLock(await lineFor(proof), verify)
+            : verify())
           if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
           usedCode = result.usedCode ?? false
           for (const factor of result.proves) proven.add(factor)

@@ -1,14 +1,18 @@
 /** What a person shows to prove who they are, as a protocol hands it over. */
 
+import type { AnsweredFactor } from '../shared/factors.ts'
 import type { Secret } from '../shared/secret.ts'
 
 export type Proof =
   /** A public key (RFC 4253 §6.6 blob) whose signature over this connection the protocol has verified already. */
   | { readonly kind: 'publickey'; readonly blob: Buffer }
   | { readonly kind: 'password'; readonly password: Secret }
-  | { readonly kind: 'totp'; readonly code: Secret }
+  /** What was typed at the prompt of the factor. */
+  | { readonly kind: AnsweredFactor; readonly answer: Secret }
   /** One text for clients that have one field: the password with the code appended, or the password alone (fresh factor). */
   | { readonly kind: 'password-with-code'; readonly text: Secret }
+
+export type ProofOf<Kind extends string> = Extract<Proof, { readonly kind: Kind }>
 
 /** Where a connection comes from: the peer address of the socket, never anything the peer says. */
 export interface Source {

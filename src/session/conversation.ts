@@ -39,8 +39,8 @@ export interface Conversation {
 
 /** What a session that begins inside a login may want of its person. */
 export interface SessionQuestions {
-  /** A one-time code that is asked for beyond what was proven; `again`: the last one was wrong. Undefined: they give up. */
-  code(again: boolean): Promise<Secret | undefined>
+  /** A factor that is asked for beyond what was proven, in its words (`One-time code`); `again`: the last answer was wrong. Undefined: they give up. */
+  answer(wanted: string, again: boolean): Promise<Secret | undefined>
   /** The target is reached: when this resolves, what is shown and typed is the session's. */
   begun(): Promise<void>
 }

@@ -130,7 +130,7 @@ export async function createIdentity(t: { teardown(handler: () => unknown): void
 }
 
 export const byPassword = (password: string): Proof => ({ kind: 'password', password: new Secret(password) })
-export const byCode = (code: string): Proof => ({ kind: 'totp', code: new Secret(code) })
+export const byCode = (code: string): Proof => ({ kind: 'totp', answer: new Secret(code) })
 export const byBoth = (text: string): Proof => ({ kind: 'password-with-code', text: new Secret(text) })
 
 /** A code that is none of the window's. */

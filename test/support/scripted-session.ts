@@ -100,7 +100,7 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
       const id = newId('ses', gateway.clock.now())
       const proofs: Proof[] = [
         { kind: 'password', password: new Secret(alice.password) },
-        { kind: 'totp', code: new Secret(alice.code()) },
+        { kind: 'totp', answer: new Secret(alice.code()) },
       ]
       const downstream = new ScriptedDownstream('alice+root+web-01', proofs, script)
       let open = false

@@ -141,7 +141,7 @@ async function run(
     const right =
       (downstream.login.startsWith('alice') && proof.kind === 'publickey' && key?.equals(proof.blob)) ||
       (proof.kind === 'password' && proof.password.reveal() === parts.password) ||
-      (proof.kind === 'totp' && proof.code.reveal() === parts.code)
+      (proof.kind === 'totp' && proof.answer.reveal() === parts.code)
     if (right) proven.add(proof.kind as Factor)
     const next = wanted.find(factor => !proven.has(factor))
     if (next !== undefined) downstream.askFor([next], right === true)

@@ -33,7 +33,7 @@ export async function readStoredFactors(database: Database, user: string): Promi
     if (value != null) sealed[kind] = value
   }
   const generation = createHash('sha256')
-    .update(JSON.stringify([rows[0]?.updated_at, sealed.password, sealed.totp]))
+    .update(JSON.stringify([rows[0]?.updated_at, ...ENROLLED_FACTORS.map(kind => sealed[kind])]))
     .digest('hex')
   return { sealed, generation }
 }

@@ -200,7 +200,7 @@ class Menu {
       .connect(
         { account, target },
         {
-          code: again => this.#ask(address, again),
+          answer: (wanted, again) => this.#ask(wanted, address, again),
           begun: async () => {
             await this.#screen.settled()
             this.#mode = { is: 'away' }
@@ -219,9 +219,9 @@ class Menu {
     await this.#read()
   }
 
-  #ask(address: string, again: boolean): Promise<Secret | undefined> {
+  #ask(wanted: string, address: string, again: boolean): Promise<Secret | undefined> {
     if (this.#over) return Promise.resolve(undefined)
-    const question = `${again ? 'That was not right. ' : ''}One-time code for ${address} (Esc gives up): `
+    const question = `${again ? 'That was not right. ' : ''}${wanted} for ${address} (Esc gives up): `
     return new Promise(resolve => {
       const answered = (code: Secret | undefined) => {
         this.#mode = { is: 'connecting' }

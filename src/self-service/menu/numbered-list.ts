@@ -70,10 +70,9 @@ async function connect(conversation: Conversation, login: Login, { address, reac
   const outcome = await conversation.connect(
     { account, target },
     {
-      async code(again) {
-        const question = `${again ? 'That was not right. ' : ''}One-time code: `
-        const code = await ask(conversation, question, false)
-        return code === undefined || code === '' ? undefined : new Secret(code)
+      async answer(wanted, again) {
+        const typed = await ask(conversation, `${again ? 'That was not right. ' : ''}${wanted}: `, false)
+        return typed === undefined || typed === '' ? undefined : new Secret(typed)
       },
       begun: async () => undefined,
     },

@@ -1,8 +1,7 @@
 /** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
 
 import type { Proof } from '../../../identity/proof.ts'
-import type { Factor } from '../../../shared/factors.ts'
-import { FIRST_FACTORS } from '../../../shared/factors.ts'
+import { type AnsweredFactor, type Factor, FIRST_FACTORS, type Showing, showingOf } from '../../../shared/factors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
@@ -10,11 +9,11 @@ import type { Transport } from '../transport/transport.ts'
 import { verifyUserSignature } from '../transport/user-key.ts'
 import { MAX_KEYS_ASKED } from './limits.ts'
 
-const METHOD_OF: Record<Factor, string> = {
-  publickey: 'publickey',
+const METHODS = {
+  signature: 'publickey',
   password: 'password',
-  totp: 'keyboard-interactive',
-}
+  answer: 'keyboard-interactive',
+} as const satisfies Record<Showing['how'], string>
 /** Requests that a client may send without waiting for the answers. */
 const MAX_WAITING = 4
 
@@ -47,7 +46,8 @@ export class UserAuthentication {
   #open = false
   /** True from a request to its answer. */
   #busy = false
-  #awaitingCode = false
+  /** What the person is being asked for. */
+  #asked: AnsweredFactor | undefined
   #triedSomething = false
   #tries = 0
   #keysAsked = 0
@@ -74,11 +74,14 @@ export class UserAuthentication {
   receive(type: number, payload: Buffer): void {
     if (this.#over) return
     if (type === MESSAGE.USERAUTH_INFO_RESPONSE) {
-      if (!this.#awaitingCode) throw new WireError('an answer to no question')
-      this.#code(payload)
+      if (this.#asked === undefined) throw new WireError('an answer to no question')
+      this.#answer(this.#asked, payload)
     } else {
       // A new request in place of an answer gives the question up (RFC 4256 §3.1).
-      if (this.#awaitingCode) this.#awaitingCode = this.#busy = false
+      if (this.#asked !== undefined) {
+        this.#asked = undefined
+        this.#busy = false
+      }
       if (this.#waiting.length >= MAX_WAITING) throw new WireError('too many requests at once')
       this.#waiting.push(Buffer.from(payload))
       this.#takeNext()
@@ -139,12 +142,14 @@ export class UserAuthentication {
     }
     const { method, fields } = request
     if (method !== 'none') this.#triedSomething = true
-    if (method === 'none' || !this.#next.some(factor => METHOD_OF[factor] === method)) {
+    const factor = this.#next.find(factor => methodOf(factor) === method)
+    const showing = factor && showingOf(factor)
+    if (showing === undefined) {
       if (method !== 'none') this.#tries += 1
       this.#refuse()
-    } else if (method === 'publickey') this.#publicKey(payload, fields)
-    else if (method === 'password') this.#password(payload, fields)
-    else this.#askForCode()
+    } else if (showing.how === 'signature') this.#publicKey(payload, fields)
+    else if (showing.how === 'password') this.#password(payload, fields)
+    else this.#ask(factor as AnsweredFactor, showing.wanted)
   }
 
   #publicKey(payload: Buffer, fields: WireReader): void {
@@ -190,15 +195,15 @@ export class UserAuthentication {
     this.#refuse()
   }
 
-  #askForCode(): void {
-    this.#awaitingCode = true
-    const prompt = [string('One-time code: '), boolean(false)]
+  #ask(factor: AnsweredFactor, wanted: string): void {
+    this.#asked = factor
+    const prompt = [string(`${wanted}: `), boolean(false)]
     const texts = [string('Sallyport'), string(''), string('')]
     this.#transport.send(message(MESSAGE.USERAUTH_INFO_REQUEST, ...texts, uint32(1), ...prompt))
   }
 
-  #code(payload: Buffer): void {
-    this.#awaitingCode = false
+  #answer(factor: AnsweredFactor, payload: Buffer): void {
+    this.#asked = undefined
     const fields = new WireReader(payload, 1)
     const answers = fields.uint32()
     // One question was asked; the count comes before anything is made of it.
@@ -207,9 +212,9 @@ export class UserAuthentication {
       this.#refuse()
       return
     }
-    const code = new Secret(fields.utf8().trim())
+    const answer = new Secret(fields.utf8().trim())
     payload.fill(0)
-    this.#offer({ kind: 'totp', code })
+    this.#offer({ kind: factor, answer })
   }
 
   #offer(proof: Proof): void {
@@ -232,7 +237,7 @@ export class UserAuthentication {
   }
 
   #sendFailure(partial: boolean): void {
-    const methods = [...new Set(this.#next.map(factor => METHOD_OF[factor]))].join(',')
+    const methods = [...new Set(this.#next.map(methodOf))].join(',')
     this.#transport.send(message(MESSAGE.USERAUTH_FAILURE, string(methods), boolean(partial)))
     this.#answered()
   }
@@ -241,4 +246,8 @@ export class UserAuthentication {
     this.#busy = false
     this.#takeNext()
   }
+}
+
+function methodOf(factor: Factor): string {
+  return METHODS[showingOf(factor).how]
 }

@@ -5,7 +5,7 @@ import type { SessionOutcome, SessionQuestions } from '../../../session/conversa
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import type { Refusal } from '../../../shared/errors.ts'
-import type { Factor } from '../../../shared/factors.ts'
+import { type Factor, isAnswered, showingOf } from '../../../shared/factors.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import type { TransportListener } from '../transport/transport.ts'
@@ -25,7 +25,7 @@ export interface InnerDownstreamOptions {
   readonly person: SessionQuestions
 }
 
-/** Wrong codes of one session. */
+/** Wrong answers of one session. */
 const MOST_TRIES = 3
 
 export class InnerDownstream implements RelayedClient {
@@ -56,10 +56,11 @@ export class InnerDownstream implements RelayedClient {
   }
 
   async nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {
-    if (!first?.includes('totp') || this.#tries >= MOST_TRIES) return undefined
-    const code = await this.#options.person.code(this.#tries > 0)
+    const asked = first?.find(isAnswered)
+    if (asked === undefined || this.#tries >= MOST_TRIES) return undefined
+    const answer = await this.#options.person.answer(showingOf(asked).wanted, this.#tries > 0)
     this.#tries++
-    return code && { kind: 'totp', code }
+    return answer && { kind: asked, answer }
   }
 
   askFor(): void {
