@@ -35,6 +35,7 @@ t.test('the commands that an scp client asks for are known, others are not', asy
   t.same(parseScpCommand('scp -r -p -f -- a b'), { direction: 'download', paths: plain('a', 'b'), intoFolder: false })
   t.same(parseScpCommand('/usr/bin/scp -dt /srv/'), { direction: 'upload', paths: plain('/srv/'), intoFolder: true })
   t.same(parseScpCommand('scp -o A=t -lf -t x'), { direction: 'upload', paths: plain('x'), intoFolder: false })
+  t.match(parseScpCommand('scp -tf x'), { direction: 'download' }, 'scp itself sends then')
   for (const command of ['scp /a /b', 'scpx -t /a', 'ls -t /a', 'scp -t', ''])
     t.equal(parseScpCommand(command), undefined)
 })
@@ -171,4 +172,15 @@ t.test('a stream that is none of scp is told as lost, once', async t => {
   decoder.fromClient(Buffer.from('rm -rf /\n'))
   decoder.fromClient(Buffer.from('rm -rf /\n'))
   t.equal(lost, 1)
+})
+
+t.test('a long command makes no long events of short messages', async t => {
+  const size = (events: FileEvent[]) => JSON.stringify(events).length
+  const path = 'a'.repeat(200_000)
+  t.ok(size(play(`scp -t ${path}`, '\x01\n'.repeat(1_000))) < 500_000)
+  t.ok(size(play(`scp -t ${path}`, 'C0644 0 a\n\0')) < 10_000)
+  const words = 'a '.repeat(50_000)
+  const files = play(`scp -f ${words}`, 'C0644 0 a\n\0'.repeat(1_000))
+  t.equal(files.length, 1_000)
+  t.match(files[0], { path: words.slice(0, 4_095), name: 'a' })
 })

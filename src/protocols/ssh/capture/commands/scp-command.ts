@@ -19,6 +19,11 @@ export interface ScpPlace {
   readonly unexpanded?: true
 }
 
+/** No path is longer (PATH_MAX). A command can be, and each file is told with its own. */
+export const MAX_PATH = 4_096
+/** Each is looked at for each file that comes: which of more it is, is not looked for. */
+const MOST_PATHS = 1_000
+
 /** Options of scp whose value is the rest of the word, or the next one. */
 const WITH_VALUE = 'DFJMPSXcilo'
 
@@ -35,7 +40,8 @@ export function scpCommandOf(words: readonly ShellWord[]): ScpCommand | undefine
   }
   if (words[index]?.text === '--') index++
   const paths = words.slice(index).filter(word => word.text !== '')
-  const direction = flags.includes('t') ? 'upload' : flags.includes('f') ? 'download' : undefined
+  // With both, scp sends.
+  const direction = flags.includes('f') ? 'download' : flags.includes('t') ? 'upload' : undefined
   if (direction === undefined || paths.length === 0) return undefined
   return { direction, paths, intoFolder: direction === 'upload' && isFolder(paths[0]!.text, flags) }
 }
@@ -45,10 +51,18 @@ function isFolder(path: string, flags: string): boolean {
   return flags.includes('d') || /(?:^|\/)\.\.?\/*$/.test(path) || (path.endsWith('/') && !flags.includes('r'))
 }
 
-/** What was named, where nothing better is known. */
+/** What was named, where nothing better is known: of a long list the beginning. */
 export function askedFor({ paths }: ScpCommand): ScpPlace {
-  const path = paths.map(({ text }) => text).join(' ')
-  return paths.some(word => word.expands) ? { path, unexpanded: true } : { path }
+  const shown: ShellWord[] = []
+  for (let i = 0, length = 0; i < paths.length && length < MAX_PATH; i++) {
+    shown.push(paths[i]!)
+    length += paths[i]!.text.length + 1
+  }
+  const path = shown
+    .map(({ text }) => text)
+    .join(' ')
+    .slice(0, MAX_PATH)
+  return shown.some(word => word.expands) ? { path, unexpanded: true } : { path }
 }
 
 /** Where `name` is, which the sending side says, in `folders` that it said before; '' is the last of them itself. */
@@ -66,6 +80,7 @@ function uploadedTo(command: ScpCommand, names: readonly string[]): ScpPlace | u
 }
 
 function downloadedFrom({ paths }: ScpCommand, names: readonly string[]): ScpPlace | undefined {
+  if (paths.length > MOST_PATHS) return undefined
   const [first = '', ...below] = names
   const meant = paths.filter(word => mayMean(word, first))
   if (meant.length !== 1 || foldersExpand(meant[0]!) || !below.every(isFileName)) return undefined

@@ -1,7 +1,7 @@
 /** Reads along the old scp protocol (`scp -t` and `scp -f` on the target) and tells which files went which way. */
 
 import { recordedText } from '../../transport/texts.ts'
-import { askedFor, placeOf, type ScpCommand, type ScpPlace } from '../commands/scp-command.ts'
+import { askedFor, MAX_PATH, placeOf, type ScpCommand, type ScpPlace } from '../commands/scp-command.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
@@ -9,7 +9,8 @@ import { FileTransfer } from './file-transfer.ts'
 const MAX_LINE = 4_096 + 64
 /** Folders in folders: no path is longer. Each is told with all above it, so they must not grow without end. */
 const MAX_DEPTH = 256
-const MAX_PATH = 4_096
+/** Of the path in an error that is not the first without a file: two bytes can be one. */
+const SHORT_PATH = 200
 const NEWLINE = 10
 
 /** Bytes of the sending side: lines `C0644 5 name`, `D0755 0 name`, `E`, `T…`, each file's data and one byte of status. */
@@ -27,6 +28,7 @@ export class ScpDecoder {
   #transfer: FileTransfer | undefined
   #asked: AskedFile | undefined
   #error: Buffer[] | undefined
+  #toldError = false
 
   /** `onLost` is called when the stream turns out to be something else: no more events will come. */
   constructor(
@@ -103,7 +105,7 @@ export class ScpDecoder {
     const code = line[0]
     if (code === 'T' || code === undefined) return
     if (code === '\x01' || code === '\x02') {
-      this.#tell({ operation: this.#command.direction, ...askedFor(this.#command), error: line.slice(1) })
+      this.#tellError(line.slice(1))
       return
     }
     this.#tellFile(undefined)
@@ -155,6 +157,13 @@ export class ScpDecoder {
     this.#tell(answered(this.#asked, error === undefined ? event : { ...event, error }))
   }
 
+  #tellError(error: string): void {
+    const asked = askedFor(this.#command)
+    const path = this.#toldError ? asked.path.slice(0, SHORT_PATH) : asked.path
+    this.#toldError = true
+    this.#tell({ operation: this.#command.direction, ...asked, path, error })
+  }
+
   #placeOf(name: string): ScpPlace {
     const { path, name: sent, ...rest } = placeOf(this.#command, this.#folders, name)
     const place = { ...rest, path: path.slice(0, MAX_PATH) }
@@ -163,11 +172,7 @@ export class ScpDecoder {
 
   #lose(): void {
     this.#mode = 'lost'
-    this.#tell({
-      operation: this.#command.direction,
-      ...askedFor(this.#command),
-      error: 'the scp stream could not be read from here on',
-    })
+    this.#tellError('the scp stream could not be read from here on')
     this.#onLost()
   }
 }
