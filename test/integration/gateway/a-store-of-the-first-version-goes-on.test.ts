@@ -102,6 +102,20 @@ t.test('the configuration of that version is accepted, and means the same', asyn
   })
 })
 
+t.test('targets that it has on this machine may stay there, and the audit log names them', async t => {
+  const targets = await gateway.parts.targets.list()
+  const names = targets.map(({ name }) => name)
+  t.same(
+    targets.filter(({ allowLocal }) => allowLocal).map(({ name }) => name),
+    names,
+  )
+  const events = await gateway.parts.audit.list({ kind: 'target.local-allowed', limit: 10 })
+  t.same(
+    events.map(({ data }) => JSON.parse(data)),
+    [{ targets: names }],
+  )
+})
+
 t.test('what was cut off is sealed and told of, with the true reason', async t => {
   t.same(sessions.map(({ target }) => target).sort(), ['orders', 'web-01', 'web-02'])
   const cut = sessionOn('web-02')
