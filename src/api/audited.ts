@@ -1,4 +1,4 @@
-/** The order of what is done here and what is told of it: never one without the other. */
+/** Orders a change and its audit event: never one without the other. */
 
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Audit, AuditEvent } from '../audit/event.ts'

@@ -136,7 +136,7 @@ async function createApp(parts: ApiParts) {
     peer?.slot.blame('nothing')
     if (needed === 'public') return
     const caller = await callerOf(request.raw)
-    // Where there is no route, whoever has a token is told so.
+    // Where there is no route, whoever has a token gets NOT_FOUND.
     const isKnown = request.routeOptions.url !== undefined
     if (isKnown && needed !== 'any-token' && !holdsOneOf(caller, needed)) await forbid(request, caller, needed)
     request.caller = caller

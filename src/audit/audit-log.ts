@@ -19,7 +19,7 @@ export interface AuditLog extends AuditAppender {
   /** Events in the order of the chain: the last `limit` that match, or with `after` the first that match after it. */
   list(query?: AuditQuery): Promise<AuditRow[]>
   /**
-   * Changes the store and appends the event that tells of it, in one transaction. A write that gives false has changed nothing, and is
+   * Changes the store and appends the event that records it, in one transaction. A write that gives false has changed nothing, and is
    * not told. Throws `AUDIT_UNAVAILABLE`, with nothing changed, and what the write throws.
    */
   change<T>(write: (on: Database) => Promise<T>, eventOf: (value: T) => AuditEvent): Promise<T>

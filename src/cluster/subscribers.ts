@@ -6,7 +6,7 @@ export class Subscribers {
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #failed: (channel: string, error: unknown) => void
 
-  /** `failed` hears of listeners that threw: one of them must not keep a message from the others. */
+  /** `failed` is called for listeners that threw: one of them must not keep a message from the others. */
   constructor(failed: (channel: string, error: unknown) => void) {
     this.#failed = failed
   }

@@ -18,7 +18,7 @@ export type Answer =
   | { readonly changes: number | bigint; readonly lastInsertRowid: number | bigint }
   | { readonly failed: Failure }
 
-/** What is told of an error: of an Error itself only the message would come over. */
+/** What is passed on of an error: of an Error itself only the message would come over. */
 export interface Failure {
   readonly message: string
   readonly code?: string
@@ -53,7 +53,7 @@ function answer(make: () => Answer): void {
   port.postMessage(made)
 }
 
-/** Every commit is on the disk before it is told (https://www.sqlite.org/pragma.html#pragma_synchronous). */
+/** Every commit is on the disk before it is acknowledged (https://www.sqlite.org/pragma.html#pragma_synchronous). */
 function open(path: string): DatabaseSync {
   // SQLite gives `-wal` and `-shm` the mode of the file itself: https://www.sqlite.org/wal.html
   if (path !== ':memory:') makePrivate(path)

@@ -53,7 +53,7 @@ export async function openGatewayAudit(parts: Parts, started: AsyncDisposableSta
       return isRefusal(name) ? undefined : (await users.get(name.user))?.name
     },
   })
-  // What was only counted is told before the log ends, and before the gateway says that it stops.
+  // What was only counted is recorded before the log ends, and before the gateway says that it stops.
   started.defer(() => bounded.flush())
   const all: AuditLog = {
     ...audit,

@@ -1,4 +1,4 @@
-/** From where each user has logged in lately, for all gateways: what strangers do elsewhere does not count there. */
+/** From where each user has logged in lately, for all gateways: failures elsewhere do not count there. */
 
 import { z } from 'zod'
 import type { Cluster } from '../cluster/cluster.ts'

@@ -1,6 +1,6 @@
 /**
  * Stops guessing: after some failures nothing is looked at for a while, per user and factor, and per source. Where a user has
- * logged in lately their failures are counted apart, so that a stranger who guesses elsewhere holds them up only elsewhere.
+ * logged in lately their failures are counted apart, so that somebody who guesses elsewhere delays them only elsewhere.
  */
 
 import type { Cluster } from '../cluster/cluster.ts'
@@ -61,7 +61,7 @@ const FIRST_WAIT_OF_SOURCE_MS = 2000
 /** Stands in where nothing is to be counted, so that the work is the same. */
 const NOBODY = 'login-failures:nobody'
 
-/** `onLocked` is told of each lock of a user. Methods throw `CLUSTER_UNAVAILABLE` while the other gateways cannot be reached. */
+/** `onLocked` is called for each lock of a user. Methods throw `CLUSTER_UNAVAILABLE` while the other gateways cannot be reached. */
 export function createLockout({
   cluster,
   rule,

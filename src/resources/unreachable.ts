@@ -28,7 +28,7 @@ export async function findUnreachable(
     if (route.kind === 'open') continue
     const place = described.find(({ value }) => value.name === route.at)
     const said = place === undefined ? undefined : place.at(['via'], route.why)
-    // Each is told once: where it is written, or for the target that nothing is written of.
+    // Each is reported once: where it is written, or for the target that nothing is written of.
     if (said === undefined) {
       const message = `The target ${target.name} could not be reached any more (via ${target.via}): ${route.why} Describe ${route.at} without it first.`
       problems.push(resources[0]!.at([], message))

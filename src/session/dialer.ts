@@ -141,7 +141,7 @@ class HopDialer implements Dialer {
       before === undefined
         ? await dialAddress({ name, host, port, allowLocal }, signal)
         : await before.connectTo(host, port, signal)
-    // Not sooner: the last words of the hop behind go through the one before.
+    // Not sooner: the final messages of the hop behind go through the one before.
     stream.once('close', () => before?.close())
     try {
       const lent = await this.#parts.lend(hop)

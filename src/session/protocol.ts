@@ -46,7 +46,7 @@ export interface Downstream {
   /** Words to the person: before `accept` a banner, after it a line on the terminal or a notice. Best effort. */
   notify(text: string): void
   /**
-   * Closes after what was written has left, within two seconds at most; `text` is the last word (SSH disconnect text, FATAL
+   * Closes after what was written has left, within two seconds at most; `text` is the final message (SSH disconnect text, FATAL
    * error), where one is due.
    */
   close(reason: EndReason, text?: string): Promise<void>
@@ -66,7 +66,7 @@ export interface Protocol<D extends Downstream, U extends Upstream> {
   connect(grant: Grant, lease: Lease, downstream: D, signal: AbortSignal): Promise<U>
   /**
    * Moves bytes until one side closes: its reason is the value. When `signal` aborts it stops at once, destroys the upstream and
-   * resolves (the value is then ignored); the downstream is left for `close`, which says the last word. Never resolves before
+   * resolves (the value is then ignored); the downstream is left for `close`, which sends the final message. Never resolves before
    * the last event is with the recorder.
    */
   relay(downstream: D, upstream: U, context: RelayContext): Promise<EndReason>

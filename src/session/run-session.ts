@@ -41,7 +41,7 @@ export interface PipelineParts {
   readonly stopping: () => boolean
 }
 
-/** Runs one connection from login to end. Never rejects: the person is told what broke by its code, the log by its cause. */
+/** Runs one connection from login to end. Never rejects: the person gets the code of what broke, the log its cause. */
 export async function runSession<D extends Downstream, U extends Upstream>(
   parts: PipelineParts,
   protocol: Protocol<D, U>,

@@ -76,7 +76,7 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
         await live.accessChanged()
         return answer(planned, true, waiting)
       }
-      // Somebody else may have applied in between: what really changed is told.
+      // Somebody else may have applied in between: what really changed is reported.
       const plan = await auditedChange(
         audit,
         event(planned),

@@ -1,4 +1,4 @@
-/** `sallyport start`: serves until it is told to stop. */
+/** `sallyport start`: serves until it is signalled to stop. */
 
 import { url as debuggerUrl } from 'node:inspector'
 import type { Gateway } from '../../gateway/start-gateway.ts'

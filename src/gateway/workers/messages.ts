@@ -27,7 +27,7 @@ export type ToWorker =
   /** Ends the waiting of a drain. */
   | { readonly kind: 'hurry' }
 
-/** The first that a worker hears; nothing but a drain comes before it is ready. */
+/** The first message that a worker receives; nothing but a drain comes before it is ready. */
 export interface Begin {
   readonly kind: 'begin'
   readonly gateway: string

@@ -1,4 +1,4 @@
-/** A worker as its gateway knows it: starts the process, hands connections to it, and hears what it says. */
+/** A worker as its gateway knows it: starts the process, passes connections to it, and receives its messages. */
 
 import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'

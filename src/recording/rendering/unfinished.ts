@@ -1,4 +1,4 @@
-/** For those who read a recording: of what was written down beforehand, only what nothing else tells of in the end. */
+/** For those who read a recording: of what was recorded beforehand, only what nothing else records in the end. */
 
 import type { FactEvent, RecordedEvent } from '../format/events.ts'
 

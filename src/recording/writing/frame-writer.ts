@@ -14,7 +14,7 @@ export interface FrameWriterParts {
   readonly link: Buffer
 }
 
-/** Where its batches come from, and who hears what became of them. */
+/** Where its batches come from, and the callbacks for what became of them. */
 export interface FrameSource {
   /** Whether there is a batch that is due. */
   readonly hasBatch: boolean

@@ -24,7 +24,7 @@ export class Gate {
   #dropped = false
   #releasing: Promise<void> = Promise.resolve()
 
-  /** `full` is told when no more should be read, and when it may go on. */
+  /** `full` is called when no more should be read, and when it may go on. */
   constructor(recorder: Recorder, send: (bytes: Buffer) => void, full: (full: boolean) => void) {
     this.#recorder = recorder
     this.#send = send
@@ -64,7 +64,7 @@ export class Gate {
     return this.#releasing
   }
 
-  /** The session must end: what is held is dropped, and whatever still comes (the gateway's last words) passes. */
+  /** The session must end: what is held is dropped, and whatever still comes (the gateway's final messages) passes. */
   end(): void {
     this.#open = false
     this.#dropped ||= this.holds

@@ -121,7 +121,7 @@ export interface LiveSessions {
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
   accessChanged(): Promise<void>
-  /** Grows with every change of access that this gateway hears of: a decision made before it may be out of date. */
+  /** Grows with every change of access that reaches this gateway: a decision made before it may be out of date. */
   readonly accessChanges: number
   notifyAll(text: string): void
   abortAll(reason: EndReason): void

@@ -30,7 +30,7 @@ interface Known {
 
 export type SessionAudit = ReturnType<typeof createSessionAudit>
 
-/** Every method resolves when the event is durable, and throws `AUDIT_UNAVAILABLE`: what it tells of must then not happen. */
+/** Every method resolves when the event is durable, and throws `AUDIT_UNAVAILABLE`: what it records must then not happen. */
 export function createSessionAudit(audit: Audit) {
   return {
     loginRefused: ({ protocol, source, login }: Downstream, session: string, { code, detail }: Refusal) =>
@@ -132,7 +132,7 @@ function loginAccepted(
   }
 }
 
-/** The events of a session's states: `session-changes.ts` stores each with the change that it tells of. */
+/** The events of a session's states: `session-changes.ts` stores each with the change that it records. */
 export const stateEvents = {
   leaseStarted: ({ id, grant, version, address }: Lease): AuditEvent => {
     const [account, wanted] = [formatAccountAddress(address), accountOf(grant)]

@@ -33,7 +33,7 @@ export interface ClockState {
 
 export interface ClockWatch {
   readonly state: ClockState
-  /** It happens by itself every few seconds. Throws when it cannot be told: then it is told the next time. */
+  /** It happens by itself every few seconds. Throws when it cannot be audited: then it is audited the next time. */
   look(): Promise<void>
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Looks after the recordings that a marker names: seals and notes what was interrupted, and tells of what is not what was sealed. */
+/** Looks after the recordings that a marker names: seals and records what was interrupted, and audits what differs from its seal. */
 
 import type { Audit } from '../../audit/event.ts'
 import type { Recordings, UnsealedRecording } from '../../recording/store/recordings.ts'

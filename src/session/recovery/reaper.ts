@@ -94,7 +94,7 @@ export function createReaper(parts: {
     const living = await livingNow()
     if (living === undefined) return
     if (dead !== undefined) living.delete(dead)
-    // First: what is told below comes after what was told before.
+    // First: what is audited below comes after what was audited before.
     await audit.flush(living).catch(error => log.warn({ err: error }, 'events wait in the outbox; trying again'))
     await endOrphans(living)
     await endLeftLeases()

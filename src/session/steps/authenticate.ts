@@ -12,7 +12,7 @@ import type { Downstream } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { Authenticated } from './authenticated.ts'
 
-/** For those alone who have shown the right password or key, and a code that was right: strangers learn nothing from it. */
+/** For those alone who have shown the right password or key, and a code that was right: nobody else learns anything from it. */
 const USED_CODE = 'This one-time code has counted already, and it is good for one connection: wait for the next one.'
 
 interface Parts {

@@ -20,7 +20,7 @@ interface Parts {
 }
 
 /**
- * Seals the recording, then ends lease and session and tells of it, all in one transaction. What cannot be written now is written
+ * Seals the recording, then ends lease and session and audits it, all in one transaction. What cannot be written now is written
  * when the store is back. Never rejects.
  */
 export async function finalizeSession(

@@ -1,4 +1,4 @@
-/** Text of strangers (commands, user names, paths, statements) made safe for a terminal line: what does not print is shown. */
+/** Untrusted text (commands, user names, paths, statements) made safe for a terminal line: what does not print is shown. */
 
 import { markUnseen } from './unseen.ts'
 

@@ -23,7 +23,7 @@ export class KnownStatements {
   #inTransaction = false
 
   /**
-   * `leaving` is told of what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
+   * `leaving` is called with what is no longer known, and is not in the recording yet: SQL can run it too (EXECUTE, FETCH), and
    * the server runs parts of it before it is executed.
    */
   constructor(leaving: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {

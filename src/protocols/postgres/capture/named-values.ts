@@ -1,4 +1,4 @@
-/** What names stand for: a map that forgets its oldest entries when it holds too much, and tells of each value that leaves it. */
+/** What names stand for: a map that forgets its oldest entries when it holds too much, and reports each value that it evicts. */
 
 const MOST_NAMES = 10_000
 const MOST_BYTES = 16 * 1024 * 1024

@@ -104,7 +104,7 @@ export class PendingQueue {
     return pending
   }
 
-  /** Drops what stands before the next request of this kind, and tells of each; false when there is none and all were dropped. */
+  /** Drops what stands before the next request of this kind, and reports each; false when there is none and all were dropped. */
   dropUntil(kind: number, dropped: (pending: Pending) => void): boolean {
     for (let { head } = this; head !== undefined; head = this.head) {
       if (head.kind === kind) return true

@@ -130,7 +130,7 @@ export class StatementLog {
     return this.#records.count
   }
 
-  /** The target has said FATAL: no last word of ours may follow. */
+  /** The target has said FATAL: no final message of ours may follow. */
   get fatal(): boolean {
     return this.#fatal
   }
@@ -293,7 +293,7 @@ export class StatementLog {
     this.#known.ready()
     const isAnswer = head !== undefined && isAnsweredByReady(head)
     if (!isAnswer && this.#pipeline.readyByDoubtfulSync()) return
-    // A timeout that strikes between two requests is told with one of its own.
+    // A timeout that strikes between two requests is recorded as a statement of its own.
     if (head === undefined) return
     if (!isAnswer) throw unexpectedAnswer()
     if (head.kind === QUERY && !head.recorded) this.#records.record(head, undefined)

@@ -51,7 +51,7 @@ export class Statement {
     this.#note = note
   }
 
-  /** Words of the gateway in place of a text. */
+  /** A text of the gateway's in place of the statement's. */
   static of(words: string): Statement {
     return Statement.#showing({ text: words, how: 'all' })
   }

@@ -43,7 +43,7 @@ export class PostgresDownstream implements Downstream {
   readonly #reader: SocketReader
   /** Called when the person has shown their proof: from here on it is not they who are slow. */
   readonly #onProof: () => void
-  /** Called before somebody who has not logged in hears why. */
+  /** Called before a client that has not logged in is sent the reason. */
   readonly #beforeRefusal: (refusal: Refusal, session: string) => Promise<void>
   readonly #onAccept: () => void
   readonly #onDenied: (code: ErrorCode) => void
@@ -167,7 +167,7 @@ export class PostgresDownstream implements Downstream {
     this.#notices = []
   }
 
-  /** A FATAL error is the last word: what comes after it would be taken for a fault of the gateway. */
+  /** A FATAL error is the final message: what comes after it would be taken for a fault of the gateway. */
   async #sendFinalMessage(words: ErrorFields): Promise<void> {
     if (!this.#sentFinalMessage && this.socket.writable) {
       this.#sentFinalMessage = true

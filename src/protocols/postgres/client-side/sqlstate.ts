@@ -37,7 +37,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
     'Connect with sslmode=require, or verify-full with the certificate of this gateway. If another error stands above this one, that is the reason.',
 }
 
-/** FATAL, as the last word on a connection: the code, what to do next, and the session id by which the cause is found. */
+/** FATAL, as the final message on a connection: the code, what to do next, and the session id by which the cause is found. */
 export function fatal(code: ErrorCode, text: string, session: string): ErrorFields {
   const hint = HINTS[code]
   return {

@@ -1,4 +1,4 @@
-/** What would refuse every login at a PostgreSQL target is told when its entry is written. */
+/** What would refuse every login at a PostgreSQL target is a complaint when its entry is written. */
 
 import { X509Certificate } from 'node:crypto'
 import type { Complaint } from '../../facts.ts'

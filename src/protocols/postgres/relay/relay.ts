@@ -113,7 +113,7 @@ export function relay(
       }
     }
 
-    /** Whether words of the gateway may go to the client now. */
+    /** Whether a message of the gateway's may go to the client now. */
     function mayInterject(): boolean {
       if (toClient.holds || toClient.dropped) return false
       const log = statements.upToDate()

@@ -20,7 +20,7 @@ import type { Connection } from './dial.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import { TargetRefusal } from './target-refusal.ts'
 
-/** What the target said before it was ready; the client hears it when it is let in. */
+/** What the target sent before ReadyForQuery; passed to the client when it is let in. */
 export interface TargetGreeting {
   readonly parameters: ReadonlyMap<string, string>
   readonly processId: number

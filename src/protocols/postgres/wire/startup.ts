@@ -30,7 +30,7 @@ export type StartupPacket =
     }
 
 /**
- * The length that the first four bytes announce, checked against the bound, so that nothing is allocated on a stranger's word.
+ * The length that the first four bytes announce, checked against the bound, so that nothing is allocated for an unauthenticated client's claim.
  * Throws PROTOCOL_VIOLATION.
  */
 export function startupPacketLength(header: Buffer): number {

@@ -19,7 +19,7 @@ export interface StreamTerms {
 /** Of what is sent before it is known whether there is a terminal; what is relayed and not recorded is no more (docs/recording-format.md). */
 const MOST_EARLY_BYTES = 64 * 1024
 
-/** What the streams of a channel are to the recording: the bytes of a `file` are told by events of their own, those of a `forward` not. */
+/** What the streams of a channel are to the recording: the bytes of a `file` are recorded as events of their own, those of a `forward` not. */
 export type StreamContent = 'program' | 'file-upload' | 'files' | 'forward'
 
 export interface CutStream extends WholeStream {

@@ -32,7 +32,7 @@ import type { SshLimits } from './limits.ts'
 import { answerServiceRequest } from './service-request.ts'
 import { readRequest } from './user-authentication.ts'
 
-/** How long one who is sent away may take to hear it. */
+/** How long a refused client may take to read the refusal. */
 const GOODBYE_MS = 1_000
 /** The exit status of a command that the gateway could not answer. */
 const BROKEN = 255

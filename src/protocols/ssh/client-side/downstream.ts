@@ -1,4 +1,4 @@
-/** The side of the user: an SSH connection from its first authentication request to its last word. */
+/** The side of the user: an SSH connection from its first authentication request to its disconnect message. */
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionNotice } from '../../../session/protocol.ts'
@@ -15,7 +15,7 @@ import { type Transport, type TransportListener, TransportViolation } from '../t
 import { answerServiceRequest } from './service-request.ts'
 import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
 
-/** How long the last word may take to leave when the gateway ends a session. */
+/** How long the disconnect message may take to be sent when the gateway ends a session. */
 const LAST_WORD_MS = 1_000
 /** What a client may send between being let in and the relay taking over: its socket is paused, so one read at most. */
 const MAX_HELD = 4_096

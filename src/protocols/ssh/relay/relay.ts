@@ -25,7 +25,7 @@ export interface RelayOptions {
 
 /**
  * Resolves with who closed, when the last event is with the recorder. When the context's signal aborts, the target's side
- * is destroyed at once and the user's is no longer read: `downstream.close` has the last word there.
+ * is destroyed at once and the user's is no longer read: `downstream.close` sends the final message there.
  */
 export function relay(
   downstream: RelayedClient,

@@ -21,7 +21,7 @@ export class InnerClient implements RelayPeer {
   over = false
   /** Of the program that ran: undefined where the target did not say, or a signal ended it. */
   exitStatus: number | undefined
-  /** The last word of who ended the session. */
+  /** The final message of whoever ended the session. */
   lastWord: string | undefined
   #caughtUp: (() => void) | undefined
   #target: number | undefined

@@ -30,7 +30,7 @@ export interface ChannelUser {
 export interface SessionChannelOptions {
   readonly peer: PeerEnd
   readonly line: ChannelLine
-  /** For the words of a refusal. */
+  /** For the text of a refusal. */
   readonly session: string
   /** A shell or a command was asked for. */
   started(channel: SessionChannel): void

@@ -1,4 +1,4 @@
-/** How words of the gateway, or of strangers, are made safe for a person's terminal. */
+/** Makes texts of the gateway, and of others, safe for a person's terminal. */
 
 /** Takes out everything that could move a cursor, change a colour or turn the text round, and what is not seen; but not line ends. */
 export function plain(text: string): string {

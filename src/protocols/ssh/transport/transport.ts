@@ -1,4 +1,4 @@
-/** One SSH transport over one socket, or over a channel of another connection (RFC 4253): idents, key exchange, packets in and out, rekeying, the orderly and the sudden end. */
+/** One SSH transport over one socket, or over a channel of another connection (RFC 4253): identification strings, key exchange, packets in and out, rekeying, graceful and abrupt close. */
 
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -71,7 +71,7 @@ export class TransportViolation extends Error {
   override readonly name = 'TransportViolation'
 }
 
-/** Who is told of what happens on a transport; replaced as the connection moves on (authentication, relay). */
+/** The callbacks of a transport; replaced as the connection moves on (authentication, relay). */
 export interface TransportListener {
   /** The first key exchange has ended. */
   ready?(): void

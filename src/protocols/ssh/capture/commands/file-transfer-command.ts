@@ -17,7 +17,7 @@ export function fileTransferOf(command: string): FileTransferCommand | undefined
   const { words, alone } = readShellCommand(command)
   const program = systemProgramOf(words[0])
   const scp = scpCommandOf(words)
-  // Its files are told in any case; what somebody's own file of that name is fed is to be seen.
+  // Its files are recorded in any case; what somebody's own file of that name is fed is to be seen.
   if (scp !== undefined) return { scp, alone: alone && program !== undefined }
   const argument = words[1]?.text
   const transfers =

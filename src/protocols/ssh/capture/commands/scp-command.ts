@@ -19,7 +19,7 @@ export interface ScpPlace {
   readonly unexpanded?: true
 }
 
-/** No path is longer (PATH_MAX). A command can be, and each file is told with its own. */
+/** No path is longer (PATH_MAX). A command can be, and each file is recorded with its own. */
 export const MAX_PATH = 4_096
 /** Each is looked at for each file that comes: which of more it is, is not looked for. */
 const MOST_PATHS = 1_000

@@ -17,7 +17,7 @@ export interface AskedFile {
 /** Called for each wish; what is made of it goes to {@link answered} when there is an answer. */
 export type AskFile = (event: FileEvent) => AskedFile
 
-/** The event that tells of the answer, with the number of what was asked. */
+/** The event that records the answer, with the number of what was asked. */
 export function answered(asked: AskedFile | undefined, event: FileEvent): FileEvent {
   if (asked === undefined) return event
   asked.answered = true

@@ -7,7 +7,7 @@ import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
 
 const MAX_LINE = 4_096 + 64
-/** Folders in folders: no path is longer. Each is told with all above it, so they must not grow without end. */
+/** Folders in folders: no path is longer. Each is recorded with all above it, so they must not grow without end. */
 const MAX_DEPTH = 256
 /** Of the path in an error that is not the first without a file: two bytes can be one. */
 const SHORT_PATH = 200
@@ -53,7 +53,7 @@ export class ScpDecoder {
     else this.#received(bytes)
   }
 
-  /** The channel is over: a file that is not complete is told as such. */
+  /** The channel is over: a file that is not complete is recorded as such. */
   end(): void {
     const transfer = this.#transfer
     if (transfer === undefined) return
