@@ -1,7 +1,7 @@
 /** A login that names no target (`ssh alice@gateway`): what must be proven for it, and how long it lasts. It opens nothing by itself. */
 
-import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
-import type { Factor } from '../shared/factors.ts'
+import { type FactorLists, formatFactorLists, provenEnough } from '../shared/factor-lists.ts'
+import { type Factor, GUESSABLE_FACTORS } from '../shared/factors.ts'
 import { deniedNow } from './decide.ts'
 import { type AccessFacts, evaluateScope, evaluateTerms, failures } from './evaluate-role.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
@@ -27,28 +27,46 @@ export interface LoginDenied {
 /**
  * The factor lists of those of the user's roles that hold now and from there; of all, where none does; the gateway's defaults for
  * whoever has no role, so that an unknown user looks like a plain login. What one target demands beyond is asked for when it is opened.
+ * One thing that can be guessed, as a role for a database may take it, is not enough to be the person here and to make tokens,
+ * where another list asks for more: of another role, or else the defaults.
  */
 export function loginFactors(facts: LoginFacts): FactorLists {
   const lists = (holding(facts, undefined) ?? facts.roles).flatMap(role => role.factors ?? facts.defaults)
+  const enough = [lists, facts.defaults]
+    .map(some => some.filter(list => !isGuessable(list)))
+    .find(some => some.length > 0)
+  if (enough !== undefined) return enough
   return lists.length > 0 ? lists : facts.defaults
 }
 
-/** Yes when one role holds, with the longest time and the shortest idle time of those that do; or without roles, by the defaults. */
+function isGuessable(list: readonly Factor[]): boolean {
+  return new Set(list).size < 2 && list.every(factor => GUESSABLE_FACTORS.some(guessable => guessable === factor))
+}
+
+/** Yes when one role holds, with the longest time and the shortest idle time of those that do; or without roles. */
 export function decideLogin(facts: LoginFacts, proven: ReadonlySet<Factor>): LoginTerms | LoginDenied {
-  const { roles, defaults, now } = facts
+  const { roles, now } = facts
+  const lists = loginFactors(facts)
+  const enough = provenEnough(lists, proven)
   if (roles.length === 0) {
-    if (provenEnough(defaults, proven)) return { granted: true, endsAt: now + LONGEST_SESSION_MS, idleMs: undefined }
+    if (enough) return { granted: true, endsAt: now + LONGEST_SESSION_MS, idleMs: undefined }
     return {
       granted: false,
       message: 'Access denied.',
       detail: 'the user has no role, and less than the default factors',
     }
   }
-  const granting = holding(facts, proven)
-  if (granting === undefined) {
+  const inTime = holding(facts, undefined)
+  if (inTime === undefined) {
     const message = deniedNow(roles.map(role => evaluateTerms(role, facts, proven)))
     return { granted: false, message, detail: 'no role of the user holds now and from there' }
   }
+  if (!enough) {
+    const message = `Access denied now: needs ${formatFactorLists(lists)}.`
+    return { granted: false, message, detail: 'less is proven than a login without a target needs' }
+  }
+  // Who has proven the defaults in place of a password has the terms of the roles that take the password.
+  const granting = holding(facts, proven) ?? inTime
   const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
   return {
     granted: true,

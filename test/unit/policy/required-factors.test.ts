@@ -1,4 +1,5 @@
 import t from 'tap'
+import { decideLogin, loginFactors } from '../../../src/policy/login.ts'
 import { rememberFactorMs, requiredFactors } from '../../../src/policy/required-factors.ts'
 import { formatFactorLists, provenEnough } from '../../../src/shared/factor-lists.ts'
 import { facts, role, target } from '../../support/policy-facts.ts'
@@ -75,4 +76,29 @@ t.test('a fresh factor is remembered for the shortest time of the roles that mat
   t.equal(rememberFactorMs(facts({ roles: [long, role()] })), 0, 'a role that says nothing remembers nothing')
   t.equal(rememberFactorMs(facts({ roles: [elsewhere] })), 1000, 'for hearing that nothing is allowed there')
   t.equal(rememberFactorMs(facts({ roles: [] })), 0)
+})
+
+t.test('a password alone, as a role for a database takes it, is not enough for a login without a target', async t => {
+  const weak = role({ name: 'reports', protocols: ['postgres'], factors: [['password']] })
+  const byKey = role({ name: 'deploy', factors: [['publickey']] })
+  const at = (...roles: ReturnType<typeof role>[]) => ({ ...facts({ roles }), sourceAddress: '198.51.100.7' })
+  const granted = (roles: ReturnType<typeof role>[], ...proven: ('publickey' | 'password' | 'totp')[]) =>
+    decideLogin(at(...roles), new Set(proven)).granted
+  for (const roles of [[weak], [weak, role()]]) {
+    t.strictSame(loginFactors(at(...roles)), DEFAULTS, 'as of a stranger')
+    t.notOk(granted(roles, 'password'))
+    t.match(decideLogin(at(...roles), new Set(['password'])), {
+      message: 'Access denied now: needs publickey and totp, or password and totp.',
+    })
+    t.ok(granted(roles, 'password', 'totp'))
+    t.ok(granted(roles, 'publickey', 'totp'), 'also where the one role takes the password alone')
+  }
+  t.strictSame(loginFactors(at(weak, byKey)), [['publickey']], 'another role says what is enough')
+  t.notOk(granted([weak, byKey], 'password'))
+  t.ok(granted([weak, byKey], 'publickey'))
+  const everywhere = { ...at(weak), defaults: [['password' as const]] }
+  t.strictSame(loginFactors(everywhere), [['password']], 'where nothing asks for more, it is what there is')
+  t.ok(decideLogin(everywhere, new Set(['password'])).granted)
+  const atNight = role({ factors: [['password']], hours: { from: '22:00', to: '04:00' } })
+  t.match(decideLogin(at(atNight), new Set(['password', 'totp'])), { granted: false, message: /allowed/ })
 })
