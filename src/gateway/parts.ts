@@ -18,6 +18,7 @@ import { createPersonalTokens } from '../identity/personal-tokens.ts'
 import { createTokens } from '../identity/tokens.ts'
 import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
+import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
@@ -83,7 +84,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const vault = await createVault({ database, key: options.vaultKey, clock, targets })
   const signer = await vault.signingKey()
   const audit = await options.openAudit({ database, signer, metrics })
-  const recordings = createRecordings({ folder: config.recording.folder, seal: vault, signer, clock, metrics, log })
+  const recordingStore = createFolderStore({ folder: config.recording.folder, clock })
+  const recordings = createRecordings({ recordingStore, seal: vault, signer, clock, metrics, log })
 
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })

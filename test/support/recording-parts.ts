@@ -3,6 +3,7 @@
 import { createCipheriv, createDecipheriv, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { join } from 'node:path'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../../src/recording/format/events.ts'
+import { createFolderStore } from '../../src/recording/store/folder-store.ts'
 import { createRecordings } from '../../src/recording/store/recordings.ts'
 import type { Clock } from '../../src/shared/clock.ts'
 import type { Sealer } from '../../src/shared/cryptography/sealer.ts'
@@ -66,7 +67,7 @@ export function createTestRecordings(
   folder: string,
   { clock = createTestClock(), seal = createTestSealer(), signer = createTestSigner() } = {},
 ) {
-  const recordings = createRecordings({ folder, seal, signer, clock })
+  const recordings = createRecordings({ recordingStore: createFolderStore({ folder, clock }), seal, signer, clock })
   return { recordings, clock, seal, signer, pathOf: (session: string) => join(folder, recordings.fileOf({ session })) }
 }
 

@@ -1,7 +1,5 @@
 /** Recordings: reading one back, fetching its file, checking it, and following one that is being written. */
 
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -9,7 +7,8 @@ import type { AuditKind } from '../../audit/event.ts'
 import { reveal } from '../../recording/format/protected-part.ts'
 import { compareWithNotes } from '../../recording/format/seal-notes.ts'
 import { type Recording, readRecordingStream } from '../../recording/store/reader.ts'
-import { type Verification, verifyRecording } from '../../recording/store/verify.ts'
+import type { StoredRecording } from '../../recording/store/recording-store.ts'
+import type { Verification } from '../../recording/store/verify.ts'
 import type { SessionRow } from '../../session/records/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { audited } from '../audited.ts'
@@ -57,7 +56,7 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `audit`, what is hidden in a recording `reveal`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
-  const { sessions, sessionRecords, recordings, follow, vault, audit, recordingsFolder, publicKeyPem } = parts
+  const { sessions, sessionRecords, recordings, follow, vault, audit } = parts
   const tags = ['recordings']
 
   app.get(
@@ -154,7 +153,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     },
     async (request, reply) => {
       const stream = await shown(request, 'recording.exported', { form: 'file' }, async row =>
-        createReadStream('', { fd: await recordings.openFile(row.id), start: 0 }),
+        streamFrom(await recordings.openFile(row.id)),
       )
       return reply.header('content-type', 'application/octet-stream').send(stream)
     },
@@ -167,7 +166,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     },
     async ({ params: { id } }) => {
       await existing(id)
-      const { subject, ...found } = await verifyRecording(pathOf(id), publicKeyPem).catch(unlessNoFile)
+      const { subject, ...found } = await recordings.verify(id).catch(unlessNoFile)
       const { ok, sealed, frames, bytes, firstBad, reason, endedAt, hash } = found
       const compared = compareWithNotes(hash, await sessionRecords.sealNotes(id))
       // A whole file that is not the one whose seal was noted is somebody's exchange of files.
@@ -241,10 +240,6 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     if (row === undefined) throw notFound(`There is no session ${id}.`)
     return row
   }
-
-  function pathOf(session: string): string {
-    return join(recordingsFolder, recordings.fileOf({ session }))
-  }
 }
 
 /** What is no file is a bad recording, and nothing broke. */
@@ -260,6 +255,11 @@ async function ofSession(id: string, recording: Recording): Promise<Recording> {
   // Begun and left, so that the file is closed.
   for await (const _ of recording) break
   throw new GatewayError('RECORDING_DAMAGED', `In the place of this recording lies that of ${session}.`)
+}
+
+/** Its bytes; it is closed with the stream. */
+function streamFrom(stored: StoredRecording): Readable {
+  return Readable.from(stored.bytesFrom(), { objectMode: false }).once('close', () => void stored.close())
 }
 
 function sendEvents(request: FastifyRequest, reply: FastifyReply, recording: Recording, live?: 'live') {

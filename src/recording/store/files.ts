@@ -81,3 +81,28 @@ export function isMissing(error: unknown): boolean {
 function notPlain(why: string): GatewayError {
   return new GatewayError('RECORDING_DAMAGED', `What lies in the place of the recording is not one: ${why}.`)
 }
+
+const CHUNK_BYTES = 256 * 1024
+
+/** A file's bytes from its beginning. Throws `NOT_FOUND` where there is none, `RECORDING_DAMAGED` for what is no file. */
+export async function* fileChunks(path: string): AsyncGenerator<Buffer, void> {
+  const handle = await openToRead(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw cause
+    throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
+  })
+  try {
+    yield* handleChunks(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The same of a file that is open and stays so. */
+export async function* handleChunks(handle: FileHandle, from = 0): AsyncGenerator<Buffer, void> {
+  for (let position = from; ; ) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}

@@ -1,17 +1,17 @@
 /** Following a recording while it is written: the file itself is the buffer, the writer only says when it has grown. */
 
-import { open } from 'node:fs/promises'
 import type { RecordingWriter } from '../writing/writer.ts'
+import type { StoredRecording } from './recording-store.ts'
 
 const CHUNK_BYTES = 64 * 1024
 
-/** The file from its beginning and everything that is appended to it, until the seal, a failure of the recording, or `stop`. */
+/** The recording from its beginning and everything that is appended to it, until the seal, a failure of the recording, or `stop`. */
 export async function* followWriter(
   writer: RecordingWriter,
-  path: string,
+  openToRead: () => Promise<StoredRecording>,
   stop?: AbortSignal,
 ): AsyncGenerator<Buffer, void> {
-  const file = await open(path, 'r')
+  const stored = await openToRead()
   let grown = Promise.withResolvers<void>()
   const wake = () => grown.resolve()
   const unwatch = writer.watch(wake)
@@ -21,16 +21,16 @@ export async function* followWriter(
       grown = Promise.withResolvers<void>()
       const length = Math.min(CHUNK_BYTES, writer.written - offset)
       if (length > 0) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, offset)
-        if (bytesRead === 0) return
-        offset += bytesRead
-        yield buffer.subarray(0, bytesRead)
+        const bytes = await stored.readAt(offset, length)
+        if (bytes.length === 0) return
+        offset += bytes.length
+        yield bytes
       } else if (writer.ended) return
       else await grown.promise
     }
   } finally {
     unwatch()
     stop?.removeEventListener('abort', wake)
-    await file.close()
+    await stored.close()
   }
 }

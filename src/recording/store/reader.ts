@@ -1,6 +1,5 @@
 /** Reads a recording back: decrypts, unpacks and gives its events, up to the last whole frame where it was interrupted. */
 
-import type { FileHandle } from 'node:fs/promises'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import {
@@ -15,7 +14,7 @@ import { BatchReader } from '../format/event-codec.ts'
 import type { RecordedEvent } from '../format/events.ts'
 import { unpack } from '../format/pack.ts'
 import { type Part, scan } from '../format/scan.ts'
-import { openToRead } from './files.ts'
+import { fileChunks } from './files.ts'
 
 export type OpenBytes = Sealer['openBytes']
 
@@ -101,29 +100,4 @@ function endOf(part: Part): RecordingEnd {
 
 function damaged(why: string): GatewayError {
   return new GatewayError('RECORDING_DAMAGED', `The recording is damaged: ${why}.`)
-}
-
-const CHUNK_BYTES = 256 * 1024
-
-/** A file's bytes from its beginning. Throws `NOT_FOUND` where there is none, `RECORDING_DAMAGED` for what is no file. */
-export async function* fileChunks(path: string): AsyncGenerator<Buffer, void> {
-  const handle = await openToRead(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'ENOENT') throw cause
-    throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
-  })
-  try {
-    yield* handleChunks(handle)
-  } finally {
-    await handle.close()
-  }
-}
-
-/** The same of a file that is open and stays so. */
-export async function* handleChunks(handle: FileHandle, from = 0): AsyncGenerator<Buffer, void> {
-  for (let position = from; ; ) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position)
-    if (bytesRead === 0) return
-    position += bytesRead
-    yield buffer.subarray(0, bytesRead)
-  }
 }

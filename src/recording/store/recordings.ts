@@ -1,8 +1,6 @@
-/** The folder of recordings: opens one for a session, finds those without a seal, and lets live ones be followed. */
+/** All recordings of a gateway: opens one for a session, finds those without a seal, and lets live ones be followed. */
 
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { type FileHandle, lstat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Clock } from '../../shared/clock.ts'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { type Signer, signingKeyId } from '../../shared/cryptography/signer.ts'
@@ -13,17 +11,14 @@ import type { Promptness } from '../../shared/vocabulary.ts'
 import { dataKeyPurpose, encodeHeader, KEY_BYTES, MAGIC } from '../format/container.ts'
 import type { RecordingSubject } from '../format/events.ts'
 import { Protector } from '../format/protected-part.ts'
-import { AppendFile } from '../writing/append-file.ts'
 import { Pace } from '../writing/pace.ts'
 import type { Recorder } from '../writing/recorder.ts'
 import { RecordingWriter } from '../writing/writer.ts'
-import { ageOf, isMissing, makeFile, openUnlinked } from './files.ts'
 import { followWriter } from './follow.ts'
-import { createMarkers } from './markers.ts'
-import { recordingFile } from './paths.ts'
-import { type Recording, readRecording } from './reader.ts'
+import { type Recording, readRecordingStream } from './reader.ts'
+import type { RecordingStore, StoredRecording } from './recording-store.ts'
 import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
-import { verifyRecording } from './verify.ts'
+import { type Verification, verifyBytes } from './verify.ts'
 
 /** Every open recording is touched this often, so that others can tell that it is owned. */
 const KEEP_MS = 5000
@@ -44,7 +39,9 @@ export interface Recordings {
    * The file as it is, to be given away: the caller closes it. Throws `NOT_FOUND`, and `RECORDING_DAMAGED` for what is no recording or is
    * reached by a link: it could be any file that the gateway may read.
    */
-  openFile(session: string): Promise<FileHandle>
+  openFile(session: string): Promise<StoredRecording>
+  /** Checks chain, seal and signature. Throws `NOT_FOUND`, and `RECORDING_DAMAGED` for what is no file. */
+  verify(session: string): Promise<Verification>
   /**
    * Recordings with a marker that nobody has touched for a while: without a seal, or with one that the session records do not have yet. Those
    * that this gateway writes are left out.
@@ -91,17 +88,16 @@ export type SealComparison =
   | { readonly same: false; readonly found: string | undefined; readonly why: string }
 
 export function createRecordings(parts: {
-  folder: string
+  recordingStore: RecordingStore
   seal: Sealer
   signer: Signer
   clock: Clock
   metrics?: Pick<Metrics, 'recorderLag'>
   log?: Log
 }): Recordings {
-  const { folder, seal, signer, clock, metrics, log } = parts
+  const { recordingStore, seal, signer, clock, metrics, log } = parts
+  const { markers } = recordingStore
   const writers = new Map<string, RecordingWriter>()
-  const pathOf = (session: string) => join(folder, recordingFile(session))
-  const markers = createMarkers({ folder, clock })
   const pace = new Pace()
   let keeping = false
 
@@ -131,15 +127,14 @@ export function createRecordings(parts: {
     })
     // The marker first: a crash in between leaves a marker without a recording, never a recording that nobody will seal.
     await markers.make(session)
-    const handle = await makeFile(pathOf(session), bytes).catch(async error => {
+    const file = await recordingStore.create(session, bytes).catch(async error => {
       await markers.remove(session)
       throw error
     })
-    const file = new AppendFile(handle, bytes.length, clock)
     return new RecordingWriter({
       ...{
         file,
-        name: recordingFile(session),
+        name: recordingStore.nameOf(session),
         session,
         startedAt,
         key: createSecretKey(key),
@@ -155,8 +150,18 @@ export function createRecordings(parts: {
     })
   }
 
+  function verify(session: string): Promise<Verification> {
+    return verifyBytes(recordingStore.read(session), signer.publicKeyPem)
+  }
+
+  async function present(session: string): Promise<StoredRecording> {
+    const stored = await recordingStore.open(session, 'read')
+    if (stored === undefined) throw new GatewayError('NOT_FOUND', 'There is no such recording.')
+    return stored
+  }
+
   return {
-    fileOf: ({ session }) => recordingFile(session),
+    fileOf: ({ session }) => recordingStore.nameOf(session),
 
     async open(subject, promptness = 'within-bound') {
       try {
@@ -173,32 +178,31 @@ export function createRecordings(parts: {
     },
 
     async read(session) {
-      return readRecording(pathOf(session), seal.openBytes)
+      return readRecordingStream(recordingStore.read(session), seal.openBytes)
     },
 
     async openFile(session) {
-      const handle = await openUnlinked(folder, recordingFile(session), 'read').catch(cause => {
-        if (!isMissing(cause)) throw cause
-        throw new GatewayError('NOT_FOUND', 'There is no such recording.', { cause })
-      })
-      const { buffer } = await handle.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0)
-      if (buffer.equals(MAGIC)) return handle
-      await handle.close()
+      const stored = await present(session)
+      if ((await stored.readAt(0, MAGIC.length)).equals(MAGIC)) return stored
+      await stored.close()
       throw new GatewayError('RECORDING_DAMAGED', 'What lies in the place of the recording is not one.')
     },
+
+    verify,
 
     async findUnsealed() {
       const found: UnsealedRecording[] = []
       for (const session of await markers.list(UNTOUCHED_MS)) {
         if (writers.has(session)) continue
-        const untouched = await ageAt(pathOf(session), clock)
-        if (untouched === undefined || untouched >= UNTOUCHED_MS) found.push({ session, file: recordingFile(session) })
+        const untouched = await recordingStore.untouchedFor(session)
+        if (untouched === undefined || untouched >= UNTOUCHED_MS)
+          found.push({ session, file: recordingStore.nameOf(session) })
       }
       return found
     },
 
     async sealInterrupted({ session }, force) {
-      const untouched = await ageAt(pathOf(session), clock)
+      const untouched = await recordingStore.untouchedFor(session)
       if (writers.has(session)) return undefined
       if (untouched === undefined) {
         await markers.remove(session)
@@ -206,10 +210,9 @@ export function createRecordings(parts: {
       }
       if (force === undefined && untouched < UNTOUCHED_MS) return undefined
       if (!(await markers.claim(session))) return undefined
-      const file = recordingFile(session)
       try {
         const sealed = await sealUnfinished(
-          { folder, file, session, openBytes: seal.openBytes, signer, clock },
+          { recordingStore, session, openBytes: seal.openBytes, signer, clock },
           'interrupted',
         )
         if (sealed === undefined) await markers.remove(session)
@@ -224,15 +227,15 @@ export function createRecordings(parts: {
 
     async compare(session, hash) {
       if (writers.has(session) || !(await markers.claim(session))) return undefined
-      const file = recordingFile(session)
       try {
-        await (await openUnlinked(folder, file)).close()
+        const stored = await recordingStore.open(session, 'read')
+        if (stored === undefined) return { same: false, found: undefined, why: 'the recording is missing' }
+        await stored.close()
       } catch (error) {
-        if (isMissing(error)) return { same: false, found: undefined, why: 'the recording is missing' }
         if (!(error instanceof GatewayError)) throw error
         return { same: false, found: undefined, why: error.message }
       }
-      const { ok, subject, hash: found, firstBad } = await verifyRecording(pathOf(session), signer.publicKeyPem)
+      const { ok, subject, hash: found, firstBad } = await verify(session)
       if (ok && found === hash && subject?.session === session) return { same: true }
       const why = ok ? 'it is another recording than the one that was sealed' : (firstBad?.why ?? 'it is not whole')
       return { same: false, found, why }
@@ -240,16 +243,14 @@ export function createRecordings(parts: {
 
     async sealOf(session) {
       if (writers.has(session)) return undefined
-      const file = recordingFile(session)
-      const path = join(folder, file)
-      if (!(await hasSealAtEnd(folder, file, session, signer.publicKeyPem))) return undefined
-      const { ok, subject, bytes, hash, reason, endedAt } = await verifyRecording(path, signer.publicKeyPem)
+      if (!(await hasSealAtEnd(recordingStore, session, signer.publicKeyPem))) return undefined
+      const { ok, subject, bytes, hash, reason, endedAt } = await verify(session)
       if (!ok || subject?.session !== session) return undefined
-      return { file, bytes, hash: hash!, reason: reason!, endedAt: endedAt! }
+      return { file: recordingStore.nameOf(session), bytes, hash: hash!, reason: reason!, endedAt: endedAt! }
     },
 
     async mark(session) {
-      if ((await ageAt(pathOf(session), clock)) === undefined) return
+      if ((await recordingStore.untouchedFor(session)) === undefined) return
       await markers.make(session).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error
       })
@@ -260,16 +261,7 @@ export function createRecordings(parts: {
 
     tap(session, stop) {
       const writer = writers.get(session)
-      return writer === undefined ? undefined : followWriter(writer, pathOf(session), stop)
+      return writer === undefined ? undefined : followWriter(writer, () => present(session), stop)
     },
-  }
-}
-
-async function ageAt(path: string, clock: Clock): Promise<number | undefined> {
-  try {
-    return ageOf(await lstat(path), clock)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
   }
 }

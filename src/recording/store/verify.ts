@@ -8,8 +8,8 @@ import type { RecordingHeader } from '../format/container.ts'
 import type { RecordingSubject } from '../format/events.ts'
 import { type Fault, type Part, scan } from '../format/scan.ts'
 import { sealHolds } from '../format/seal.ts'
+import { fileChunks } from './files.ts'
 import { EXTENSION } from './paths.ts'
-import { fileChunks } from './reader.ts'
 
 export interface Verification {
   /** True only for a recording that is whole, in order, unaltered, and sealed by the key. */
@@ -34,9 +34,14 @@ export interface Verification {
 }
 
 /** Never throws for what is in the file, only where it cannot be read at all. `publicKeyPem` is the gateway's signing key. */
-export async function verifyRecording(path: string, publicKeyPem: string): Promise<Verification> {
+export function verifyRecording(path: string, publicKeyPem: string): Promise<Verification> {
+  return verifyBytes(fileChunks(path), publicKeyPem)
+}
+
+/** The same of a recording's bytes, in chunks of any size. */
+export async function verifyBytes(bytes: AsyncIterable<Buffer>, publicKeyPem: string): Promise<Verification> {
   let result: Verification = { ok: false, frames: 0, bytes: 0, sealed: false }
-  for await (const part of scan(fileChunks(path))) result = { ...result, ...check(part, result, publicKeyPem) }
+  for await (const part of scan(bytes)) result = { ...result, ...check(part, result, publicKeyPem) }
   return result
 }
 

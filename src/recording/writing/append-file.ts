@@ -4,6 +4,7 @@ import { fstat, write } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { type Clock, elapsed } from '../../shared/clock.ts'
+import type { AppendableRecording } from './appendable-recording.ts'
 
 /** Without the file handle in between: half the work of the main thread, and there are many small frames. */
 const statOf = promisify(fstat)
@@ -31,7 +32,7 @@ function together(): Promise<void> {
 /** Somebody else cut, wrote, or removed the file while it was being written. */
 export class ChangedByOthers extends Error {}
 
-export class AppendFile {
+export class AppendFile implements AppendableRecording {
   readonly #handle: FileHandle
   readonly #clock: Clock
   readonly #watchers = new Set<() => void>()

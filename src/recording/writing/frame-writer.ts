@@ -4,10 +4,10 @@ import type { KeyObject } from 'node:crypto'
 import { encodeFrame } from '../format/container.ts'
 import { recycle } from '../format/event-codec.ts'
 import { pack } from '../format/pack.ts'
-import type { AppendFile } from './append-file.ts'
+import type { AppendableRecording } from './appendable-recording.ts'
 
 export interface FrameWriterParts {
-  readonly file: AppendFile
+  readonly file: AppendableRecording
   readonly session: string
   readonly key: KeyObject
   /** The header's. */

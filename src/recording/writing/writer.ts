@@ -9,7 +9,7 @@ import { Batch, MAX_FACT_BYTES } from '../format/event-codec.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
 import type { Protector } from '../format/protected-part.ts'
 import { encodeSeal } from '../format/seal.ts'
-import type { AppendFile } from './append-file.ts'
+import type { AppendableRecording } from './appendable-recording.ts'
 import { type FrameSource, FrameWriter } from './frame-writer.ts'
 import type { Pace } from './pace.ts'
 import { PACE_MS } from './pace.ts'
@@ -28,7 +28,7 @@ const LAST_BOUND_BYTES = 2 * HARD_BOUND_BYTES
 
 export interface WriterParts {
   /** The header has been written. */
-  readonly file: AppendFile
+  readonly file: AppendableRecording
   /** Relative to the recordings folder. */
   readonly name: string
   readonly session: string
@@ -303,7 +303,7 @@ export class RecordingWriter implements Recorder, FrameSource {
     return this.#keep(file => file.sync())
   }
 
-  async #keep(act: (file: AppendFile) => Promise<void>): Promise<void> {
+  async #keep(act: (file: AppendableRecording) => Promise<void>): Promise<void> {
     if (this.#closed()) return
     try {
       await act(this.#parts.file)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { reveal } from '../../../src/recording/format/protected-part.ts'
+import { createFolderStore } from '../../../src/recording/store/folder-store.ts'
 import { readRecordingStream } from '../../../src/recording/store/reader.ts'
 import { createRecordings } from '../../../src/recording/store/recordings.ts'
 import { SHOWN_BOUND_BYTES } from '../../../src/recording/writing/recorder.ts'
@@ -22,7 +23,10 @@ import {
 t.test('a session that is ahead of the disk is told so, and when it may go on; the lag is a metric', async t => {
   const metrics = createMetrics()
   const parts = { seal: createTestSealer(), signer: createTestSigner(), clock: createTestClock(), metrics }
-  const recordings = createRecordings({ folder: t.testdir(), ...parts })
+  const recordings = createRecordings({
+    recordingStore: createFolderStore({ folder: t.testdir(), clock: parts.clock }),
+    ...parts,
+  })
   const recorder = await recordings.open(testSubject())
   const lag = async () => (await metrics.recorderLag.get()).values[0]!.value
   t.equal(recorder.mayPass(recorder.position), true)

@@ -12,6 +12,7 @@ import { createAuditLog } from '../../../src/audit/audit-log.ts'
 import { createOutbox } from '../../../src/audit/chain/outbox.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { createFolderStore } from '../../../src/recording/store/folder-store.ts'
 import { createRecordings, type Recordings } from '../../../src/recording/store/recordings.ts'
 import { createLiveSessions } from '../../../src/session/live/live-sessions.ts'
 import { createPendingWrites } from '../../../src/session/records/pending-writes.ts'
@@ -46,7 +47,10 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
   const gateway = newId('gw', clock.now())
   const vault = await createVault({ database, key: vaultKey(), clock, targets: anyTarget })
   const signer = await vault.signingKey()
-  const recordings = dying(createRecordings({ folder, seal: vault, signer, clock }), crash)
+  const recordings = dying(
+    createRecordings({ recordingStore: createFolderStore({ folder, clock }), seal: vault, signer, clock }),
+    crash,
+  )
   const audit = createAuditLog({ database, signer, gateway, clock })
   const sessions = createSessionStore({ database, clock, gateway })
   const outbox = createOutbox({ database, gateway, clock })

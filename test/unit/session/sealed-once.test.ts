@@ -16,6 +16,7 @@ import {
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { decodeHead, FRAME_HEAD_BYTES, LINK_BYTES, TAG_BYTES } from '../../../src/recording/format/container.ts'
+import { createFolderStore } from '../../../src/recording/store/folder-store.ts'
 import { createRecordings } from '../../../src/recording/store/recordings.ts'
 import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import { createMarkedRecordings } from '../../../src/session/recovery/marked-recordings.ts'
@@ -63,7 +64,12 @@ async function nextFrame(session: string): Promise<void> {
 /** A recording that a gateway left when it was killed, sealed by it (with this key) or not. */
 async function leftSession(sealWith?: Signer): Promise<string> {
   const { vault, signer } = parts
-  const dead = createRecordings({ folder, seal: vault, signer: sealWith ?? signer, clock })
+  const dead = createRecordings({
+    recordingStore: createFolderStore({ folder, clock }),
+    seal: vault,
+    signer: sealWith ?? signer,
+    clock,
+  })
   const session = newId('ses', clock.now())
   const grant = grantFor({ session, endsAt: clock.now() + 60_000 })
   // As long as its gateway lives, no round looks at it.
@@ -297,7 +303,16 @@ t.test('of several gateways that find it one tells', async t => {
   clock.advance(120_000)
   const { vault, signer, sessions: store, ...rest } = parts
   const others = Array.from({ length: 3 }, () =>
-    createMarkedRecordings({ ...rest, store, recordings: createRecordings({ folder, seal: vault, signer, clock }) }),
+    createMarkedRecordings({
+      ...rest,
+      store,
+      recordings: createRecordings({
+        recordingStore: createFolderStore({ folder, clock }),
+        seal: vault,
+        signer,
+        clock,
+      }),
+    }),
   )
   await Promise.all([parts.reaper.round(), ...others.map(other => other.lookAfter(new Set()))])
   t.equal((await tampered(session)).length, 1)

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { createFolderStore } from '../../../../src/recording/store/folder-store.ts'
 import { createRecordings } from '../../../../src/recording/store/recordings.ts'
 import { newId } from '../../../../src/shared/ids.ts'
 import { testSubject } from '../../../support/recording-parts.ts'
@@ -129,7 +130,12 @@ t.test('a recording that was sealed and noted nowhere is noted, with the reason 
   })
   const { folder } = gateway.config.recording
   mkdirSync(join(folder, 'unsealed'), { recursive: true })
-  const dead = createRecordings({ folder, seal: parts.vault, signer: parts.signer, clock })
+  const dead = createRecordings({
+    recordingStore: createFolderStore({ folder, clock }),
+    seal: parts.vault,
+    signer: parts.signer,
+    clock,
+  })
   const recorder = await dead.open({ ...testSubject(clock.now()), session })
   const { hash } = await recorder.seal('killed')
   // The first version took the marker away with the seal.
