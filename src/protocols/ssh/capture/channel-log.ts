@@ -23,6 +23,8 @@ export class ChannelLog {
   readonly #kind: string
   readonly #streams: StreamLog
   readonly #asked: AskedFiles
+  /** Those that have no answer yet. */
+  readonly #terminals: (FactEvent & { type: 'pty' })[] = []
   #files: SftpDecoder | SftpIfSpoken | ScpDecoder | undefined
 
   constructor(options: ChannelLogOptions, channel: number, kind: string) {
@@ -54,9 +56,9 @@ export class ChannelLog {
     const channel = this.#channel
     switch (name) {
       case 'pty-req': {
-        this.#streams.terminalAsked()
         const term = recordedText(fields.string())
-        this.#fact({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
+        this.#terminals.push({ type: 'pty', channel, term, columns: fields.uint32(), rows: fields.uint32() })
+        this.#streams.terminalAsked()
         break
       }
       case 'window-change':
@@ -125,8 +127,16 @@ export class ChannelLog {
     this.#streams.begin('none', this.#contentAtFirst)
   }
 
-  /** What the target said to the wish for a terminal. */
+  /** What the target said to the wish for a terminal. Readers take a channel for what it is told to be: only one that is given counts. */
   terminalAnswered(granted: boolean): void {
+    const terminal = this.#terminals.shift()!
+    const refused = {
+      type: 'refused',
+      what: 'request pty-req',
+      reason: 'by the target',
+      channel: this.#channel,
+    } as const
+    this.#fact(granted ? terminal : refused)
     this.#streams.terminalAnswered(granted)
   }
 
