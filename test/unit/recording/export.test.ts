@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { RecordedEvent } from '../../../src/recording/format/events.ts'
 import { exportCast, exportJsonLines, exportText } from '../../../src/recording/rendering/export.ts'
+import { createScreen } from '../../../src/recording/rendering/screen.ts'
 import { collect, testSubject } from '../../support/recording-parts.ts'
 
 const subject = testSubject()
@@ -141,4 +142,22 @@ t.test('a text export has what a program was fed, but not what was typed at a te
   const events = [PTY, input('typed', 0), output(10, 'out', 1), input('first\nsecond', 1), output(11, 'more\n', 1)]
   const lines = (await collect(exportText(subject, each(events)))).join('').split('\n')
   t.same(lines.slice(1), ['out', '< first', '< second', 'more', ''])
+})
+
+t.test('no escape sequence hides a line that a program was fed: the program runs it', async t => {
+  for (const begin of ['\x1b]', '\x1bP', '\x1b_', '\x1b[', '\x9d', '\x00']) {
+    const script = `: ${begin}\n\trm -rf /srv\n: \x07\x1b\\\r\n`
+    const events: RecordedEvent[] = [...script].map(character => ({
+      type: 'input',
+      channel: 0,
+      bytes: Buffer.from(character),
+      at: 9,
+    }))
+    const whole: RecordedEvent = { type: 'input', channel: 0, bytes: Buffer.from(script), at: 9 }
+    const screen = createScreen({ startedAt: 0, width: 80 })
+    t.match(screen.show(whole), '< \trm -rf /srv\r\n', JSON.stringify(begin))
+    const shown = (await collect(exportText(subject, each(events)))).join('').replaceAll(/\n< |^< /g, '')
+    t.match(shown, 'rm -rf /srv')
+    t.notMatch(shown, /[\x00-\x08\x0b-\x1f\x7f-\x9f]/)
+  }
 })
