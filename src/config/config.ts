@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { protocols, type RegisteredProtocol } from '../protocols/registered.ts'
 import { durationText } from '../shared/durations.ts'
-import { FACTORS } from '../shared/factors.ts'
+import { factorSchema } from '../shared/factor-schema.ts'
 import {
   count,
   network,
@@ -200,7 +200,7 @@ const fixed = {
     .strictObject({
       /** Lists of factors, for roles that name none; one list must be proven in full. */
       factors: z
-        .array(z.array(z.enum(FACTORS)).min(1))
+        .array(z.array(factorSchema).min(1))
         .min(1)
         .default([
           ['publickey', 'totp'],

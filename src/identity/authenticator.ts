@@ -5,6 +5,7 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
+import { unlessAborted } from '../shared/concurrency/unless-aborted.ts'
 import type { Sealer } from '../shared/cryptography/sealer.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
@@ -14,7 +15,7 @@ import { networkOf } from '../shared/network/source-network.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { evaluationOf } from './factors/registered.ts'
-import type { Claimant, ProofParts } from './factors/round.ts'
+import type { Claimant, ProofParts, ProofResult } from './factors/round.ts'
 import { factorPurpose } from './factors/stored-factors.ts'
 import { generateTotpSecret } from './factors/totp.ts'
 import { createKnownPasswords } from './known-passwords.ts'
@@ -23,7 +24,7 @@ import { mintPrincipal, type Principal } from './principal.ts'
 import type { Proof, Source } from './proof.ts'
 import { createRememberedFactors } from './remembered-factors.ts'
 import type { User } from './user.ts'
-import { verifyProof } from './verify-proof.ts'
+import { confirmElsewhere, type Unconfirmed, verifyProof } from './verify-proof.ts'
 
 export interface Authenticator {
   /**
@@ -51,9 +52,12 @@ export interface Attempt {
   readonly usedCode: boolean
   /**
    * True when the proof was right (be it enough or not). `factors`: the lists one of which will be asked for. Throws `CLUSTER_UNAVAILABLE`, and `TOO_MANY_CONNECTIONS` when
-   * too many logins are waiting.
+   * too many logins are waiting. What is confirmed elsewhere is waited for until `until` aborts; without it, it is not asked for.
    */
-  verify(proof: Proof, options: { rememberFactorMs: number; factors?: FactorLists }): Promise<boolean>
+  verify(
+    proof: Proof,
+    options: { rememberFactorMs: number; factors?: FactorLists; until?: AbortSignal },
+  ): Promise<boolean>
   /**
    * The principal, when every factor of one of the lists is proven. Reads the user again, so that it is also the answer to
    * "are they still?" later on. An empty list, or no list, is never fulfilled.
@@ -123,9 +127,16 @@ export function createAuthenticator({
       let usedCode = false
 
       /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
-      async function lineFor({ kind }: Proof): Promise<string> {
+      async function lineFor(kind: Proof['kind']): Promise<string> {
         const known = await lockout.isKnown(claimant.user?.name, address)
         return `${LATER_FACTORS.some(factor => factor === kind) ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
+      }
+
+      /** One at a time: else many could be asked for before the first one counts as a failure. */
+      async function confirm(unconfirmed: Unconfirmed, until: AbortSignal): Promise<ProofResult> {
+        const line = `${unconfirmed.proof.pending} of ${await lineFor('password')}`
+        const confirmation = withKeyLock(line, () => confirmElsewhere(parts, claimant, unconfirmed, until))
+        return unlessAborted<ProofResult>(until, confirmation, { proves: [], why: 'nobody waited for it' })
       }
 
       return {
@@ -137,15 +148,16 @@ export function createAuthenticator({
           return usedCode
         },
 
-        async verify(proof, { rememberFactorMs, factors = [] }) {
+        async verify(proof, { rememberFactorMs, factors = [], until = AbortSignal.abort() }) {
           const passwordIsEnough = provenEnough(factors, new Set(['password']))
           const verify = () => {
             const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
             return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
           }
-          const result = await (evaluationOf(proof).behindLockout
-            ? withKeyLock(await lineFor(proof), verify)
+          const verified = await (evaluationOf(proof).behindLockout
+            ? withKeyLock(await lineFor(proof.kind), verify)
             : verify())
+          const result = 'proof' in verified ? await confirm(verified, until) : verified
           if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
           usedCode = result.usedCode ?? false
           for (const factor of result.proves) proven.add(factor)

@@ -1,14 +1,14 @@
 /** What a person shows to prove who they are, as a protocol hands it over. */
 
-import type { AnsweredFactor } from '../shared/factors.ts'
+import type { AskedFactor } from '../shared/factors.ts'
 import type { Secret } from '../shared/secret.ts'
 
 export type Proof =
   /** A public key (RFC 4253 §6.6 blob) whose signature over this connection the protocol has verified already. */
   | { readonly kind: 'publickey'; readonly blob: Buffer }
   | { readonly kind: 'password'; readonly password: Secret }
-  /** What was typed at the prompt of the factor. */
-  | { readonly kind: AnsweredFactor; readonly answer: Secret }
+  /** What was typed when the factor was asked for; empty where it is confirmed elsewhere. */
+  | { readonly kind: AskedFactor; readonly answer: Secret }
   /** One text for clients that have one field: the password with the code appended, or the password alone (fresh factor). */
   | { readonly kind: 'password-with-code'; readonly text: Secret }
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type Channel, channelNames, protocolNames, protocols } from '../protocols/registered.ts'
 import { databasePatterns } from '../shared/database-names.ts'
 import { duration } from '../shared/durations.ts'
-import { FACTORS } from '../shared/factors.ts'
+import { factorSchema } from '../shared/factor-schema.ts'
 import { nameSchema } from '../shared/name-schema.ts'
 import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
@@ -53,10 +53,7 @@ export const roleSchema = z.strictObject({
     .min(1)
     .optional(),
   /** Lists of factors; one list must be proven in full. Not given: the gateway's default. */
-  factors: z
-    .array(z.array(z.enum(FACTORS)).min(1))
-    .min(1)
-    .optional(),
+  factors: z.array(z.array(factorSchema).min(1)).min(1).optional(),
   maxSession: duration.default(LONGEST_SESSION_MS),
   idle: duration.optional(),
   /** How long a fresh factor of the same user and source counts for PostgreSQL, so that `\c` and pools work. 0s: never. */

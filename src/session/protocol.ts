@@ -31,6 +31,8 @@ export interface Downstream {
   readonly details: Record<string, string>
   /** Aborted when the client has gone. */
   readonly gone: AbortSignal
+  /** Aborted when there will be no more proofs: the client has gone, or its time to log in is over. */
+  readonly loginOver: AbortSignal
   /** False while the client has shown nothing at all: psql leaves at the first question, asks its user, and comes back. */
   readonly answered: boolean
   /** The login of the connection that this one is inside of: then the person is known by it. */

@@ -10,11 +10,15 @@ export interface FactorFacts {
   readonly shown: Showing
 }
 
-/** How a person shows it: by a signature, as the password of their client, or by what they type when it is `wanted`. */
+/**
+ * How a person shows it: by a signature, as the password of their client, by what they type when it is `wanted`, or by confirming it
+ * elsewhere, as the `instruction` says.
+ */
 export type Showing =
   | { readonly how: 'signature' }
   | { readonly how: 'password' }
   | { readonly how: 'answer'; readonly wanted: string }
+  | { readonly how: 'elsewhere'; readonly instruction: string }
 
 const OWN = {
   publickey: { first: true, guessable: false, enrolled: false, shown: { how: 'signature' } },
@@ -26,31 +30,40 @@ export type Factor = keyof typeof OWN
 type With<Facts> = { [F in Factor]: (typeof OWN)[F] extends Facts ? F : never }[Factor]
 export type GuessableFactor = With<{ guessable: true }>
 export type EnrolledFactor = With<{ enrolled: true }>
-export type AnsweredFactor = With<{ shown: { how: 'answer' } }>
+/** What is asked for in words; those to it are empty where it is confirmed elsewhere. */
+export type AskedFactor = With<{ shown: { how: 'answer' | 'elsewhere' } }>
 
-export const FACTORS = Object.keys(OWN) as [Factor, ...Factor[]]
-export const FIRST_FACTORS = FACTORS.filter(mayComeFirst)
-export const GUESSABLE_FACTORS = FACTORS.filter(isGuessable) as [GuessableFactor, ...GuessableFactor[]]
-export const ENROLLED_FACTORS = FACTORS.filter(isEnrolled) as [EnrolledFactor, ...EnrolledFactor[]]
+const table = new Map<string, FactorFacts>()
+
+export const FACTORS: Factor[] = []
+export const FIRST_FACTORS: Factor[] = []
+export const GUESSABLE_FACTORS: GuessableFactor[] = []
+export const ENROLLED_FACTORS: EnrolledFactor[] = []
 /** What a target may ask for beyond the login around it, when it is opened. */
-export const LATER_FACTORS = FACTORS.filter(factor => !mayComeFirst(factor))
+export const LATER_FACTORS: Factor[] = []
+
+for (const [name, facts] of Object.entries(OWN)) addFacts(name, facts)
+
+/** For `identity/factors/registered.ts` only. */
+export function addFacts(name: string, facts: FactorFacts): void {
+  if (table.has(name)) throw new Error(`there is a factor ${name} already`)
+  table.set(name, facts)
+  const factor = name as Factor
+  FACTORS.push(factor)
+  if (facts.first) FIRST_FACTORS.push(factor)
+  else LATER_FACTORS.push(factor)
+  if (isGuessable(factor)) GUESSABLE_FACTORS.push(factor)
+  if (facts.enrolled) ENROLLED_FACTORS.push(factor as EnrolledFactor)
+}
 
 export function mayComeFirst(factor: Factor): boolean {
-  return OWN[factor].first
+  return table.get(factor)!.first
 }
 
 export function isGuessable(factor: Factor): factor is GuessableFactor {
-  return OWN[factor].guessable
+  return table.get(factor)!.guessable
 }
 
-function isEnrolled(factor: Factor): factor is EnrolledFactor {
-  return OWN[factor].enrolled
-}
-
-export function isAnswered(factor: Factor): factor is AnsweredFactor {
-  return OWN[factor].shown.how === 'answer'
-}
-
-export function showingOf<F extends Factor>(factor: F): (typeof OWN)[F]['shown'] {
-  return OWN[factor].shown
+export function showingOf(factor: Factor): Showing {
+  return table.get(factor)!.shown
 }

@@ -41,6 +41,10 @@ export class ScriptedDownstream implements Downstream {
     return this.#leaving.signal
   }
 
+  get loginOver(): AbortSignal {
+    return this.#leaving.signal
+  }
+
   leave(): void {
     this.#leaving.abort()
   }

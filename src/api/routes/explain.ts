@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { explain as explainAccess } from '../../policy/explain.ts'
 import { channelNames, protocolNames } from '../../protocols/registered.ts'
-import { FACTORS } from '../../shared/factors.ts'
+import { factorSchema } from '../../shared/factor-schema.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { PROMPTNESS } from '../../shared/vocabulary.ts'
@@ -68,7 +68,7 @@ const explanationSchema = z.object({
       holds: z.boolean(),
       conditions: z.array(z.object({ name: z.string(), holds: z.boolean(), why: z.string() })),
       /** One of these lists must be proven in full. */
-      factors: z.array(z.array(z.enum(FACTORS))),
+      factors: z.array(z.array(factorSchema)),
     }),
   ),
 })

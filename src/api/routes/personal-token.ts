@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import type { PersonalToken } from '../../identity/personal-tokens.ts'
 import type { PersonalAccess } from '../../session/personal-access.ts'
-import { FACTORS } from '../../shared/factors.ts'
+import { factorSchema } from '../../shared/factor-schema.ts'
 import { SCOPES } from '../../shared/scopes.ts'
 import { isoTime, timeSchema } from './route.ts'
 
@@ -13,7 +13,7 @@ const personalTokenSchema = z.object({
   /** What it was made for; what it is good for is less where the user's roles give less. */
   scopes: z.array(z.enum(SCOPES)),
   /** What was proven when it was made. */
-  proven: z.array(z.enum(FACTORS)),
+  proven: z.array(factorSchema),
   madeFrom: z.string(),
   createdAt: timeSchema,
   expiresAt: timeSchema,

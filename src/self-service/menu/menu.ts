@@ -201,6 +201,10 @@ class Menu {
         { account, target },
         {
           answer: (wanted, again) => this.#ask(wanted, address, again),
+          told: instruction => {
+            this.#message = instruction
+            this.#draw()
+          },
           begun: async () => {
             await this.#screen.settled()
             this.#mode = { is: 'away' }

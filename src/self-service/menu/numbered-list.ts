@@ -74,6 +74,7 @@ async function connect(conversation: Conversation, login: Login, { address, reac
         const typed = await ask(conversation, `${again ? 'That was not right. ' : ''}${wanted}: `, false)
         return typed === undefined || typed === '' ? undefined : new Secret(typed)
       },
+      told: instruction => void conversation.write(`${instruction}\n`),
       begun: async () => undefined,
     },
   )

@@ -91,7 +91,7 @@ async function prove(
       const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
       return refuse(code, text, trail().join('; ') || 'nothing was proven')
     }
-    const accepted = await attempt.verify(proof, requirement)
+    const accepted = await attempt.verify(proof, { ...requirement, until: downstream.loginOver })
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined) {
       return { login, principal, trail: trail(), renew: () => attempt.principal(requirement.factors), attempt }

@@ -2,8 +2,11 @@
 
 import { once } from 'node:events'
 import t from 'tap'
+import { addPush, PUSH } from '../../support/push-factor.ts'
 import { startClient } from '../../support/ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
+
+const phone = addPush()
 
 const parts = await startSshGateway(t, {
   role: {
@@ -78,4 +81,32 @@ t.test('a login name that is none is told so', async t => {
   const { status, stderr } = await byKey('123456', 'alice+root+web-01+more')
   t.equal(status, 255)
   t.match(stderr, /not of the form user\+account\+target.*LOGIN_NAME_INVALID, session ses_/)
+})
+
+t.test('a factor that is confirmed elsewhere, added by one call, is asked for and waited for', async t => {
+  const role = (await gateway.parts.roles.get('ops'))!
+  await gateway.addRole({ ...role, factors: [['publickey', PUSH]] })
+  const connect = () =>
+    startClient('ssh', [...options, '-p', String(port), '-l', login, host, 'echo in'], { identityFile })
+
+  const asking = phone.next()
+  const client = connect()
+  const { answer } = await asking
+  await client.printed(/Confirm this login on your phone\./)
+  t.equal(gateway.parts.live.count, 0)
+  answer('confirmed')
+  t.match(await client.ended, { status: 0, stdout: 'in\n' })
+
+  const askingAgain = phone.next()
+  const refused = connect()
+  ;(await askingAgain).answer('refused')
+  t.match(await refused.ended, { status: 255, stdout: '' })
+
+  const askingOnce = phone.next()
+  const leaving = connect()
+  const { signal } = await askingOnce
+  leaving.kill()
+  if (!signal.aborted) await once(signal, 'abort')
+  await leaving.ended
+  await gateway.addRole(role)
 })

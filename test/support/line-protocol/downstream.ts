@@ -15,6 +15,7 @@ export class LineDownstream implements Downstream {
   readonly details = {}
   readonly answered = true
   readonly gone: AbortSignal
+  readonly loginOver: AbortSignal
   readonly #proofs: Proof[]
 
   constructor(socket: Socket, source: Source, login: string, secret: string) {
@@ -24,6 +25,7 @@ export class LineDownstream implements Downstream {
     const gone = new AbortController()
     socket.once('close', () => gone.abort())
     this.gone = gone.signal
+    this.loginOver = gone.signal
     this.#proofs = [{ kind: 'password-with-code', text: new Secret(secret) }]
   }
 

@@ -38,6 +38,7 @@ export class PostgresDownstream implements Downstream {
   readonly database: string | undefined
   readonly details: Record<string, string>
   readonly gone: AbortSignal
+  readonly loginOver: AbortSignal
   readonly socket: Socket
   readonly startup: Startup
   readonly #reader: SocketReader
@@ -81,6 +82,7 @@ export class PostgresDownstream implements Downstream {
     this.#onDenied = parts.onDenied
     const gone = new AbortController()
     this.gone = gone.signal
+    this.loginOver = gone.signal
     if (parts.socket.destroyed) gone.abort()
     parts.socket.on('close', () => gone.abort())
   }

@@ -51,6 +51,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   speaker: ((text: string) => void) | undefined
   readonly #authentication: UserAuthentication
   readonly #gone = new AbortController()
+  readonly #loginOver = new AbortController()
   readonly #options: SshDownstreamOptions
   #accepted = false
   #expired = false
@@ -75,6 +76,10 @@ export class SshDownstream implements RelayedClient, TransportListener {
     return this.#gone.signal
   }
 
+  get loginOver(): AbortSignal {
+    return this.#loginOver.signal
+  }
+
   message(type: number, payload: Buffer): void {
     if (this.#accepted) {
       this.#hold(type, payload)
@@ -92,6 +97,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   ended(error: Error | undefined): void {
     if (error instanceof TransportViolation && !this.#accepted) this.#options.onBroken(error)
     this.#authentication.end()
+    this.#loginOver.abort()
     this.#gone.abort()
   }
 
@@ -118,6 +124,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   expire(): void {
     this.#expired = true
     this.#authentication.end()
+    this.#loginOver.abort()
   }
 
   async accept(_notice: SessionNotice): Promise<void> {

@@ -1,7 +1,7 @@
 /** User authentication as the server sees it (RFC 4252, RFC 4256): requests in, proofs out, one at a time, bound to one user name. */
 
 import type { Proof } from '../../../identity/proof.ts'
-import { type AnsweredFactor, type Factor, FIRST_FACTORS, type Showing, showingOf } from '../../../shared/factors.ts'
+import { type AskedFactor, type Factor, FIRST_FACTORS, type Showing, showingOf } from '../../../shared/factors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
@@ -13,7 +13,9 @@ const METHODS = {
   signature: 'publickey',
   password: 'password',
   answer: 'keyboard-interactive',
+  elsewhere: 'keyboard-interactive',
 } as const satisfies Record<Showing['how'], string>
+type Asking = Extract<Showing, { how: 'answer' | 'elsewhere' }>
 /** Requests that a client may send without waiting for the answers. */
 const MAX_WAITING = 4
 
@@ -47,7 +49,7 @@ export class UserAuthentication {
   /** True from a request to its answer. */
   #busy = false
   /** What the person is being asked for. */
-  #asked: AnsweredFactor | undefined
+  #asked: AskedFactor | undefined
   #triedSomething = false
   #tries = 0
   #keysAsked = 0
@@ -149,7 +151,7 @@ export class UserAuthentication {
       this.#refuse()
     } else if (showing.how === 'signature') this.#publicKey(payload, fields)
     else if (showing.how === 'password') this.#password(payload, fields)
-    else this.#ask(factor as AnsweredFactor, showing.wanted)
+    else this.#ask(factor as AskedFactor, showing)
   }
 
   #publicKey(payload: Buffer, fields: WireReader): void {
@@ -195,24 +197,27 @@ export class UserAuthentication {
     this.#refuse()
   }
 
-  #ask(factor: AnsweredFactor, wanted: string): void {
+  /** What is confirmed elsewhere has no prompt: the client shows the instruction, and answers at once (RFC 4256 §3.3). */
+  #ask(factor: AskedFactor, showing: Asking): void {
     this.#asked = factor
-    const prompt = [string(`${wanted}: `), boolean(false)]
-    const texts = [string('Sallyport'), string(''), string('')]
-    this.#transport.send(message(MESSAGE.USERAUTH_INFO_REQUEST, ...texts, uint32(1), ...prompt))
+    const prompts = promptsOf(showing)
+    const texts = [string('Sallyport'), string(showing.how === 'elsewhere' ? showing.instruction : ''), string('')]
+    const written = prompts.flatMap(prompt => [string(prompt), boolean(false)])
+    this.#transport.send(message(MESSAGE.USERAUTH_INFO_REQUEST, ...texts, uint32(prompts.length), ...written))
   }
 
-  #answer(factor: AnsweredFactor, payload: Buffer): void {
+  #answer(factor: AskedFactor, payload: Buffer): void {
     this.#asked = undefined
     const fields = new WireReader(payload, 1)
     const answers = fields.uint32()
-    // One question was asked; the count comes before anything is made of it.
-    if (answers !== 1) {
+    const asked = promptsOf(showingOf(factor)).length
+    // As many answers as prompts; the count comes before anything is made of them.
+    if (answers !== asked) {
       this.#tries += 1
       this.#refuse()
       return
     }
-    const answer = new Secret(fields.utf8().trim())
+    const answer = new Secret(asked === 0 ? '' : fields.utf8().trim())
     payload.fill(0)
     this.#offer({ kind: factor, answer })
   }
@@ -246,6 +251,10 @@ export class UserAuthentication {
     this.#busy = false
     this.#takeNext()
   }
+}
+
+function promptsOf(showing: Showing): string[] {
+  return showing.how === 'answer' ? [`${showing.wanted}: `] : []
 }
 
 function methodOf(factor: Factor): string {

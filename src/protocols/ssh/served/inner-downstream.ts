@@ -5,7 +5,8 @@ import type { SessionOutcome, SessionQuestions } from '../../../session/conversa
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import type { Refusal } from '../../../shared/errors.ts'
-import { type Factor, isAnswered, showingOf } from '../../../shared/factors.ts'
+import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
+import { Secret } from '../../../shared/secret.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import type { TransportListener } from '../transport/transport.ts'
@@ -37,6 +38,7 @@ export class InnerDownstream implements RelayedClient {
   readonly login: string
   readonly details: Record<string, string>
   readonly gone: AbortSignal
+  readonly loginOver: AbortSignal
   readonly outer: Authenticated
   speaker: ((text: string) => void) | undefined
   outcome: SessionOutcome
@@ -50,17 +52,27 @@ export class InnerDownstream implements RelayedClient {
     this.login = login
     this.details = details
     this.gone = gone
+    this.loginOver = gone
     this.outer = outer
     this.#options = options
     this.outcome = { kind: 'ended', session, text: END_REASON_TEXT['internal-error'] }
   }
 
   async nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {
-    const asked = first?.find(isAnswered)
-    if (asked === undefined || this.#tries >= MOST_TRIES) return undefined
-    const answer = await this.#options.person.answer(showingOf(asked).wanted, this.#tries > 0)
-    this.#tries++
-    return answer && { kind: asked, answer }
+    const { person } = this.#options
+    for (const factor of first ?? []) {
+      const showing = showingOf(factor)
+      if (this.#tries >= MOST_TRIES || (showing.how !== 'answer' && showing.how !== 'elsewhere')) continue
+      const again = this.#tries++ > 0
+      const kind = factor as AskedFactor
+      if (showing.how === 'answer') {
+        const answer = await person.answer(showing.wanted, again)
+        return answer && { kind, answer }
+      }
+      person.told(showing.instruction)
+      return { kind, answer: new Secret('') }
+    }
+    return undefined
   }
 
   askFor(): void {
