@@ -12,7 +12,7 @@ export interface ScreenOptions extends TranscriptOptions {
 
 export interface Screen {
   show(event: RecordedEvent): string
-  /** Brings the terminal back to normal. */
+  /** Brings the terminal back to normal, and names the channels that were left out unless one was asked for. */
   restore(): string
 }
 
@@ -27,6 +27,8 @@ const QUIET = new Set<RecordedEvent['type']>([
   'pty',
 ])
 
+const MOST_NAMED = 20
+
 export function createScreen(options: ScreenOptions): Screen {
   const streams = new Map<string, Neutraliser>()
   const fed = new FedInput()
@@ -34,6 +36,7 @@ export function createScreen(options: ScreenOptions): Screen {
   let styled = false
   let shown = options.channel
   let column = 0
+  const leftOut = new Set<number>()
 
   function stream(channel: number, type: string): Neutraliser {
     const name = `${channel} ${type}`
@@ -68,7 +71,10 @@ export function createScreen(options: ScreenOptions): Screen {
 
   return {
     show(event) {
-      if (shown !== undefined && 'channel' in event && event.channel !== undefined && event.channel !== shown) return ''
+      if (shown !== undefined && 'channel' in event && event.channel !== undefined && event.channel !== shown) {
+        if (options.channel === undefined) leftOut.add(event.channel)
+        return ''
+      }
       fed.see(event)
       if (!isStream(event)) return fact(event)
       if (event.type === 'input') return input(fed.lines(event))
@@ -81,7 +87,15 @@ export function createScreen(options: ScreenOptions): Screen {
     },
     restore() {
       const rest = [...streams.values()].map(neutraliser => neutraliser.end()).join('')
-      return styled ? rest + [...streams.values()].map(neutraliser => neutraliser.restore()).join('') : rest
+      const normal = styled ? [...streams.values()].map(neutraliser => neutraliser.restore()).join('') : ''
+      return rest + normal + notShown(leftOut)
     },
   }
+}
+
+/** What ran beside the terminal: who watches must not take its picture for all of the session. */
+function notShown(channels: ReadonlySet<number>): string {
+  if (channels.size === 0) return ''
+  const numbers = [...channels].slice(0, MOST_NAMED).join(', ') + (channels.size > MOST_NAMED ? ', …' : '')
+  return `\r\nNot shown here: ${channels.size === 1 ? 'channel' : 'channels'} ${numbers} (--channel shows one, a text export all).`
 }

@@ -148,9 +148,11 @@ t.test('of several channels the chosen one plays, otherwise the first terminal',
   await play(() => each(events), first.terminal, OPTIONS, first.timing)
   t.match(first.all(), /^one/)
   t.notMatch(first.all(), /two|exit/)
+  t.match(first.all(), '\r\nNot shown here: channel 1 (--channel shows one', 'who watches is told of the rest')
   const second = createStage()
   await play(() => each(events), second.terminal, { ...OPTIONS, channel: 1 }, second.timing)
   t.match(second.all(), /^two\r\n00:00:00.000 {2}exit 7\r\n/)
+  t.notMatch(second.all(), 'Not shown')
 })
 
 t.test('statements play as a transcript', async t => {
