@@ -6,6 +6,7 @@ import { ownDatabaseClosed } from '../policy/databases.ts'
 import type { Role } from '../policy/role.ts'
 import type { Complaint } from '../protocols/facts.ts'
 import { protocolOf } from '../protocols/registered.ts'
+import { listedTwice } from '../shared/listed-twice.ts'
 import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 import type { Target } from '../targets/target.ts'
 import type { Resource, ResourceKind } from './resource.ts'
@@ -47,7 +48,7 @@ function checkUser({ publicKeys, roles }: User): Complaint[] {
   const unreadable = publicKeys.flatMap((line, index) =>
     parseSshPublicKey(line) === undefined ? [{ path: ['publicKeys', index], message: wrongKey(line) }] : [],
   )
-  return [...unreadable, ...twice(roles, 'roles', role => `The role ${role} is there twice.`)]
+  return [...unreadable, ...listedTwice(roles, 'roles', role => `The role ${role} is there twice.`)]
 }
 
 function checkTarget(target: Target): Complaint[] {
@@ -55,12 +56,11 @@ function checkTarget(target: Target): Complaint[] {
   const defaults = target.accounts.flatMap((account, index) => (account.default ? [index] : []))
   return [
     ...checkHost(target),
-    ...twice(names, 'accounts', name => `The account ${name} is there twice.`),
+    ...listedTwice(names, 'accounts', name => `The account ${name} is there twice.`),
     ...defaults.slice(1).map(index => ({
       path: ['accounts', index, 'default'],
       message: `${names[defaults[0]!]} is the default account already: a target has at most one.`,
     })),
-    ...twice(target.authentication ?? [], 'authentication', method => `${method} is there twice.`),
     ...protocolOf(target.protocol).target.check(target),
     ...checkOwnDatabase(target),
   ]
@@ -84,10 +84,4 @@ function checkOwnDatabase(target: Target): Complaint[] {
   const cure =
     'database' in target && target.database !== undefined ? 'add it' : 'say another in the field database, or add it'
   return [{ path: ['databases'], message: `databases lacks ${own}, the target's own database: ${cure}.` }]
-}
-
-function twice(names: readonly string[], field: string, message: (name: string) => string): Complaint[] {
-  return names.flatMap((name, index) =>
-    names.indexOf(name) < index ? [{ path: [field, index], message: message(name) }] : [],
-  )
 }

@@ -3,6 +3,7 @@
 import { mintPrincipal } from '../../src/identity/principal.ts'
 import type { AuthorizeFacts } from '../../src/policy/authorize.ts'
 import { type Role, type RoleInput, roleSchema } from '../../src/policy/role.ts'
+import type { ProtocolName } from '../../src/protocols/registered.ts'
 import type { Factor } from '../../src/shared/factors.ts'
 import { type Target, type TargetInput, targetSchema } from '../../src/targets/target.ts'
 
@@ -27,7 +28,7 @@ export const NOW = Date.parse('2026-11-18T12:00:00Z')
 
 interface LoginRequest {
   login?: string
-  protocol?: 'ssh' | 'postgres'
+  protocol?: ProtocolName
   roles?: Role[]
   heldAtLogin?: string[]
   target?: Target | undefined

@@ -85,6 +85,8 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
       'f1.yaml:5:60: a is the default account already: a target has at most one.',
     ],
     [`${TARGET}accounts: [{ name: a }, { name: a }]`, 'f1.yaml:5:25: The account a is there twice.'],
+    [`${TARGET}authentication: [password, password]`, 'f1.yaml:5:28: password is there twice.'],
+    [`${DATABASE}authentication: [md5, md5]`, 'f1.yaml:5:23: md5 is there twice.'],
     [`${TARGET}hostKeys: [ssh-ed25519 AAAA]`, 'f1.yaml:5:12: This host key cannot be used: '],
     [
       'kind: target\nname: t\nprotocol: ssh\nhost: h:22',

@@ -1,6 +1,7 @@
 /** What would refuse every login at a PostgreSQL target is a complaint when its entry is written. */
 
 import { X509Certificate } from 'node:crypto'
+import { listedTwice } from '../../../shared/listed-twice.ts'
 import type { Complaint } from '../../facts.ts'
 import { certifies } from './certificate.ts'
 import type { PostgresEntry } from './entry.ts'
@@ -12,7 +13,7 @@ export function checkEntry(target: PostgresEntry): Complaint[] {
 function checkAuthentication(target: PostgresEntry): Complaint[] {
   const { authentication, channelBinding, scramIterations, tls } = target
   const open = authentication.findIndex(method => method === 'password' || method === 'none')
-  const complaints: Complaint[] = []
+  const complaints: Complaint[] = listedTwice(authentication, 'authentication', method => `${method} is there twice.`)
   if (open >= 0 && !certifies(target)) {
     const message = `${authentication[open]} needs a certificate that is checked: tls: verify-full, or verify-ca with a ca.`
     complaints.push({ path: ['authentication', open], message })

@@ -1,6 +1,7 @@
 /** What an entry of an SSH target has beside what all have. */
 
 import { z } from 'zod'
+import { listedTwice } from '../../../shared/listed-twice.ts'
 import type { AnyTarget, Complaint, TargetFacts } from '../../facts.ts'
 import { parseHostKey } from './host-keys.ts'
 
@@ -20,10 +21,12 @@ export type SshEntry = AnyTarget & z.output<z.ZodObject<typeof fields>>
 export const sshTarget = {
   defaultPort: 22,
   fields,
-  check: ({ hostKeys }: SshEntry): Complaint[] =>
-    hostKeys.flatMap((line, index) =>
+  check: ({ hostKeys, authentication = [] }: SshEntry): Complaint[] => [
+    ...listedTwice(authentication, 'authentication', method => `${method} is there twice.`),
+    ...hostKeys.flatMap((line, index) =>
       parseHostKey(line) === undefined ? [{ path: ['hostKeys', index], message: wrongKey(line) }] : [],
     ),
+  ],
   learnt: 'hostKeys',
   showsUserIn: ({ showUserIn = ['environment'] }: SshEntry) => showUserIn,
   describeIdentity({ hostKeys: { length } }: SshEntry) {
