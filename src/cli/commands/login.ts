@@ -2,14 +2,16 @@
 
 import { z } from 'zod'
 import type { Whoami } from '../../api/routes/own.ts'
+import { isPersonalTokenText } from '../../identity/token-text.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 import { formatScopes, type Scope } from '../../shared/scopes.ts'
 import { createClient } from '../client.ts'
 import { readUrl } from '../connection.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
-import { type Logins, readLogins, type StoredLogin, writeLogins } from '../files/logins.ts'
+import { readLogins, type StoredLogin, writeLogins } from '../files/logins.ts'
 import { connectionOf } from '../login-connection.ts'
 import { hostOf, runSsh, type SshDestination } from '../run-ssh.ts'
 import { localTime } from '../terminal/time.ts'
@@ -21,12 +23,12 @@ interface Options {
   expires: string
 }
 
-/** What `tokens create --json` answers. */
+/** What `tokens create --json` answers. Who answers may be anybody: what is shown, stored or to be typed later has no other form. */
 const madeSchema = z.object({
-  token: z.string(),
-  name: z.string(),
-  user: z.string(),
-  expiresAt: z.string(),
+  token: z.string().refine(isPersonalTokenText),
+  name: nameSchema,
+  user: nameSchema,
+  expiresAt: z.iso.datetime({ offset: true }),
   api: z.object({ url: z.string().nullable(), port: z.number(), certificate: z.string() }).nullable(),
 })
 
@@ -90,11 +92,12 @@ async function login(context: Context, options: string[], { ssh, port, scope, ex
     if (!/^[\w,-]+$/.test(text)) throw new CliError(EXIT.usage, `${option}: "${text}" is not understood.`)
   if (!/^[^\s@-][^\s@]*@[^\s@]+$/.test(ssh) || ssh.includes('+'))
     throw new CliError(EXIT.usage, `--ssh: "${ssh}" is not written as alice@gateway.`)
-  const known = await readLogins(env)
+  // What cannot be read cannot be added to: before anybody is asked for factors.
+  await readLogins(env)
   const to = { destination: ssh, port, options }
   const words = ['tokens', 'create', '--json', '--scope', scope, '--expires', expires]
   const made = readMade(await runSsh(to, words, env))
-  const kept = await keep(context, made, to, known).catch(error => {
+  const kept = await keep(context, made, to).catch(error => {
     const { message, exit, hint } = error as CliError
     const end = `The token is not kept: end it with \`ssh ${ssh} tokens revoke ${made.name}\`.`
     throw new CliError(exit ?? EXIT.broken, message, hint === undefined ? end : `${hint} ${end}`)
@@ -107,18 +110,28 @@ async function login(context: Context, options: string[], { ssh, port, scope, ex
 }
 
 /** Tries the token out first: one that the API does not take, or that cannot get there, is of no use. */
-async function keep(context: Context, made: Made, to: SshDestination, known: Logins) {
+async function keep(context: Context, made: Made, to: SshDestination) {
   const { env } = context.terminal
   const { user, name, token, expiresAt } = made
   const { url, certificate } = await whereIs(context, made.api, () => hostOf(to, env))
   const { origin } = url
   const stored: StoredLogin = { ...{ user, name, token, expiresAt, certificate }, ssh: to.destination }
-  const { scopes } = await createClient(connectionOf(origin, stored)).get<Whoami>('/v1/whoami')
+  const me = await createClient(connectionOf(origin, stored)).get<Whoami>('/v1/whoami')
+  // Else a gateway could have its users act at another one as somebody else.
+  if (me.user !== user || me.token !== name || user !== userOf(to.destination))
+    throw new CliError(EXIT.broken, `The gateway gave a token that is not ${userOf(to.destination)}'s at ${origin}.`)
+  // Read again: another login may have ended while ssh asked.
+  const known = await readLogins(env)
   const path = await writeLogins(env, { ...known, current: origin, logins: { ...known.logins, [origin]: stored } })
   const before = known.logins[origin]
   // The one before would be valid for nobody's use.
   if (before !== undefined) await end(origin, before).catch(() => undefined)
-  return { origin, scopes, path }
+  return { origin, scopes: me.scopes, path }
+}
+
+/** Of `alice@gateway`, or `ssh://alice@gateway`. */
+function userOf(destination: string): string {
+  return destination.replace(/^ssh:\/\//, '').split('@')[0]!
 }
 
 function readMade(answer: string): Made {

@@ -19,6 +19,9 @@ export type LoginRequest =
   | { readonly wants: 'refresh' }
   | { readonly wants: 'connect' | 'favourite'; readonly entry: Entry }
 
+/** Keys that change what is searched for. */
+const TYPING: ReadonlySet<Key['kind']> = new Set(['text', 'backspace', 'erase-word', 'erase-line'])
+
 /** A longer one finds nothing more. */
 const MOST_SEARCHED = 100
 
@@ -32,27 +35,49 @@ export function withEntries(choice: Choice, entries: readonly Entry[]): Choice {
   return { ...anew, selected: Math.max(0, selected), top: choice.top }
 }
 
-/** `rows`: how many are shown at once. Text is put behind the search before anything is looked for: a paste is looked for once. */
-export function press(choice: Choice, keys: readonly Key[], rows: number): { choice: Choice; wish: LoginRequest } {
+/** So many keys are taken at once: whoever sends more waits, and not everybody else. */
+const MOST_KEYS = 256
+
+export interface Pressed {
+  readonly choice: Choice
+  readonly wish: LoginRequest
+  /** Keys that were not taken yet: among very many accounts each search takes its time. */
+  readonly rest: readonly Key[]
+}
+
+/**
+ * `rows`: how many are shown at once. Text is put behind the search before anything is looked for: a paste is looked for once, and for a second
+ * search there is a next time.
+ */
+export function press(choice: Choice, keys: readonly Key[], rows: number): Pressed {
   let { search, selected } = choice
   let now = choice
-  for (const key of keys) {
+  let looked = false
+  for (const [index, key] of keys.entries()) {
+    if (index === MOST_KEYS || (looked && TYPING.has(key.kind))) {
+      return {
+        choice: inView(settled(now, search, selected), rows),
+        wish: { wants: 'nothing' },
+        rest: keys.slice(index),
+      }
+    }
     if (key.kind === 'text') search = bounded(search + key.text)
     else if (key.kind === 'backspace') search = [...search].slice(0, -1).join('')
     else if (key.kind === 'erase-word') search = search.replace(/\S*\s*$/, '')
     else if (key.kind === 'erase-line') search = ''
     else {
+      looked ||= search !== now.search
       now = settled(now, search, selected)
       const { found } = now
       if (key.kind === 'escape' && search !== '') search = ''
       else if (key.kind === 'escape' || key.kind === 'interrupt' || key.kind === 'end-of-input') {
-        return { choice: now, wish: { wants: 'leave' } }
-      } else if (key.kind === 'refresh') return { choice: now, wish: { wants: 'refresh' } }
+        return { choice: now, wish: { wants: 'leave' }, rest: [] }
+      } else if (key.kind === 'refresh') return { choice: now, wish: { wants: 'refresh' }, rest: [] }
       else if (key.kind === 'enter' || key.kind === 'favourite') {
         const entry = found[now.selected]
         if (entry === undefined) continue
         const wants = key.kind === 'enter' ? 'connect' : 'favourite'
-        return { choice: inView(now, rows), wish: { wants, entry } }
+        return { choice: inView(now, rows), wish: { wants, entry }, rest: [] }
       } else {
         const step = { up: -1, down: 1, 'page-up': -rows, 'page-down': rows, first: -found.length, last: found.length }
         selected = Math.max(0, Math.min(found.length - 1, now.selected + step[key.kind]))
@@ -61,7 +86,7 @@ export function press(choice: Choice, keys: readonly Key[], rows: number): { cho
       ;({ selected } = now)
     }
   }
-  return { choice: inView(settled(now, search, selected), rows), wish: { wants: 'nothing' } }
+  return { choice: inView(settled(now, search, selected), rows), wish: { wants: 'nothing' }, rest: [] }
 }
 
 /** With the chosen one among those that are shown. */

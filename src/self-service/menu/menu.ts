@@ -18,6 +18,8 @@ import { createScreen, ENTER, LEAVE, RESET } from './screen.ts'
 
 /** So long an ESC waits for what may follow it. */
 const ESCAPE_MS = 50
+/** So many keys may wait for their turn; of more the last ones count. */
+const MOST_WAITING = 4096
 /** A code is six digits; what is longer is none. */
 const MOST_CODE = 16
 
@@ -48,10 +50,16 @@ class Menu {
   readonly #screen
   readonly #left = Promise.withResolvers<ExitCode>()
   #escape: NodeJS.Timeout | undefined
+  /** Keys that wait until others have had their turn. */
+  #waiting: readonly Key[] = []
+  #turn: NodeJS.Immediate | undefined
   #choice: Choice = NO_CHOICE
   #mode: Mode = { is: 'choosing' }
   #message: string | undefined
   #reading = true
+  #mustRead = false
+  #read: Promise<void> | undefined
+  #marking = false
   #over = false
 
   constructor(parts: MenuParts, conversation: Conversation, login: Login) {
@@ -66,7 +74,7 @@ class Menu {
     void this.#conversation.write(ENTER)
     this.#listen()
     this.#draw()
-    await this.#read()
+    await this.#refresh()
     return this.#left.promise
   }
 
@@ -87,6 +95,7 @@ class Menu {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#escape)
+    clearImmediate(this.#turn)
     if (this.#mode.is === 'asking') this.#mode.answered(undefined)
     this.#conversation.listen(undefined)
     void this.#conversation.write(LEAVE)
@@ -119,12 +128,22 @@ class Menu {
     if (keys.length === 0 || this.#over) return
     if (this.#mode.is === 'asking') this.#answer(this.#mode, keys)
     else if (this.#mode.is === 'choosing') {
-      this.#message = undefined
-      const { choice, wish } = press(this.#choice, keys, listRows(this.#size))
-      this.#choice = choice
-      this.#grant(wish)
-      this.#draw()
+      this.#waiting = [...this.#waiting, ...keys].slice(-MOST_WAITING)
+      if (this.#turn === undefined) this.#press()
     }
+  }
+
+  #press(): void {
+    this.#message = undefined
+    const { choice, wish, rest } = press(this.#choice, this.#waiting, listRows(this.#size))
+    this.#choice = choice
+    this.#waiting = rest
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined
+      if (this.#waiting.length > 0) this.#press()
+    })
+    this.#grant(wish)
+    this.#draw()
   }
 
   #grant(wish: LoginRequest): void {
@@ -136,20 +155,36 @@ class Menu {
         return
       case 'refresh':
         this.#screen.forget()
-        void this.#read()
+        void this.#refresh()
         return
       case 'favourite':
-        void this.#toggle(wish.entry.address)
+        if (!this.#marking) void this.#toggle(wish.entry.address)
         return
       case 'connect':
         void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
     }
   }
 
-  /** Reads what the person may use, as the store and the policy have it now. */
-  async #read(): Promise<void> {
+  /** Reads what the person may use, as the store and the policy have it now; who asks again and again is answered by one more reading. */
+  #refresh(): Promise<void> {
+    this.#mustRead = true
     this.#reading = true
     this.#draw()
+    this.#read ??= this.#readWhileAsked()
+    return this.#read
+  }
+
+  async #readWhileAsked(): Promise<void> {
+    while (this.#mustRead && !this.#over) {
+      this.#mustRead = false
+      await this.#readOnce()
+    }
+    this.#read = undefined
+    this.#reading = false
+    this.#draw()
+  }
+
+  async #readOnce(): Promise<void> {
     try {
       const person = await this.#login.person()
       if (person === undefined) {
@@ -165,11 +200,10 @@ class Menu {
     } catch (error) {
       this.#failed(error, 'What you may use could not be read; ^L tries again.')
     }
-    this.#reading = false
-    this.#draw()
   }
 
   async #toggle(address: string): Promise<void> {
+    this.#marking = true
     try {
       const { user } = this.#login.who.principal
       const favourite = await this.#parts.favourites.toggle(user, parseAccountAddress(address)!)
@@ -181,6 +215,7 @@ class Menu {
     } catch (error) {
       this.#failed(error, 'The favourite could not be stored.')
     }
+    this.#marking = false
     this.#draw()
   }
 
@@ -220,7 +255,7 @@ class Menu {
     if (outcome !== undefined) this.#message = outcomeText(address, outcome)
     this.#screen.forget()
     this.#listen()
-    await this.#read()
+    await this.#refresh()
   }
 
   #ask(wanted: string, address: string, again: boolean): Promise<Secret | undefined> {

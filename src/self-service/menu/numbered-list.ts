@@ -96,7 +96,7 @@ function ask(conversation: Conversation, question: string, echo: boolean): Promi
       else if (key.kind === 'interrupt' || key.kind === 'end-of-input') answered(undefined)
       else if (key.kind === 'text') {
         const text = [...key.text.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, ' ')]
-          .slice(0, MOST_LINE - line.length)
+          .slice(0, Math.max(0, MOST_LINE - line.length))
           .join('')
         line += text
         if (echo) void conversation.write(text)

@@ -1,6 +1,6 @@
 /** `sallyport login --ssh`: a personal token by the system's ssh, kept in a file, and the same commands with it. */
 
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { asOwner, cli } from '../../support/run-cli.ts'
@@ -85,6 +85,49 @@ t.test('what cannot be had is said, and the login that there was stays', async t
   t.equal(await parts.personalAccess.revoke('alice', left, { actor: 'alice' }), true)
   t.match(await run('whoami'), { exit: 0 }, 'the login that there was is still good')
 })
+
+t.test(
+  'a gateway that answers with what is not hers changes no login, and shows nothing of its own making',
+  async t => {
+    const person = { user: 'bob', proven: new Set(['password', 'totp'] as const), sourceAddress: '127.0.0.1' }
+    const { text, name, expiresAt } = await parts.personalAccess.create(person, { scopes: 'all', validForMs: 60_000 })
+    const { logins, current } = JSON.parse(readFileSync(file, 'utf8'))
+    const { certificate } = logins[current]
+    const bobs = { token: text.reveal(), name, user: 'bob', expiresAt: new Date(expiresAt).toISOString() }
+    const api = { url: gateway.api.url, port: 1, certificate }
+    const kept = readFileSync(file, 'utf8')
+    const hostile = mkdtempSync(join(folder, 'bin-'))
+    const answered = async (answer: object, meanwhile = '') => {
+      writeFileSync(join(hostile, 'answer'), JSON.stringify({ ...bobs, api, ...answer }))
+      writeFileSync(join(hostile, 'ssh'), `#!/bin/sh\n${meanwhile}\ncat '${hostile}/answer'\n`, { mode: 0o700 })
+      return cli(['login', '--ssh', 'alice@elsewhere'], { env: { ...env, PATH: `${hostile}:${env.PATH}` } })
+    }
+    t.match(await answered({}), { exit: 5, stderr: /a token that is not alice's at https:/ })
+    t.match(await answered({ user: 'alice' }), { exit: 5, stderr: /a token that is not alice's/ })
+    for (const answer of [
+      { name: 'x; rm -r ~' },
+      { user: '\u001b]0;x\u0007' },
+      { expiresAt: 'never' },
+      { token: 'sp_x' },
+    ])
+      t.match(await answered(answer), { exit: 5, stderr: /did not answer with a token/ })
+    t.equal(readFileSync(file, 'utf8'), kept)
+
+    const own = { ...person, user: 'alice' }
+    const hers = await parts.personalAccess.create(own, { scopes: 'all', validForMs: 60_000 })
+    const other = JSON.stringify({ version: 1, current, logins: { ...logins, 'https://other:1': logins[current] } })
+    writeFileSync(join(hostile, 'other'), other)
+    const both = { user: 'alice', name: hers.name, token: hers.text.reveal() }
+    t.match(await answered(both, `cat '${hostile}/other' > '${file}'`), { exit: 0 })
+    t.same(
+      Object.keys(JSON.parse(readFileSync(file, 'utf8')).logins),
+      [current, 'https://other:1'],
+      'a login that another command stored meanwhile stays',
+    )
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/,\s*"https:\/\/other:1": \{[^}]*\}/, ''))
+    t.match(await login(), { exit: 0 })
+  },
+)
 
 t.test('a file that others may read, that is over or broken is not used', async t => {
   chmodSync(file, 0o644)

@@ -42,6 +42,27 @@ t.test('Enter and ^F are about the entry that is chosen, and mean nothing where 
   t.match(press(many, [{ kind: 'escape' }], 10).wish, { wants: 'leave' })
 })
 
+t.test('a flood of keys is taken piece by piece, each with one search, and comes to the same', async t => {
+  let looked = 0
+  const counting = MANY.map(one => ({
+    ...one,
+    matches(words: readonly string[]) {
+      looked++
+      return one.matches(words)
+    },
+  }))
+  const flood = Array.from({ length: 500 }, (): Key[] => [text('x'), { kind: 'down' }, { kind: 'backspace' }]).flat()
+  let keys: readonly Key[] = [text('host-4'), { kind: 'down' }, ...flood, { kind: 'down' }]
+  let choice = withEntries(NO_CHOICE, counting)
+  while (keys.length > 0) {
+    looked = 0
+    ;({ choice, rest: keys } = press(choice, keys, 10))
+    t.ok(looked <= 2 * MANY.length, `${looked} entries were looked at`)
+  }
+  t.equal(choice.search, 'host-4')
+  t.equal(choice.found[choice.selected]!.address, 'root@host-41')
+})
+
 t.test('the chosen entry stays chosen when the list is read again', async t => {
   const chosen = press(many, [{ kind: 'down' }, { kind: 'down' }], 10).choice
   const anew = withEntries(chosen, [entry('root@host-aa'), ...MANY])
