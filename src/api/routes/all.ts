@@ -5,6 +5,7 @@ import { audit } from './audit.ts'
 import { ca } from './ca.ts'
 import { credentials } from './credentials.ts'
 import { doctor } from './doctor.ts'
+import { enrolments } from './enrolments.ts'
 import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
@@ -27,6 +28,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   credentials,
   resources,
   users,
+  enrolments,
   roles,
   targets,
   explain,

@@ -1,16 +1,11 @@
-/** Users: who there is, which factors they have enrolled, and enrolling them. */
+/** Users: who there is, which factors they have enrolled, and what was tried for them. */
 
 import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
-import { scopesAtMost } from '../../policy/api-scopes.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { ENROLLED_FACTORS } from '../../shared/factors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-import { Secret } from '../../shared/secret.ts'
-import { audited, auditedChange } from '../audited.ts'
-import type { Caller } from '../authentication.ts'
+import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
-import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
@@ -32,13 +27,7 @@ const oneUserSchema = userAnswerSchema.extend({ failures: z.array(failuresSchema
 export type OneUserAnswer = z.output<typeof oneUserSchema>
 
 const params = z.object({ name: nameSchema })
-const password = z
-  .string()
-  .min(1)
-  .max(1024)
-  .transform(text => new Secret(text))
-
-export function users(app: ApiRoutes, { users, roles, factors, lockout, audit, clock }: ApiParts): void {
+export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }: ApiParts): void {
   const tags = ['users']
 
   app.get(
@@ -87,66 +76,6 @@ export function users(app: ApiRoutes, { users, roles, factors, lockout, audit, c
     },
   )
 
-  app.put(
-    '/v1/users/:name/password',
-    {
-      schema: {
-        summary: "Sets a user's password",
-        tags,
-        params,
-        body: z.strictObject({ password }),
-        response: { 204: z.undefined() },
-      },
-    },
-    async ({ params: { name }, body, caller }, reply) => {
-      await mustOutrank(caller, await existing(name))
-      await auditedChange(audit, changed(caller.actor, name, 'password', 'set'), change =>
-        factors.setPassword(name, body.password, change),
-      )
-      return reply.code(204).send()
-    },
-  )
-
-  app.post(
-    '/v1/users/:name/totp',
-    {
-      schema: {
-        summary: 'Enrols a new one-time-code secret, in place of an older one; it is in this answer and never again',
-        tags,
-        params,
-        response: { 201: z.object({ secret: z.string(), url: z.string() }) },
-      },
-    },
-    async ({ params: { name }, caller }, reply) => {
-      await mustOutrank(caller, await existing(name))
-      const { secret, url } = await auditedChange(audit, changed(caller.actor, name, 'totp', 'enrolled'), change =>
-        factors.enrolTotp(name, change),
-      )
-      // The one place where it leaves: the person's authenticator must get it.
-      return reply.code(201).header('cache-control', 'no-store').send({ secret: secret.reveal(), url: url.reveal() })
-    },
-  )
-
-  app.delete(
-    '/v1/users/:name/factors/:kind',
-    {
-      schema: {
-        summary: 'Removes an enrolled factor',
-        tags,
-        params: params.extend({ kind: z.enum(ENROLLED_FACTORS) }),
-        response: { 204: z.undefined() },
-      },
-    },
-    async ({ params: { name, kind }, caller }, reply) => {
-      const enrolled = await factors.list(name)
-      if (!enrolled.some(factor => factor.kind === kind)) throw notFound(`${name} has no ${kind} enrolled.`)
-      await auditedChange(audit, changed(caller.actor, name, kind, 'removed'), change =>
-        factors.removeFactor(name, kind, change),
-      )
-      return reply.code(204).send()
-    },
-  )
-
   async function failuresOf(name: string): Promise<OneUserAnswer['failures']> {
     try {
       const failures = await lockout.failuresOf(name)
@@ -168,22 +97,8 @@ export function users(app: ApiRoutes, { users, roles, factors, lockout, audit, c
     return user
   }
 
-  /** Who sets somebody's factors can log in as them. */
-  async function mustOutrank(caller: Caller, { roles: held }: z.output<typeof userSchema>): Promise<void> {
-    const given = scopesAtMost(await roles.heldBy({ roles: held, disabled: false }))
-    mustHave(
-      caller,
-      given,
-      missing => `The factors of a user with the scope ${missing} are set by the owner, or by who has that scope.`,
-    )
-  }
-
   async function withFactors(user: z.output<typeof userSchema>): Promise<UserAnswer> {
     const enrolled = await factors.list(user.name)
     return { ...user, factors: enrolled.map(({ kind, updatedAt }) => ({ kind, updatedAt: isoTime(updatedAt) })) }
   }
-}
-
-function changed(actor: string, user: string, factor: string, change: string) {
-  return { kind: 'factor.changed' as const, actor, data: { user, factor, change } }
 }

@@ -1,15 +1,18 @@
 /** `sallyport user`: who there is, and enrolling their factors. */
 
-import qrcode from 'qrcode'
 import type { OneUserAnswer, UserAnswer } from '../../api/routes/users.ts'
-import { matchingStep } from '../../identity/factors/totp.ts'
-import { type AddCommands, type Context, textForVault } from '../context.ts'
+import type { EnrolledFactor } from '../../shared/factors.ts'
+import type { AddCommands } from '../context.ts'
 import { localTime, relativeTime } from '../terminal/time.ts'
+import { addPassword } from './enrol/password.ts'
+import { pathOf } from './enrol/path.ts'
+import { addTotp } from './enrol/totp.ts'
+
+const ENROLMENTS: { readonly [F in EnrolledFactor]: AddCommands } = { password: addPassword, totp: addTotp }
 
 export const addUsers: AddCommands = (program, context) => {
   const { terminal } = context
   const user = program.command('user').helpCommand(false).description('the people (and services) that Sallyport knows')
-  const pathOf = (name: string) => `/v1/users/${encodeURIComponent(name)}`
 
   user
     .command('list')
@@ -61,63 +64,7 @@ export const addUsers: AddCommands = (program, context) => {
       else terminal.line(`${name} is not locked now.`)
     })
 
-  user
-    .command('password')
-    .description('set the password')
-    .argument('<name>')
-    .option('--stdin', 'read it from stdin')
-    .option('--remove', 'remove it instead')
-    .action(async (name: string, { stdin = false, remove = false }: { stdin?: boolean; remove?: boolean }) => {
-      const client = await context.client()
-      if (remove) await client.send('DELETE', `${pathOf(name)}/factors/password`)
-      else {
-        const password = stdin
-          ? await terminal.secretFromStdin()
-          : await terminal.askNewSecret(`New password of ${name}`)
-        await client.send('PUT', `${pathOf(name)}/password`, { password: textForVault(password) })
-      }
-      if (context.json) terminal.json({ user: name, password: remove ? 'removed' : 'set' })
-      else terminal.line(remove ? `${name} has no password now.` : `The password of ${name} is set.`)
-    })
-
-  user
-    .command('totp')
-    .description('enrol one-time codes: a new secret, shown this one time')
-    .argument('<name>')
-    .option('--remove', 'remove it instead')
-    .action(async (name: string, { remove = false }: { remove?: boolean }) => {
-      const client = await context.client()
-      if (remove) {
-        await client.send('DELETE', `${pathOf(name)}/factors/totp`)
-        if (context.json) terminal.json({ user: name, totp: 'removed' })
-        else terminal.line(`${name} has no one-time codes now.`)
-        return
-      }
-      const { secret, url } = await client.send<{ secret: string; url: string }>('POST', `${pathOf(name)}/totp`)
-      if (context.json) return terminal.json({ user: name, secret, url })
-      if (terminal.width !== undefined) terminal.line(await drawQr(url, terminal.colours))
-      terminal.facts([
-        ['url', url],
-        ['secret', secret],
-      ])
-      terminal.note(terminal.style('dim', 'Scan it with an authenticator now: it cannot be shown again.'))
-      if (terminal.interactive) await confirmCode(context, secret)
-    })
-}
-
-/** In its own colours, where there are any: a code drawn light on dark is not read by every app. */
-function drawQr(url: string, colours: boolean): Promise<string> {
-  return qrcode.toString(url, { type: colours ? 'terminal' : 'utf8', small: true, errorCorrectionLevel: 'L' })
-}
-
-/** A try with the authenticator while the secret can still be seen. It is made here, so the code stays good for a login. */
-async function confirmCode({ terminal, now }: Context, secret: string): Promise<void> {
-  for (;;) {
-    const code = await terminal.ask('The code that it shows now (Return skips this): ')
-    if (code === '') return
-    if (matchingStep(secret, code, now()) !== undefined) return terminal.line(terminal.style('green', 'It is right.'))
-    terminal.note('That is not it. Was this QR code scanned, and are both clocks right?')
-  }
+  for (const add of Object.values(ENROLMENTS)) add(user, context)
 }
 
 function failuresOf({ failures }: OneUserAnswer): [string, string][] {

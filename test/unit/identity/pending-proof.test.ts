@@ -99,7 +99,7 @@ t.test('one confirmation is for one login: another one of the same person is ask
 })
 
 t.test('nobody is asked for a stranger, for an unknown user, or where nobody waits', async t => {
-  const { waiting, behindPassword, begin, code } = await start(t)
+  const { waiting, behindPassword, begin, code, failures } = await start(t)
   const count = phone.asked.length
   for (const name of ['alice', 'nobody']) {
     const attempt = await begin(name)
@@ -110,6 +110,7 @@ t.test('nobody is asked for a stranger, for an unknown user, or where nobody wai
   t.equal(await attempt.verify(byPush, { rememberFactorMs: 0 }), false)
   t.equal(phone.asked.length, count)
   t.equal(await attempt.verify(byCode(code()), { rememberFactorMs: 0 }), true, 'other factors are as they were')
+  t.same(await failures(), [], 'what nobody was asked for is no failure')
 })
 
 t.test('a confirmation is void when the person changed meanwhile, and an error lets nobody in', async t => {
