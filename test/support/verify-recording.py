@@ -62,7 +62,7 @@ def verify(file, key):
         if len(head) < 9:
             raise Bad(frame, "truncated")
         length, kind, seq = number(head[:4]), head[4], number(head[5:])
-        if length > 1048576 or kind not in (1, 2, 3):
+        if length > 1048576 or kind not in (1, 2, 3, 4):
             raise Bad(frame, "altered")
         if seq != frame:
             raise Bad(frame, "missing or reordered")

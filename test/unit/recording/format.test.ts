@@ -40,6 +40,22 @@ t.test('a verifier written from the documentation alone, in another language, ag
   }
 })
 
+t.test('it agrees on a recording of small frames, which are packed with deflate', async t => {
+  const folder = t.testdir()
+  const setup = createTestRecordings(folder)
+  const subject = testSubject()
+  const recorder = await setup.recordings.open(subject)
+  recorder.stream('output', 0, Buffer.from('x'.repeat(1_000)))
+  const sealed = await recorder.seal('client-closed')
+  const path = setup.pathOf(subject.session)
+  const bytes = readFileSync(path)
+  t.equal(bytes[13 + bytes.readUInt32BE(9) + 32 + 4], 4, 'the type of the first frame')
+  const key = join(folder, 'key.pem')
+  writeFileSync(key, setup.signer.publicKeyPem)
+  const { stdout } = spawnSync('python3', [VERIFIER, path, key], { encoding: 'utf8' })
+  t.equal(stdout, `ok 1 client-closed ${sealed.hash}\n`)
+})
+
 t.test('bytes are where the documentation says, and decrypt as it says', async t => {
   const { path, seal, subject } = await make(t.testdir())
   const bytes = readFileSync(path)
