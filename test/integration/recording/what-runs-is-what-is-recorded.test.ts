@@ -402,10 +402,10 @@ function recordedAtDeath({ sent, answers }: Session, part: number, eager: boolea
     for (const { request, answersBefore } of sent) {
       seeTo(answersBefore)
       log.fromClient(request)
-      if (eager) log.tellAsked()
+      if (eager) log.recordAsked()
     }
     seeTo(seen + Math.round(part * (answers.length - seen)))
-    log.tellAsked()
+    log.recordAsked()
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'PROTOCOL_VIOLATION') return undefined
     throw error

@@ -29,11 +29,11 @@ export class KnownStatements {
   constructor(leaving: (portal: Portal, tag: '(prepared)' | '(bound)') => void) {
     this.#statements = new NamedValues(
       statement => 64 + statement.size,
-      statement => statement.told || leaving(new Portal(statement), '(prepared)'),
+      statement => statement.recorded || leaving(new Portal(statement), '(prepared)'),
     )
     this.#portals = new NamedValues(
       portal => portal.bytes,
-      portal => portal.told || leaving(portal, '(bound)'),
+      portal => portal.recorded || leaving(portal, '(bound)'),
     )
   }
 
@@ -140,7 +140,7 @@ export class KnownStatements {
     const { portal } = pending
     const isSame = portal?.statement === statement || (isUnknown(portal?.statement) && isUnknown(statement))
     if (portal === undefined || !isSame) return this.portalOf(statement, pending)
-    // What was recorded when it was asked need not be told again; but an answer that came since may have raised a doubt.
+    // What was recorded when it was asked need not be recorded again; but an answer that came since may have raised a doubt.
     portal.identity = statement.identity
     return portal
   }

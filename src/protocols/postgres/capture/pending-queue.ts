@@ -28,7 +28,7 @@ export class Pending {
   tagCount = 0
   tagRows: number | undefined = undefined
   recorded = false
-  /** What is executed, as the recording was told of it before there was an answer, and by which number. */
+  /** What is executed, as it was recorded before there was an answer, and by which number. */
   portal: Portal | undefined = undefined
   asked = 0
 
@@ -49,8 +49,8 @@ export class PendingQueue {
   #first = 0
   #bytes = 0
   /** So many from the head on have been recorded as asked. */
-  #toldOf = 0
-  #untoldBytes = 0
+  #recordedCount = 0
+  #unrecordedBytes = 0
 
   get head(): Pending | undefined {
     return this.#entries[this.#first]
@@ -60,30 +60,30 @@ export class PendingQueue {
     return this.#entries.length - this.#first > MOST_ENTRIES || this.#bytes > MOST_BYTES
   }
 
-  /** Bytes of the requests that the recording has not been told of. */
-  get untoldBytes(): number {
-    return this.#untoldBytes
+  /** Bytes of the requests that are not recorded yet. */
+  get unrecordedBytes(): number {
+    return this.#unrecordedBytes
   }
 
   /** When the first of them passed; Infinity where there is none. */
-  get untoldSince(): number {
-    return this.#entries[this.#first + this.#toldOf]?.at ?? Number.POSITIVE_INFINITY
+  get unrecordedSince(): number {
+    return this.#entries[this.#first + this.#recordedCount]?.at ?? Number.POSITIVE_INFINITY
   }
 
-  /** All that wait, and from which on the recording has not been told of them; it counts as told of all then. */
-  tellAll(): { all: readonly Pending[]; untold: number } {
+  /** All that wait, and how many of them were recorded before; from now on all count as recorded. */
+  markAllRecorded(): { all: readonly Pending[]; recordedBefore: number } {
     const all = this.#entries.slice(this.#first)
-    const untold = this.#toldOf
-    this.#toldOf = all.length
-    this.#untoldBytes = 0
-    return { all, untold }
+    const recordedBefore = this.#recordedCount
+    this.#recordedCount = all.length
+    this.#unrecordedBytes = 0
+    return { all, recordedBefore }
   }
 
   push(kind: number, at: number, bytes: number): Pending {
     const pending = new Pending(kind, at, bytes)
     this.#entries.push(pending)
     this.#bytes += bytes
-    this.#untoldBytes += bytes
+    this.#unrecordedBytes += bytes
     return pending
   }
 
@@ -91,8 +91,8 @@ export class PendingQueue {
     const pending = this.#entries[this.#first]
     if (pending === undefined) return undefined
     this.#bytes -= pending.bytes
-    if (this.#toldOf > 0) this.#toldOf--
-    else this.#untoldBytes -= pending.bytes
+    if (this.#recordedCount > 0) this.#recordedCount--
+    else this.#unrecordedBytes -= pending.bytes
     this.#first++
     if (this.#first === this.#entries.length) {
       this.#entries.length = 0
@@ -133,7 +133,7 @@ export class PendingQueue {
     const dropped = at - from + (ended ? 1 : 0)
     this.#entries.splice(from, dropped)
     // They have no bytes that count.
-    this.#toldOf -= Math.min(dropped, Math.max(0, this.#toldOf - 1))
+    this.#recordedCount -= Math.min(dropped, Math.max(0, this.#recordedCount - 1))
     return { syncs: at - from, ended }
   }
 }

@@ -160,7 +160,7 @@ export class Pipeline {
     })
     for (const portal of skipped) this.#records.recordUnanswered(portal, '(skipped)')
     for (const statement of parsed) {
-      if (!statement.told) this.#records.recordUnanswered(this.#known.withoutValues(statement), '(skipped)')
+      if (!statement.recorded) this.#records.recordUnanswered(this.#known.withoutValues(statement), '(skipped)')
     }
     return syncWasSent
   }

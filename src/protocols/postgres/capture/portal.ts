@@ -1,4 +1,4 @@
-/** A portal: a statement with its values, and what of it the recording has been told. */
+/** A portal: a statement with its values, and what of it is recorded. */
 
 import { readBindValues } from '../wire/client-requests.ts'
 import { HIDDEN } from './sql/hide-literals.ts'
@@ -12,7 +12,7 @@ const REDACTED = '[redacted]'
 const UNREADABLE = '(values that cannot be read)'
 
 /** Bind values for the recording, or how many there are; `whole`: what of them is hidden, for its protected part. */
-interface ToldValues {
+interface RecordedValues {
   readonly shown: readonly (string | null)[] | number
   readonly whole?: readonly (string | null)[]
 }
@@ -24,8 +24,8 @@ export class Portal {
   readonly #body: Buffer | undefined
   readonly #length: number
   readonly #read: typeof readBindValues
-  #answered: { how: Shown['how']; values: ToldValues } | undefined
-  #asked: { how: Shown['how']; values: ToldValues } | undefined
+  #answered: { how: Shown['how']; values: RecordedValues } | undefined
+  #asked: { how: Shown['how']; values: RecordedValues } | undefined
 
   /** `read` knows how the values stand in `body`. */
   constructor(statement: Statement, body?: Buffer, length = 0, read = readBindValues) {
@@ -37,16 +37,16 @@ export class Portal {
   }
 
   /** Whether the recording has it, with what became of it. */
-  get told(): boolean {
-    return this.#answered !== undefined || (this.#body === undefined && this.statement.told)
+  get recorded(): boolean {
+    return this.#answered !== undefined || (this.#body === undefined && this.statement.recorded)
   }
 
   /** Whether the recording has it as something that was asked. */
-  get toldAsked(): boolean {
+  get recordedAsAsked(): boolean {
     return (
       this.#asked !== undefined ||
       this.#answered !== undefined ||
-      (this.#body === undefined && this.statement.toldAsked)
+      (this.#body === undefined && this.statement.recordedAsAsked)
     )
   }
 
@@ -71,7 +71,7 @@ export class Portal {
   }
 
   /** The values for the recording: all the first time (as with the text); after that, where they are long, how many there were. */
-  tellParameters(encoding: ClientEncoding, how: Shown['how'], asked: boolean): ToldValues {
+  valuesToRecord(encoding: ClientEncoding, how: Shown['how'], asked: boolean): RecordedValues {
     const before = asked ? this.#asked : this.#answered
     if (before?.how === how) return before.values
     const first = this.#show(encoding, how)

@@ -135,13 +135,13 @@ export class StatementLog {
     return this.#fatal
   }
 
-  /** Bytes of requests that the recording has not been told of yet, and when the first of them came (Infinity: none). */
-  get untoldBytes(): number {
-    return this.#queue.untoldBytes
+  /** Bytes of requests that are not recorded yet, and when the first of them came (Infinity: none). */
+  get unrecordedBytes(): number {
+    return this.#queue.unrecordedBytes
   }
 
-  get untoldSince(): number {
-    return this.#queue.untoldSince
+  get unrecordedSince(): number {
+    return this.#queue.unrecordedSince
   }
 
   /** So many bytes passed that are more than everyday messages: a crash must not leave nothing of them. */
@@ -157,7 +157,7 @@ export class StatementLog {
   }
 
   /** Records what was asked and is not answered yet. */
-  tellAsked(): void {
+  recordAsked(): void {
     recordWaiting(this.#queue, this.#known, this.#records, this.#pipeline.syncsInDoubt)
   }
 

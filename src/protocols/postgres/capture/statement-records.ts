@@ -105,12 +105,12 @@ export class StatementRecords {
 
   #describe(portal: Portal, protocol: StatementFact['protocol'], durationUs: number, outcome: Outcome): Written {
     const { statement, identity } = portal
-    const { text, cut, how, whole } = statement.tell(outcome)
+    const { text, cut, how, whole } = statement.textToRecord(outcome)
     const event: StatementFact = { type: 'statement', text, protocol, durationUs }
     if (cut !== undefined) event.cut = cut
     if (statement.undecoded !== undefined) event.undecoded = statement.undecoded
     if (identity !== undefined) event.identity = identity
-    const parameters = portal.tellParameters(this.#settings.encoding, how, outcome === 'asked')
+    const parameters = portal.valuesToRecord(this.#settings.encoding, how, outcome === 'asked')
     if (typeof parameters.shown === 'number') event.parametersBefore = parameters.shown
     else if (parameters.shown.length > 0) event.parameters = parameters.shown
     if (how === 'redacted') event.redacted = true

@@ -16,7 +16,7 @@ const PLAIN_DATA = /^\s*(?:select|insert|update|delete|merge|values|table|with)\
 const RUNS_CODE = /\b(?:do|call)\b/i
 
 /** A statement's text for the recording; with `cut`, the head of it (events.ts says what is in there). */
-export interface Told {
+export interface RecordedText {
   readonly text: string
   readonly cut?: { readonly bytes: number; readonly sha256?: string; readonly before?: true }
   readonly how: Shown['how']
@@ -37,10 +37,10 @@ export class Statement {
   readonly #shown = new Map<Outcome, Shown>()
   /** It is part of a statement that has been recorded. */
   #ofSql = false
-  /** What is told the next time. */
-  readonly #again: Partial<Record<Outcome, Told>> = {}
-  #told = false
-  #toldAsked = false
+  /** What is recorded the next time. */
+  readonly #again: Partial<Record<Outcome, RecordedText>> = {}
+  #recorded = false
+  #recordedAsAsked = false
   #settled = 0
 
   /** `note` is there when `plain` is the head of a longer text. */
@@ -84,7 +84,7 @@ export class Statement {
     return this.#note !== undefined || (!isPlainData(this.#plain) && RUNS_CODE.test(this.#plain))
   }
 
-  /** What it gives names to by PREPARE or DECLARE; undefined where that cannot be told for sure. */
+  /** What it gives names to by PREPARE or DECLARE; undefined where that is not sure. */
   names(kind: NamedBySql['kind']): { name: string; statement: Statement }[] | undefined {
     const { backslashQuotes, certain } = this.#reading
     const named = this.#note === undefined && certain ? namedBy(this.#plain, backslashQuotes) : undefined
@@ -99,41 +99,41 @@ export class Statement {
   }
 
   /** Whether the recording has it, with what became of it. */
-  get told(): boolean {
-    return this.#told || this.#ofSql
+  get recorded(): boolean {
+    return this.#recorded || this.#ofSql
   }
 
   /** Whether the recording has it as something that was asked. */
-  get toldAsked(): boolean {
-    return this.#toldAsked || this.told
+  get recordedAsAsked(): boolean {
+    return this.#recordedAsAsked || this.recorded
   }
 
   /**
    * A Parse or Bind that was recorded as asked has its answer: readers see no more of that, and where the recording has nothing else of it
-   * yet, it is told anew when it is asked again.
+   * yet, it is recorded anew when it is asked again.
    */
   settleAsked(): void {
-    if (this.#told || this.#settled++ >= MOST_SETTLED) return
+    if (this.#recorded || this.#settled++ >= MOST_SETTLED) return
     delete this.#again.asked
-    this.#toldAsked = false
+    this.#recordedAsAsked = false
   }
 
   /** All that is kept of the text the first time (when it is asked, and when it is answered); after that, where it is long, its head. */
-  tell(outcome: Outcome): Told {
+  textToRecord(outcome: Outcome): RecordedText {
     const before = this.#again[outcome]
     if (before !== undefined) return before
     const shown = this.#show(outcome)
     const { accepted, refused } = this.#again
     const known =
-      outcome === 'asked' || shown.how !== 'all' ? undefined : [accepted, refused].find(told => told?.how === 'all')
+      outcome === 'asked' || shown.how !== 'all' ? undefined : [accepted, refused].find(one => one?.how === 'all')
     const first = known ?? this.#first(shown)
     this.#again[outcome] = known === undefined && isLong(first.text) ? headOf(first) : first
-    if (outcome === 'asked') this.#toldAsked = true
-    else this.#told = true
+    if (outcome === 'asked') this.#recordedAsAsked = true
+    else this.#recorded = true
     return first
   }
 
-  #first({ text, how }: Shown): Told {
+  #first({ text, how }: Shown): RecordedText {
     const whole = how === 'hidden' && this.identity !== 'unknown' ? { whole: { text: this.#plain } } : {}
     if (this.#note === undefined) return { text, how, ...whole }
     const { bytes, sha256 } = this.#note
@@ -159,7 +159,7 @@ export function isLong(recorded: unknown): boolean {
   return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
 }
 
-function headOf({ text, how }: Told): Told {
+function headOf({ text, how }: RecordedText): RecordedText {
   const sha256 = createHash('sha256').update(text).digest('hex')
   return {
     text: text.slice(0, HEAD_CHARACTERS),

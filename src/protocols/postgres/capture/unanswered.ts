@@ -18,24 +18,24 @@ export function recordWaiting(
   records: StatementRecords,
   syncsInDoubt: boolean,
 ): void {
-  const { all, untold } = queue.tellAll()
-  if (untold === all.length) return
+  const { all, recordedBefore } = queue.markAllRecorded()
+  if (recordedBefore === all.length) return
   const names = new AskedNames(known)
   const waiting: [Pending, Asked][] = []
-  /** What is executed tells of its parts: they need no fact of their own. */
+  /** What is executed is recorded with its parts: they need no fact of their own. */
   const executed = new Set<Portal | Statement>()
   for (const [index, pending] of all.entries()) {
     const asked = names.next(pending, pending => known.portalOfRequest(pending))
     if (syncsInDoubt) names.doubtEverything()
-    if (index < untold || asked === undefined) continue
+    if (index < recordedBefore || asked === undefined) continue
     waiting.push([pending, asked])
     if (pending.kind === EXECUTE) executed.add(asked.portal).add(asked.portal.statement)
   }
   // In their order: an answer settles whatever has a lower number.
   for (const [pending, asked] of waiting) {
     const { portal } = asked
-    const isTold = portal.toldAsked || executed.has(pending.kind === PARSE ? portal.statement : portal)
-    if (pending.runs || !isTold) records.recordAsked(pending, asked)
+    const isRecorded = portal.recordedAsAsked || executed.has(pending.kind === PARSE ? portal.statement : portal)
+    if (pending.runs || !isRecorded) records.recordAsked(pending, asked)
   }
 }
 
@@ -64,5 +64,5 @@ export function recordNeverAnswered(
     if (syncsInDoubt) known.doubts.doubtEverything()
     queue.shift()
   }
-  for (const portal of asked) if (!portal.told) records.recordUnanswered(portal)
+  for (const portal of asked) if (!portal.recorded) records.recordUnanswered(portal)
 }

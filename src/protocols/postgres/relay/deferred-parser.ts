@@ -70,17 +70,17 @@ export class DeferredParser extends BacklogReader {
     return this.#log
   }
 
-  /** Bytes that were relayed, or are about to be, of which the recorder has not been told; Infinity where one has waited too long. */
+  /** Bytes that were relayed, or are about to be, which are not recorded yet; Infinity where one has waited too long. */
   get unrecorded(): number {
-    const bytes = this.bytes + (this.#rest?.length ?? 0) + this.#log.untoldBytes
+    const bytes = this.bytes + (this.#rest?.length ?? 0) + this.#log.unrecordedBytes
     if (bytes === 0) return 0
-    const since = Math.min(this.#backlog.since(this), this.#log.untoldSince)
+    const since = Math.min(this.#backlog.since(this), this.#log.unrecordedSince)
     return performance.now() - since > SHOWN_BOUND_MS ? Number.POSITIVE_INFINITY : bytes
   }
 
-  /** Tells the recorder of everything that has come, whether it has been answered or not. */
+  /** Records everything that has come, whether it has been answered or not. */
   record(): void {
-    this.upToDate().tellAsked()
+    this.upToDate().recordAsked()
   }
 
   /** The session is over: records what was asked and never answered. */
@@ -114,12 +114,12 @@ export class DeferredParser extends BacklogReader {
   /** A request that takes long must not be missing from the recording for as long. */
   remind(): void {
     this.#reminding = false
-    if (performance.now() - this.#log.untoldSince >= ASKED_MS) this.#log.tellAsked()
+    if (performance.now() - this.#log.unrecordedSince >= ASKED_MS) this.#log.recordAsked()
     else this.#askToBeReminded()
   }
 
   #askToBeReminded(): void {
-    if (this.#reminding || this.#log.untoldSince === Number.POSITIVE_INFINITY) return
+    if (this.#reminding || this.#log.unrecordedSince === Number.POSITIVE_INFINITY) return
     this.#reminding = true
     this.#backlog.remind(this)
   }

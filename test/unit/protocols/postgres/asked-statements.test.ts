@@ -30,12 +30,12 @@ function open() {
 t.test('what runs is told before its answer, once, and the answer settles it', async t => {
   const { log, client, target, asked, unanswered } = open()
   client(bytes.query('select pg_sleep(100)'))
-  t.ok(log.untoldBytes > 0)
-  log.tellAsked()
-  log.tellAsked()
+  t.ok(log.unrecordedBytes > 0)
+  log.recordAsked()
+  log.recordAsked()
   t.match(asked(), [{ text: 'select pg_sleep(100)', protocol: 'simple' }])
-  t.equal(log.untoldBytes, 0)
-  t.equal(log.untoldSince, Number.POSITIVE_INFINITY)
+  t.equal(log.unrecordedBytes, 0)
+  t.equal(log.unrecordedSince, Number.POSITIVE_INFINITY)
   t.same(await unanswered(), ['select pg_sleep(100)'])
   target(bytes.complete('SELECT 1'), bytes.ready)
   t.same(await unanswered(), [])
@@ -48,7 +48,7 @@ t.test('names that are given in the same pipeline are known, with the values', a
   client(bytes.bind('', 's', ['1']), bytes.execute(''))
   client(bytes.parse('s2', 'select 2'), bytes.bind('p', 's2'), bytes.execute('p'))
   client(bytes.parse('s3', 'select 3'), bytes.sync)
-  log.tellAsked()
+  log.recordAsked()
   t.match(asked(), [
     { text: 'delete from a where b = $1', parameters: ['1'] },
     { text: 'select 2' },
@@ -69,7 +69,7 @@ t.test('names that are given in the same pipeline are known, with the values', a
 t.test('the end of the session settles everything, and nothing is lost that was told as asked only', async t => {
   const { log, client, facts, unanswered } = open()
   client(bytes.parse('never', 'select 4'), bytes.bind('', 'never'), bytes.query('select 5'))
-  log.tellAsked()
+  log.recordAsked()
   log.flush()
   const statements = facts.flatMap(fact => (fact.type === 'statement' ? [fact.text] : []))
   t.ok(statements.includes('select 4') && statements.includes('select 5'))
@@ -86,7 +86,7 @@ t.test('a long text that is asked again and again is kept whole once as asked, a
   target(bytes.parseComplete, bytes.bindComplete, bytes.ready)
   for (let i = 0; i < 3; i++) {
     client(bytes.execute(''), bytes.sync)
-    log.tellAsked()
+    log.recordAsked()
     target(bytes.complete('SELECT 1'), bytes.ready)
   }
   const texts = facts.flatMap(fact => {
@@ -107,7 +107,7 @@ t.test(
       client(bytes.parse('s', 'select 1'), bytes.sync)
       target(bytes.parseComplete, bytes.ready)
       client(bytes.query(RENAMES), bytes.bind('', 's'), bytes.execute(''), bytes.sync)
-      log.tellAsked()
+      log.recordAsked()
       t.match(asked(), [{ identity: undefined }, { text: 'select 1', identity: 'doubtful' }], `${ending}: asked`)
       if (ending === 'answers') {
         target(bytes.error('P0001', 'no'), bytes.ready, bytes.bindComplete, bytes.complete('SELECT 1'), bytes.ready)
@@ -122,7 +122,7 @@ t.test(
 t.test('an answer settles nothing that was asked behind what it answers', async t => {
   const { log, client, target, unanswered } = open()
   client(bytes.parse('never run', 'selec'), bytes.sync, bytes.query('delete from a'))
-  log.tellAsked()
+  log.recordAsked()
   target(bytes.error('42601', 'syntax error'), bytes.ready)
   t.same(await unanswered(), ['delete from a'], 'a Parse alone that fails')
 
@@ -130,7 +130,7 @@ t.test('an answer settles nothing that was asked behind what it answers', async 
   client(bytes.parse('', 'select 1'), bytes.sync)
   target(bytes.parseComplete, bytes.ready)
   client(bytes.parse('', 'select 2'), bytes.sync, bytes.query('delete from b'))
-  log.tellAsked()
+  log.recordAsked()
   // Without a word of it: only what it drops is recorded.
   target(bytes.parseComplete)
   t.same(await unanswered(), ['delete from b'], 'one that takes the name of another')
@@ -140,15 +140,15 @@ t.test('a long statement that runs when the gateway dies is shown whole, however
   const long = `select '${'x'.repeat(5000)}'`
   const { log, client, target, unanswered } = open()
   client(bytes.parse('', long), bytes.sync)
-  log.tellAsked()
+  log.recordAsked()
   target(bytes.parseComplete, bytes.ready)
   client(bytes.bind('', ''), bytes.sync)
-  log.tellAsked()
+  log.recordAsked()
   target(bytes.bindComplete, bytes.ready)
   client(bytes.query('select 1'))
   target(bytes.complete('SELECT 1'), bytes.ready)
   client(bytes.execute(''), bytes.sync)
-  log.tellAsked()
+  log.recordAsked()
   t.same(await unanswered(), [long])
 })
 
@@ -159,7 +159,7 @@ t.test('and small requests that are asked again and again do not fill the record
   target(bytes.parseComplete, bytes.ready)
   for (let i = 0; i < 20; i++) {
     client(bytes.bind('', ''), bytes.sync)
-    log.tellAsked()
+    log.recordAsked()
     target(bytes.bindComplete, bytes.ready)
   }
   t.ok(asked().filter(({ text }) => text === long).length <= 3)
