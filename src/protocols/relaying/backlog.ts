@@ -1,6 +1,6 @@
 /**
- * What was relayed and is not followed yet, of all sessions together. To follow many small messages in one go costs a third of
- * following each when it comes: the code and its data are at hand then.
+ * What was relayed and is not parsed yet, of all sessions together. To parse many small messages in one go costs a third of
+ * parsing each when it comes: the code and its data are at hand then.
  */
 
 const BYTES = 256 * 1024
@@ -19,9 +19,9 @@ export abstract class BacklogReader {
   bytes = 0
 
   /** The bytes are valid during the call only; `at` is when they came (performance.now()). Does not throw. */
-  abstract follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void
-  /** What waited was followed. */
-  abstract followed(): void
+  abstract parse(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void
+  /** What waited was parsed. */
+  abstract parsed(): void
   /** `PATIENCE_MS` have passed, or less, since the backlog was asked to remind it. */
   abstract remind(): void
 }
@@ -46,7 +46,7 @@ export class Backlog {
 
   /** Keeps a copy of the chunk, and the time. */
   add(reader: BacklogReader, fromClient: boolean, chunk: Buffer): void {
-    if (this.#chunks === MOST_CHUNKS || this.#length + chunk.length > BYTES) this.#followAll()
+    if (this.#chunks === MOST_CHUNKS || this.#length + chunk.length > BYTES) this.#parseAll()
     else if (reader.bytes + chunk.length > MOST_BYTES_OF_ONE) this.catchUp(reader)
     reader.bytes += chunk.length
     const index = this.#chunks++
@@ -74,38 +74,38 @@ export class Backlog {
     if (!this.#armed) this.#arm()
   }
 
-  /** Follows what waits of one session, in the order in which it came. */
+  /** Parses what waits of one session, in the order in which it came. */
   catchUp(reader: BacklogReader): void {
     if (reader.first === NONE) return
-    this.#follow(reader)
-    reader.followed()
+    this.#parse(reader)
+    reader.parsed()
   }
 
   /** Session by session: each finds its own data at hand. */
-  #followAll(): void {
-    const followers = this.#waiting
-    for (const reader of followers) this.#follow(reader)
+  #parseAll(): void {
+    const readers = this.#waiting
+    for (const reader of readers) this.#parse(reader)
     this.#waiting = []
     this.#chunks = 0
     this.#length = 0
-    for (const reader of followers) reader.followed()
+    for (const reader of readers) reader.parsed()
   }
 
-  #follow(reader: BacklogReader): void {
+  #parse(reader: BacklogReader): void {
     reader.bytes = 0
     while (reader.first !== NONE) {
       const index = reader.first
       reader.first = this.#next[index]!
       const fromClient = this.#fromClient[index] === 1
       const start = index === 0 ? 0 : this.#ends[index - 1]!
-      reader.follow(fromClient, this.#bytes, start, this.#ends[index]!, this.#came[index]!)
+      reader.parse(fromClient, this.#bytes, start, this.#ends[index]!, this.#came[index]!)
     }
   }
 
   #remindAll(): void {
-    const followers = this.#toRemind
+    const readers = this.#toRemind
     this.#toRemind = []
-    for (const reader of followers) reader.remind()
+    for (const reader of readers) reader.remind()
   }
 
   #arm(): void {
@@ -114,7 +114,7 @@ export class Backlog {
     else
       this.#timer = setTimeout(() => {
         this.#armed = false
-        this.#followAll()
+        this.#parseAll()
         this.#remindAll()
       }, PATIENCE_MS)
   }

@@ -1,4 +1,4 @@
-/** Follows both directions of a session, pairs requests with answers in order, and records each statement once it has ended. */
+/** Parses both directions of a session, pairs requests with answers in order, and records each statement once it has ended. */
 
 import type { Recorder } from '../../../recording/writing/recorder.ts'
 import { FrameScanner, type FrameSink } from '../wire/frame-scanner.ts'
@@ -300,7 +300,7 @@ export class StatementLog {
     this.#queue.shift()
   }
 
-  /** The request that this answers, taken from the queue. Answers that fit none would be followed to wrong conclusions. */
+  /** The request that this answers, taken from the queue. Answers that fit none would lead to wrong conclusions. */
   #answered(head: Pending | undefined, kind: number): Pending {
     if (head?.kind !== kind) throw unexpectedAnswer()
     this.#records.answered(head)

@@ -24,7 +24,7 @@ export class StatementRecords {
   readonly #recorder: Recorder
   readonly #known: KnownStatements
   readonly #settings: ReportedSettings
-  /** performance.now() when what is followed at present has passed. */
+  /** performance.now() when what is parsed at present has passed. */
   now = 0
   #count = 0
   /** Of what was recorded as asked: the last number given, the last one that has its answer, and the last of which that is recorded. */

@@ -1,4 +1,4 @@
-/** Follows the statements of one session: everyday messages a little later, many at a time; long answers in turns; the rest at once. */
+/** Parses the statements of one session: everyday messages a little later, many at a time; long answers in turns; the rest at once. */
 
 import { SHOWN_BOUND_MS } from '../../../recording/writing/recorder.ts'
 import { Backlog, BacklogReader } from '../../relaying/backlog.ts'
@@ -14,8 +14,8 @@ const ASKED_MS = 15
 export interface DeferredParserEvents {
   /** So many bytes have passed in one direction. */
   passed(direction: 'in' | 'out', bytes: number): void
-  /** What has passed was followed, with an error where that failed: the session must end then. */
-  followed(failure?: unknown): void
+  /** What has passed was parsed, with an error where that failed: the session must end then. */
+  parsed(failure?: unknown): void
 }
 
 /** What is asked for every chunk is at hand in here: 32 busy sessions find little else of theirs in the processor's cache. */
@@ -25,7 +25,7 @@ export class DeferredParser extends BacklogReader {
   readonly #events: DeferredParserEvents
   #busy = false
   #failure: unknown
-  /** What is still to be followed of a long chunk from the target, and when that came. */
+  /** What is still to be parsed of a long chunk from the target, and when that came. */
   #rest: Buffer | undefined
   #restCame = 0
   #reminding = false
@@ -43,21 +43,21 @@ export class DeferredParser extends BacklogReader {
   fromClient(chunk: Buffer): void {
     const mayWait = this.#requestsMayWait && chunk.length <= Backlog.mostBytes && areWholeRequests(chunk)
     if (mayWait) this.#backlog.add(this, true, chunk)
-    else this.#followAtOnce(true, chunk)
+    else this.#parseAtOnce(true, chunk)
   }
 
   /**
-   * Bytes from the target. Throws PROTOCOL_VIOLATION; what is found later, `followed` is told. Where it is `behind` after that, no
+   * Bytes from the target. Throws PROTOCOL_VIOLATION; what is found later is given to `parsed`. Where it is `behind` after that, no
    * more should come for now.
    */
   fromTarget(chunk: Buffer): void {
     const mayWait = this.#answersMayWait && chunk.length <= Backlog.mostBytes && areWholeAnswers(chunk)
     if (mayWait) this.#backlog.add(this, false, chunk)
-    else if (chunk.length <= SLICE_BYTES) this.#followAtOnce(false, chunk)
-    else this.#followInTurns(chunk)
+    else if (chunk.length <= SLICE_BYTES) this.#parseAtOnce(false, chunk)
+    else this.#parseInTurns(chunk)
   }
 
-  /** True while a long chunk from the target is followed: `followed` is told when it ends. */
+  /** True while a long chunk from the target is being parsed: `parsed` is called when it ends. */
   get behind(): boolean {
     return this.#rest !== undefined
   }
@@ -65,7 +65,7 @@ export class DeferredParser extends BacklogReader {
   /** The log, with everything in it that has come so far. (Not when it is the log itself that ends the session.) */
   upToDate(): StatementLog {
     if (this.#busy) return this.#log
-    if (this.#rest !== undefined) this.#followRest(Number.POSITIVE_INFINITY)
+    if (this.#rest !== undefined) this.#parseRest(Number.POSITIVE_INFINITY)
     else this.#backlog.catchUp(this)
     return this.#log
   }
@@ -93,7 +93,7 @@ export class DeferredParser extends BacklogReader {
     return this.#log.full
   }
 
-  follow(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
+  parse(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {
     this.#events.passed(fromClient ? 'in' : 'out', end - start)
     // What was asked meanwhile is on its way to the target, and so into the recording.
     if (this.#failure !== undefined && !fromClient) return
@@ -104,10 +104,10 @@ export class DeferredParser extends BacklogReader {
     }
   }
 
-  followed(): void {
+  parsed(): void {
     this.#requestsMayWait = this.#log.atRequestBoundary
     this.#answersMayWait = this.#log.atBoundary
-    this.#events.followed(this.#failure)
+    this.#events.parsed(this.#failure)
     this.#askToBeReminded()
   }
 
@@ -124,17 +124,17 @@ export class DeferredParser extends BacklogReader {
     this.#backlog.remind(this)
   }
 
-  #followAtOnce(fromClient: boolean, chunk: Buffer): void {
+  #parseAtOnce(fromClient: boolean, chunk: Buffer): void {
     const at = performance.now()
     this.#events.passed(fromClient ? 'in' : 'out', chunk.length)
     this.#log.count(fromClient ? 'in' : 'out', chunk.length)
     this.upToDate()
     if (this.#failure !== undefined) return
     this.#read(fromClient, chunk, 0, chunk.length, at)
-    this.followed()
+    this.parsed()
   }
 
-  #followInTurns(chunk: Buffer): void {
+  #parseInTurns(chunk: Buffer): void {
     const at = performance.now()
     this.#events.passed('out', chunk.length)
     this.#log.count('out', chunk.length)
@@ -144,15 +144,15 @@ export class DeferredParser extends BacklogReader {
     this.#restCame = at
     this.#requestsMayWait = false
     this.#answersMayWait = false
-    this.#followRest(STATEMENTS_A_TURN)
+    this.#parseRest(STATEMENTS_A_TURN)
   }
 
-  #followRest(statements: number): void {
+  #parseRest(statements: number): void {
     const most = this.#log.recorded + statements
     while (this.#rest !== undefined) {
       if (this.#log.recorded > most) {
         setImmediate(() => {
-          if (this.#rest !== undefined) this.#followRest(STATEMENTS_A_TURN)
+          if (this.#rest !== undefined) this.#parseRest(STATEMENTS_A_TURN)
         })
         return
       }
@@ -165,7 +165,7 @@ export class DeferredParser extends BacklogReader {
         this.#failure = error
       }
     }
-    this.followed()
+    this.parsed()
   }
 
   #read(fromClient: boolean, bytes: Buffer, start: number, end: number, at: number): void {

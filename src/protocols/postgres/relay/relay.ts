@@ -38,10 +38,10 @@ export function relay(
   return new Promise(resolve => {
     const statements = new DeferredParser(new StatementLog(recorder, upstream.greeting.parameters), backlog, {
       passed,
-      followed,
+      parsed,
     })
     const early = downstream.beginRelay(mayInterject)
-    const toClient = new Gate(recorder, sendFollowed, much => unwritten(UNWRITTEN_TO_CLIENT, much))
+    const toClient = new Gate(recorder, sendParsed, much => unwritten(UNWRITTEN_TO_CLIENT, much))
     const toTarget = new Gate(recorder, sendToTarget, much => unwritten(UNWRITTEN_TO_TARGET, much))
 
     function sendToClient(chunk: Buffer): void {
@@ -49,7 +49,7 @@ export function relay(
       polling?.passed(conversation, false)
     }
 
-    function sendFollowed(chunk: Buffer): void {
+    function sendParsed(chunk: Buffer): void {
       sendToClient(chunk)
       if (!ended) interject()
     }
@@ -129,7 +129,7 @@ export function relay(
       context.count(direction, bytes)
     }
 
-    function followed(failure: unknown): void {
+    function parsed(failure: unknown): void {
       if (failure !== undefined) violated(failure)
       if (ended) return
       interject()

@@ -14,7 +14,7 @@ interface Chunk {
   readonly bytes: Buffer
 }
 
-const nobody: DeferredParserEvents = { passed: () => undefined, followed: () => undefined }
+const nobody: DeferredParserEvents = { passed: () => undefined, parsed: () => undefined }
 
 function openLog() {
   const facts: FactEvent[] = []
@@ -72,7 +72,7 @@ const said = fc
     return parts.filter(part => part.length > 0).map(bytes => ({ fromClient, bytes }))
   })
 
-t.test('to follow later tells the same as to follow at once, and refuses the same chunk', async () => {
+t.test('to parse later records the same as to parse at once, and refuses the same chunk', async () => {
   const property = fc.property(fc.array(said, { maxLength: 30 }), conversation => {
     const chunks = conversation.flat()
     const atOnce = openLog()
@@ -82,16 +82,16 @@ t.test('to follow later tells the same as to follow at once, and refuses the sam
     const one = openLog()
     const two = openLog()
     let refusedLater = false
-    const followed = (failure: unknown) => {
+    const parsed = (failure: unknown) => {
       refusedLater ||= failure !== undefined
     }
-    const following = [one, two].map(({ log }) => new DeferredParser(log, backlog, { ...nobody, followed }))
+    const parsers = [one, two].map(({ log }) => new DeferredParser(log, backlog, { ...nobody, parsed }))
     for (const chunk of chunks) {
       // The one that is not first may not have taken this chunk.
-      if (following.some(each => feed([chunk], each) === 0)) refusedLater = true
+      if (parsers.some(each => feed([chunk], each) === 0)) refusedLater = true
       if (refusedLater) break
     }
-    for (const each of following) each.upToDate()
+    for (const each of parsers) each.upToDate()
     const expected = JSON.stringify(atOnce.withoutTimes())
     const agree = JSON.stringify(one.withoutTimes()) === expected
     const both = agree && (refusedLater || JSON.stringify(two.withoutTimes()) === expected)
@@ -100,94 +100,94 @@ t.test('to follow later tells the same as to follow at once, and refuses the sam
   fc.assert(property, { numRuns: 2000 })
 })
 
-t.test('what is put off is followed by itself, with the times at which it came', async t => {
+t.test('what is put off is parsed by itself, with the times at which it came', async t => {
   const { log, facts } = openLog()
-  let following: DeferredParser
-  const followed = new Promise<unknown>(resolve => {
-    following = new DeferredParser(log, new Backlog(), { ...nobody, followed: resolve })
+  let parser: DeferredParser
+  const parsed = new Promise<unknown>(resolve => {
+    parser = new DeferredParser(log, new Backlog(), { ...nobody, parsed: resolve })
   })
   const asked = performance.now()
-  following!.fromClient(bytes.query('select 1'))
-  following!.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
+  parser!.fromClient(bytes.query('select 1'))
+  parser!.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
   const passedUs = (performance.now() - asked) * 1000
-  t.same(facts, [], 'nothing has been followed yet')
-  t.equal(await followed, undefined, 'and no violation was found in it')
+  t.same(facts, [], 'nothing has been parsed yet')
+  t.equal(await parsed, undefined, 'and no violation was found in it')
   t.match(facts, [{ type: 'statement', text: 'select 1', tag: 'SELECT 1' }])
   const [fact] = facts
   t.ok(fact?.type === 'statement' && fact.durationUs <= passedUs + 1, 'the wait is not part of the duration')
 })
 
-t.test('a backlog that is full is followed before more is taken', async t => {
+t.test('a backlog that is full is parsed before more is taken', async t => {
   const { log, facts } = openLog()
-  const following = new DeferredParser(log, new Backlog(), nobody)
+  const parser = new DeferredParser(log, new Backlog(), nobody)
   for (let i = 0; i < 10_000; i++) {
-    following.fromClient(bytes.query(`select ${i}`))
-    following.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
+    parser.fromClient(bytes.query(`select ${i}`))
+    parser.fromTarget(Buffer.concat([bytes.complete('SELECT 1'), bytes.ready]))
   }
   t.ok(facts.length > 5000)
-  following.upToDate()
+  parser.upToDate()
   t.equal(facts.length, 10_000)
   t.match(facts[9999], { text: 'select 9999' })
 })
 
-t.test('what fails while it is followed is told once, and nothing after it is taken for true', async t => {
+t.test('what fails while it is parsed is reported once, and nothing after it is taken for true', async t => {
   const { log, facts } = openLog()
   const failures: unknown[] = []
   const backlog = new Backlog()
-  const following = new DeferredParser(log, backlog, { ...nobody, followed: failure => failures.push(failure) })
+  const parser = new DeferredParser(log, backlog, { ...nobody, parsed: failure => failures.push(failure) })
   const broken = new Error('a fault of ours')
   log.fromTarget = () => {
     throw broken
   }
-  following.fromClient(bytes.query('select 1'))
-  following.fromTarget(bytes.ready)
-  following.fromTarget(bytes.ready)
-  following.fromClient(bytes.query('select 2'))
-  following.upToDate()
+  parser.fromClient(bytes.query('select 1'))
+  parser.fromTarget(bytes.ready)
+  parser.fromTarget(bytes.ready)
+  parser.fromClient(bytes.query('select 2'))
+  parser.upToDate()
   t.same(failures, [broken])
   t.same(facts, [])
 })
 
 /** Asks for one portal `count` times; gives the answers. */
-function pipeline(following: DeferredParser, count: number): Buffer {
-  following.fromClient(Buffer.concat([bytes.parse('', 'select 1'), bytes.bind('', '')]))
-  following.fromClient(Buffer.concat(Array.from({ length: count }, () => bytes.execute(''))))
+function pipeline(parser: DeferredParser, count: number): Buffer {
+  parser.fromClient(Buffer.concat([bytes.parse('', 'select 1'), bytes.bind('', '')]))
+  parser.fromClient(Buffer.concat(Array.from({ length: count }, () => bytes.execute(''))))
   const suspended = Array.from({ length: count }, () => frame('s'))
   return Buffer.concat([bytes.parseComplete, bytes.bindComplete, ...suspended])
 }
 
-t.test('thousands of answers in one chunk are followed in turns, and all of them before anyone asks', async t => {
+t.test('thousands of answers in one chunk are parsed in turns, and all of them before anyone asks', async t => {
   for (const asked of [false, true]) {
     const { log, facts } = openLog()
     // Beside them, on a slow machine, what was asked and has no answer yet.
     const statements = () => facts.filter(fact => fact.type === 'statement').length
     const ended = Promise.withResolvers<void>()
-    const following = new DeferredParser(log, new Backlog(), {
+    const parser = new DeferredParser(log, new Backlog(), {
       ...nobody,
-      followed: () => statements() === 13_000 && ended.resolve(),
+      parsed: () => statements() === 13_000 && ended.resolve(),
     })
-    following.fromTarget(pipeline(following, 13_000))
-    t.ok(following.behind)
+    parser.fromTarget(pipeline(parser, 13_000))
+    t.ok(parser.behind)
     t.ok(statements() < 2000, 'others get their turn')
-    if (asked) following.upToDate()
+    if (asked) parser.upToDate()
     else await ended.promise
     t.equal(statements(), 13_000)
-    t.notOk(following.behind)
-    t.notOk(following.upToDate().unanswered)
+    t.notOk(parser.behind)
+    t.notOk(parser.upToDate().unanswered)
   }
 })
 
-t.test('a violation far back in a long chunk is told', async t => {
+t.test('a violation far back in a long chunk is reported', async t => {
   const failure = Promise.withResolvers<unknown>()
-  const following = new DeferredParser(openLog().log, new Backlog(), {
+  const parser = new DeferredParser(openLog().log, new Backlog(), {
     ...nobody,
-    followed: error => error !== undefined && failure.resolve(error),
+    parsed: error => error !== undefined && failure.resolve(error),
   })
-  const answers = pipeline(following, 5000)
-  following.fromTarget(Buffer.concat([answers, Buffer.from('Z\0\0\0\0')]))
-  t.ok(following.behind)
+  const answers = pipeline(parser, 5000)
+  parser.fromTarget(Buffer.concat([answers, Buffer.from('Z\0\0\0\0')]))
+  t.ok(parser.behind)
   t.match(await failure.promise, { code: 'PROTOCOL_VIOLATION' })
-  t.notOk(following.behind)
+  t.notOk(parser.behind)
 })
 
 t.test('only whole, well-formed messages of the everyday kinds are put off', async t => {
