@@ -30,7 +30,7 @@ const MAX_DEPTH = 50
 /** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
 export function readYaml(file: string, text: string): { documents: YamlDocument[]; problems: Problem[] } {
   const lines = new LineCounter()
-  const problem: Place = (offset, message) => {
+  const problem: ProblemAt = (offset, message) => {
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1), message }
   }
@@ -80,13 +80,13 @@ function refusal(text: string): string | undefined {
   return undefined
 }
 
-type Place = (offset: number, message: string) => Problem
+type ProblemAt = (offset: number, message: string) => Problem
 
 /**
  * Aliases may repeat a piece of the document, but neither stand for nothing, nor for themselves, nor be a flood. The key
  * `__proto__` would vanish on the way into an object: a role that lost a label so would speak of more targets than it says.
  */
-function nodeProblems(document: Document.Parsed, problem: Place): Problem[] {
+function nodeProblems(document: Document.Parsed, problem: ProblemAt): Problem[] {
   const problems: Problem[] = []
   let count = 0
   visit(document, {
@@ -107,7 +107,7 @@ function nodeProblems(document: Document.Parsed, problem: Place): Problem[] {
   return problems
 }
 
-function open(file: string, document: Document.Parsed, problem: Place): YamlDocument {
+function open(file: string, document: Document.Parsed, problem: ProblemAt): YamlDocument {
   const offset = (path: Path, wantKey: boolean): number => {
     let node: unknown = document.contents
     let found = startOf(node) ?? 0

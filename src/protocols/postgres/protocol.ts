@@ -45,14 +45,14 @@ export function createPostgresProtocol(options: {
         throw error
       })
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
-      const key = cancellations.issue(upstream.greeting.processId, keyBytes, async () => {
+      const key = cancellations.issue(upstream.startup.processId, keyBytes, async () => {
         await upstream.onCancel?.()
         await cancelOnTarget(upstream).catch(error =>
           log.warn({ err: error, session: grant.session }, 'a cancel request could not be passed to the target'),
         )
       })
       upstream.socket.once('close', key.forget)
-      downstream.prepare(upstream.greeting, key)
+      downstream.prepare(upstream.startup, key)
       return upstream
     },
     relay: (downstream, upstream, context) => relay(downstream, upstream, context, backlog, polling, log),

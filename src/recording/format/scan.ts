@@ -30,7 +30,7 @@ export interface Fault {
   readonly why: string
 }
 
-interface Place {
+interface FramePosition {
   readonly offset: number
   /** The link before this frame. */
   readonly previous: Buffer
@@ -39,8 +39,8 @@ interface Place {
 
 export type Part =
   | { readonly kind: 'header'; readonly header: RecordingHeader; readonly link: Buffer; readonly end: number }
-  | ({ readonly kind: 'frame'; readonly body: Buffer; readonly link: Buffer; readonly end: number } & Place)
-  | ({ readonly kind: 'seal'; readonly json: Buffer; readonly seal: Seal; readonly signature: Buffer } & Place)
+  | ({ readonly kind: 'frame'; readonly body: Buffer; readonly link: Buffer; readonly end: number } & FramePosition)
+  | ({ readonly kind: 'seal'; readonly json: Buffer; readonly seal: Seal; readonly signature: Buffer } & FramePosition)
   /** The file ends where a frame or the seal should begin: still being written, or interrupted. */
   | { readonly kind: 'unsealed'; readonly end: number; readonly frames: number }
   /** Nothing follows. `tornBytes` where the file ends inside of a frame. */

@@ -5,10 +5,10 @@ import { terminalSafeJson } from '../../shared/text/terminal-safe-json.ts'
 import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { isStream, type RecordedEvent, type RecordingSubject } from '../format/events.ts'
 import { summariseBinary } from './binary-output.ts'
-import { FedInput } from './fed-input.ts'
 import { hiddenInputText, summariseHiddenInput } from './hidden-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
 import { createPlainText, type PlainText } from './plain-text.ts'
+import { ProgramInput } from './program-input.ts'
 import { transcriptLines } from './transcript.ts'
 import { withoutFinished } from './unfinished.ts'
 
@@ -111,20 +111,20 @@ export async function* exportJsonLines(
   }
 }
 
-/** What was on the screens without any escape sequence, what was fed to programs, and the facts as a transcript. `width` is for the transcript's lines. */
+/** What was on the screens without any escape sequence, what programs were given as input, and the facts as a transcript. `width` is for the transcript's lines. */
 export async function* exportText(
   subject: RecordingSubject,
   events: AsyncIterable<RecordedEvent>,
   width = 120,
 ): AsyncGenerator<string, void> {
   const streams = new Map<string, PlainText>()
-  const fed = new FedInput()
+  const programInput = new ProgramInput()
   let atLineStart = true
   for await (const event of summariseHiddenInput(summariseBinary(withoutFinished(events)))) {
     let text: string
-    fed.see(event)
+    programInput.see(event)
     if (event.type === 'input') {
-      const lines = fed.lines(event)
+      const lines = programInput.lines(event)
       if (lines.length === 0) continue
       text = `${atLineStart ? '' : '\n'}${lines.join('\n')}\n`
     } else if (isStream(event)) {

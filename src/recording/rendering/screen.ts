@@ -1,8 +1,8 @@
 /** What a replay writes to the viewer's terminal for each event: the picture of a terminal, or lines of a transcript. */
 
 import { type FactEvent, isStream, type RecordedEvent } from '../format/events.ts'
-import { FedInput } from './fed-input.ts'
 import { createNeutraliser, type Neutraliser } from './neutralise.ts'
+import { ProgramInput } from './program-input.ts'
 import { type TranscriptOptions, transcriptLines } from './transcript.ts'
 
 export interface ScreenOptions extends TranscriptOptions {
@@ -31,7 +31,7 @@ const MOST_NAMED = 20
 
 export function createScreen(options: ScreenOptions): Screen {
   const streams = new Map<string, Neutraliser>()
-  const fed = new FedInput()
+  const programInput = new ProgramInput()
   let terminal = false
   let styled = false
   let shown = options.channel
@@ -75,9 +75,9 @@ export function createScreen(options: ScreenOptions): Screen {
         if (options.channel === undefined) leftOut.add(event.channel)
         return ''
       }
-      fed.see(event)
+      programInput.see(event)
       if (!isStream(event)) return fact(event)
-      if (event.type === 'input') return input(fed.lines(event))
+      if (event.type === 'input') return input(programInput.lines(event))
       const text = stream(event.channel, event.type).push(event.bytes)
       // An escape sequence or a shift of the character set: what plain text never needs to be brought back from.
       if (text.includes('\x1b') || text.includes('\x0e')) styled = true

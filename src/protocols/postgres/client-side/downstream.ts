@@ -8,7 +8,7 @@ import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import type { SocketReader } from '../../relaying/socket-reader.ts'
 import type { CancelKey } from '../target-side/cancel.ts'
-import type { TargetGreeting } from '../target-side/target-login.ts'
+import type { StartupResult } from '../target-side/target-login.ts'
 import {
   authenticationCleartextPassword,
   authenticationOk,
@@ -54,7 +54,7 @@ export class PostgresDownstream implements Downstream {
   #sentFinalMessage = false
   #targetSqlstate: string | undefined
   #notices: Buffer[] = []
-  #greeting: { target: TargetGreeting; cancelKey: CancelKey } | undefined
+  #startup: { target: StartupResult; cancelKey: CancelKey } | undefined
   /** True where a message of the gateway may go in between: set by the relay. */
   #atBoundary: () => boolean = () => true
 
@@ -108,14 +108,14 @@ export class PostgresDownstream implements Downstream {
   /** There is no second question in this protocol: the refusal comes with `deny`. */
   askFor(): void {}
 
-  /** What the target said when it was ready, for `accept`. */
-  prepare(target: TargetGreeting, cancelKey: CancelKey): void {
-    this.#greeting = { target, cancelKey }
+  /** The ParameterStatus messages and the BackendKeyData of the target, for `accept`. */
+  prepare(target: StartupResult, cancelKey: CancelKey): void {
+    this.#startup = { target, cancelKey }
   }
 
   async accept(): Promise<void> {
-    if (this.#greeting === undefined) throw new Error('accepted before the target was connected')
-    const { target, cancelKey } = this.#greeting
+    if (this.#startup === undefined) throw new Error('accepted before the target was connected')
+    const { target, cancelKey } = this.#startup
     const messages = [authenticationOk(), ...this.#notices]
     for (const [name, value] of target.parameters) messages.push(parameterStatus(name, value))
     messages.push(backendKeyData(cancelKey.processId, cancelKey.key), readyForQuery('I'))

@@ -36,7 +36,7 @@ export function relay(
   let finish: () => void = () => undefined
 
   return new Promise(resolve => {
-    const statements = new DeferredParser(new StatementLog(recorder, upstream.greeting.parameters), backlog, {
+    const statements = new DeferredParser(new StatementLog(recorder, upstream.startup.parameters), backlog, {
       passed,
       parsed,
     })

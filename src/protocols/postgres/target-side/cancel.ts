@@ -109,13 +109,13 @@ function hashOf(processId: number, key: Buffer): Buffer {
 
 /** Asks the target to cancel what the session's backend runs: over a connection of its own, encrypted as the session's is. */
 export async function cancelOnTarget(upstream: PostgresUpstream): Promise<void> {
-  const { target, dialer, encryption, greeting } = upstream
+  const { target, dialer, encryption, startup } = upstream
   const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS)
   const connection = await dial(target, dialer, encryption, signal)
   const { socket: own } = connection
   const patience = setTimeout(() => own.destroy(), DIAL_TIMEOUT_MS).unref()
   own.once('close', () => clearTimeout(patience))
-  own.end(cancelRequest(greeting.processId, greeting.cancelKey))
+  own.end(cancelRequest(startup.processId, startup.cancelKey))
   own.resume()
   // The server closes the connection once it has sent the signal.
   if (!own.destroyed) await once(own, 'close')

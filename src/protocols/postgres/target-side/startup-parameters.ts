@@ -33,7 +33,7 @@ const SETTINGS = new Set(
 
 const FALSE = /^(false|off|no|0)$/i
 
-export interface StartupWishes {
+export interface StartupOptions {
   /** Settings to send with the StartupMessage. */
   readonly settings: ReadonlyMap<string, string>
   /** The value of `replication`, where the client asks for it. */
@@ -41,7 +41,7 @@ export interface StartupWishes {
 }
 
 /** Sorts a client's startup parameters (`user` and `database` aside). Throws CHANNEL_DENIED for one that is not passed on. */
-export function readStartupWishes(parameters: ReadonlyMap<string, string>): StartupWishes {
+export function readStartupOptions(parameters: ReadonlyMap<string, string>): StartupOptions {
   const settings = new Map<string, string>()
   let replication: string | undefined
   for (const [name, value] of parameters) {

@@ -20,8 +20,8 @@ import type { Connection } from './dial.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import { TargetRefusal } from './target-refusal.ts'
 
-/** What the target sent before ReadyForQuery; passed to the client when it is let in. */
-export interface TargetGreeting {
+/** ParameterStatus and BackendKeyData, as the target sent them before ReadyForQuery; passed to the client when it is let in. */
+export interface StartupResult {
   readonly parameters: ReadonlyMap<string, string>
   readonly processId: number
   readonly cancelKey: Buffer
@@ -37,13 +37,13 @@ export async function logIn(
   parameters: ReadonlyMap<string, string>,
   password: Secret,
   target: PostgresTarget,
-): Promise<TargetGreeting> {
+): Promise<StartupResult> {
   const { socket } = connection
   const conversation: Conversation = { connection, reader, target, password, toldPassword: false }
   socket.write(startupMessage(parameters))
   try {
     await authenticate(conversation, parameters.get('user')!)
-    return await readGreeting(reader)
+    return await readStartupResult(reader)
   } catch (error) {
     throw error instanceof TargetRefusal ? error.keeping(password, conversation.toldPassword) : error
   }
@@ -175,7 +175,7 @@ function hexOf(bytes: Buffer): Buffer {
 
 const MOST_PARAMETERS = 256
 
-async function readGreeting(reader: SocketReader): Promise<TargetGreeting> {
+async function readStartupResult(reader: SocketReader): Promise<StartupResult> {
   const parameters = new Map<string, string>()
   let processId = 0
   let cancelKey: Buffer = Buffer.alloc(0)

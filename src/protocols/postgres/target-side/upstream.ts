@@ -14,8 +14,8 @@ import type { PostgresTarget } from '../target.ts'
 import { violation } from '../wire/violation.ts'
 import { type Connection, dial, type Encryption, encryptionsOf, MESSAGE_LIMIT_BYTES } from './dial.ts'
 import { showUser } from './show-user.ts'
-import { readStartupWishes } from './startup-parameters.ts'
-import { logIn, type TargetGreeting } from './target-login.ts'
+import { readStartupOptions } from './startup-parameters.ts'
+import { logIn, type StartupResult } from './target-login.ts'
 import { TargetLoginFailed, TargetRefusal } from './target-refusal.ts'
 
 /** The whole way to a target that is ready: name, TCP, TLS, login. */
@@ -30,7 +30,7 @@ export interface PostgresUpstream {
   readonly encryption: Encryption
   /** For cancel requests: over the same hops, to the same address. */
   readonly dialer: Dialer
-  readonly greeting: TargetGreeting
+  readonly startup: StartupResult
   /** What came right after the login; the relay forwards it first. */
   readonly early: Buffer
   /** Told of each cancel request for this session: set by the relay. */
@@ -95,7 +95,7 @@ export function sessionParameters(
   target: PostgresTarget,
   clientParameters: ReadonlyMap<string, string>,
 ): Map<string, string> {
-  const { settings, replication } = readStartupWishes(clientParameters)
+  const { settings, replication } = readStartupOptions(clientParameters)
   if (replication !== undefined && !grant.allows('replication')) {
     throw new GatewayError(
       'CHANNEL_DENIED',
@@ -128,13 +128,13 @@ async function attemptLogin(
   signal.addEventListener('abort', stop, { once: true })
   const reader = new SocketReader(socket, MESSAGE_LIMIT_BYTES, violation)
   try {
-    const greeting = await logIn(connection, reader, parameters, password, target)
+    const startup = await logIn(connection, reader, parameters, password, target)
     return {
       socket,
       target,
       dialer,
       encryption: connection.encrypted ? 'tls' : 'plain',
-      greeting,
+      startup,
       early: reader.detach(),
       close: () => terminate(socket),
     }

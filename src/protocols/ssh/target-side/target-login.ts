@@ -44,7 +44,7 @@ export async function readCredential(material: CredentialMaterial): Promise<Targ
 }
 
 /** Who logs in with what, and where. */
-export interface TargetLoginWishes {
+export interface TargetLoginOptions {
   readonly target: Pick<SshTarget, 'name' | 'authentication'>
   readonly user: string
   readonly credential: TargetCredential
@@ -53,7 +53,7 @@ export interface TargetLoginWishes {
 /** One login. Give it the messages; it tells once: the target's yes, `TARGET_LOGIN_FAILED`, or `TARGET_AUTHENTICATION_REFUSED`. */
 export class TargetLogin {
   readonly #transport: Transport
-  readonly #target: TargetLoginWishes['target']
+  readonly #target: TargetLoginOptions['target']
   readonly #user: string
   readonly #credential: TargetCredential
   readonly #allowed: readonly Method[]
@@ -64,7 +64,7 @@ export class TargetLogin {
   #over = false
   readonly #outcome: LoginOutcome
 
-  constructor(transport: Transport, { target, user, credential }: TargetLoginWishes, outcome: LoginOutcome) {
+  constructor(transport: Transport, { target, user, credential }: TargetLoginOptions, outcome: LoginOutcome) {
     this.#transport = transport
     this.#target = target
     this.#user = user

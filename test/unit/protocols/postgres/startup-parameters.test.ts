@@ -1,8 +1,8 @@
 import t from 'tap'
-import { parseOptions, readStartupWishes } from '../../../../src/protocols/postgres/target-side/startup-parameters.ts'
+import { parseOptions, readStartupOptions } from '../../../../src/protocols/postgres/target-side/startup-parameters.ts'
 
 t.test('settings that clients really send pass, user and database aside', async t => {
-  const { settings, replication } = readStartupWishes(
+  const { settings, replication } = readStartupOptions(
     new Map([
       ['user', 'alice'],
       ['database', 'shop'],
@@ -33,7 +33,7 @@ t.test('a setting that is not on the list is refused by name', async t => {
     new Map([['options', '-c standard_conforming_strings=off']]),
     new Map([['options', '-c log_statement=none']]),
   ]) {
-    t.throws(() => readStartupWishes(parameters), { code: 'CHANNEL_DENIED', message: /is not passed on/ })
+    t.throws(() => readStartupOptions(parameters), { code: 'CHANNEL_DENIED', message: /is not passed on/ })
   }
 })
 
@@ -45,7 +45,7 @@ t.test('of the switches only settings pass', async t => {
 })
 
 t.test('replication is a wish of its own, and its "no" is none', async t => {
-  t.equal(readStartupWishes(new Map([['replication', 'database']])).replication, 'database')
-  t.equal(readStartupWishes(new Map([['replication', 'true']])).replication, 'true')
-  t.equal(readStartupWishes(new Map([['replication', 'off']])).replication, undefined)
+  t.equal(readStartupOptions(new Map([['replication', 'database']])).replication, 'database')
+  t.equal(readStartupOptions(new Map([['replication', 'true']])).replication, 'true')
+  t.equal(readStartupOptions(new Map([['replication', 'off']])).replication, undefined)
 })

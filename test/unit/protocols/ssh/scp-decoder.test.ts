@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { fileTransferOf } from '../../../../src/protocols/ssh/capture/commands/file-transfer-command.ts'
-import { placeOf, type ScpCommand, scpCommandOf } from '../../../../src/protocols/ssh/capture/commands/scp-command.ts'
+import {
+  locationOf,
+  type ScpCommand,
+  scpCommandOf,
+} from '../../../../src/protocols/ssh/capture/commands/scp-command.ts'
 import { readShellCommand } from '../../../../src/protocols/ssh/capture/commands/shell-words.ts'
 import type { FileEvent } from '../../../../src/protocols/ssh/capture/files/file-event.ts'
 import { ScpDecoder } from '../../../../src/protocols/ssh/capture/files/scp-decoder.ts'
@@ -126,7 +130,7 @@ t.test('of several paths, and of patterns, the sender says which file it is', as
 })
 
 const placed = (command: string, folders: string[], name: string) =>
-  placeOf(fileTransferOf(command)!.scp!, folders, name)
+  locationOf(fileTransferOf(command)!.scp!, folders, name)
 
 t.test('of an upload to what may be a folder or the file itself, both the path and the name are told', async t => {
   t.same(placed('scp -t dir', [], 'f'), { path: 'dir', name: 'f' })

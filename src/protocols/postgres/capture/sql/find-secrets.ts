@@ -3,13 +3,13 @@
 import { holdsSecret, isSecretName, mentionsSecret, SECRET_FUNCTION, TEMPLATE } from './secret-words.ts'
 import type { Token } from './tokens.ts'
 
-export type Place =
+export type LiteralLocation =
   | { readonly token: Token; readonly kind: 'secret' }
   /** Code, which is to be read as SQL of its own. */
   | { readonly token: Token; readonly kind: 'code' }
 
 export interface Found {
-  readonly places: readonly Place[]
+  readonly locations: readonly LiteralLocation[]
   /** A secret is in it, but which literal it is was not worked out. */
   readonly unclear: boolean
 }
@@ -26,7 +26,7 @@ const GOES_ON = /^(?:collate|when|then|else|escape|uescape|operator|union|like|i
 
 /** `tokens`: those of one statement, without comments. */
 export function findSecrets(tokens: readonly Token[]): Found {
-  const places = new Map<Token, Place>()
+  const locations = new Map<Token, LiteralLocation>()
   /** Names whose values are known, whether they are literals or not. */
   const explained = new Set<Token>()
   let unclear = false
@@ -43,7 +43,7 @@ export function findSecrets(tokens: readonly Token[]): Found {
       const token = tokens[i]!
       const isLiteral = token.kind === 'string' || token.kind === 'parameter' || token.kind === 'number'
       if (isLiteral || (words && token.kind === 'word')) {
-        places.set(token, { token, kind: 'secret' })
+        locations.set(token, { token, kind: 'secret' })
         explained.add(name)
       }
     }
@@ -80,11 +80,11 @@ export function findSecrets(tokens: readonly Token[]): Found {
 
   for (const [i, token] of tokens.entries()) {
     if (token.kind === 'string') {
-      if (places.has(token)) continue
-      if (isCode(tokens, i)) places.set(token, { token, kind: 'code' })
+      if (locations.has(token)) continue
+      if (isBodyByGrammar(tokens, i)) locations.set(token, { token, kind: 'code' })
       else if (TEMPLATE.test(token.text)) unclear = true
-      else if (token.quoted === '$' && holdsSecret(token.text)) places.set(token, { token, kind: 'code' })
-      else if (holdsSecret(token.text)) places.set(token, { token, kind: 'secret' })
+      else if (token.quoted === '$' && holdsSecret(token.text)) locations.set(token, { token, kind: 'code' })
+      else if (holdsSecret(token.text)) locations.set(token, { token, kind: 'secret' })
     } else if (token.kind !== 'word') continue
     else if (SECRET_FUNCTION.test(token.text) && tokens[i + 1]?.text === '(')
       take(token, i + 2, endOfValue(tokens, i + 1))
@@ -97,16 +97,16 @@ export function findSecrets(tokens: readonly Token[]): Found {
       unclear ||= tokens.slice(i + 1).some(({ kind }) => kind === 'string' || kind === 'number')
     }
   }
-  return { places: [...places.values()], unclear: unclear || isUnexplained(tokens, places, explained) }
+  return { locations: [...locations.values()], unclear: unclear || isUnexplained(tokens, locations, explained) }
 }
 
 /** Whether a text is left of which nothing says that it is not the secret that a name or a literal tells of. */
 function isUnexplained(
   tokens: readonly Token[],
-  places: ReadonlyMap<Token, Place>,
+  locations: ReadonlyMap<Token, LiteralLocation>,
   explained: ReadonlySet<Token>,
 ): boolean {
-  const isLeft = (token: Token) => token.kind === 'string' && !places.has(token)
+  const isLeft = (token: Token) => token.kind === 'string' && !locations.has(token)
   if (!tokens.some(isLeft)) return false
   return tokens.some((token, i) => {
     if (token.kind === 'string') return isLeft(token) && mentionsSecret(token.text)
@@ -150,8 +150,8 @@ function isOneOfList(tokens: readonly Token[], at: number): boolean {
   return /^[(,]$/.test(tokens[at - 1]?.text ?? '') && /^[),]$/.test(tokens[at + 1]?.text ?? '')
 }
 
-/** The body of a DO, a function or a procedure. */
-function isCode(tokens: readonly Token[], at: number): boolean {
+/** Whether it stands where the grammar of an accepted DO or CREATE has the body: behind `do`, or behind `as`. */
+function isBodyByGrammar(tokens: readonly Token[], at: number): boolean {
   const before = tokens[at - 1]
   if (isWord(tokens[0]!, 'do')) return before !== undefined && (isWord(before, 'do') || !isWord(before, 'language'))
   return isWord(tokens[0]!, 'create') && before !== undefined && isWord(before, 'as')

@@ -45,7 +45,7 @@ export function hideLiterals(
       show(token, token.text.startsWith('--') ? `-- ${HIDDEN}` : `/* ${HIDDEN} */`)
     } else if (token.kind === 'string') {
       // Code that was read wrongly did not run.
-      const code = !(mentions && outcome === 'misread') && depth < DEEPEST_CODE && isCode(tokens, i)
+      const code = !(mentions && outcome === 'misread') && depth < DEEPEST_CODE && looksLikeBody(tokens, i)
       show(token, shownString(token, code, outcome, depth))
       // A quote too many may have turned round what is a literal, and what a name.
       behind = mentions
@@ -105,8 +105,11 @@ function shownString(token: Token, isCode: boolean, outcome: Outcome, depth: num
   return `$hidden$${inner.replaceAll('$hidden$', '$')}$hidden$`
 }
 
-/** The body of a DO, a function or a procedure. */
-function isCode(tokens: readonly Token[], at: number): boolean {
+/**
+ * Whether the words before it look like those before the body of a DO, a function or a procedure, wherever the statement begins: what the
+ * server did not accept need not be one statement, nor well-formed.
+ */
+function looksLikeBody(tokens: readonly Token[], at: number): boolean {
   const words = tokens.slice(Math.max(0, at - MOST_TOKENS_TO_BODY), at).filter(({ kind }) => kind === 'word')
   if (!/^(?:do|as|plpgsql|sql)$/i.test(words.at(-1)?.text ?? '')) return false
   return words.some(({ text }, i) => (i === 0 && /^do$/i.test(text)) || /^(?:function|procedure)$/i.test(text))

@@ -27,8 +27,8 @@ export function asPostgresReads(sql: string, tokens: readonly Token[]): 'the sam
     .filter(({ kind, quoted }) => kind === 'string' || kind === 'comment' || quoted !== undefined)
     // The N of a national literal is a token of its own there.
     .map(({ start, end }) => ({ start: /^n'/i.test(sql.slice(start, start + 2)) ? start + 1 : start, end }))
-  const places = (isAscii(asked) ? ours : inBytes(asked, ours)).map(({ start, end }) => `${start}-${end}`).join()
-  return theirs === places ? 'the same' : 'otherwise'
+  const ranges = (isAscii(asked) ? ours : inBytes(asked, ours)).map(({ start, end }) => `${start}-${end}`).join()
+  return theirs === ranges ? 'the same' : 'otherwise'
 }
 
 /** It takes a literal to end at a comment, also where it goes on behind that (which PostgreSQL itself does not). */
@@ -49,10 +49,10 @@ function isQuoted(text: string): boolean {
 
 const isAscii = (sql: string): boolean => /^[\0-\x7f]*$/.test(sql)
 
-type Place = Pick<Token, 'start' | 'end'>
+type Range = Pick<Token, 'start' | 'end'>
 
 /** It counts in bytes of UTF-8. */
-function inBytes(sql: string, places: readonly Place[]): Place[] {
+function inBytes(sql: string, ranges: readonly Range[]): Range[] {
   let at = 0
   let bytes = 0
   const byteOf = (index: number): number => {
@@ -60,5 +60,5 @@ function inBytes(sql: string, places: readonly Place[]): Place[] {
     at = index
     return bytes
   }
-  return places.map(({ start, end }) => ({ start: byteOf(start), end: byteOf(end) }))
+  return ranges.map(({ start, end }) => ({ start: byteOf(start), end: byteOf(end) }))
 }

@@ -1,6 +1,6 @@
 /** What of a statement a recording shows: its secrets are taken out where they are known for sure, else its literals are hidden. */
 
-import { findSecrets, type Place } from './find-secrets.ts'
+import { findSecrets, type LiteralLocation } from './find-secrets.ts'
 import { HIDDEN, hideLiterals } from './hide-literals.ts'
 import type { Outcome } from './outcome.ts'
 import { asPostgresReads } from './postgres-scanner.ts'
@@ -93,20 +93,20 @@ interface TakenOut {
 
 /** Undefined where it is not clear which literals are secrets. */
 function takeOut(sql: string, tokens: readonly Token[], depth: number): TakenOut | undefined {
-  const places: (Place | { token: Token; kind: 'comment' })[] = []
+  const locations: (LiteralLocation | { token: Token; kind: 'comment' })[] = []
   for (const statement of statementsOf(tokens)) {
     const found = findSecrets(statement)
     if (found.unclear) return undefined
-    places.push(...found.places)
+    locations.push(...found.locations)
   }
   for (const token of tokens) {
-    if (token.kind === 'comment' && mentionsSecret(token.text)) places.push({ token, kind: 'comment' })
+    if (token.kind === 'comment' && mentionsSecret(token.text)) locations.push({ token, kind: 'comment' })
   }
   let text = ''
   let at = 0
   let parameters = false
   let hides = false
-  for (const { token, kind } of places.sort((a, b) => a.token.start - b.token.start)) {
+  for (const { token, kind } of locations.sort((a, b) => a.token.start - b.token.start)) {
     if (token.kind === 'parameter') {
       parameters = true
       continue

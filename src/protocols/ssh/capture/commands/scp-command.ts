@@ -11,7 +11,7 @@ export interface ScpCommand {
   readonly intoFolder: boolean
 }
 
-export interface ScpPlace {
+export interface ScpLocation {
   readonly path: string
   /** What the sending side called it, where that and `path` do not say for sure which file it is. */
   readonly name?: string
@@ -52,7 +52,7 @@ function isFolder(path: string, flags: string): boolean {
 }
 
 /** What was named, where nothing better is known: of a long list the beginning. */
-export function askedFor({ paths }: ScpCommand): ScpPlace {
+export function askedFor({ paths }: ScpCommand): ScpLocation {
   const shown: ShellWord[] = []
   for (let i = 0, length = 0; i < paths.length && length < MAX_PATH; i++) {
     shown.push(paths[i]!)
@@ -66,20 +66,20 @@ export function askedFor({ paths }: ScpCommand): ScpPlace {
 }
 
 /** Where `name` is, which the sending side says, in `folders` that it said before; '' is the last of them itself. */
-export function placeOf(command: ScpCommand, folders: readonly string[], name: string): ScpPlace {
+export function locationOf(command: ScpCommand, folders: readonly string[], name: string): ScpLocation {
   const names = name === '' ? folders : [...folders, name]
   const asked = askedFor(command)
-  const place = command.direction === 'upload' ? uploadedTo(command, names) : downloadedFrom(command, names)
-  return place ?? { ...asked, name: names.join('/') }
+  const location = command.direction === 'upload' ? uploadedTo(command, names) : downloadedFrom(command, names)
+  return location ?? { ...asked, name: names.join('/') }
 }
 
-function uploadedTo(command: ScpCommand, names: readonly string[]): ScpPlace | undefined {
+function uploadedTo(command: ScpCommand, names: readonly string[]): ScpLocation | undefined {
   if (!command.intoFolder || !names.every(isFileName)) return undefined
   const asked = askedFor(command)
   return { ...asked, path: inFolder(asked.path, names) }
 }
 
-function downloadedFrom({ paths }: ScpCommand, names: readonly string[]): ScpPlace | undefined {
+function downloadedFrom({ paths }: ScpCommand, names: readonly string[]): ScpLocation | undefined {
   if (paths.length > MOST_PATHS) return undefined
   const [first = '', ...below] = names
   const meant = paths.filter(word => mayMean(word, first))

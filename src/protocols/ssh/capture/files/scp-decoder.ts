@@ -1,7 +1,7 @@
 /** Reads along the old scp protocol (`scp -t` and `scp -f` on the target) and tells which files went which way. */
 
 import { recordedText } from '../../transport/texts.ts'
-import { askedFor, MAX_PATH, placeOf, type ScpCommand, type ScpPlace } from '../commands/scp-command.ts'
+import { askedFor, locationOf, MAX_PATH, type ScpCommand, type ScpLocation } from '../commands/scp-command.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
@@ -24,7 +24,7 @@ export class ScpDecoder {
   #lineBytes = 0
   #mode: 'line' | 'data' | 'status' | 'lost' = 'line'
   #left = 0
-  #place: ScpPlace = { path: '' }
+  #location: ScpLocation = { path: '' }
   #transfer: FileTransfer | undefined
   #asked: AskedFile | undefined
   #error: Buffer[] | undefined
@@ -125,12 +125,12 @@ export class ScpDecoder {
         return
       }
       this.#folders.push(name!)
-      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', ...this.#placeOf('') })
+      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', ...this.#locationOf('') })
       return
     }
-    this.#place = this.#placeOf(name!)
+    this.#location = this.#locationOf(name!)
     this.#transfer = new FileTransfer()
-    this.#asked = this.#ask?.({ operation: this.#command.direction, ...this.#place })
+    this.#asked = this.#ask?.({ operation: this.#command.direction, ...this.#location })
     this.#left = Number(size)
     this.#mode = this.#left === 0 ? 'status' : 'data'
   }
@@ -153,7 +153,7 @@ export class ScpDecoder {
     if (transfer === undefined) return
     this.#transfer = undefined
     if (error !== undefined) transfer.spoil()
-    const event = { operation: this.#command.direction, ...this.#place, ...transfer.result() }
+    const event = { operation: this.#command.direction, ...this.#location, ...transfer.result() }
     this.#tell(answered(this.#asked, error === undefined ? event : { ...event, error }))
   }
 
@@ -164,10 +164,10 @@ export class ScpDecoder {
     this.#tell({ operation: this.#command.direction, ...asked, path, error })
   }
 
-  #placeOf(name: string): ScpPlace {
-    const { path, name: sent, ...rest } = placeOf(this.#command, this.#folders, name)
-    const place = { ...rest, path: path.slice(0, MAX_PATH) }
-    return sent === undefined ? place : { ...place, name: sent.slice(0, MAX_PATH) }
+  #locationOf(name: string): ScpLocation {
+    const { path, name: sent, ...rest } = locationOf(this.#command, this.#folders, name)
+    const location = { ...rest, path: path.slice(0, MAX_PATH) }
+    return sent === undefined ? location : { ...location, name: sent.slice(0, MAX_PATH) }
   }
 
   #lose(): void {

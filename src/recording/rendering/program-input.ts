@@ -1,10 +1,10 @@
-/** How readers are shown what a program without a terminal was fed: line by line, each with `<` in front, and with `<*` where it was hidden. */
+/** How readers are shown what a program without a terminal was given as input: line by line, each with `<` in front, and with `<*` where it was hidden. */
 
 import { StringDecoder } from 'node:string_decoder'
 import { printable } from '../../shared/text/printable.ts'
 import type { RecordedEvent, StreamEvent } from '../format/events.ts'
 
-export class FedInput {
+export class ProgramInput {
   readonly #terminals = new Set<number>()
   readonly #streams = new Map<string, StringDecoder>()
 
