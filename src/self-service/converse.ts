@@ -3,6 +3,8 @@
 import type { Conversation, Converse } from '../session/conversation.ts'
 import type { Login } from '../session/run-login.ts'
 import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
+import { CommandError } from './command.ts'
+import { createLimitPerUser } from './limit-per-user.ts'
 import { runMenu } from './menu/menu.ts'
 import { runNumberedList } from './menu/numbered-list.ts'
 import { complain, type RunParts, runCommand } from './run-command.ts'
@@ -10,12 +12,29 @@ import { complain, type RunParts, runCommand } from './run-command.ts'
 /** Terminals that cannot place their cursor, or do not say what they are. */
 const SIMPLE = new Set(['', 'dumb', 'unknown'])
 
+/** Of one user: commands that run, and wait, are short; menus stay open. */
+const MOST_COMMANDS = 8
+const MOST_COMMANDS_WAITING = 64
+const MOST_MENUS = 64
+
 export function createSelfService(parts: RunParts): Converse {
+  const withCommand = createLimitPerUser(MOST_COMMANDS, MOST_COMMANDS_WAITING)
+  const withMenu = createLimitPerUser(MOST_MENUS, 0)
   return (conversation, login) => {
     const { command, terminal } = conversation
-    if (command !== undefined) return runCommand(parts, conversation, login, command)
-    if (terminal === undefined) return listForPrograms(parts, conversation, login)
-    return choose(parts, conversation, login, SIMPLE.has(terminal.type) ? 'list' : 'menu')
+    const { user } = login.who.principal
+    const answer = () => {
+      if (command !== undefined) return withCommand(user, () => runCommand(parts, conversation, login, command))
+      if (terminal === undefined) return withCommand(user, () => listForPrograms(parts, conversation, login))
+      const what = SIMPLE.has(terminal.type) ? 'list' : 'menu'
+      return withMenu(user, () => choose(parts, conversation, login, what))
+    }
+    // What answers never rejects: there was no room for it.
+    return answer().catch(() => {
+      login.refused('self-service', 'too many commands or menus of the user are open')
+      const why = 'Too many of your commands or menus are open at this gateway.'
+      return complain(parts, conversation, login, new CommandError(EXIT.no, why, 'Close some, and try again.'))
+    })
   }
 }
 
