@@ -63,6 +63,11 @@ export interface Attempt {
    * "are they still?" later on. An empty list, or no list, is never fulfilled.
    */
   principal(requirement: FactorLists): Promise<Principal | undefined>
+  /**
+   * For a connection inside of this one: what is proven on either is proven on both, and what was wrong belongs to each alone. The
+   * refusal is that of `begin`.
+   */
+  inside(): Attempt | Refusal
 }
 
 interface Parts {
@@ -76,6 +81,11 @@ interface Parts {
   readonly clock: Clock
   readonly passwords?: Passwords
 }
+
+const UNAVAILABLE = refuse(
+  'CLUSTER_UNAVAILABLE',
+  'New logins are refused while the gateways cannot reach each other. Try again shortly.',
+)
 
 export function createAuthenticator({
   database,
@@ -114,17 +124,12 @@ export function createAuthenticator({
     },
 
     async begin(userName, { address }) {
-      if (!cluster.available) {
-        const message = 'New logins are refused while the gateways cannot reach each other. Try again shortly.'
-        return refuse('CLUSTER_UNAVAILABLE', message)
-      }
+      if (!cluster.available) return UNAVAILABLE
       const name = queryable(userName)
       const claimant: Claimant = { name, address, ...(await readUser(name)) }
       const proven = new Set<Factor>()
       const provenKeys: Buffer[] = []
-      const trail: string[] = []
       let noted = false
-      let usedCode = false
 
       /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
       async function lineFor(kind: Proof['kind']): Promise<string> {
@@ -139,43 +144,51 @@ export function createAuthenticator({
         return unlessAborted<ProofResult>(until, confirmation, { proves: [], why: 'nobody waited for it' })
       }
 
-      return {
-        user: userName,
-        roles: claimant.user?.roles ?? [],
-        proven,
-        trail,
-        get usedCode() {
-          return usedCode
-        },
+      function attempt(): Attempt {
+        const trail: string[] = []
+        let usedCode = false
+        return {
+          user: userName,
+          roles: claimant.user?.roles ?? [],
+          proven,
+          trail,
+          get usedCode() {
+            return usedCode
+          },
 
-        async verify(proof, { rememberFactorMs, factors = [], until = AbortSignal.abort() }) {
-          const passwordIsEnough = provenEnough(factors, new Set(['password']))
-          const verify = () => {
-            const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
-            return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
-          }
-          const verified = await (evaluationOf(proof).behindLockout
-            ? withKeyLock(await lineFor(proof.kind), verify)
-            : verify())
-          const result = 'proof' in verified ? await confirm(verified, until) : verified
-          if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
-          usedCode = result.usedCode ?? false
-          for (const factor of result.proves) proven.add(factor)
-          if (proof.kind === 'publickey' && result.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
-          return result.proves.length > 0
-        },
+          async verify(proof, { rememberFactorMs, factors = [], until = AbortSignal.abort() }) {
+            const passwordIsEnough = provenEnough(factors, new Set(['password']))
+            const verify = () => {
+              const firstProven = FIRST_FACTORS.some(factor => proven.has(factor))
+              return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
+            }
+            const verified = await (evaluationOf(proof).behindLockout
+              ? withKeyLock(await lineFor(proof.kind), verify)
+              : verify())
+            const result = 'proof' in verified ? await confirm(verified, until) : verified
+            if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
+            usedCode = result.usedCode ?? false
+            for (const factor of result.proves) proven.add(factor)
+            if (proof.kind === 'publickey' && result.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
+            return result.proves.length > 0
+          },
 
-        async principal(requirement) {
-          const { user } = await readUser(name)
-          if (user === undefined) return undefined
-          const still = new Set(proven)
-          if (!provenKeys.some(blob => holdsPublicKey(user.publicKeys, blob))) still.delete('publickey')
-          if (!provenEnough(requirement, still)) return undefined
-          if (!noted) await lockout.loggedIn(user.name, address)
-          noted = true
-          return mintPrincipal({ user: user.name, roles: user.roles, proven: still, sourceAddress: address })
-        },
+          async principal(requirement) {
+            const { user } = await readUser(name)
+            if (user === undefined) return undefined
+            const still = new Set(proven)
+            if (!provenKeys.some(blob => holdsPublicKey(user.publicKeys, blob))) still.delete('publickey')
+            if (!provenEnough(requirement, still)) return undefined
+            if (!noted) await lockout.loggedIn(user.name, address)
+            noted = true
+            return mintPrincipal({ user: user.name, roles: user.roles, proven: still, sourceAddress: address })
+          },
+
+          inside: () => (cluster.available ? attempt() : UNAVAILABLE),
+        }
       }
+
+      return attempt()
     },
   }
 }

@@ -53,9 +53,11 @@ async function authenticateInside(
   { access }: Parts,
   downstream: Downstream,
   request: LoginRequest,
-  { attempt, renew }: Authenticated,
+  { attempt: around, renew }: Authenticated,
 ): Promise<Authenticated | Refusal> {
   const { login } = request
+  const attempt = around.inside()
+  if (isRefusal(attempt)) return attempt
   const person = await renew()
   if (person === undefined || person.user !== login.user) {
     return refuse('LOGIN_REFUSED', 'The login around this connection is no longer good. Log in again.')
@@ -81,20 +83,19 @@ async function prove(
   first?: readonly Factor[],
 ): Promise<Authenticated | Refusal> {
   const { protocol } = downstream
-  const before = attempt.trail.length
-  const trail = () => attempt.trail.slice(before)
+  const { trail } = attempt
   while (true) {
     const proof = await downstream.nextProof(first)
     if (proof === undefined) {
       const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
       const { loginRefused, usedCode } = protocolOf(protocol).words
       const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
-      return refuse(code, text, trail().join('; ') || 'nothing was proven')
+      return refuse(code, text, trail.join('; ') || 'nothing was proven')
     }
     const accepted = await attempt.verify(proof, { ...requirement, until: downstream.loginOver })
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined) {
-      return { login, principal, trail: trail(), renew: () => attempt.principal(requirement.factors), attempt }
+      return { login, principal, trail, renew: () => attempt.principal(requirement.factors), attempt }
     }
     const next = nextFactors(requirement.factors, attempt.proven)
     downstream.askFor(first === undefined ? next : next.filter(factor => first.includes(factor)), accepted)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { openDatabase } from '../../../src/database/database.ts'
+import type { Attempt } from '../../../src/identity/authenticator.ts'
 import type { Proof } from '../../../src/identity/proof.ts'
 import { userSchema } from '../../../src/identity/user.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
@@ -277,6 +278,28 @@ t.test('CVE-2023-46123: only the address of the socket counts for the lockout, w
   t.equal(await tries('alice', byPassword(PASSWORD), '192.0.2.1'), true)
 })
 
+t.test(
+  'of connections inside of one login each is told its own mistakes, and what one proves counts for all',
+  async t => {
+    const { enrol, begin } = await createIdentity(t)
+    const key = newKey()
+    const { code } = await enrol({ name: 'alice', publicKeys: [key.line] })
+    const around = await begin('alice')
+    await around.verify(key.proof, NEVER)
+    const [first, second] = [around.inside(), around.inside()] as Attempt[]
+    t.equal(await first!.verify(byCode(otherCode(code)), NEVER), false)
+    const good = code()
+    t.equal(await second!.verify(byCode(good), NEVER), true)
+    t.equal(await first!.verify(byCode(good), NEVER), false)
+    t.same(
+      [first!.trail, second!.trail, around.trail],
+      [['totp: a wrong code', 'totp: the code was used before'], [], []],
+    )
+    t.same([first!.usedCode, second!.usedCode, around.usedCode], [true, false, false])
+    for (const attempt of [first!, second!, around]) t.ok(await attempt.principal(KEY_THEN_CODE))
+  },
+)
+
 t.test('without the other gateways nobody new gets in', async t => {
   const clock = standingClock()
   const local = createLocalCluster({ clock, gateway: 'gw_one' })
@@ -295,7 +318,9 @@ t.test('without the other gateways nobody new gets in', async t => {
   const attempt = await begin('alice')
   await t.rejects(attempt.verify(byPassword(PASSWORD), NEVER), { code: 'CLUSTER_UNAVAILABLE' })
   t.equal(await attempt.principal([['password']]), undefined)
+  t.match(attempt.inside(), { trail: [] })
   available = false
+  t.match(attempt.inside(), { refused: true, code: 'CLUSTER_UNAVAILABLE' }, 'nor does anything begin inside a login')
   t.match(await authenticator.begin('alice', { address: '192.0.2.1', port: 1 }), {
     refused: true,
     code: 'CLUSTER_UNAVAILABLE',
