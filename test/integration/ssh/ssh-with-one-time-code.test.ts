@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import t from 'tap'
+import type { Config } from '../../../src/config/config.ts'
 import { addPush, PUSH } from '../../support/push-factor.ts'
 import { startClient } from '../../support/ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
@@ -109,4 +110,21 @@ t.test('a factor that is confirmed elsewhere, added by one call, is asked for an
   if (!signal.aborted) await once(signal, 'abort')
   await leaving.ended
   await gateway.addRole(role)
+})
+
+t.test('nobody is waited for longer than a login may take', async t => {
+  // Where the machine is so busy that the way to the phone alone takes that long, it gets longer.
+  for (let loginGraceMs = 1000; ; loginGraceMs *= 4) {
+    const configure = (config: Config) => {
+      config.ssh.loginGraceMs = loginGraceMs
+    }
+    const slow = await startSshGateway(t, { role: { factors: [['publickey', PUSH]] }, gateway: { configure } })
+    const asking = phone.next()
+    const client = slow.ssh('echo in')
+    const asked = await Promise.race([asking, client.ended])
+    if ('status' in asked) continue
+    t.match(await client.ended, { status: 255, stdout: '', stderr: /LOGIN_TOO_SLOW/ })
+    t.equal(asked.signal.aborted, true)
+    return
+  }
 })
