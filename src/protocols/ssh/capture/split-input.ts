@@ -10,8 +10,10 @@ export interface InputParts {
 const NEWLINE = 10
 const ESCAPE = '\x1b'
 const NOTHING = Buffer.alloc(0)
-/** The last byte of what {@link PROMPT} matches: blanks, `:`, `?`, `>`, that of `：`, and those of what is not seen behind them. */
-const PROMPT_ENDS = Buffer.from(' \t\r:?>\x9a\0\x07mhlK', 'latin1')
+/** The last byte of what {@link PROMPT} matches, in ASCII: a blank, a control, `:`, `?` and `>`; others end in an escape sequence. */
+const PROMPT_ENDS = /[\p{Cc} :?>]/u
+const ESCAPE_BYTE = 27
+const LONGEST_ESCAPE = 16
 /** Colours and modes (ECMA-48), controls and format characters: a prompt looks the same with and without. */
 const NOT_SEEN = new RegExp(String.raw`${ESCAPE}\[[0-?]*[ -/]*[@-~]|(?![\t\r])[\p{Cc}\p{Cf}]`, 'gu')
 /** Of what the target shows, so much is looked at for a prompt. */
@@ -34,7 +36,7 @@ export class SplitInput {
   /** What the program wrote, to either stream. */
   shown(bytes: Buffer): void {
     // A bulk of data that ends like no prompt: the usual case, and nothing to copy.
-    if (bytes.length >= LONGEST_PROMPT && !PROMPT_ENDS.includes(bytes.at(-1)!)) {
+    if (bytes.length >= LONGEST_PROMPT && !mayEndPrompt(bytes.subarray(-LONGEST_ESCAPE))) {
       this.#shown = NOTHING
       return
     }
@@ -64,4 +66,11 @@ export class SplitInput {
     this.#shown = NOTHING
     if (end < bytes.length) this.#parts.show(bytes.subarray(end))
   }
+}
+
+/** A byte beyond ASCII may end a character that is not seen, or a `：`. */
+function mayEndPrompt(end: Buffer): boolean {
+  const last = end.at(-1)!
+  if (last === NEWLINE) return false
+  return last >= 0x80 || PROMPT_ENDS.test(String.fromCharCode(last)) || end.includes(ESCAPE_BYTE)
 }

@@ -47,6 +47,10 @@ t.test('an answer to a prompt is hidden, in whatever language and colour', async
     'Pass\x1b[31mword:\x07',
     `${'x'.repeat(200)}\nPassword:\x1b[0m`,
     '\u200ePassword:\u200f',
+    // Behind a bulk of other output.
+    ...['\u200f', '\u00a0', '\ufeff', '\x1b[J', '\x1b[1;1H', '\x1b[?25h\x1b[2q', '\x0b'].map(
+      end => `${'x'.repeat(200)}\nPassword:${end}`,
+    ),
     'lecture\n[sudo via ansible, key=ab] password:',
   ]) {
     const turns: Turn[] = [
