@@ -17,7 +17,7 @@ export interface SshDestination {
 const MOST_BYTES = 1024 * 1024
 const KNOWN: readonly number[] = Object.values(EXIT)
 
-/** Gives what the command printed. Throws where ssh or the command failed; both have said why on stderr. */
+/** Returns what the command printed. Throws where ssh or the command failed; both have said why on stderr. */
 export async function runSsh(to: SshDestination, command: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
   const port = to.port === undefined ? [] : ['-p', to.port]
   // `--`: what follows is never an option, whatever it begins with.

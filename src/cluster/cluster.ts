@@ -24,7 +24,7 @@ export interface Cluster {
   subscribe(channel: string, listener: (payload: Buffer) => void): Promise<() => Promise<void>>
   /** The ids of the gateways that are alive, this one included. Undefined when that is not known (just reconnected). */
   livingGateways(): Promise<Set<string> | undefined>
-  /** Calls `listener` whenever the others can be reached again: messages of the time between are lost. Gives its end. */
+  /** Calls `listener` whenever the others can be reached again: messages of the time between are lost. Returns an unsubscribe function. */
   onReturn(listener: () => void): () => void
   /** False while the others cannot be reached. */
   readonly available: boolean

@@ -19,7 +19,7 @@ export class Subscribers {
     return this.#listeners.has(channel)
   }
 
-  /** Gives the subscription's end. One listener subscribed twice is two subscriptions. */
+  /** Returns an unsubscribe function. One listener subscribed twice is two subscriptions. */
   add(channel: string, listener: Listener): () => void {
     const own: Listener = payload => listener(payload)
     const listeners = this.#listeners.get(channel) ?? new Set()

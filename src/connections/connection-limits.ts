@@ -131,7 +131,7 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
   return {
     acquire(address, cut) {
       const standing = sources.standing(address)
-      if (standing === 'held-off') return { full: 'from a source that is held off', because: 'held-off' }
+      if (standing === 'penalised') return { full: 'from a source that is held off', because: 'held-off' }
       const known = standing === 'known'
       const network = networkOf(address)
       const wider = widerNetworkOf(address)

@@ -20,7 +20,7 @@ export interface SourceRules {
 }
 
 /** `suspect`: it logged in lately and would be held off otherwise: it is let in, as an unknown one. */
-export type Standing = 'known' | 'suspect' | 'unknown' | 'held-off'
+export type Standing = 'known' | 'suspect' | 'unknown' | 'penalised'
 
 export interface Sources {
   standing(address: string): Standing
@@ -90,7 +90,7 @@ export function createSources({
       if (!isPenalised(networkOf(address)) && (known || !isPenalised(widerNetworkOf(address)))) {
         return known ? 'known' : 'unknown'
       }
-      return known ? 'suspect' : 'held-off'
+      return known ? 'suspect' : 'penalised'
     },
     loggedIn(address) {
       logins.set(networkOf(address), now())

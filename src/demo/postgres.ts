@@ -74,7 +74,7 @@ async function findBinaries(folder: string, as: typeof NOBODY | undefined): Prom
 
 /**
  * Runs the server under a shell that stops it when this process is gone, however it went: the shell's standard input ends then.
- * Out of the terminal's group, so that Ctrl-C lets sessions end before their target does. Gives the function that stops it.
+ * Out of the terminal's group, so that Ctrl-C lets sessions end before their target does. Returns the function that stops it.
  */
 async function run(postgres: string, args: string[], options: object): Promise<() => Promise<void>> {
   const script = '"$@" & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server"'

@@ -33,7 +33,7 @@ export async function verifyProof(
   if ('pending' in evaluated && claimant.user !== undefined && options.firstProven) {
     return { proof: evaluated, generation: stored.generation }
   }
-  // A stranger asks nobody for anything.
+  // An unauthenticated client gets nobody asked for anything.
   const result = 'pending' in evaluated ? { proves: [], why: 'nothing was proven before it' } : evaluated
   await tellLockout(parts, claimant, locks, result)
   return result

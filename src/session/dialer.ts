@@ -37,7 +37,7 @@ export interface DialerParts {
   readonly find: FindTarget
   /** Logs in to a hop over a stream that reaches it. Throws GatewayError, and destroys the stream then. */
   readonly connectHop: (hop: Hop, stream: Duplex, material: CredentialMaterial, signal: AbortSignal) => Promise<HopLink>
-  /** Gives the credential of a hop's account, once that is in the audit log. */
+  /** Returns the credential of a hop's account, once that is in the audit log. */
   readonly lend: (hop: Hop) => Promise<LentCredential>
   /** Told of every hop: with the error where it failed. */
   readonly passed: (hop: Hop, error?: GatewayError) => Promise<void>

@@ -15,7 +15,7 @@ export interface TargetProof {
   readonly confirmed: TargetIdentity
   /** To the target as it is now. */
   readonly dialer: Dialer
-  /** Gives the credential for an entry that stays within what was confirmed. */
+  /** Returns the credential for an entry that stays within what was confirmed. */
   readonly lend: (entry: Target) => Promise<CredentialMaterial>
 }
 

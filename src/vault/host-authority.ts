@@ -35,7 +35,7 @@ export interface HostAuthority {
   signer(): Promise<HostSigner>
   /**
    * Makes a new key, which signs when `overlapMs` has passed: until then the one of now does, and clients can be given the new one. Keys
-   * that sign no more are erased. Gives the keys as `keys` does. Throws `CONFLICT` while another new key waits, unless this one signs at once.
+   * that sign no more are erased. Returns the keys as `keys` does. Throws `CONFLICT` while another new key waits, unless this one signs at once.
    */
   rotate(overlapMs: number, change: Change): Promise<HostAuthorityKey[]>
 }

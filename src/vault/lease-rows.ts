@@ -25,7 +25,7 @@ export function createLeaseRows({ database, clock }: { database: Database; clock
         .execute()
     },
 
-    /** Gives the ids of those that were open. */
+    /** Returns the ids of those that were open. */
     async end(holder: LeaseHolder, on = database): Promise<string[]> {
       const { session, check_out } = columnsOf(holder)
       const ended = await on

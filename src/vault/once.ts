@@ -13,7 +13,7 @@ interface Parts extends Sealing {
 }
 
 /**
- * `name` is the mark's: `credentials-bound`. `work` goes on where it was interrupted, and names what it did. Gives what was done, now or
+ * `name` is the mark's: `credentials-bound`. `work` goes on where it was interrupted, and names what it did. Returns what was done, now or
  * then; undefined where the mark is gone although it was done `before`. Throws `VAULT_DAMAGED` where the mark is not what was sealed.
  */
 export async function once(

@@ -17,7 +17,7 @@ export interface Asked {
   fail(error: Error): void
 }
 
-/** Gives the phone: what it was asked so far, and what it is asked next. */
+/** Returns the phone: what it was asked so far, and what it is asked next. */
 export function addPush() {
   const asked: Asked[] = []
   const phone = new EventEmitter()

@@ -46,7 +46,7 @@ export type FromWorker =
   /** It cannot start, and ends. */
   | { readonly kind: 'failed'; readonly failure: RpcFailure }
   /** It has the connection, the connection has logged in, the connection is gone. */
-  | { readonly kind: 'entered' | 'authenticated' | 'left'; readonly connection: number }
+  | { readonly kind: 'entered' | 'authenticated' | 'disconnected'; readonly connection: number }
   /** A connection inside of it is gone. */
   | { readonly kind: 'inner-released'; readonly connection: number }
   | { readonly kind: 'reached'; readonly connection: number; readonly stage: Stage }

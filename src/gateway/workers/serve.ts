@@ -103,14 +103,14 @@ function handle(
 ): void {
   if (socket === undefined) {
     // It was closed on its way.
-    send({ kind: 'left', connection })
+    send({ kind: 'disconnected', connection })
     return
   }
   send({ kind: 'entered', connection })
   connections.set(connection, socket)
   socket.once('close', () => {
     connections.delete(connection)
-    send({ kind: 'left', connection })
+    send({ kind: 'disconnected', connection })
   })
   // The slot itself is the gateway's to count.
   const slot: ConnectionSlot = {

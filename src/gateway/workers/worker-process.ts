@@ -197,7 +197,7 @@ export class WorkerProcess {
       case 'blamed':
         this.#slots.get(message.connection)?.blame(message.fault)
         break
-      case 'left':
+      case 'disconnected':
         this.#left(message.connection)
         break
       case 'call':

@@ -124,7 +124,7 @@ export function encodeFrame(payload: Buffer, type: number, seq: number, context:
   return { bytes: Buffer.concat([head, ciphertext, tag, link]), link }
 }
 
-/** Gives the payload, or undefined when the tag does not fit: another key, another place, or altered bytes. */
+/** Returns the payload, or undefined when the tag does not fit: another key, another place, or altered bytes. */
 export function decryptFrame(head: Buffer, ciphertextAndTag: Buffer, context: FrameContext): Buffer | undefined {
   const { length, seq } = decodeHead(head)
   const decipher = createDecipheriv('aes-256-gcm', context.key, nonceOf(seq), { authTagLength: TAG_BYTES })

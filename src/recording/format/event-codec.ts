@@ -65,7 +65,7 @@ export class Batch {
     return taken
   }
 
-  /** Gives the batch and begins an empty one. Give the buffer back to {@link recycle} when it is no longer needed. */
+  /** Returns the batch and begins an empty one. Give the buffer back to {@link recycle} when it is no longer needed. */
   take(): Buffer {
     const batch = this.#buffer.subarray(0, this.#length)
     this.#buffer = NO_BUFFER

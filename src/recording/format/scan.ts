@@ -47,7 +47,7 @@ export type Part =
   | { readonly kind: 'fault'; readonly fault: Fault; readonly tornBytes?: number }
 
 /**
- * Gives the header, the frames whose links hold, then one of seal, unsealed or fault. Frames are not decrypted and signatures
+ * Yields the header, the frames whose links hold, then one of seal, unsealed or fault. Frames are not decrypted and signatures
  * not checked here. After a seal a fault may follow, for bytes behind it. Memory: one frame.
  */
 export async function* scan(chunks: AsyncIterable<Buffer>): AsyncGenerator<Part, void> {
@@ -139,7 +139,7 @@ function parseJson<T>(json: Buffer, schema: { safeParse(value: unknown): { data?
   }
 }
 
-/** Gives exact numbers of bytes from chunks of any size. */
+/** Returns exact numbers of bytes from chunks of any size. */
 class ByteSource {
   readonly #chunks: AsyncIterator<Buffer>
   #rest: Buffer = Buffer.alloc(0)

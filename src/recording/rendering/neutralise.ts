@@ -4,7 +4,7 @@ import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 
 export interface Neutraliser {
-  /** Gives what may be written to a terminal. */
+  /** Returns what may be written to a terminal. */
   push(bytes: Buffer): string
   end(): string
   /** What brings the viewer's terminal back to normal from all that was let through. */

@@ -26,7 +26,7 @@ export interface FoundSeal extends SealedRecording {
 
 /**
  * Signs what holds: the frames up to the last one whose link and tag are right (so that forged frames are not signed). What
- * comes behind them is kept as `….rec.torn` and cut off, and the seal says how many bytes that was. Gives undefined when not even the
+ * comes behind them is kept as `….rec.torn` and cut off, and the seal says how many bytes that was. Returns undefined when not even the
  * header was finished (the session had not begun then). A file that is sealed already stays as it is, and its seal is given. Throws
  * `RECORDING_DAMAGED`, with nothing changed, for what was sealed once and is not whole, is another session's, or is no file.
  */

@@ -38,7 +38,7 @@ export interface Recorder {
   progress(): Promise<void>
   /** Aborted, with a GatewayError `RECORDING_FAILED` as its reason, at the first write that fails: the session must end. */
   readonly failure: AbortSignal
-  /** Writes the seal and closes the file. Gives what the seal signs, for the session's row and the audit log. */
+  /** Writes the seal and closes the file. Returns what the seal signs, for the session's row and the audit log. */
   seal(reason: string): Promise<SealedRecording>
 }
 

@@ -52,7 +52,7 @@ export function createSessionAudit(audit: Audit) {
           ? audit.append({
               ...common,
               kind: 'decision.denied',
-              // A stranger's words no more, but as long as a client likes.
+              // Of an authenticated user by now, but as long as a client likes.
               data: {
                 wanted: login,
                 ...databaseOf({ database: database?.slice(0, MAX_LOGIN_SHOWN) }),

@@ -17,7 +17,7 @@ function auditOn(database: Database, gateway = 'gw_1'): AuditLog {
   return createAuditLog({ database, signer, gateway, clock: systemClock })
 }
 
-/** Appends that many events at once; `data.number` counts them. Gives the numbers of those that were told to be stored. */
+/** Appends that many events at once; `data.number` counts them. Returns the numbers of those that were confirmed as stored. */
 async function appendMany(audit: AuditLog, count: number, actor = 'alice'): Promise<number[]> {
   const appended = Array.from({ length: count }, async (_, number) => {
     await audit.append({ kind: 'login.accepted', actor, data: { number } })

@@ -32,10 +32,10 @@ t.test('faults add up until a source is held off, and it is let in again when th
   for (let i = 0; i < 2; i++) sources.blame('192.0.2.1', 'failure')
   t.equal(sources.standing('192.0.2.1'), 'unknown')
   sources.blame('192.0.2.1', 'failure')
-  t.equal(sources.standing('192.0.2.1'), 'held-off')
+  t.equal(sources.standing('192.0.2.1'), 'penalised')
   t.equal(sources.standing('192.0.2.2'), 'unknown', 'nobody else is')
   move(14_999)
-  t.equal(sources.standing('192.0.2.1'), 'held-off', 'until all of it is over')
+  t.equal(sources.standing('192.0.2.1'), 'penalised', 'until all of it is over')
   move(1)
   t.equal(sources.standing('192.0.2.1'), 'unknown')
   t.same(told, ['failure', 'failure', 'failure'])
@@ -55,7 +55,7 @@ t.test('the next time costs twice as much, up to the longest', async t => {
   const heldFor = () => {
     sources.blame('192.0.2.1', 'violation')
     let seconds = 0
-    while (sources.standing('192.0.2.1') === 'held-off') {
+    while (sources.standing('192.0.2.1') === 'penalised') {
       move(SECOND)
       seconds++
     }
@@ -72,11 +72,11 @@ t.test('many addresses of one network get all of it held off, but for who is kno
   const { sources } = parts()
   sources.loggedIn('192.0.2.200')
   for (let i = 0; i < 24; i++) sources.blame(`192.0.2.${i}`, 'failure')
-  t.equal(sources.standing('192.0.2.99'), 'held-off')
+  t.equal(sources.standing('192.0.2.99'), 'penalised')
   t.equal(sources.standing('192.0.2.200'), 'known')
   t.equal(sources.standing('192.0.3.1'), 'unknown')
   for (let i = 0; i < 24; i++) sources.blame(`2001:db8:7:${i}::1`, 'failure')
-  t.equal(sources.standing('2001:db8:7:ffff::1'), 'held-off')
+  t.equal(sources.standing('2001:db8:7:ffff::1'), 'penalised')
 })
 
 t.test('whoever logged in lately is never held off, and for their own faults a unknown at most', async t => {

@@ -23,7 +23,7 @@ export class KeptStream {
     this.#cut = cut
   }
 
-  /** Gives how many of them are not kept. */
+  /** Returns how many of them are not kept. */
   take(bytes: Buffer): number {
     if (bytes.length === 0) return 0
     const room = this.#limitBytes - this.#bytes

@@ -116,7 +116,7 @@ export class StreamLog {
     return counted
   }
 
-  /** The channel is over. Gives what was cut. */
+  /** The channel is over. Returns what was cut. */
   end(): CutStream[] {
     this.#takeEarly()
     this.#echoed?.end()

@@ -5,7 +5,7 @@ import { parseLoginName } from '../../../shared/names.ts'
 import type { FoundTarget } from './find-target.ts'
 
 /**
- * Gives the whole login name. Her own name, where the target has no such account for her, is what clients send that were told none, so it
+ * Returns the whole login name. Her own name, where the target has no such account for her, is what clients send that were told none, so it
  * stands for the account that the policy gives by default. A whole login name is good where it says nothing else.
  */
 export function innerLoginName(user: string, { target, ownAccount }: FoundTarget, sent: string): string | Refusal {

@@ -129,7 +129,7 @@ export class Channels {
     sender.sentBytes += bytes
   }
 
-  /** CHANNEL_WINDOW_ADJUST from `side`. Gives how many bytes the other side is to be told of. */
+  /** CHANNEL_WINDOW_ADJUST from `side`. Returns how many bytes the other side is to be told of. */
   adjusted(side: Side, channel: Channel, bytes: number): number {
     const receiver = channel[side]
     if (receiver.window + receiver.debt + bytes > MAX_WINDOW) throw new WireError('a window larger than there can be')

@@ -38,7 +38,7 @@ export class RequestedProgram {
     this.#reply = reply
   }
 
-  /** Takes a request of a known shape; `rest` is what follows the wish for a reply. Gives why not, where it is refused. */
+  /** Takes a request of a known shape; `rest` is what follows the wish for a reply. Returns why not, where it is refused. */
   request(name: string, rest: Buffer): Refused | undefined {
     switch (name) {
       case 'env':

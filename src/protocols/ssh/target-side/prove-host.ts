@@ -50,7 +50,7 @@ export async function proveHost({
   })
   try {
     await new Promise<void>((resolve, reject) => {
-      let stranger = false
+      let isUnknownKey = false
       let conversation: TargetLogin | undefined
       const transport = new Transport(
         stream,
@@ -58,8 +58,8 @@ export async function proveHost({
           side: 'client',
           hostKeyAlgorithms: algorithms,
           verifyHostKey(blob) {
-            stranger = !known.some(key => key.blob.equals(blob))
-            return !stranger
+            isUnknownKey = !known.some(key => key.blob.equals(blob))
+            return !isUnknownKey
           },
         },
         {
@@ -74,7 +74,7 @@ export async function proveHost({
           },
           message: (type, payload) => conversation?.receive(type, payload),
           ended: error =>
-            reject(stranger || /host key format/.test(error?.message ?? '') ? mismatch() : gone(target, error)),
+            reject(isUnknownKey || /host key format/.test(error?.message ?? '') ? mismatch() : gone(target, error)),
         },
         NO_REKEYING,
         systemClock,

@@ -104,10 +104,10 @@ function logIn(
   { user, credential, limits, clock }: HostLogin,
 ): Promise<SshUpstream> {
   return new Promise((resolve, reject) => {
-    let stranger: Buffer | undefined
+    let unknownKey: Buffer | undefined
     const verifyHostKey = (blob: Buffer) => {
       const expected = pinned.some(key => key.blob.equals(blob))
-      if (!expected) stranger = blob
+      if (!expected) unknownKey = blob
       return expected
     }
     const transport = new Transport(
@@ -120,7 +120,7 @@ function logIn(
         },
         message: (type, payload) => login.receive(type, payload),
         ended: error => {
-          if (stranger !== undefined) reject(mismatch(target, `it showed ${fingerprint(stranger)}`))
+          if (unknownKey !== undefined) reject(mismatch(target, `it showed ${fingerprint(unknownKey)}`))
           else if (error?.message.includes('host key format'))
             reject(mismatch(target, 'it has no key of a pinned type'))
           else if (reached) reject(loginFailed(error ?? new Error('the target closed the connection')))

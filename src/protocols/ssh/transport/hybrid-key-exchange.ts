@@ -39,7 +39,7 @@ export function installHybrid(protocol: Ssh2Protocol, isServer: boolean, ours: r
     exchange.negotiated.kex = HYBRID
     Object.assign(exchange, isServer ? serverMethods() : clientMethods())
   })
-  /** Gives the KEXINIT that ssh2 is to see in place of the peer's. */
+  /** Returns the KEXINIT that ssh2 is to see in place of the peer's. */
   return (payload: Buffer): Buffer => {
     kexinit = undefined
     const reader = new WireReader(payload, LIST_AT)

@@ -106,8 +106,8 @@ function shownString(token: Token, isCode: boolean, outcome: Outcome, depth: num
 }
 
 /**
- * Whether the words before it look like those before the body of a DO, a function or a procedure, wherever the statement begins: what the
- * server did not accept need not be one statement, nor well-formed.
+ * Whether the words before it look like those before the body of a DO, a function or a procedure, wherever the statement begins: what
+ * was not accepted, or not read for sure, need not be one statement, nor well-formed.
  */
 function looksLikeBody(tokens: readonly Token[], at: number): boolean {
   const words = tokens.slice(Math.max(0, at - MOST_TOKENS_TO_BODY), at).filter(({ kind }) => kind === 'word')

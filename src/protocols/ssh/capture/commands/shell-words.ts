@@ -88,7 +88,7 @@ export function readShellCommand(command: string): ShellCommand {
     return { words, rest: '', plain: false, alone: false }
   }
 
-  /** Gives where the closing quote stands. */
+  /** Returns where the closing quote stands. */
   function doubleQuoted(from: number): number | undefined {
     for (let i = from; i < command.length; i++) {
       const character = command[i]!
