@@ -17,6 +17,7 @@ export interface OutputOptions {
 export function createOutput({ json, width, write, note }: OutputOptions) {
   return {
     json,
+    width,
     note,
     /** `document` with `--json`, else the lines. */
     async show(document: unknown, lines: () => readonly string[]): Promise<void> {

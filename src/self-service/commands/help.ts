@@ -1,4 +1,5 @@
 import { EXIT } from '../../shared/exit-codes.ts'
+import { formatFacts } from '../../shared/text/table.ts'
 import type { Command } from '../command.ts'
 
 /** `commands`: the others. */
@@ -13,11 +14,19 @@ export function helpFor(commands: readonly Command[]): Command {
       await out.show({ commands: all }, () => [
         `ssh ${person.user}@gateway COMMAND, each also with --json; without a command, a menu.`,
         '',
-        ...out.facts(all.map(({ name, usage, summary }) => [usage === '' ? name : `${name} ${usage}`, summary])),
+        ...linesOf(all, out.width),
         '',
         `A session:  ssh ${person.user}+account+target@gateway`,
       ])
       return EXIT.ok
     },
   }
+}
+
+/** One under the other where a terminal has no room for both. */
+function linesOf(commands: readonly Pick<Command, 'name' | 'usage' | 'summary'>[], width = Number.POSITIVE_INFINITY) {
+  const all = commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trimEnd(), summary] as const)
+  const lines = formatFacts(all)
+  if (lines.every(line => line.length <= width)) return lines
+  return all.flatMap(([call, summary]) => [call, `    ${summary}`])
 }

@@ -10,7 +10,7 @@ const USUALLY_VALID = '8h'
 export const tokens: Command = {
   name: 'tokens',
   summary: 'your tokens for the API: list them, make one (shown once), end one',
-  usage: '[create [--scope own,audit|all] [--expires 8h] [--name NAME] | revoke NAME]',
+  usage: '[create [--scope S,...|all] [--expires 8h] [--name NAME] | revoke NAME]',
   words: { least: 0, most: 2 },
   options: { scope: { type: 'string' }, expires: { type: 'string' }, name: { type: 'string' } },
   async run(call) {

@@ -1,0 +1,22 @@
+import t from 'tap'
+import { createOutput } from '../../../src/self-service/output.ts'
+import { COMMANDS } from '../../../src/self-service/registry.ts'
+
+t.test('help fits a terminal of 80 columns, and stands side by side where there is room', async t => {
+  const help = async (width: number | undefined) => {
+    let text = ''
+    const write = async (some: string) => {
+      text += some
+    }
+    const out = createOutput({ json: false, width, write, note: write })
+    await COMMANDS[0]!.run({ person: { user: 'alice' }, out } as never)
+    return text.trimEnd().split('\n')
+  }
+  const narrow = await help(80)
+  t.same(
+    narrow.filter(line => line.length > 80),
+    [],
+  )
+  t.match(narrow.join('\n'), /^targets \[WORD\.\.\.\]\n {4}the accounts/m)
+  t.match((await help(undefined)).join('\n'), /^targets \[WORD\.\.\.\] +the accounts/m)
+})
