@@ -44,7 +44,8 @@ export async function readLogins(env: NodeJS.ProcessEnv): Promise<Logins> {
   const path = loginsFile(env)
   if (path === undefined) return NONE
   const found = await lstat(path).catch(error => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    // ENOTDIR: a service's home may be /dev/null.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code!)) return undefined
     throw new CliError(EXIT.usage, `${path} cannot be read: ${messageOf(error)}.`)
   })
   if (found === undefined) return NONE

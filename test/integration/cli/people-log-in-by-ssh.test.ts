@@ -130,6 +130,8 @@ t.test(
 )
 
 t.test('a file that others may read, that is over or broken is not used', async t => {
+  const nowhere = { PATH: env.PATH, HOME: '/dev/null' }
+  t.match(await cli(['whoami'], { env: nowhere }), { exit: 3 }, 'a home that is no folder has no logins')
   chmodSync(file, 0o644)
   t.match(await run('whoami'), { exit: 4, stderr: /may be read by others/ })
   chmodSync(file, 0o600)
