@@ -35,7 +35,7 @@ export async function verifyProof(
   }
   // An unauthenticated client gets nobody asked for anything.
   const result = 'pending' in evaluated ? { proves: [], why: 'nothing was proven before it' } : evaluated
-  await tellLockout(parts, claimant, locks, result)
+  await updateLockout(parts, claimant, locks, result)
   return result
 }
 
@@ -61,7 +61,7 @@ export async function confirmElsewhere(
     : (whyNot(confirmation) ?? (now.generation === generation ? undefined : "the user's factors changed meanwhile"))
   const failed = confirmation !== 'confirmed' && isGuessable(proof.pending) ? { failed: proof.pending } : {}
   const result: ProofResult = why === undefined ? { proves: [proof.pending] } : { proves: [], ...failed, why }
-  await tellLockout(parts, claimant, locks, result)
+  await updateLockout(parts, claimant, locks, result)
   return result
 }
 
@@ -71,7 +71,7 @@ function whyNot(confirmation: Confirmation): string | undefined {
   return confirmation === 'unanswered' ? 'nobody confirmed it in time' : 'it was refused elsewhere'
 }
 
-async function tellLockout(
+async function updateLockout(
   { lockout }: VerifyParts,
   { user, address }: Claimant,
   locks: Locks,

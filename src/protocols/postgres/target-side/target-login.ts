@@ -39,13 +39,13 @@ export async function logIn(
   target: PostgresTarget,
 ): Promise<StartupResult> {
   const { socket } = connection
-  const conversation: Conversation = { connection, reader, target, password, toldPassword: false }
+  const conversation: Conversation = { connection, reader, target, password, sentInClear: false }
   socket.write(startupMessage(parameters))
   try {
     await authenticate(conversation, parameters.get('user')!)
     return await readStartupResult(reader)
   } catch (error) {
-    throw error instanceof TargetRefusal ? error.keeping(password, conversation.toldPassword) : error
+    throw error instanceof TargetRefusal ? error.keeping(password, conversation.sentInClear) : error
   }
 }
 
@@ -55,7 +55,7 @@ interface Conversation {
   readonly target: PostgresTarget
   readonly password: Secret
   /** The target has it in the clear. */
-  toldPassword: boolean
+  sentInClear: boolean
 }
 
 async function authenticate(conversation: Conversation, user: string): Promise<void> {
@@ -80,7 +80,7 @@ async function authenticate(conversation: Conversation, user: string): Promise<v
         requireOnce(proven)
         requireAllowed(target, 'password')
         requireBinding(target, false)
-        conversation.toldPassword = true
+        conversation.sentInClear = true
         sendSecret(socket, password.revealBytes())
         break
       case 'sasl':

@@ -30,9 +30,9 @@ export class TargetRefusal extends Error {
     this.#body = body
   }
 
-  /** The same without its words, where they hold the password, or the target was told it and could write it in any code. */
-  keeping(password: Secret, wasTold: boolean): TargetRefusal {
-    return wasTold || holds(this.#body, password.revealBytes()) ? new TargetRefusal(this.#body, true) : this
+  /** The same without its words, where they hold the password, or the target has it in the clear and could write it in any code. */
+  keeping(password: Secret, sentInClear: boolean): TargetRefusal {
+    return sentInClear || holds(this.#body, password.revealBytes()) ? new TargetRefusal(this.#body, true) : this
   }
 }
 

@@ -7,8 +7,8 @@ const PASSWORD = 'tr0ub4dor & größe'
 
 /** The body of an ErrorResponse, and what a person reads of it. */
 const body = (sqlstate: string, message: string) => error(sqlstate, message, 'FATAL').subarray(5)
-const told = (sqlstate: string, message: string, wasTold = false) =>
-  new TargetLoginFailed('orders', new TargetRefusal(body(sqlstate, message)).keeping(new Secret(PASSWORD), wasTold))
+const told = (sqlstate: string, message: string, sentInClear = false) =>
+  new TargetLoginFailed('orders', new TargetRefusal(body(sqlstate, message)).keeping(new Secret(PASSWORD), sentInClear))
 
 t.test('what a target says of the login is told as its words, with its SQLSTATE', async t => {
   t.match(told('3D000', 'database "x" does not exist'), {

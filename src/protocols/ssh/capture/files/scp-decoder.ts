@@ -15,7 +15,7 @@ const NEWLINE = 10
 
 /** Bytes of the sending side: lines `C0644 5 name`, `D0755 0 name`, `E`, `T…`, each file's data and one byte of status. */
 export class ScpDecoder {
-  readonly #tell: (event: FileEvent) => void
+  readonly #record: (event: FileEvent) => void
   readonly #command: ScpCommand
   readonly #onLost: () => void
   readonly #ask: AskFile | undefined
@@ -28,18 +28,18 @@ export class ScpDecoder {
   #transfer: FileTransfer | undefined
   #asked: AskedFile | undefined
   #error: Buffer[] | undefined
-  #toldError = false
+  #recordedError = false
 
   /** `onLost` is called when the stream turns out to be something else: no more events will come. */
   constructor(
     command: ScpCommand,
-    tell: (event: FileEvent) => void,
+    record: (event: FileEvent) => void,
     onLost: () => void = () => undefined,
     ask?: AskFile,
   ) {
     this.#ask = ask
     this.#command = command
-    this.#tell = tell
+    this.#record = record
     this.#onLost = onLost
   }
 
@@ -58,7 +58,7 @@ export class ScpDecoder {
     const transfer = this.#transfer
     if (transfer === undefined) return
     if (this.#mode === 'data') transfer.spoil()
-    this.#tellFile(this.#mode === 'line' ? undefined : 'not finished')
+    this.#recordFile(this.#mode === 'line' ? undefined : 'not finished')
   }
 
   #sent(bytes: Buffer): void {
@@ -97,18 +97,18 @@ export class ScpDecoder {
     const line = recordedText(Buffer.concat(this.#line)).replace(/^\0+/, '')
     this.#line = []
     this.#lineBytes = 0
-    this.#record(line)
+    this.#readControlLine(line)
     return bytes.subarray(end + 1)
   }
 
-  #record(line: string): void {
+  #readControlLine(line: string): void {
     const code = line[0]
     if (code === 'T' || code === undefined) return
     if (code === '\x01' || code === '\x02') {
-      this.#tellError(line.slice(1))
+      this.#recordError(line.slice(1))
       return
     }
-    this.#tellFile(undefined)
+    this.#recordFile(undefined)
     if (code === 'E') {
       this.#folders.pop()
       return
@@ -125,7 +125,7 @@ export class ScpDecoder {
         return
       }
       this.#folders.push(name!)
-      if (this.#command.direction === 'upload') this.#tell({ operation: 'mkdir', ...this.#locationOf('') })
+      if (this.#command.direction === 'upload') this.#record({ operation: 'mkdir', ...this.#locationOf('') })
       return
     }
     this.#location = this.#locationOf(name!)
@@ -140,28 +140,28 @@ export class ScpDecoder {
     for (const byte of bytes) {
       if (this.#error !== undefined) {
         if (byte === NEWLINE || this.#error.length >= MAX_LINE) {
-          this.#tellFile(recordedText(Buffer.concat(this.#error)))
+          this.#recordFile(recordedText(Buffer.concat(this.#error)))
           this.#error = undefined
         } else this.#error.push(Buffer.from([byte]))
       } else if (byte === 1 || byte === 2) this.#error = []
-      else if (byte === 0 && this.#mode === 'line') this.#tellFile(undefined)
+      else if (byte === 0 && this.#mode === 'line') this.#recordFile(undefined)
     }
   }
 
-  #tellFile(error: string | undefined): void {
+  #recordFile(error: string | undefined): void {
     const transfer = this.#transfer
     if (transfer === undefined) return
     this.#transfer = undefined
     if (error !== undefined) transfer.spoil()
     const event = { operation: this.#command.direction, ...this.#location, ...transfer.result() }
-    this.#tell(answered(this.#asked, error === undefined ? event : { ...event, error }))
+    this.#record(answered(this.#asked, error === undefined ? event : { ...event, error }))
   }
 
-  #tellError(error: string): void {
+  #recordError(error: string): void {
     const asked = askedFor(this.#command)
-    const path = this.#toldError ? asked.path.slice(0, SHORT_PATH) : asked.path
-    this.#toldError = true
-    this.#tell({ operation: this.#command.direction, ...asked, path, error })
+    const path = this.#recordedError ? asked.path.slice(0, SHORT_PATH) : asked.path
+    this.#recordedError = true
+    this.#record({ operation: this.#command.direction, ...asked, path, error })
   }
 
   #locationOf(name: string): ScpLocation {
@@ -172,7 +172,7 @@ export class ScpDecoder {
 
   #lose(): void {
     this.#mode = 'lost'
-    this.#tellError('the scp stream could not be read from here on')
+    this.#recordError('the scp stream could not be read from here on')
     this.#onLost()
   }
 }
