@@ -39,6 +39,10 @@ export async function dialAddress(to: DialledAddress, signal: AbortSignal): Prom
   }
   // Whoever takes the socket sees its end by `close`.
   socket.on('error', () => undefined)
+  if (!allowLocal && isToItself(socket)) {
+    socket.destroy()
+    throw localAddressRefused(to, `${socket.remoteAddress} (the gateway's own)`)
+  }
   return socket
 }
 
@@ -65,6 +69,12 @@ function refuseLocal(to: DialledAddress, addresses: readonly string[]): void {
     const kind = localKind(address) ?? (isOwn(address) ? "the gateway's own" : undefined)
     if (kind !== undefined) throw localAddressRefused(to, `${address} (${kind})`)
   }
+}
+
+/** An address of an interface that is down is not listed, and answers all the same: to itself, a machine comes from where it goes. */
+function isToItself({ localAddress, remoteAddress }: Socket): boolean {
+  if (localAddress === undefined || remoteAddress === undefined) return false
+  return canonicalAddress(localAddress) === canonicalAddress(remoteAddress)
 }
 
 /** Whether it is an address of one of this machine's interfaces. */

@@ -19,24 +19,23 @@ const PAGE = 500
 export async function allowLocalOfEarlier(parts: GatewayParts<AuditLog>): Promise<void> {
   const { database, targets, audit, log } = parts
   if ((await repairedUpTo(DONE, database)) !== '') return
-  const allowed: string[] = []
+  const found: string[] = []
   const until = performance.now() + LOOKUPS_MS
   for await (const page of targets.pages(PAGE)) {
     for (let at = 0; at < page.length; at += LOOKUPS_AT_ONCE) {
       const some = page.slice(at, at + LOOKUPS_AT_ONCE).filter(({ allowLocal }) => allowLocal === undefined)
       const local = await Promise.all(some.map(target => isLocal(target, performance.now() < until)))
-      for (const target of some.filter((_, index) => local[index])) {
-        await targets.put({ ...target, allowLocal: true })
-        allowed.push(target.name)
-      }
+      for (const { name } of some.filter((_, index) => local[index])) found.push(name)
     }
   }
-  if (allowed.length > 0) {
-    log.warn(
-      { targets: allowed },
-      'targets of an earlier version have local addresses: they may keep them (allowLocal)',
-    )
-    await audit.append({ kind: 'target.local-allowed', actor: 'gateway', data: { targets: allowed } })
+  if (found.length > 0) {
+    log.warn({ targets: found }, 'targets of an earlier version have local addresses: they may keep them (allowLocal)')
+    // First: none is marked that the audit log does not name.
+    await audit.append({ kind: 'target.local-allowed', actor: 'gateway', data: { targets: found } })
+    for (const name of found) {
+      const target = await targets.get(name)
+      if (target !== undefined) await targets.put({ ...target, allowLocal: true })
+    }
   }
   await setRepairedUpTo(DONE, 'done', database)
 }

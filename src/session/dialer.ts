@@ -1,7 +1,8 @@
 /** Connects to a target, through the SSH hosts that its entry's `via` names; what every protocol dials with. */
 
+import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { dialAddress, localAddressRefused } from '../connections/dial-address.ts'
+import { dialAddress, isOwn, localAddressRefused } from '../connections/dial-address.ts'
 import type { Grant } from '../policy/grant.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { localKindOfHost } from '../shared/network/local-address.ts'
@@ -11,7 +12,7 @@ import type { CredentialMaterial } from '../vault/lease.ts'
 
 export interface Dialer {
   /**
-   * Connects to the target: each call anew, but over the same hops, and to the same address. Throws `TARGET_HOP_FAILED`,
+   * Connects to the target: each call anew, but over the same hops, or without any to the same address. Throws `TARGET_HOP_FAILED`,
    * `TARGET_ADDRESS_REFUSED`, `TARGET_UNREACHABLE`, or what the network says.
    */
   dial(signal: AbortSignal): Promise<Duplex>
@@ -82,6 +83,8 @@ class HopDialer implements Dialer {
     this.#inUse++
     try {
       const stream = await this.#dialBehind(signal)
+      // Its `close` may have been emitted before it was returned.
+      if (stream.destroyed) throw unreachable(this.#target, new Error('the last hop closed the connection at once'))
       stream.once('close', this.#unused)
       return stream
     } catch (error) {
@@ -106,14 +109,16 @@ class HopDialer implements Dialer {
   }
 
   async #dialBehind(signal: AbortSignal): Promise<Duplex> {
-    const { name, host, port } = this.#target
+    const { host, port } = this.#target
     this.#last ??= this.#openHops(signal)
     const { hop, link } = await this.#last
     try {
       return await link.connectTo(host, port, signal)
     } catch (error) {
-      const cause = new Error(`${hopName(hop)} does not connect to ${host}:${port}: ${messageOf(error)}`)
-      throw new GatewayError('TARGET_UNREACHABLE', `The target ${name} could not be reached.`, { cause })
+      throw unreachable(
+        this.#target,
+        new Error(`${hopName(hop)} does not connect to ${host}:${port}: ${messageOf(error)}`),
+      )
     }
   }
 
@@ -141,6 +146,7 @@ class HopDialer implements Dialer {
       before === undefined
         ? await dialAddress({ name, host, port, allowLocal }, signal)
         : await before.connectTo(host, port, signal)
+    if (stream.destroyed) throw new Error('the hop before closed the connection at once')
     // Not sooner: the final messages of the hop behind go through the one before.
     stream.once('close', () => before?.close())
     try {
@@ -168,8 +174,14 @@ class HopDialer implements Dialer {
 
 /** Behind a hop, the hop resolves the name: what is known is what the entry spells out. */
 function refuseLocal(target: Target): void {
+  if (target.allowLocal === true) return
   const kind = localKindOfHost(target.host)
-  if (kind !== undefined && target.allowLocal !== true) throw localAddressRefused(target, `the hop's own (${kind})`)
+  if (kind !== undefined) throw localAddressRefused(target, `the hop's own (${kind})`)
+  if (isIP(target.host) !== 0 && isOwn(target.host)) throw localAddressRefused(target, "the gateway's own")
+}
+
+function unreachable({ name }: Target, cause: Error): GatewayError {
+  return new GatewayError('TARGET_UNREACHABLE', `The target ${name} could not be reached.`, { cause })
 }
 
 function wordsOf({ code, message, cause }: GatewayError): string {

@@ -63,7 +63,8 @@ export function createMemoryStore(now: () => number) {
         async *bytesFrom(offset = 0) {
           yield one.bytes.subarray(offset)
         },
-        async sealAt(end, seal) {
+        async sealAt(end, seal, size) {
+          if (one.bytes.length !== size) throw new GatewayError('CONFLICT', 'It grew.')
           if (one.bytes.length > end) kept.set(torn(session), { bytes: one.bytes.subarray(end), touchedAt: now() })
           one.bytes = Buffer.concat([one.bytes.subarray(0, end), seal])
         },

@@ -7,7 +7,8 @@ export interface PendingProof {
   /** What it will prove, if it is confirmed. */
   readonly pending: Factor
   /**
-   * Asks the person, elsewhere. Called once at most, behind a factor that is proven, and for one login of the user at a time. After the signal
+   * Asks the person, elsewhere. Called once at most, behind a factor that is proven, and for one login of the user at a time (of those from
+   * one known network, at one gateway). After the signal
    * has aborted nobody waits any more: what is confirmed then is worth nothing.
    */
   ask(signal: AbortSignal): Promise<'confirmed' | 'refused'>

@@ -30,7 +30,10 @@ export function createFolderStore({ folder, clock }: { folder: string; clock: Cl
     },
 
     read: session => fileChunks(pathOf(session)),
-    putAside: session => rename(pathOf(session), tornAt(pathOf(session))),
+    async putAside(session) {
+      const path = pathOf(session)
+      await rename(path, await freeName(tornAt(path)))
+    },
     markers: createMarkers({ folder, clock }),
   }
 }
@@ -47,9 +50,9 @@ function storedAt(handle: FileHandle, path: string): StoredRecording {
 
     bytesFrom: offset => handleChunks(handle, offset),
 
-    async sealAt(end, seal) {
-      const beyond = (await size()) - end
-      if (beyond > 0) await keepTorn(handle, path, end, beyond)
+    async sealAt(end, seal, before) {
+      if (before > end) await keepTorn(handle, path, end, before - end)
+      if ((await size()) !== before) throw stillWritten()
       await handle.truncate(end)
       await handle.appendFile(seal)
       await handle.sync()
@@ -68,15 +71,26 @@ async function keepTorn(from: FileHandle, path: string, offset: number, length: 
       await torn.appendFile(chunk)
       kept += chunk.length
     }
-    if (kept !== length) throw new GatewayError('CONFLICT', 'The recording is still being written.')
+    if (kept !== length) throw stillWritten()
     await torn.sync()
   } finally {
     await torn.close()
   }
 }
 
+/** What an earlier try left there stays. */
+async function freeName(path: string): Promise<string> {
+  for (let free = path, number = 2; ; free = `${path}.${number++}`) {
+    if ((await lstat(free).catch(undefinedIfMissing)) === undefined) return free
+  }
+}
+
 function tornAt(path: string): string {
   return `${path}.torn`
+}
+
+function stillWritten(): GatewayError {
+  return new GatewayError('CONFLICT', 'The recording is still being written.')
 }
 
 function undefinedIfMissing(error: unknown): undefined {

@@ -26,9 +26,9 @@ export interface StoredRecording {
   /** All bytes from there on. */
   bytesFrom(offset?: number): AsyncIterable<Buffer>
   /**
-   * Ends the recording with `seal` behind its first `end` bytes, durably. What is cut off for that is kept beside it first. Throws
-   * `CONFLICT` where it grows meanwhile. Only where it was opened to seal.
+   * Ends the recording, which has `size` bytes, with `seal` behind its first `end` ones, durably. What is cut off for that is kept beside
+   * it first. Throws `CONFLICT` where it has another size by now. Only where it was opened to seal.
    */
-  sealAt(end: number, seal: Buffer): Promise<void>
+  sealAt(end: number, seal: Buffer, size: number): Promise<void>
   close(): Promise<void>
 }

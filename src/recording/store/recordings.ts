@@ -183,7 +183,11 @@ export function createRecordings(parts: {
 
     async openFile(session) {
       const stored = await present(session)
-      if ((await stored.readAt(0, MAGIC.length)).equals(MAGIC)) return stored
+      const begin = await stored.readAt(0, MAGIC.length).catch(async error => {
+        await stored.close()
+        throw error
+      })
+      if (begin.equals(MAGIC)) return stored
       await stored.close()
       throw new GatewayError('RECORDING_DAMAGED', 'What lies in the place of the recording is not one.')
     },

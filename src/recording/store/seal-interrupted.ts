@@ -109,11 +109,12 @@ async function sealAt(
   { recordingStore, session, signer, clock }: InterruptedParts,
   reason: string,
 ): Promise<FoundSeal> {
-  const cutBytes = (await stored.size()) - end
+  const size = await stored.size()
+  const cutBytes = size - end
   const endedAt = clock.now()
   const facts = { session, frames, bytes: end, endedAt, reason, ...(cutBytes > 0 ? { cutBytes } : {}) }
   const seal = encodeSeal(facts, link, signer)
-  await stored.sealAt(end, seal)
+  await stored.sealAt(end, seal, size)
   const file = recordingStore.nameOf(session)
   return { file, bytes: end + seal.length, hash: link.toString('hex'), reason, endedAt }
 }

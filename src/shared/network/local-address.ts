@@ -6,10 +6,13 @@ export type LocalKind = 'loopback' | 'unspecified' | 'link-local' | 'cloud metad
 
 /** Names that every system resolves to itself (RFC 6761 §6.3), and those that Debian's and Red Hat's /etc/hosts add. */
 const OWN_NAMES =
-  /^(?:(?:.+\.)?localhost|localhost\.localdomain|localhost6(?:\.localdomain6)?|ip6-(?:localhost|loopback))$/
+  /^(?:(?:.+\.)?localhost|localhost\.localdomain|localhost4(?:\.localdomain4)?|localhost6(?:\.localdomain6)?|ip6-(?:localhost|loopback))$/
 
-/** Unique local addresses at which clouds answer with credentials, beside the link-local 169.254.169.254. */
-const METADATA = ['fd00:ec2::254', 'fd20:ce::254'].map(address => bytesOf(address).toString('hex'))
+/** At which clouds answer with credentials, beside the link-local 169.254.169.254: AWS, Google, Oracle, Scaleway; Alibaba, Azure, Oracle. */
+const METADATA = [
+  ...['fd00:ec2::254', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', 'fd00:42::42'],
+  ...['100.100.100.200', '168.63.129.16', '192.0.0.192'],
+].map(address => bytesOf(address).toString('hex'))
 
 /** What an IPv4 or IPv6 address is, as `isIP` accepts them; undefined: it is an address of another machine, as far as that can be known. */
 export function localKind(address: string): LocalKind | undefined {
@@ -60,7 +63,9 @@ function numberOf(part: string): number {
   return Number(part)
 }
 
-function kindOfIPv4([first, second]: Uint8Array): LocalKind | undefined {
+function kindOfIPv4(bytes: Buffer): LocalKind | undefined {
+  const [first, second] = bytes
+  if (METADATA.includes(bytes.toString('hex'))) return 'cloud metadata'
   if (first === 127) return 'loopback'
   if (first === 169 && second === 254) return 'link-local'
   // Linux takes 0.0.0.0 for itself; the rest of the block is nobody's.

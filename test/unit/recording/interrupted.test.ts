@@ -180,10 +180,12 @@ t.test('an owner that was only slow notices that someone sealed its recording, a
 t.test('a recording that has no whole header is set aside, a marker without recording forgotten', async t => {
   const folder = t.testdir()
   const { recordings, session, path } = await leaveUnsealed(folder)
+  writeFileSync(`${path}.torn`, 'of an earlier try')
   truncateSync(path, 20)
   t.equal(await recordings.sealInterrupted({ session }, 'force'), undefined)
   t.notOk(existsSync(path))
-  t.ok(existsSync(`${path}.torn`))
+  t.equal(readFileSync(`${path}.torn`, 'utf8'), 'of an earlier try')
+  t.equal(statSync(`${path}.torn.2`).size, 20)
   const { session: never } = testSubject()
   writeFileSync(join(folder, 'unsealed', never), '')
   t.match(await recordings.findUnsealed(), [{ session: never }])

@@ -80,6 +80,8 @@ function unreachable({ name }: PostgresTarget, cause: unknown): GatewayError {
 
 /** Waits for an event; the socket's error or end is the failure. */
 async function settled(socket: Duplex, event: string): Promise<void> {
+  // Nothing comes any more of one that was closed before.
+  if (socket.destroyed) throw socket.errored ?? new Error('the target closed the connection')
   await Promise.race([
     once(socket, event),
     once(socket, 'close').then(() => {

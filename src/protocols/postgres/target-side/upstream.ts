@@ -66,7 +66,8 @@ export async function connectUpstream(
       },
     )
     if (attempt !== undefined) {
-      attempt.socket.once('close', () => dialer.close())
+      if (attempt.socket.closed) dialer.close()
+      else attempt.socket.once('close', () => dialer.close())
       return attempt
     }
     if (!mayTryOtherwise(failure)) break

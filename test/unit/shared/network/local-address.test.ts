@@ -20,6 +20,8 @@ t.test('an address of the machine itself is known, whatever it is spelled like',
       'localhost.',
       'db.localhost',
       'localhost.localdomain',
+      'localhost4',
+      'localhost4.localdomain4',
       'ip6-localhost',
       'ip6-loopback',
     ],
@@ -40,7 +42,8 @@ t.test('an address of the machine itself is known, whatever it is spelled like',
   ]) {
     t.equal(localKindOfHost(host), 'link-local', host)
   }
-  for (const host of ['fd00:ec2::254', 'fd00:0ec2:0::0254', 'fd20:ce::254'])
+  const clouds = ['fd00:ec2::254', 'fd00:0ec2:0::0254', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', 'fd00:42::42']
+  for (const host of [...clouds, '100.100.100.200', '::ffff:168.63.129.16', '192.0.0.192'])
     t.equal(localKindOfHost(host), 'cloud metadata', host)
 })
 
