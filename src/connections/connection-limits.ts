@@ -32,8 +32,11 @@ export interface ConnectionSlot {
 export interface NoSlot {
   /** For the log. */
   readonly full: string
-  /** `crowd`: the source's own connections fill its share, and soon there may be room. `held-off`: it is penalised, and gets no answer. */
-  readonly because: 'source' | 'crowd' | 'all' | 'held-off'
+  /**
+   * `crowd`: the source's own connections fill its share, and soon there may be room. `held-off`: it is penalised, and gets no answer.
+   * `gone`: the connection that this one would be inside of has ended.
+   */
+  readonly because: 'source' | 'crowd' | 'all' | 'held-off' | 'gone'
   /** Of a crowd: whether its source logged in lately. */
   readonly known?: boolean
 }
@@ -199,7 +202,8 @@ export function createConnectionLimits(options: ConnectionLimitsOptions): Connec
           fault = what
         },
         async acquireInner() {
-          if (left || here.open >= maxPerSource) return { full: 'from one source', because: 'source' }
+          if (left) return { full: 'inside of a connection that has ended', because: 'gone' }
+          if (here.open >= maxPerSource) return { full: 'from one source', because: 'source' }
           for (const count of [here, around]) count.open++
           inside++
           return undefined

@@ -74,8 +74,11 @@ export async function openJump(
   const hostKeys = await hostKeysFor(parts, found.target, host)
   const none = await slot.acquireInner()
   if (none !== undefined) {
-    metrics.jumps.inc({ result: 'TOO_MANY_CONNECTIONS' })
-    parts.noSlot(source, none, login)
+    // Of a connection that ended meanwhile nothing was refused.
+    if (none.because !== 'gone') {
+      metrics.jumps.inc({ result: 'TOO_MANY_CONNECTIONS' })
+      parts.noSlot(source, none, login)
+    }
     return notOpened('there are too many connections, try again in a moment', 'TOO_MANY_CONNECTIONS', login.id)
   }
   metrics.jumps.inc({ result: 'opened' })
