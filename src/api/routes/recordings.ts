@@ -71,9 +71,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
-      const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
-      return sendEvents(request, reply, recording)
+      return sendEvents(request, reply, await toShow(request))
     },
   )
 
@@ -89,12 +87,10 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
       const { id } = request.params
       // What is somebody else's looks like what is not there.
       if ((await sessions.get(id))?.user !== request.caller.actor) throw notFound(`There is no session ${id} of yours.`)
-      const recording = await shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
-      return sendEvents(request, reply, recording)
+      return sendEvents(request, reply, await toShow(request))
     },
   )
 
@@ -204,6 +200,14 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       return { session: id, notes }
     },
   )
+
+  /** The recording as ordinary views have it, once it is in the audit log what for. */
+  function toShow(
+    request: Pick<FastifyRequest, 'caller'> & { params: { id: string }; query: z.output<typeof purposeSchema> },
+  ) {
+    const kind = request.query.purpose === 'export' ? 'recording.exported' : 'recording.replayed'
+    return shown(request, kind, {}, async row => ofSession(row.id, await recordings.read(row.id)))
+  }
 
   /** Writes the audit event, then opens what the caller will see. */
   async function shown<T>(
