@@ -12,6 +12,7 @@ import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Access } from './access.ts'
+import type { Connector } from './connector.ts'
 import type { Converse } from './conversation.ts'
 import type { Dialer, DialerFor, DialerParts } from './dialer.ts'
 import type { LoginAtTarget } from './login-at-target.ts'
@@ -59,6 +60,8 @@ export interface ServedProtocol {
    * `Protocol.connect`.
    */
   logIn(login: LoginAtTarget, signal: AbortSignal): Promise<Upstream>
+  /** By which credentials of its accounts are verified and changed. */
+  readonly connectors?: readonly Connector[]
   /** Where its facts say that targets are asked for `host-keys`: those that it shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */
   scanHostKeys?(target: Target, dialer: Dialer): Promise<string[]>
   /** Where they are asked for `logins`: what each account would be asked; it is answered nothing. Throws `TARGET_UNREACHABLE`, `TARGET_IDENTITY_MISMATCH`. */

@@ -1,0 +1,52 @@
+/** A rotation policy: when the credentials of which accounts are changed, by what, and how they look. The shape that people write in resource files. */
+
+import { z } from 'zod'
+import { roleSchema } from '../../policy/role.ts'
+import { duration } from '../../shared/durations.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
+
+/** What a generated password is made of. */
+export const CHARACTER_CLASSES = ['lower', 'upper', 'digit', 'symbol'] as const
+
+export const passwordRuleSchema = z.strictObject({
+  length: z.number().int().min(16).max(128).default(32),
+  /** At least one character of each. */
+  classes: z
+    .array(z.enum(CHARACTER_CLASSES))
+    .min(1)
+    .default([...CHARACTER_CLASSES]),
+  /** Characters that are never used. */
+  forbidden: z.string().max(128).default(''),
+})
+
+export type PasswordRule = z.output<typeof passwordRuleSchema>
+
+export const rotationPolicySchema = z.strictObject({
+  name: nameSchema,
+  description: z.string().optional(),
+  /** Which accounts: selected as in a role. */
+  targets: roleSchema.shape.targets,
+  accounts: roleSchema.shape.accounts.optional(),
+  /** After so long since the last change, give or take the jitter. */
+  every: duration.optional(),
+  jitter: duration.optional(),
+  /** At set times: a cron expression in a time zone. */
+  at: z.strictObject({ cron: z.string(), zone: z.string().default('UTC') }).optional(),
+  /** After each check-out of the account, or each session on it. */
+  after: z.array(z.enum(['check-in', 'session'])).default([]),
+  /** How often the credential is tried at the target without changing it. */
+  verifyEvery: duration.optional(),
+  password: passwordRuleSchema.prefault({}),
+  /** What changes it; not given: the protocol's own. */
+  connector: nameSchema.optional(),
+  /** The account on the same target that mends what the account cannot change itself. */
+  reconcile: nameSchema.optional(),
+  /** Versions that are kept: so many, and each at least so long after it was replaced. */
+  retention: z
+    .strictObject({ keep: z.number().int().min(1).max(1000).default(10), for: duration.optional() })
+    .prefault({}),
+  /** What happens to open sessions on the account: their people are told, or they end. */
+  openSessions: z.enum(['tell', 'cut']).default('tell'),
+})
+
+export type RotationPolicy = z.output<typeof rotationPolicySchema>
