@@ -1,7 +1,7 @@
 /** Who dials targets: sessions, which are lent the hops' credentials, and administrators, who may read which hop failed. */
 
 import { createDialer, type Dialer, type DialerFor, type DialerParts } from '../session/dialer.ts'
-import { GatewayError, isRefusal, messageOf } from '../shared/errors.ts'
+import { GatewayError, messageOf } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Target } from '../targets/target.ts'
 import { eraseMaterial } from '../vault/lease.ts'
@@ -13,35 +13,30 @@ export interface Dialers {
   forAdministrator(target: Target, actor: string): Dialer
 }
 
-type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'changes' | 'audit' | 'sessionAudit' | 'metrics'>
+type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'broker' | 'audit' | 'metrics'>
 
 export function createDialers(parts: Parts, served: ServedProtocols): Dialers {
-  const { targets, vault, changes, audit, sessionAudit, metrics } = parts
-  const common: Pick<DialerParts, 'find' | 'connectHop'> = {
-    find: name => targets.get(name),
-    connectHop: (hop, ...rest) => served.of(hop.target.protocol).connectHop!(hop, ...rest),
-  }
+  const { targets, vault, broker, audit, metrics } = parts
+  const connectHop: DialerParts['connectHop'] = (hop, ...rest) =>
+    served.of(hop.target.protocol).connectHop!(hop, ...rest)
   const count = (error: GatewayError | undefined) => metrics.hops.inc({ result: error?.code ?? 'passed' })
 
   return {
     forSession: grant =>
       createDialer(grant.target, {
-        ...common,
-        async lend(hop) {
-          const lease = await vault.lease(grant, hop)
-          if (isRefusal(lease)) throw new GatewayError(lease.code, lease.detail ?? lease.message)
-          await changes.lendForHop(lease)
-          return lease
-        },
+        connectHop,
+        find: name => broker.findHop(grant, name),
+        lend: hop => broker.lendForHop(grant, hop),
         async passed(hop, error) {
           count(error)
-          if (error !== undefined) await sessionAudit.hopRefused(grant, hop, error)
+          if (error !== undefined) await broker.hopFailed(grant, hop, error)
         },
       }),
 
     forAdministrator(target, actor) {
       const dialer = createDialer(target, {
-        ...common,
+        connectHop,
+        find: name => targets.get(name),
         async lend(hop) {
           const address = { account: hop.account.name, target: hop.target.name }
           const data = { account: formatAccountAddress(address), onTheWayTo: target.name }

@@ -22,6 +22,7 @@ import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
+import { createBroker } from '../session/broker/create-broker.ts'
 import { createFollow } from '../session/live/follow.ts'
 import { createLiveSessions } from '../session/live/live-sessions.ts'
 import { createPersonalAccess } from '../session/personal-access.ts'
@@ -127,6 +128,11 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
   const pendingWrites = createPendingWrites({ log })
+  const sessionAudit = createSessionAudit(audit)
+  const stopping = () => state.stopping
+  const broker = createBroker({
+    ...{ authenticator, access, targets, vault, changes, recordings, pendingWrites, sessionAudit, live, log, stopping },
+  })
   const reaper = createReaper({
     cluster,
     gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
@@ -165,7 +171,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     vault,
     signer,
     audit,
-    sessionAudit: createSessionAudit(audit),
+    sessionAudit,
+    broker,
     recordings,
     users,
     roles,
@@ -189,7 +196,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     refusedConnections,
     /** Every connection that has named its user, until its session is finalized. */
     pipelines,
-    stopping: () => state.stopping,
+    stopping,
   }
 }
 

@@ -8,7 +8,6 @@ import type { Refusal } from '../shared/errors.ts'
 import type { Factor } from '../shared/factors.ts'
 import type { Lease } from '../vault/lease.ts'
 import type { EndReason } from './state.ts'
-import type { Authenticated } from './steps/authenticated.ts'
 
 /** What a person may see of their session. */
 export interface SessionNotice {
@@ -35,8 +34,8 @@ export interface Downstream {
   readonly loginOver: AbortSignal
   /** False while the client has shown nothing at all: psql leaves at the first question, asks its user, and comes back. */
   readonly answered: boolean
-  /** The login of the connection that this one is inside of: then the person is known by it. */
-  readonly outer?: Authenticated | undefined
+  /** The id of the login of the connection that this one is inside of: then the person is known by it. */
+  readonly outer?: string | undefined
   /** The next proof, or undefined when the client left or ran out of time. `first`: which may come first; not given: any first factor. */
   nextProof(first?: readonly Factor[]): Promise<Proof | undefined>
   /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */
@@ -53,6 +52,12 @@ export interface Downstream {
    */
   close(reason: EndReason, text?: string): Promise<void>
 }
+
+/** What is asked of the side of the user until it is known who it is, and whether they may. */
+export type LoginClient = Pick<
+  Downstream,
+  'protocol' | 'source' | 'login' | 'database' | 'loginOver' | 'answered' | 'outer' | 'nextProof' | 'askFor'
+>
 
 /** The side of the target: authenticated and quiet, until `relay` takes it. */
 export interface Upstream {

@@ -3,28 +3,22 @@
  * own. Nothing of a target is open yet, and nothing is lent; what is opened inside it is a session like any other.
  */
 
-import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { LoginTerms } from '../policy/login.ts'
 import type { Clock } from '../shared/clock.ts'
 import { isRefusal, type Refusal } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import type { Access } from './access.ts'
+import type { AdmittedLogin, SessionBroker } from './broker/broker.ts'
 import { type LiveSessions, SessionEnd } from './live/live-sessions.ts'
 import type { Downstream } from './protocol.ts'
-import type { SessionAudit } from './records/session-audit.ts'
 import { endOf, GATEWAY_STOPPING, onceAborted, refusalOf, refusedByEnd } from './session-end.ts'
 import type { EndReason } from './state.ts'
-import { authenticate } from './steps/authenticate.ts'
-import type { Authenticated } from './steps/authenticated.ts'
 import { closeDownstream } from './steps/close-downstream.ts'
 
 export interface LoginParts {
-  readonly authenticator: Authenticator
-  readonly access: Access
+  readonly broker: SessionBroker
   readonly live: LiveSessions
-  readonly sessionAudit: SessionAudit
   readonly metrics: Metrics
   readonly clock: Clock
   readonly log: Log
@@ -35,8 +29,8 @@ export interface LoginParts {
 export interface Login {
   /** `ses_…`: the audit log's events of it have it. */
   readonly id: string
-  /** Who it is, for what is opened inside. */
-  readonly who: Authenticated
+  /** Who it is, as it was proven. */
+  readonly who: { readonly principal: Principal }
   /** Aborted when the connection must end. */
   readonly signal: AbortSignal
   /** False once its time is over: nothing new is opened on it. */
@@ -70,7 +64,9 @@ export async function runLogin<D extends Downstream>(
   id: string,
   serve: ServeLogin<D>,
 ): Promise<void> {
-  const refusal = await attemptLogin(parts, downstream, id, serve).catch(error => refusalOf(parts.log, id, error))
+  const refusal = await attemptLogin(parts, downstream, id, serve)
+    .catch(error => refusalOf(parts.log, id, error))
+    .finally(() => parts.broker.forget(id))
   if (refusal === undefined) return
   parts.metrics.logins.inc({ protocol: downstream.protocol, result: refusal.code })
   await downstream
@@ -84,16 +80,14 @@ async function attemptLogin<D extends Downstream>(
   id: string,
   serve: ServeLogin<D>,
 ): Promise<Refusal | undefined> {
-  const { access, live, sessionAudit, metrics, log } = parts
+  const { broker, live, metrics, log } = parts
   if (parts.stopping()) return GATEWAY_STOPPING
-  const who = await authenticate(parts, downstream, id)
-  if (isRefusal(who)) return who
   const changesSeen = live.accessChanges
-  const terms = await access.decideLogin(who.principal)
-  await sessionAudit.loginDecided(downstream, id, who, terms)
-  if (isRefusal(terms)) return terms
+  const admitted = await broker.admitLogin(id, downstream)
+  if (isRefusal(admitted)) return admitted
+  const { endsAt } = admitted.terms
 
-  const login = new OpenLogin(parts, id, who, terms)
+  const login = new OpenLogin(parts, id, admitted)
   const unwatch = live.watch(login)
   try {
     onceAborted(downstream.gone, () => login.abort('client-closed'))
@@ -102,7 +96,7 @@ async function attemptLogin<D extends Downstream>(
     }
     const end = endOf(login.signal)
     if (end !== undefined) return refusedByEnd(end)
-    await downstream.accept({ session: id, endsAt: terms.endsAt })
+    await downstream.accept({ session: id, endsAt })
     metrics.logins.inc({ protocol: downstream.protocol, result: 'accepted' })
     const closedBy = await serve(downstream, login).catch((error): EndReason => {
       log.error({ err: error, session: id }, 'a login without a target broke')
@@ -118,11 +112,11 @@ async function attemptLogin<D extends Downstream>(
   }
 }
 
-type OpenParts = Pick<LoginParts, 'access' | 'clock' | 'sessionAudit'>
+type OpenParts = Pick<LoginParts, 'broker' | 'clock'>
 
 class OpenLogin implements Login {
   readonly id: string
-  readonly who: Authenticated
+  readonly who: Login['who']
   readonly since: number
   readonly #parts: OpenParts
   readonly #terms: LoginTerms
@@ -131,10 +125,10 @@ class OpenLogin implements Login {
   #refusals = 0
   #lastActivity: number
 
-  constructor(parts: OpenParts, id: string, who: Authenticated, terms: LoginTerms) {
+  constructor(parts: OpenParts, id: string, { principal, terms }: AdmittedLogin) {
     this.#parts = parts
     this.id = id
-    this.who = who
+    this.who = { principal }
     this.#terms = terms
     this.since = parts.clock.now()
     this.#lastActivity = this.since
@@ -174,19 +168,15 @@ class OpenLogin implements Login {
       return
     }
     const { user } = this.who.principal
-    this.#parts.sessionAudit
-      .channelDenied({ user, session: this.id }, what, why)
-      .catch(() => this.abort('internal-error'))
+    this.#parts.broker.channelDenied({ user, session: this.id }, what, why).catch(() => this.abort('internal-error'))
   }
 
-  async person(): Promise<Principal | undefined> {
-    const person = await this.who.renew()
-    if (person === undefined || isRefusal(await this.#parts.access.decideLogin(person))) return undefined
-    return person
+  person(): Promise<Principal | undefined> {
+    return this.#parts.broker.person(this.id)
   }
 
-  async stillAllowed(): Promise<boolean> {
-    return (await this.person()) !== undefined
+  stillAllowed(): Promise<boolean> {
+    return this.#parts.broker.stillAllowed(this.id)
   }
 
   /** What is open has an end and an idle time of its own, by the role that gave it. */

@@ -1,23 +1,15 @@
 /** THE PIPELINE, the same for every protocol: authenticate, authorize, lease, connect, record, relay, close. */
 
-import type { Authenticator } from '../identity/authenticator.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { Recorder } from '../recording/writing/recorder.ts'
-import type { Clock } from '../shared/clock.ts'
 import { isRefusal, type Refusal } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
-import type { Vault } from '../vault/vault.ts'
-import type { Access } from './access.ts'
+import type { SessionBroker } from './broker/broker.ts'
 import type { LiveSessions } from './live/live-sessions.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
-import type { PendingWrites } from './records/pending-writes.ts'
-import type { SessionAudit } from './records/session-audit.ts'
-import type { SessionChanges } from './records/session-changes.ts'
 import { endFor, endOf, endOfClient, GATEWAY_STOPPING, onceAborted, refusalOf } from './session-end.ts'
 import type { EndReason } from './state.ts'
-import { authenticate } from './steps/authenticate.ts'
-import { authorizeSession } from './steps/authorize-session.ts'
 import { connectTarget } from './steps/connect-target.ts'
 import { finalizeSession } from './steps/finalize-session.ts'
 import { leaseCredential } from './steps/lease-credential.ts'
@@ -25,16 +17,11 @@ import { openRecording } from './steps/open-recording.ts'
 import { relayUntilEnd } from './steps/relay-until-end.ts'
 
 export interface PipelineParts {
-  readonly authenticator: Authenticator
-  readonly access: Access
-  readonly vault: Vault
+  /** Proves, decides and lends: `broker/create-broker.ts` has its steps. */
+  readonly broker: SessionBroker
   readonly recordings: Recordings
-  readonly changes: SessionChanges
   readonly live: LiveSessions
-  readonly sessionAudit: SessionAudit
   readonly metrics: Metrics
-  readonly pendingWrites: PendingWrites
-  readonly clock: Clock
   readonly log: Log
   readonly gateway: string
   /** True while the gateway drains: no new sessions. */
@@ -48,9 +35,9 @@ export async function runSession<D extends Downstream, U extends Upstream>(
   downstream: D,
   session: string,
 ): Promise<void> {
-  const refusal = await takeSteps(parts, protocol, downstream, session).catch(error =>
-    refusalOf(parts.log, session, error),
-  )
+  const refusal = await takeSteps(parts, protocol, downstream, session)
+    .catch(error => refusalOf(parts.log, session, error))
+    .finally(() => parts.broker.forget(session))
   if (refusal === undefined) return
   parts.metrics.logins.inc({ protocol: downstream.protocol, result: refusal.code })
   await downstream
@@ -68,22 +55,23 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
   const loginBegan = performance.now()
   if (parts.stopping()) return GATEWAY_STOPPING
 
-  const who = await authenticate(parts, downstream, session)
-  if (isRefusal(who)) return who
-  const authorized = await authorizeSession(parts, downstream, session, who)
-  if (isRefusal(authorized)) return authorized
+  const { broker } = parts
+  const { accessChanges } = parts.live
+  const grant = await broker.admit(session, downstream)
+  if (isRefusal(grant)) return grant
+  const authorized = { grant, stillAllowed: () => broker.stillAllowed(session) }
   // From here on others can find it, and end it.
   using ending = new DisposableStack()
   const live = ending.adopt(parts.live.add(authorized, downstream), parts.live.remove)
   onceAborted(downstream.gone, () => live.abort(endOfClient(downstream.gone)))
-  const lease = await leaseCredential(parts, live, authorized)
+  const lease = await leaseCredential(parts, live, accessChanges)
   if (isRefusal(lease)) return lease
 
   let upstream: U | undefined
   let recorder: Recorder | undefined
   let reason: EndReason = 'internal-error'
   try {
-    upstream = await connectTarget(parts, protocol, downstream, live, lease)
+    upstream = await connectTarget(protocol, downstream, live, lease)
     recorder = await openRecording(parts, downstream, live)
     reason = await relayUntilEnd(parts, protocol, downstream, live, upstream, recorder, loginBegan)
     return undefined
@@ -91,7 +79,7 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
     // Not let in. Whoever ended the session is the reason, and not what broke because of it.
     const refusal = refusalOf(parts.log, session, live.signal.aborted ? live.signal.reason : error)
     reason = endOf(live.signal) ?? endFor(refusal.code)
-    await parts.sessionAudit.sessionRefused(live.grant, refusal)
+    await broker.refused(live.grant, refusal)
     return refusal
   } finally {
     upstream?.close()

@@ -1,6 +1,7 @@
 /** The pipeline without a wire: a person and a target that do what a test says, on the parts of a real gateway. */
 
 import type { Proof } from '../../src/identity/proof.ts'
+import { type BrokerParts, createBroker } from '../../src/session/broker/create-broker.ts'
 import type { Downstream, Protocol, RelayContext, SessionNotice, Upstream } from '../../src/session/protocol.ts'
 import { type PipelineParts, runSession } from '../../src/session/run-session.ts'
 import type { EndReason } from '../../src/session/state.ts'
@@ -78,7 +79,7 @@ export interface ScriptedGateway {
   readonly gateway: TestGateway
   readonly alice: TestUser
   /** Begins a session of alice on root@web-01, password and code proven; `over` resolves when the pipeline has ended. */
-  begin(script?: Script, parts?: Partial<PipelineParts>): ScriptedSession
+  begin(script?: Script, parts?: Partial<PipelineParts & BrokerParts>): ScriptedSession
 }
 
 export interface ScriptedSession {
@@ -128,7 +129,8 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
           return 'client-closed'
         },
       }
-      const over = runSession({ ...gateway.parts, ...parts }, protocol, downstream, id)
+      const all = { ...gateway.parts, ...parts }
+      const over = runSession({ ...all, broker: createBroker(all) }, protocol, downstream, id)
       return { id, downstream, over, upstreamOpen: () => open }
     },
   }

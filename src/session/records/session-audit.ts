@@ -10,7 +10,7 @@ import { type ErrorCode, type GatewayError, isRefusal, messageOf, type Refusal }
 import { formatAccountAddress } from '../../shared/names.ts'
 import { type Hop, hopName } from '../../targets/route.ts'
 import type { Lease } from '../../vault/lease.ts'
-import type { Downstream } from '../protocol.ts'
+import type { LoginClient } from '../protocol.ts'
 import type { Ending } from './session-store.ts'
 
 /** Longer than any login name that is one. */
@@ -33,7 +33,7 @@ export type SessionAudit = ReturnType<typeof createSessionAudit>
 /** Every method resolves when the event is durable, and throws `AUDIT_UNAVAILABLE`: what it records must then not happen. */
 export function createSessionAudit(audit: Audit) {
   return {
-    loginRefused: ({ protocol, source, login }: Downstream, session: string, { code, detail }: Refusal) =>
+    loginRefused: ({ protocol, source, login }: LoginClient, session: string, { code, detail }: Refusal) =>
       audit.append({
         kind: 'login.refused',
         actor: 'unknown',
@@ -43,11 +43,11 @@ export function createSessionAudit(audit: Audit) {
       }),
 
     /** Who it is, and whether they may: two events, durable together. */
-    async decided(downstream: Downstream, session: string, who: Known, decision: Grant | Denial) {
-      const { login, database } = downstream
+    async decided(client: LoginClient, session: string, who: Known, decision: Grant | Denial) {
+      const { login, database } = client
       const common = { actor: who.principal.user, session }
       await Promise.all([
-        audit.append(loginAccepted(downstream, session, who)),
+        audit.append(loginAccepted(client, session, who)),
         isRefusal(decision)
           ? audit.append({
               ...common,
@@ -74,16 +74,16 @@ export function createSessionAudit(audit: Audit) {
     },
 
     /** The same for a login that names no target. */
-    async loginDecided(downstream: Downstream, id: string, who: Known, terms: LoginTerms | Refusal) {
+    async loginDecided(client: LoginClient, id: string, who: Known, terms: LoginTerms | Refusal) {
       const common = { actor: who.principal.user, session: id }
       await Promise.all([
-        audit.append(loginAccepted(downstream, id, who)),
+        audit.append(loginAccepted(client, id, who)),
         ...(isRefusal(terms)
           ? [
               audit.append({
                 ...common,
                 kind: 'decision.denied' as const,
-                data: { wanted: downstream.login, code: terms.code, why: terms.detail },
+                data: { wanted: client.login, code: terms.code, why: terms.detail },
               }),
             ]
           : []),
@@ -119,7 +119,7 @@ export function createSessionAudit(audit: Audit) {
 }
 
 function loginAccepted(
-  { protocol, source, login }: Downstream,
+  { protocol, source, login }: LoginClient,
   session: string,
   { principal, trail }: Known,
 ): AuditEvent {

@@ -29,7 +29,7 @@ export interface SessionChanges {
    * Ends lease and session, and audits what was not ended before: a second time nothing happens. False when the seal is not in the
    * session records then: they have another one. Throws when the store is away; the audit log's chain may be written later.
    */
-  end(lease: Lease, ending: Ending): Promise<boolean>
+  end(of: Pick<Grant, 'session' | 'user'>, ending: Ending): Promise<boolean>
   /** The same for a session that a dead gateway left. False when another one was quicker. */
   endLeft(row: SessionRow, seal: FoundSeal | undefined): Promise<boolean>
   /** Ends the leases of a session that has ended or never was. */
@@ -84,8 +84,7 @@ export function createSessionChanges(parts: {
       return activated
     },
 
-    async end({ grant }, ending) {
-      const { session, user } = grant
+    async end({ session, user }, ending) {
       const { reason, sealed, tampered } = ending
       const sealRecorded = await outbox.change(async (on, record) => {
         for (const lease of await vault.endLeases(ofSession(session), on)) {

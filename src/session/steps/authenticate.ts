@@ -8,7 +8,7 @@ import type { Factor } from '../../shared/factors.ts'
 import { LATER_FACTORS } from '../../shared/factors.ts'
 import { type LoginName, parseLoginName } from '../../shared/names.ts'
 import type { Access, FactorRequirement, LoginRequest } from '../access.ts'
-import type { Downstream } from '../protocol.ts'
+import type { LoginClient } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { Authenticated } from './authenticated.ts'
 
@@ -21,28 +21,36 @@ interface Parts {
   readonly sessionAudit: SessionAudit
 }
 
-/** Resolves to the proof of who it is, or to the refusal to show, which is in the audit log then. */
+/**
+ * Resolves to the proof of who it is, or to the refusal to show, which is in the audit log then. `outer`: the login around a connection that
+ * is inside of one.
+ */
 export async function authenticate(
   parts: Parts,
-  downstream: Downstream,
+  client: LoginClient,
   session: string,
+  outer: Authenticated | undefined,
 ): Promise<Authenticated | Refusal> {
-  const who = await collectProofs(parts, downstream)
+  const who = await collectProofs(parts, client, outer)
   // A client that disconnects at the first prompt made no attempt.
-  if (isRefusal(who) && who.code !== 'LOGIN_ABANDONED') await parts.sessionAudit.loginRefused(downstream, session, who)
+  if (isRefusal(who) && who.code !== 'LOGIN_ABANDONED') await parts.sessionAudit.loginRefused(client, session, who)
   return who
 }
 
-async function collectProofs(parts: Parts, downstream: Downstream): Promise<Authenticated | Refusal> {
-  const login = parseLoginName(downstream.login)
+async function collectProofs(
+  parts: Parts,
+  client: LoginClient,
+  outer: Authenticated | undefined,
+): Promise<Authenticated | Refusal> {
+  const login = parseLoginName(client.login)
   if (isRefusal(login)) return login
-  const { protocol, database, source, outer } = downstream
+  const { protocol, database, source } = client
   const request = { protocol, login, database }
-  if (outer !== undefined) return authenticateInside(parts, downstream, request, outer)
+  if (outer !== undefined) return authenticateInside(parts, client, request, outer)
   const attempt = await parts.authenticator.begin(login.user, source)
   if (isRefusal(attempt)) return attempt
   const requirement = await parts.access.requirement(attempt.roles, request, source.address)
-  return prove(downstream, login, attempt, requirement)
+  return prove(client, login, attempt, requirement)
 }
 
 /**
@@ -51,7 +59,7 @@ async function collectProofs(parts: Parts, downstream: Downstream): Promise<Auth
  */
 async function authenticateInside(
   { access }: Parts,
-  downstream: Downstream,
+  client: LoginClient,
   request: LoginRequest,
   { attempt: around, renew }: Authenticated,
 ): Promise<Authenticated | Refusal> {
@@ -69,35 +77,35 @@ async function authenticateInside(
     return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
   }
   const next = nextFactors(factors, attempt.proven).filter(factor => LATER_FACTORS.includes(factor))
-  if (next.length > 0) return prove(downstream, login, attempt, requirement, next)
+  if (next.length > 0) return prove(client, login, attempt, requirement, next)
   const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
   return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)
 }
 
 /** Asks for proofs until there are enough; `first`: which may come, where that is not what the requirement says. */
 async function prove(
-  downstream: Downstream,
+  client: LoginClient,
   login: LoginName,
   attempt: Attempt,
   requirement: FactorRequirement,
   first?: readonly Factor[],
 ): Promise<Authenticated | Refusal> {
-  const { protocol } = downstream
+  const { protocol } = client
   const { trail } = attempt
   while (true) {
-    const proof = await downstream.nextProof(first)
+    const proof = await client.nextProof(first)
     if (proof === undefined) {
-      const code = downstream.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
+      const code = client.answered ? 'LOGIN_REFUSED' : 'LOGIN_ABANDONED'
       const { loginRefused, usedCode } = protocolOf(protocol).words
       const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
       return refuse(code, text, trail.join('; ') || 'nothing was proven')
     }
-    const accepted = await attempt.verify(proof, { ...requirement, until: downstream.loginOver })
+    const accepted = await attempt.verify(proof, { ...requirement, until: client.loginOver })
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined) {
       return { login, principal, trail, renew: () => attempt.principal(requirement.factors), attempt }
     }
     const next = nextFactors(requirement.factors, attempt.proven)
-    downstream.askFor(first === undefined ? next : next.filter(factor => first.includes(factor)), accepted)
+    client.askFor(first === undefined ? next : next.filter(factor => first.includes(factor)), accepted)
   }
 }

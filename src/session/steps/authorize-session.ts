@@ -6,7 +6,7 @@ import type { Grant } from '../../policy/grant.ts'
 import { isRefusal, type Refusal } from '../../shared/errors.ts'
 import type { Access } from '../access.ts'
 import type { LiveSessions } from '../live/live-sessions.ts'
-import type { Downstream } from '../protocol.ts'
+import type { LoginClient } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { Authenticated } from './authenticated.ts'
 
@@ -20,16 +20,20 @@ export interface Authorized {
 
 /** Resolves once the decision is in the audit log. */
 export async function authorizeSession(
-  { access, live, sessionAudit }: { access: Access; live: LiveSessions; sessionAudit: SessionAudit },
-  downstream: Downstream,
+  {
+    access,
+    live,
+    sessionAudit,
+  }: { access: Access; live: Pick<LiveSessions, 'accessChanges'>; sessionAudit: SessionAudit },
+  client: LoginClient,
   session: string,
   who: Authenticated,
 ): Promise<Authorized | Refusal> {
-  const { protocol, database } = downstream
+  const { protocol, database } = client
   const decide = (principal: Principal) => access.decide(principal, session, { protocol, login: who.login, database })
   const { accessChanges } = live
   const grant = await decide(who.principal)
-  await sessionAudit.decided(downstream, session, who, grant)
+  await sessionAudit.decided(client, session, who, grant)
   if (isRefusal(grant)) return grant
 
   return {

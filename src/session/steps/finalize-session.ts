@@ -6,25 +6,23 @@ import type { Recorder } from '../../recording/writing/recorder.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { Lease } from '../../vault/lease.ts'
-import type { PendingWrites } from '../records/pending-writes.ts'
-import type { SessionChanges } from '../records/session-changes.ts'
+import type { SessionBroker } from '../broker/broker.ts'
 import type { Ending } from '../records/session-store.ts'
 import type { EndReason } from '../state.ts'
 
 interface Parts {
-  readonly recordings: Recordings
-  readonly changes: SessionChanges
+  readonly broker: Pick<SessionBroker, 'end'>
+  readonly recordings: Pick<Recordings, 'fileOf'>
   readonly metrics: Metrics
-  readonly pendingWrites: PendingWrites
   readonly log: Log
 }
 
 /**
- * Seals the recording, then ends lease and session and audits it, all in one transaction. What cannot be written now is written
+ * Seals the recording, then has lease and session ended and audited, all in one transaction. What cannot be written now is written
  * when the store is back. Never rejects.
  */
 export async function finalizeSession(
-  { recordings, changes, metrics, pendingWrites, log }: Parts,
+  { broker, recordings, metrics, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
   reason: EndReason,
@@ -43,10 +41,6 @@ export async function finalizeSession(
     log.error({ err: error, session }, 'a recording could not be sealed')
     return undefined
   })
-  await pendingWrites.write(session, async () => {
-    const sealRecorded = await changes.end(lease, { reason, sealed, tampered })
-    // Until here it would be found again, with its seal.
-    if (sealed !== undefined && sealRecorded) await recordings.noted(session)
-  })
+  await broker.end(lease.grant, { reason, sealed, tampered })
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

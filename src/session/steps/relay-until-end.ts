@@ -3,10 +3,9 @@
 import type { Recorder } from '../../recording/writing/recorder.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
+import type { SessionBroker } from '../broker/broker.ts'
 import type { LiveSession } from '../live/live-sessions.ts'
 import type { Downstream, Protocol, RelayContext, Upstream } from '../protocol.ts'
-import type { SessionAudit } from '../records/session-audit.ts'
-import type { SessionChanges } from '../records/session-changes.ts'
 import { endOf } from '../session-end.ts'
 import type { EndReason } from '../state.ts'
 import { closeDownstream } from './close-downstream.ts'
@@ -15,8 +14,7 @@ import { closeDownstream } from './close-downstream.ts'
 const MAX_UNWRITTEN_REFUSALS = 256
 
 interface Parts {
-  readonly changes: SessionChanges
-  readonly sessionAudit: SessionAudit
+  readonly broker: SessionBroker
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -32,9 +30,9 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   loginBegan: number,
 ): Promise<EndReason> {
   const { grant, signal } = live
-  const { changes, metrics, log } = parts
+  const { broker, metrics, log } = parts
   const { session, endsAt } = grant
-  if (!(await changes.activate(grant))) live.abort('interrupted')
+  if (!(await broker.activate(grant))) live.abort('interrupted')
   signal.throwIfAborted()
   metrics.sessions.inc({ protocol: protocol.name })
   try {
@@ -52,7 +50,7 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
 }
 
 function relayContext(
-  { metrics, sessionAudit }: Parts,
+  { metrics, broker }: Parts,
   { name }: { readonly name: Downstream['protocol'] },
   live: LiveSession,
   recorder: Recorder,
@@ -73,7 +71,7 @@ function relayContext(
       recorder.fact({ type: 'refused', what, reason: why, ...(channel === undefined ? {} : { channel }) })
       // One session must not fill the queue that the logins of the others wait in.
       if (++unwritten > MAX_UNWRITTEN_REFUSALS) return live.abort('protocol-violation')
-      sessionAudit.channelDenied(grant, what, why).then(
+      broker.channelDenied(grant, what, why).then(
         () => unwritten--,
         // What is not in the audit log must not go on.
         () => live.abort('internal-error'),

@@ -14,7 +14,9 @@ import { createLocalCluster } from '../../../src/cluster/local.ts'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { createFolderStore } from '../../../src/recording/store/folder-store.ts'
 import { createRecordings, type Recordings } from '../../../src/recording/store/recordings.ts'
+import type { SessionBroker } from '../../../src/session/broker/broker.ts'
 import { createLiveSessions } from '../../../src/session/live/live-sessions.ts'
+import { endSession } from '../../../src/session/records/end-session.ts'
 import { createPendingWrites } from '../../../src/session/records/pending-writes.ts'
 import { createSessionChanges } from '../../../src/session/records/session-changes.ts'
 import { createSessionRecords } from '../../../src/session/records/session-records.ts'
@@ -141,7 +143,8 @@ async function runSession(
   const recorder = await recordings.open({ ...testSubject(clock.now()), session, gateway })
   await changes.activate(lease.grant)
   recorder.fact({ type: 'notice', text: 'hello' })
-  await finalizeSession({ recordings, changes, metrics, pendingWrites, log }, lease, recorder, 'killed')
+  const end: SessionBroker['end'] = (grant, ending) => endSession({ recordings, changes, pendingWrites }, grant, ending)
+  await finalizeSession({ broker: { end }, recordings, metrics, log }, lease, recorder, 'killed')
 }
 
 interface Place {

@@ -4,7 +4,6 @@ import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
-import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import type { Factor } from '../../../shared/factors.ts'
 import { message, string } from '../../../shared/ssh-encoding/wire.ts'
@@ -44,7 +43,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   readonly login: string
   readonly session: string
   readonly database = undefined
-  readonly outer: Authenticated | undefined
+  readonly outer: string | undefined
   readonly details: Record<string, string>
   readonly transport: Transport
   /** Set by the relay: puts words into the person's open terminal. */
@@ -62,7 +61,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
     this.transport = options.transport
     this.source = options.source
     this.login = options.meaning ?? options.login
-    this.outer = options.outer?.who
+    this.outer = options.outer?.id
     this.session = options.session
     this.details = {
       client: plain(options.transport.peerSoftware),

@@ -68,7 +68,7 @@ export class SshConversation implements Conversation {
     const session = newId('ses', now())
     const { source, details, transport } = downstream
     const inner = new InnerDownstream({
-      ...{ source, session, person, gone: this.gone, outer: login.who },
+      ...{ source, session, person, gone: this.gone, outer: login.id },
       client: new InnerClient(transport, channel),
       login: formatLoginName({ user: login.who.principal.user, ...address }),
       details: { ...details, inside: login.id },

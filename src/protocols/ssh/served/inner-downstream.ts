@@ -3,7 +3,6 @@
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
-import type { Authenticated } from '../../../session/steps/authenticated.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
 import { Secret } from '../../../shared/secret.ts'
@@ -21,8 +20,8 @@ export interface InnerDownstreamOptions {
   readonly details: Record<string, string>
   /** Aborted when the person's channel is gone, or their login must end: its reason then says why. */
   readonly gone: AbortSignal
-  /** The login around it. */
-  readonly outer: Authenticated
+  /** The id of the login around it. */
+  readonly outer: string
   readonly person: SessionQuestions
 }
 
@@ -39,7 +38,7 @@ export class InnerDownstream implements RelayedClient {
   readonly details: Record<string, string>
   readonly gone: AbortSignal
   readonly loginOver: AbortSignal
-  readonly outer: Authenticated
+  readonly outer: string
   speaker: ((text: string) => void) | undefined
   outcome: SessionOutcome
   readonly #options: InnerDownstreamOptions

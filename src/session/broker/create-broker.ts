@@ -1,0 +1,161 @@
+/** The broker of sessions, in the process that holds the vault's key: it keeps what is proven and decided, and lends by that alone. */
+
+import type { Authenticator } from '../../identity/authenticator.ts'
+import type { Principal } from '../../identity/principal.ts'
+import type { Grant } from '../../policy/grant.ts'
+import { GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
+import { type FindTarget, findRoute, type Hop, hopName } from '../../targets/route.ts'
+import type { Targets } from '../../targets/targets.ts'
+import type { Access } from '../access.ts'
+import type { LoginClient } from '../protocol.ts'
+import { endSession } from '../records/end-session.ts'
+import { GATEWAY_STOPPING } from '../session-end.ts'
+import { authenticate } from '../steps/authenticate.ts'
+import type { Authenticated } from '../steps/authenticated.ts'
+import { type Authorized, authorizeSession } from '../steps/authorize-session.ts'
+import { type LendingParts, lendCredential } from '../steps/lend-credential.ts'
+import type { SessionBroker } from './broker.ts'
+
+export interface BrokerParts extends LendingParts {
+  readonly authenticator: Authenticator
+  readonly access: Access
+  readonly targets: Pick<Targets, 'get'>
+}
+
+interface Decided {
+  readonly authorized: Authorized
+  /** The address that it comes from. */
+  readonly source: string
+}
+
+/** How far a session, or a login, has come. There is no way back. */
+type Held =
+  | { readonly is: 'asked' }
+  | { readonly is: 'login'; readonly who: Authenticated }
+  | ({ readonly is: 'granted' } & Decided)
+  /** It was lent its credential, or refused it: there is no second time. */
+  | ({ readonly is: 'lent' } & Decided)
+  | { readonly is: 'over' }
+
+export function createBroker(parts: BrokerParts): SessionBroker {
+  const { access, vault, changes, sessionAudit } = parts
+  const sessions = new Map<string, Held>()
+  const find: FindTarget = name => parts.targets.get(name)
+
+  function held<K extends Held['is']>(session: string, ...states: K[]): Extract<Held, { is: K }> {
+    const known = sessions.get(session)
+    if (known !== undefined && states.some(state => state === known.is)) return known as Extract<Held, { is: K }>
+    throw new GatewayError('SESSION_ENDED', 'The session has not come that far, or has ended.')
+  }
+
+  const grantOf = (session: string) => held(session, 'granted', 'lent').authorized.grant
+
+  /** What is asked for inside of another login is asked for by whoever logged in there. */
+  async function prove(session: string, client: LoginClient): Promise<Authenticated | Refusal> {
+    if (sessions.has(session)) throw new GatewayError('CONFLICT', 'There is a session of this id already.')
+    sessions.set(session, { is: 'asked' })
+    const outer = client.outer === undefined ? undefined : held(client.outer, 'login').who
+    return authenticate(parts, client, session, outer)
+  }
+
+  async function personOf({ renew }: Authenticated): Promise<Principal | undefined> {
+    const person = await renew()
+    return person === undefined || isRefusal(await access.decideLogin(person)) ? undefined : person
+  }
+
+  return {
+    async admit(session, client) {
+      if (parts.stopping()) return GATEWAY_STOPPING
+      const who = await prove(session, client)
+      if (isRefusal(who)) return who
+      const authorized = await authorizeSession(parts, client, session, who)
+      if (isRefusal(authorized)) return authorized
+      sessions.set(session, { is: 'granted', authorized, source: client.source.address })
+      return authorized.grant
+    },
+
+    async admitLogin(session, client) {
+      if (parts.stopping()) return GATEWAY_STOPPING
+      const who = await prove(session, client)
+      if (isRefusal(who)) return who
+      const terms = await access.decideLogin(who.principal)
+      await sessionAudit.loginDecided(client, session, who, terms)
+      if (isRefusal(terms)) return terms
+      sessions.set(session, { is: 'login', who })
+      return { principal: who.principal, terms }
+    },
+
+    async stillAllowed(session) {
+      const known = held(session, 'login', 'granted', 'lent')
+      return known.is === 'login' ? (await personOf(known.who)) !== undefined : known.authorized.stillAllowed()
+    },
+
+    async person(session) {
+      return personOf(held(session, 'login').who)
+    },
+
+    async lease({ session }, details) {
+      const decided = held(session, 'granted')
+      sessions.set(session, { ...decided, is: 'lent' })
+      return lendCredential(parts, decided.authorized, decided.source, details)
+    },
+
+    async findHop({ session }, name) {
+      const { grant } = held(session, 'lent').authorized
+      const route = await findRoute(grant.target, find)
+      // Of a broken way also what breaks it, so that it can be said.
+      const onTheWay = route.kind === 'broken' || route.hops.some(({ target }) => target.name === name)
+      return onTheWay ? find(name) : undefined
+    },
+
+    async lendForHop({ session }, wanted) {
+      const { grant } = held(session, 'lent').authorized
+      const hop = await hopOnTheWay(grant, wanted, find)
+      const lease = isRefusal(hop) ? hop : await vault.lease(grant, hop)
+      if (isRefusal(lease)) throw new GatewayError(lease.code, lease.detail ?? lease.message)
+      await changes.lendForHop(lease).catch(error => {
+        lease.erase()
+        throw error
+      })
+      return lease
+    },
+
+    async hopFailed({ session }, hop, error) {
+      await sessionAudit.hopRefused(held(session, 'lent').authorized.grant, hop, error)
+    },
+
+    async activate({ session }) {
+      return changes.activate(held(session, 'lent').authorized.grant)
+    },
+
+    async refused({ session }, refusal) {
+      await sessionAudit.sessionRefused(grantOf(session), refusal)
+    },
+
+    async channelDenied({ session }, what, why) {
+      const known = held(session, 'login', 'lent')
+      const { user } = known.is === 'login' ? known.who.principal : known.authorized.grant
+      await sessionAudit.channelDenied({ user, session }, what, why)
+    },
+
+    async end({ session }, ending) {
+      const grant = grantOf(session)
+      sessions.set(session, { is: 'over' })
+      await endSession(parts, grant, ending)
+    },
+
+    forget(session) {
+      sessions.delete(session)
+    },
+  }
+}
+
+/** The hop as its entry is now, where the way to the granted target goes through it. */
+async function hopOnTheWay(grant: Grant, wanted: Hop, find: FindTarget): Promise<Hop | Refusal> {
+  const route = await findRoute(grant.target, find)
+  const hops = route.kind === 'broken' ? [] : route.hops
+  const hop = hops.find(one => hopName(one) === hopName(wanted))
+  if (hop !== undefined) return hop
+  const why = `the way to the target does not go through ${hopName(wanted)}`
+  return refuse('CREDENTIAL_UNAVAILABLE', 'The way to the target is another by now.', why)
+}

@@ -1,0 +1,71 @@
+/** The broker's part of the third step: the lease and the session's row are stored, and audited, before the credential is handed over. */
+
+import type { Recordings } from '../../recording/store/recordings.ts'
+import { isRefusal, type Refusal } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Lease } from '../../vault/lease.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { LiveSessions } from '../live/live-sessions.ts'
+import { endSession } from '../records/end-session.ts'
+import type { PendingWrites } from '../records/pending-writes.ts'
+import type { SessionAudit } from '../records/session-audit.ts'
+import type { SessionChanges } from '../records/session-changes.ts'
+import { endFor, GATEWAY_STOPPING, refusalOf, refusedByEnd } from '../session-end.ts'
+import type { Authorized } from './authorize-session.ts'
+
+export interface LendingParts {
+  readonly vault: Pick<Vault, 'lease'>
+  readonly changes: SessionChanges
+  readonly recordings: Pick<Recordings, 'fileOf' | 'noted'>
+  readonly pendingWrites: PendingWrites
+  readonly sessionAudit: SessionAudit
+  readonly live: Pick<LiveSessions, 'accessChanges'>
+  readonly log: Log
+  readonly stopping: () => boolean
+}
+
+/** `source`: the address that the session comes from. A refusal is in the audit log. */
+export async function lendCredential(
+  parts: LendingParts,
+  authorized: Authorized,
+  source: string,
+  details: Record<string, string>,
+): Promise<Lease | Refusal> {
+  const { vault, changes, recordings, sessionAudit, log } = parts
+  const { grant } = authorized
+  const { session, database, target } = grant
+  const lease = (await refusedMeanwhile(parts, authorized)) ?? (await vault.lease(grant))
+  if (isRefusal(lease)) {
+    await sessionAudit.sessionRefused(grant, lease)
+    return lease
+  }
+  try {
+    await changes.begin(lease, {
+      source,
+      recording: recordings.fileOf(grant),
+      details: {
+        ...details,
+        ...(database === undefined ? {} : { database }),
+        ...(target.via === undefined ? {} : { via: target.via }),
+      },
+    })
+    return lease
+  } catch (error) {
+    lease.erase()
+    const refusal = refusalOf(log, session, error)
+    await endSession(parts, grant, { reason: endFor(refusal.code) })
+    await sessionAudit.sessionRefused(grant, refusal)
+    return refusal
+  }
+}
+
+/** What happened since the decision. */
+async function refusedMeanwhile(
+  { live, stopping }: LendingParts,
+  { accessChanges, stillAllowed }: Authorized,
+): Promise<Refusal | undefined> {
+  if (stopping()) return GATEWAY_STOPPING
+  if (live.accessChanges === accessChanges) return undefined
+  // An error while deciding is a no.
+  return (await stillAllowed().catch(() => false)) ? undefined : refusedByEnd('access-revoked')
+}
