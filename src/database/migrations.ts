@@ -6,7 +6,7 @@
  * running beside the new one on the same PostgreSQL, works on. What is no longer used is dropped one release later.
  */
 
-import type { CreateTableBuilder, Kysely, Migration } from 'kysely'
+import { type CreateTableBuilder, type Kysely, type Migration, sql } from 'kysely'
 
 const resource = (table: CreateTableBuilder<string, never>) =>
   table
@@ -226,6 +226,35 @@ async function checkOutLeases({ schema }: Kysely<never>): Promise<void> {
   await schema.alterTable('leases').addColumn('check_out', 'text').execute()
 }
 
+/**
+ * The newest version and the one in force are two things: `in_force` says, unsealed, where to begin to read. What earlier gateways bound is in
+ * force where it is the newest.
+ */
+async function credentialVersions(database: Kysely<never>): Promise<void> {
+  const { schema } = database
+  for (const column of ['cause', 'trigger', 'identity', 'verified_result', 'public']) {
+    await schema.alterTable('credentials').addColumn(column, 'text').execute()
+  }
+  for (const column of ['copy_of', 'current_at', 'verified_at']) {
+    await schema.alterTable('credentials').addColumn(column, 'bigint').execute()
+  }
+  await schema
+    .alterTable('credentials')
+    .addColumn('pinned', 'bigint', column => column.notNull().defaultTo(0))
+    .execute()
+  await schema.alterTable('credential_bindings').addColumn('in_force', 'bigint').execute()
+  await sql`
+    update credential_bindings set in_force = (
+      select max(version) from credentials
+      where credentials.account = credential_bindings.account and credentials.target = credential_bindings.target
+    )`.execute(database)
+  await schema
+    .createIndex('leases_by_version')
+    .on('leases')
+    .columns(['account', 'target', 'credential_version', 'started_at'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -236,4 +265,5 @@ export const migrations: Record<string, Migration> = {
   '0007-favourites': { up: favourites },
   '0008-personal-tokens': { up: personalTokens },
   '0009-check-out-leases': { up: checkOutLeases },
+  '0010-credential-versions': { up: credentialVersions },
 }

@@ -1,5 +1,7 @@
 /** The tables, as Kysely types. Times are milliseconds since the epoch; documents are JSON text; blobs are base64url text. */
 
+import type { ColumnType } from 'kysely'
+
 export interface Schema {
   users: ResourceTable
   roles: ResourceTable
@@ -40,7 +42,8 @@ export interface FactorTable {
 
 /**
  * One row a version: the material sealed under a data key of its own, which is wrapped by the key encryption key. `bound` is good for one
- * identity of the target; `sealed`, for none, is what earlier versions wrote (empty for what this one writes).
+ * identity of the target; `sealed`, for none, is what earlier gateways wrote (empty for what this one writes). What has a default or may be
+ * null is not in rows of earlier gateways.
  */
 export interface CredentialTable {
   account: string
@@ -51,13 +54,30 @@ export interface CredentialTable {
   bound: string | null
   created_at: number
   created_by: string
+  /** Why it was stored, for `rotated` by which trigger, and for `restored` which version it holds again. */
+  cause: string | null
+  trigger: string | null
+  copy_of: number | null
+  /** The identity that `bound` is good for: JSON. Nobody gains by changing it, since it then does not open. */
+  identity: string | null
+  /** When it came in force; null: never, or by an earlier gateway. */
+  current_at: number | null
+  verified_at: number | null
+  verified_result: string | null
+  pinned: ColumnType<number, number | undefined, number>
+  /** The public half of a private key, sealed for this version. */
+  public: string | null
 }
 
-/** One row an account: which version is in force, and the identity of the target that it was confirmed for, sealed. */
+/**
+ * One row an account: which version is in force, and the identity of the target that it was confirmed for, sealed. `in_force` says the
+ * version as well, for whoever looks for its row; earlier gateways do not keep it.
+ */
 export interface CredentialBindingTable {
   account: string
   target: string
   sealed: string
+  in_force: number | null
 }
 
 export interface LeaseTable {

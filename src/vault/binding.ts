@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
-import { changedParts, fingerprintOf, identitySchema, staysWithin, type TargetIdentity } from '../targets/identity.ts'
+import { identitySchema, type TargetIdentity } from '../targets/identity.ts'
 
 export interface Binding {
   readonly version: number
@@ -31,28 +31,6 @@ export function openBinding({ open }: Sealing, address: AccountAddress, sealed: 
   throw new GatewayError('VAULT_DAMAGED', 'It was confirmed by a version of the gateway that this one does not know.')
 }
 
-/** What the material of one version is sealed for: it opens for this identity alone. */
-export function boundPurpose(address: AccountAddress, { version, identity }: Binding): string {
-  return `credential ${formatAccountAddress(address)} v${version} for ${fingerprintOf(identity)}`
-}
-
 function bindingPurpose(address: AccountAddress): string {
   return `binding of ${formatAccountAddress(address)}`
-}
-
-/** Why the newest version may not be lent for the target as it is now; undefined where it may. */
-export function whyUnconfirmed(
-  newest: number,
-  binding: Binding | undefined,
-  now: TargetIdentity | undefined,
-): string | undefined {
-  if (now === undefined) return 'its target is gone'
-  if (binding === undefined) return 'it was never confirmed for a target'
-  if (newest > binding.version) {
-    return `version ${newest} was stored by an earlier version of the gateway, or put there by hand (${binding.version} was the last)`
-  }
-  if (newest < binding.version)
-    return `version ${binding.version} is gone from the store, and an older one stands in its place`
-  if (staysWithin(now, binding.identity)) return undefined
-  return `the target's identity changed since it was confirmed (${changedParts(now, binding.identity)})`
 }

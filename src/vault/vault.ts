@@ -12,11 +12,12 @@ import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
 import {
+  type Cause,
   type CredentialStanding,
-  type CredentialVersion,
   createCredentials,
   type ListedCredential,
   type Opened,
+  type Origin,
   type TargetEntries,
 } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
@@ -27,26 +28,75 @@ import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from
 import { createLeaseRows, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
+import { createSealedVersions } from './sealed-versions.ts'
+import {
+  type CredentialVersion,
+  createVersionHistory,
+  type Retention,
+  type VerificationResult,
+} from './version-history.ts'
 
 export interface Vault {
   /** Names the key encryption key: 16 hex digits. */
   readonly keyId: string
   /**
-   * Stores a new version, good for the target as it is now, and gives its number; earlier ones stay. Throws `BAD_REQUEST` when it
-   * cannot be a credential, `NOT_FOUND` where there is no such target.
+   * Stores a new version and puts it in force, good for the target as it is now, and gives its number; earlier ones stay. Throws
+   * `BAD_REQUEST` when it cannot be a credential, `NOT_FOUND` where there is no such target.
    */
-  setCredential(address: AccountAddress, material: CredentialMaterial, by: string, change?: Change): Promise<number>
-  /** Makes an earlier version the newest again, by a copy of it. Throws `NOT_FOUND`, and `CONFLICT` where it is not for the target as it is now. */
+  setCredential(
+    address: AccountAddress,
+    material: CredentialMaterial,
+    by: string,
+    change?: Change,
+    cause?: Cause,
+  ): Promise<number>
+  /**
+   * Stores a new version that is not in force and never lent: a candidate, which `makeCurrent` puts in force. Throws as `setCredential` does, and
+   * `CONFLICT` where the account must be confirmed first.
+   */
+  prepareVersion(
+    address: AccountAddress,
+    material: CredentialMaterial,
+    origin: Origin,
+    change?: Change,
+  ): Promise<number>
+  /**
+   * Puts a candidate in force in the place of the version `replacing` (0: of none), for this change and no other. Throws `CONFLICT` where another
+   * version is in force by now, where it is no candidate, and where the target is not any more what it was prepared for.
+   */
+  makeCurrent(
+    address: AccountAddress,
+    version: number,
+    expected: { readonly replacing: number },
+    change?: Change,
+  ): Promise<void>
+  /**
+   * Opens any version, to be sent to the target with this entry; the caller audits that before, and erases it. Throws `NOT_FOUND`,
+   * `CONFLICT` where it was confirmed for another target or must be confirmed first, `VAULT_DAMAGED`.
+   */
+  openVersion(address: AccountAddress, version: number, entry: Target): Promise<CredentialMaterial>
+  /** What a login with this version showed. Throws `NOT_FOUND`. */
+  noteVerified(
+    address: AccountAddress,
+    version: number,
+    verification: { readonly at: number; readonly result: VerificationResult },
+    change?: Change,
+  ): Promise<void>
+  /** A pinned version is never retired. Throws `NOT_FOUND`. */
+  pinVersion(address: AccountAddress, version: number, pinned: boolean, change?: Change): Promise<void>
+  /** Deletes versions that count and age both let go, and gives which. Never the one in force, candidates, pinned ones. */
+  retire(address: AccountAddress, retention: Retention, change?: Change): Promise<number[]>
+  /** Puts in force what an earlier version holds, as a new version. Throws `NOT_FOUND`, and `CONFLICT` where it is not for the target as it is now. */
   restoreCredential(address: AccountAddress, version: number, by: string, change?: Change): Promise<number>
-  /** The newest version of every account, without secrets, and whether it waits to be confirmed. */
+  /** The version in force of every account, without secrets, and whether it waits to be confirmed. */
   listCredentials(): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
   history(address: AccountAddress): Promise<CredentialVersion[]>
-  /** How the newest version stands to its target as that is now; undefined where there is none. */
+  /** How the version in force stands to its target as that is now; undefined where there is none. */
   standing(address: AccountAddress): Promise<CredentialStanding | undefined>
   /**
-   * Makes the newest version good for the target as it is now, whose identity has this fingerprint. Throws `NOT_FOUND`, `CONFLICT`
-   * where the target is another by now, `VAULT_DAMAGED`.
+   * Makes a credential good for the target as it is now, whose identity has this fingerprint. Throws `NOT_FOUND`, `CONFLICT` where the
+   * target is another by now, `VAULT_DAMAGED`.
    */
   confirmCredential(address: AccountAddress, fingerprint: string, change?: Change): Promise<void>
   /** Which credentials would have to be confirmed if these were the targets. */
@@ -66,7 +116,7 @@ export interface Vault {
    */
   once(mark: string, before: boolean, work: () => Promise<string[]>): Promise<string[] | undefined>
   /**
-   * Opens the newest version for the grant's session, of its account or of a hop's on the way there; it is lent once `startLease` has
+   * Opens the version in force for the grant's session, of its account or of a hop's on the way there; it is lent once `startLease` has
    * noted it. The refusal is `CREDENTIAL_UNAVAILABLE`.
    */
   lease(grant: Grant, lent?: LentAccount): Promise<Lease | Refusal>
@@ -106,21 +156,32 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
   const credentials = createCredentials({ database, clock, targets, seal, open })
+  const history = createVersionHistory({
+    ...{ database, clock, inForce: credentials.inForce },
+    sealed: createSealedVersions({ seal, open }),
+  })
   const leases = createLeaseRows({ database, clock })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
 
   return {
     keyId: key.id,
-    setCredential: credentials.add,
+    setCredential: (address, material, by, change, cause = 'typed') =>
+      credentials.add(address, material, { by, cause }, change),
+    prepareVersion: credentials.prepare,
+    makeCurrent: credentials.makeCurrent,
+    openVersion: credentials.openVersion,
     restoreCredential: credentials.restore,
     listCredentials: credentials.list,
-    history: credentials.history,
+    history: history.history,
+    noteVerified: history.noteVerified,
+    pinVersion: history.pin,
+    retire: history.retire,
     standing: credentials.standing,
     confirmCredential: credentials.confirm,
     waitingFor: credentials.waitingFor,
     followTargets: credentials.followTargets,
     async openForProof(address, entry) {
-      const opened = await credentials.openNewest(address, identityOf(entry, address.account))
+      const opened = await credentials.openInForce(address, identityOf(entry, address.account))
       if (opened !== undefined && 'material' in opened) return opened.material
       const why = opened === undefined ? 'the vault holds none' : opened.unconfirmed
       const message = `The vault lends no credential of ${formatAccountAddress(address)}: ${why}.`
@@ -140,16 +201,16 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       const now = clock.now()
       if (now >= grant.endsAt) return unavailable('the grant has ended')
       const address = { account: lent.account.name, target: lent.target.name }
-      let newest: Opened
+      let opened: Opened
       try {
-        newest = await credentials.openNewest(address, identityOf(lent.target, address.account))
+        opened = await credentials.openInForce(address, identityOf(lent.target, address.account))
       } catch (error) {
         if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
         throw error
       }
-      if (newest === undefined) return unavailable('the vault holds no credential for the account')
-      if ('unconfirmed' in newest) return unconfirmed(address, newest.unconfirmed)
-      return mintLease(newId('lea', now), grant, newest.version, newest.material, address)
+      if (opened === undefined) return unavailable('the vault holds no credential for the account')
+      if ('unconfirmed' in opened) return unconfirmed(address, opened.unconfirmed)
+      return mintLease(newId('lea', now), grant, opened.version, opened.material, address)
     },
 
     startLease: leases.start,

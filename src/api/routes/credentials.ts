@@ -7,7 +7,7 @@ import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts
 import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
-import type { CredentialVersion } from '../../vault/credentials.ts'
+import type { CredentialVersion } from '../../vault/version-history.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
@@ -22,6 +22,8 @@ const versionSchema = z.object({
   createdBy: z.string(),
 })
 export type Credential = z.output<typeof versionSchema>
+
+type Shown = Pick<CredentialVersion, 'account' | 'target' | 'version' | 'kind' | 'createdAt' | 'createdBy'>
 
 /** Why it is not lent until somebody confirms it; null: it is. */
 const unconfirmed = z.string().nullable()
@@ -205,6 +207,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
   )
 }
 
-function versionOf({ createdAt, ...rest }: CredentialVersion): Credential {
-  return { ...rest, createdAt: isoTime(createdAt) }
+function versionOf({ account, target, version, kind, createdAt, createdBy }: Shown): Credential {
+  return { account, target, version, kind, createdAt: isoTime(createdAt), createdBy }
 }

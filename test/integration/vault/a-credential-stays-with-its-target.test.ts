@@ -112,6 +112,7 @@ t.test('rows of the vault that are put elsewhere, put back or taken away are no 
   const setBinding = (sealed: string) =>
     database.updateTable('credential_bindings').set({ sealed }).where('account', '=', 'root').execute()
   const before = await rows()
+  const { sealed: earlier } = await binding()
   await vault.setCredential(ADDRESS, password('the second'), 'owner')
   const whole = { rows: await rows(), binding: (await binding()).sealed }
 
@@ -126,9 +127,15 @@ t.test('rows of the vault that are put elsewhere, put back or taken away are no 
     .insertInto('credentials')
     .values({ ...whole.rows[1]!, version: 3 })
     .execute()
-  await refused(t, /version 3 was stored by an earlier version of the gateway, or put there by hand/)
+  await refused(t, /version 3 is damaged or was put there by hand \(VAULT_DAMAGED; 2 was the last\)/)
   await database.deleteFrom('credentials').where('account', '=', 'root').where('version', '>', 1).execute()
   await database.insertInto('credentials').values(whole.rows[1]!).execute()
+  await works(t)
+
+  // What says which version is in force, as it was before: a version that was in force above it is no candidate.
+  await setBinding(earlier)
+  await refused(t, /version 2 was in force already, and the store says that it is 1: somebody put an older state back/)
+  await setBinding(whole.binding)
   await works(t)
 
   await vault.setCredential({ account: 'www', target: 'web-01' }, password('of www'), 'owner')

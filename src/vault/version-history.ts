@@ -1,0 +1,192 @@
+/** What is known of the versions of a credential beside their secrets: when and why they came, what was seen of them, and how long they stay. */
+
+import { changeOf } from '../database/change.ts'
+import type { Database } from '../database/database.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { Cause } from './credentials.ts'
+import type { CredentialMaterial } from './lease.ts'
+import type { SealedVersions } from './sealed-versions.ts'
+
+export const VERIFICATION_RESULTS = ['works', 'refused', 'unreachable'] as const
+export type VerificationResult = (typeof VERIFICATION_RESULTS)[number]
+
+/** What may be shown of a version. Times are milliseconds since the epoch. */
+export interface CredentialVersion extends AccountAddress {
+  readonly version: number
+  readonly kind: CredentialMaterial['kind']
+  readonly createdAt: number
+  readonly createdBy: string
+  /** Undefined: an earlier gateway stored it. */
+  readonly cause: Cause | undefined
+  /** What set off the rotation that made it. */
+  readonly trigger: string | undefined
+  /** The version that it holds again. */
+  readonly restoredFrom: number | undefined
+  /** Undefined: never, or by an earlier gateway. */
+  readonly inForceAt: number | undefined
+  readonly verified: { readonly at: number; readonly result: VerificationResult } | undefined
+  /** When it was last lent to a session or a check-out. */
+  readonly lentAt: number | undefined
+  readonly pinned: boolean
+  /** In force: what is lent. */
+  readonly current: boolean
+  /** Above the one in force, and not lent. */
+  readonly candidate: boolean
+  /** The public half of a key pair (RFC 4253 §6.6); undefined for passwords, what earlier gateways stored, and a damaged one. */
+  readonly publicKey: Buffer | undefined
+}
+
+/** Which versions stay. */
+export interface Retention {
+  /** The newest of those that are not in force any more, counted with the one that is. */
+  readonly keep: number
+  /** Each also stays so long after it was replaced. */
+  readonly olderThanMs: number
+  /** As an open rotation names. */
+  readonly never: readonly number[]
+}
+
+interface Parts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly sealed: SealedVersions
+  readonly inForce: (address: AccountAddress) => Promise<number | undefined>
+}
+
+const SHOWN = ['account', 'target', 'version', 'kind', 'created_at', 'created_by', 'cause', 'trigger'] as const
+const MORE = ['copy_of', 'current_at', 'verified_at', 'verified_result', 'pinned', 'public'] as const
+
+export function createVersionHistory({ database, clock, sealed, inForce }: Parts) {
+  const versionsOf = (on: Database, { account, target }: AccountAddress) =>
+    on.selectFrom('credentials').where('account', '=', account).where('target', '=', target)
+
+  async function set(
+    on: Database,
+    { account, target }: AccountAddress,
+    version: number,
+    facts: { verified_at: number; verified_result: string } | { pinned: number },
+  ): Promise<void> {
+    const { numUpdatedRows } = await on
+      .updateTable('credentials')
+      .set(facts)
+      .where('account', '=', account)
+      .where('target', '=', target)
+      .where('version', '=', version)
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) throw noVersion({ account, target }, version)
+  }
+
+  return {
+    /** All versions of one account, newest first, by their numbers: a clock that was set back changes nothing. */
+    async history(address: AccountAddress): Promise<CredentialVersion[]> {
+      const current = await inForce(address)
+      const rows = await versionsOf(database, address)
+        .select(SHOWN)
+        .select(MORE)
+        .select(({ selectFrom }) =>
+          selectFrom('leases')
+            .select(({ fn }) => fn.max('leases.started_at').as('lent_at'))
+            .whereRef('leases.account', '=', 'credentials.account')
+            .whereRef('leases.target', '=', 'credentials.target')
+            .whereRef('leases.credential_version', '=', 'credentials.version')
+            .as('lent_at'),
+        )
+        .select(({ eb }) => eb('bound', 'is not', null).as('is_bound'))
+        .orderBy('version', 'desc')
+        .execute()
+      return rows.map(row => ({
+        account: row.account,
+        target: row.target,
+        version: row.version,
+        kind: row.kind as CredentialMaterial['kind'],
+        createdAt: row.created_at,
+        createdBy: row.created_by,
+        cause: (row.cause as Cause | null) ?? undefined,
+        trigger: row.trigger ?? undefined,
+        restoredFrom: row.copy_of ?? undefined,
+        inForceAt: row.current_at ?? undefined,
+        verified:
+          row.verified_at === null
+            ? undefined
+            : { at: row.verified_at, result: row.verified_result as VerificationResult },
+        lentAt: row.lent_at === null ? undefined : Number(row.lent_at),
+        pinned: row.pinned === 1,
+        current: row.version === current,
+        candidate: current !== undefined && row.version > current && Boolean(row.is_bound),
+        publicKey: publicOf(row),
+      }))
+    },
+
+    /** Throws `NOT_FOUND`. */
+    noteVerified(
+      address: AccountAddress,
+      version: number,
+      { at, result }: { readonly at: number; readonly result: VerificationResult },
+      change = changeOf(database),
+    ): Promise<void> {
+      return change(on => set(on, address, version, { verified_at: at, verified_result: result }))
+    },
+
+    /** A pinned version stays, however old. Throws `NOT_FOUND`. */
+    pin(address: AccountAddress, version: number, pinned: boolean, change = changeOf(database)): Promise<void> {
+      return change(on => set(on, address, version, { pinned: Number(pinned) }))
+    },
+
+    /**
+     * Deletes versions beyond both count and age, and gives which. Never the one in force, candidates, pinned ones, or any where nothing
+     * says which is in force.
+     */
+    async retire(
+      address: AccountAddress,
+      { keep, olderThanMs, never }: Retention,
+      change = changeOf(database),
+    ): Promise<number[]> {
+      const current = await inForce(address)
+      if (current === undefined) return []
+      const { account, target } = address
+      return await change(async on => {
+        const rows = await versionsOf(on, address)
+          .select(['version', 'created_at', 'current_at', 'cause', 'pinned'])
+          .where('version', '<=', current)
+          .orderBy('version', 'desc')
+          .execute()
+        const before = clock.now() - olderThanMs
+        let replacedAt = Number.POSITIVE_INFINITY
+        const gone: number[] = []
+        for (const [index, row] of rows.entries()) {
+          const wanted = index < keep || row.version === current || row.pinned === 1 || never.includes(row.version)
+          if (!wanted && replacedAt <= before) gone.push(row.version)
+          // Of what earlier gateways stored each was in force; a candidate that never was has replaced nothing.
+          replacedAt = row.current_at ?? (row.cause === null ? row.created_at : replacedAt)
+        }
+        if (gone.length === 0) return []
+        const deleted = await on
+          .deleteFrom('credentials')
+          .where('account', '=', account)
+          .where('target', '=', target)
+          .where('version', 'in', gone)
+          // Somebody may have pinned one meanwhile.
+          .where('pinned', '=', 0)
+          .returning('version')
+          .execute()
+        return deleted.map(({ version }) => version).sort((a, b) => b - a)
+      })
+    },
+  }
+
+  function publicOf({ public: text, ...address }: AccountAddress & { version: number; public: string | null }) {
+    if (text === null) return undefined
+    try {
+      return sealed.openPublic(address, text)
+    } catch (error) {
+      if (error instanceof GatewayError) return undefined
+      throw error
+    }
+  }
+}
+
+function noVersion(address: AccountAddress, version: number): GatewayError {
+  return new GatewayError('NOT_FOUND', `The vault holds no version ${version} of ${formatAccountAddress(address)}.`)
+}

@@ -1,0 +1,136 @@
+/** Reads and writes the rows of credentials' versions. What they say is checked elsewhere. */
+
+import type { Change } from '../database/change.ts'
+import type { Database } from '../database/database.ts'
+import type { CredentialTable } from '../database/schema.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+
+/** One version, and what is confirmed of its account, as they stand together. */
+export interface StoredVersion extends AccountAddress {
+  readonly version: number
+  readonly kind: string
+  readonly created_at: number
+  readonly created_by: string
+  /** What earlier gateways sealed for no target; empty in rows of this one. */
+  readonly unbound: string
+  readonly bound: string | null
+  readonly identity: string | null
+  readonly binding: string | null
+}
+
+/** The versions of one account from the one in force up, newest first; perhaps more. Never empty. */
+export type StoredVersions = readonly [StoredVersion, ...StoredVersion[]]
+
+export type NewVersion = Omit<CredentialTable, 'version' | 'account' | 'target' | 'created_at' | 'pinned'>
+
+const MAX_RACES = 20
+
+export function createVersionRows({ database }: { database: Database }) {
+  const rows = () =>
+    database
+      .selectFrom('credentials')
+      .leftJoin('credential_bindings as binding', join =>
+        join.onRef('binding.account', '=', 'credentials.account').onRef('binding.target', '=', 'credentials.target'),
+      )
+      .select(['credentials.account', 'credentials.target', 'version', 'kind', 'created_at', 'created_by'])
+      .select(['credentials.sealed as unbound', 'bound', 'identity', 'binding.sealed as binding'])
+
+  /** Those that may be in force, and newer ones. */
+  const fromInForce = () =>
+    rows().where(({ eb, fn, val }) => eb('version', '>=', fn.coalesce('binding.in_force', val(0))))
+
+  const of = <Q extends ReturnType<typeof rows>>(query: Q, { account, target }: AccountAddress) =>
+    query.where('credentials.account', '=', account).where('credentials.target', '=', target)
+
+  return {
+    /** By `in_force`, which earlier gateways do not keep, and nobody vouches for. */
+    async fromInForce(address: AccountAddress): Promise<StoredVersion[]> {
+      return of(fromInForce(), address).orderBy('version', 'desc').execute()
+    },
+
+    async since(address: AccountAddress, version: number): Promise<StoredVersion[]> {
+      return of(rows(), address).where('version', '>=', version).orderBy('version', 'desc').execute()
+    },
+
+    async one(address: AccountAddress, version: number): Promise<StoredVersion | undefined> {
+      return of(rows(), address).where('version', '=', version).executeTakeFirst()
+    },
+
+    /** Of these targets, or of all; by target and account. */
+    async fromInForceOf(targets?: readonly string[]): Promise<StoredVersions[]> {
+      if (targets?.length === 0) return []
+      const query = targets === undefined ? fromInForce() : fromInForce().where('credentials.target', 'in', targets)
+      const found = await query
+        .orderBy('credentials.target')
+        .orderBy('credentials.account')
+        .orderBy('version', 'desc')
+        .execute()
+      return byAccount(found)
+    },
+
+    /** The newest of each account for which nothing is confirmed, among those that earlier gateways stored. */
+    async neverConfirmed(): Promise<StoredVersion[]> {
+      const found = await rows()
+        .where('binding.sealed', 'is', null)
+        .where('bound', 'is', null)
+        .orderBy('credentials.target')
+        .orderBy('credentials.account')
+        .orderBy('version', 'desc')
+        .execute()
+      return byAccount(found).map(([newest]) => newest)
+    },
+
+    /**
+     * Adds a version under the next number, and does what belongs to it in the same transaction. `make` gives what is stored under a number.
+     */
+    async add(
+      address: AccountAddress,
+      now: () => number,
+      make: (version: number) => NewVersion,
+      change: Change,
+      also: (on: Database, version: number) => Promise<void> = async () => undefined,
+    ): Promise<number> {
+      for (let race = 0; race < MAX_RACES; race++) {
+        const last = await database
+          .selectFrom('credentials')
+          .where('account', '=', address.account)
+          .where('target', '=', address.target)
+          .select(({ fn }) => fn.max('version').as('version'))
+          .executeTakeFirst()
+        const version = Number(last?.version ?? 0) + 1
+        const row = { ...addressOf(address), version, ...make(version) }
+        const stored = await change(async inside => {
+          const { numInsertedOrUpdatedRows } = await inside
+            .insertInto('credentials')
+            .values({ ...row, created_at: now() })
+            .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
+            .executeTakeFirst()
+          if (numInsertedOrUpdatedRows !== 1n) return false
+          await also(inside, version)
+          return true
+        })
+        if (stored) return version
+        // Someone else stored this version in the meantime: theirs stands, ours is the next.
+      }
+      throw new GatewayError('CONFLICT', `Too many others store ${formatAccountAddress(address)} at once; try again.`)
+    },
+  }
+}
+
+export type VersionRows = ReturnType<typeof createVersionRows>
+
+export function addressOf({ account, target }: AccountAddress): AccountAddress {
+  return { account, target }
+}
+
+/** Of rows that are in the order of their accounts. */
+function byAccount(rows: readonly StoredVersion[]): StoredVersions[] {
+  const accounts: [StoredVersion, ...StoredVersion[]][] = []
+  for (const row of rows) {
+    const last = accounts.at(-1)
+    if (last?.[0].account === row.account && last[0].target === row.target) last.push(row)
+    else accounts.push([row])
+  }
+  return accounts
+}
