@@ -15,6 +15,9 @@ const protocols = readdirSync(join(root, 'src/protocols'))
   .filter(name => name !== 'relaying' && !name.endsWith('.ts'))
   .map(folder => `protocols/${folder}`)
 
+/** A protocol's connectors lie in its own `rotation/`, and do not import the engine's. */
+const OWN_ROTATION = '!./rotation/**'
+
 /** What a protocol says of itself stands below all who ask for it, though it lies in the protocol's folder. */
 const facts = protocols.map(folder => `${folder}/facts`)
 
@@ -109,6 +112,7 @@ function forbiddenFor(folder: string, index: number): Forbidden[] {
       group: [
         ...not.map(pattern),
         ...allowed.map(next => `!${pattern(next)}`),
+        ...(protocols.includes(folder) ? [OWN_ROTATION] : []),
         ...(facts.includes(folder) ? FACTS_ALONE : []),
         ...['**/test/**', '**/bench/**', '**/scripts/**'],
       ],

@@ -82,7 +82,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
         folder,
         ...owner.ids,
       })
-      await child.printed(/ready to accept connections/)
+      await child.printed(/ready to accept (?:read-only )?connections/)
       return { child, port }
     }
     let { child, port }: { child: Child; port: number } = await onFreePort(start)

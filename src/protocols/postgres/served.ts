@@ -5,6 +5,7 @@ import { createPostgresConnectionHandler } from './client-side/connection-handle
 import { createRecentTlsRefusals } from './client-side/recent-tls-refusals.ts'
 import type { PostgresSettings } from './facts/settings.ts'
 import { createPostgresProtocol } from './protocol.ts'
+import { postgresRole } from './rotation/connector.ts'
 import { askLogins } from './target-side/ask-login.ts'
 import { createCancellations } from './target-side/cancel.ts'
 import { provePostgresTarget } from './target-side/prove-target.ts'
@@ -32,4 +33,5 @@ export default {
   prove: provePostgresTarget,
   logIn: (login, signal) => connectUpstream(login, target => ownParameters(login, target), signal),
   askLogins,
+  connectors: [postgresRole],
 } satisfies ServedProtocol

@@ -2,9 +2,13 @@
 
 import { createHmac, pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
+import { scramVerifier } from '../../../src/protocols/postgres/rotation/verifier.ts'
 import { saslprep } from '../../../src/protocols/postgres/target-side/saslprep.ts'
 import * as tables from '../../../src/protocols/postgres/target-side/saslprep-tables.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import { run } from '../../support/child.ts'
 import { psql } from '../../support/psql.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
@@ -68,4 +72,37 @@ t.test('a password gives the verifier that the server stored', async t => {
     const ours = createHmac('sha256', salted).update('Server Key').digest('base64')
     if (ours !== serverKey) t.fail(`U+${[...password].map(c => c.codePointAt(0)!.toString(16)).join(' U+')}`)
   }
+})
+
+/** Logs in as each role of the JSON that it is given, by libpq, and prints those that could not. */
+const LOG_IN = `
+import json, sys, psycopg2
+for number, password in json.loads(sys.argv[2]):
+    try:
+        psycopg2.connect(host="127.0.0.1", port=sys.argv[1], user=f"v{number}", password=password, dbname="postgres").close()
+    except psycopg2.Error as error:
+        print(number, error)
+`
+
+t.test('with a verifier that was computed here, libpq logs in by the password', async t => {
+  const server = await startPostgres()
+  t.teardown(() => server.stop())
+  const anything = fc
+    .string({ unit: 'grapheme-composite', minLength: 1, maxLength: 128 })
+    .filter(text => !text.includes('\0') && text.isWellFormed())
+  const all = [...passwords().slice(0, RUNS / 6), ...fc.sample(anything, RUNS / 6)]
+  let input = ''
+  for (const [i, password] of all.entries()) {
+    const verifier = await scramVerifier(new Secret(password), 4096 + (i % 5))
+    input += `create role v${i} login password '${verifier}';\n`
+  }
+  const made = await psql(server.url(), server.superPassword, [], { input })
+  t.equal(made.stderr, '')
+  const { stdout } = await run('/usr/bin/python3', [
+    '-c',
+    LOG_IN,
+    String(server.port),
+    JSON.stringify([...all.entries()]),
+  ])
+  t.equal(stdout, '')
 })

@@ -1,16 +1,9 @@
 /** SCRAM-SHA-256 and SCRAM-SHA-256-PLUS, the client's side (RFC 5802, RFC 7677), with proof that the server knows the password too. */
 
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto'
-import { promisify } from 'node:util'
-import { createSemaphore } from '../../../shared/concurrency/semaphore.ts'
+import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto'
 import type { Secret } from '../../../shared/secret.ts'
 import { violation } from '../wire/violation.ts'
-import { saslprep } from './saslprep.ts'
-
-const derive = promisify(pbkdf2)
-const KEY_BYTES = 32
-/** Targets that ask for many iterations hold up each other, and not the hashing and the files of everybody else (libuv has four threads). */
-const withPermit = createSemaphore(2, 200)
+import { hmac, saltedPassword } from './salted-password.ts'
 
 export type Mechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS'
 
@@ -63,22 +56,6 @@ export function createScramClient(
       )
     },
   }
-}
-
-async function saltedPassword(password: Secret, salt: Buffer, iterations: number): Promise<Buffer> {
-  return withPermit(() => {
-    // Not before its turn: by then the lease may be over.
-    const plain = password.revealBytes()
-    const prepared = saslprep(plain)
-    const derived = derive(prepared, salt, iterations, KEY_BYTES, 'sha256')
-    // Node has copied it.
-    if (prepared !== plain) prepared.fill(0)
-    return derived
-  })
-}
-
-function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest()
 }
 
 function readServerFirst(text: string, nonce: string): { salt: Buffer; iterations: number; serverNonce: string } {

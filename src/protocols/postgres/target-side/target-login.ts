@@ -1,10 +1,9 @@
 /** Logs in to a target: startup, authentication without any downgrade, and what the server says until it is ready for queries. */
 
-import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { serialize } from 'pg-protocol'
 import { GatewayError } from '../../../shared/errors.ts'
-import { erasableBytes, type Secret } from '../../../shared/secret.ts'
+import type { Secret } from '../../../shared/secret.ts'
 import type { Message, SocketReader } from '../../relaying/socket-reader.ts'
 import type { PostgresTarget } from '../target.ts'
 import { passwordMessage, startupMessage } from '../wire/frontend-messages.ts'
@@ -17,6 +16,7 @@ import {
 import { violation } from '../wire/violation.ts'
 import { requireAllowed, requireBinding, requireIterations } from './authentication-floor.ts'
 import type { Connection } from './dial.ts'
+import { md5Answer } from './md5-password.ts'
 import { createScramClient, type ScramClient, tlsServerEndPoint } from './scram.ts'
 import { TargetRefusal } from './target-refusal.ts'
 
@@ -25,6 +25,10 @@ export interface StartupResult {
   readonly parameters: ReadonlyMap<string, string>
   readonly processId: number
   readonly cancelKey: Buffer
+  /** Whether it asked for a proof of the password, and took it. */
+  readonly proven: boolean
+  /** Whether it has the password in the clear. */
+  readonly sentInClear: boolean
 }
 
 /**
@@ -39,13 +43,17 @@ export async function logIn(
   target: PostgresTarget,
 ): Promise<StartupResult> {
   const { socket } = connection
-  const conversation: Conversation = { connection, reader, target, password, sentInClear: false }
+  const conversation: Conversation = { connection, reader, target, password, sentInClear: false, proven: false }
   socket.write(startupMessage(parameters))
   try {
     await authenticate(conversation, parameters.get('user')!)
-    return await readStartupResult(reader)
+    const { parameters: reported, processId, cancelKey } = await readStartupResult(reader)
+    const { proven, sentInClear } = conversation
+    return { parameters: reported, processId, cancelKey, proven, sentInClear }
   } catch (error) {
-    throw error instanceof TargetRefusal ? error.keeping(password, conversation.sentInClear) : error
+    if (!(error instanceof TargetRefusal)) throw error
+    const kept = error.keeping(password, conversation.sentInClear)
+    throw conversation.proven ? kept.afterProof() : kept
   }
 }
 
@@ -56,35 +64,38 @@ interface Conversation {
   readonly password: Secret
   /** The target has it in the clear. */
   sentInClear: boolean
+  /** The target asked for a proof of the password, and took it. */
+  proven: boolean
 }
 
 async function authenticate(conversation: Conversation, user: string): Promise<void> {
   const { connection, reader, target, password } = conversation
   const { socket } = connection
-  let proven = false
+  let answered = false
   while (true) {
     const request = await nextRequest(reader)
     switch (request.kind) {
       case 'ok':
-        if (proven) return
+        conversation.proven = answered
+        if (answered) return
         requireAllowed(target, 'none')
         requireBinding(target, false)
         return
       case 'md5':
-        requireOnce(proven)
+        requireOnce(answered)
         requireAllowed(target, 'md5')
         requireBinding(target, false)
-        sendSecret(socket, md5Password(user, password, request.salt))
+        sendSecret(socket, md5Answer(user, password, request.salt))
         break
       case 'cleartext':
-        requireOnce(proven)
+        requireOnce(answered)
         requireAllowed(target, 'password')
         requireBinding(target, false)
         conversation.sentInClear = true
         sendSecret(socket, password.revealBytes())
         break
       case 'sasl':
-        requireOnce(proven)
+        requireOnce(answered)
         requireAllowed(target, 'scram-sha-256')
         await proveByScram(socket, reader, chooseScram(connection, request.mechanisms, target), password)
         break
@@ -95,12 +106,12 @@ async function authenticate(conversation: Conversation, user: string): Promise<v
       default:
         throw violation('the server goes on with a SASL exchange that was not begun')
     }
-    proven = true
+    answered = true
   }
 }
 
-function requireOnce(proven: boolean): void {
-  if (proven) throw violation('the server asks for a second authentication')
+function requireOnce(answered: boolean): void {
+  if (answered) throw violation('the server asks for a second authentication')
 }
 
 async function nextRequest(reader: SocketReader): Promise<AuthenticationRequest> {
@@ -152,30 +163,11 @@ function sendSecret(socket: Duplex, password: Uint8Array): void {
   socket.write(bytes, () => bytes.fill(0))
 }
 
-/** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP */
-function md5Password(user: string, password: Secret, salt: Buffer): Buffer {
-  const md5 = (first: Buffer, second: string | Buffer) => hexOf(createHash('md5').update(first).update(second).digest())
-  // As good as the password: the server keeps no more than this.
-  const inner = md5(password.revealBytes(), user)
-  const answer = md5(inner, salt)
-  inner.fill(0)
-  return Buffer.concat([Buffer.from('md5'), answer])
-}
-
-/** Hexadecimal digits as bytes, without a string in between. */
-function hexOf(bytes: Buffer): Buffer {
-  const digits = '0123456789abcdef'
-  const hex = erasableBytes(2 * bytes.length)
-  for (const [i, byte] of bytes.entries()) {
-    hex[2 * i] = digits.charCodeAt(byte >> 4)
-    hex[2 * i + 1] = digits.charCodeAt(byte & 15)
-  }
-  return hex
-}
-
 const MOST_PARAMETERS = 256
 
-async function readStartupResult(reader: SocketReader): Promise<StartupResult> {
+async function readStartupResult(
+  reader: SocketReader,
+): Promise<Pick<StartupResult, 'parameters' | 'processId' | 'cancelKey'>> {
   const parameters = new Map<string, string>()
   let processId = 0
   let cancelKey: Buffer = Buffer.alloc(0)

@@ -16,10 +16,12 @@ export class TargetRefusal extends Error {
   readonly sqlstate: string
   /** Undefined where they are withheld. */
   readonly words: string | undefined
+  /** It came after the target had taken the password: the no is to something else. */
+  readonly proven: boolean
   readonly #body: Buffer
 
   /** `body` is of an ErrorResponse; throws PROTOCOL_VIOLATION where it is none. */
-  constructor(body: Buffer, withheld = false) {
+  constructor(body: Buffer, { withheld = false, proven = false } = {}) {
     const answer = readError(body)
     const sqlstate = SQLSTATE.test(answer.sqlstate) ? answer.sqlstate : 'XX000'
     const words = withheld ? undefined : cleaned(answer.message)
@@ -27,12 +29,19 @@ export class TargetRefusal extends Error {
     this.name = 'TargetRefusal'
     this.sqlstate = sqlstate
     this.words = words
+    this.proven = proven
     this.#body = body
+  }
+
+  /** The same, after the target had taken the password. */
+  afterProof(): TargetRefusal {
+    return new TargetRefusal(this.#body, { withheld: this.words === undefined, proven: true })
   }
 
   /** The same without its words, where they hold the password, or the target has it in the clear and could write it in any code. */
   keeping(password: Secret, sentInClear: boolean): TargetRefusal {
-    return sentInClear || holds(this.#body, password.revealBytes()) ? new TargetRefusal(this.#body, true) : this
+    const withheld = sentInClear || holds(this.#body, password.revealBytes())
+    return withheld ? new TargetRefusal(this.#body, { withheld, proven: this.proven }) : this
   }
 }
 
