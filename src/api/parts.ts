@@ -15,6 +15,7 @@ import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
+import type { Schedule } from '../schedule/schedule.ts'
 import type { Access } from '../session/access.ts'
 import type { Dialer } from '../session/dialer.ts'
 import type { Follow } from '../session/live/follow.ts'
@@ -85,6 +86,7 @@ export interface ApiParts {
   readonly gateway: string
   /** Of the key that signs recordings and audit events. */
   readonly publicKeyPem: string
+  readonly schedule: Schedule
   readonly doctor: DoctorParts
   readonly doctorRounds: DoctorRounds
   readonly clockWatch: Pick<ClockWatch, 'state'>

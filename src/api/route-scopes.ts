@@ -41,6 +41,9 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/doctor': ['audit'],
   'GET /v1/doctor/round': ['read'],
 
+  'GET /v1/schedule': ['read'],
+  'POST /v1/schedule/:id/retry': ['operate'],
+
   'GET /v1/explain': ['read'],
   'GET /v1/users': ['read'],
   'GET /v1/users/:name': ['read'],

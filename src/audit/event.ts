@@ -54,6 +54,8 @@ export type AuditKind =
   | 'api.ended'
   | 'audit.exported'
   | 'doctor.round'
+  | 'job.given-up'
+  | 'job.retried'
   | 'audit.head-failed'
   | 'audit.head-sent-again'
 

@@ -15,6 +15,7 @@ import { addInit } from './commands/init.ts'
 import { addKeys } from './commands/key.ts'
 import { addLogins } from './commands/login.ts'
 import { addRoles } from './commands/role.ts'
+import { addSchedule } from './commands/schedule.ts'
 import { addSessions } from './commands/session.ts'
 import { addStart } from './commands/start.ts'
 import { addTargets } from './commands/target.ts'
@@ -29,7 +30,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['Run a gateway:', [addInit, addStart, addHealth]],
   ['Say who may do what:', [addApply, addExplain]],
   ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
-  ['What happened:', [addSessions, addAudit, addDoctor]],
+  ['What happened:', [addSessions, addSchedule, addAudit, addDoctor]],
   ['Keys to the API:', [addLogins, addTokens, addKeys, addAuthorities]],
 ]
 

@@ -255,6 +255,35 @@ async function credentialVersions(database: Kysely<never>): Promise<void> {
     .execute()
 }
 
+async function jobs({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('jobs')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('key', 'text', column => column.notNull())
+    .addColumn('payload', 'text', column => column.notNull())
+    .addColumn('due_at', 'bigint', column => column.notNull())
+    .addColumn('planned_at', 'bigint', column => column.notNull())
+    .addColumn('attempts', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('last_error', 'text')
+    .addColumn('failed_at', 'bigint')
+    .addColumn('given_up_at', 'bigint')
+    .addColumn('claimed_by', 'text')
+    .addColumn('claimed_until', 'bigint', column => column.notNull().defaultTo(0))
+    .addColumn('again_at', 'bigint')
+    .addColumn('again_payload', 'text')
+    .execute()
+  await schema.createIndex('jobs_by_key').on('jobs').columns(['kind', 'key']).unique().execute()
+  await schema.createIndex('jobs_by_time').on('jobs').columns(['kind', 'due_at']).execute()
+  await schema.createIndex('jobs_due').on('jobs').columns(['due_at', 'id']).execute()
+  await schema
+    .createIndex('jobs_claimed')
+    .on('jobs')
+    .column('claimed_by')
+    .where('claimed_by' as never, 'is not', null)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -266,4 +295,5 @@ export const migrations: Record<string, Migration> = {
   '0008-personal-tokens': { up: personalTokens },
   '0009-check-out-leases': { up: checkOutLeases },
   '0010-credential-versions': { up: credentialVersions },
+  '0011-jobs': { up: jobs },
 }

@@ -21,6 +21,7 @@ export interface Schema {
   personal_tokens: PersonalTokenTable
   doctor_round: DoctorRoundTable
   favourites: FavouriteTable
+  jobs: JobTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target) parses. */
@@ -213,4 +214,26 @@ export interface FavouriteTable {
   account: string
   target: string
   marked_at: number
+}
+
+/** What must happen by itself, one row for a kind and a key. See `schedule/job.ts`. */
+export interface JobTable {
+  id: string
+  kind: string
+  key: string
+  /** JSON */
+  payload: string
+  due_at: number
+  planned_at: number
+  /** Failures in a row; the words of the last one, and when it was. */
+  attempts: number
+  last_error: string | null
+  failed_at: number | null
+  given_up_at: number | null
+  /** Who runs it, and until when nobody else does: the gateway, `#`, and what is new with every claim. */
+  claimed_by: string | null
+  claimed_until: number
+  /** Planned while it ran: it comes again. */
+  again_at: number | null
+  again_payload: string | null
 }

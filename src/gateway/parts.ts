@@ -20,6 +20,7 @@ import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
+import { createSchedule } from '../schedule/schedule.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
 import { createBroker } from '../session/broker/create-broker.ts'
@@ -127,6 +128,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   })
   const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
+  const schedule = createSchedule({ database, clock: storeTime ?? clock })
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
   const stopping = () => state.stopping
@@ -187,6 +189,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     sessionRecords,
     changes,
     storeTime,
+    schedule,
     access,
     live,
     favourites: createFavourites({ database, clock }),

@@ -28,11 +28,13 @@ import { createKeyProvider } from '../vault/key-provider.ts'
 import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createDialers } from './dialers.ts'
+import { jobHandlers } from './job-handlers.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
+import { startSchedule } from './start-schedule.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { upgradeStore } from './upgrade-store.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
@@ -127,6 +129,7 @@ export async function startGateway({
   // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
   await reaper.round()
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
+  startSchedule(parts, jobHandlers(), started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()

@@ -7,7 +7,10 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 /** As {@link newId} makes them for sessions. */
 export const SESSION_ID_PATTERN = /^ses_[0-9a-hjkmnp-tv-z]{26}$/
 
-export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt'
+/** The same for jobs. */
+export const JOB_ID_PATTERN = /^job_[0-9a-hjkmnp-tv-z]{26}$/
+
+export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt' | 'job'
 
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
 export function newId(prefix: IdPrefix, now: number): string {

@@ -185,6 +185,25 @@ export function createMetrics() {
       aggregator: 'max',
       registers,
     }),
+    jobs: new Gauge({
+      name: 'sallyport_jobs',
+      help: 'Scheduled jobs by kind that run in this gateway, and that are due, have failed or were given up in its store',
+      labelNames: ['kind', 'state'],
+      registers,
+    }),
+    jobsRun: new Counter({
+      name: 'sallyport_jobs_run_total',
+      help: 'Scheduled jobs that this gateway has run, by kind and result',
+      labelNames: ['kind', 'result'],
+      registers,
+    }),
+    jobLateness: new Histogram({
+      name: 'sallyport_job_lateness_seconds',
+      help: 'How long after their time scheduled jobs began',
+      labelNames: ['kind'],
+      buckets: [0.1, 0.5, 1, 5, 30, 120, 600, 3600, 6 * 3600, 86_400],
+      registers,
+    }),
     handshake: new Histogram({
       name: 'sallyport_handshake_seconds',
       help: 'From the connection to the session being ready, waiting for the person not included',

@@ -14,6 +14,7 @@ import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
 import type { ApiRoutes } from './route.ts'
+import { schedule } from './schedule.ts'
 import { sessions } from './sessions.ts'
 import { targets } from './targets.ts'
 import { tokens } from './tokens.ts'
@@ -25,6 +26,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   recordings,
   audit,
   doctor,
+  schedule,
   credentials,
   resources,
   users,

@@ -28,6 +28,13 @@ export function relativeTime(iso: string, now: number): string {
   return `${Math.floor(age / DAY)}d ago`
 }
 
+/** `in 5m`, `in 2d 04h`, `now`; what is over as {@link relativeTime} says it. */
+export function dueTime(iso: string, now: number): string {
+  const ahead = Date.parse(iso) - now
+  if (ahead <= -SECOND) return relativeTime(iso, now)
+  return ahead < SECOND ? 'now' : `in ${formatDuration(Math.floor(ahead / SECOND) * SECOND)}`
+}
+
 /** `0.4s`, `42s`, `5m 03s`, `12h`, `2d 04h`: two units at most, and one when the second is nothing. */
 export function formatDuration(ms: number): string {
   if (ms < 10 * SECOND) return `${(Math.floor(Math.max(0, ms) / 100) / 10).toFixed(1)}s`

@@ -201,6 +201,8 @@ const EARLIER: Record<string, string[]> = {
   'put /v1/targets/{name}/host-keys': ['admin'],
   'get /v1/doctor': ['auditor'],
   'get /v1/doctor/round': ['read'],
+  'get /v1/schedule': ['read'],
+  'post /v1/schedule/:id/retry': ['operate'],
   'get /v1/explain': ['read'],
   'get /v1/tokens': ['admin'],
   'post /v1/tokens': ['admin'],
