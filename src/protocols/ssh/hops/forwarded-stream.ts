@@ -1,29 +1,17 @@
 /** A connection that a hop makes for us, as a stream of bytes both ways within the windows of its channel (RFC 4254 §5.2, §7.2). */
 
 import { Duplex } from 'node:stream'
-import { message, uint32, WireError } from '../../../shared/ssh-encoding/wire.ts'
+import { message, uint32, WireError, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import { type HostEnd, MAX_PACKET, type OwnChannel, type OwnLine, WINDOW } from '../target-side/own-channels.ts'
 import { MESSAGE } from '../transport/messages.ts'
 
-/** What the hop may send before it was read. */
-export const WINDOW = 2 * 1024 * 1024
-/** The most that either side puts into one message. */
-export const MAX_PACKET = 32 * 1024
 const MAX_WINDOW = 0xffffffff
 /** Message number, recipient, and the length of the data. */
 const DATA_HEAD = 9
 
-/** The hop's connection, as its channels see it. */
-export interface HopLine {
-  /** Whether more may be sent now: neither keys are exchanged, nor is much on its way. Who was told no is called by `sendMore`. */
-  readonly hasRoom: boolean
-  send(payload: Buffer): void
-  /** The channel is closed on both sides. */
-  closed(id: number): void
-}
-
-export class ForwardedStream extends Duplex {
+export class ForwardedStream extends Duplex implements OwnChannel {
   readonly id: number
-  readonly #line: HopLine
+  readonly #line: OwnLine
   readonly #peer: number
   readonly #mostBytes: number
   /** What the hop takes now, and what it may still send. */
@@ -35,14 +23,15 @@ export class ForwardedStream extends Duplex {
   #peerClosed = false
   #saidClose = false
 
-  /** `peer`, `room` and `mostBytes` are the hop's, from its confirmation. */
-  constructor(line: HopLine, id: number, peer: number, room: number, mostBytes: number) {
+  constructor(line: OwnLine, id: number, { id: peer, window, maxPacket }: HostEnd) {
     super({ allowHalfOpen: false, readableHighWaterMark: 64 * 1024, writableHighWaterMark: 64 * 1024 })
     this.id = id
     this.#line = line
     this.#peer = peer
-    this.#room = room
-    this.#mostBytes = Math.min(mostBytes, MAX_PACKET)
+    this.#room = window
+    this.#mostBytes = Math.min(maxPacket, MAX_PACKET)
+    // Whoever takes it sees its end by `close`.
+    this.on('error', () => undefined)
   }
 
   /** `bytes` are copied. Throws WireError for more than the hop may send. */
@@ -76,8 +65,9 @@ export class ForwardedStream extends Duplex {
     else this.once('end', () => this.destroy())
   }
 
-  refuseRequest(): void {
-    if (!this.#saidClose) this.#line.send(message(MESSAGE.CHANNEL_FAILURE, uint32(this.#peer)))
+  /** None is known on a channel of bytes; but the answer shows that we are there (ClientAliveInterval). */
+  request(_name: string, wantsReply: boolean, _fields: WireReader): void {
+    if (wantsReply && !this.#saidClose) this.#line.send(message(MESSAGE.CHANNEL_FAILURE, uint32(this.#peer)))
   }
 
   /** The hop's connection is over. */

@@ -1,20 +1,20 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { ForwardedStream, type HopLine, WINDOW } from '../../../../src/protocols/ssh/hops/forwarded-stream.ts'
+import { ForwardedStream } from '../../../../src/protocols/ssh/hops/forwarded-stream.ts'
+import { type OwnLine, WINDOW } from '../../../../src/protocols/ssh/target-side/own-channels.ts'
 import { MESSAGE } from '../../../../src/protocols/ssh/transport/messages.ts'
 
 function open(room: number, mostBytes = 1000) {
   const sent: Buffer[] = []
   const line = { hasRoom: true, closed: [] as number[] }
-  const hop: HopLine = {
+  const hop: OwnLine = {
     get hasRoom() {
       return line.hasRoom
     },
     send: payload => void sent.push(payload),
     closed: id => void line.closed.push(id),
   }
-  const stream = new ForwardedStream(hop, 7, 9, room, mostBytes)
-  stream.on('error', () => undefined)
+  const stream = new ForwardedStream(hop, 7, { id: 9, window: room, maxPacket: mostBytes })
   const data = () =>
     sent.filter(([type]) => type === MESSAGE.CHANNEL_DATA).map(payload => payload.subarray(9).toString())
   return { stream, sent, line, data, types: () => sent.map(([type]) => type) }
