@@ -3,6 +3,7 @@
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
+import { sshPassword } from './connectors/ssh-password.ts'
 import type { SshSettings } from './facts/settings.ts'
 import { connectHop } from './hops/connect-hop.ts'
 import { createFindTarget } from './jump/find-target.ts'
@@ -42,4 +43,5 @@ export default {
   logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),
   scanHostKeys,
   connectHop,
+  connectors: [sshPassword],
 } satisfies ServedProtocol

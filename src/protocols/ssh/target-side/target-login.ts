@@ -22,6 +22,18 @@ type Method = (typeof SSH_METHODS)[number]
 /** Each of these gives the password away, so at most one of them is tried: the first that the target offers and its entry allows. */
 const WITH_PASSWORD = ['password', 'keyboard-interactive'] as const
 
+/** The target was given a proof, and does not take it. */
+export class CredentialRefused extends Error {
+  override readonly name = 'CredentialRefused'
+  /** The last that it said meanwhile (RFC 4252 §5.4). */
+  readonly said: string
+
+  constructor(message: string, said: string) {
+    super(message)
+    this.said = said
+  }
+}
+
 export interface LoginOutcome {
   /** Called before the next message is read, so that none is lost. */
   accepted(): void
@@ -62,6 +74,7 @@ export class TargetLogin {
   #answered = false
   #begun = false
   #over = false
+  #banner = ''
   readonly #outcome: LoginOutcome
 
   constructor(transport: Transport, { target, user, credential }: TargetLoginOptions, outcome: LoginOutcome) {
@@ -99,6 +112,7 @@ export class TargetLogin {
         this.#question(payload)
         return
       case MESSAGE.USERAUTH_BANNER:
+        this.#banner = new WireReader(payload, 1).utf8().slice(-MAX_SHOWN * 4)
         return
       default:
         this.#fail(`message ${type} during the login`)
@@ -117,7 +131,7 @@ export class TargetLogin {
   #failure(offered: string[]): void {
     const list = offered.join(', ') || 'nothing'
     if (this.#method !== 'none') {
-      this.#fail(`the target refused ${this.#method} and offers ${list}`)
+      this.#refused(`the target refused ${this.#method} and offers ${list}`)
       return
     }
     const next = WITH_PASSWORD.find(method => offered.includes(method) && this.#allowed.includes(method))
@@ -155,7 +169,7 @@ export class TargetLogin {
   /** Message 60: questions (keyboard-interactive), or the wish for a new password. */
   #question(payload: Buffer): void {
     if (this.#method !== 'keyboard-interactive') {
-      this.#fail('the target wants the password changed')
+      this.#refused('the target wants the password changed')
       return
     }
     const fields = new WireReader(payload, 1)
@@ -194,6 +208,10 @@ export class TargetLogin {
 
   #fail(why: string): void {
     this.#end(loginFailed(new Error(why)))
+  }
+
+  #refused(why: string): void {
+    this.#end(loginFailed(new CredentialRefused(why, this.#banner)))
   }
 
   #end(error: GatewayError): void {

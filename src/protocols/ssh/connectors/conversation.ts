@@ -1,0 +1,106 @@
+/** A command that runs at a target and is given what it asks for, step by step. */
+
+import type { OwnChannels } from '../target-side/own-channels.ts'
+import { Program, type ProgramEnd } from '../target-side/program.ts'
+
+/** More than this is no answer of a program that changes a credential. */
+const MOST_BYTES = 64 * 1024
+/** What is looked for stands at the end of what was said. */
+const LOOKED_AT = 2048
+
+export type End =
+  | ProgramEnd
+  /** The host does not run commands. */
+  | { readonly kind: 'not-run' }
+  /** It said more than is read. */
+  | { readonly kind: 'flooded' }
+  /** There is no more time for it. */
+  | { readonly kind: 'given-up' }
+
+export type Heard<T> = { readonly found: T } | { readonly end: End }
+
+export class Conversation {
+  readonly #pieces: Buffer[] = []
+  #bytes = 0
+  #program: Program | undefined
+  #end: End | undefined
+  /** What was looked at and answered. */
+  #answered = 0
+  #wake: (() => void) | undefined
+
+  /** Throws ChannelRefused, what ended the connection, or the signal's reason. */
+  static async start(host: OwnChannels, command: string, signal: AbortSignal): Promise<Conversation> {
+    const conversation = new Conversation()
+    const program = await host.open(
+      'session',
+      [],
+      (id, end) => new Program(host, id, end, bytes => conversation.#hear(bytes)),
+      signal,
+    )
+    conversation.#program = program
+    const giveUp = () => conversation.#over({ kind: 'given-up' })
+    signal.addEventListener('abort', giveUp, { once: true })
+    program.ended.then(end => {
+      signal.removeEventListener('abort', giveUp)
+      conversation.#over(end)
+    })
+    if (!(await program.start('exec', command))) conversation.#over({ kind: 'not-run' })
+    return conversation
+  }
+
+  /** All that was said so far, on both streams. */
+  get said(): string {
+    return Buffer.concat(this.#pieces).toString('utf8')
+  }
+
+  /** Waits until `find` finds something in what was said since the last find, or until there will be no more. */
+  async until<T>(find: (text: string) => T | undefined): Promise<Heard<T>> {
+    while (true) {
+      const all = Buffer.concat(this.#pieces)
+      const found = find(all.subarray(Math.max(this.#answered, all.length - LOOKED_AT)).toString('utf8'))
+      if (found !== undefined) {
+        this.#answered = all.length
+        return { found }
+      }
+      if (this.#end !== undefined) return { end: this.#end }
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  /** How it ended. */
+  async ended(): Promise<End> {
+    const heard = await this.until<never>(() => undefined)
+    return 'end' in heard ? heard.end : heard.found
+  }
+
+  /** Gives it bytes, which are overwritten once they are sent. */
+  say(bytes: Buffer): void {
+    this.#program?.write(bytes)
+  }
+
+  endInput(): void {
+    this.#program?.endInput()
+  }
+
+  close(): void {
+    this.#over({ kind: 'closed' })
+  }
+
+  #hear(bytes: Buffer): void {
+    this.#bytes += bytes.length
+    if (this.#bytes > MOST_BYTES) {
+      this.#over({ kind: 'flooded' })
+    } else {
+      this.#pieces.push(Buffer.from(bytes))
+      this.#wake?.()
+    }
+  }
+
+  #over(end: End): void {
+    this.#end ??= end
+    this.#program?.destroy()
+    this.#wake?.()
+  }
+}

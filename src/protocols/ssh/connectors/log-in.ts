@@ -1,0 +1,62 @@
+/** Logins of a connector at its target: with a copy of the key, because signing erases it; and what a failed one says of the credential. */
+
+import type { Verification } from '../../../session/connector.ts'
+import type { LoginAtTarget } from '../../../session/login-at-target.ts'
+import { systemClock } from '../../../shared/clock.ts'
+import { GatewayError, messageOf } from '../../../shared/errors.ts'
+import { Secret } from '../../../shared/secret.ts'
+import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
+import type { CredentialMaterial } from '../../../vault/lease.ts'
+import type { SshTarget } from '../target.ts'
+import { OwnChannels } from '../target-side/own-channels.ts'
+import { CredentialRefused } from '../target-side/target-login.ts'
+import { connectTarget, type SshUpstream } from '../target-side/upstream.ts'
+import { NO_REKEYING } from '../transport/transport.ts'
+
+export type FailedLogin = Exclude<Verification, { result: 'works' }>
+
+/** A login that failed is a value. Throws only what is no answer of the target. */
+export async function logIn(login: LoginAtTarget, signal: AbortSignal): Promise<OwnChannels | FailedLogin> {
+  const upstream = await connect(login, signal)
+  return 'result' in upstream ? upstream : new OwnChannels(upstream)
+}
+
+export async function verifyLogin(login: LoginAtTarget, signal: AbortSignal): Promise<Verification> {
+  const upstream = await connect(login, signal)
+  if ('result' in upstream) return upstream
+  upstream.close()
+  return { result: 'works' }
+}
+
+async function connect(login: LoginAtTarget, signal: AbortSignal): Promise<SshUpstream | FailedLogin> {
+  const material = copyOf(login.material)
+  try {
+    const target = demandingProof(login.target)
+    return await connectTarget({ ...login, target, material }, NO_REKEYING, systemClock, signal)
+  } catch (error) {
+    login.dialer.close()
+    if (!(error instanceof GatewayError) || error.code === 'INTERNAL') throw error
+    return failed(error, login.material)
+  } finally {
+    if (material.kind === 'private-key') material.privateKey.erase()
+  }
+}
+
+/** A target that lets anybody in would make every credential work. */
+function demandingProof(target: LoginAtTarget['target']): LoginAtTarget['target'] {
+  if (target.protocol !== 'ssh' || target.authentication === undefined) return target
+  return { ...target, authentication: target.authentication.filter(method => method !== 'none') } satisfies SshTarget
+}
+
+function copyOf(material: CredentialMaterial): CredentialMaterial {
+  if (material.kind === 'password') return material
+  return { ...material, privateKey: new Secret(material.privateKey.revealBytes()) }
+}
+
+function failed({ message, cause }: GatewayError, material: CredentialMaterial): FailedLogin {
+  const secrets = material.kind === 'password' ? [material.password.revealBytes()] : []
+  if (cause instanceof CredentialRefused)
+    return { result: 'refused', words: withoutSecrets(`${cause.message}\n${cause.said}`, secrets) }
+  const why = cause === undefined ? '' : ` (${messageOf(cause)})`
+  return { result: 'unreachable', words: withoutSecrets(`${message}${why}`, secrets) }
+}

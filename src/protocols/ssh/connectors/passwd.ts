@@ -1,0 +1,59 @@
+/** `passwd` as a user runs it, who changes only themselves: what it asks for, in the C locale, and what becomes of it. */
+
+import type { Conversation, End } from './conversation.ts'
+import { passwordLine } from './password-lines.ts'
+
+export interface Passwords {
+  readonly current: Buffer
+  readonly candidate: Buffer
+}
+
+/** Without the questions, behind which the next line begins. */
+export function withoutQuestions(text: string): string {
+  return text.replace(/[^\r\n:]*password[^\r\n:]*: /gi, question =>
+    questionIn(question) === undefined ? question : '\n',
+  )
+}
+
+export type PasswdOutcome =
+  | { readonly kind: 'changed' }
+  /** It wants another new password. */
+  | { readonly kind: 'refused' }
+  /** It ended, or asks for something else, before it had the new password twice: nothing has changed. */
+  | { readonly kind: 'declined'; readonly end: End | undefined }
+  | { readonly kind: 'uncertain'; readonly end: End }
+
+type Asked = 'current' | 'new' | 'again'
+
+/** Answers each question once. */
+export async function answerPasswd(
+  talk: Conversation,
+  { current, candidate }: Passwords,
+  refuses: (text: string) => boolean,
+): Promise<PasswdOutcome> {
+  const answered = new Set<Asked>()
+  while (true) {
+    const heard = await talk.until(questionIn)
+    if ('end' in heard) return outcomeOf(heard.end, answered, refuses(talk.said))
+    const asked = heard.found
+    if (asked === 'new' && answered.has('new')) return { kind: 'refused' }
+    if (answered.has(asked) || (asked === 'again' && !answered.has('new'))) return { kind: 'declined', end: undefined }
+    answered.add(asked)
+    talk.say(passwordLine(asked === 'current' ? current : candidate))
+  }
+}
+
+function outcomeOf(end: End, answered: ReadonlySet<Asked>, refused: boolean): PasswdOutcome {
+  if (end.kind === 'exited' && end.status === 0 && answered.has('again')) return { kind: 'changed' }
+  if (end.kind === 'exited' && answered.has('new') && refused) return { kind: 'refused' }
+  return answered.has('again') ? { kind: 'uncertain', end } : { kind: 'declined', end }
+}
+
+/** Where the text ends in a question that is known. */
+export function questionIn(text: string): Asked | undefined {
+  const question = /([^\r\n]*password[^\r\n]*): *$/i.exec(text)?.[1]
+  if (question === undefined) return undefined
+  if (/\b(?:re-?(?:type|enter|peat)|again|confirm|verify)/i.test(question)) return 'again'
+  if (/\bnew\b/i.test(question)) return 'new'
+  return /\b(?:current|old|existing|login|unix|ldap)\b/i.test(question) ? 'current' : undefined
+}
