@@ -2,6 +2,7 @@
 
 import { GatewayError } from '../../shared/errors.ts'
 import type { FactEvent, RecordedEvent, StreamEvent } from './events.ts'
+import { likeness, mayBeReferredTo, wholeFact } from './like-fact.ts'
 
 /** A batch is cut when it has reached this size; longer events are split. */
 export const BATCH_BYTES = 256 * 1024
@@ -13,9 +14,11 @@ const STREAM_NAMES = [undefined, 'output', 'stderr', 'input'] as const
 const FACT = 16
 /** A piece of a fact: the rest follows, the last piece as `FACT`. */
 const FACT_PIECE = 17
+/** A fact that is given by what differs from the one before it in this batch. */
+const LIKE_FACT = 18
 
-/** Three varints and the kind. */
-const MAX_EVENT_HEAD = 8 + 1 + 8 + 8
+/** Four varints and the kind. */
+const MAX_EVENT_HEAD = 8 + 1 + 8 + 8 + 8
 const SIZES = [4 * 1024, 32 * 1024, BATCH_BYTES]
 /** Full-size buffers that wait to be used again, shared by all recordings: getting fresh pages costs as much as filling them. */
 const spare: Buffer[] = []
@@ -27,6 +30,8 @@ export class Batch {
   #buffer: Buffer = NO_BUFFER
   #length = 0
   #lastAt = 0
+  /** The fact before, where the next one may refer to it. */
+  #before = ''
 
   get length(): number {
     return this.#length
@@ -48,9 +53,20 @@ export class Batch {
   addFact(at: number, json: string): boolean {
     const bytes = Buffer.byteLength(json)
     if (bytes > this.#room()) return false
-    this.#begin(at, FACT, bytes)
-    this.#varint(bytes)
-    this.#length += this.#buffer.write(json, this.#length, 'utf8')
+    const like = likeness(this.#before, json)
+    this.#before = mayBeReferredTo(json, bytes) ? json : ''
+    if (like === undefined) {
+      this.#begin(at, FACT, bytes)
+      this.#varint(bytes)
+      this.#length += this.#buffer.write(json, this.#length, 'utf8')
+      return true
+    }
+    const { head, tail } = like
+    this.#begin(at, LIKE_FACT, bytes)
+    this.#varint(head)
+    this.#varint(tail)
+    this.#varint(bytes - head - tail)
+    this.#length += this.#buffer.write(json.slice(head, json.length - tail), this.#length, 'utf8')
     return true
   }
 
@@ -58,6 +74,7 @@ export class Batch {
   addPiece(at: number, rest: Buffer): number {
     const taken = Math.min(rest.length, this.#room())
     if (taken <= 0) return 0
+    this.#before = ''
     this.#begin(at, taken === rest.length ? FACT : FACT_PIECE, taken)
     this.#varint(taken)
     rest.copy(this.#buffer, this.#length, 0, taken)
@@ -70,6 +87,7 @@ export class Batch {
     const batch = this.#buffer.subarray(0, this.#length)
     this.#buffer = NO_BUFFER
     this.#length = 0
+    this.#before = ''
     return batch
   }
 
@@ -122,6 +140,7 @@ export class BatchReader {
   *read(batch: Buffer): Generator<RecordedEvent> {
     const cursor = { batch, offset: 0 }
     let at = varint(cursor)
+    let before: Buffer = NO_BUFFER
     while (cursor.offset < batch.length) {
       at += varint(cursor)
       const kind = take(cursor, 1)[0]!
@@ -130,8 +149,15 @@ export class BatchReader {
         const channel = varint(cursor)
         yield { type: stream, channel, bytes: take(cursor, varint(cursor)), at }
       } else if (kind === FACT || kind === FACT_PIECE) {
-        const fact = this.#fact(kind, take(cursor, varint(cursor)))
+        before = take(cursor, varint(cursor))
+        const fact = this.#fact(kind, before)
         if (fact !== undefined) yield { ...fact, at }
+      } else if (kind === LIKE_FACT) {
+        const like = { head: varint(cursor), tail: varint(cursor) }
+        const json = wholeFact(before, like, take(cursor, varint(cursor)))
+        if (json === undefined) throw damaged('a fact that refers to none')
+        before = json
+        yield { ...parseFact(json), at }
       } else throw damaged(`an event of the unknown kind ${kind}`)
     }
   }

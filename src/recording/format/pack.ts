@@ -13,8 +13,8 @@ import {
 import { FRAME_DEFLATE, FRAME_STORED, FRAME_ZSTD, MAX_PLAIN_BYTES } from './container.ts'
 
 const inThreadPool = { compress: promisify(zstdCompress), decompress: promisify(zstdDecompress) }
-/** Below, packing gains nothing. */
-const MIN_BYTES = 128
+/** Below, packing costs more (10 µs, measured, and garbage) than the room is worth: facts that are alike are small without it. */
+const MIN_BYTES = 1024
 /** Up to here deflate takes half of zstd's time and packs as well, measured: zstd's context is the larger part of it. */
 const DEFLATE_BYTES = 3 * 1024
 /** Up to here the way to the thread pool and back (140 µs) costs more than the work (50 µs), measured. */

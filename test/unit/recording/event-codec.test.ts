@@ -75,3 +75,47 @@ t.test('a fact in endless pieces is refused before it fills the memory', async t
     { code: 'RECORDING_DAMAGED' },
   )
 })
+
+const text = fc.constantFrom('', 'a', 'aa', 'select 1', 'é', '😀', '\ud83d', '"', '\\', 'x'.repeat(600))
+const alike = fc.tuple(text, text, text).map(parts => JSON.stringify({ type: 'notice', text: parts.join('') }))
+
+t.test('facts that are alike are read as they were added, and take little room', async t => {
+  fc.assert(
+    fc.property(fc.array(alike, { maxLength: 50 }), facts => {
+      const batch = new Batch()
+      for (const json of facts) batch.addFact(0, json)
+      const read = facts.length === 0 ? [] : [...new BatchReader().read(batch.take())]
+      return isDeepStrictEqual(
+        read,
+        facts.map(json => ({ ...JSON.parse(json), at: 0 })),
+      )
+    }),
+    { numRuns: 1000 },
+  )
+  const batch = new Batch()
+  let whole = 0
+  for (let i = 0; i < 100; i++) {
+    const json = JSON.stringify({ type: 'statement', protocol: 'simple', text: `select ${i}`, durationUs: i, rows: 1 })
+    batch.addFact(i, json)
+    whole += json.length
+  }
+  t.ok(batch.length < whole / 2)
+})
+
+t.test('a fact that refers to what is not there, or to what no writer refers to, is an error', async t => {
+  const cancel = Buffer.from('{"type":"cancel"}')
+  const long = Buffer.from(JSON.stringify({ type: 'notice', text: 'x'.repeat(2000) }))
+  const lengthOf = (bytes: Buffer) => Buffer.from([(bytes.length % 128) | 0x80, bytes.length >> 7])
+  const whole = (json: Buffer) => Buffer.concat([Buffer.from([0, 16]), lengthOf(json), json])
+  const like = (head: number, tail: number) => Buffer.from([0, 18, head, tail, 0])
+  const read = (...events: Buffer[]) => [...new BatchReader().read(Buffer.concat([Buffer.from([0]), ...events]))]
+  t.same(read(whole(cancel), like(9, 8)), [
+    { type: 'cancel', at: 0 },
+    { type: 'cancel', at: 0 },
+  ])
+  for (const events of [[like(9, 8)], [whole(cancel), like(9, 9)], [whole(long), like(20, 20)]])
+    t.throws(() => read(...events), { code: 'RECORDING_DAMAGED' })
+  const reader = new BatchReader()
+  t.equal([...reader.read(Buffer.concat([Buffer.from([0]), whole(cancel)]))].length, 1)
+  t.throws(() => [...reader.read(Buffer.concat([Buffer.from([0]), like(9, 8)]))], { code: 'RECORDING_DAMAGED' })
+})

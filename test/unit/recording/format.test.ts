@@ -15,6 +15,7 @@ async function make(folder: string) {
   const subject = testSubject()
   const recorder = await setup.recordings.open(subject)
   recorder.fact({ type: 'exec', channel: 0, command: 'cat' })
+  recorder.fact({ type: 'exec', channel: 0, command: 'cap' })
   recorder.stream('output', 300, randomBytes(600_000))
   setup.clock.move(1000)
   recorder.stream('output', 300, Buffer.from('x'.repeat(200)))
@@ -45,7 +46,7 @@ t.test('it agrees on a recording of small frames, which are packed with deflate'
   const setup = createTestRecordings(folder)
   const subject = testSubject()
   const recorder = await setup.recordings.open(subject)
-  recorder.stream('output', 0, Buffer.from('x'.repeat(1_000)))
+  recorder.stream('output', 0, Buffer.from('x'.repeat(2_000)))
   const sealed = await recorder.seal('client-closed')
   const path = setup.pathOf(subject.session)
   const bytes = readFileSync(path)
@@ -84,11 +85,13 @@ t.test('bytes are where the documentation says, and decrypt as it says', async t
   const first = Buffer.concat([
     Buffer.from([0, 0, 16, json.length]),
     Buffer.from(json),
+    Buffer.from([0, 18, 40, 2, 1]),
+    Buffer.from('p'),
     Buffer.from([0, 1, 0xac, 0x02]),
   ])
   t.ok(
     plain[0]!.subarray(0, first.length).equals(first),
-    'batch time, event time, kind, length, JSON; the next event, channel 300',
+    'batch time, event time, kind, length, JSON; what differs from that; the next event, channel 300',
   )
   const last = Buffer.concat([Buffer.from([0xe8, 0x07, 1, 0xac, 0x02, 0xc8, 0x01]), Buffer.from('x'.repeat(200))])
   t.ok(plain.at(-1)!.subarray(-last.length).equals(last), 'a thousand milliseconds later, 200 bytes')

@@ -106,7 +106,7 @@ export class StatementRecords {
   #describe(portal: Portal, protocol: StatementFact['protocol'], durationUs: number, outcome: Outcome): Written {
     const { statement, identity } = portal
     const { text, cut, how, whole } = statement.textToRecord(outcome)
-    const event: StatementFact = { type: 'statement', text, protocol, durationUs }
+    const event: StatementFact = { type: 'statement', protocol, text, durationUs }
     if (cut !== undefined) event.cut = cut
     if (statement.undecoded !== undefined) event.undecoded = statement.undecoded
     if (identity !== undefined) event.identity = identity
