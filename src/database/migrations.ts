@@ -284,6 +284,17 @@ async function jobs({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Which one-time code of an account was given out last, so that none is sent twice. */
+async function codeSteps({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('code_steps')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('last_step', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('code_steps_key', ['account', 'target'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -296,4 +307,5 @@ export const migrations: Record<string, Migration> = {
   '0009-check-out-leases': { up: checkOutLeases },
   '0010-credential-versions': { up: credentialVersions },
   '0011-jobs': { up: jobs },
+  '0012-code-steps': { up: codeSteps },
 }

@@ -9,6 +9,7 @@ export interface Schema {
   factors: FactorTable
   credentials: CredentialTable
   credential_bindings: CredentialBindingTable
+  code_steps: CodeStepTable
   leases: LeaseTable
   sessions: SessionTable
   audit_events: AuditEventTable
@@ -79,6 +80,13 @@ export interface CredentialBindingTable {
   target: string
   sealed: string
   in_force: number | null
+}
+
+/** The last step (RFC 6238 §4.2) whose one-time code was given out for an account. */
+export interface CodeStepTable {
+  account: string
+  target: string
+  last_step: number
 }
 
 export interface LeaseTable {

@@ -2,9 +2,23 @@
 
 import type { Grant } from '../policy/grant.ts'
 import type { AccountAddress } from '../shared/names.ts'
+import type { TotpSeed } from '../shared/one-time-code.ts'
 import type { Secret } from '../shared/secret.ts'
 
-export interface PrivateKeyMaterial {
+/** What a target may ask for beside the password, or the key. */
+interface OneTimeCodes {
+  /** From what they are made: stored with it. */
+  readonly totp?: TotpSeed
+  /** Where they are used: the next one that was sent to nobody, once it is valid. Throws `CREDENTIAL_UNAVAILABLE`. */
+  readonly nextCode?: (signal: AbortSignal) => Promise<Secret>
+}
+
+export interface PasswordMaterial extends OneTimeCodes {
+  readonly kind: 'password'
+  readonly password: Secret
+}
+
+export interface PrivateKeyMaterial extends OneTimeCodes {
   readonly kind: 'private-key'
   /** Beside its public half in PKCS #8 (DER); without it the text of a file, as people have it. */
   readonly privateKey: Secret
@@ -14,7 +28,7 @@ export interface PrivateKeyMaterial {
   readonly passphrase?: Secret
 }
 
-export type CredentialMaterial = { readonly kind: 'password'; readonly password: Secret } | PrivateKeyMaterial
+export type CredentialMaterial = PasswordMaterial | PrivateKeyMaterial
 
 /** Who a credential is lent to: a session, or a person who holds it themselves for a time. */
 export type LeaseHolder =
@@ -63,8 +77,9 @@ export function eraseMaterial(material: CredentialMaterial): void {
 }
 
 function secretsOf(material: CredentialMaterial): Secret[] {
-  if (material.kind === 'password') return [material.password]
-  return [material.privateKey, ...(material.passphrase === undefined ? [] : [material.passphrase])]
+  const seed = material.totp === undefined ? [] : [material.totp.secret]
+  if (material.kind === 'password') return [material.password, ...seed]
+  return [material.privateKey, ...(material.passphrase === undefined ? [] : [material.passphrase]), ...seed]
 }
 
 /** The type alone is public: a value of it comes from `vault.lease(grant)` and from nowhere else. */

@@ -27,6 +27,7 @@ import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from './lease.ts'
 import { createLeaseRows, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
+import { createOneTimeCodes } from './one-time-codes.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
 import { createSealedVersions } from './sealed-versions.ts'
 import {
@@ -160,6 +161,12 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     ...{ database, clock, inForce: credentials.inForce },
     sealed: createSealedVersions({ seal, open }),
   })
+  const codes = createOneTimeCodes({ database, clock })
+  /** Ready to be used at its target. */
+  const usable = (address: AccountAddress, material: CredentialMaterial): CredentialMaterial => {
+    const { totp } = material
+    return totp === undefined ? material : { ...material, nextCode: signal => codes.next(address, totp, signal) }
+  }
   const leases = createLeaseRows({ database, clock })
   const ownKey: Vault['ownKey'] = (name, generate) => readOrMakeOwnKey({ database, clock, seal, open }, name, generate)
 
@@ -169,7 +176,8 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       credentials.add(address, material, { by, cause }, change),
     prepareVersion: credentials.prepare,
     makeCurrent: credentials.makeCurrent,
-    openVersion: credentials.openVersion,
+    openVersion: async (address, version, entry) =>
+      usable(address, await credentials.openVersion(address, version, entry)),
     restoreCredential: credentials.restore,
     listCredentials: credentials.list,
     history: history.history,
@@ -182,7 +190,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     followTargets: credentials.followTargets,
     async openForProof(address, entry) {
       const opened = await credentials.openInForce(address, identityOf(entry, address.account))
-      if (opened !== undefined && 'material' in opened) return opened.material
+      if (opened !== undefined && 'material' in opened) return usable(address, opened.material)
       const why = opened === undefined ? 'the vault holds none' : opened.unconfirmed
       const message = `The vault lends no credential of ${formatAccountAddress(address)}: ${why}.`
       throw new GatewayError('CREDENTIAL_UNAVAILABLE', message)
@@ -210,7 +218,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       }
       if (opened === undefined) return unavailable('the vault holds no credential for the account')
       if ('unconfirmed' in opened) return unconfirmed(address, opened.unconfirmed)
-      return mintLease(newId('lea', now), grant, opened.version, opened.material, address)
+      return mintLease(newId('lea', now), grant, opened.version, usable(address, opened.material), address)
     },
 
     startLease: leases.start,
