@@ -15,6 +15,8 @@ import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
+import type { KnownConnectors } from '../resources/unfit-policies.ts'
+import type { RotationPolicies } from '../rotation/policies/policies.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import type { Access } from '../session/access.ts'
 import type { Dialer } from '../session/dialer.ts'
@@ -64,6 +66,9 @@ export interface ApiParts {
   readonly factors: Factors
   readonly lockout: Lockout
   readonly roles: Roles
+  readonly rotationPolicies: RotationPolicies
+  /** What can change credentials. */
+  readonly connectors: KnownConnectors
   readonly targets: Targets
   /** The gateway's factor lists, for roles that name none. */
   readonly defaultFactors: FactorLists

@@ -53,6 +53,8 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'DELETE /v1/users/:name/factors/:kind': ['administrate'],
   'GET /v1/roles': ['read'],
   'GET /v1/roles/:name': ['read'],
+  'GET /v1/rotation-policies': ['read'],
+  'GET /v1/rotation-policies/:name': ['read'],
   'GET /v1/targets': ['read'],
   'GET /v1/targets/:name': ['read'],
   'POST /v1/targets/:name/scan': ['operate'],

@@ -15,6 +15,7 @@ import { addInit } from './commands/init.ts'
 import { addKeys } from './commands/key.ts'
 import { addLogins } from './commands/login.ts'
 import { addRoles } from './commands/role.ts'
+import { addRotationPolicies } from './commands/rotation-policy.ts'
 import { addSchedule } from './commands/schedule.ts'
 import { addSessions } from './commands/session.ts'
 import { addStart } from './commands/start.ts'
@@ -29,7 +30,7 @@ import { createTerminal, type Streams, type Terminal } from './terminal/terminal
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommands[]])[] = [
   ['Run a gateway:', [addInit, addStart, addHealth]],
   ['Say who may do what:', [addApply, addExplain]],
-  ['People and systems:', [addUsers, addRoles, addTargets, addCredentials]],
+  ['People and systems:', [addUsers, addRoles, addTargets, addCredentials, addRotationPolicies]],
   ['What happened:', [addSessions, addSchedule, addAudit, addDoctor]],
   ['Keys to the API:', [addLogins, addTokens, addKeys, addAuthorities]],
 ]

@@ -1,4 +1,4 @@
-/** Declared resources (users, roles, targets) as documents in the store, parsed by their schema on the way out. */
+/** Declared resources (users, roles, targets, rotation policies) as documents in the store, parsed by their schema on the way out. */
 
 import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
@@ -21,7 +21,7 @@ export interface Documents<T extends { name: string }> {
  * milliseconds and read back as such.
  */
 export function createDocuments<T extends { name: string }>(
-  table: 'users' | 'roles' | 'targets',
+  table: 'users' | 'roles' | 'targets' | 'rotation_policies',
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
 ): Documents<T> {

@@ -295,6 +295,10 @@ async function codeSteps({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+async function rotationPolicies({ schema }: Kysely<never>): Promise<void> {
+  await resource(schema.createTable('rotation_policies') as CreateTableBuilder<string, never>).execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -308,4 +312,5 @@ export const migrations: Record<string, Migration> = {
   '0010-credential-versions': { up: credentialVersions },
   '0011-jobs': { up: jobs },
   '0012-code-steps': { up: codeSteps },
+  '0013-rotation-policies': { up: rotationPolicies },
 }

@@ -23,9 +23,10 @@ export interface Schema {
   doctor_round: DoctorRoundTable
   favourites: FavouriteTable
   jobs: JobTable
+  rotation_policies: ResourceTable
 }
 
-/** A declared resource: `document` is what its schema (user, role, target) parses. */
+/** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
 export interface ResourceTable {
   name: string
   document: string

@@ -20,6 +20,7 @@ import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
+import { createRotationPolicies } from '../rotation/policies/policies.ts'
 import { createSchedule } from '../schedule/schedule.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
@@ -91,6 +92,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
 
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })
+  const rotationPolicies = createRotationPolicies({ database, clock })
   const factors = createFactors({ database, vault, clock })
   const tokens = createTokens({ database, clock, vault })
   const lockout = createLockout({
@@ -178,6 +180,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     recordings,
     users,
     roles,
+    rotationPolicies,
     targets,
     factors,
     tokens,

@@ -31,7 +31,7 @@ import { createDialers } from './dialers.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
-import { loadProtocols } from './protocols.ts'
+import { connectorsOf, loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
@@ -260,6 +260,7 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     served: served.of,
+    connectors: connectorsOf(served),
     proveTarget: proof => proveTarget(served, proof),
     dialTarget: createDialers(parts, served).forAdministrator,
     publicKeyPem: parts.signer.publicKeyPem,

@@ -7,6 +7,7 @@ import type { Clock } from '../shared/clock.ts'
 import { parseResources, type ResourceFile } from './parse.ts'
 import { type Plan, type Planned, planResources } from './plan.ts'
 import { openStores, type Stores } from './stores.ts'
+import type { KnownConnectors } from './unfit-policies.ts'
 
 export interface ApplyOptions {
   /** Only say what would change. */
@@ -26,14 +27,14 @@ export interface ApplyOptions {
  */
 export async function applyResources(
   files: readonly ResourceFile[],
-  parts: { database: Database; clock: Clock },
+  parts: { database: Database; clock: Clock; connectors: KnownConnectors },
   { dryRun = false, prune = false, change = changeOf(parts.database), check }: ApplyOptions = {},
 ): Promise<Plan> {
   const { resources, problems } = parseResources(files)
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
   return await change(async database => {
     const stores = openStores({ ...parts, database })
-    const planned = await planResources(resources, stores, { prune })
+    const planned = await planResources(resources, stores, { prune, connectors: parts.connectors })
     if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
     check?.(planned.plan)
     if (!dryRun) await carryOut(planned, stores)

@@ -9,6 +9,7 @@ import { protocolOf } from '../protocols/registered.ts'
 import { listedTwice } from '../shared/listed-twice.ts'
 import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 import type { Target } from '../targets/target.ts'
+import { checkRotationPolicy } from './check-rotation-policy.ts'
 import type { Resource, ResourceKind } from './resource.ts'
 
 const LONGEST_MS = 366 * 86_400_000
@@ -21,15 +22,24 @@ export function checkResource(resource: Resource): Complaint[] {
       return checkUser(resource.value)
     case 'role':
       return checkRole(resource.value)
+    case 'rotation-policy':
+      return checkRotationPolicy(resource.value)
   }
 }
 
 /** What people may not write, though the store does: a duration as a bare number, of which nobody knows the unit. */
 export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string, unknown>>): Complaint[] {
-  if (kind !== 'role') return []
-  return ['maxSession', 'idle', 'rememberFactor']
-    .filter(field => typeof fields[field] === 'number')
-    .map(field => ({ path: [field], message: `${field} lacks its unit: write ${fields[field]}s, m, h or d.` }))
+  const written = DURATIONS[kind] ?? []
+  return written.flatMap(path => {
+    const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], fields)
+    if (typeof value !== 'number') return []
+    return [{ path: [...path], message: `${path.join('.')} lacks its unit: write ${value}s, m, h or d.` }]
+  })
+}
+
+const DURATIONS: Partial<Record<ResourceKind, readonly (readonly string[])[]>> = {
+  role: [['maxSession'], ['idle'], ['rememberFactor']],
+  'rotation-policy': [['every'], ['jitter'], ['verifyEvery'], ['retention', 'for']],
 }
 
 function checkRole(role: Role): Complaint[] {

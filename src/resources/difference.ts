@@ -12,7 +12,7 @@ export interface Difference {
 type Leaf = string | readonly string[]
 type Leaves = Map<string, Leaf>
 
-const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor'])
+const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor', 'every', 'jitter', 'verifyEvery', 'retention.for'])
 
 /** Empty when they are the same. Lists of names or keys are compared by their members. */
 export function differences(before: object, after: object): Difference[] {

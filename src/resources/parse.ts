@@ -6,6 +6,7 @@ import { validate } from '../config/validate.ts'
 import { type Path, type Problem, readYaml, type YamlDocument } from '../config/yaml-source.ts'
 import { writtenUserSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
+import { rotationPolicySchema } from '../rotation/policies/rotation-policy.ts'
 import { targetSchema } from '../targets/target.ts'
 import { checkResource, checkWritten } from './check.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
@@ -22,7 +23,12 @@ export type PlacedResource = Resource & {
   readonly written: ReadonlySet<string>
 }
 
-const SCHEMAS: Record<ResourceKind, z.ZodType> = { role: roleSchema, target: targetSchema, user: writtenUserSchema }
+const SCHEMAS: Record<ResourceKind, z.ZodType> = {
+  role: roleSchema,
+  target: targetSchema,
+  'rotation-policy': rotationPolicySchema,
+  user: writtenUserSchema,
+}
 
 /** Never throws for what people wrote: every problem of every file comes back, each with its place. */
 export function parseResources(files: readonly ResourceFile[]): { resources: PlacedResource[]; problems: Problem[] } {

@@ -7,12 +7,14 @@ import type { User } from '../identity/user.ts'
 import { scopesAtMost } from '../policy/api-scopes.ts'
 import type { Role } from '../policy/role.ts'
 import { protocolOf } from '../protocols/registered.ts'
+import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
 import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 import type { Stores } from './stores.ts'
+import { findUnfitPolicies, type KnownConnectors } from './unfit-policies.ts'
 import { findUnreachable } from './unreachable.ts'
 
 export interface ResourceChange {
@@ -52,7 +54,7 @@ export interface Planned {
 export async function planResources(
   described: readonly PlacedResource[],
   stores: Stores,
-  { prune = false }: { prune?: boolean } = {},
+  { prune = false, connectors }: { prune?: boolean; connectors: KnownConnectors },
 ): Promise<Planned> {
   const stored = await readStores(stores)
   const resources = described.map(resource => keepAllowed(keepLearnt(resource, stored), stored))
@@ -86,6 +88,7 @@ export async function planResources(
     ...findTakenNames(resources, stored),
     ...findLooseEnds(resources, stored, deletions),
     ...(await findUnreachable(resources, stored.target as Map<string, Target>, goneTargets(deletions))),
+    ...findUnfit(resources, stored, deletions, connectors),
   ]
   return { plan, problems, resources }
 }
@@ -127,9 +130,33 @@ function goneTargets(deletions: readonly ResourceChange[]): ReadonlySet<string> 
   return new Set(deletions.filter(({ kind }) => kind === 'target').map(({ name }) => name))
 }
 
+/** Rotation policies, once the files are applied. */
+function findUnfit(
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+  connectors: KnownConnectors,
+): Problem[] {
+  // Nothing else makes one unfit.
+  if (!resources.some(({ kind }) => kind === 'rotation-policy' || kind === 'target')) return []
+  const after = <T extends Resource['value']>(wanted: ResourceKind): T[] => {
+    const values = new Map(stored[wanted])
+    for (const { kind, name } of deletions) if (kind === wanted) values.delete(name)
+    for (const { kind, value } of resources) if (kind === wanted) values.set(value.name, value)
+    return [...values.values()] as T[]
+  }
+  const [policies, targets] = [after<RotationPolicy>('rotation-policy'), after<Target>('target')]
+  return findUnfitPolicies({ resources, policies, targets, connectors })
+}
+
 async function readStores(stores: Stores): Promise<Stored> {
   const read = async (kind: ResourceKind) => new Map((await stores[kind].list()).map(value => [value.name, value]))
-  return { role: await read('role'), target: await read('target'), user: await read('user') }
+  return {
+    role: await read('role'),
+    target: await read('target'),
+    'rotation-policy': await read('rotation-policy'),
+    user: await read('user'),
+  }
 }
 
 function changeTo(

@@ -1,15 +1,17 @@
-/** What resource files describe: roles, targets and users. */
+/** What resource files describe: roles, targets, rotation policies and users. */
 
 import type { User } from '../identity/user.ts'
 import type { Role } from '../policy/role.ts'
+import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
 import type { Target } from '../targets/target.ts'
 
 export type Resource =
   | { readonly kind: 'role'; readonly value: Role }
   | { readonly kind: 'target'; readonly value: Target }
+  | { readonly kind: 'rotation-policy'; readonly value: RotationPolicy }
   | { readonly kind: 'user'; readonly value: User }
 
 export type ResourceKind = Resource['kind']
 
 /** In the order in which they are applied: what is named comes before those who name it. */
-export const RESOURCE_KINDS = ['role', 'target', 'user'] as const satisfies readonly ResourceKind[]
+export const RESOURCE_KINDS = ['role', 'target', 'rotation-policy', 'user'] as const satisfies readonly ResourceKind[]

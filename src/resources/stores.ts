@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
+import { createRotationPolicies } from '../rotation/policies/policies.ts'
 import type { Clock } from '../shared/clock.ts'
 import { createTargets } from '../targets/targets.ts'
 import type { Resource, ResourceKind } from './resource.ts'
@@ -15,6 +16,7 @@ export function openStores(parts: { database: Database; clock: Clock }): Stores 
   return {
     role: createRoles(parts) as Documents<Resource['value']>,
     target: createTargets(parts) as Documents<Resource['value']>,
+    'rotation-policy': createRotationPolicies(parts) as Documents<Resource['value']>,
     user: createUsers(parts) as Documents<Resource['value']>,
   }
 }

@@ -13,6 +13,7 @@ import { own } from './own.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
+import { rotationPolicies } from './rotation-policies.ts'
 import type { ApiRoutes } from './route.ts'
 import { schedule } from './schedule.ts'
 import { sessions } from './sessions.ts'
@@ -32,6 +33,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   users,
   enrolments,
   roles,
+  rotationPolicies,
   targets,
   explain,
   tokens,

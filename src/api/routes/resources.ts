@@ -43,7 +43,7 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** So much of a change stands in its audit event. */
 const AUDITED_LINES = 150
 
-export function resources(app: ApiRoutes, { database, clock, audit, live, vault }: ApiParts): void {
+export function resources(app: ApiRoutes, { database, clock, audit, live, vault, connectors }: ApiParts): void {
   app.post(
     '/v1/resources/apply',
     {
@@ -62,7 +62,7 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
           plan.scopesGiven,
           missing => `A role or a user with the scope ${missing} is changed by the owner, or by who has that scope.`,
         )
-      const planned = await applyResources(files, { database, clock }, { dryRun: true, prune, check })
+      const planned = await applyResources(files, { database, clock, connectors }, { dryRun: true, prune, check })
       const waiting = await vault.waitingFor(planned.changedTargets)
       if (dryRun) return answer(planned, false, waiting)
       const event = (plan: Plan) => {
@@ -80,7 +80,7 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault 
       const plan = await auditedChange(
         audit,
         event(planned),
-        change => applyResources(files, { database, clock }, { prune, change, check }),
+        change => applyResources(files, { database, clock, connectors }, { prune, change, check }),
         written => event(written as Plan),
       )
       await live.accessChanged()

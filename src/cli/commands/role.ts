@@ -2,6 +2,7 @@
 
 import type { RoleAnswer } from '../../api/routes/roles.ts'
 import type { AddCommands } from '../context.ts'
+import { selectorOf } from '../selector.ts'
 import { formatDuration } from '../terminal/time.ts'
 
 export const addRoles: AddCommands = (program, context) => {
@@ -55,14 +56,4 @@ export const addRoles: AddCommands = (program, context) => {
         ['recording', role.recording],
       ])
     })
-}
-
-function selectorOf(selector: RoleAnswer['targets'] & RoleAnswer['accounts']): string {
-  const { names = [], labels = {}, levels = [] } = selector
-  const parts = [
-    ...names,
-    ...levels.map(level => `level ${level}`),
-    ...Object.entries(labels).map(([name, value]) => `${name}=${value}`),
-  ]
-  return parts.join(', ') || 'none'
 }

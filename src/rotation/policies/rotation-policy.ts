@@ -1,37 +1,33 @@
 /** A rotation policy: when the credentials of which accounts are changed, by what, and how they look. The shape that people write in resource files. */
 
 import { z } from 'zod'
+import { isTimeZone } from '../../policy/hours.ts'
 import { roleSchema } from '../../policy/role.ts'
 import { duration } from '../../shared/durations.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-
-/** What a generated password is made of. */
-export const CHARACTER_CLASSES = ['lower', 'upper', 'digit', 'symbol'] as const
-
-export const passwordRuleSchema = z.strictObject({
-  length: z.number().int().min(16).max(128).default(32),
-  /** At least one character of each. */
-  classes: z
-    .array(z.enum(CHARACTER_CLASSES))
-    .min(1)
-    .default([...CHARACTER_CLASSES]),
-  /** Characters that are never used. */
-  forbidden: z.string().max(128).default(''),
-})
-
-export type PasswordRule = z.output<typeof passwordRuleSchema>
+import { whyNoCron } from './cron.ts'
+import { passwordRuleSchema } from './password-rule.ts'
 
 export const rotationPolicySchema = z.strictObject({
   name: nameSchema,
   description: z.string().optional(),
-  /** Which accounts: selected as in a role. */
+  /** Which targets: selected as in a role. */
   targets: roleSchema.shape.targets,
+  /** Which accounts on them; not given: all. */
   accounts: roleSchema.shape.accounts.optional(),
-  /** After so long since the last change, give or take the jitter. */
+  /** After so long since the last change, and up to the jitter later. */
   every: duration.optional(),
   jitter: duration.optional(),
   /** At set times: a cron expression in a time zone. */
-  at: z.strictObject({ cron: z.string(), zone: z.string().default('UTC') }).optional(),
+  at: z
+    .strictObject({
+      cron: z.string().superRefine((text, context) => {
+        const message = whyNoCron(text)
+        if (message !== undefined) context.addIssue({ code: 'custom', message })
+      }),
+      zone: z.string().refine(isTimeZone, 'a time zone is named as in Europe/Berlin or UTC').default('UTC'),
+    })
+    .optional(),
   /** After each check-out of the account, or each session on it. */
   after: z.array(z.enum(['check-in', 'session'])).default([]),
   /** How often the credential is tried at the target without changing it. */

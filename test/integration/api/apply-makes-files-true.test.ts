@@ -30,7 +30,12 @@ hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okW
 `,
 }
 
-type Texts = Partial<typeof FILES>
+type Texts = Partial<typeof FILES & { policies: string }>
+
+const connectors = new Map([
+  ['ssh-password', 'ssh'],
+  ['postgres-role', 'postgres'],
+])
 
 function on(database: Database) {
   return {
@@ -38,7 +43,7 @@ function on(database: Database) {
     apply: (texts: Texts, options?: ApplyOptions) =>
       applyResources(
         Object.entries(texts).map(([name, text]) => ({ name: `${name}.yaml`, text })),
-        { database, clock },
+        { database, clock, connectors },
         options,
       ),
   }
@@ -90,6 +95,57 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     const second = await apply(FILES)
     t.match(second, { changes: [], unchanged: 6, unmanaged: [], withdrawnUsers: [] })
     t.strictSame(formatPlan(second), ['Nothing to change: 6 resources are as the files say.'])
+  })
+
+  t.test('a rotation policy is applied, compared and pruned like all else', async t => {
+    const { apply, stores } = on(await open(t))
+    await apply(FILES)
+    const policy = (rest = '') =>
+      `{ kind: rotation-policy, name: p, targets: { names: [web-*] }, accounts: { names: [www] }${rest} }`
+    t.strictSame(summary(await apply({ policies: policy(', every: 30d, reconcile: root, connector: ssh-password') })), [
+      'create rotation-policy p',
+    ])
+    t.match(await stores['rotation-policy'].get('p'), { every: 2_592_000_000, reconcile: 'root' })
+    const changed = await apply({ policies: policy(', every: 12h, retention: { for: 90d }') })
+    t.strictSame(formatPlan(changed), [
+      '~ rotation-policy p',
+      '    ~ every: 30d → 12h',
+      '    - connector: ssh-password',
+      '    - reconcile: root',
+      '    + retention.for: 90d',
+      '0 new, 1 changed, 0 deleted, 0 unchanged.',
+    ])
+    t.match(await apply({ policies: policy(', every: 12h, retention: { for: 90d }') }), { changes: [], unchanged: 1 })
+    const pruned = await apply({ policies: policy().replace('name: p', 'name: q') }, { prune: true })
+    t.strictSame(summary(pruned), ['create rotation-policy q', 'delete rotation-policy p'])
+  })
+
+  t.test('a rotation policy that does not fit its targets is refused, where it is written', async t => {
+    const { apply } = on(await open(t))
+    await apply(FILES)
+    const policy = (rest: string, name = 'p') => `{ kind: rotation-policy, name: ${name}, ${rest} }`
+    const web = 'targets: { names: [web-*] }'
+    const refused: [string, RegExp][] = [
+      [
+        `${web}, connector: ssh-pasword`,
+        /policies\.yaml:1:\d+: There is no connector ssh-pasword; did you mean ssh-password\? \(postgres-role, ssh-password\)/,
+      ],
+      [
+        `${web}, connector: postgres-role`,
+        /It selects root@web-01, and postgres-role changes credentials of postgres targets alone/,
+      ],
+      [`${web}, reconcile: rot`, /None of its targets has an account rot; web-01 has root, www\. Did you mean root\?/],
+      [`${web}, reconcile: root`, /It selects root@web-01, which cannot mend itself: give root a policy of its own/],
+    ]
+    for (const [text, message] of refused) {
+      await t.rejects(apply({ policies: policy(text) }), { code: 'RESOURCE_INVALID', message })
+    }
+    const first = policy(`${web}, accounts: { names: [root] }`, 'a-root')
+    await apply({ policies: `- ${first}\n- ${policy(`${web}, reconcile: root`)}` })
+    // The target loses the account that mends the others.
+    await t.rejects(apply({ targets: FILES.targets.replace('{ name: root, level: admin }, ', '') }), {
+      message: /targets\.yaml:\d+:\d+: The rotation-policy p: None of its targets has an account root; web-01 has www/,
+    })
   })
 
   t.test('a dry run says the same and changes nothing', async t => {

@@ -194,6 +194,8 @@ const EARLIER: Record<string, string[]> = {
   'delete /v1/users/{name}/factors/{kind}': ['admin'],
   'get /v1/roles': ['read'],
   'get /v1/roles/{name}': ['read'],
+  'get /v1/rotation-policies': ['read'],
+  'get /v1/rotation-policies/:name': ['read'],
   'get /v1/targets': ['read'],
   'get /v1/targets/{name}': ['read'],
   'post /v1/targets/{name}/scan': ['admin'],

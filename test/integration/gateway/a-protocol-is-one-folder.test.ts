@@ -51,7 +51,7 @@ port: ${port}
 accounts: [{ name: root }]
 ${more}`
 const { port: boxPort } = box.address() as AddressInfo
-const apply = (text: string) => applyResources([{ name: 'box.yaml', text }], { ...parts, ...parts })
+const apply = (text: string) => applyResources([{ name: 'box.yaml', text }], { ...parts, connectors: new Map() })
 await apply(resources(boxPort))
 await parts.vault.setCredential(
   { account: 'root', target: 'box' },

@@ -10,6 +10,48 @@ const ROLE = 'kind: role\nname: r\ntargets: {}\naccounts: {}\n'
 const TARGET = 'kind: target\nname: t\nprotocol: ssh\nhost: h\n'
 const DATABASE = 'kind: target\nname: t\nprotocol: postgres\nhost: h\n'
 
+const POLICY = 'kind: rotation-policy\nname: p\ntargets: { names: [web-*] }\n'
+
+t.test('a rotation policy that makes no sense is told what is wrong with it, and where', async t => {
+  const cases: [string, string][] = [
+    ['every: 86400000', 'f1.yaml:4:8: every lacks its unit: write 86400000s, m, h or d.'],
+    ['every: 30s', 'f1.yaml:4:8: every is at least 1m.'],
+    ['verifyEvery: 4000d', 'f1.yaml:4:14: verifyEvery is at most 3660d.'],
+    ['jitter: 2h', 'f1.yaml:4:9: A jitter belongs to every or at: there is neither.'],
+    ['every: 1h\njitter: 2h', 'f1.yaml:5:9: A jitter is no longer than every.'],
+    ['at: { cron: "0 3 * *" }', 'f1.yaml:4:13: at.cron: "0 3 * *": a cron expression has five fields'],
+    ['at: { cron: "0 25 * * *" }', 'f1.yaml:4:13: at.cron: "0 25 * * *": Invalid value for hour: 25; a cron'],
+    ['at: { cron: "0 0 31 2 *" }', 'f1.yaml:4:13: at.cron: "0 0 31 2 *": it never comes.'],
+    ['at: { cron: "0 3 * * *", zone: Berlin }', 'f1.yaml:4:32: at.zone: "Berlin": a time zone is named as in'],
+    ['after: [checkin]', 'f1.yaml:4:9: after[0]: "checkin" is not one of the values; did you mean check-in?'],
+    ['after: [session, session]', 'f1.yaml:4:18: session is there twice.'],
+    ['accounts: {}', 'f1.yaml:4:11: It selects no account: give names or levels, or leave accounts out'],
+    ['password: { length: 8 }', 'f1.yaml:4:21: password.length: '],
+    [
+      'password: { classes: [digit], forbidden: "0123456789" }',
+      'f1.yaml:4:11: No password fits the rule: it asks for a character of the class digit, and forbids them all',
+    ],
+    ['password: { classes: [digit], length: 16 }', 'f1.yaml:4:11: No password fits the rule: 16 times one of 10'],
+    ['password: { classes: [digit, digit, upper] }', 'f1.yaml:4:30: The class digit is there twice.'],
+    ['accounts: { names: [root] }\nreconcile: root', 'f1.yaml:5:12: root cannot mend itself: give it a policy of'],
+    ['retention: { keep: 0 }', 'f1.yaml:4:20: retention.keep: '],
+    ['retention: { for: 90 }', 'f1.yaml:4:19: retention.for lacks its unit: write 90s, m, h or d.'],
+    ['openSessions: kill', 'f1.yaml:4:15: openSessions: "kill" is not one of the values'],
+    ['cron: "0 3 * * *"', 'f1.yaml:4:1: The key cron is not known'],
+  ]
+  for (const [text, words] of cases) {
+    const [first, ...more] = complaints(POLICY + text)
+    t.ok(first?.startsWith(words), `${text}: ${first}`)
+    t.same(more, [], text)
+  }
+  t.match(complaints('kind: rotation-policy\nname: p\ntargets: {}'), [
+    /3:10: It selects no target: give names or labels/,
+  ])
+  const rich = `${POLICY}every: 30d\njitter: 2d\nat: { cron: "0 3 * * sun", zone: Europe/Berlin }\nafter: [check-in, session]\nverifyEvery: 1d
+password: { length: 40, classes: [lower, upper], forbidden: lIoO }\nreconcile: admin\nretention: { keep: 5, for: 90d }\nopenSessions: cut`
+  t.same(complaints(rich), [])
+})
+
 t.test('one resource a document, or a list of them, in any number of files', async t => {
   const { resources, problems } = read(
     `${TARGET}---\n- ${ROLE.trim().replaceAll('\n', '\n  ')}\n- {kind: user, name: a}\n---\n`,
@@ -25,10 +67,16 @@ t.test('one resource a document, or a list of them, in any number of files', asy
 
 t.test('a complaint names file, line and column, what was meant, and what to do', async t => {
   const cases: [string, string][] = [
-    ['kind: usr\nname: a', 'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, user).'],
-    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, user).'],
-    ['kind: [user]', 'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, user).'],
-    ['- x', 'f1.yaml:1:3: A resource is a map with a kind (role, target, user) and its fields.'],
+    [
+      'kind: usr\nname: a',
+      'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, rotation-policy, user).',
+    ],
+    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, rotation-policy, user).'],
+    [
+      'kind: [user]',
+      'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, rotation-policy, user).',
+    ],
+    ['- x', 'f1.yaml:1:3: A resource is a map with a kind (role, target, rotation-policy, user) and its fields.'],
     ['hello', 'f1.yaml:1:1: A resource is a map with a kind'],
     ['kind: user', 'f1.yaml:1:1: name is missing: a text is expected.'],
     ['kind: user\nname: a+b', 'f1.yaml:2:7: name: "a+b": a name has letters, digits, ".", "_" and "-", at most 64.'],
