@@ -1,67 +1,228 @@
-/** The connector `ssh-password` against a real sshd with PAM: what verifies, what changes, and what the target refuses. */
+/** The connector `ssh-password` on Linux hosts as there are, behind a real sshd with PAM and sudo: what it changes, and what the host may answer. */
 
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { sshPassword } from '../../../src/protocols/ssh/connectors/ssh-password.ts'
 import type { AccountLogin } from '../../../src/session/connector.ts'
 import { Secret } from '../../../src/shared/secret.ts'
-import { targetSchema } from '../../../src/targets/target.ts'
 import type { CredentialMaterial } from '../../../src/vault/lease.ts'
 import { directDialer } from '../../support/direct-dialer.ts'
-import { startSshd } from '../../support/start-sshd.ts'
+import { startLinuxHost, whyNoLinuxHost } from '../../support/start-linux-host.ts'
 
-const signal = AbortSignal.timeout(120_000)
-const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
-
-const sshd = await startSshd({ passwordAccount: true, config: ['UsePAM yes'] })
-t.teardown(() => sshd.stop())
-const { host, port, hostKeys, passwordAccount } = sshd
-const { name, password: first } = passwordAccount!
-const target = targetSchema.parse({
-  ...{ name: 'web-01', protocol: 'ssh', host, port, hostKeys },
-  accounts: [{ name }, { name: 'root' }],
-})
-const account = target.accounts[0]!
-const root: AccountLogin = {
-  account: target.accounts[1]!,
-  material: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) },
-}
-const dial = () => directDialer(target)
-const verify = (material: CredentialMaterial) =>
-  sshPassword.verify({ target, account, material, dialer: dial() }, signal)
-const change = (current: CredentialMaterial | undefined, candidate: CredentialMaterial, as?: AccountLogin) =>
-  sshPassword.change({ target, account, dial, current, candidate, as }, signal)
-
+const FIRST = 'the First one 1!'
+const SECOND = 'Quite2other/words'
 const QUOTED = ' a"\'$x: \\ ü#!§xY9%s `id`;& '
 
-t.test('a password that works is told from one that is refused, and from a target that is not there', async t => {
-  t.same(await verify(password(first)), { result: 'works' })
-  t.match(await verify(password('another')), { result: 'refused', words: /refused password/ })
-  const gone = { ...target, port: 1 }
-  const login = { target: gone, account, material: password(first), dialer: directDialer(gone) }
-  t.match(await sshPassword.verify(login, signal), { result: 'unreachable' })
-})
+const MAY_CHPASSWD = '(root) /usr/sbin/chpasswd'
+const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
 
-t.test('an account without any right changes itself, whatever the password is made of', async t => {
-  t.same(await change(password(first), password(QUOTED)), { result: 'changed' })
-  t.same(await verify(password(QUOTED)), { result: 'works' })
-  t.match(await verify(password(first)), { result: 'refused' })
-  t.same(await change(password(first), password(QUOTED)), { result: 'changed' }, 'done twice, it is done')
-})
+const skip = whyNoLinuxHost() ?? false
+t.test('a Linux host', { skip }, async t => {
+  const host = await startLinuxHost({
+    accounts: [
+      ...['plain', 'other', 'expired'].map(name => ({ name, password: FIRST })),
+      { name: 'free', password: FIRST, sudo: `(root) NOPASSWD: /usr/sbin/chpasswd` },
+      ...['asked', 'always', 'term'].map(name => ({ name, password: FIRST, sudo: MAY_CHPASSWD })),
+      { name: 'nologin', password: FIRST, shell: '/usr/sbin/nologin' },
+      { name: 'restricted', password: FIRST, shell: '/bin/rbash' },
+      { name: 'forced', password: FIRST },
+      { name: 'files', password: FIRST },
+    ],
+    config: [
+      'Match User forced',
+      'ForceCommand tee -a /run/forced',
+      'Match User files',
+      'ForceCommand internal-sftp',
+      'Match all',
+    ],
+    setup: `
+      { echo 'password requisite pam_pwquality.so retry=3 minlen=9 dictcheck=0'
+        echo 'password required pam_unix.so use_authtok yescrypt'; } >/etc/pam.d/common-password
+      echo 'Defaults:always timestamp_timeout=0, lecture=always, log_output' >>/etc/sudoers
+      echo 'Defaults:term requiretty' >>/etc/sudoers
+      echo 'echo "a word of the shell before"' | tee -a "$1"/home/*/.bashrc >/dev/null
+      touch /run/forced; chmod 666 /run/forced
+      chage -d 0 expired`,
+  })
+  t.teardown(() => host.stop())
+  const { target } = host
+  const root: AccountLogin = {
+    account: host.account('root'),
+    material: { kind: 'private-key', privateKey: new Secret(host.rootKey) },
+  }
+  const dial = () => directDialer(target)
+  const signal = AbortSignal.timeout(300_000)
+  const verify = (name: string, text: string) =>
+    sshPassword.verify({ target, account: host.account(name), material: password(text), dialer: dial() }, signal)
+  const change = (
+    name: string,
+    current: CredentialMaterial | undefined,
+    candidate: string,
+    as?: AccountLogin,
+    given: AbortSignal = signal,
+  ) =>
+    sshPassword.change(
+      { target, account: host.account(name), dial, current, candidate: password(candidate), as },
+      given,
+    )
 
-t.test("the target's policy refuses a candidate in its own words, and nothing changes", async t => {
-  t.match(await change(password(QUOTED), password('abc')), { result: 'candidate-refused', words: /longer password/ })
-  t.same(await verify(password(QUOTED)), { result: 'works' })
-  for (const unfit of ['', 'two\nlines', 'a\0b', 'x'.repeat(512)])
-    t.match(await change(password(QUOTED), password(unfit)), { result: 'candidate-refused' })
-})
+  t.test('a password that works is told from one that is refused, and from a target that is not there', async t => {
+    t.same(await verify('plain', FIRST), { result: 'works' })
+    t.match(await verify('plain', 'another'), { result: 'refused', words: /refused password/ })
+    const gone = { ...target, port: 1 }
+    const login = {
+      target: gone,
+      account: host.account('plain'),
+      material: password(FIRST),
+      dialer: directDialer(gone),
+    }
+    t.match(await sshPassword.verify(login, signal), { result: 'unreachable' })
+  })
 
-t.test('another account changes it, and can more than once with one key', async t => {
-  for (const text of [' 128 characters '.repeat(8), '#'.repeat(20), '!!:x'])
-    t.same(await change(undefined, password(text), root), { result: 'changed' })
-  t.same(await verify(password('!!:x')), { result: 'works' })
-})
+  t.test('an account without any right changes itself, whatever the password is made of', async t => {
+    t.same(await change('plain', password(FIRST), QUOTED), { result: 'changed' })
+    t.same(await verify('plain', QUOTED), { result: 'works' })
+    t.match(await verify('plain', FIRST), { result: 'refused' })
+    t.same(await change('plain', password(FIRST), QUOTED), { result: 'changed' }, 'done twice, it is done')
+  })
 
-t.test('with nothing that works, nobody is asked', async t => {
-  t.match(await change(undefined, password('a good one')), { result: 'not-changed', words: /reconcile/ })
-  t.match(await change(password('wrong'), password('a good one')), { result: 'not-changed', words: /cannot log in/ })
+  t.test("the target's policy refuses a candidate in its own words, and nothing changes", async t => {
+    t.match(await change('plain', password(QUOTED), 'Short1!'), {
+      result: 'candidate-refused',
+      words: 'BAD PASSWORD: The password is shorter than 9 characters',
+    })
+    for (const unfit of ['', 'two\nlines', 'a\0b', 'x'.repeat(512)])
+      t.match(await change('plain', password(QUOTED), unfit), { result: 'candidate-refused' })
+    host.run("sed -i 's/minlen=9/minlen=9 enforce_for_root/' /etc/pam.d/common-password")
+    t.match(await change('plain', undefined, 'Short1!', root), {
+      result: 'candidate-refused',
+      words: /BAD PASSWORD: The password is shorter than 9 characters/,
+    })
+    host.run("sed -i 's/ enforce_for_root//' /etc/pam.d/common-password")
+    t.same(await verify('plain', QUOTED), { result: 'works' })
+  })
+
+  t.test('sudo gives the right where passwd does not, with a password and without', async t => {
+    for (const name of ['free', 'asked', 'always']) {
+      host.run(`chage -m 30 ${name}`)
+      t.same(await change(name, password(FIRST), SECOND), { result: 'changed' }, name)
+      t.same(await verify(name, SECOND), { result: 'works' }, name)
+      const as = { account: host.account(name), material: password(SECOND) }
+      t.same(await change('other', undefined, `${QUOTED} ${name}`, as), { result: 'changed' }, `${name} for another`)
+      t.same(await verify('other', `${QUOTED} ${name}`), { result: 'works' })
+    }
+  })
+
+  t.test('where sudo does not give it, that is said, with the words of both', async t => {
+    for (const [name, words] of [
+      ['term', /wait longer to change.*you must have a tty to run sudo/],
+      ['plain', /wait longer to change.*sudo does not let the account run chpasswd/],
+    ] as const) {
+      host.run(`chage -m 30 ${name}`)
+      const current = name === 'plain' ? QUOTED : FIRST
+      t.match(await change(name, password(current), SECOND), { result: 'not-changed', words })
+      t.same(await verify(name, current), { result: 'works' })
+    }
+    const wrong = { account: host.account('asked'), material: root.material }
+    t.match(await change('other', undefined, SECOND, wrong), { result: 'not-changed', words: /asked cannot log in/ })
+  })
+
+  t.test('root changes others with one key as often as it must, and what has 128 characters', async t => {
+    for (const text of ['p4Q '.repeat(32), '#'.repeat(20), '!!:x'])
+      t.same(await change('other', undefined, text, root), { result: 'changed' })
+    t.same(await verify('other', '!!:x'), { result: 'works' })
+    t.same(await change('nologin', undefined, SECOND, root), { result: 'changed' })
+    t.same(await verify('nologin', SECOND), { result: 'works' })
+    t.same(await change('expired', undefined, SECOND, root), { result: 'changed' })
+  })
+
+  t.test('what does not run commands as asked is told nothing, and said', async t => {
+    for (const [name, current, words] of [
+      ['nologin', SECOND, /This account is currently not available/],
+      ['restricted', FIRST, /restricted/],
+      ['files', FIRST, /exit status|closed/],
+    ] as const)
+      t.match(await change(name, password(current), QUOTED), { result: 'not-changed', words }, name)
+    const given = AbortSignal.timeout(3000)
+    t.match(await change('forced', password(FIRST), QUOTED, undefined, given), { result: 'not-changed' })
+    t.equal(host.run('cat /run/forced'), '', 'a program that reads in place of passwd is given nothing')
+    host.run('chage -d 0 other')
+    t.match(await change('other', password('!!:x'), QUOTED), { result: 'not-changed', words: /password has expired/ })
+  })
+
+  t.test('nothing secret is in an argument, in the environment, or in a history', async t => {
+    const seen = join(host.folder, 'seen')
+    wrap(`cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ >${seen} 2>/dev/null; exec /run/chpasswd`)
+    t.same(await change('other', undefined, SECOND, root), { result: 'changed' })
+    t.same(await change('free', password(SECOND), QUOTED), { result: 'changed' })
+    unwrap()
+    const everything =
+      readFileSync(seen, 'utf8') + host.run(`cat "${host.folder}"/home/*/.*history 2>/dev/null || true`)
+    t.match(everything, /chpasswd/)
+    for (const secret of [SECOND, QUOTED, QUOTED.trim()]) t.notOk(everything.includes(secret))
+    t.notOk(host.log().includes(SECOND))
+  })
+
+  t.test('when it may have changed or not, that is what is said', async t => {
+    for (const [program, words] of [
+      ['read line; echo "no luck with $line" >&2; exit 1', /exit status 1/],
+      ['read line; echo "$line" | base64 >&2; exit 3', /a line with a secret.*exit status 3/],
+      ['read line; kill -9 $$', /signal/],
+      ['read line; yes', /more than is read/],
+      ['read line; kill -9 $PPID', /lost|closed/],
+    ] as const) {
+      wrap(program)
+      const result = await change('other', undefined, QUOTED, root)
+      t.match(result, { result: 'uncertain', words }, program)
+      t.notMatch(JSON.stringify(result), QUOTED.trim().slice(0, 8))
+    }
+    wrap('read line; exec sleep 600')
+    t.match(await change('other', undefined, QUOTED, root, AbortSignal.timeout(2000)), {
+      result: 'uncertain',
+      words: /did not end in time/,
+    })
+    wrap('exec cat >/dev/null')
+    t.same(await change('other', undefined, QUOTED, root), { result: 'changed' })
+    t.match(await verify('other', QUOTED), { result: 'refused' }, 'a target that lies is found out by a login')
+    unwrap()
+  })
+
+  t.test(
+    'a target without chpasswd, that is read-only, or whose disk is full, says so and keeps the password',
+    async t => {
+      host.run('mount --bind /dev/null /usr/sbin/chpasswd')
+      t.match(await change('other', undefined, QUOTED, root), {
+        result: 'not-changed',
+        words: 'the target has no chpasswd',
+      })
+      host.run('umount /usr/sbin/chpasswd')
+      host.run('mount -o remount,bind,ro /etc')
+      t.match(await change('other', undefined, QUOTED, root), { result: 'uncertain', words: /password not changed/ })
+      host.run('mount -o remount,bind,rw /etc')
+      host.run('dd if=/dev/zero of=/etc/full bs=64k 2>/dev/null || true')
+      t.match(await change('other', undefined, QUOTED, root), { result: 'uncertain', words: /password not changed/ })
+      host.run('rm /etc/full')
+      t.same(await verify('other', SECOND), { result: 'works' })
+      t.same(await change('other', undefined, QUOTED, root), { result: 'changed' })
+    },
+  )
+
+  t.test('with nothing that works, nobody is asked', async t => {
+    t.match(await change('plain', undefined, SECOND), { result: 'not-changed', words: /reconcile/ })
+    t.match(await change('plain', password('wrong'), SECOND), { result: 'not-changed', words: /cannot log in/ })
+  })
+
+  /** Puts a shell program in the place of chpasswd, which it finds as /run/chpasswd. */
+  function wrap(program: string): void {
+    const file = join(host.folder, 'wrapped')
+    writeFileSync(file, `#!/bin/bash\n${program}\n`, { mode: 0o755 })
+    host.run(
+      `umount /usr/sbin/chpasswd 2>/dev/null || true; cp -n /usr/sbin/chpasswd /run/chpasswd; mount --bind ${file} /usr/sbin/chpasswd`,
+    )
+  }
+
+  function unwrap(): void {
+    host.run('umount /usr/sbin/chpasswd')
+  }
 })

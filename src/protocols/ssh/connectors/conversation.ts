@@ -17,14 +17,20 @@ export type End =
   /** There is no more time for it. */
   | { readonly kind: 'given-up' }
 
-export type Heard<T> = { readonly found: T } | { readonly end: End }
+/** What was found in a text, and where it ends there. */
+export interface Finding<T> {
+  readonly found: T
+  readonly end: number
+}
+
+export type Heard<T> = { readonly found: T } | { readonly over: End }
 
 export class Conversation {
   readonly #pieces: Buffer[] = []
   #bytes = 0
   #program: Program | undefined
   #end: End | undefined
-  /** What was looked at and answered. */
+  /** Up to where something was found. */
   #answered = 0
   #wake: (() => void) | undefined
 
@@ -53,16 +59,17 @@ export class Conversation {
     return Buffer.concat(this.#pieces).toString('utf8')
   }
 
-  /** Waits until `find` finds something in what was said since the last find, or until there will be no more. */
-  async until<T>(find: (text: string) => T | undefined): Promise<Heard<T>> {
+  /** Waits until `find` finds something in what was said since the last finding (a character for each byte), or until there will be no more. */
+  async until<T>(find: (text: string) => Finding<T> | undefined): Promise<Heard<T>> {
     while (true) {
       const all = Buffer.concat(this.#pieces)
-      const found = find(all.subarray(Math.max(this.#answered, all.length - LOOKED_AT)).toString('utf8'))
-      if (found !== undefined) {
-        this.#answered = all.length
-        return { found }
+      const from = Math.max(this.#answered, all.length - LOOKED_AT)
+      const finding = find(all.toString('latin1', from))
+      if (finding !== undefined) {
+        this.#answered = from + finding.end
+        return finding
       }
-      if (this.#end !== undefined) return { end: this.#end }
+      if (this.#end !== undefined) return { over: this.#end }
       await new Promise<void>(resolve => {
         this.#wake = resolve
       })
@@ -72,7 +79,7 @@ export class Conversation {
   /** How it ended. */
   async ended(): Promise<End> {
     const heard = await this.until<never>(() => undefined)
-    return 'end' in heard ? heard.end : heard.found
+    return 'over' in heard ? heard.over : heard.found
   }
 
   /** Gives it bytes, which are overwritten once they are sent. */

@@ -1,6 +1,6 @@
 /** `passwd` as a user runs it, who changes only themselves: what it asks for, in the C locale, and what becomes of it. */
 
-import type { Conversation, End } from './conversation.ts'
+import type { Conversation, End, Finding } from './conversation.ts'
 import { passwordLine } from './password-lines.ts'
 
 export interface Passwords {
@@ -33,8 +33,8 @@ export async function answerPasswd(
 ): Promise<PasswdOutcome> {
   const answered = new Set<Asked>()
   while (true) {
-    const heard = await talk.until(questionIn)
-    if ('end' in heard) return outcomeOf(heard.end, answered, refuses(talk.said))
+    const heard = await talk.until(text => atEnd(text, questionIn(text)))
+    if ('over' in heard) return outcomeOf(heard.over, answered, refuses(talk.said))
     const asked = heard.found
     if (asked === 'new' && answered.has('new')) return { kind: 'refused' }
     if (answered.has(asked) || (asked === 'again' && !answered.has('new'))) return { kind: 'declined', end: undefined }
@@ -56,4 +56,8 @@ export function questionIn(text: string): Asked | undefined {
   if (/\b(?:re-?(?:type|enter|peat)|again|confirm|verify)/i.test(question)) return 'again'
   if (/\bnew\b/i.test(question)) return 'new'
   return /\b(?:current|old|existing|login|unix|ldap)\b/i.test(question) ? 'current' : undefined
+}
+
+function atEnd<T>({ length }: string, found: T | undefined): Finding<T> | undefined {
+  return found === undefined ? undefined : { found, end: length }
 }

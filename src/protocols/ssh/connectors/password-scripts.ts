@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import type { Finding } from './conversation.ts'
 
 /** Where programs of administrators are, before what the account has. */
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin'
@@ -23,10 +24,12 @@ const TOLD = [
 /** Besides: sudo asks for the password of the account, in order to prove it, or right before chpasswd reads. */
 export type Told = (typeof TOLD)[number] | 'proof-asked' | 'ready-when-proven'
 
+const ASKED = { proof: 'proof-asked', again: 'ready-when-proven' } as const
+
 export interface Script {
   readonly command: string
-  /** What it told last in this text. */
-  told(text: string): Told | undefined
+  /** What it tells first in this text. */
+  told(text: string): Finding<Told> | undefined
   /** Without what the script itself says. */
   withoutTold(text: string): string
 }
@@ -63,15 +66,16 @@ function script(body: (ask: (what: string) => string) => string): Script {
   const program =
     `LC_ALL=C; PATH=${PATH}:$PATH; export LC_ALL PATH; ` +
     `say() { printf "%s%s:%s:\\n" ${one} ${two} "$1" >&2; }; ${body(what => `"${one}""${two}${what}?"`)}`
-  const line = new RegExp(`${mark}:([a-z-]+):`, 'g')
+  const telling = new RegExp(`${mark}(?:(proof|again)\\?|:([a-z-]+):\\r?\\n)`, 'g')
   return {
     command: `exec /bin/sh -c '${program}'`,
     told(text) {
-      if (text.endsWith(`${mark}proof?`)) return 'proof-asked'
-      if (text.endsWith(`${mark}again?`)) return 'ready-when-proven'
-      const word = [...text.matchAll(line)].at(-1)?.[1]
-      return TOLD.find(told => told === word)
+      for (const { 0: whole, 1: asked, 2: word, index } of text.matchAll(telling)) {
+        const found = asked === undefined ? TOLD.find(told => told === word) : ASKED[asked as keyof typeof ASKED]
+        if (found !== undefined) return { found, end: index + whole.length }
+      }
+      return undefined
     },
-    withoutTold: text => text.replace(line, '').replace(new RegExp(`${mark}[a-z]+\\?`, 'g'), ''),
+    withoutTold: text => text.replace(telling, ''),
   }
 }

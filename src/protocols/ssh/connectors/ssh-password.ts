@@ -96,7 +96,7 @@ class PasswordChange {
     const talk = await this.#start(script)
     if (!(talk instanceof Conversation)) return talk
     const heard = await talk.until(script.told)
-    if ('end' in heard) return notChanged(this.#words(talk, script, heard.end))
+    if ('over' in heard) return notChanged(this.#words(talk, script, heard.over))
     if (heard.found === 'ready') return this.#giveLine(talk, script)
     if (heard.found !== 'passwd') return notChanged(WORDS[heard.found] ?? UNEXPECTED)
     const outcome = await answerPasswd(talk, { current, candidate: this.#candidate }, text => POLICY.test(text))
@@ -128,7 +128,7 @@ class PasswordChange {
       talk.say(passwordLine(this.#own))
       heard = await talk.until(script.told)
     }
-    if ('end' in heard) return notChanged(this.#words(talk, script, heard.end))
+    if ('over' in heard) return notChanged(this.#words(talk, script, heard.over))
     switch (heard.found) {
       case 'ready':
         return this.#giveLine(talk, script)
