@@ -17,6 +17,7 @@ import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
+import type { Rotations } from '../rotation/rotations.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import type { Access } from '../session/access.ts'
 import type { Dialer } from '../session/dialer.ts'
@@ -95,6 +96,7 @@ export interface ApiParts {
   readonly doctor: DoctorParts
   readonly doctorRounds: DoctorRounds
   readonly clockWatch: Pick<ClockWatch, 'state'>
+  readonly rotations: Rotations
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings

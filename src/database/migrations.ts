@@ -299,6 +299,64 @@ async function rotationPolicies({ schema }: Kysely<never>): Promise<void> {
   await resource(schema.createTable('rotation_policies') as CreateTableBuilder<string, never>).execute()
 }
 
+/**
+ * Rotations: one row each, at most one open for an account; and how each account's credential stands at its target. `claimed_until`: the
+ * gateway that goes on with it has it so long.
+ */
+async function rotations({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('rotations')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('way', 'text', column => column.notNull())
+    .addColumn('from_version', 'bigint', column => column.notNull())
+    .addColumn('to_version', 'bigint', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('trigger', 'text', column => column.notNull())
+    .addColumn('by', 'text', column => column.notNull())
+    .addColumn('connector', 'text', column => column.notNull())
+    .addColumn('policy', 'text')
+    .addColumn('attempt', 'bigint', column => column.notNull())
+    .addColumn('changes', 'bigint', column => column.notNull())
+    .addColumn('tries', 'bigint', column => column.notNull())
+    .addColumn('next_at', 'bigint', column => column.notNull())
+    .addColumn('words', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('updated_at', 'bigint', column => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('claimed_until', 'bigint', column => column.notNull())
+    .execute()
+  await schema
+    .createIndex('rotations_open')
+    .unique()
+    .on('rotations')
+    .columns(['account', 'target'])
+    .where('ended_at' as never, 'is', null)
+    .execute()
+  await schema.createIndex('rotations_by_account').on('rotations').columns(['account', 'target', 'id']).execute()
+  await schema
+    .createTable('credential_states')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('words', 'text', column => column.notNull())
+    .addColumn('failures', 'bigint', column => column.notNull())
+    .addColumn('rotated_at', 'bigint')
+    .addColumn('verified_at', 'bigint')
+    .addColumn('verified_result', 'text')
+    .addColumn('updated_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('credential_states_key', ['account', 'target'])
+    .execute()
+  await schema
+    .createIndex('credential_states_not_ok')
+    .on('credential_states')
+    .column('state')
+    .where('state' as never, '<>', 'ok')
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -313,4 +371,5 @@ export const migrations: Record<string, Migration> = {
   '0011-jobs': { up: jobs },
   '0012-code-steps': { up: codeSteps },
   '0013-rotation-policies': { up: rotationPolicies },
+  '0014-rotations': { up: rotations },
 }

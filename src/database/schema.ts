@@ -24,6 +24,8 @@ export interface Schema {
   favourites: FavouriteTable
   jobs: JobTable
   rotation_policies: ResourceTable
+  rotations: RotationTable
+  credential_states: CredentialStateTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -245,4 +247,53 @@ export interface JobTable {
   /** Planned while it ran: it comes again. */
   again_at: number | null
   again_payload: string | null
+}
+
+/** One row a rotation, which is open while `ended_at` is null. `rotation/rotation.ts` has the states. */
+export interface RotationTable {
+  id: string
+  account: string
+  target: string
+  /** rotate, or reconcile: by another account, while nothing that is kept logs in. */
+  way: string
+  from_version: number
+  /** The candidate's. */
+  to_version: number
+  state: string
+  trigger: string
+  by: string
+  connector: string
+  policy: string | null
+  /** Of candidates. */
+  attempt: number
+  /** Of this candidate: how often its change was begun. */
+  changes: number
+  /** How often in a row the target did not answer. */
+  tries: number
+  /** Not tried again before. */
+  next_at: number
+  /** What was last said about it, by the target or by the gateway. */
+  words: string
+  started_at: number
+  updated_at: number
+  ended_at: number | null
+  /** Which gateway goes on with it, and until when it has it for itself. */
+  gateway: string
+  claimed_until: number
+}
+
+/** How the credential of an account stands at its target, by what was last tried. */
+export interface CredentialStateTable {
+  account: string
+  target: string
+  /** ok, failed or unknown */
+  state: string
+  words: string
+  /** In a row. */
+  failures: number
+  rotated_at: number | null
+  verified_at: number | null
+  /** works, refused, changed-elsewhere or unreachable */
+  verified_result: string | null
+  updated_at: number
 }

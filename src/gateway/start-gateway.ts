@@ -16,6 +16,7 @@ import { sqliteFile } from '../database/sqlite-file.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
 import { type ProtocolName, protocolNames } from '../protocols/registered.ts'
+import type { Rotations } from '../rotation/rotations.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
@@ -33,6 +34,7 @@ import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { connectorsOf, loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
+import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
@@ -51,6 +53,7 @@ export interface Gateway extends Addresses {
   readonly api: { socket?: string; url?: string }
   readonly parts: GatewayParts<AuditLog>
   readonly doctorRounds: DoctorRounds
+  readonly rotations: Rotations
   /** Opens the audit file again: after log rotation. */
   reopen(): Promise<void>
   /**
@@ -99,6 +102,7 @@ export async function startGateway({
     size === 1
       ? await createListeners(parts, config, certificates, started)
       : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
+  const { rotations, watch: watchRotations } = createGatewayRotations(parts, await loadProtocols())
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -111,6 +115,7 @@ export async function startGateway({
     doctor,
     doctorRounds,
     clockWatch,
+    rotations,
   })
   started.defer(() => api.close())
   const ports = protocolNames().map(protocol => {
@@ -129,6 +134,7 @@ export async function startGateway({
   // Only now: a second gateway that was started by mistake has failed by here, on the store, the ports or the socket.
   await reaper.round()
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
+  watchRotations(started)
   startSchedule(parts, jobHandlers(), started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
@@ -151,6 +157,7 @@ export async function startGateway({
     ...listening,
     parts,
     doctorRounds,
+    rotations,
     reopen: () => audit.reopen(),
     stop(drainMs = config.shutdown.drainMs) {
       if (stopped === undefined) stopped = stop(drainMs)
@@ -248,7 +255,7 @@ function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>
   }
 }
 
-type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clockWatch'>
+type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations'>
 
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api

@@ -7,6 +7,7 @@ export type EndReason =
   | 'deadline'
   | 'idle'
   | 'access-revoked'
+  | 'credential-rotated'
   | 'recording-failed'
   | 'protocol-violation'
   | 'gateway-stopped'
@@ -27,6 +28,7 @@ export const END_REASON_TEXT: Record<EndReason, string> = {
   deadline: 'the session reached its maximum time',
   idle: 'the session was idle for too long',
   'access-revoked': 'the access was withdrawn',
+  'credential-rotated': 'the credential of the account was rotated',
   'recording-failed': 'the session could no longer be recorded',
   'protocol-violation': 'a message broke the protocol',
   'gateway-stopped': 'the gateway is stopping',

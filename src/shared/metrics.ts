@@ -138,6 +138,26 @@ export function createMetrics() {
       labelNames: ['reference'],
       registers,
     }),
+    rotations: new Counter({
+      name: 'sallyport_rotations_total',
+      help: 'Rotations of credentials that came to their end, by result',
+      labelNames: ['way', 'result'],
+      registers,
+    }),
+    rotationSeconds: new Histogram({
+      name: 'sallyport_rotation_seconds',
+      help: 'From the begin of a rotation to its end, by result',
+      labelNames: ['way', 'result'],
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600],
+      registers,
+    }),
+    credentialAccounts: new Gauge({
+      name: 'sallyport_credential_accounts',
+      help: 'Accounts whose last rotation or verification failed, and those for which nothing in the vault logs in (unknown): the same on all gateways of a store',
+      labelNames: ['state'],
+      aggregator: 'max',
+      registers,
+    }),
     recordingsTampered: new Counter({
       name: 'sallyport_recordings_tampered_total',
       help: 'Recordings that were found to differ from the seal in the session records',

@@ -6,12 +6,13 @@ import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Downstream } from '../protocol.ts'
-import type { EndReason } from '../state.ts'
+import { type EndReason, endReasonOf } from '../state.ts'
 
 const TICK_MS = 1000
 /** So long before its deadline a session is warned. */
 const WARNING_MS = 5 * 60_000
 const KILL_CHANNEL = 'session-kill'
+const NOTICE_CHANNEL = 'session-notice'
 const ACCESS_CHANNEL = 'access-changed'
 
 /** The abort reason of a session's signal: why it must end. */
@@ -115,8 +116,10 @@ export interface LiveSessions {
   ids(): string[]
   /** Ends a session of this gateway; nothing when it is not here. */
   end(id: string, reason: EndReason): void
-  /** Ends the session wherever it runs. Resolves once the wish is delivered. */
-  kill(id: string): Promise<void>
+  /** Ends the session wherever it runs; not given: because an administrator wants it. Resolves once the wish is delivered. */
+  kill(id: string, reason?: EndReason): Promise<void>
+  /** Words to the session's person, wherever it runs. Resolves once they are delivered; best effort from there on. */
+  notify(id: string, text: string): Promise<void>
   /** Looks at deadlines and idle times now; it happens every second by itself. */
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
@@ -158,7 +161,15 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   }
 
   const unsubscribes = await Promise.all([
-    cluster.subscribe(KILL_CHANNEL, payload => sessions.get(payload.toString('utf8'))?.abort('killed')),
+    cluster.subscribe(KILL_CHANNEL, payload => {
+      // Gateways of versions before name no reason.
+      const [id = '', reason = ''] = payload.toString('utf8').split(' ')
+      sessions.get(id)?.abort(endReasonOf(reason) ?? 'killed')
+    }),
+    cluster.subscribe(NOTICE_CHANNEL, payload => {
+      const [id, text] = splitOnce(payload.toString('utf8'))
+      sessions.get(id)?.downstream.notify(text)
+    }),
     cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
   ])
 
@@ -187,10 +198,16 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     ids: () => [...sessions.keys()],
     end: (id, reason) => sessions.get(id)?.abort(reason),
     tick,
-    async kill(id) {
+    async kill(id, reason = 'killed') {
       const local = sessions.get(id)
-      if (local !== undefined) local.abort('killed')
-      else await cluster.publish(KILL_CHANNEL, Buffer.from(id, 'utf8'))
+      if (local !== undefined) return local.abort(reason)
+      // To a gateway of the version before, a reason would be part of the id.
+      await cluster.publish(KILL_CHANNEL, Buffer.from(reason === 'killed' ? id : `${id} ${reason}`, 'utf8'))
+    },
+    async notify(id, text) {
+      const local = sessions.get(id)
+      if (local !== undefined) return local.downstream.notify(text)
+      await cluster.publish(NOTICE_CHANNEL, Buffer.from(`${id} ${text}`, 'utf8'))
     },
     async accessChanged() {
       await decideAnew()
@@ -232,4 +249,9 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
       await Promise.all(unsubscribes.map(unsubscribe => unsubscribe().catch(() => undefined)))
     },
   }
+}
+
+function splitOnce(text: string): [string, string] {
+  const at = text.indexOf(' ')
+  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }

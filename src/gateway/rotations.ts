@@ -1,0 +1,86 @@
+/** Rotations in a gateway: put together, gone on with at the start and in rounds, and counted. In the gateway's own process, which has the vault's key. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuditLog } from '../audit/audit-log.ts'
+import { createOutbox } from '../audit/chain/outbox.ts'
+import { createAccountStates } from '../rotation/account-states.ts'
+import { createConnectors } from '../rotation/connectors.ts'
+import { createJournal, type Rotation } from '../rotation/journal.ts'
+import { createLogins } from '../rotation/logins.ts'
+import { createRotations, type Rotations } from '../rotation/rotations.ts'
+import { createVerifyAccount } from '../rotation/verify-account.ts'
+import { formatAccountAddress } from '../shared/names.ts'
+import { createDialers } from './dialers.ts'
+import type { GatewayParts } from './parts.ts'
+import type { ServedProtocols } from './protocols.ts'
+import { tellSessions } from './tell-sessions.ts'
+
+const EVERY_MS = 5000
+
+export interface GatewayRotations {
+  readonly rotations: Rotations
+  /** Goes on with what is open, now and every few seconds, until what is on `started` is closed. */
+  watch(started: AsyncDisposableStack): void
+}
+
+export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: ServedProtocols): GatewayRotations {
+  const { audit, clock, database, gateway, log, metrics, reaper, storeTime, rotationPolicies, targets, vault } = parts
+  const outbox = createOutbox({ database, gateway, clock })
+  const states = createAccountStates({ database, clock })
+  const journal = createJournal({ database, outbox, gateway, clock: storeTime ?? clock, follow: states.follow })
+  const dialers = createDialers(parts, served)
+  const logins = createLogins({
+    ...{ vault, targets, audit },
+    dialTarget: (target, actor) => dialers.forAdministrator(target, actor),
+  })
+
+  async function ended(rotation: Rotation): Promise<void> {
+    const { id, state, way, words, startedAt } = rotation
+    metrics.rotations.inc({ way, result: state })
+    metrics.rotationSeconds.observe({ way, result: state }, Math.max(0, rotation.updatedAt - startedAt) / 1000)
+    const facts = { rotation: id, account: formatAccountAddress(rotation), state, ...(words === '' ? {} : { words }) }
+    if (state === 'unknown')
+      log.error(facts, 'nothing that the vault holds logs in: mend it with `sallyport credential reconcile`')
+    else if (state === 'finished') log.info(facts, 'a credential was rotated')
+    else log.warn(facts, 'a credential was not rotated')
+    await count()
+    await audit.flush().catch(error => log.warn({ err: error }, 'events of rotations wait in the outbox'))
+  }
+
+  async function count(): Promise<void> {
+    const counts = await states.counts()
+    for (const state of ['failed', 'unknown'] as const) metrics.credentialAccounts.set({ state }, counts[state])
+  }
+
+  const rotations = createRotations({
+    ...{ journal, outbox, logins, vault, states, log, ended },
+    verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
+    connectors: createConnectors({ ofProtocol: name => served.of(name).connectors ?? [], programs: [] }),
+    policyOf: ({ target, account }) => rotationPolicies.of(target, account),
+    tellDependents: async () => undefined,
+    tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
+    heldBy: async () => undefined,
+    living: () => reaper.living(),
+    pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
+  })
+
+  return {
+    rotations,
+    watch(started) {
+      let running: Promise<void> = Promise.resolve()
+      const round = () => {
+        running = running
+          .then(() => rotations.recover())
+          .then(count)
+          .catch(error => log.warn({ err: error }, 'the states of credentials could not be counted'))
+      }
+      const timer = setInterval(round, EVERY_MS).unref()
+      started.defer(async () => {
+        clearInterval(timer)
+        await rotations.close()
+        await running
+      })
+      round()
+    },
+  }
+}

@@ -1,0 +1,72 @@
+/** What the acts of a rotation have in common: what they are made of, and what may come of one. */
+
+import type { Outbox } from '../../audit/chain/outbox.ts'
+import type { Connector } from '../../session/connector.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { AccountStates } from '../account-states.ts'
+import type { Journal, Rotation } from '../journal.ts'
+import type { Entry, Logins, Opened, Purpose, Tried } from '../logins.ts'
+import type { RotationPolicy } from '../policies/rotation-policy.ts'
+import type { Act } from '../rotation.ts'
+
+export interface ActParts {
+  readonly journal: Journal
+  readonly outbox: Outbox
+  readonly logins: Logins
+  readonly states: Pick<AccountStates, 'verified'>
+  readonly vault: Pick<Vault, 'standing' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'>
+  /** Where else the credential is written is told of the new one. Gives what went wrong there, in words. */
+  readonly tellDependents: (
+    told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened },
+    signal: AbortSignal,
+  ) => Promise<string | undefined>
+  /** Open sessions on the account hear of it, or end. */
+  readonly tellSessions: (rotation: Rotation, openSessions: RotationPolicy['openSessions']) => Promise<void>
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Of one rotation, as things are now. */
+export interface Scene extends ActParts {
+  readonly entry: Entry
+  readonly connector: Connector
+  readonly policy: RotationPolicy
+  /** Aborted when the gateway stops, or another one goes on with the rotation. */
+  readonly signal: AbortSignal
+}
+
+/** `next`: what is to be done at once, where it does not follow from the state. */
+export interface Step {
+  readonly rotation: Rotation
+  readonly next?: Act
+}
+
+const FIRST_PAUSE_MS = 5000
+const LONGEST_PAUSE_MS = 60 * 60_000
+
+/** Nothing is known now: it stays open, and is tried again after a pause that grows. */
+export async function postpone(
+  { journal, signal }: Pick<Scene, 'journal' | 'signal'>,
+  rotation: Rotation,
+  words: string,
+): Promise<Step> {
+  // What was cut by our own end says nothing of the target.
+  signal.throwIfAborted()
+  const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(rotation.tries, 20))
+  return { rotation: await journal.postpone(rotation, words, pause * (0.75 + Math.random() / 4)), next: 'nothing' }
+}
+
+export function purposeOf(rotation: Rotation, what: Purpose['for']): Purpose {
+  return { by: rotation.by, for: what, rotation: rotation.id }
+}
+
+/** The version that the vault lends now. */
+export async function inForce({ vault }: Pick<Scene, 'vault'>, rotation: Rotation): Promise<number> {
+  const standing = await vault.standing(rotation)
+  if (standing === undefined) throw new Error(`the credential of ${formatAccountAddress(rotation)} is gone`)
+  return standing.version
+}
+
+export function verify(scene: Scene, rotation: Rotation, version: number): Promise<Tried> {
+  return scene.logins.verify(scene.connector, scene.entry, version, purposeOf(rotation, 'verify'), scene.signal)
+}

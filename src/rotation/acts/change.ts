@@ -1,0 +1,151 @@
+/** Sends the candidate to the target. That it is about to is in the journal before; what comes of it is decided by logins. */
+
+import type { AccountLogin, ChangeResult, CredentialChange } from '../../session/connector.ts'
+import { makeCandidate } from '../candidate.ts'
+import { changedElsewhere } from '../events.ts'
+import type { Rotation, WithTransition } from '../journal.ts'
+import { Opened } from '../logins.ts'
+import { MOST_CANDIDATES } from '../rotation.ts'
+import { newestVersion } from '../stored-version.ts'
+import { withinLimit } from '../time-limit.ts'
+import { safeWords, wordsOfThrown } from '../words.ts'
+import { inForce, postpone, purposeOf, type Scene, type Step, verify } from './act.ts'
+import { probe } from './probe.ts'
+
+const WITHIN_MS = 60_000
+
+export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
+  const { journal, entry, logins, signal } = scene
+  const { target, account } = entry
+  if (prepared.state === 'prepared' && prepared.way === 'rotate') {
+    const held = await lookAtFormer(scene, prepared)
+    if (held !== undefined) return held
+  }
+  using opened = new DisposableStack()
+  const open = async (name: string, version: number) => {
+    const one = await logins.open(
+      { account: name, target: target.name },
+      version,
+      target,
+      purposeOf(prepared, prepared.way),
+    )
+    return one instanceof Opened ? opened.use(one) : one
+  }
+  const candidate = await open(account.name, prepared.candidate)
+  const current = prepared.way === 'rotate' ? await open(account.name, await inForce(scene, prepared)) : undefined
+  const as = await openPrivileged(scene, prepared, open)
+  for (const each of [candidate, current, as])
+    if (each !== undefined && 'words' in each) return notSent(scene, prepared, each.words)
+
+  signal.throwIfAborted()
+  const rotation = await journal.advance(prepared, { type: 'change-begins' })
+  const asked: CredentialChange = {
+    ...{ target, account, dial: logins.dial(entry, purposeOf(rotation, rotation.way)) },
+    candidate: (candidate as Opened).material,
+    current: (current as Opened | undefined)?.material,
+    as: as as AccountLogin | undefined,
+  }
+  const result = await withinLimit<ChangeResult>(WITHIN_MS, signal, limit => scene.connector.change(asked, limit), {
+    late: { result: 'uncertain', words: 'the change was not over in time' },
+    broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
+  })
+  const secrets = [asked.candidate, asked.current, asked.as?.material]
+  const words = result.result === 'changed' ? '' : safeWords(result.words, secrets)
+  return interpret(scene, rotation, result.result, words)
+}
+
+/** Undefined where the version in force logs in: then it may be replaced. */
+async function lookAtFormer(scene: Scene, rotation: Rotation): Promise<Step | undefined> {
+  const version = await inForce(scene, rotation)
+  const tried = await verify(scene, rotation, version)
+  const giveUp = (also?: WithTransition) =>
+    scene.journal.advance(rotation, { type: 'given-up' }, 'words' in tried ? tried.words : '', also)
+  switch (tried.result) {
+    case 'works':
+      return undefined
+    case 'unreachable':
+    case 'withheld':
+      return postpone(scene, rotation, tried.words)
+    // Somebody changed it at the target: that is not overwritten without being asked for.
+    case 'refused':
+      return { rotation: await giveUp(noteChangedElsewhere(scene, version, tried.words)) }
+    case 'damaged':
+      return { rotation: await giveUp() }
+  }
+}
+
+function noteChangedElsewhere({ states }: Scene, version: number, words: string): WithTransition {
+  return async (on, record, rotation) => {
+    await states.verified(on, rotation, 'changed-elsewhere', words)
+    record(changedElsewhere(rotation, version, rotation.by, words))
+  }
+}
+
+async function openPrivileged(
+  { entry, policy, vault }: Scene,
+  rotation: Rotation,
+  open: (name: string, version: number) => Promise<Opened | { readonly words: string }>,
+): Promise<AccountLogin | { readonly words: string } | undefined> {
+  const { reconcile } = policy
+  if (reconcile === undefined || reconcile === rotation.account) return undefined
+  const account = entry.target.accounts.find(({ name }) => name === reconcile)
+  const standing = account && (await vault.standing({ account: reconcile, target: entry.target.name }))
+  if (account === undefined || standing === undefined)
+    return { words: `the reconcile account ${reconcile} has no credential on ${entry.target.name}` }
+  const opened = await open(reconcile, standing.version)
+  return opened instanceof Opened ? { account, material: opened.material } : opened
+}
+
+/** Something that the change needs does not open. */
+async function notSent(scene: Scene, rotation: Rotation, words: string): Promise<Step> {
+  if (rotation.state !== 'prepared') return postpone(scene, rotation, words)
+  return { rotation: await scene.journal.advance(rotation, { type: 'given-up' }, words) }
+}
+
+async function interpret(
+  scene: Scene,
+  rotation: Rotation,
+  result: ChangeResult['result'],
+  words: string,
+): Promise<Step> {
+  switch (result) {
+    case 'changed':
+      return { rotation: await scene.journal.advance(rotation, { type: 'changed' }) }
+    case 'uncertain':
+      return probe(scene, rotation, words)
+    case 'candidate-refused':
+      if (rotation.way === 'rotate' && !(await formerWorks(scene, rotation))) return probe(scene, rotation, words)
+      return replaceCandidate(scene, rotation, words)
+    case 'not-changed':
+      // First: where it is true, no login fails at the target.
+      if (rotation.way === 'reconcile' || !(await formerWorks(scene, rotation))) return probe(scene, rotation, words)
+      return { rotation: await scene.journal.advance(rotation, { type: 'not-changed' }, words) }
+  }
+}
+
+async function formerWorks(scene: Scene, rotation: Rotation): Promise<boolean> {
+  return (await verify(scene, rotation, await inForce(scene, rotation))).result === 'works'
+}
+
+/** Another one is stored in its place, in one transaction with that the target refused it. */
+async function replaceCandidate(scene: Scene, rotation: Rotation, words: string): Promise<Step> {
+  const { journal, logins, vault, outbox, entry, policy } = scene
+  if (rotation.attempt >= MOST_CANDIDATES)
+    return { rotation: await journal.advance(rotation, { type: 'candidate-refused', replacement: undefined }, words) }
+  const refused = await logins.open(rotation, rotation.candidate, entry.target, purposeOf(rotation, rotation.way))
+  if (!(refused instanceof Opened)) return postpone(scene, rotation, refused.words)
+  using like = refused
+  using next = new Opened(await makeCandidate(like.material, policy.password))
+  let after = rotation
+  const by = { by: rotation.by, cause: 'rotated', trigger: rotation.trigger } as const
+  await vault.prepareVersion(rotation, next.material, by, write =>
+    outbox.change(async (on, record) => {
+      const written = await write(on)
+      if (written === false) return written
+      const replacement = await newestVersion(on, rotation)
+      after = await journal.advanceOn(on, record, rotation, { type: 'candidate-refused', replacement }, words)
+      return written
+    }),
+  )
+  return { rotation: after }
+}

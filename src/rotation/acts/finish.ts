@@ -1,0 +1,43 @@
+/** What was in force before is taken away at the target, where the change did not do that already. */
+
+import type { ChangeResult } from '../../session/connector.ts'
+import type { Rotation } from '../journal.ts'
+import { Opened } from '../logins.ts'
+import { withinLimit } from '../time-limit.ts'
+import { safeWords, wordsOfThrown } from '../words.ts'
+import { postpone, purposeOf, type Scene, type Step } from './act.ts'
+
+const WITHIN_MS = 60_000
+
+export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
+  const { journal, connector, entry, logins, policy, signal } = scene
+  const { target, account } = entry
+  await scene.tellSessions(rotation, policy.openSessions)
+  const finished = async (words: string): Promise<Step> => ({
+    rotation: await journal.advance(rotation, { type: 'finished' }, [rotation.words, words].filter(Boolean).join('; ')),
+  })
+  if (connector.finish === undefined) return finished('')
+  const purpose = purposeOf(rotation, 'finish')
+  const candidate = await logins.open(rotation, rotation.candidate, target, purpose)
+  if (!(candidate instanceof Opened)) return postpone(scene, rotation, candidate.words)
+  using opened = candidate
+  const earlier = await logins.open(rotation, rotation.former, target, purpose)
+  if (!(earlier instanceof Opened)) {
+    if (earlier.result === 'withheld') return postpone(scene, rotation, earlier.words)
+    return finished(
+      `version ${rotation.former} may still log in, and cannot be opened to be taken away: ${earlier.words}`,
+    )
+  }
+  using former = earlier
+  const asked = {
+    ...{ target, account, dial: logins.dial(entry, purpose), as: undefined },
+    ...{ current: former.material, candidate: opened.material },
+  }
+  const result = await withinLimit<ChangeResult>(WITHIN_MS, signal, limit => connector.finish!(asked, limit), {
+    late: { result: 'uncertain', words: 'it was not over in time' },
+    broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
+  })
+  if (result.result === 'changed') return finished('')
+  const words = safeWords(result.words, [former.material, opened.material])
+  return postpone(scene, rotation, `version ${rotation.former} may still log in: ${words}`)
+}

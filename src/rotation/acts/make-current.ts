@@ -1,0 +1,47 @@
+/** The candidate, which has logged in, comes in force in the vault: by compare-and-swap, in one transaction with the journal. */
+
+import type { Change } from '../../database/change.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import type { Rotation } from '../journal.ts'
+import { Opened } from '../logins.ts'
+import { inForce, postpone, purposeOf, type Scene, type Step } from './act.ts'
+import { probe } from './probe.ts'
+
+export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Step> {
+  const { vault, outbox, journal } = scene
+  const words = await tellDependents(scene, rotation)
+  if (typeof words !== 'string') return words
+  scene.signal.throwIfAborted()
+  let after = rotation
+  try {
+    // Not `rotation.former`: what somebody stored meanwhile is not what logs in, but the candidate is.
+    const replacing = await inForce(scene, rotation)
+    const change: Change = write =>
+      outbox.change(async (on, record) => {
+        const written = await write(on)
+        if (written === false) return written
+        after = await journal.advanceOn(on, record, rotation, { type: 'made-current' }, words)
+        return written
+      })
+    // What was stored after the candidate comes after it: the candidate is then put in force by a copy.
+    if (replacing > rotation.candidate) await vault.restoreCredential(rotation, rotation.candidate, rotation.by, change)
+    else await vault.makeCurrent(rotation, rotation.candidate, { replacing }, change)
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    // Something was stored in this moment: which one logs in is asked again.
+    if (error.code === 'CONFLICT') return probe(scene, rotation)
+    if (error.code === 'VAULT_DAMAGED' || error.code === 'NOT_FOUND')
+      return postpone(scene, rotation, `${error.code}: ${error.message}`)
+    throw error
+  }
+  return { rotation: after }
+}
+
+/** Where else it is written: what went wrong there, in words. */
+async function tellDependents(scene: Scene, rotation: Rotation): Promise<string | Step> {
+  const { logins, entry, signal } = scene
+  const candidate = await logins.open(rotation, rotation.candidate, entry.target, purposeOf(rotation, rotation.way))
+  if (!(candidate instanceof Opened)) return postpone(scene, rotation, candidate.words)
+  using opened = candidate
+  return (await scene.tellDependents({ rotation, entry, candidate: opened }, signal)) ?? ''
+}

@@ -1,0 +1,112 @@
+/** Opens the versions of an account's credential for the gateway's own logins, and tries them at the target. What is opened is audited first. */
+
+import type { Audit } from '../audit/event.ts'
+import type { Connector, Verification } from '../session/connector.ts'
+import type { Dialer } from '../session/dialer.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { Account, Target } from '../targets/target.ts'
+import type { Targets } from '../targets/targets.ts'
+import { type CredentialMaterial, eraseMaterial } from '../vault/lease.ts'
+import type { Vault } from '../vault/vault.ts'
+import { withinLimit } from './time-limit.ts'
+import { safeWords, wordsOfThrown } from './words.ts'
+
+/** An account as its target's entry has it now. */
+export interface Entry {
+  readonly target: Target
+  readonly account: Account
+}
+
+/** `damaged`: the version is gone, or does not open. `withheld`: nothing can be said of it, as the entry or the vault is now. */
+export type Tried = Verification | { readonly result: 'damaged' | 'withheld'; readonly words: string }
+
+/** For what it is opened, as the audit log says it. */
+export interface Purpose {
+  readonly by: string
+  readonly for: 'verify' | 'rotate' | 'reconcile' | 'restore' | 'finish'
+  readonly rotation?: string
+}
+
+export class Opened {
+  readonly material: CredentialMaterial
+
+  constructor(material: CredentialMaterial) {
+    this.material = material
+  }
+
+  [Symbol.dispose](): void {
+    eraseMaterial(this.material)
+  }
+}
+
+const VERIFY_WITHIN_MS = 30_000
+
+interface Parts {
+  readonly vault: Pick<Vault, 'openVersion'>
+  readonly targets: Pick<Targets, 'get'>
+  readonly audit: Audit
+  /** Who dials is who asked for it. */
+  readonly dialTarget: (target: Target, actor: string) => Dialer
+}
+
+export type Logins = ReturnType<typeof createLogins>
+
+export function createLogins({ vault, targets, audit, dialTarget }: Parts) {
+  async function open(
+    address: AccountAddress,
+    version: number,
+    target: Target,
+    { by, for: what, rotation }: Purpose,
+  ): Promise<Opened | Extract<Tried, { result: 'damaged' | 'withheld' }>> {
+    const data = { account: formatAccountAddress(address), version, for: what, ...(rotation && { rotation }) }
+    await audit.append({ kind: 'credential.used-for-rotation', actor: by, data })
+    try {
+      return new Opened(await vault.openVersion(address, version, target))
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code === 'DATABASE_UNAVAILABLE') throw error
+      const damaged = error.code === 'VAULT_DAMAGED' || error.code === 'NOT_FOUND'
+      return { result: damaged ? 'damaged' : 'withheld', words: wordsOfThrown(error) }
+    }
+  }
+
+  return {
+    open,
+
+    /** Undefined where the target's entry, or the account in it, is gone. */
+    async entryOf({ account: name, target: of }: AccountAddress): Promise<Entry | undefined> {
+      const target = await targets.get(of)
+      const account = target?.accounts.find(each => each.name === name)
+      return target === undefined || account === undefined ? undefined : { target, account }
+    },
+
+    dial:
+      ({ target }: Entry, { by }: Purpose) =>
+      () =>
+        dialTarget(target, by),
+
+    /** Logs in with a version, and out. */
+    async verify(
+      connector: Connector,
+      { target, account }: Entry,
+      version: number,
+      purpose: Purpose,
+      signal: AbortSignal,
+    ): Promise<Tried> {
+      const opened = await open({ account: account.name, target: target.name }, version, target, purpose)
+      if (!(opened instanceof Opened)) return opened
+      using _ = opened
+      const { material } = opened
+      const tried = await withinLimit<Verification>(
+        VERIFY_WITHIN_MS,
+        signal,
+        limit => connector.verify({ target, account, material, dialer: dialTarget(target, purpose.by) }, limit),
+        {
+          late: { result: 'unreachable', words: 'the login was not over in time' },
+          broken: error => ({ result: 'unreachable', words: wordsOfThrown(error) }),
+        },
+      )
+      return tried.result === 'works' ? tried : { ...tried, words: safeWords(tried.words, [material]) }
+    },
+  }
+}

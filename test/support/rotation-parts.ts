@@ -1,0 +1,63 @@
+/** A gateway's parts that rotate credentials, on a store of the test's, with real targets and the connectors that it chooses. */
+
+import { createAuditLog } from '../../src/audit/audit-log.ts'
+import { createOutbox } from '../../src/audit/chain/outbox.ts'
+import type { Database } from '../../src/database/database.ts'
+import { createAccountStates } from '../../src/rotation/account-states.ts'
+import { createConnectors } from '../../src/rotation/connectors.ts'
+import { createJournal, type Rotation } from '../../src/rotation/journal.ts'
+import { createLogins } from '../../src/rotation/logins.ts'
+import { type RotationPolicy, rotationPolicySchema } from '../../src/rotation/policies/rotation-policy.ts'
+import { createRotations, type Rotations } from '../../src/rotation/rotations.ts'
+import { createVerifyAccount } from '../../src/rotation/verify-account.ts'
+import type { Connector } from '../../src/session/connector.ts'
+import type { Clock } from '../../src/shared/clock.ts'
+import { newId } from '../../src/shared/ids.ts'
+import { createLog } from '../../src/shared/log.ts'
+import { createTargets } from '../../src/targets/targets.ts'
+import { KeyEncryptionKey } from '../../src/vault/key-encryption-key.ts'
+import { createVault } from '../../src/vault/vault.ts'
+import { directDialer } from './direct-dialer.ts'
+
+export interface RotationWorldOptions {
+  readonly database: Database
+  readonly connectors: readonly Connector[]
+  readonly clock?: Clock
+  readonly gateway?: string
+  readonly policy?: Partial<RotationPolicy>
+  /** The gateways that live, beside this one. */
+  readonly living?: () => readonly string[]
+  readonly heldBy?: (account: string) => string | undefined
+}
+
+export type RotationWorld = Awaited<ReturnType<typeof createRotationWorld>>
+
+export async function createRotationWorld({ database, connectors, ...options }: RotationWorldOptions) {
+  const clock = options.clock ?? { now: () => Date.now() }
+  const gateway = options.gateway ?? newId('gw', clock.now())
+  const log = createLog('silent')
+  const targets = createTargets({ database, clock })
+  // Its bytes are wiped when they are taken.
+  const vault = await createVault({ database, key: new KeyEncryptionKey(Buffer.alloc(32, 7)), clock, targets })
+  const audit = createAuditLog({ database, signer: await vault.signingKey(), gateway, clock })
+  const outbox = createOutbox({ database, gateway, clock })
+  const states = createAccountStates({ database, clock })
+  const journal = createJournal({ database, outbox, gateway, clock, follow: states.follow })
+  const logins = createLogins({ vault, targets, audit, dialTarget: target => directDialer(target) })
+  const policy = { ...rotationPolicySchema.parse({ name: 'all', targets: { names: ['*'] } }), ...options.policy }
+  const ended: Rotation[] = []
+  const told: string[] = []
+  const rotations: Rotations = createRotations({
+    ...{ journal, outbox, logins, vault, states, log },
+    verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
+    connectors: createConnectors({ ofProtocol: () => connectors, programs: [] }),
+    policyOf: async () => policy,
+    tellDependents: async () => undefined,
+    tellSessions: async ({ account }) => void told.push(account),
+    heldBy: async ({ account }) => options.heldBy?.(account),
+    living: async () => new Set([gateway, ...(options.living?.() ?? [])]),
+    pause: async () => undefined,
+    ended: async rotation => void ended.push(rotation),
+  })
+  return { gateway, database, clock, targets, vault, audit, states, journal, rotations, ended, told }
+}
