@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { protocols, type RegisteredProtocol } from '../protocols/registered.ts'
 import { durationText } from '../shared/durations.ts'
 import { factorSchema } from '../shared/factor-schema.ts'
+import { nameSchema } from '../shared/name-schema.ts'
 import {
   count,
   network,
@@ -157,6 +158,35 @@ const headsSchema = z
     refuseLoginsAfterMs: refuseLoginsAfter,
   }))
 
+const WITHOUT_NUL = /^[^\0]*$/
+/** The engine waits for a minute. */
+const LONGEST_PROGRAM_MS = 55_000
+
+const programSchema = z.strictObject({
+  /** The file that is run. It belongs to root or to the gateway's user, and nobody else can write to it. */
+  path,
+  arguments: z.array(z.string().regex(WITHOUT_NUL, 'an argument has no NUL')).default([]),
+  /** What it finds in its environment, beside PATH and LANG. */
+  environment: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable has letters, digits and "_"'),
+      z.string().regex(WITHOUT_NUL, 'a value has no NUL'),
+    )
+    .default({}),
+  /** After that it is killed, with what it started. */
+  timeout: someTime.refine(ms => ms <= LONGEST_PROGRAM_MS, 'at most 55s').prefault('30s'),
+  /** What it changes, where a rotation-policy names it as the connector. */
+  kinds: z
+    .array(z.enum(['password', 'private-key']))
+    .min(1)
+    .default(['password']),
+  /** Who tries whether a credential works: the gateway by a login of its own, or the program. */
+  verify: z.enum(['login', 'program']).default('login'),
+  /** Whether it is asked again once the new credential is in force, to take away the one before. */
+  finish: z.boolean().default(false),
+})
+export type ProgramSettings = z.output<typeof programSchema>
+
 /** The sections of the protocols. */
 type Sections = { [P in RegisteredProtocol as P['name']]: z.ZodPrefault<P['settings']> }
 
@@ -238,6 +268,12 @@ const fixed = {
     })
     .transform(({ every, readAtMost }) => ({ everyMs: every, readAtMostBytes: readAtMost }))
     .prefault({}),
+  rotation: z
+    .strictObject({
+      /** Programs that change credentials, or that are told of new ones, by the name that policies and accounts call them. */
+      programs: z.record(nameSchema, programSchema).default({}),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       /** The least important lines that are written. */
@@ -297,9 +333,14 @@ export function resolveConfig(parsed: Parsed, folder: string) {
       socket: absolute(parsed.api.socket ?? join(dataFolder, 'sallyport.sock')),
       tls: certificate(parsed.api.tls),
     },
+    rotation: { programs: mapValues(parsed.rotation.programs, given => ({ ...given, path: absolute(given.path) })) },
     recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
     audit: { ...parsed.audit, file: optional(parsed.audit.file), heads: heads(parsed.audit.heads) },
   }
+}
+
+function mapValues<V, W>(record: Record<string, V>, map: (value: V) => W): Record<string, W> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]))
 }
 
 /** The protocols' sections, with absolute paths. */

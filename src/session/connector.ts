@@ -21,6 +21,8 @@ export interface CredentialChange {
   readonly candidate: CredentialMaterial
   /** Who makes the change where the account does not change itself: a privileged account on the same target. */
   readonly as: AccountLogin | undefined
+  /** Of candidates: the first has 1. */
+  readonly attempt?: number
 }
 
 /** `words`: the target's own, bounded, without control characters and without any secret. */

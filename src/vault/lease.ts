@@ -76,7 +76,7 @@ export function eraseMaterial(material: CredentialMaterial): void {
   for (const secret of secretsOf(material)) secret.erase()
 }
 
-function secretsOf(material: CredentialMaterial): Secret[] {
+export function secretsOf(material: CredentialMaterial): Secret[] {
   const seed = material.totp === undefined ? [] : [material.totp.secret]
   if (material.kind === 'password') return [material.password, ...seed]
   return [material.privateKey, ...(material.passphrase === undefined ? [] : [material.passphrase]), ...seed]

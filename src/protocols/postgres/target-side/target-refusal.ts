@@ -1,6 +1,7 @@
 /** A target's own "no" at login: its words cleaned and bounded, and without the credential; what of it a person may see. */
 
 import { GatewayError } from '../../../shared/errors.ts'
+import { holdsSecret } from '../../../shared/holds-secret.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { readError } from '../wire/server-answers.ts'
 
@@ -40,7 +41,7 @@ export class TargetRefusal extends Error {
 
   /** The same without its words, where they hold the password, or the target has it in the clear and could write it in any code. */
   keeping(password: Secret, sentInClear: boolean): TargetRefusal {
-    const withheld = sentInClear || holds(this.#body, password.revealBytes())
+    const withheld = sentInClear || holdsSecret(this.#body, password.revealBytes())
     return withheld ? new TargetRefusal(this.#body, { withheld, proven: this.proven }) : this
   }
 }
@@ -72,18 +73,4 @@ function cleaned(text: string): string {
     .replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '?')
   const characters = [...line]
   return characters.length <= MOST_WORDS ? line : `${characters.slice(0, MOST_WORDS).join('')}…`
-}
-
-/** Whether the bytes hold the secret: as it is, or in hex, base64 or percent-encoding, wherever that begins. */
-function holds(bytes: Buffer, secret: Buffer): boolean {
-  const text = bytes.toString('latin1')
-  const percent = text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
-  const readings = [bytes, Buffer.from(percent, 'latin1')]
-  for (const [run] of text.matchAll(/[0-9a-f]{2,}/gi)) {
-    for (const from of [0, 1]) readings.push(Buffer.from(run.slice(from), 'hex'))
-  }
-  for (const [run] of text.matchAll(/[\w+/-]{2,}/g)) {
-    for (const from of [0, 1, 2, 3]) readings.push(Buffer.from(run.slice(from), 'base64'))
-  }
-  return readings.some(reading => reading.includes(secret))
 }

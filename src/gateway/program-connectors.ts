@@ -1,0 +1,25 @@
+/** The programs that the configuration names, as connectors. */
+
+import type { ProgramSettings } from '../config/config.ts'
+import { createProgramConnector, verifyBy } from '../rotation/program/connector.ts'
+import type { Connector } from '../session/connector.ts'
+import type { ServedProtocol } from '../session/served-protocol.ts'
+import { GatewayError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+
+/** Throws `CONFIG_INVALID` where one has the name of a protocol's connector. */
+export function createProgramConnectors(
+  programs: Readonly<Record<string, ProgramSettings>>,
+  protocols: ReadonlyMap<string, Pick<ServedProtocol, 'connectors'>>,
+  log: Log,
+): Connector[] {
+  const connectorsOf = (protocol: string) => protocols.get(protocol)?.connectors ?? []
+  const taken = new Set([...protocols.keys()].flatMap(connectorsOf).map(({ name }) => name))
+  return Object.entries(programs).map(([name, program]) => {
+    if (taken.has(name)) {
+      const message = `rotation.programs: ${name} is the name of a connector of the gateway's own; call the program otherwise.`
+      throw new GatewayError('CONFIG_INVALID', message)
+    }
+    return createProgramConnector({ name, program, verifyLogin: verifyBy(connectorsOf), log })
+  })
+}

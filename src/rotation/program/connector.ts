@@ -1,0 +1,71 @@
+/** A program of the administrator's as a connector: it changes credentials where no protocol's own connector can. */
+
+import type { ChangeResult, Connector, CredentialChange, Verification } from '../../session/connector.ts'
+import type { LoginAtTarget } from '../../session/login-at-target.ts'
+import type { Log } from '../../shared/log.ts'
+import type { CredentialMaterial } from '../../vault/lease.ts'
+import type { ProgramAnswer } from './answer.ts'
+import { askProgram } from './ask-program.ts'
+import type { Program } from './run-program.ts'
+
+export interface ProgramConnectorParts {
+  readonly name: string
+  readonly program: Program & {
+    readonly kinds: readonly CredentialMaterial['kind'][]
+    readonly verify: 'login' | 'program'
+    readonly finish: boolean
+  }
+  /** By the protocol's own login. */
+  readonly verifyLogin: Connector['verify']
+  readonly log: Log
+}
+
+export function createProgramConnector({ name, program, verifyLogin, log }: ProgramConnectorParts): Connector {
+  const named = { ...program, name }
+  const change = async (action: 'change' | 'finish', asked: CredentialChange, signal: AbortSignal) => {
+    const { target, account, current, candidate, as, attempt } = asked
+    return changeOf(await askProgram(named, { action, target, account, current, candidate, as, attempt }, signal, log))
+  }
+  return {
+    name,
+    kinds: program.kinds,
+    async verify(login, signal) {
+      if (program.verify === 'login') return verifyLogin(login, signal)
+      const { target, account, material: credential, dialer } = login
+      dialer.close()
+      return verificationOf(await askProgram(named, { action: 'verify', target, account, credential }, signal, log))
+    },
+    change: (asked, signal) => change('change', asked, signal),
+    ...(program.finish && { finish: (asked, signal) => change('finish', asked, signal) }),
+  }
+}
+
+function verificationOf(answer: ProgramAnswer<'verify'>): Verification {
+  const { words } = answer
+  if (answer.kind !== 'answered') return { result: 'unreachable', words }
+  return answer.result === 'works' ? { result: 'works' } : { result: answer.result, words }
+}
+
+function changeOf(answer: ProgramAnswer<'change' | 'finish'>): ChangeResult {
+  const { words } = answer
+  switch (answer.kind) {
+    case 'answered':
+      return answer.result === 'changed' ? { result: 'changed' } : { result: answer.result, words }
+    case 'not-started':
+      return { result: 'not-changed', words }
+    case 'lost':
+      return { result: 'uncertain', words }
+  }
+}
+
+/** A login by the first of a protocol's connectors that knows this kind of credential. */
+export function verifyBy(connectorsOf: (protocol: string) => readonly Connector[]): Connector['verify'] {
+  return (login: LoginAtTarget, signal) => {
+    const { kind } = login.material
+    const connector = connectorsOf(login.target.protocol).find(({ kinds }) => kinds.includes(kind))
+    if (connector !== undefined) return connector.verify(login, signal)
+    login.dialer.close()
+    const words = `no connector of ${login.target.protocol} logs in with a ${kind}: the program needs verify: program`
+    return Promise.resolve({ result: 'unreachable', words })
+  }
+}
