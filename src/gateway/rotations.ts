@@ -16,6 +16,8 @@ import type { ServedProtocols } from './protocols.ts'
 import { tellSessions } from './tell-sessions.ts'
 
 const EVERY_MS = 5000
+const VERIFY_WITHIN_MS = 30_000
+const CHANGE_WITHIN_MS = 60_000
 
 export interface GatewayRotations {
   readonly rotations: Rotations
@@ -32,6 +34,7 @@ export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: Se
   const logins = createLogins({
     ...{ vault, targets, audit },
     dialTarget: (target, actor) => dialers.forAdministrator(target, actor),
+    verifyWithinMs: VERIFY_WITHIN_MS,
   })
 
   async function ended(rotation: Rotation): Promise<void> {
@@ -61,6 +64,7 @@ export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: Se
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
     heldBy: async () => undefined,
     living: () => reaper.living(),
+    changeWithinMs: CHANGE_WITHIN_MS,
     pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
   })
 

@@ -40,19 +40,19 @@ export class Opened {
   }
 }
 
-const VERIFY_WITHIN_MS = 30_000
-
 interface Parts {
   readonly vault: Pick<Vault, 'openVersion'>
   readonly targets: Pick<Targets, 'get'>
   readonly audit: Audit
   /** Who dials is who asked for it. */
   readonly dialTarget: (target: Target, actor: string) => Dialer
+  /** How long a login may take. */
+  readonly verifyWithinMs: number
 }
 
 export type Logins = ReturnType<typeof createLogins>
 
-export function createLogins({ vault, targets, audit, dialTarget }: Parts) {
+export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs }: Parts) {
   async function open(
     address: AccountAddress,
     version: number,
@@ -98,7 +98,7 @@ export function createLogins({ vault, targets, audit, dialTarget }: Parts) {
       using _ = opened
       const { material } = opened
       const tried = await withinLimit<Verification>(
-        VERIFY_WITHIN_MS,
+        verifyWithinMs,
         signal,
         limit => connector.verify({ target, account, material, dialer: dialTarget(target, purpose.by) }, limit),
         {

@@ -2,6 +2,7 @@
  * Takes a rotation from where the journal has it to its end: one act, what came of it stored, the next act. Whoever calls it has claimed it.
  */
 
+import { type ErrorCode, GatewayError } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import { type ActParts, postpone, type Scene, type Step } from './acts/act.ts'
 import { change } from './acts/change.ts'
@@ -14,12 +15,22 @@ import { CLAIM_MS, ClaimLost, type Rotation } from './journal.ts'
 import type { Entry } from './logins.ts'
 import type { RotationPolicy } from './policies/rotation-policy.ts'
 import { type Act, nextAct } from './rotation.ts'
+import { wordsOfThrown } from './words.ts'
 
 export interface RunParts extends ActParts {
   readonly connectors: Connectors
   /** Undefined: the account is under none. */
   readonly policyOf: (entry: Entry) => Promise<RotationPolicy | undefined>
 }
+
+/** What of the vault or the entry is in the way, until somebody mends it. */
+const ABOUT_THE_ACCOUNT: ReadonlySet<ErrorCode> = new Set([
+  'NOT_FOUND',
+  'CONFLICT',
+  'BAD_REQUEST',
+  'VAULT_DAMAGED',
+  'CREDENTIAL_UNAVAILABLE',
+])
 
 /** Gives it as it is when there is nothing to do now: closed, or to be tried again later. Throws ClaimLost, and what `signal` aborts for. */
 export async function runRotation(parts: RunParts, claimed: Rotation, signal: AbortSignal): Promise<Rotation> {
@@ -28,7 +39,10 @@ export async function runRotation(parts: RunParts, claimed: Rotation, signal: Ab
   let act = nextAct(rotation)
   while (act !== 'nothing') {
     claim.signal.throwIfAborted()
-    const step = await take(parts, act, rotation, claim.signal)
+    const step = await take(parts, act, rotation, claim.signal).catch(error => {
+      if (!(error instanceof GatewayError) || !ABOUT_THE_ACCOUNT.has(error.code)) throw error
+      return postpone({ journal: parts.journal, signal: claim.signal }, rotation, wordsOfThrown(error))
+    })
     rotation = step.rotation
     act = step.next ?? nextAct(rotation)
   }

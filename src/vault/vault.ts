@@ -95,6 +95,8 @@ export interface Vault {
   history(address: AccountAddress): Promise<CredentialVersion[]>
   /** How the version in force stands to its target as that is now; undefined where there is none. */
   standing(address: AccountAddress): Promise<CredentialStanding | undefined>
+  /** The number of the version in force, whether it may be lent or not; undefined where nothing says which it is. */
+  versionInForce(address: AccountAddress): Promise<number | undefined>
   /**
    * Makes a credential good for the target as it is now, whose identity has this fingerprint. Throws `NOT_FOUND`, `CONFLICT` where the
    * target is another by now, `VAULT_DAMAGED`.
@@ -185,6 +187,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     pinVersion: history.pin,
     retire: history.retire,
     standing: credentials.standing,
+    versionInForce: credentials.inForce,
     confirmCredential: credentials.confirm,
     waitingFor: credentials.waitingFor,
     followTargets: credentials.followTargets,

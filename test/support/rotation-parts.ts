@@ -27,6 +27,8 @@ export interface RotationWorldOptions {
   readonly policy?: Partial<RotationPolicy>
   /** The gateways that live, beside this one. */
   readonly living?: () => readonly string[]
+  /** How long a connector may take. */
+  readonly withinMs?: number
   readonly heldBy?: (account: string) => string | undefined
 }
 
@@ -43,7 +45,13 @@ export async function createRotationWorld({ database, connectors, ...options }: 
   const outbox = createOutbox({ database, gateway, clock })
   const states = createAccountStates({ database, clock })
   const journal = createJournal({ database, outbox, gateway, clock, follow: states.follow })
-  const logins = createLogins({ vault, targets, audit, dialTarget: target => directDialer(target) })
+  const logins = createLogins({
+    vault,
+    targets,
+    audit,
+    dialTarget: target => directDialer(target),
+    verifyWithinMs: options.withinMs ?? 30_000,
+  })
   const policy = { ...rotationPolicySchema.parse({ name: 'all', targets: { names: ['*'] } }), ...options.policy }
   const ended: Rotation[] = []
   const told: string[] = []
@@ -56,6 +64,7 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     tellSessions: async ({ account }) => void told.push(account),
     heldBy: async ({ account }) => options.heldBy?.(account),
     living: async () => new Set([gateway, ...(options.living?.() ?? [])]),
+    changeWithinMs: options.withinMs ?? 30_000,
     pause: async () => undefined,
     ended: async rotation => void ended.push(rotation),
   })

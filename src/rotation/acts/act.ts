@@ -2,6 +2,7 @@
 
 import type { Outbox } from '../../audit/chain/outbox.ts'
 import type { Connector } from '../../session/connector.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountStates } from '../account-states.ts'
@@ -15,7 +16,7 @@ export interface ActParts {
   readonly outbox: Outbox
   readonly logins: Logins
   readonly states: Pick<AccountStates, 'verified'>
-  readonly vault: Pick<Vault, 'standing' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'>
+  readonly vault: Pick<Vault, 'standing' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'>
   /** Where else the credential is written is told of the new one. Gives what went wrong there, in words. */
   readonly tellDependents: (
     told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened },
@@ -24,6 +25,8 @@ export interface ActParts {
   /** Open sessions on the account hear of it, or end. */
   readonly tellSessions: (rotation: Rotation, openSessions: RotationPolicy['openSessions']) => Promise<void>
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
+  /** How long a connector may take for a change. */
+  readonly changeWithinMs: number
 }
 
 /** Of one rotation, as things are now. */
@@ -60,11 +63,12 @@ export function purposeOf(rotation: Rotation, what: Purpose['for']): Purpose {
   return { by: rotation.by, for: what, rotation: rotation.id }
 }
 
-/** The version that the vault lends now. */
+/** What logs in unless the candidate does. Throws `CREDENTIAL_UNAVAILABLE`. */
 export async function inForce({ vault }: Pick<Scene, 'vault'>, rotation: Rotation): Promise<number> {
-  const standing = await vault.standing(rotation)
-  if (standing === undefined) throw new Error(`the credential of ${formatAccountAddress(rotation)} is gone`)
-  return standing.version
+  const version = await vault.versionInForce(rotation)
+  if (version !== undefined) return version
+  const message = `Nothing says which version of ${formatAccountAddress(rotation)} is in force.`
+  throw new GatewayError('CREDENTIAL_UNAVAILABLE', message)
 }
 
 export function verify(scene: Scene, rotation: Rotation, version: number): Promise<Tried> {

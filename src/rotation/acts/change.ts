@@ -12,8 +12,6 @@ import { safeWords, wordsOfThrown } from '../words.ts'
 import { inForce, postpone, purposeOf, type Scene, type Step, verify } from './act.ts'
 import { probe } from './probe.ts'
 
-const WITHIN_MS = 60_000
-
 export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
   const { journal, entry, logins, signal } = scene
   const { target, account } = entry
@@ -45,10 +43,15 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     current: (current as Opened | undefined)?.material,
     as: as as AccountLogin | undefined,
   }
-  const result = await withinLimit<ChangeResult>(WITHIN_MS, signal, limit => scene.connector.change(asked, limit), {
-    late: { result: 'uncertain', words: 'the change was not over in time' },
-    broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
-  })
+  const result = await withinLimit<ChangeResult>(
+    scene.changeWithinMs,
+    signal,
+    limit => scene.connector.change(asked, limit),
+    {
+      late: { result: 'uncertain', words: 'the change was not over in time' },
+      broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
+    },
+  )
   const secrets = [asked.candidate, asked.current, asked.as?.material]
   const words = result.result === 'changed' ? '' : safeWords(result.words, secrets)
   return interpret(scene, rotation, result.result, words)

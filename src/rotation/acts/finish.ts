@@ -7,8 +7,6 @@ import { withinLimit } from '../time-limit.ts'
 import { safeWords, wordsOfThrown } from '../words.ts'
 import { postpone, purposeOf, type Scene, type Step } from './act.ts'
 
-const WITHIN_MS = 60_000
-
 export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   const { journal, connector, entry, logins, policy, signal } = scene
   const { target, account } = entry
@@ -33,10 +31,15 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
     ...{ target, account, dial: logins.dial(entry, purpose), as: undefined },
     ...{ current: former.material, candidate: opened.material },
   }
-  const result = await withinLimit<ChangeResult>(WITHIN_MS, signal, limit => connector.finish!(asked, limit), {
-    late: { result: 'uncertain', words: 'it was not over in time' },
-    broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
-  })
+  const result = await withinLimit<ChangeResult>(
+    scene.changeWithinMs,
+    signal,
+    limit => connector.finish!(asked, limit),
+    {
+      late: { result: 'uncertain', words: 'it was not over in time' },
+      broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
+    },
+  )
   if (result.result === 'changed') return finished('')
   const words = safeWords(result.words, [former.material, opened.material])
   return postpone(scene, rotation, `version ${rotation.former} may still log in: ${words}`)
