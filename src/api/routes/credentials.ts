@@ -7,6 +7,7 @@ import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts
 import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
+import { parseTotpSeed } from '../../vault/totp-seed.ts'
 import type { CredentialVersion } from '../../vault/version-history.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
@@ -51,9 +52,11 @@ const secret = z
   .string()
   .min(1)
   .transform(text => new Secret(text))
+/** Of the one-time codes that the target asks for as well: an otpauth:// address, or base 32. */
+const totp = secret.optional()
 const materialSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('password'), password: secret }),
-  z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional() }),
+  z.strictObject({ kind: z.literal('password'), password: secret, totp }),
+  z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional(), totp }),
 ])
 
 export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget, dialTarget }: ApiParts): void {
@@ -197,10 +200,13 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       if (target === undefined) throw notFound(`There is no target ${params.target}.`)
       if (!target.accounts.some(account => account.name === params.account))
         throw notFound(`The target ${params.target} has no account ${params.account}; add it with \`sallyport apply\`.`)
-      const version = await auditedChange(
-        audit,
-        { kind: 'credential.stored', actor: caller.actor, data: { ...params, kind: body.kind } },
-        change => vault.setCredential(params, body, caller.actor, change),
+      const { totp: text, ...material } = body
+      if (text !== undefined && target.protocol !== 'ssh')
+        throw new GatewayError('BAD_REQUEST', `A target of the protocol ${target.protocol} asks for no one-time code.`)
+      const totp = text === undefined ? {} : { totp: parseTotpSeed(text.reveal()) }
+      const data = { ...params, kind: body.kind, ...(text === undefined ? {} : { withCodes: true }) }
+      const version = await auditedChange(audit, { kind: 'credential.stored', actor: caller.actor, data }, change =>
+        vault.setCredential(params, { ...material, ...totp }, caller.actor, change),
       )
       return reply.code(201).send({ version })
     },

@@ -1,24 +1,14 @@
 /** `sallyport credential`: what the vault holds. Secrets go in by a prompt, stdin or a file; they never come out. */
 
-import { readFile } from 'node:fs/promises'
 import type { Credential, ListedCredential } from '../../api/routes/credentials.ts'
-import type { Target } from '../../api/routes/targets.ts'
-import { messageOf } from '../../shared/errors.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
-import { Secret } from '../../shared/secret.ts'
 import type { Column } from '../../shared/text/table.ts'
 import { readAccount } from '../account.ts'
-import { type AddCommands, textForVault } from '../context.ts'
+import type { AddCommands } from '../context.ts'
 import { CliError } from '../exit.ts'
-import type { Terminal } from '../terminal/terminal.ts'
 import { relativeTime } from '../terminal/time.ts'
 import { type ConfirmOptions, confirmCredentials } from './credential/confirm.ts'
-
-interface SetOptions {
-  stdin?: boolean
-  privateKey?: string
-  passphrase?: boolean
-}
+import { type SetOptions, setCredential } from './credential/set.ts'
 
 export const addCredentials: AddCommands = (program, context) => {
   const { terminal } = context
@@ -31,25 +21,8 @@ export const addCredentials: AddCommands = (program, context) => {
     .option('--stdin', 'read the password from stdin')
     .option('--private-key <file>', 'a private key instead of a password; - reads it from stdin')
     .option('--passphrase', "ask for the private key's passphrase")
-    .action(async (account: string, options: SetOptions) => {
-      const { account: name, target } = readAccount(account)
-      const client = await context.client()
-      // Before anything is asked for: nobody should type a secret for nothing.
-      const entry = await client.get<Target>(`/v1/targets/${encodeURIComponent(target)}`)
-      const { accounts } = entry
-      if (!accounts.some(each => each.name === name)) {
-        throw new CliError(
-          EXIT.no,
-          `The target ${target} has no account ${name}; add it with: sallyport apply -f FOLDER`,
-        )
-      }
-      // It is good for the target as that is now: nobody should type it for another.
-      if (!context.json) terminal.note(`${account} is at ${entry.protocol} ${entry.host}:${entry.port}.`)
-      const body = await readMaterial(account, options, terminal)
-      const { version } = await client.send<{ version: number }>('PUT', `/v1/credentials/${target}/${name}`, body)
-      if (context.json) terminal.json({ account: name, target, version })
-      else terminal.line(`Stored version ${version} of ${account}.`)
-    })
+    .option('--totp', "ask for the secret of the target's one-time codes; with --stdin: its last line")
+    .action((account: string, options: SetOptions) => setCredential(context, account, options))
 
   credential
     .command('list')
@@ -111,25 +84,4 @@ function columns(now: number): Column<Credential>[] {
     { title: 'STORED', value: each => relativeTime(each.createdAt, now), align: 'right' },
     { title: 'BY', value: each => each.createdBy, shrinkTo: 8, optional: 1 },
   ]
-}
-
-async function readMaterial(account: string, { stdin, privateKey, passphrase }: SetOptions, terminal: Terminal) {
-  if (privateKey !== undefined) {
-    const key = privateKey === '-' ? await terminal.secretFromStdin() : await readKeyFile(privateKey)
-    return {
-      kind: 'private-key',
-      privateKey: textForVault(key),
-      ...(passphrase ? { passphrase: textForVault(await terminal.askSecret('Passphrase of the key: ')) } : {}),
-    }
-  }
-  const password = stdin ? await terminal.secretFromStdin() : await terminal.askNewSecret(`Password of ${account}`)
-  return { kind: 'password', password: textForVault(password) }
-}
-
-async function readKeyFile(path: string): Promise<Secret> {
-  try {
-    return new Secret(await readFile(path))
-  } catch (error) {
-    throw new CliError(EXIT.usage, `--private-key: ${path} cannot be read: ${messageOf(error)}.`)
-  }
 }

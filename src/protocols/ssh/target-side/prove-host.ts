@@ -68,7 +68,11 @@ export async function proveHost({
             else if (login === undefined || credential === undefined) reject(mismatch('nothing to log in with'))
             else {
               const outcome = { accepted: () => ask(transport, others, resolve, reject), refused: reject }
-              conversation = new TargetLogin(transport, { target, user: login.user, credential }, outcome)
+              conversation = new TargetLogin(
+                transport,
+                { target, user: login.user, credential, signal: deadline },
+                outcome,
+              )
               conversation.start()
             }
           },

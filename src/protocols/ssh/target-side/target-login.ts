@@ -9,9 +9,10 @@ import type { SshTarget } from '../target.ts'
 import { MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'
 import type { Transport } from '../transport/transport.ts'
+import { type Answer, answersFor, type Prompt } from './answer-prompts.ts'
 import { readSigningKey, type SigningKey } from './private-key.ts'
 
-/** Rounds of keyboard-interactive: one asks for the password, some targets add a word or two. */
+/** Rounds of keyboard-interactive: one asks for the password, one for the code, some targets add a word or two. */
 const MAX_ROUNDS = 8
 
 /** So much of what a target says of itself is shown. */
@@ -21,6 +22,8 @@ type Method = (typeof SSH_METHODS)[number]
 
 /** Each of these gives the password away, so at most one of them is tried: the first that the target offers and its entry allows. */
 const WITH_PASSWORD = ['password', 'keyboard-interactive'] as const
+/** `password` asks one question; where there is a code as well it comes second, after a partial success (RFC 4252 §5.1). */
+const WITH_CODE = ['keyboard-interactive', 'password'] as const
 
 /** The target was given a proof, and does not take it. */
 export class CredentialRefused extends Error {
@@ -40,16 +43,19 @@ export interface LoginOutcome {
   refused(error: GatewayError): void
 }
 
-/** The leased credential, ready to be used. */
-export type TargetCredential =
-  | { readonly kind: 'password'; readonly password: Secret }
-  | { readonly kind: 'private-key'; readonly key: SigningKey }
+/** The leased credential, ready to be used; `nextCode` where the target may ask for a one-time code as well. */
+export type TargetCredential = Pick<CredentialMaterial, 'nextCode'> &
+  (
+    | { readonly kind: 'password'; readonly password: Secret }
+    | { readonly kind: 'private-key'; readonly key: SigningKey }
+  )
 
 /** Before the target is dialled. Throws `TARGET_LOGIN_FAILED` for a private key that cannot be read. */
 export async function readCredential(material: CredentialMaterial): Promise<TargetCredential> {
   if (material.kind === 'password') return material
+  const { nextCode } = material
   try {
-    return { kind: 'private-key', key: await readSigningKey(material) }
+    return { kind: 'private-key', key: await readSigningKey(material), ...(nextCode === undefined ? {} : { nextCode }) }
   } catch (error) {
     throw loginFailed(error)
   }
@@ -60,6 +66,8 @@ export interface TargetLoginOptions {
   readonly target: Pick<SshTarget, 'name' | 'authentication'>
   readonly user: string
   readonly credential: TargetCredential
+  /** Ends the waiting for a code. */
+  readonly signal: AbortSignal
 }
 
 /** One login. Give it the messages; it tells once: the target's yes, `TARGET_LOGIN_FAILED`, or `TARGET_AUTHENTICATION_REFUSED`. */
@@ -68,21 +76,28 @@ export class TargetLogin {
   readonly #target: TargetLoginOptions['target']
   readonly #user: string
   readonly #credential: TargetCredential
+  readonly #signal: AbortSignal
+  /** What the target was not given yet. */
+  readonly #left = new Set<Answer>()
   readonly #allowed: readonly Method[]
   #method: Method = 'none'
   #rounds = 0
-  #answered = false
+  /** For the code that is asked for: nothing else may come meanwhile. */
+  #waiting = false
   #begun = false
   #over = false
   #banner = ''
   readonly #outcome: LoginOutcome
 
-  constructor(transport: Transport, { target, user, credential }: TargetLoginOptions, outcome: LoginOutcome) {
+  constructor(transport: Transport, { target, user, credential, signal }: TargetLoginOptions, outcome: LoginOutcome) {
     this.#transport = transport
     this.#target = target
     this.#user = user
     this.#credential = credential
-    this.#allowed = target.authentication ?? (credential.kind === 'private-key' ? ['publickey'] : WITH_PASSWORD)
+    this.#signal = signal
+    if (credential.kind === 'password') this.#left.add('password')
+    if (credential.nextCode !== undefined) this.#left.add('code')
+    this.#allowed = target.authentication ?? methodsFor(credential)
     this.#outcome = outcome
   }
 
@@ -95,6 +110,10 @@ export class TargetLogin {
   receive(type: number, payload: Buffer): void {
     // What comes behind a refusal in the same packet must not be answered with the password after all.
     if (this.#over) return
+    if (this.#waiting && type !== MESSAGE.USERAUTH_BANNER) {
+      this.#fail('the target did not wait for its answer')
+      return
+    }
     switch (type) {
       case MESSAGE.SERVICE_ACCEPT:
         if (this.#begun) this.#fail('the service was accepted twice')
@@ -105,9 +124,11 @@ export class TargetLogin {
         if (this.#method === 'none' && !this.#allowed.includes('none')) this.#refuse('lets anybody in without a proof')
         else this.#outcome.accepted()
         return
-      case MESSAGE.USERAUTH_FAILURE:
-        this.#failure(new WireReader(payload, 1).nameList())
+      case MESSAGE.USERAUTH_FAILURE: {
+        const fields = new WireReader(payload, 1)
+        this.#failure(fields.nameList(), fields.boolean())
         return
+      }
       case MESSAGE.USERAUTH_INFO_REQUEST:
         this.#question(payload)
         return
@@ -128,21 +149,29 @@ export class TargetLogin {
     else this.#refuse('would be given a signature')
   }
 
-  #failure(offered: string[]): void {
+  /** `partial`: what it was given is right, and it wants more. */
+  #failure(offered: string[], partial: boolean): void {
     const list = offered.join(', ') || 'nothing'
+    const next = this.#following().find(method => offered.includes(method) && this.#allowed.includes(method))
     if (this.#method !== 'none') {
-      this.#refused(`the target refused ${this.#method} and offers ${list}`)
+      if (partial && next !== undefined && ++this.#rounds <= MAX_ROUNDS) this.#try(next)
+      else this.#refused(`the target refused ${this.#method} and offers ${list}`)
       return
     }
-    const next = WITH_PASSWORD.find(method => offered.includes(method) && this.#allowed.includes(method))
     if (next === undefined) this.#refuse(`offers ${list.slice(0, MAX_SHOWN)}`)
     else this.#try(next)
+  }
+
+  /** The methods by which the target can be given what it was not given yet. */
+  #following(): readonly Method[] {
+    if (!this.#left.has('code')) return this.#left.has('password') ? WITH_PASSWORD : []
+    return this.#left.has('password') ? WITH_CODE : ['keyboard-interactive']
   }
 
   #try(method: Method): void {
     this.#method = method
     if (method === 'none') this.#request(method)
-    else if (this.#credential.kind === 'private-key') this.#signIn(this.#credential.key)
+    else if (method === 'publickey' && this.#credential.kind === 'private-key') this.#signIn(this.#credential.key)
     else if (method === 'password') this.#request(method, boolean(false), this.#password())
     else this.#request(method, string(''), string(''))
   }
@@ -174,27 +203,43 @@ export class TargetLogin {
     }
     const fields = new WireReader(payload, 1)
     for (let text = 0; text < 3; text++) fields.string()
-    const prompts = fields.uint32()
-    if (++this.#rounds > MAX_ROUNDS || prompts > 1) {
+    const count = fields.uint32()
+    const withCodes = this.#credential.nextCode !== undefined
+    if (++this.#rounds > MAX_ROUNDS || count > (withCodes ? 2 : 1)) {
       this.#refuse('asks for more than a password (keyboard-interactive)')
       return
     }
-    if (prompts === 0) {
-      this.#transport.send(message(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(0)))
-      return
-    }
-    fields.string()
-    // The password goes only where it would not be shown, and once.
-    if (fields.boolean() || this.#answered) {
-      this.#refuse('asks for something else than a password (keyboard-interactive)')
-      return
-    }
-    this.#answered = true
-    this.#sendSecret(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(1), this.#password())
+    const prompts = Array.from({ length: count }, (): Prompt => ({ text: fields.utf8(), echo: fields.boolean() }))
+    const answers = answersFor(prompts, this.#left, { withCodes })
+    if (answers === undefined)
+      this.#refuse(`asks for something else than a password${withCodes ? ' or a code' : ''} (keyboard-interactive)`)
+    else if (answers.includes('code')) this.#answerWithCode(answers)
+    else this.#answer(answers, undefined)
   }
 
-  /** As a field of a message. */
+  #answerWithCode(answers: readonly Answer[]): void {
+    this.#waiting = true
+    this.#credential.nextCode!(this.#signal).then(
+      code => {
+        this.#waiting = false
+        if (!this.#over) this.#answer(answers, code)
+        code.erase()
+      },
+      error => {
+        if (!this.#over) this.#end(error instanceof GatewayError ? error : loginFailed(error))
+      },
+    )
+  }
+
+  #answer(answers: readonly Answer[], code: Secret | undefined): void {
+    const fields = answers.map(each => (each === 'password' ? this.#password() : string(code!.revealBytes())))
+    for (const each of answers) this.#left.delete(each)
+    this.#sendSecret(MESSAGE.USERAUTH_INFO_RESPONSE, uint32(fields.length), ...fields)
+  }
+
+  /** As a field of a message: the only one. */
   #password(): Buffer {
+    this.#left.delete('password')
     return string(this.#credential.kind === 'password' ? this.#credential.password.revealBytes() : '')
   }
 
@@ -218,6 +263,11 @@ export class TargetLogin {
     this.#over = true
     this.#outcome.refused(error)
   }
+}
+
+function methodsFor({ kind, nextCode }: TargetCredential): readonly Method[] {
+  if (kind === 'password') return WITH_PASSWORD
+  return nextCode === undefined ? ['publickey'] : ['publickey', 'keyboard-interactive']
 }
 
 export function loginFailed(cause: unknown): GatewayError {

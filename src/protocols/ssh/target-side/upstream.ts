@@ -80,14 +80,26 @@ export async function logInAt(target: SshTarget, stream: Duplex, login: HostLogi
   try {
     const pinned = pinnedKeys(target)
     return await new Promise<SshUpstream>((resolve, reject) => {
-      const deadline = setTimeout(() => reject(unreachable(target, new Error('timed out'))), CONNECT_MS)
+      const over = new AbortController()
+      const within = () => setTimeout(() => reject(unreachable(target, new Error('timed out'))), CONNECT_MS)
+      let deadline = within()
       const giveUp = () => reject(unreachable(target, new Error('the session ended')))
       signal.addEventListener('abort', giveUp, { once: true })
       if (signal.aborted) giveUp()
-      logIn(stream, target, pinned, login)
+      const { credential } = login
+      const nextCode = async () => {
+        // One that was not sent to anybody may be valid only in a while.
+        clearTimeout(deadline)
+        const code = await credential.nextCode!(AbortSignal.any([signal, over.signal]))
+        if (!over.signal.aborted) deadline = within()
+        return code
+      }
+      const waiting = credential.nextCode === undefined ? credential : { ...credential, nextCode }
+      logIn(stream, target, pinned, { ...login, credential: waiting })
         .then(resolve, reject)
         .finally(() => {
           clearTimeout(deadline)
+          over.abort()
           signal.removeEventListener('abort', giveUp)
         })
     })
@@ -101,7 +113,7 @@ function logIn(
   stream: Duplex,
   target: SshTarget,
   pinned: PinnedKey[],
-  { user, credential, limits, clock }: HostLogin,
+  { user, credential, limits, clock, signal }: HostLogin,
 ): Promise<SshUpstream> {
   return new Promise((resolve, reject) => {
     let unknownKey: Buffer | undefined
@@ -133,7 +145,7 @@ function logIn(
     let reached = false
     const login = new TargetLogin(
       transport,
-      { target, user, credential },
+      { target, user, credential, signal },
       {
         accepted: () => resolve(new SshUpstream(transport)),
         refused: reject,
