@@ -102,7 +102,11 @@ export async function startGateway({
     size === 1
       ? await createListeners(parts, config, certificates, started)
       : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
-  const { rotations, watch: watchRotations } = createGatewayRotations(parts, await loadProtocols())
+  const {
+    rotations,
+    handlers,
+    watch: watchRotations,
+  } = createGatewayRotations(parts, config.rotation, await loadProtocols())
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -135,7 +139,7 @@ export async function startGateway({
   await reaper.round()
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   watchRotations(started)
-  startSchedule(parts, jobHandlers(), started)
+  startSchedule(parts, { ...jobHandlers(), ...handlers }, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()
