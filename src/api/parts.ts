@@ -18,6 +18,7 @@ import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
 import type { Rotations } from '../rotation/rotations.ts'
+import type { RotationTriggers } from '../rotation/triggers/triggers.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import type { Access } from '../session/access.ts'
 import type { Dialer } from '../session/dialer.ts'
@@ -68,6 +69,7 @@ export interface ApiParts {
   readonly lockout: Lockout
   readonly roles: Roles
   readonly rotationPolicies: RotationPolicies
+  readonly rotationTriggers: RotationTriggers
   /** What can change credentials. */
   readonly connectors: KnownConnectors
   readonly targets: Targets

@@ -67,6 +67,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/credentials/:target/:account/standing': ['read', 'rotate', 'confirm', 'restore'],
   'PUT /v1/credentials/:target/:account': ['rotate'],
   'POST /v1/credentials/:target/:account/restore': ['restore'],
+  'POST /v1/credentials/:target/:account/leaked': ['rotate'],
   'POST /v1/credentials/:target/:account/confirm': ['confirm'],
   'POST /v1/credentials/:target/:account/prove': ['confirm'],
 

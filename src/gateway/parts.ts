@@ -21,6 +21,7 @@ import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
 import { createRotationPolicies } from '../rotation/policies/policies.ts'
+import { createRotationTriggers } from '../rotation/triggers/triggers.ts'
 import { createSchedule } from '../schedule/schedule.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
@@ -128,9 +129,11 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     maxAgeMs: config.api.personalTokens.maxAgeMs,
     count: what => metrics.personalTokens.inc({ what }),
   })
-  const changes = createSessionChanges({ outbox, audit, sessions, vault, log })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
   const schedule = createSchedule({ database, clock: storeTime ?? clock })
+  const rotationTriggers = createRotationTriggers({ schedule, clock: storeTime ?? clock })
+  const leasesEnded = rotationTriggers.rotationAfterSession
+  const changes = createSessionChanges({ outbox, audit, sessions, vault, leasesEnded, log })
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
   const stopping = () => state.stopping
@@ -193,6 +196,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     changes,
     storeTime,
     schedule,
+    rotationTriggers,
     access,
     live,
     favourites: createFavourites({ database, clock }),

@@ -3,21 +3,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
-import type { Config } from '../config/config.ts'
 import { createAccountStates } from '../rotation/account-states.ts'
 import { createConnectors } from '../rotation/connectors.ts'
-import { createDependentStates } from '../rotation/dependents/dependent-states.ts'
-import { createDependents } from '../rotation/dependents/dependents.ts'
-import { planToTellAgain, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../rotation/journal.ts'
 import { createLogins } from '../rotation/logins.ts'
 import { createRotations, type Rotations } from '../rotation/rotations.ts'
+import { planAccount } from '../rotation/triggers/plan-rotations.ts'
 import { createVerifyAccount } from '../rotation/verify-account.ts'
-import type { JobHandler } from '../schedule/job.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import { createDialers } from './dialers.ts'
+import { planParts } from './job-handlers.ts'
 import type { GatewayParts } from './parts.ts'
-import { createProgramConnectors } from './program-connectors.ts'
 import type { ServedProtocols } from './protocols.ts'
 import { tellSessions } from './tell-sessions.ts'
 
@@ -27,19 +23,11 @@ const CHANGE_WITHIN_MS = 60_000
 
 export interface GatewayRotations {
   readonly rotations: Rotations
-  /** Of what the schedule has them do. */
-  readonly handlers: Readonly<Record<string, JobHandler>>
   /** Goes on with what is open, now and every few seconds, until what is on `started` is closed. */
   watch(started: AsyncDisposableStack): void
 }
 
-/** Throws `CONFIG_INVALID`. */
-export function createGatewayRotations(
-  parts: GatewayParts<AuditLog>,
-  { programs }: Config['rotation'],
-  served: ServedProtocols,
-): GatewayRotations {
-  const { schedule } = parts
+export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: ServedProtocols): GatewayRotations {
   const { audit, clock, database, gateway, log, metrics, reaper, storeTime, rotationPolicies, targets, vault } = parts
   const outbox = createOutbox({ database, gateway, clock })
   const states = createAccountStates({ database, clock })
@@ -51,12 +39,6 @@ export function createGatewayRotations(
     verifyWithinMs: VERIFY_WITHIN_MS,
   })
 
-  const dependentStates = createDependentStates({ database, clock })
-  const dependents = createDependents({
-    ...{ programs, states: dependentStates, outbox, log },
-    counted: (program, result) => metrics.dependentsTold.inc({ program, result }),
-  })
-
   async function ended(rotation: Rotation): Promise<void> {
     const { id, state, way, words, startedAt } = rotation
     metrics.rotations.inc({ way, result: state })
@@ -64,33 +46,32 @@ export function createGatewayRotations(
     const facts = { rotation: id, account: formatAccountAddress(rotation), state, ...(words === '' ? {} : { words }) }
     if (state === 'unknown')
       log.error(facts, 'nothing that the vault holds logs in: mend it with `sallyport credential reconcile`')
-    else if (state === 'finished') log.info(facts, 'a credential was rotated')
-    else log.warn(facts, 'a credential was not rotated')
+    else if (state === 'finished') {
+      log.info(facts, 'a credential was rotated')
+      await planNext(rotation)
+    } else log.warn(facts, 'a credential was not rotated')
     await count()
     await audit.flush().catch(error => log.warn({ err: error }, 'events of rotations wait in the outbox'))
+  }
+
+  /** What its policy wants next. Where that fails, the next round over all accounts does it. */
+  async function planNext(rotation: Rotation): Promise<void> {
+    await planAccount(planParts(parts), rotation, 0).catch(error =>
+      log.warn({ err: error, account: formatAccountAddress(rotation) }, 'the next rotation could not be planned now'),
+    )
   }
 
   async function count(): Promise<void> {
     const counts = await states.counts()
     for (const state of ['failed', 'unknown'] as const) metrics.credentialAccounts.set({ state }, counts[state])
-    metrics.dependentsWaiting.set((await dependentStates.failing()).length)
   }
 
   const rotations = createRotations({
     ...{ journal, outbox, logins, vault, states, log, ended },
     verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
-    connectors: createConnectors({
-      ofProtocol: name => served.of(name).connectors ?? [],
-      programs: createProgramConnectors(programs, served.all, log),
-    }),
+    connectors: createConnectors({ ofProtocol: name => served.of(name).connectors ?? [], programs: [] }),
     policyOf: ({ target, account }) => rotationPolicies.of(target, account),
-    async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
-      const { by, candidate: version } = rotation
-      const words = await dependents.tell({ entry, version, material, by }, signal)
-      if (words !== undefined && later)
-        await planToTellAgain(schedule, rotation, { by, now: (storeTime ?? clock).now() })
-      return words
-    },
+    tellDependents: async () => undefined,
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
     heldBy: async () => undefined,
     living: () => reaper.living(),
@@ -100,7 +81,6 @@ export function createGatewayRotations(
 
   return {
     rotations,
-    handlers: { [TELL_DEPENDENTS]: tellAgain({ dependents, logins, vault, states }) },
     watch(started) {
       let running: Promise<void> = Promise.resolve()
       const round = () => {

@@ -102,11 +102,7 @@ export async function startGateway({
     size === 1
       ? await createListeners(parts, config, certificates, started)
       : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
-  const {
-    rotations,
-    handlers,
-    watch: watchRotations,
-  } = createGatewayRotations(parts, config.rotation, await loadProtocols())
+  const { rotations, watch: watchRotations } = createGatewayRotations(parts, await loadProtocols())
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -139,7 +135,8 @@ export async function startGateway({
   await reaper.round()
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   watchRotations(started)
-  startSchedule(parts, { ...jobHandlers(), ...handlers }, started)
+  await parts.rotationTriggers.planAnew(parts.database)
+  startSchedule(parts, jobHandlers(parts, rotations), started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()
@@ -271,7 +268,10 @@ async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     served: served.of,
-    connectors: connectorsOf(served),
+    connectors: new Map([
+      ...connectorsOf(served),
+      ...Object.keys(config.rotation.programs).map(name => [name, undefined] as const),
+    ]),
     proveTarget: proof => proveTarget(served, proof),
     dialTarget: createDialers(parts, served).forAdministrator,
     publicKeyPem: parts.signer.publicKeyPem,

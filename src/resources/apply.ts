@@ -16,6 +16,8 @@ export interface ApplyOptions {
   readonly prune?: boolean
   /** How it is carried out; in a transaction of its own, unless told. */
   readonly change?: Change
+  /** What follows from the plan, in the transaction that carries it out. */
+  readonly follow?: (plan: Plan, on: Database) => Promise<void>
   /** Throws where the plan must not be carried out. */
   readonly check?: (plan: Plan) => void
 }
@@ -28,7 +30,7 @@ export interface ApplyOptions {
 export async function applyResources(
   files: readonly ResourceFile[],
   parts: { database: Database; clock: Clock; connectors: KnownConnectors },
-  { dryRun = false, prune = false, change = changeOf(parts.database), check }: ApplyOptions = {},
+  { dryRun = false, prune = false, change = changeOf(parts.database), follow, check }: ApplyOptions = {},
 ): Promise<Plan> {
   const { resources, problems } = parseResources(files)
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
@@ -37,7 +39,10 @@ export async function applyResources(
     const planned = await planResources(resources, stores, { prune, connectors: parts.connectors })
     if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
     check?.(planned.plan)
-    if (!dryRun) await carryOut(planned, stores)
+    if (!dryRun) {
+      await carryOut(planned, stores)
+      await follow?.(planned.plan, database)
+    }
     return planned.plan
   })
 }

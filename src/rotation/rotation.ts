@@ -127,5 +127,14 @@ export function isOpen(state: RotationState): state is OpenState {
 }
 
 /** Why it began. */
-export const ROTATION_TRIGGERS = ['by-hand', 'interval', 'cron', 'check-in', 'session', 'event', 'reconcile'] as const
+export const ROTATION_TRIGGERS = [
+  'by-hand',
+  'interval',
+  'cron',
+  'check-in',
+  'session',
+  'offboarding',
+  'leak',
+  'reconcile',
+] as const
 export type RotationTrigger = (typeof ROTATION_TRIGGERS)[number]

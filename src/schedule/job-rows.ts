@@ -10,6 +10,9 @@ import type { Job, JobState, NewJob } from './job.ts'
 export interface JobFilter {
   readonly kind?: string | undefined
   readonly key?: string | undefined
+  readonly keys?: readonly string[] | undefined
+  /** Those whose key comes after this one, in the order of the keys. */
+  readonly afterKey?: string | undefined
   /** Due by then. */
   readonly dueBy?: number | undefined
   readonly state?: JobState | undefined
@@ -65,9 +68,13 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
         .execute()
     },
 
-    async list({ kind, key, dueBy, state, limit = MOST_LISTED }: JobFilter): Promise<Job[]> {
+    async list(filter: JobFilter, on = database): Promise<Job[]> {
+      const { kind, key, keys, afterKey, dueBy, state, limit = MOST_LISTED } = filter
       const now = clock.now()
-      let select = database.selectFrom('jobs').selectAll().orderBy('due_at').orderBy('id').limit(limit)
+      let select = on.selectFrom('jobs').selectAll().limit(limit)
+      select = afterKey === undefined ? select.orderBy('due_at').orderBy('id') : select.orderBy('key')
+      if (afterKey !== undefined) select = select.where('key', '>', afterKey)
+      if (keys !== undefined) select = select.where('key', 'in', keys.length > 0 ? [...keys] : [''])
       if (kind !== undefined) select = select.where('kind', '=', kind)
       if (key !== undefined) select = select.where('key', '=', key)
       if (dueBy !== undefined) select = select.where('due_at', '<=', dueBy)
@@ -151,6 +158,7 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
           ...over,
           due_at: sql<number>`case when again_at is not null and again_at < ${again} then again_at else ${again} end`,
           payload: sql<string>`case when again_at is not null and again_at < ${again} then again_payload else payload end`,
+          planned_at: clock.now(),
           again_at: null,
           again_payload: null,
         })

@@ -49,21 +49,26 @@ export interface JobHandler {
   readonly limit: number
   /** Between the beginnings of two in one gateway, on average: so that many that are due at once leave room for other work. */
   readonly paceMs?: number
+  /** After the first failure; not given: 5 seconds. */
+  readonly firstPauseMs?: number
   /** After so many failures in a row it is given up. Not given: never. */
   readonly attempts?: number
 }
 
-/** To be tried again it would need somebody to change something first. */
-export class JobRefused extends Error {}
+/** It failed, in words that may be shown. */
+export class JobFailed extends Error {}
+
+/** It failed, and to be tried again it would need somebody to change something first. */
+export class JobRefused extends JobFailed {}
 
 /** Writes that a job is given up, together with the audit event that says so; what `write` gives. */
 export type GiveUp = (job: Job, words: string, write: (on: Database) => Promise<boolean>) => Promise<boolean>
 
-const FIRST_PAUSE_MS = 5000
+export const FIRST_PAUSE_MS = 5000
 const LONGEST_PAUSE_MS = 3_600_000
 
-/** Before the next try, after so many failures in a row: 5 seconds, twice as long each time, an hour at most; a quarter more or less. */
-export function pauseAfter(attempts: number, random = Math.random()): number {
-  const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(attempts - 1, 20), LONGEST_PAUSE_MS)
+/** Before the next try, after so many failures in a row: twice as long each time, an hour at most; a quarter more or less. */
+export function pauseAfter(attempts: number, firstMs: number, random = Math.random()): number {
+  const pause = Math.min(firstMs * 2 ** Math.min(attempts - 1, 20), LONGEST_PAUSE_MS)
   return Math.round(pause * (0.75 + random / 2))
 }

@@ -7,7 +7,7 @@ import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { printable } from '../shared/text/printable.ts'
 import { CLAIM_MS, createClaims } from './claims.ts'
-import { type GiveUp, type Job, type JobHandler, JobRefused, pauseAfter } from './job.ts'
+import { FIRST_PAUSE_MS, type GiveUp, type Job, JobFailed, type JobHandler, JobRefused, pauseAfter } from './job.ts'
 import type { ScheduleWithRows } from './schedule.ts'
 
 export interface ScheduleRunner {
@@ -117,18 +117,18 @@ export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
       return 'done'
     }
     const { kind, key, attempts } = job
-    if (stop.signal.aborted) {
+    const { thrown } = outcome
+    if (stop.signal.aborted || (thrown instanceof GatewayError && thrown.code === 'GATEWAY_STOPPING')) {
       await rows.release(job, claim)
       return 'stopped'
     }
-    const { thrown } = outcome
     const words = wordsOf(thrown)
-    const most = handlers[kind]!.attempts ?? Number.POSITIVE_INFINITY
+    const { attempts: most = Number.POSITIVE_INFINITY, firstPauseMs = FIRST_PAUSE_MS } = handlers[kind]!
     log.warn({ err: thrown, kind, key, attempts: attempts + 1 }, 'a job failed')
     if (thrown instanceof JobRefused || attempts + 1 >= most) {
       if (await giveUp(job, words, on => rows.giveUp(job, claim, words, on))) return 'given-up'
     }
-    await rows.fail(job, claim, words, clock.now() + pauseAfter(attempts + 1))
+    await rows.fail(job, claim, words, clock.now() + pauseAfter(attempts + 1, firstPauseMs))
     return 'failed'
   }
 
@@ -223,7 +223,7 @@ const MOST_WORDS = 500
 
 /** Only what we said ourselves is shown: an error of a library might hold anything. The log has it all. */
 function wordsOf(thrown: unknown): string {
-  const ours = thrown instanceof GatewayError || thrown instanceof JobRefused
+  const ours = thrown instanceof GatewayError || thrown instanceof JobFailed
   const words = ours ? thrown.message : "An unexpected error: the gateway's log has it."
   return printable(words).slice(0, MOST_WORDS)
 }

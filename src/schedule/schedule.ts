@@ -14,7 +14,7 @@ export interface Schedule {
   /** What has begun goes on, but does not come again. */
   cancel(kind: string, key: string, on?: Database): Promise<void>
   /** In the order of their times. */
-  list(filter?: JobFilter): Promise<Job[]>
+  list(filter?: JobFilter, on?: Database): Promise<Job[]>
   get(id: string): Promise<Job | undefined>
   /** One that failed, or was given up, is due now. False where it did not fail, or runs. */
   retry(id: string, on?: Database): Promise<boolean>
@@ -41,7 +41,7 @@ export function createSchedule(parts: { database: Database; clock: Clock }): Sch
       planned(job.dueAt)
     },
     cancel: rows.cancel,
-    list: (filter = {}) => rows.list(filter),
+    list: (filter = {}, on) => rows.list(filter, on),
     get: rows.get,
     async retry(id, on) {
       const changed = await rows.retry(id, on)

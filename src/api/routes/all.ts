@@ -9,6 +9,7 @@ import { enrolments } from './enrolments.ts'
 import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
+import { leaks } from './leaks.ts'
 import { own } from './own.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
@@ -29,6 +30,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   doctor,
   schedule,
   credentials,
+  leaks,
   resources,
   users,
   enrolments,

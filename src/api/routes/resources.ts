@@ -1,9 +1,11 @@
 /** Applying resource files: what would change, and changing it. */
 
 import { z } from 'zod'
+import type { Database } from '../../database/database.ts'
 import { applyResources } from '../../resources/apply.ts'
 import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
+import type { RotationTriggers } from '../../rotation/triggers/triggers.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { auditedChange } from '../audited.ts'
 import { mustHave } from '../hand-on.ts'
@@ -43,7 +45,10 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** So much of a change stands in its audit event. */
 const AUDITED_LINES = 150
 
-export function resources(app: ApiRoutes, { database, clock, audit, live, vault, connectors }: ApiParts): void {
+export function resources(
+  app: ApiRoutes,
+  { database, clock, audit, live, vault, connectors, rotationTriggers }: ApiParts,
+): void {
   app.post(
     '/v1/resources/apply',
     {
@@ -80,13 +85,26 @@ export function resources(app: ApiRoutes, { database, clock, audit, live, vault,
       const plan = await auditedChange(
         audit,
         event(planned),
-        change => applyResources(files, { database, clock, connectors }, { prune, change, check }),
+        change =>
+          applyResources(
+            files,
+            { database, clock, connectors },
+            { prune, change, follow: followIn(rotationTriggers, caller.actor), check },
+          ),
         written => event(written as Plan),
       )
       await live.accessChanged()
       return answer(plan, true, await vault.followTargets(plan.changedTargets.map(({ name }) => name)))
     },
   )
+}
+
+/** What is rotated when, now that policies, targets and users are others. */
+function followIn({ planAnew, rotationAfterOffboarding }: RotationTriggers, actor: string) {
+  return async ({ changes, withdrawnUsers }: Plan, on: Database) => {
+    await rotationAfterOffboarding(withdrawnUsers, actor, on)
+    if (changes.some(({ kind }) => kind === 'rotation-policy' || kind === 'target')) await planAnew(on)
+  }
 }
 
 function answer(plan: Plan, applied: boolean, waiting: readonly AccountAddress[]): AppliedPlan {

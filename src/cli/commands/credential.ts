@@ -8,6 +8,7 @@ import type { AddCommands } from '../context.ts'
 import { CliError } from '../exit.ts'
 import { relativeTime } from '../terminal/time.ts'
 import { type ConfirmOptions, confirmCredentials } from './credential/confirm.ts'
+import { addLeaked } from './credential/leaked.ts'
 import { type SetOptions, setCredential } from './credential/set.ts'
 
 export const addCredentials: AddCommands = (program, context) => {
@@ -62,6 +63,8 @@ export const addCredentials: AddCommands = (program, context) => {
       if (context.json) terminal.json({ account: name, target, restored: Number(text), version })
       else terminal.line(`Version ${version} of ${account} holds what version ${text} held.`)
     })
+
+  addLeaked(credential, context)
 
   credential
     .command('history')

@@ -28,8 +28,11 @@ export const rotationPolicySchema = z.strictObject({
       zone: z.string().refine(isTimeZone, 'a time zone is named as in Europe/Berlin or UTC').default('UTC'),
     })
     .optional(),
-  /** After each check-out of the account, or each session on it. */
-  after: z.array(z.enum(['check-in', 'session'])).default([]),
+  /**
+   * After each check-out of the account, after each session on it, and when a user is disabled or removed who had a session with the
+   * credential that is in force. Whatever was shown to that user is rotated in any case.
+   */
+  after: z.array(z.enum(['check-in', 'session', 'offboarding'])).default([]),
   /** How often the credential is tried at the target without changing it. */
   verifyEvery: duration.optional(),
   password: passwordRuleSchema.prefault({}),

@@ -17,8 +17,6 @@ export interface ProgramRequest {
   readonly account: Account
   /** The one in question, of `verify` and `tell`. */
   readonly credential?: CredentialMaterial | undefined
-  /** Of `tell`. */
-  readonly credentialVersion?: number | undefined
   readonly current?: CredentialMaterial | undefined
   readonly candidate?: CredentialMaterial | undefined
   readonly as?: AccountLogin | undefined
@@ -36,7 +34,6 @@ export function writeRequest({ action, target, account, as, attempt = 1, ...give
     login: loginOf(account),
     attempt,
     ...(given.credential && { credential: written(given.credential) }),
-    ...(given.credentialVersion && { credentialVersion: given.credentialVersion }),
     ...(given.current && { current: written(given.current) }),
     ...(given.candidate && { candidate: written(given.candidate) }),
     ...(as && { as: { account: as.account.name, login: loginOf(as.account), ...written(as.material) } }),

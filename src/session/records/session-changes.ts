@@ -2,6 +2,7 @@
 
 import type { Outbox } from '../../audit/chain/outbox.ts'
 import type { AuditAppender } from '../../audit/event.ts'
+import type { Database } from '../../database/database.ts'
 import type { Grant } from '../../policy/grant.ts'
 import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import type { Log } from '../../shared/log.ts'
@@ -43,9 +44,18 @@ export function createSessionChanges(parts: {
   audit: AuditAppender
   sessions: SessionStore
   vault: Pick<Vault, 'startLease' | 'endLeases'>
+  /** What follows when a session does not have what these leases lent any more: in the same transaction. */
+  leasesEnded: (leases: readonly string[], on: Database) => Promise<void>
   log: Log
 }): SessionChanges {
-  const { outbox, audit, sessions, vault, log } = parts
+  const { outbox, audit, sessions, vault, leasesEnded, log } = parts
+
+  /** Those of a session, each with its event. */
+  async function endLeases(session: string, on: Database, ended: (lease: string) => void): Promise<void> {
+    const leases = await vault.endLeases(ofSession(session), on)
+    for (const lease of leases) ended(lease)
+    await leasesEnded(leases, on)
+  }
 
   /** What has happened is appended when the chain can be written. */
   async function flushLater(session: string): Promise<void> {
@@ -87,9 +97,7 @@ export function createSessionChanges(parts: {
     async end({ session, user }, ending) {
       const { reason, sealed, tampered } = ending
       const sealRecorded = await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeases(ofSession(session), on)) {
-          record(stateEvents.leaseEnded(user, session, lease))
-        }
+        await endLeases(session, on, lease => record(stateEvents.leaseEnded(user, session, lease)))
         if (await sessions.end(session, ending, on)) {
           record(stateEvents.sessionEnded(user, session, ending))
           // Where the row was ended before, another gateway took this one for dead, and sealed what was there.
@@ -111,9 +119,7 @@ export function createSessionChanges(parts: {
       const reason = (seal && endReasonOf(seal.reason)) ?? 'interrupted'
       const ending: Ending = { reason, ...(seal === undefined ? {} : { sealed: seal, at: seal.endedAt }) }
       const ended = await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeases(ofSession(session), on)) {
-          record(stateEvents.leaseEnded('gateway', session, lease, { gateway }))
-        }
+        await endLeases(session, on, lease => record(stateEvents.leaseEnded('gateway', session, lease, { gateway })))
         const changed = await sessions.end(session, ending, on)
         if (changed) record(stateEvents.sessionEnded('gateway', session, ending, { gateway }))
         return changed
@@ -124,9 +130,7 @@ export function createSessionChanges(parts: {
 
     async endLeftLeases(session) {
       await outbox.change(async (on, record) => {
-        for (const lease of await vault.endLeases(ofSession(session), on)) {
-          record(stateEvents.leaseEnded('gateway', session, lease, { left: true }))
-        }
+        await endLeases(session, on, lease => record(stateEvents.leaseEnded('gateway', session, lease, { left: true })))
       })
       await flushLater(session)
     },

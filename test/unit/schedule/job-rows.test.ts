@@ -150,7 +150,7 @@ t.test('a list by state is what each one says of itself', async t => {
 
 t.test('the pause grows, and has an end', async t => {
   for (const attempts of [1, 2, 3, 8, 15, 1000]) {
-    const [least, most] = [pauseAfter(attempts, 0), pauseAfter(attempts, 0.999)]
+    const [least, most] = [pauseAfter(attempts, 5000, 0), pauseAfter(attempts, 5000, 0.999)]
     const middle = Math.min(5000 * 2 ** (attempts - 1), 3_600_000)
     t.equal(least, 0.75 * middle)
     t.ok(most > middle && most < 1.25 * middle)

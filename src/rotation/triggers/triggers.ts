@@ -1,0 +1,108 @@
+/** What causes a rotation besides time: each plans it, in the transaction of what has happened. */
+
+import type { Database } from '../../database/database.ts'
+import type { Schedule } from '../../schedule/schedule.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
+import { createTargets } from '../../targets/targets.ts'
+import { createRotationPolicies } from '../policies/policies.ts'
+import type { RotationPolicy } from '../policies/rotation-policy.ts'
+import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob } from './rotation-job.ts'
+
+export interface RotationTriggers {
+  /** A check-out has ended: the account is rotated where its policy says so, or where a rotation waited for that. */
+  rotationAfterCheckIn(address: AccountAddress, on: Database): Promise<void>
+  /** Somebody has seen the credential, and has returned it. */
+  rotationAfterReveal(address: AccountAddress, by: string, on: Database): Promise<void>
+  /** A session has ended, and these leases with it: what they lent is rotated where its policy says so. */
+  rotationAfterSession(leases: readonly string[], on: Database): Promise<void>
+  /** Users are gone. What they were shown is rotated, and what they used where the policy says so; gives those accounts. */
+  rotationAfterOffboarding(users: readonly string[], by: string, on: Database): Promise<AccountAddress[]>
+  /** Somebody thinks that it is known to others. */
+  rotationAfterLeak(address: AccountAddress, by: string, on: Database): Promise<void>
+  /** Policies, targets or credentials have changed. */
+  planAnew(on: Database): Promise<void>
+}
+
+/** `clock`: the store's, where several gateways share it. */
+export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock }): RotationTriggers {
+  const { schedule, clock } = parts
+
+  async function policyOn(on: Database, { account, target }: AccountAddress): Promise<RotationPolicy | undefined> {
+    const policies = createRotationPolicies({ database: on, clock })
+    const entry = await createTargets({ database: on, clock }).get(target)
+    const found = entry?.accounts.find(({ name }) => name === account)
+    return entry === undefined || found === undefined ? undefined : policies.of(entry, found)
+  }
+
+  const rotateNow = (address: AccountAddress, trigger: JobTrigger, by: string, on: Database) =>
+    schedule.plan(rotationJob(address, clock.now(), { trigger, by }), on)
+
+  return {
+    async rotationAfterCheckIn(address, on) {
+      const policy = await policyOn(on, address)
+      if (policy?.after.includes('check-in') === true) return rotateNow(address, 'check-in', 'gateway', on)
+      const [waiting] = await schedule.list({ kind: ROTATE, key: formatAccountAddress(address) }, on)
+      const payload = waiting && payloadOf(waiting)
+      if (payload?.waits !== true) return
+      await schedule.plan({ ...rotationJob(address, clock.now(), { ...payload, waits: false }) }, on)
+    },
+
+    rotationAfterReveal: (address, by, on) => rotateNow(address, 'check-in', by, on),
+
+    async rotationAfterSession(leases, on) {
+      // Each session that ends asks, and few policies want it.
+      const policies = await createRotationPolicies({ database: on, clock }).list()
+      if (leases.length === 0 || !policies.some(({ after }) => after.includes('session'))) return
+      const lent = on
+        .selectFrom('leases')
+        .select(['account', 'target'])
+        .distinct()
+        .where('id', 'in', [...leases])
+      for (const address of await lent.execute()) {
+        const policy = await policyOn(on, address)
+        if (policy?.after.includes('session') === true) await rotateNow(address, 'session', 'gateway', on)
+      }
+    },
+
+    async rotationAfterOffboarding(users, by, on) {
+      if (users.length === 0) return []
+      const known: AccountAddress[] = []
+      for (const { account, target, seen } of await lentInForce(users, on)) {
+        const address = { account, target }
+        const policy = seen ? undefined : await policyOn(on, address)
+        if (!seen && policy?.after.includes('offboarding') !== true) continue
+        await rotateNow(address, 'offboarding', by, on)
+        known.push(address)
+      }
+      return known
+    },
+
+    rotationAfterLeak: (address, by, on) => rotateNow(address, 'leak', by, on),
+
+    planAnew: on => schedule.plan(planRotationsJob(clock.now()), on),
+  }
+}
+
+/** The accounts whose version in force was lent to one of these users; `seen`: shown, in a check-out. */
+async function lentInForce(
+  users: readonly string[],
+  on: Database,
+): Promise<{ account: string; target: string; seen: boolean }[]> {
+  const rows = await on
+    .selectFrom('leases')
+    .innerJoin('credential_bindings as binding', join =>
+      join.onRef('binding.account', '=', 'leases.account').onRef('binding.target', '=', 'leases.target'),
+    )
+    .where('leases.user', 'in', [...users])
+    // Of rows that earlier gateways wrote it is not known which one is in force.
+    .where(({ eb, or, ref }) =>
+      or([eb('binding.in_force', 'is', null), eb('leases.credential_version', '=', ref('binding.in_force'))]),
+    )
+    .select(({ fn }) => ['leases.account', 'leases.target', fn.count<number>('leases.check_out').as('shown')])
+    .groupBy(['leases.account', 'leases.target'])
+    .orderBy('leases.target')
+    .orderBy('leases.account')
+    .execute()
+  return rows.map(({ account, target, shown }) => ({ account, target, seen: Number(shown) > 0 }))
+}
