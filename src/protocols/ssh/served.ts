@@ -3,6 +3,7 @@
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
+import { sshAuthorizedKeys } from './connectors/ssh-authorized-keys.ts'
 import { sshPassword } from './connectors/ssh-password.ts'
 import type { SshSettings } from './facts/settings.ts'
 import { connectHop } from './hops/connect-hop.ts'
@@ -43,5 +44,5 @@ export default {
   logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),
   scanHostKeys,
   connectHop,
-  connectors: [sshPassword],
+  connectors: [sshPassword, sshAuthorizedKeys],
 } satisfies ServedProtocol

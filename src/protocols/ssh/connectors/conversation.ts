@@ -1,9 +1,10 @@
 /** A command that runs at a target and is given what it asks for, step by step. */
 
+import { messageOf } from '../../../shared/errors.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
 import { Program, type ProgramEnd } from '../target-side/program.ts'
 
-/** More than this is no answer of a program that changes a credential. */
+/** More than this is no answer of a program that changes a password. */
 const MOST_BYTES = 64 * 1024
 /** What is looked for stands at the end of what was said. */
 const LOOKED_AT = 2048
@@ -27,6 +28,7 @@ export type Heard<T> = { readonly found: T } | { readonly over: End }
 
 export class Conversation {
   readonly #pieces: Buffer[] = []
+  readonly #most: number
   #bytes = 0
   #program: Program | undefined
   #end: End | undefined
@@ -35,8 +37,13 @@ export class Conversation {
   #wake: (() => void) | undefined
 
   /** Throws ChannelRefused, what ended the connection, or the signal's reason. */
-  static async start(host: OwnChannels, command: string, signal: AbortSignal): Promise<Conversation> {
-    const conversation = new Conversation()
+  static async start(
+    host: OwnChannels,
+    command: string,
+    signal: AbortSignal,
+    mostBytes = MOST_BYTES,
+  ): Promise<Conversation> {
+    const conversation = new Conversation(mostBytes)
     const program = await host.open(
       'session',
       [],
@@ -52,6 +59,10 @@ export class Conversation {
     })
     if (!(await program.start('exec', command))) conversation.#over({ kind: 'not-run' })
     return conversation
+  }
+
+  private constructor(mostBytes: number) {
+    this.#most = mostBytes
   }
 
   /** All that was said so far, on both streams. */
@@ -97,7 +108,7 @@ export class Conversation {
 
   #hear(bytes: Buffer): void {
     this.#bytes += bytes.length
-    if (this.#bytes > MOST_BYTES) {
+    if (this.#bytes > this.#most) {
       this.#over({ kind: 'flooded' })
     } else {
       this.#pieces.push(Buffer.from(bytes))
@@ -109,5 +120,24 @@ export class Conversation {
     this.#end ??= end
     this.#program?.destroy()
     this.#wake?.()
+  }
+}
+
+export function endInWords(end: End): string {
+  switch (end.kind) {
+    case 'exited':
+      return `exit status ${end.status}`
+    case 'signalled':
+      return `ended by a signal (${end.signal.slice(0, 20)})`
+    case 'closed':
+      return 'it was closed without an exit status'
+    case 'lost':
+      return `the connection was lost: ${messageOf(end.error)}`
+    case 'not-run':
+      return 'the target runs no commands for this account'
+    case 'flooded':
+      return 'it printed more than is read'
+    case 'given-up':
+      return 'it did not end in time'
   }
 }

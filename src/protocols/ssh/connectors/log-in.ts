@@ -5,6 +5,7 @@ import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import { systemClock } from '../../../shared/clock.ts'
 import { GatewayError, messageOf } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
+import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { SshTarget } from '../target.ts'
@@ -48,7 +49,8 @@ function demandingProof(target: LoginAtTarget['target']): LoginAtTarget['target'
   return { ...target, authentication: target.authentication.filter(method => method !== 'none') } satisfies SshTarget
 }
 
-function copyOf(material: CredentialMaterial): CredentialMaterial {
+/** For one login, or one look at it. */
+export function copyOf<M extends CredentialMaterial>(material: M): M {
   if (material.kind === 'password') return material
   return { ...material, privateKey: new Secret(material.privateKey.revealBytes()) }
 }
@@ -56,7 +58,13 @@ function copyOf(material: CredentialMaterial): CredentialMaterial {
 function failed({ message, cause }: GatewayError, material: CredentialMaterial): FailedLogin {
   const secrets = material.kind === 'password' ? [material.password.revealBytes()] : []
   if (cause instanceof CredentialRefused)
-    return { result: 'refused', words: withoutSecrets(`${cause.message}\n${cause.said}`, secrets) }
+    return { result: 'refused', words: withoutSecrets(`${cause.message}${kindOf(material)}\n${cause.said}`, secrets) }
   const why = cause === undefined ? '' : ` (${messageOf(cause)})`
   return { result: 'unreachable', words: withoutSecrets(`${message}${why}`, secrets) }
+}
+
+/** A target may take other kinds of keys alone. */
+function kindOf(material: CredentialMaterial): string {
+  if (material.kind === 'password' || material.publicKey === undefined) return ''
+  return ` (the key: ${new WireReader(material.publicKey).utf8()})`
 }

@@ -9,11 +9,12 @@ import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import { loginOf } from '../../../targets/target.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
-import { Conversation, type End } from './conversation.ts'
+import { Conversation, type End, endInWords } from './conversation.ts'
 import { logIn, verifyLogin } from './log-in.ts'
 import { answerPasswd, withoutQuestions } from './passwd.ts'
 import { chpasswdLine, passwordLine, whyUnfit } from './password-lines.ts'
-import { chpasswdScript, ownPasswordScript, type Script, type Told } from './password-scripts.ts'
+import { chpasswdScript, ownPasswordScript, type PasswordWord } from './password-scripts.ts'
+import type { Script as AnyScript } from './scripts.ts'
 
 /** A directory far away answers slowly; a program that waits for something else never does. */
 const CHANGE_MS = 60_000
@@ -56,6 +57,8 @@ async function change(change: CredentialChange, signal: AbortSignal): Promise<Ch
     host.close()
   }
 }
+
+type Script = AnyScript<PasswordWord>
 
 class PasswordChange {
   readonly #host: OwnChannels
@@ -172,7 +175,7 @@ class PasswordChange {
 
 const UNEXPECTED = 'the target answers out of order'
 
-const WORDS: Partial<Record<Told, string>> = {
+const WORDS: Partial<Record<PasswordWord, string>> = {
   'no-chpasswd': 'the target has no chpasswd',
   'no-passwd': 'the target has no passwd',
   'no-sudo': 'the account is not the superuser, and the target has no sudo',
@@ -186,23 +189,4 @@ function passwordOf(material: CredentialMaterial | undefined): Buffer | undefine
 
 function notChanged(words: string) {
   return { result: 'not-changed', words } as const
-}
-
-function endInWords(end: End): string {
-  switch (end.kind) {
-    case 'exited':
-      return `exit status ${end.status}`
-    case 'signalled':
-      return `ended by a signal (${end.signal.slice(0, 20)})`
-    case 'closed':
-      return 'it was closed without an exit status'
-    case 'lost':
-      return `the connection was lost: ${messageOf(end.error)}`
-    case 'not-run':
-      return 'the target runs no commands for this account'
-    case 'flooded':
-      return 'it printed more than is read'
-    case 'given-up':
-      return 'it did not end in time'
-  }
 }
