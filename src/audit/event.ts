@@ -52,6 +52,8 @@ export type AuditKind =
   | 'rotation.unknown'
   | 'rotation.postponed'
   | 'rotation.taken-over'
+  | 'dependent.told'
+  | 'dependent.not-told'
   | 'target.local-allowed'
   | 'credential.bound'
   | 'factor.changed'

@@ -182,6 +182,10 @@ const programSchema = z.strictObject({
     .default(['password']),
   /** Who tries whether a credential works: the gateway by a login of its own, or the program. */
   verify: z.enum(['login', 'program']).default('login'),
+  /** Accounts whose entries may name it as a dependent, which is told of each new credential: `app@orders`, `*@db-1`. */
+  dependentsOf: z
+    .array(z.string().regex(/^[^*]*\*?[^*]*$/, 'an account is written as app@orders, with one * at most'))
+    .default([]),
   /** Whether it is asked again once the new credential is in force, to take away the one before. */
   finish: z.boolean().default(false),
 })

@@ -357,6 +357,23 @@ async function rotations({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Programs that are told of an account's credential, and which version each has. */
+async function dependents({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('dependent_states')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('program', 'text', column => column.notNull())
+    .addColumn('version', 'bigint')
+    .addColumn('failed_version', 'bigint')
+    .addColumn('words', 'text', column => column.notNull())
+    .addColumn('tries', 'bigint', column => column.notNull())
+    .addColumn('failed_since', 'bigint')
+    .addColumn('updated_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('dependent_states_key', ['account', 'target', 'program'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -372,4 +389,5 @@ export const migrations: Record<string, Migration> = {
   '0012-code-steps': { up: codeSteps },
   '0013-rotation-policies': { up: rotationPolicies },
   '0014-rotations': { up: rotations },
+  '0015-dependents': { up: dependents },
 }

@@ -26,6 +26,7 @@ export interface Schema {
   rotation_policies: ResourceTable
   rotations: RotationTable
   credential_states: CredentialStateTable
+  dependent_states: DependentStateTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -280,6 +281,22 @@ export interface RotationTable {
   /** Which gateway goes on with it, and until when it has it for itself. */
   gateway: string
   claimed_until: number
+}
+
+/** A program that is told of an account's credential. */
+export interface DependentStateTable {
+  account: string
+  target: string
+  program: string
+  /** That it has; null: none. */
+  version: number | null
+  /** That it was told of last, and did not take; null: nothing is wrong. */
+  failed_version: number | null
+  words: string
+  /** In a row. */
+  tries: number
+  failed_since: number | null
+  updated_at: number
 }
 
 /** How the credential of an account stands at its target, by what was last tried. */

@@ -3,17 +3,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
+import type { Config } from '../config/config.ts'
 import { createAccountStates } from '../rotation/account-states.ts'
 import { createConnectors } from '../rotation/connectors.ts'
+import { createDependentStates } from '../rotation/dependents/dependent-states.ts'
+import { createDependents } from '../rotation/dependents/dependents.ts'
+import { planToTellAgain, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../rotation/journal.ts'
 import { createLogins } from '../rotation/logins.ts'
 import { createRotations, type Rotations } from '../rotation/rotations.ts'
 import { planAccount } from '../rotation/triggers/plan-rotations.ts'
 import { createVerifyAccount } from '../rotation/verify-account.ts'
+import type { JobHandler } from '../schedule/job.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import { createDialers } from './dialers.ts'
 import { planParts } from './job-handlers.ts'
 import type { GatewayParts } from './parts.ts'
+import { createProgramConnectors } from './program-connectors.ts'
 import type { ServedProtocols } from './protocols.ts'
 import { tellSessions } from './tell-sessions.ts'
 
@@ -23,11 +29,19 @@ const CHANGE_WITHIN_MS = 60_000
 
 export interface GatewayRotations {
   readonly rotations: Rotations
+  /** Of what the schedule has them do. */
+  readonly handlers: Readonly<Record<string, JobHandler>>
   /** Goes on with what is open, now and every few seconds, until what is on `started` is closed. */
   watch(started: AsyncDisposableStack): void
 }
 
-export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: ServedProtocols): GatewayRotations {
+/** Throws `CONFIG_INVALID`. */
+export function createGatewayRotations(
+  parts: GatewayParts<AuditLog>,
+  { programs }: Config['rotation'],
+  served: ServedProtocols,
+): GatewayRotations {
+  const { schedule } = parts
   const { audit, clock, database, gateway, log, metrics, reaper, storeTime, rotationPolicies, targets, vault } = parts
   const outbox = createOutbox({ database, gateway, clock })
   const states = createAccountStates({ database, clock })
@@ -37,6 +51,12 @@ export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: Se
     ...{ vault, targets, audit },
     dialTarget: (target, actor) => dialers.forAdministrator(target, actor),
     verifyWithinMs: VERIFY_WITHIN_MS,
+  })
+
+  const dependentStates = createDependentStates({ database, clock })
+  const dependents = createDependents({
+    ...{ programs, states: dependentStates, outbox, log },
+    counted: (program, result) => metrics.dependentsTold.inc({ program, result }),
   })
 
   async function ended(rotation: Rotation): Promise<void> {
@@ -64,14 +84,24 @@ export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: Se
   async function count(): Promise<void> {
     const counts = await states.counts()
     for (const state of ['failed', 'unknown'] as const) metrics.credentialAccounts.set({ state }, counts[state])
+    metrics.dependentsWaiting.set((await dependentStates.failing()).length)
   }
 
   const rotations = createRotations({
     ...{ journal, outbox, logins, vault, states, log, ended },
     verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
-    connectors: createConnectors({ ofProtocol: name => served.of(name).connectors ?? [], programs: [] }),
+    connectors: createConnectors({
+      ofProtocol: name => served.of(name).connectors ?? [],
+      programs: createProgramConnectors(programs, served.all, log),
+    }),
     policyOf: ({ target, account }) => rotationPolicies.of(target, account),
-    tellDependents: async () => undefined,
+    async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
+      const { by, candidate: version } = rotation
+      const words = await dependents.tell({ entry, version, material, by }, signal)
+      if (words !== undefined && later)
+        await planToTellAgain(schedule, rotation, { by, now: (storeTime ?? clock).now() })
+      return words
+    },
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
     heldBy: async () => undefined,
     living: () => reaper.living(),
@@ -81,6 +111,7 @@ export function createGatewayRotations(parts: GatewayParts<AuditLog>, served: Se
 
   return {
     rotations,
+    handlers: { [TELL_DEPENDENTS]: tellAgain({ dependents, logins, vault, states }) },
     watch(started) {
       let running: Promise<void> = Promise.resolve()
       const round = () => {

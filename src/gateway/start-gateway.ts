@@ -102,7 +102,11 @@ export async function startGateway({
     size === 1
       ? await createListeners(parts, config, certificates, started)
       : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
-  const { rotations, watch: watchRotations } = createGatewayRotations(parts, await loadProtocols())
+  const {
+    rotations,
+    handlers,
+    watch: watchRotations,
+  } = createGatewayRotations(parts, config.rotation, await loadProtocols())
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -136,7 +140,7 @@ export async function startGateway({
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   watchRotations(started)
   await parts.rotationTriggers.planAnew(parts.database)
-  startSchedule(parts, jobHandlers(parts, rotations), started)
+  startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers }, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()

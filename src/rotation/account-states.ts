@@ -87,6 +87,13 @@ export function createAccountStates({ database, clock }: { database: Database; c
       }
     },
 
+    /** What was wrong beside the credential, in words that began so, is over. */
+    async mended({ account, target }: AccountAddress, prefix: string): Promise<void> {
+      const row = database.updateTable('credential_states').where('account', '=', account).where('target', '=', target)
+      const ours = row.where('state', '=', 'failed').where('words', 'like', `${prefix}%`)
+      await ours.set({ state: 'ok', words: '', failures: 0, updated_at: clock.now() }).execute()
+    },
+
     async get({ account, target }: AccountAddress): Promise<CredentialStateTable | undefined> {
       const all = database.selectFrom('credential_states').selectAll()
       return all.where('account', '=', account).where('target', '=', target).executeTakeFirst()

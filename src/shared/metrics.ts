@@ -158,6 +158,18 @@ export function createMetrics() {
       aggregator: 'max',
       registers,
     }),
+    dependentsTold: new Counter({
+      name: 'sallyport_dependents_told_total',
+      help: 'How often programs were told of a new credential, by result: told or not-told',
+      labelNames: ['program', 'result'],
+      registers,
+    }),
+    dependentsWaiting: new Gauge({
+      name: 'sallyport_dependents_waiting',
+      help: 'Dependents that have not taken the newest credential of their account: the same on all gateways of a store',
+      aggregator: 'max',
+      registers,
+    }),
     recordingsTampered: new Counter({
       name: 'sallyport_recordings_tampered_total',
       help: 'Recordings that were found to differ from the seal in the session records',

@@ -23,6 +23,11 @@ export const accountSchema = z.strictObject({
   level: z.enum(LEVELS).default('basic'),
   /** The account that `user+target` means; at most one a target. */
   default: z.boolean().default(false),
+  /** Programs of the gateway's configuration that are told of each new credential. */
+  dependents: z
+    .array(z.strictObject({ program: nameSchema }))
+    .max(20)
+    .optional(),
 })
 
 const via = z

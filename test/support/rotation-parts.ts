@@ -5,11 +5,15 @@ import { createOutbox } from '../../src/audit/chain/outbox.ts'
 import type { Database } from '../../src/database/database.ts'
 import { createAccountStates } from '../../src/rotation/account-states.ts'
 import { createConnectors } from '../../src/rotation/connectors.ts'
+import { createDependentStates } from '../../src/rotation/dependents/dependent-states.ts'
+import { createDependents, type DependentProgram } from '../../src/rotation/dependents/dependents.ts'
+import { planToTellAgain, tellAgain } from '../../src/rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../../src/rotation/journal.ts'
 import { createLogins } from '../../src/rotation/logins.ts'
 import { type RotationPolicy, rotationPolicySchema } from '../../src/rotation/policies/rotation-policy.ts'
 import { createRotations, type Rotations } from '../../src/rotation/rotations.ts'
 import { createVerifyAccount } from '../../src/rotation/verify-account.ts'
+import { createSchedule } from '../../src/schedule/schedule.ts'
 import type { Connector } from '../../src/session/connector.ts'
 import type { Clock } from '../../src/shared/clock.ts'
 import { newId } from '../../src/shared/ids.ts'
@@ -30,6 +34,7 @@ export interface RotationWorldOptions {
   /** How long a connector may take. */
   readonly withinMs?: number
   readonly heldBy?: (account: string) => string | undefined
+  readonly programs?: Readonly<Record<string, DependentProgram>>
 }
 
 export type RotationWorld = Awaited<ReturnType<typeof createRotationWorld>>
@@ -53,6 +58,10 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     verifyWithinMs: options.withinMs ?? 30_000,
   })
   const policy = { ...rotationPolicySchema.parse({ name: 'all', targets: { names: ['*'] } }), ...options.policy }
+  const schedule = createSchedule({ database, clock })
+  const dependentStates = createDependentStates({ database, clock })
+  const { programs = {} } = options
+  const dependents = createDependents({ programs, states: dependentStates, outbox, log, counted: () => undefined })
   const ended: Rotation[] = []
   const told: string[] = []
   const rotations: Rotations = createRotations({
@@ -60,7 +69,12 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
     connectors: createConnectors({ ofProtocol: () => connectors, programs: [] }),
     policyOf: async () => policy,
-    tellDependents: async () => undefined,
+    async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
+      const { by, candidate: version } = rotation
+      const words = await dependents.tell({ entry, version, material, by }, signal)
+      if (words !== undefined && later) await planToTellAgain(schedule, rotation, { by, now: clock.now() })
+      return words
+    },
     tellSessions: async ({ account }) => void told.push(account),
     heldBy: async ({ account }) => options.heldBy?.(account),
     living: async () => new Set([gateway, ...(options.living?.() ?? [])]),
@@ -68,5 +82,21 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     pause: async () => undefined,
     ended: async rotation => void ended.push(rotation),
   })
-  return { gateway, database, clock, targets, vault, audit, states, journal, rotations, ended, told }
+  const tellingAgain = tellAgain({ dependents, logins, vault, states })
+  return {
+    schedule,
+    dependentStates,
+    tellingAgain,
+    gateway,
+    database,
+    clock,
+    targets,
+    vault,
+    audit,
+    states,
+    journal,
+    rotations,
+    ended,
+    told,
+  }
 }

@@ -17,9 +17,9 @@ export interface ActParts {
   readonly logins: Logins
   readonly states: Pick<AccountStates, 'verified'>
   readonly vault: Pick<Vault, 'standing' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'>
-  /** Where else the credential is written is told of the new one. Gives what went wrong there, in words. */
+  /** Where else the credential is written is told of the new one. Gives what went wrong there, in words; `later`: it is then told again by a job. */
   readonly tellDependents: (
-    told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened },
+    told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened; readonly later: boolean },
     signal: AbortSignal,
   ) => Promise<string | undefined>
   /** Open sessions on the account hear of it, or end. */

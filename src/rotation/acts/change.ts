@@ -42,6 +42,7 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     candidate: (candidate as Opened).material,
     current: (current as Opened | undefined)?.material,
     as: as as AccountLogin | undefined,
+    attempt: rotation.attempt,
   }
   const result = await withinLimit<ChangeResult>(
     scene.changeWithinMs,

@@ -1,20 +1,29 @@
 /** What was in force before is taken away at the target, where the change did not do that already. */
 
 import type { ChangeResult } from '../../session/connector.ts'
+import { NOT_TOLD } from '../dependents/dependents.ts'
 import type { Rotation } from '../journal.ts'
 import { Opened } from '../logins.ts'
 import { withinLimit } from '../time-limit.ts'
 import { safeWords, wordsOfThrown } from '../words.ts'
 import { postpone, purposeOf, type Scene, type Step } from './act.ts'
+import { tellDependents } from './tell-dependents.ts'
 
 export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   const { journal, connector, entry, logins, policy, signal } = scene
   const { target, account } = entry
-  await scene.tellSessions(rotation, policy.openSessions)
+  // Once, and not for each try of a step that has to wait.
+  if (rotation.tries === 0) await scene.tellSessions(rotation, policy.openSessions)
+  // They have taken it by now, where that is waited for.
+  const before = connector.finish !== undefined && rotation.words.startsWith(NOT_TOLD) ? '' : rotation.words
   const finished = async (words: string): Promise<Step> => ({
-    rotation: await journal.advance(rotation, { type: 'finished' }, [rotation.words, words].filter(Boolean).join('; ')),
+    rotation: await journal.advance(rotation, { type: 'finished' }, [before, words].filter(Boolean).join('; ')),
   })
   if (connector.finish === undefined) return finished('')
+  const notTold = await tellDependents(scene, rotation)
+  if (typeof notTold !== 'string') return notTold
+  // Whoever still has the old one logs in with it until then.
+  if (notTold !== '') return postpone(scene, rotation, notTold)
   const purpose = purposeOf(rotation, 'finish')
   const candidate = await logins.open(rotation, rotation.candidate, target, purpose)
   if (!(candidate instanceof Opened)) return postpone(scene, rotation, candidate.words)

@@ -3,9 +3,9 @@
 import type { Change } from '../../database/change.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Rotation } from '../journal.ts'
-import { Opened } from '../logins.ts'
-import { inForce, postpone, purposeOf, type Scene, type Step } from './act.ts'
+import { inForce, postpone, type Scene, type Step } from './act.ts'
 import { probe } from './probe.ts'
+import { tellDependents } from './tell-dependents.ts'
 
 export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Step> {
   const { vault, outbox, journal } = scene
@@ -35,13 +35,4 @@ export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Ste
     throw error
   }
   return { rotation: after }
-}
-
-/** Where else it is written: what went wrong there, in words. */
-async function tellDependents(scene: Scene, rotation: Rotation): Promise<string | Step> {
-  const { logins, entry, signal } = scene
-  const candidate = await logins.open(rotation, rotation.candidate, entry.target, purposeOf(rotation, rotation.way))
-  if (!(candidate instanceof Opened)) return postpone(scene, rotation, candidate.words)
-  using opened = candidate
-  return (await scene.tellDependents({ rotation, entry, candidate: opened }, signal)) ?? ''
 }

@@ -17,6 +17,8 @@ export interface ProgramRequest {
   readonly account: Account
   /** The one in question, of `verify` and `tell`. */
   readonly credential?: CredentialMaterial | undefined
+  /** Of `tell`. */
+  readonly credentialVersion?: number | undefined
   readonly current?: CredentialMaterial | undefined
   readonly candidate?: CredentialMaterial | undefined
   readonly as?: AccountLogin | undefined
@@ -34,6 +36,7 @@ export function writeRequest({ action, target, account, as, attempt = 1, ...give
     login: loginOf(account),
     attempt,
     ...(given.credential && { credential: written(given.credential) }),
+    ...(given.credentialVersion && { credentialVersion: given.credentialVersion }),
     ...(given.current && { current: written(given.current) }),
     ...(given.candidate && { candidate: written(given.candidate) }),
     ...(as && { as: { account: as.account.name, login: loginOf(as.account), ...written(as.material) } }),
