@@ -18,6 +18,7 @@ import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
 import type { Rotations } from '../rotation/rotations.ts'
+import type { AccountStatuses } from '../rotation/status.ts'
 import type { RotationTriggers } from '../rotation/triggers/triggers.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import type { Access } from '../session/access.ts'
@@ -99,6 +100,7 @@ export interface ApiParts {
   readonly doctorRounds: DoctorRounds
   readonly clockWatch: Pick<ClockWatch, 'state'>
   readonly rotations: Rotations
+  readonly accountStatuses: AccountStatuses
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings

@@ -71,6 +71,12 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/credentials/:target/:account/confirm': ['confirm'],
   'POST /v1/credentials/:target/:account/prove': ['confirm'],
 
+  'POST /v1/credentials/:target/:account/rotate': ['rotate'],
+  'POST /v1/credentials/:target/:account/verify': ['rotate'],
+  'POST /v1/credentials/:target/:account/reconcile': ['rotate'],
+  'GET /v1/credentials/status': ['read', 'rotate', 'confirm', 'restore'],
+  'GET /v1/rotations': ['read', 'rotate'],
+
   'GET /v1/tokens': ['administrate'],
   'POST /v1/tokens': ['administrate'],
   'DELETE /v1/tokens/:name': ['administrate'],

@@ -17,6 +17,7 @@ import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
 import { type ProtocolName, protocolNames } from '../protocols/registered.ts'
 import type { Rotations } from '../rotation/rotations.ts'
+import { createAccountStatuses } from '../rotation/status.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
@@ -120,6 +121,10 @@ export async function startGateway({
     doctorRounds,
     clockWatch,
     rotations,
+    accountStatuses: createAccountStatuses({
+      ...{ database: parts.database, clock: parts.storeTime ?? clock },
+      ...{ policies: parts.rotationPolicies, targets: parts.targets },
+    }),
   })
   started.defer(() => api.close())
   const ports = protocolNames().map(protocol => {
@@ -260,7 +265,10 @@ function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>
   }
 }
 
-type OwnApiParts = Omit<ApiParts, 'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations'>
+type OwnApiParts = Omit<
+  ApiParts,
+  'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations' | 'accountStatuses'
+>
 
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api

@@ -21,15 +21,12 @@ export type RotationOutcome =
       readonly version: number
     }
 
-export type NotStarted =
-  | 'changed-elsewhere'
-  | 'unknown'
-  | 'unreachable'
-  | 'checked-out'
-  /** Another gateway is at it. */
-  | 'busy'
-  /** Of a reconciliation: what is in force logs in. */
-  | 'works'
+/**
+ * `changed-elsewhere`: what is in force does not log in, and is not overwritten. `busy`: another gateway is at it. `works`, of a
+ * reconciliation: what is in force logs in.
+ */
+export const NOT_STARTED = ['changed-elsewhere', 'unknown', 'unreachable', 'checked-out', 'busy', 'works'] as const
+export type NotStarted = (typeof NOT_STARTED)[number]
 
 export type VerifyOutcome =
   | { readonly result: 'works'; readonly version: number; readonly words: string }

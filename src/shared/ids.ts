@@ -10,6 +10,9 @@ export const SESSION_ID_PATTERN = /^ses_[0-9a-hjkmnp-tv-z]{26}$/
 /** The same for jobs. */
 export const JOB_ID_PATTERN = /^job_[0-9a-hjkmnp-tv-z]{26}$/
 
+/** The same for rotations. */
+export const ROTATION_ID_PATTERN = /^rot_[0-9a-hjkmnp-tv-z]{26}$/
+
 export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt' | 'job' | 'rot'
 
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */

@@ -21,7 +21,7 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   audit: 'as read; replays, exports, follows, verifies recordings; reads the audit log; asks the doctor',
   operate: 'as read; kills sessions; ends lockouts; asks targets for their keys and logins',
   administrate: "as read; applies resources; changes users' factors; pins host keys; makes and revokes tokens",
-  rotate: 'stores new versions of credentials',
+  rotate: 'stores new versions of credentials; has credentials rotated, verified and reconciled',
   confirm: 'confirms where a credential may be sent',
   reveal: 'reads recordings with what they hide',
   restore: 'puts an earlier version of a credential in force again',

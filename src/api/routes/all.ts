@@ -15,6 +15,7 @@ import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
 import { rotationPolicies } from './rotation-policies.ts'
+import { rotations } from './rotations.ts'
 import type { ApiRoutes } from './route.ts'
 import { schedule } from './schedule.ts'
 import { sessions } from './sessions.ts'
@@ -31,6 +32,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   schedule,
   credentials,
   leaks,
+  rotations,
   resources,
   users,
   enrolments,

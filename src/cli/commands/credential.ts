@@ -9,7 +9,9 @@ import { CliError } from '../exit.ts'
 import { relativeTime } from '../terminal/time.ts'
 import { type ConfirmOptions, confirmCredentials } from './credential/confirm.ts'
 import { addLeaked } from './credential/leaked.ts'
+import { addRotation } from './credential/rotate.ts'
 import { type SetOptions, setCredential } from './credential/set.ts'
+import { addStatus } from './credential/status.ts'
 
 export const addCredentials: AddCommands = (program, context) => {
   const { terminal } = context
@@ -65,6 +67,8 @@ export const addCredentials: AddCommands = (program, context) => {
     })
 
   addLeaked(credential, context)
+  addRotation(credential, context)
+  addStatus(credential, context)
 
   credential
     .command('history')
