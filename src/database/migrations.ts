@@ -374,6 +374,78 @@ async function dependents({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Who has which account for a time, and who waits for one. `check_out_turns` has the row that changes of one account are serialised by. */
+async function checkOuts({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('check_outs')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('exclusive', 'bigint', column => column.notNull())
+    .addColumn('way', 'text', column => column.notNull())
+    .addColumn('open_sessions', 'text', column => column.notNull())
+    .addColumn('reason', 'text')
+    .addColumn('ticket', 'text')
+    .addColumn('source', 'text', column => column.notNull())
+    .addColumn('proven', 'text', column => column.notNull())
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('until', 'bigint', column => column.notNull())
+    .addColumn('revealed_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addColumn('end_reason', 'text')
+    .addColumn('ended_by', 'text')
+    .execute()
+  const open = (name: string) =>
+    schema
+      .createIndex(name)
+      .on('check_outs')
+      .where('ended_at' as never, 'is', null)
+  await open('check_outs_one_exclusive')
+    .unique()
+    .columns(['account', 'target'])
+    .where('exclusive' as never, '=', 1 as never)
+    .execute()
+  await open('check_outs_one_a_user').unique().columns(['account', 'target', 'user']).execute()
+  await open('check_outs_open').column('until').execute()
+  await schema
+    .createIndex('check_outs_by_account')
+    .on('check_outs')
+    .columns(['target', 'account', 'ended_at'])
+    .execute()
+  await schema.createIndex('check_outs_by_user').on('check_outs').columns(['user', 'started_at']).execute()
+  await schema.createIndex('check_outs_by_start').on('check_outs').column('started_at').execute()
+  await schema
+    .createTable('check_out_queue')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('asked_at', 'bigint', column => column.notNull())
+    .addColumn('offered_until', 'bigint')
+    .execute()
+  await schema
+    .createIndex('check_out_queue_by_account')
+    .on('check_out_queue')
+    .columns(['account', 'target', 'user'])
+    .unique()
+    .execute()
+  await schema
+    .createTable('check_out_turns')
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('turn', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('check_out_turns_key', ['account', 'target'])
+    .execute()
+  await schema
+    .createIndex('leases_open_by_account')
+    .on('leases')
+    .columns(['target', 'account'])
+    .where('ended_at' as never, 'is', null)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -390,4 +462,5 @@ export const migrations: Record<string, Migration> = {
   '0013-rotation-policies': { up: rotationPolicies },
   '0014-rotations': { up: rotations },
   '0015-dependents': { up: dependents },
+  '0016-check-outs': { up: checkOuts },
 }

@@ -27,6 +27,9 @@ export interface Schema {
   rotations: RotationTable
   credential_states: CredentialStateTable
   dependent_states: DependentStateTable
+  check_outs: CheckOutTable
+  check_out_queue: CheckOutQueueTable
+  check_out_turns: CheckOutTurnTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -313,4 +316,49 @@ export interface CredentialStateTable {
   /** works, refused, changed-elsewhere or unreachable */
   verified_result: string | null
   updated_at: number
+}
+
+/** An account that a person has for a time. Open until `ended_at`, and never beyond `until`. */
+export interface CheckOutTable {
+  id: string
+  user: string
+  account: string
+  target: string
+  /** 1: nobody else may have it. */
+  exclusive: number
+  /** inject or reveal */
+  way: string
+  /** What became of others' sessions when it began: refuse, tell or end. */
+  open_sessions: string
+  reason: string | null
+  ticket: string | null
+  /** What it was decided by: whether it may go on is decided by the same. `proven` has commas. */
+  source: string
+  proven: string
+  gateway: string
+  started_at: number
+  until: number
+  /** When the credential was shown to the person. */
+  revealed_at: number | null
+  ended_at: number | null
+  end_reason: string | null
+  ended_by: string | null
+}
+
+/** Who waits for an account, in the order of `asked_at` and `id`. */
+export interface CheckOutQueueTable {
+  id: string
+  user: string
+  account: string
+  target: string
+  asked_at: number
+  /** It is their turn until then. */
+  offered_until: number | null
+}
+
+/** One row an account that was ever checked out: whoever changes its check-outs takes a turn first. */
+export interface CheckOutTurnTable {
+  account: string
+  target: string
+  turn: number
 }

@@ -4,12 +4,17 @@ import type { Rotations } from '../rotation/rotations.ts'
 import { rotationHandlers } from '../rotation/triggers/handlers.ts'
 import type { PlanRotationsParts } from '../rotation/triggers/plan-rotations.ts'
 import type { JobHandler } from '../schedule/job.ts'
+import type { AccountAddress } from '../shared/names.ts'
+import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
 
 /** Each kind's handler is made where its work is; here they are put together. */
 export function jobHandlers(parts: GatewayParts, rotations: Rotations): Readonly<Record<string, JobHandler>> {
+  const { checkOuts } = parts
+  const heldUntil = async (address: AccountAddress) => (await checkOuts.heldExclusively(address))?.until
   return {
-    ...rotationHandlers({ ...planParts(parts), rotations, heldUntil: async () => undefined }),
+    ...rotationHandlers({ ...planParts(parts), rotations, heldUntil }),
+    ...checkOutHandlers(checkOuts),
   }
 }
 

@@ -10,6 +10,7 @@ import { runSession } from '../session/run-session.ts'
 import type { HandlerParts } from '../session/served-protocol.ts'
 import type { Report } from '../shared/metrics.ts'
 import { apiAddress } from './api-address.ts'
+import { checkOutsOf } from './check-outs-of.ts'
 import { createDialers } from './dialers.ts'
 import { CLOSE_MS, type GatewayParts } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
@@ -82,7 +83,11 @@ function handlerParts(
     knowsPublicKey: authenticator.knowsPublicKey,
     run: pipelineOf(parts),
     runLogin: loginsOf(parts),
-    converse: createSelfService({ ...parts, apiAddress: () => apiAddress(parts, config) }),
+    converse: createSelfService({
+      ...parts,
+      apiAddress: () => apiAddress(parts, config),
+      checkOutsOf: login => checkOutsOf(parts, login),
+    }),
     refused: connection => refusedConnections.record({ protocol, ...connection }),
   }
 }

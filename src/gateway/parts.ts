@@ -3,6 +3,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
+import { createAccountUse } from '../check-out/account-use.ts'
+import { createCheckOuts } from '../check-out/check-outs.ts'
+import { createReveal } from '../check-out/reveal.ts'
+import { createCheckOutWatch } from '../check-out/watch.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { createRedisCluster } from '../cluster/redis.ts'
 import type { Config } from '../config/config.ts'
@@ -45,6 +49,7 @@ import { createMetrics, type Metrics } from '../shared/metrics.ts'
 import { createTargets } from '../targets/targets.ts'
 import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { createVault } from '../vault/vault.ts'
+import { planCheckOutJobs } from './check-out-jobs.ts'
 
 export type GatewayParts<A extends AuditAppender = AuditAppender> = Awaited<ReturnType<typeof createParts<A>>>
 
@@ -133,7 +138,22 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const schedule = createSchedule({ database, clock: storeTime ?? clock })
   const rotationTriggers = createRotationTriggers({ schedule, clock: storeTime ?? clock })
   const leasesEnded = rotationTriggers.rotationAfterSession
-  const changes = createSessionChanges({ outbox, audit, sessions, vault, leasesEnded, log })
+  const checkOuts = await createCheckOuts({
+    ...{ database, outbox, audit, access, users, vault, cluster, gateway },
+    jobs: planCheckOutJobs(schedule, rotationTriggers),
+    clock: storeTime ?? clock,
+    count: what => metrics.checkOuts.inc({ what }),
+  })
+  started.defer(() => checkOuts.close())
+  const checkOutWatch = createCheckOutWatch({
+    ...{ live, rows: checkOuts.rows, onChange: checkOuts.onChange, log },
+    clock: storeTime ?? clock,
+    aheadMs: () => storeTime?.aheadMs ?? 0,
+  })
+  started.defer(() => checkOutWatch.close())
+  const reveal = createReveal({ checkOuts, vault })
+  const accountUse = createAccountUse(checkOuts)
+  const changes = createSessionChanges({ outbox, audit, sessions, vault, accountUse, leasesEnded, log })
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
   const stopping = () => state.stopping
@@ -197,6 +217,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     storeTime,
     schedule,
     rotationTriggers,
+    checkOuts,
+    reveal,
     access,
     live,
     favourites: createFavourites({ database, clock }),

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
+import { isoMinute } from '../check-out/words.ts'
 import type { Config } from '../config/config.ts'
 import { createAccountStates } from '../rotation/account-states.ts'
 import { createConnectors } from '../rotation/connectors.ts'
@@ -103,7 +104,10 @@ export function createGatewayRotations(
       return words
     },
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
-    heldBy: async () => undefined,
+    heldBy: async address => {
+      const held = await parts.checkOuts.heldExclusively(address)
+      return held && `${held.user} has checked it out until ${isoMinute(held.until)}`
+    },
     living: () => reaper.living(),
     changeWithinMs: CHANGE_WITHIN_MS,
     pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),

@@ -35,6 +35,7 @@ import { createListeners, type Listeners } from './listeners.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { connectorsOf, loadProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
+import { reviewCheckOuts } from './review-check-outs.ts'
 import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
@@ -146,6 +147,7 @@ export async function startGateway({
   watchRotations(started)
   await parts.rotationTriggers.planAnew(parts.database)
   startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers }, started)
+  reviewCheckOuts(parts, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()

@@ -2,6 +2,7 @@
 
 import type { Principal } from '../identity/principal.ts'
 import { messageOf, type Refusal, refuse } from '../shared/errors.ts'
+import { seesHolder } from './check-out.ts'
 import { DENIED, decide } from './decide.ts'
 import type { AccessFacts, Evaluation } from './evaluate-role.ts'
 import { type Grant, mintGrant } from './grant.ts'
@@ -42,6 +43,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       recordExecInput: decision.recordExecInput,
       execOutputLimitBytes: decision.execOutputLimitBytes,
       recording: decision.recording,
+      seesHolder: seesHolder(decision.roles),
     })
   } catch (error) {
     return deny(DENIED, `the policy could not be evaluated: ${messageOf(error)}`, [])

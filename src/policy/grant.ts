@@ -23,6 +23,8 @@ export interface GrantTerms {
   /** At least so much is kept of each stream of a channel without a terminal; 0 where no role says. */
   readonly execOutputLimitBytes: number
   readonly recording: Promptness
+  /** Whether the user may read who has checked the account out. */
+  readonly seesHolder?: boolean
 }
 
 class GrantProof {
@@ -65,6 +67,9 @@ class GrantProof {
   }
   get execOutputLimitBytes(): number {
     return this.#terms.execOutputLimitBytes
+  }
+  get seesHolder(): boolean {
+    return this.#terms.seesHolder ?? false
   }
   get recording(): Promptness {
     return this.#terms.recording

@@ -9,7 +9,7 @@ import { nameSchema } from '../shared/name-schema.ts'
 import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
-import { LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
+import { CHECK_OUT_WAYS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
 
 const namePattern = z
@@ -21,6 +21,9 @@ const namePattern = z
 
 /** Of a role that does not say. */
 export const LONGEST_SESSION_MS = 12 * 3_600_000
+
+/** Of a role that does not say. */
+const LONGEST_CHECK_OUT_MS = 8 * 3_600_000
 
 export const roleSchema = z.strictObject({
   name: nameSchema,
@@ -66,6 +69,16 @@ export const roleSchema = z.strictObject({
   execOutputLimit: z.union([z.literal('none'), sizeText]).optional(),
   /** What holders may do at the API with a token of their own, besides seeing what is their own. Not given: nothing. */
   api: z.array(z.enum(GRANTABLE)).optional(),
+  /** Whether holders may check accounts out that can be. Not given: no. */
+  checkOut: z
+    .strictObject({
+      /** `reveal`: they may be shown the credential, with a fresh second factor. */
+      ways: z.array(z.enum(CHECK_OUT_WAYS)).min(1).default(['inject']),
+      maxTime: duration.default(LONGEST_CHECK_OUT_MS),
+      /** Whether they read who has an account that they cannot have now. */
+      seeHolder: z.boolean().default(false),
+    })
+    .optional(),
   /** What may be shown before it is written: a little, within the published bound, or nothing. */
   recording: z.enum(PROMPTNESS).default('within-bound'),
 })

@@ -29,7 +29,12 @@ export function checkResource(resource: Resource): Complaint[] {
 
 /** What people may not write, though the store does: a duration as a bare number, of which nobody knows the unit. */
 export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string, unknown>>): Complaint[] {
-  const written = DURATIONS[kind] ?? []
+  const written: readonly (readonly (string | number)[])[] = [
+    ...(DURATIONS[kind] ?? []),
+    ...(kind === 'target' && Array.isArray(fields.accounts)
+      ? fields.accounts.map((_, index) => ['accounts', index, 'checkOut', 'maxTime'])
+      : []),
+  ]
   return written.flatMap(path => {
     const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], fields)
     if (typeof value !== 'number') return []
@@ -38,7 +43,7 @@ export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string,
 }
 
 const DURATIONS: Partial<Record<ResourceKind, readonly (readonly string[])[]>> = {
-  role: [['maxSession'], ['idle'], ['rememberFactor']],
+  role: [['maxSession'], ['idle'], ['rememberFactor'], ['checkOut', 'maxTime']],
   'rotation-policy': [['every'], ['jitter'], ['verifyEvery'], ['retention', 'for']],
 }
 
@@ -51,7 +56,13 @@ function checkRole(role: Role): Complaint[] {
     ...times
       .filter(field => (role[field] ?? 0) > LONGEST_MS)
       .map(field => ({ path: [field], message: `${field} is at most 366d.` })),
+    ...checkTime(role.checkOut?.maxTime, ['checkOut', 'maxTime']),
   ]
+}
+
+function checkTime(ms: number | undefined, path: (string | number)[]): Complaint[] {
+  if (ms === 0) return [{ path, message: `${path.at(-1)} must be more than 0s.` }]
+  return (ms ?? 0) > LONGEST_MS ? [{ path, message: `${path.at(-1)} is at most 366d.` }] : []
 }
 
 function checkUser({ publicKeys, roles }: User): Complaint[] {
@@ -67,6 +78,9 @@ function checkTarget(target: Target): Complaint[] {
   return [
     ...checkHost(target),
     ...listedTwice(names, 'accounts', name => `The account ${name} is there twice.`),
+    ...target.accounts.flatMap((account, index) =>
+      checkTime(account.checkOut?.maxTime, ['accounts', index, 'checkOut', 'maxTime']),
+    ),
     ...defaults.slice(1).map(index => ({
       path: ['accounts', index, 'default'],
       message: `${names[defaults[0]!]} is the default account already: a target has at most one.`,

@@ -44,7 +44,11 @@ function leavesOf(value: object, prefix = '', leaves: Leaves = new Map()): Leave
     if (member === undefined) continue
     if (Array.isArray(member)) addList(path, member, leaves)
     else if (typeof member === 'object' && member !== null) leavesOf(member, path, leaves)
-    else leaves.set(path, DURATIONS.has(path) ? formatDuration(member) : String(member))
+    else
+      leaves.set(
+        path,
+        DURATIONS.has(path) || path.endsWith('checkOut.maxTime') ? formatDuration(member) : String(member),
+      )
   }
   return leaves
 }

@@ -2,10 +2,12 @@
 
 import type { ParseArgsOptionsConfig } from 'node:util'
 import type { Audit } from '../audit/event.ts'
+import type { OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { User } from '../identity/user.ts'
 import type { Access } from '../session/access.ts'
+import type { Conversation } from '../session/conversation.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
 import type { SessionStore } from '../session/records/session-store.ts'
 import type { Login } from '../session/run-login.ts'
@@ -32,6 +34,8 @@ export interface CommandParts {
   /** Null where it is not served but to the owner. */
   readonly apiAddress: () => Promise<ApiAddress | null>
   readonly favourites: Favourites
+  /** Of the person of this login. */
+  readonly checkOutsOf: (login: Login) => OwnCheckOuts
   readonly audit: Audit
   readonly clock: Clock
 }
@@ -41,7 +45,9 @@ export interface Call {
   /** Who asks: read from the store for this command, so roles and factors are those of now. */
   readonly person: Principal
   /** The connection that the command came on. */
-  readonly login: Pick<Login, 'id' | 'since' | 'endsAt'>
+  readonly login: Login
+  /** The channel itself, for what asks, waits or shows. */
+  readonly conversation: Pick<Conversation, 'terminal' | 'gone' | 'write' | 'complain' | 'listen'>
   /** Words behind the command's name that are no options; as many as `usage` has, at most. */
   readonly words: readonly string[]
   readonly options: Readonly<Record<string, string | boolean | undefined>>

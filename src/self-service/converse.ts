@@ -16,6 +16,7 @@ const SIMPLE = new Set(['', 'dumb', 'unknown'])
 const MOST_COMMANDS = 8
 const MOST_COMMANDS_WAITING = 64
 const MOST_MENUS = 64
+const WAITS = /^\s*checkout\s(.*\s)?--wait(\s|$)/s
 
 export function createSelfService(parts: RunParts): Converse {
   const withCommand = createLimitPerUser(MOST_COMMANDS, MOST_COMMANDS_WAITING)
@@ -24,6 +25,9 @@ export function createSelfService(parts: RunParts): Converse {
     const { command, terminal } = conversation
     const { user } = login.who.principal
     const answer = () => {
+      // What waits until it is its turn stays open, as a menu does.
+      if (command !== undefined && WAITS.test(command))
+        return withMenu(user, () => runCommand(parts, conversation, login, command))
       if (command !== undefined) return withCommand(user, () => runCommand(parts, conversation, login, command))
       if (terminal === undefined) return withCommand(user, () => listForPrograms(parts, conversation, login))
       const what = SIMPLE.has(terminal.type) ? 'list' : 'menu'

@@ -1,7 +1,11 @@
 /** The commands that there are, in the order of `help`. A new one is a file in `commands/` and a line here. */
 
 import type { Command } from './command.ts'
+import { checkin } from './commands/checkin.ts'
+import { checkout } from './commands/checkout.ts'
+import { checkouts } from './commands/checkouts.ts'
 import { explain } from './commands/explain.ts'
+import { extend } from './commands/extend.ts'
 import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
 import { sessions } from './commands/sessions.ts'
@@ -9,6 +13,6 @@ import { targets } from './commands/targets.ts'
 import { tokens } from './commands/tokens.ts'
 import { whoami } from './commands/whoami.ts'
 
-const ALL: readonly Command[] = [whoami, targets, explain, sessions, keys, tokens]
+const ALL: readonly Command[] = [whoami, targets, explain, checkout, checkin, extend, checkouts, sessions, keys, tokens]
 
 export const COMMANDS: readonly Command[] = [helpFor(ALL), ...ALL]

@@ -73,7 +73,7 @@ async function run(
     write: text => conversation.write(text),
     note: line => conversation.complain(`${line}\n`),
   })
-  return command.run({ parts, person, login, words: positionals, options: values, out })
+  return command.run({ parts, person, login, conversation, words: positionals, options: values, out })
 }
 
 function parsed(command: Command, args: string[]) {

@@ -2,6 +2,7 @@
 
 import type { Principal, PrincipalFacts } from '../identity/principal.ts'
 import { authorize, type Denial } from '../policy/authorize.ts'
+import { type CheckOutDenied, type CheckOutTerms, decideCheckOut } from '../policy/check-out.ts'
 import { type Decision, decide } from '../policy/decide.ts'
 import type { AccessFacts } from '../policy/evaluate-role.ts'
 import type { Grant } from '../policy/grant.ts'
@@ -15,7 +16,7 @@ import { type Refusal, refuse } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/factors.ts'
 import { LATER_FACTORS } from '../shared/factors.ts'
-import type { LoginName } from '../shared/names.ts'
+import type { AccountAddress, LoginName } from '../shared/names.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 
@@ -47,6 +48,8 @@ export interface Access {
    * proven. Its `message` is for the person, its `detail` is not.
    */
   look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Decision>
+  /** What policy gives for a check-out of the account, by what is proven; nothing is granted by it. */
+  checkOutTerms(principal: PrincipalFacts, address: AccountAddress): Promise<CheckOutTerms | CheckOutDenied>
   /** Every account that `look` says yes to, in no order; with `names`, those of these targets. */
   reachable(principal: PrincipalFacts, names?: readonly string[]): Promise<Reachable[]>
   /**
@@ -105,6 +108,11 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       const protocol = (await targets.get(address.target))?.protocol
       const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
       return decide({ ...facts, sourceAddress }, withAskable(proven))
+    },
+    async checkOutTerms({ user, roles: held, proven, sourceAddress }, address) {
+      const protocol = (await targets.get(address.target))?.protocol
+      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      return decideCheckOut({ ...facts, sourceAddress }, proven)
     },
     async reachable({ roles: held, proven, sourceAddress }, names) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })

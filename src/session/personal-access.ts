@@ -11,6 +11,7 @@ import type { User } from '../identity/user.ts'
 import { scopesGiven } from '../policy/api-scopes.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
+import { durationWords } from '../shared/durations.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/factors.ts'
@@ -94,7 +95,7 @@ export function createPersonalAccess(parts: Parts) {
         throw new GatewayError('BAD_REQUEST', 'A name has letters, digits, ".", "_" and "-", at most 64.')
       if (!(validForMs > 0)) throw new GatewayError('BAD_REQUEST', 'A token must be valid for more than 0s.')
       if (validForMs > maxAgeMs)
-        throw new GatewayError('BAD_REQUEST', `A token is valid for ${inWords(maxAgeMs)} at most here.`)
+        throw new GatewayError('BAD_REQUEST', `A token is valid for ${durationWords(maxAgeMs)} at most here.`)
       const given = await scopesOf(person)
       if (given === undefined) throw new GatewayError('FORBIDDEN', 'Your access was withdrawn.')
       const scopes = wish.scopes === 'all' ? given : wish.scopes
@@ -182,16 +183,4 @@ function whyNot(reason: NotMade, name: string): ['CONFLICT' | 'FORBIDDEN', strin
   if (reason === 'name-taken') return ['CONFLICT', `You have a token with the name ${name} already.`]
   if (reason === 'too-many') return ['CONFLICT', `You have ${MOST_TOKENS} tokens: revoke some first.`]
   return ['FORBIDDEN', 'Your access was withdrawn.']
-}
-
-/** `30d`, `8h`, `90m`: the largest unit that leaves no rest. */
-function inWords(ms: number): string {
-  const [unit, size] = (
-    [
-      ['d', 86_400_000],
-      ['h', 3_600_000],
-      ['m', 60_000],
-    ] as const
-  ).find(([, size]) => ms % size === 0) ?? ['s', 1000]
-  return `${ms / size}${unit}`
 }

@@ -27,7 +27,8 @@ export function onceAborted(signal: AbortSignal, act: () => void): void {
 /** The end of a session that was refused for this code after its row was opened. */
 export function endFor(code: ErrorCode): EndReason {
   if (code === 'RECORDING_UNAVAILABLE' || code === 'RECORDING_FAILED') return 'recording-failed'
-  return code.startsWith('TARGET_') || code === 'CHANNEL_DENIED' ? 'connect-failed' : 'internal-error'
+  const notLent = code === 'ACCOUNT_CHECKED_OUT' || code === 'CHECK_OUT_REQUIRED'
+  return code.startsWith('TARGET_') || code === 'CHANNEL_DENIED' || notLent ? 'connect-failed' : 'internal-error'
 }
 
 /** What the person reads last; nothing when they or the target hung up themselves. */

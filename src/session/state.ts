@@ -8,6 +8,8 @@ export type EndReason =
   | 'idle'
   | 'access-revoked'
   | 'credential-rotated'
+  | 'check-out-ended'
+  | 'account-checked-out'
   | 'recording-failed'
   | 'protocol-violation'
   | 'gateway-stopped'
@@ -29,6 +31,8 @@ export const END_REASON_TEXT: Record<EndReason, string> = {
   idle: 'the session was idle for too long',
   'access-revoked': 'the access was withdrawn',
   'credential-rotated': 'the credential of the account was rotated',
+  'check-out-ended': 'the check-out of the account has ended',
+  'account-checked-out': 'somebody has checked the account out',
   'recording-failed': 'the session could no longer be recorded',
   'protocol-violation': 'a message broke the protocol',
   'gateway-stopped': 'the gateway is stopping',

@@ -18,3 +18,15 @@ export const durationText = z
 
 /** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
 export const duration = z.union([durationText, z.number().int().nonnegative()])
+
+/** `30d`, `8h`, `90m`: the largest unit that leaves no rest. */
+export function durationWords(ms: number): string {
+  const [unit, size] = (
+    [
+      ['d', 86_400_000],
+      ['h', 3_600_000],
+      ['m', 60_000],
+    ] as const
+  ).find(([, size]) => ms % size === 0) ?? ['s', 1000]
+  return `${ms / size}${unit}`
+}

@@ -64,6 +64,12 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    checkOuts: new Counter({
+      name: 'sallyport_check_outs_total',
+      help: 'Check-outs that were started, extended, queued or revealed, and those that ended, by reason',
+      labelNames: ['what'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -11,6 +11,7 @@ export const SCOPES = [
   'confirm',
   'reveal',
   'restore',
+  'force-check-in',
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
@@ -25,6 +26,7 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   confirm: 'confirms where a credential may be sent',
   reveal: 'reads recordings with what they hide',
   restore: 'puts an earlier version of a credential in force again',
+  'force-check-in': 'ends the check-outs of others',
 }
 
 /** What every user has. */

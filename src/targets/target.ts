@@ -3,7 +3,10 @@
 import { z } from 'zod'
 import type { Fields, ProtocolFacts } from '../protocols/facts.ts'
 import { type ProtocolName, protocols, type RegisteredProtocol } from '../protocols/registered.ts'
+import { duration } from '../shared/durations.ts'
+import { messageOf } from '../shared/errors.ts'
 import { nameSchema } from '../shared/name-schema.ts'
+import { linearPattern } from '../shared/text/linear-pattern.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
 
 /** Control characters end a packet's field or steer a terminal; invisible ones make two logins look alike. */
@@ -15,6 +18,35 @@ const login = z
   .min(1)
   .refine(text => Buffer.byteLength(text) <= MOST_LOGIN_BYTES, `a login has at most ${MOST_LOGIN_BYTES} bytes`)
   .refine(text => !UNFIT.test(text), 'a login has no control characters and no invisible ones')
+
+/** Longer is no ticket. */
+export const MOST_TICKET = 128
+
+const ticket = z
+  .string()
+  .max(256)
+  .superRefine((source, context) => {
+    try {
+      linearPattern(source)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `the pattern of tickets: ${messageOf(error)}` })
+    }
+  })
+
+/** That the account can be checked out, and how; by whom, the roles say. */
+const checkOutSchema = z.strictObject({
+  /** By one person at a time, or by several. */
+  mode: z.enum(['exclusive', 'shared']).default('exclusive'),
+  maxTime: duration.optional(),
+  /** Whether sessions need one. */
+  required: z.boolean().default(false),
+  reason: z.enum(['required', 'optional']).default('optional'),
+  /** A ticket of this form is demanded. */
+  ticket: ticket.optional(),
+  /** Where others have sessions on it when somebody wants it for themselves alone: no; they are told; they end. */
+  openSessions: z.enum(['refuse', 'tell', 'end']).default('refuse'),
+})
+export type CheckOutRule = z.output<typeof checkOutSchema>
 
 export const accountSchema = z.strictObject({
   name: nameSchema,
@@ -28,6 +60,7 @@ export const accountSchema = z.strictObject({
     .array(z.strictObject({ program: nameSchema }))
     .max(20)
     .optional(),
+  checkOut: checkOutSchema.optional(),
 })
 
 const via = z

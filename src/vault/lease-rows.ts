@@ -3,9 +3,20 @@
 import type { Database } from '../database/database.ts'
 import type { LeaseTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { AccountAddress } from '../shared/names.ts'
 import type { Lease, LeaseHolder } from './lease.ts'
 
 export type StoredLease = Omit<LeaseTable, 'session' | 'check_out'> & { readonly holder: LeaseHolder }
+
+/** A credential that a person is shown. */
+export interface Loan {
+  readonly id: string
+  readonly checkOut: string
+  readonly user: string
+  readonly address: AccountAddress
+  readonly version: number
+  readonly until: number
+}
 
 export function createLeaseRows({ database, clock }: { database: Database; clock: Clock }) {
   return {
@@ -21,6 +32,17 @@ export function createLeaseRows({ database, clock }: { database: Database; clock
           started_at: clock.now(),
           until: grant.endsAt,
           ended_at: null,
+        })
+        .execute()
+    },
+
+    /** To a person, who sees it: it is open until their check-out ends. */
+    async startLoan({ id, checkOut, user, address, version, until }: Loan, on: Database): Promise<void> {
+      await on
+        .insertInto('leases')
+        .values({
+          ...{ id, ...columnsOf({ kind: 'check-out', checkOut }), user, ...address },
+          ...{ credential_version: version, started_at: clock.now(), until, ended_at: null },
         })
         .execute()
     },
@@ -48,6 +70,13 @@ export function createLeaseRows({ database, clock }: { database: Database; clock
         .orderBy('started_at')
         .execute()
       return rows.map(stored)
+    },
+
+    /** Whose leases of this account's credential are open: of sessions on it, and of those that it is a hop for. */
+    async openOf({ account, target }: AccountAddress, on: Database): Promise<{ session: string; user: string }[]> {
+      const open = on.selectFrom('leases').select(['session', 'user']).where('ended_at', 'is', null)
+      const ofAccount = open.where('target', '=', target).where('account', '=', account)
+      return ofAccount.where('check_out', 'is', null).execute()
     },
 
     sessionsAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]> {

@@ -25,7 +25,7 @@ import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from './lease.ts'
-import { createLeaseRows, type StoredLease } from './lease-rows.ts'
+import { createLeaseRows, type Loan, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
 import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
@@ -125,10 +125,14 @@ export interface Vault {
   lease(grant: Grant, lent?: LentAccount): Promise<Lease | Refusal>
   /** Notes the lease in the store, or in a transaction on it. */
   startLease(lease: Lease, on?: Database): Promise<void>
+  /** Notes that a person is shown it, within a check-out. */
+  startLoan(loan: Loan, on: Database): Promise<void>
   /** Ends the leases of a session or a check-out in the store, or in a transaction on it, and gives the ids of those that were open. */
   endLeases(holder: LeaseHolder, on?: Database): Promise<string[]>
   /** Leases that are open and began before this time. */
   openLeases(before: number): Promise<StoredLease[]>
+  /** The sessions that this account's credential is lent to now, and whose they are. */
+  sessionsOn(address: AccountAddress, on: Database): Promise<{ session: string; user: string }[]>
   /** Leases of sessions in the order of their ids, from the one after `id` on. */
   sessionLeasesAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]>
   /** Seals bytes for one purpose, for example `totp alice`; only the same purpose opens them. */
@@ -225,8 +229,10 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     },
 
     startLease: leases.start,
+    startLoan: leases.startLoan,
     endLeases: leases.end,
     openLeases: leases.open,
+    sessionsOn: leases.openOf,
     sessionLeasesAfter: leases.sessionsAfter,
   }
 }

@@ -28,5 +28,16 @@ function linesOf(commands: readonly Pick<Command, 'name' | 'usage' | 'summary'>[
   const all = commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trimEnd(), summary] as const)
   const lines = formatFacts(all)
   if (lines.every(line => line.length <= width)) return lines
-  return all.flatMap(([call, summary]) => [call, `    ${summary}`])
+  return all.flatMap(([call, summary]) => [...wrapped(call, width), `    ${summary}`])
+}
+
+/** Between options, where it is too long for a line. */
+function wrapped(call: string, width: number): string[] {
+  const lines: string[] = []
+  for (const part of call.split(/ (?=\[|\|)/)) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)} ${part}`
+    if (longer.length <= width && lines.length > 0) lines[lines.length - 1] = longer
+    else lines.push(lines.length === 0 ? part : `        ${part}`)
+  }
+  return lines
 }

@@ -2,19 +2,17 @@
 
 import type { Conversation } from '../../session/conversation.ts'
 import type { Login } from '../../session/run-login.ts'
-import { onceAborted } from '../../session/session-end.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import { printable } from '../../shared/text/printable.ts'
 import { cut } from '../../shared/text/width.ts'
+import { askLine } from '../ask-line.ts'
 import type { CommandParts } from '../command.ts'
 import { type Entry, reachableFirst } from '../reachable-first.ts'
-import { createKeyReader, type Key } from './keys.ts'
 import { outcomeText } from './outcome-text.ts'
 
 const PROMPT = 'Number, text to search, *N for a favourite, q to leave: '
-const MOST_LINE = 100
 const MOST_READ = 200
 
 /** Resolves to the exit status, when the person leaves or is gone. */
@@ -32,7 +30,7 @@ export async function runNumberedList(
     }
     const found = (await reachableFirst(parts, person)).filter(entry => entry.matches(search))
     await conversation.write(listOf(found, conversation.terminal!.size))
-    const line = await ask(conversation, PROMPT, true)
+    const line = await askLine(conversation, PROMPT, true)
     if (line === undefined || line === 'q') return EXIT.ok
     const [, star, number] = /^(\*?)\s*(\d{1,6})$/.exec(line) ?? []
     const entry = number === undefined ? undefined : found[Number(number) - 1]
@@ -71,7 +69,7 @@ async function connect(conversation: Conversation, login: Login, { address, reac
     { account, target },
     {
       async answer(wanted, again) {
-        const typed = await ask(conversation, `${again ? 'That was not right. ' : ''}${wanted}: `, false)
+        const typed = await askLine(conversation, `${again ? 'That was not right. ' : ''}${wanted}: `, false)
         return typed === undefined || typed === '' ? undefined : new Secret(typed)
       },
       told: instruction => void conversation.write(`${instruction}\n`),
@@ -79,40 +77,4 @@ async function connect(conversation: Conversation, login: Login, { address, reac
     },
   )
   await conversation.write(`\n${outcomeText(address, outcome)}\n`)
-}
-
-/** One line, edited with backspace alone; undefined: they left. What is typed before is for nobody. */
-function ask(conversation: Conversation, question: string, echo: boolean): Promise<string | undefined> {
-  const reader = createKeyReader()
-  let line = ''
-  return new Promise(resolve => {
-    const answered = (answer: string | undefined) => {
-      conversation.listen(undefined)
-      void conversation.write('\n')
-      resolve(answer?.trim())
-    }
-    const take = (key: Key): boolean => {
-      if (key.kind === 'enter') answered(line)
-      else if (key.kind === 'interrupt' || key.kind === 'end-of-input') answered(undefined)
-      else if (key.kind === 'text') {
-        const text = [...key.text.replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, ' ')]
-          .slice(0, Math.max(0, MOST_LINE - line.length))
-          .join('')
-        line += text
-        if (echo) void conversation.write(text)
-      } else if (key.kind === 'backspace' && line !== '') {
-        line = [...line].slice(0, -1).join('')
-        if (echo) void conversation.write('\b \b')
-      }
-      return key.kind !== 'enter' && key.kind !== 'interrupt' && key.kind !== 'end-of-input'
-    }
-    void conversation.write(question)
-    conversation.listen({
-      typed(bytes) {
-        for (const key of reader.push(bytes)) if (!take(key)) return
-      },
-      ended: () => answered(undefined),
-    })
-    onceAborted(conversation.gone, () => answered(undefined))
-  })
 }

@@ -7,6 +7,7 @@ import type { Principal } from '../../identity/principal.ts'
 import type { Grant } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { GatewayError, Refusal } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
 import type { Hop } from '../../targets/route.ts'
 import type { Target } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
@@ -46,6 +47,8 @@ export interface SessionBroker {
   channelDenied(of: Pick<Grant, 'user' | 'session'>, what: string, why: string): Promise<void>
   /** Lease and session are over: written down now, or when the store is back. Never rejects. */
   end(grant: Grant, ending: Ending): Promise<void>
+  /** A one-time code that is asked for within an admitted login: it is proven on it from then on. False where it is not right. */
+  proveCode(session: string, code: Secret): Promise<boolean>
   /** Nothing more comes of this session, or login. */
   forget(session: string): void
 }

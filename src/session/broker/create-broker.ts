@@ -111,9 +111,10 @@ export function createBroker(parts: BrokerParts): SessionBroker {
     async lendForHop({ session }, wanted) {
       const { grant } = held(session, 'lent').authorized
       const hop = await hopOnTheWay(grant, wanted, find)
-      const lease = isRefusal(hop) ? hop : await vault.lease(grant, hop)
+      if (isRefusal(hop)) throw new GatewayError(hop.code, hop.detail ?? hop.message)
+      const lease = await vault.lease(grant, hop)
       if (isRefusal(lease)) throw new GatewayError(lease.code, lease.detail ?? lease.message)
-      await changes.lendForHop(lease).catch(error => {
+      await changes.lendForHop(lease, hop).catch(error => {
         lease.erase()
         throw error
       })
@@ -142,6 +143,12 @@ export function createBroker(parts: BrokerParts): SessionBroker {
       const grant = grantOf(session)
       sessions.set(session, { is: 'over' })
       await endSession(parts, grant, ending)
+    },
+
+    async proveCode(session, answer) {
+      const attempt = held(session, 'login').who.attempt.inside()
+      if (isRefusal(attempt)) throw new GatewayError(attempt.code, attempt.message)
+      return attempt.verify({ kind: 'totp', answer }, { rememberFactorMs: 0 })
     },
 
     forget(session) {

@@ -114,6 +114,7 @@ export interface LiveSessions {
   readonly count: number
   has(id: string): boolean
   ids(): string[]
+  all(): readonly LiveSession[]
   /** Ends a session of this gateway; nothing when it is not here. */
   end(id: string, reason: EndReason): void
   /** Ends the session wherever it runs; not given: because an administrator wants it. Resolves once the wish is delivered. */
@@ -124,6 +125,8 @@ export interface LiveSessions {
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
   accessChanged(): Promise<void>
+  /** Calls the listener after every such change, on whichever gateway it was made. Returns an unsubscribe function. */
+  onAccessChange(listener: () => void): () => void
   /** Grows with every change of access that reaches this gateway: a decision made before it may be out of date. */
   readonly accessChanges: number
   notifyAll(text: string): void
@@ -138,6 +141,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
   const sessions = new Map<string, LiveSession>()
   const watched = new Set<Watched>()
   const waiting = new Set<() => void>()
+  const listeners = new Set<() => void>()
   let accessChanges = 0
   const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
 
@@ -149,6 +153,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
 
   async function decideAnew(): Promise<void> {
     accessChanges++
+    for (const listener of listeners) listener()
     // First the sessions: they end for a reason of their own, and not because the login around them went.
     for (const one of [...sessions.values(), ...watched]) {
       // An error while deciding is a no.
@@ -196,6 +201,7 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
     },
     has: id => sessions.has(id),
     ids: () => [...sessions.keys()],
+    all: () => [...sessions.values()],
     end: (id, reason) => sessions.get(id)?.abort(reason),
     tick,
     async kill(id, reason = 'killed') {
@@ -220,6 +226,10 @@ export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock
           },
         )
       })
+    },
+    onAccessChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
     get accessChanges() {
       return accessChanges

@@ -6,8 +6,10 @@ import type { Database } from '../../database/database.ts'
 import type { Grant } from '../../policy/grant.ts'
 import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Hop } from '../../targets/route.ts'
 import { type Lease, ofSession } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
+import type { AccountUse, UsedAccount } from '../account-use.ts'
 import { endReasonOf } from '../state.ts'
 import { stateEvents } from './session-audit.ts'
 import type { Ending, SessionRow, SessionStore } from './session-store.ts'
@@ -20,10 +22,13 @@ export interface SessionFacts {
 }
 
 export interface SessionChanges {
-  /** The lease is lent and the session opened, and both audited. Throws `AUDIT_UNAVAILABLE`: it must then not go on. */
+  /**
+   * The lease is lent and the session opened, and both audited. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` throws: it must then
+   * not go on.
+   */
   begin(lease: Lease, facts: SessionFacts): Promise<void>
-  /** A hop's credential is lent to the session as well, and audited. Throws `AUDIT_UNAVAILABLE`: it must then not be used. */
-  lendForHop(lease: Lease): Promise<void>
+  /** A hop's credential is lent to the session as well, and audited. Throws as `begin` does: it must then not be used. */
+  lendForHop(lease: Lease, hop: Pick<Hop, 'account' | 'target'>): Promise<void>
   /** False, and nothing audited, when the session has ended meanwhile. Throws `AUDIT_UNAVAILABLE`. */
   activate(grant: Grant): Promise<boolean>
   /**
@@ -44,11 +49,12 @@ export function createSessionChanges(parts: {
   audit: AuditAppender
   sessions: SessionStore
   vault: Pick<Vault, 'startLease' | 'endLeases'>
+  accountUse: AccountUse
   /** What follows when a session does not have what these leases lent any more: in the same transaction. */
   leasesEnded: (leases: readonly string[], on: Database) => Promise<void>
   log: Log
 }): SessionChanges {
-  const { outbox, audit, sessions, vault, leasesEnded, log } = parts
+  const { outbox, audit, sessions, vault, accountUse, leasesEnded, log } = parts
 
   /** Those of a session, each with its event. */
   async function endLeases(session: string, on: Database, ended: (lease: string) => void): Promise<void> {
@@ -68,16 +74,19 @@ export function createSessionChanges(parts: {
 
   return {
     async begin(lease, { source, recording, details }) {
+      const { grant } = lease
       await outbox.change(async (on, record) => {
+        const within = await accountUse.lend(usedBy(grant, grant, false), on)
         await vault.startLease(lease, on)
-        await sessions.open(lease.grant, source, recording, details, on)
+        await sessions.open(grant, source, recording, { ...details, ...within }, on)
         record(stateEvents.leaseStarted(lease))
       })
       await audit.flush()
     },
 
-    async lendForHop(lease) {
+    async lendForHop(lease, hop) {
       await outbox.change(async (on, record) => {
+        await accountUse.lend(usedBy(lease.grant, hop, true), on)
         await vault.startLease(lease, on)
         record(stateEvents.leaseStarted(lease))
       })
@@ -145,4 +154,12 @@ export function createSessionChanges(parts: {
       return noted
     },
   }
+}
+
+function usedBy(
+  { user, seesHolder }: Grant,
+  { account, target }: Pick<Grant, 'account' | 'target'>,
+  asHop: boolean,
+): UsedAccount {
+  return { user, account, target, seesHolder, asHop }
 }

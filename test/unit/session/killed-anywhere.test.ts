@@ -56,7 +56,11 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
   const audit = createAuditLog({ database, signer, gateway, clock })
   const sessions = createSessionStore({ database, clock, gateway })
   const outbox = createOutbox({ database, gateway, clock })
-  const changes = createSessionChanges({ outbox, audit, sessions, vault, leasesEnded: async () => undefined, log })
+  const changes = createSessionChanges({
+    ...{ outbox, audit, sessions, vault, log },
+    accountUse: { lend: async () => ({}) },
+    leasesEnded: async () => undefined,
+  })
   const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const metrics = createMetrics()
   const pendingWrites = createPendingWrites({ log })

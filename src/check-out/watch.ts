@@ -1,0 +1,120 @@
+/** Ends the sessions of this process that a check-out's end, or its beginning, ends: within a second, whichever gateway changed it. */
+
+import type { LiveSession, LiveSessions } from '../session/live/live-sessions.ts'
+import { type Clock, elapsed } from '../shared/clock.ts'
+import type { Log } from '../shared/log.ts'
+import { formatAccountAddress } from '../shared/names.ts'
+import type { CheckOut } from './check-out.ts'
+import type { CheckOutRows } from './rows.ts'
+import { isoMinute } from './words.ts'
+
+const EVERY_MS = 1000
+/** What ended so long before the last look may have been stored after it. */
+const STORED_AFTER_MS = 30_000
+
+interface Parts {
+  readonly live: Pick<LiveSessions, 'all'>
+  readonly rows: Pick<CheckOutRows, 'openOrEndedSince'>
+  readonly onChange: (listener: (address: string) => void) => () => void
+  /** The store's, where several gateways share it. */
+  readonly clock: Clock
+  /** How much that is ahead of the one by which sessions begin, in milliseconds. */
+  readonly aheadMs: () => number
+  readonly log: Log
+}
+
+/** What is known of a session's check-out, for when the store cannot be asked: by a clock that nobody can set. */
+interface Deadline {
+  readonly until: number
+  readonly endsAtElapsed: number
+}
+
+export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log }: Parts) {
+  const deadlines = new Map<LiveSession, Deadline>()
+  const told = new WeakMap<LiveSession, string>()
+  let lookedAt = clock.now()
+  let running: Promise<void> | undefined
+  let again = false
+
+  async function look(): Promise<void> {
+    const watched = new Set(live.all().filter(({ grant }) => grant.account.checkOut !== undefined))
+    for (const session of deadlines.keys()) if (!watched.has(session)) deadlines.delete(session)
+    if (watched.size === 0) {
+      lookedAt = clock.now()
+      return
+    }
+    const targets = [...new Set([...watched].map(({ grant }) => grant.target.name))]
+    const began = clock.now()
+    const found = await rows.openOrEndedSince(targets, lookedAt - STORED_AFTER_MS)
+    lookedAt = began
+    const byAccount = Map.groupBy(found, formatAccountAddress)
+    for (const session of watched) {
+      const { account, target } = session.grant
+      judge(session, byAccount.get(formatAccountAddress({ account: account.name, target: target.name })) ?? [])
+    }
+  }
+
+  function judge(session: LiveSession, checkOuts: readonly CheckOut[]): void {
+    const { user } = session.grant
+    const now = clock.now()
+    const mine = checkOuts.filter(one => one.user === user)
+    if (mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) {
+      session.abort('check-out-ended')
+      return
+    }
+    const open = mine.find(one => one.state.is === 'open')
+    if (open === undefined) deadlines.delete(session)
+    else if (deadlines.get(session)?.until !== open.until)
+      deadlines.set(session, { until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
+    const other = checkOuts.find(
+      one => one.exclusive && one.user !== user && one.state.is === 'open' && now < one.until,
+    )
+    if (other === undefined || other.openSessions === 'refuse') return
+    if (other.openSessions === 'end') session.abort('account-checked-out')
+    else if (told.get(session) !== other.id) {
+      told.set(session, other.id)
+      session.downstream.notify(
+        `Somebody has checked this account out until ${isoMinute(other.until)}; this session goes on.`,
+      )
+    }
+  }
+
+  /** Also while the store is away, and where the clock was set back. */
+  function passDeadlines(): void {
+    const [now, nowElapsed] = [clock.now(), elapsed(clock)]
+    for (const [session, { until, endsAtElapsed }] of deadlines) {
+      if (now >= until || nowElapsed >= endsAtElapsed) session.abort('check-out-ended')
+    }
+  }
+
+  /** One look at a time, and one more where something changed meanwhile. */
+  function lookSoon(): Promise<void> {
+    again = true
+    running ??= (async () => {
+      while (again) {
+        again = false
+        await look().catch(error => log.warn({ err: error }, 'check-outs could not be read; trying again'))
+        passDeadlines()
+      }
+      running = undefined
+    })()
+    return running
+  }
+
+  const forget = onChange(() => void lookSoon())
+  const timer = setInterval(() => void lookSoon(), EVERY_MS).unref()
+  return {
+    /** Looks now. */
+    look: lookSoon,
+    close() {
+      clearInterval(timer)
+      forget()
+    },
+  }
+}
+
+/** When nobody had the account by it any more; `-Infinity` while somebody has. */
+function endOf({ state, until }: CheckOut, now: number): number {
+  if (state.is === 'ended') return state.at
+  return now >= until ? until : Number.NEGATIVE_INFINITY
+}

@@ -1,0 +1,25 @@
+/** What people read of a check-out that they cannot have now, and of times. */
+
+import type { Obstacle } from './take.ts'
+
+/** `2026-11-27 14:30 UTC`: the minute that has not begun before it is over. */
+export function isoMinute(ms: number): string {
+  const minute = new Date(Math.ceil(ms / 60_000) * 60_000)
+  return `${minute.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+/** Who has it is named only to those who may know. */
+export function obstacleText(name: string, obstacle: Obstacle, seesHolder: boolean): string {
+  switch (obstacle.why) {
+    case 'held': {
+      const { user, until } = obstacle.by
+      return `${name} is checked out${seesHolder ? ` by ${user}` : ''} until ${isoMinute(until)}.`
+    }
+    case 'turn': {
+      const until = obstacle.until === undefined ? '' : ` until ${isoMinute(obstacle.until)}`
+      return `${name} is free, and it is the turn of somebody who asked before${until}.`
+    }
+    case 'sessions':
+      return `${name} is in use: ${obstacle.count === 1 ? 'a session of somebody else is' : `${obstacle.count} sessions of others are`} open on it.`
+  }
+}

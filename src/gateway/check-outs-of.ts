@@ -1,0 +1,22 @@
+/** The check-outs of whoever is logged in, for what the gateway itself answers on that login. */
+
+import { createOwnCheckOuts, type OwnCheckOuts } from '../check-out/own-check-outs.ts'
+import type { Login } from '../session/run-login.ts'
+import { GatewayError } from '../shared/errors.ts'
+import type { GatewayParts } from './parts.ts'
+
+export function checkOutsOf(
+  { checkOuts, reveal, broker }: Pick<GatewayParts, 'checkOuts' | 'reveal' | 'broker'>,
+  { id }: Pick<Login, 'id'>,
+): OwnCheckOuts {
+  return createOwnCheckOuts({
+    ...{ checkOuts, reveal },
+    async person() {
+      const person = await broker.person(id)
+      if (person === undefined) throw new GatewayError('ACCESS_DENIED', 'Your access was withdrawn.')
+      const { user, roles, proven, sourceAddress } = person
+      return { user, roles, proven, sourceAddress, session: id }
+    },
+    proveCode: code => broker.proveCode(id, code),
+  })
+}

@@ -1,0 +1,38 @@
+/** Check-outs are decided anew at start, after every change of access, and now and then: what would not be given today ends. */
+
+import type { GatewayParts } from './parts.ts'
+
+/** What changed while no gateway heard of it. */
+const EVERY_MS = 60_000
+
+export function reviewCheckOuts(
+  { checkOuts, live, log }: Pick<GatewayParts, 'checkOuts' | 'live' | 'log'>,
+  started: AsyncDisposableStack,
+): void {
+  let running: Promise<void> | undefined
+  let again = false
+  let closed = false
+
+  function review(): void {
+    again = true
+    running ??= (async () => {
+      while (again && !closed) {
+        again = false
+        await checkOuts
+          .review()
+          .catch(error => log.warn({ err: error }, 'check-outs could not be decided anew; trying again'))
+      }
+      running = undefined
+    })()
+  }
+
+  const forget = live.onAccessChange(review)
+  const timer = setInterval(review, EVERY_MS).unref()
+  started.defer(async () => {
+    closed = true
+    forget()
+    clearInterval(timer)
+    await running
+  })
+  review()
+}

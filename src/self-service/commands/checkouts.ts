@@ -1,0 +1,59 @@
+import type { CheckOutDocument } from '../../check-out/check-out.ts'
+import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
+import type { Call, Command } from '../command.ts'
+
+export const checkouts: Command = {
+  name: 'checkouts',
+  summary: 'the accounts that you have, had lately, and wait for',
+  usage: '',
+  words: { least: 0, most: 0 },
+  run: listCheckOuts,
+}
+
+export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCode> {
+  const document = await parts.checkOutsOf(login).list()
+  await out.show(document, () => {
+    const rows = [
+      ...document.waiting.map(one => ({
+        ...one,
+        state: one.offeredUntil === null ? 'waiting' : 'your turn',
+        at: one.offeredUntil ?? one.askedAt,
+        way: '',
+        why: '',
+      })),
+      ...document.checkOuts.map(one => ({
+        ...one,
+        state: stateOf(one),
+        at: one.endedAt ?? one.until,
+        why: whyOf(one),
+      })),
+    ]
+    return out.table(
+      [
+        { title: 'ACCOUNT', value: one => formatAccountAddress(one), shrinkTo: 16 },
+        { title: 'STATE', value: one => one.state },
+        { title: 'UNTIL', value: one => minute(one.at) },
+        { title: 'WAY', value: one => one.way, optional: 2 },
+        { title: 'WHY', value: one => one.why, shrinkTo: 8, optional: 1 },
+      ],
+      rows,
+      'You have no account checked out.',
+    )
+  })
+  return EXIT.ok
+}
+
+function stateOf({ endReason, mode, revealedAt }: CheckOutDocument): string {
+  if (endReason !== null) return endReason
+  return revealedAt === null ? (mode === 'shared' ? 'yours, shared' : 'yours') : 'yours, seen'
+}
+
+function whyOf({ ticket, reason }: CheckOutDocument): string {
+  return [ticket, reason].filter(text => text !== null).join(' ')
+}
+
+/** `2026-11-27 14:30Z` */
+function minute(iso: string): string {
+  return `${iso.slice(0, 16).replace('T', ' ')}Z`
+}

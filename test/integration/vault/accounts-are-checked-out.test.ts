@@ -1,0 +1,261 @@
+/** Checking accounts out and in by ssh: who has one, who waits, what is shown, and what becomes of sessions. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption'
+import t from 'tap'
+import { inTerminal } from '../../support/in-terminal.ts'
+import type { SshProcess } from '../../support/ssh-client.ts'
+import { startSshGateway } from '../../support/ssh-gateway.ts'
+
+t.test('an account is checked out', async t => {
+  const front = await startSshGateway(t, {
+    role: { checkOut: { maxTime: '4h', seeHolder: true } },
+  })
+  const { gateway, sshd, identityFile, options, run } = front
+  const { parts } = gateway
+  const { account, host, port, hostKeys } = sshd
+  const name = `${account}@web-01`
+  const target = (checkOut: object) =>
+    gateway.addTarget({
+      ...{ name: 'web-01', protocol: 'ssh', host, port, hostKeys },
+      accounts: [{ name: account, checkOut }],
+    })
+  await target({})
+  const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
+  for (const user of ['bob', 'carol']) await gateway.addUser({ name: user, roles: ['ops'], publicKeys })
+  const at = gateway.ssh!
+  const as = (login: string, ...command: string[]): SshProcess =>
+    run('ssh', ...options, '-p', String(at.port), '-l', login, at.host, ...command)
+  const ask = (user: string, ...command: string[]) => as(user, ...command).ended
+  const json = async (user: string, ...command: string[]) => JSON.parse((await ask(user, ...command, '--json')).stdout)
+  const onTarget = (user: string, ...command: string[]) => as(`${user}+${account}+web-01`, ...command)
+  const audited = async (kind: string) =>
+    (await parts.audit.list({}))
+      .filter(event => event.kind === kind)
+      .map(({ actor, data }) => ({ actor, ...JSON.parse(data) }))
+
+  await t.test(
+    'for one person alone: others are refused, told until when, and by whom where they may know',
+    async t => {
+      const { stdout, status, stderr } = await ask(
+        'alice',
+        'checkout',
+        name,
+        '--for',
+        '2h',
+        '--reason',
+        "'INC-4711 disk'",
+      )
+      t.equal(status, 0, stderr)
+      t.match(stdout, /is yours until 20\d\d-\d\d-\d\d \d\d:\d\d UTC: ssh alice\+/)
+      t.equal((await onTarget('alice', 'true').ended).status, 0, 'her own sessions work')
+      const refused = await onTarget('bob', 'true').ended
+      t.equal(refused.status, 255)
+      t.match(refused.stderr, new RegExp(`${name} is checked out by alice until 20.* UTC`))
+      t.match(refused.stderr, /ACCOUNT_CHECKED_OUT/)
+      await gateway.addRole({
+        ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+        factors: [['publickey']],
+        checkOut: {},
+      })
+      t.notMatch((await onTarget('bob', 'true').ended).stderr, /alice/)
+      const again = await ask('bob', 'checkout', name)
+      t.equal(again.status, 1)
+      t.match(again.stderr, /is checked out until 20.* UTC\.\nWith --wait you join/)
+      t.notMatch(again.stderr, /alice/)
+      t.match(await json('alice', 'checkouts'), {
+        checkOuts: [{ account, mode: 'exclusive', way: 'inject', reason: 'INC-4711 disk', endedAt: null }],
+      })
+      t.match((await ask('alice', 'checkout', 'list')).stdout, new RegExp(`${name} +yours +20.*INC-4711 disk`))
+      const [row] = await parts.sessions.list({ user: 'alice', limit: 1 })
+      t.match(row!.details.checkOut, /^cho_/, 'the session says within which check-out it was')
+    },
+  )
+
+  await t.test('its end ends her sessions, and whoever waits has it then', async t => {
+    const session = onTarget('alice', 'echo it-began; exec sleep 600')
+    await session.printed(/it-began/)
+    const waiting = as('bob', 'checkout', name, '--wait', '--json')
+    await waiting.printed(/You are number 1 of those who wait; Ctrl-C leaves/)
+    t.match((await ask('bob', 'checkouts')).stdout, new RegExp(`${name} +waiting`))
+    t.match((await ask('alice', 'extend', name, '--for', '30m')).stdout, /yours until/)
+    const began = performance.now()
+    t.match((await ask('alice', 'checkin', name)).stdout, new RegExp(`Returned ${name}`))
+    const ended = await session.ended
+    t.match(ended.stderr, /the check-out of the account has ended/)
+    t.comment(`the session ended ${Math.round(performance.now() - began)} ms after checkin was typed`)
+    const { status, stdout } = await waiting.ended
+    t.equal(status, 0)
+    t.match(JSON.parse(stdout), { user: 'bob', endedAt: null })
+    const [row] = await parts.sessions.list({ user: 'alice', limit: 1 })
+    t.equal((await gateway.ended(row!.id)).reason, 'check-out-ended')
+    t.match(await audited('check-out.ended'), [{ actor: 'alice', user: 'alice', reason: 'returned', account: name }])
+    t.equal((await ask('alice', 'checkin', name)).status, 1)
+  })
+
+  await t.test('Ctrl-C and a client that goes leave the queue', async t => {
+    const { status, stdout } = await inTerminal(
+      front,
+      [{ expect: 'Ctrl-C leaves' }, { type: '\x03', expect: 'You have left the queue' }],
+      { login: 'alice' },
+      ...['checkout', name, '--wait'],
+    ).ended
+    t.equal(status, 1, stdout)
+    const gone = as('carol', 'checkout', name, '--wait')
+    await gone.printed(/number 1/)
+    gone.kill()
+    await gone.ended
+    while ((await parts.checkOuts.waitingOf('carol')).length > 0) await new Promise(resolve => setImmediate(resolve))
+    t.pass('nobody waits any more')
+  })
+
+  await t.test('it ends by itself, at its time', async t => {
+    const [open] = await parts.checkOuts.list({ state: 'open', limit: 10 })
+    const session = onTarget('bob', 'echo it-began; exec sleep 600')
+    await session.printed(/it-began/)
+    gateway.clock.advance(open!.until - gateway.clock.now())
+    t.match((await session.ended).stderr, /the check-out of the account has ended/)
+    while ((await parts.checkOuts.get(open!.id))!.state.is === 'open')
+      await new Promise(resolve => setTimeout(resolve, 20))
+    t.match(await parts.checkOuts.get(open!.id), { state: { reason: 'time-over', by: 'gateway', at: open!.until } })
+    t.equal((await onTarget('alice', 'true').ended).status, 0, 'it is free')
+  })
+
+  await t.test('the account says what becomes of sessions that are open', async t => {
+    const session = onTarget('bob', 'echo it-began; exec sleep 600')
+    await session.printed(/it-began/)
+    t.match((await ask('alice', 'checkout', name)).stderr, /is in use: a session of somebody else is open on it/)
+    await target({ openSessions: 'tell' })
+    t.equal((await ask('alice', 'checkout', name)).status, 0)
+    await session.printed(/Somebody has checked this account out until/)
+    await ask('alice', 'checkin', name)
+    await target({ openSessions: 'end' })
+    t.equal((await ask('alice', 'checkout', name)).status, 0)
+    t.match((await session.ended).stderr, /somebody has checked the account out/)
+    await ask('alice', 'checkin', name)
+  })
+
+  await t.test('where the entry says so, sessions need one', async t => {
+    await target({ required: true, reason: 'required', ticket: 'INC-\\d{4}' })
+    const refused = await onTarget('alice', 'true').ended
+    t.match(
+      refused.stderr,
+      new RegExp(`lent only within a check-out: ssh alice@gateway checkout ${name}.*CHECK_OUT_REQUIRED`, 's'),
+    )
+    t.match((await ask('alice', 'checkout', name)).stderr, /needs a reason/)
+    t.match(
+      (await ask('alice', 'checkout', name, '--reason', 'x', '--ticket', 'CHG-1')).stderr,
+      /not of the form INC-\\d\{4\}/,
+    )
+    t.equal((await ask('alice', 'checkout', name, '--reason', 'x', '--ticket', 'INC-4711')).status, 0)
+    t.equal((await onTarget('alice', 'true').ended).status, 0)
+    await ask('alice', 'checkin', name)
+    await target({})
+  })
+
+  await t.test('its credential is shown once, by a fresh code, to a terminal, and changed afterwards', async t => {
+    await gateway.addRole({
+      ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+      factors: [['publickey']],
+      checkOut: {},
+    })
+    t.match(
+      (
+        await inTerminal(
+          front,
+          [{ expect: 'None of your roles lets you see' }],
+          { login: 'alice' },
+          'checkout',
+          name,
+          '--reveal',
+        ).ended
+      ).stdout,
+      /see the credential/,
+    )
+    await gateway.addRole({
+      ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+      factors: [['publickey']],
+      checkOut: { ways: ['reveal'] },
+    })
+    const piped = await ask('alice', 'checkout', name, '--reveal')
+    t.equal(piped.status, 2)
+    t.match(piped.stderr, /to a terminal alone.*\n.*-t/)
+    const { alice } = front
+    const wrong = await inTerminal(
+      front,
+      [{ expect: 'One-time code:' }, { type: '000000\r', expect: 'not right' }],
+      { login: 'alice' },
+      'checkout',
+      name,
+      '--reveal',
+    ).ended
+    t.equal(wrong.status, 4)
+    t.same(await audited('credential.revealed'), [])
+    const begin = sshd.privateKey.split('\n')[1]!
+    const { status, stdout } = await inTerminal(
+      front,
+      [{ expect: 'One-time code:' }, { type: `${alice.code()}\r`, expect: 'Any key takes it away' }, { type: ' ' }],
+      { login: 'alice' },
+      ...['checkout', name, '--reveal'],
+    ).ended
+    t.equal(status, 0, stdout)
+    t.ok(stdout.includes(begin) || /PRIVATE KEY-----/.test(stdout))
+    t.ok(stdout.lastIndexOf('\x1b[?1049l') > stdout.lastIndexOf('PRIVATE KEY'), 'her own screen is back')
+    const key = /-----BEGIN.*PRIVATE KEY-----/s.exec(stdout)![0].replaceAll('\r', '')
+    const file = join(sshd.folder, 'shown')
+    writeFileSync(file, `${key}\n`, { mode: 0o600 })
+    const direct = ['-F', 'none', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'StrictHostKeyChecking=no']
+    const used = run('ssh', ...direct, '-i', file, '-p', String(port), '-l', account, host, 'echo with what was shown')
+    t.match((await used.ended).stdout, /with what was shown/, 'it is the credential')
+    t.match(await audited('credential.revealed'), [{ actor: 'alice', account: name, version: 1, to: 'terminal' }])
+    const once = await inTerminal(front, [{ expect: 'You have' }], { login: 'alice' }, 'checkout', name, '--reveal')
+      .ended
+    t.equal(once.status, 1)
+    t.match((await ask('alice', 'checkin', name)).stdout, /Its credential is changed now/)
+    const planned = async () => (await parts.schedule.list({ kind: 'rotate', key: name })).length > 0
+    const changed = async () => (await parts.vault.history({ account, target: 'web-01' })).length > 1
+    while (!(await planned()) && !(await changed())) await new Promise(resolve => setTimeout(resolve, 20))
+    t.pass('its change is planned, or done')
+  })
+
+  await t.test('or encrypted to her own key', async t => {
+    const identity = await generateX25519Identity()
+    const recipient = await identityToRecipient(identity)
+    t.match((await ask('alice', 'checkout', name, '--to-age', 'ssh-ed25519')).stderr, /no SSH key/)
+    const process = as('alice', 'checkout', name, '--to-age', recipient, '--json')
+    await process.printed(/One-time code/)
+    process.stdin.write(`${front.alice.code()}\n`)
+    const { stdout, stderr, status } = await process.ended
+    t.equal(status, 0, stderr)
+    const decrypter = new Decrypter()
+    decrypter.addIdentity(identity)
+    const { armor } = await import('age-encryption')
+    const opened = await decrypter.decrypt(armor.decode(JSON.parse(stdout).age), 'text')
+    t.match(opened, /PRIVATE KEY/)
+    t.equal((await audited('credential.revealed')).length, 2)
+    const leases = await parts.vault.openLeases(Number.MAX_SAFE_INTEGER)
+    t.match(
+      leases.map(({ holder }) => holder.kind),
+      ['check-out'],
+    )
+    await ask('alice', 'checkin', name)
+    t.same(await parts.vault.openLeases(Number.MAX_SAFE_INTEGER), [])
+    t.notMatch(gateway.logLines.join(''), /PRIVATE KEY/)
+  })
+
+  await t.test('whoever is disabled has nothing any more', async t => {
+    await gateway.addRole({
+      ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+      factors: [['publickey']],
+      checkOut: {},
+    })
+    await ask('carol', 'checkout', name)
+    const carol = (await parts.users.get('carol'))!
+    await parts.users.put({ ...carol, disabled: true })
+    await parts.live.accessChanged()
+    while ((await parts.checkOuts.list({ user: 'carol', state: 'open', limit: 1 })).length > 0)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    t.match((await audited('check-out.ended')).at(-1), { user: 'carol', reason: 'access-withdrawn', actor: 'gateway' })
+  })
+})
