@@ -2,7 +2,7 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { sshAuthorizedKeys } from '../../../src/protocols/ssh/connectors/ssh-authorized-keys.ts'
+import { sshAuthorizedKeys } from '../../../src/protocols/ssh/rotation/ssh-authorized-keys.ts'
 import type { AccountLogin } from '../../../src/session/connector.ts'
 import { publicBlob } from '../../../src/shared/private-key/key-parts.ts'
 import { Secret } from '../../../src/shared/secret.ts'
@@ -30,7 +30,7 @@ function newKey(type: 'ed25519' | 'ec' = 'ed25519'): Key {
 
 const skip = whyNoLinuxHost() ?? false
 t.test('a Linux host', { skip }, async t => {
-  const names = ['one', 'restricted', 'second', 'linked', 'fixed', 'elsewhere', 'nologin', 'files', 'picky', 'listed']
+  const names = ['one', 'second', 'linked', 'fixed', 'elsewhere', 'nologin', 'files', 'given', 'picky', 'listed']
   const host = await startLinuxHost({
     accounts: names.map(name => ({ name, ...(name === 'nologin' ? { shell: '/usr/sbin/nologin' } : {}) })),
     config: [
@@ -152,6 +152,46 @@ t.test('a Linux host', { skip }, async t => {
     host.run(`umount "$(dirname ${file('fixed')})"; chmod 400 ${file('fixed')}`)
     t.same(await change('fixed', old, key), { result: 'changed' }, 'read-only for its owner is no obstacle')
     t.equal(host.run(`stat -c %a ${file('fixed')}`), '400\n')
+  })
+
+  t.test('an account that may use SFTP alone changes its keys by that', async t => {
+    const [old, key, next] = [newKey(), newKey(), newKey()]
+    put('files', `# here\nno-pty ${old.public}`)
+    host.run(`chmod 440 ${file('files')}`)
+    t.same(await change('files', old, key), { result: 'changed' })
+    t.same(await verify('files', key), { result: 'works' })
+    t.same(await finish('files', old, key), { result: 'changed' })
+    t.match(await verify('files', old), { result: 'refused' })
+    t.equal(host.run(`cat ${file('files')}`), `# here\nno-pty ${key.public} files@web-01\n`)
+    t.equal(
+      host.run(`stat -c '%a %U %G' ${file('files')}; ls -A "$(dirname ${file('files')})"`),
+      '440 files files\nauthorized_keys\n',
+    )
+    host.run(`chmod 500 "$(dirname ${file('files')})"`)
+    t.match(await change('files', key, next), { result: 'not-changed', words: /Permission denied/ })
+    host.run(`d="$(dirname ${file('files')})"; chmod 700 $d; mv ${file('files')} $d/real; ln -s real ${file('files')}`)
+    t.match(await change('files', key, next), { result: 'not-changed', words: /is a link/ })
+    t.equal(host.run(`ls -A "$(dirname ${file('files')})"`), 'authorized_keys\nreal\n')
+  })
+
+  t.test('given up at any moment, the file is whole: as it was, or with the new key', async t => {
+    for (const name of ['given', 'files']) {
+      const [old, key] = [newKey(), newKey()]
+      host.run(`rm -rf "$(dirname ${file(name)})"`)
+      const before = `# ${'-'.repeat(20_000)}\n${old.public}\n`
+      const after = before.replace(old.public, `${key.public} ${name}@web-01\n${old.public}`)
+      let wasCut = 0
+      for (let ms = 20; ms < 1000; ms = Math.ceil(ms * 1.25)) {
+        put(name, before)
+        const result = await sshAuthorizedKeys.change(asked(name, old, key), AbortSignal.timeout(ms))
+        const now = host.run(`cat ${file(name)}`)
+        if (result.result === 'changed') t.equal(now, after)
+        else wasCut += t.ok([before, after].includes(now), `cut after ${ms} ms`) ? 1 : 0
+      }
+      t.ok(wasCut > 0)
+      t.same(await change(name, old, key), { result: 'changed' })
+      t.equal(host.run(`cat ${file(name)}`), after)
+    }
   })
 
   t.test('a kind of key that the target does not take is said before anything changes', async t => {

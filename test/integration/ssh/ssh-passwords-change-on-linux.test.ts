@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sshPassword } from '../../../src/protocols/ssh/connectors/ssh-password.ts'
+import { sshPassword } from '../../../src/protocols/ssh/rotation/ssh-password.ts'
 import type { AccountLogin } from '../../../src/session/connector.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import type { CredentialMaterial } from '../../../src/vault/lease.ts'

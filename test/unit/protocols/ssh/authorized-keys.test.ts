@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { holdsKey, withKey, withoutKey } from '../../../../src/protocols/ssh/connectors/authorized-keys.ts'
+import { holdsKey, withKey, withoutKey } from '../../../../src/protocols/ssh/rotation/authorized-keys.ts'
 import { publicBlob } from '../../../../src/shared/private-key/key-parts.ts'
 
 const keys = Array.from({ length: 4 }, () => publicBlob(generateKeyPairSync('ed25519').privateKey))

@@ -1,7 +1,6 @@
 /** The key pair of an account: the new public key is put into authorized_keys beside the old one, which is taken out once the new one is in force. */
 
 import type { ChangeResult, Connector, CredentialChange } from '../../../session/connector.ts'
-import { messageOf } from '../../../shared/errors.ts'
 import { PrivateKeyError } from '../../../shared/private-key/private-key-error.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { loginOf } from '../../../targets/target.ts'
@@ -10,6 +9,7 @@ import type { OwnChannels } from '../target-side/own-channels.ts'
 import { readSigningKey } from '../target-side/private-key.ts'
 import { signatureAlgorithms } from '../transport/algorithms.ts'
 import { holdsKey, withKey, withoutKey } from './authorized-keys.ts'
+import { KeysBySftp } from './keys-by-sftp.ts'
 import { KeysByShell } from './keys-by-shell.ts'
 import type { KeysFiles, Written } from './keys-files.ts'
 import { copyOf, logIn, verifyLogin } from './log-in.ts'
@@ -65,16 +65,21 @@ async function atTarget(
   }
 }
 
+/** By a shell, which can keep all that a file has; without one by SFTP, which works for the account itself alone. */
 async function openFiles(
   host: OwnChannels,
   other: string | undefined,
   signal: AbortSignal,
 ): Promise<KeysFiles | { readonly words: string }> {
   try {
-    return await KeysByShell.open(host, other, signal)
+    const byShell = await KeysByShell.open(host, other, signal)
+    if (byShell instanceof KeysByShell || other !== undefined) return byShell
+    const bySftp = await KeysBySftp.open(host, signal)
+    return bySftp instanceof KeysBySftp ? bySftp : { words: `${byShell.words}. ${bySftp.words}` }
   } catch (error) {
+    if (!(error instanceof Error)) throw error
     return {
-      words: signal.aborted ? 'it took too long, or was given up' : `the target opens no session: ${messageOf(error)}`,
+      words: signal.aborted ? 'it took too long, or was given up' : `the target opens no session: ${error.message}`,
     }
   }
 }

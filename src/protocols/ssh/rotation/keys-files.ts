@@ -24,7 +24,13 @@ export interface KeysFiles {
   write(path: string, seen: string | undefined, bytes: Buffer): Promise<Written>
 }
 
-const USUAL = ['.ssh/authorized_keys', '.ssh/authorized_keys2']
+/** More than this is no list of keys. */
+export const MOST_FILE_BYTES = 256 * 1024
+export const TOO_LARGE = `has more than ${MOST_FILE_BYTES} bytes`
+export const IS_LINK = 'is a link: what it leads to belongs to something else; put a file in its place'
+
+/** What sshd reads in a home where it is not told otherwise. */
+export const USUAL: readonly string[] = ['.ssh/authorized_keys', '.ssh/authorized_keys2']
 
 /** From lines of sshd's configuration, of which several may hold for others: what is not there is not read. */
 export function pathsIn(config: string, login: string, home: string): string[] {

@@ -4,10 +4,8 @@
  * that account: nobody can lead root elsewhere by a link.
  */
 
+import { MOST_FILE_BYTES } from './keys-files.ts'
 import { createScript, type Script } from './scripts.ts'
-
-/** More than this is no list of keys. */
-export const MOST_FILE_BYTES = 256 * 1024
 
 export const KEYS_WORDS = [
   /** It is given the login of another account, or an empty line. */

@@ -3,11 +3,22 @@
 import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
 import { Conversation, type End, endInWords } from './conversation.ts'
-import { acceptedIn, type KeysFile, type KeysFiles, pathsIn, type Written } from './keys-files.ts'
-import { KEYS_WORDS, type KeysWord, keysScript, MOST_FILE_BYTES } from './keys-script.ts'
+import {
+  acceptedIn,
+  IS_LINK,
+  type KeysFile,
+  type KeysFiles,
+  MOST_FILE_BYTES,
+  pathsIn,
+  TOO_LARGE,
+  type Written,
+} from './keys-files.ts'
+import { KEYS_WORDS, type KeysWord, keysScript } from './keys-script.ts'
 
 /** Each byte of a file in hex, and some words. */
 const MOST_SAID = 16 * MOST_FILE_BYTES
+
+const BEGIN_MS = 10_000
 
 type Answer =
   | { readonly kind: 'over'; readonly end: End }
@@ -37,7 +48,10 @@ export class KeysByShell implements KeysFiles {
     const script = keysScript()
     const talk = await Conversation.start(host, script.command, signal, MOST_SAID)
     const files = new KeysByShell(talk, script)
+    // What runs in its place may wait for something else.
+    const late = setTimeout(() => talk.close(), BEGIN_MS)
     const heard = await talk.until(script.told)
+    clearTimeout(late)
     if ('over' in heard) return { words: files.#ended(heard.over) }
     const answer = await files.#ask(`${other ?? ''}\n`)
     if (answer.kind === 'over') return { words: files.#ended(answer.end) }
@@ -93,11 +107,11 @@ export class KeysByShell implements KeysFiles {
 function whyUnfit(word: KeysWord | undefined, text: string): string {
   switch (word) {
     case 'link':
-      return 'is a link: what it leads to belongs to something else; put a file in its place'
+      return IS_LINK
     case 'no-file':
       return 'is no file'
     case 'large':
-      return `has more than ${MOST_FILE_BYTES} bytes`
+      return TOO_LARGE
     case 'none':
       return 'is not there any more'
     default:
