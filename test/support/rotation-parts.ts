@@ -25,12 +25,15 @@ import { directDialer } from './direct-dialer.ts'
 
 export interface RotationWorldOptions {
   readonly database: Database
-  readonly connectors: readonly Connector[]
+  /** Of every protocol, or by its name. */
+  readonly connectors: readonly Connector[] | ((protocol: string) => readonly Connector[])
   readonly clock?: Clock
   readonly gateway?: string
   readonly policy?: Partial<RotationPolicy>
   /** The gateways that live, beside this one. */
   readonly living?: () => readonly string[]
+  /** Not given: there is none. */
+  readonly pause?: (ms: number) => Promise<void>
   /** How long a connector may take. */
   readonly withinMs?: number
   readonly heldBy?: (account: string) => string | undefined
@@ -67,7 +70,10 @@ export async function createRotationWorld({ database, connectors, ...options }: 
   const rotations: Rotations = createRotations({
     ...{ journal, outbox, logins, vault, states, log },
     verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
-    connectors: createConnectors({ ofProtocol: () => connectors, programs: [] }),
+    connectors: createConnectors({
+      ofProtocol: name => (typeof connectors === 'function' ? connectors(name) : connectors),
+      programs: [],
+    }),
     policyOf: async () => policy,
     async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
       const { by, candidate: version } = rotation
@@ -79,7 +85,7 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     heldBy: async ({ account }) => options.heldBy?.(account),
     living: async () => new Set([gateway, ...(options.living?.() ?? [])]),
     changeWithinMs: options.withinMs ?? 30_000,
-    pause: async () => undefined,
+    pause: options.pause ?? (async () => undefined),
     ended: async rotation => void ended.push(rotation),
   })
   const tellingAgain = tellAgain({ dependents, logins, vault, states })
