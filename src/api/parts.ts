@@ -16,6 +16,7 @@ import type { User } from '../identity/user.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
+import type { Batches } from '../rotation/batches/batches.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
 import type { Rotations } from '../rotation/rotations.ts'
 import type { AccountStatuses } from '../rotation/status.ts'
@@ -71,6 +72,7 @@ export interface ApiParts {
   readonly roles: Roles
   readonly rotationPolicies: RotationPolicies
   readonly rotationTriggers: RotationTriggers
+  readonly batches: Batches
   /** What can change credentials. */
   readonly connectors: KnownConnectors
   readonly targets: Targets

@@ -79,6 +79,8 @@ export type AuditKind =
   | 'audit.exported'
   | 'doctor.round'
   | 'credential.leaked'
+  | 'rotation-batch.started'
+  | 'rotation-batch.ended'
   | 'job.given-up'
   | 'job.retried'
   | 'audit.head-failed'

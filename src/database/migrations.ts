@@ -446,6 +446,37 @@ async function checkOuts({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+async function rotationBatches({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('rotation_batches')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('by', 'text', column => column.notNull())
+    .addColumn('selection', 'text', column => column.notNull())
+    .addColumn('parallel', 'bigint', column => column.notNull())
+    .addColumn('stop_after', 'bigint')
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('words', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .execute()
+  await schema
+    .createTable('rotation_batch_entries')
+    .addColumn('batch', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('words', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint')
+    .addColumn('place', 'bigint')
+    .addPrimaryKeyConstraint('rotation_batch_entries_key', ['batch', 'account', 'target'])
+    .execute()
+  await schema
+    .createIndex('rotation_batch_entries_by_place')
+    .on('rotation_batch_entries')
+    .columns(['batch', 'place'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -463,4 +494,5 @@ export const migrations: Record<string, Migration> = {
   '0014-rotations': { up: rotations },
   '0015-dependents': { up: dependents },
   '0016-check-outs': { up: checkOuts },
+  '0017-rotation-batches': { up: rotationBatches },
 }

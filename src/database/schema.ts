@@ -24,6 +24,8 @@ export interface Schema {
   favourites: FavouriteTable
   jobs: JobTable
   rotation_policies: ResourceTable
+  rotation_batches: RotationBatchTable
+  rotation_batch_entries: RotationBatchEntryTable
   rotations: RotationTable
   credential_states: CredentialStateTable
   dependent_states: DependentStateTable
@@ -361,4 +363,29 @@ export interface CheckOutTurnTable {
   account: string
   target: string
   turn: number
+}
+
+/** Many accounts that somebody has rotated: see `rotation/batches/`. `selection` is JSON. */
+export interface RotationBatchTable {
+  id: string
+  by: string
+  selection: string
+  parallel: number
+  stop_after: number | null
+  /** running, stopped or done */
+  state: string
+  words: string
+  started_at: number
+  ended_at: number | null
+}
+
+export interface RotationBatchEntryTable {
+  batch: string
+  account: string
+  target: string
+  state: string
+  words: string
+  started_at: number | null
+  /** The how many'th of the batch that came to an end. */
+  place: number | null
 }

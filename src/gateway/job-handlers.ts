@@ -1,8 +1,10 @@
 /** What is done by itself, by kind: the one table of it. A job whose kind is not in it waits for a gateway that knows it. */
 
+import { batchHandler } from '../rotation/batches/run-batch.ts'
 import type { Rotations } from '../rotation/rotations.ts'
 import { rotationHandlers } from '../rotation/triggers/handlers.ts'
-import type { PlanRotationsParts } from '../rotation/triggers/plan-rotations.ts'
+import { type PlanRotationsParts, rotatedAt } from '../rotation/triggers/plan-rotations.ts'
+import { ROTATE_BATCH } from '../rotation/triggers/rotation-job.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { AccountAddress } from '../shared/names.ts'
 import { checkOutHandlers } from './check-out-jobs.ts'
@@ -10,10 +12,16 @@ import type { GatewayParts } from './parts.ts'
 
 /** Each kind's handler is made where its work is; here they are put together. */
 export function jobHandlers(parts: GatewayParts, rotations: Rotations): Readonly<Record<string, JobHandler>> {
-  const { checkOuts } = parts
+  const { schedule, batches, checkOuts, log } = parts
+  const plan = planParts(parts)
   const heldUntil = async (address: AccountAddress) => (await checkOuts.heldExclusively(address))?.until
   return {
-    ...rotationHandlers({ ...planParts(parts), rotations, heldUntil }),
+    ...rotationHandlers({ ...plan, rotations, heldUntil }),
+    [ROTATE_BATCH]: batchHandler({
+      ...{ rows: batches.rows, rotations, schedule, clock: plan.clock, heldUntil, log },
+      rotatedAt: address => rotatedAt(plan.database, address),
+      close: (batch, state, words, counts) => batches.close(batch, state, words, 'gateway', counts),
+    }),
     ...checkOutHandlers(checkOuts),
   }
 }

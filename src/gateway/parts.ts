@@ -24,6 +24,7 @@ import { createUsers } from '../identity/users.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
+import { createBatches } from '../rotation/batches/batches.ts'
 import { createRotationPolicies } from '../rotation/policies/policies.ts'
 import { createRotationTriggers } from '../rotation/triggers/triggers.ts'
 import { createSchedule } from '../schedule/schedule.ts'
@@ -137,6 +138,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
   const schedule = createSchedule({ database, clock: storeTime ?? clock })
   const rotationTriggers = createRotationTriggers({ schedule, clock: storeTime ?? clock })
+  const batches = createBatches({ database, clock: storeTime ?? clock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, vault, cluster, gateway },
@@ -219,6 +221,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     rotationTriggers,
     checkOuts,
     reveal,
+    batches,
     access,
     live,
     favourites: createFavourites({ database, clock }),

@@ -12,7 +12,7 @@ import { sizeText } from '../shared/size-text.ts'
 import { CHECK_OUT_WAYS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
 import { hoursSchema } from './hours.ts'
 
-const namePattern = z
+export const matchingTarget = z
   .string()
   .regex(
     /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\*?$|^\*$/,
@@ -30,7 +30,7 @@ export const roleSchema = z.strictObject({
   description: z.string().optional(),
   /** Which targets: by name, or by labels that all must match (names and values may end in `*`). Empty matches none. */
   targets: z.strictObject({
-    names: z.array(namePattern).optional(),
+    names: z.array(matchingTarget).optional(),
     labels: z.record(z.string(), z.string()).optional(),
   }),
   /** Which accounts on them: by name, or by level. */

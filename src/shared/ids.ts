@@ -7,6 +7,9 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 /** As {@link newId} makes them for sessions. */
 export const SESSION_ID_PATTERN = /^ses_[0-9a-hjkmnp-tv-z]{26}$/
 
+/** The same for batches of rotations. */
+export const BATCH_ID_PATTERN = /^bat_[0-9a-hjkmnp-tv-z]{26}$/
+
 /** The same for jobs. */
 export const JOB_ID_PATTERN = /^job_[0-9a-hjkmnp-tv-z]{26}$/
 
@@ -16,7 +19,7 @@ export const ROTATION_ID_PATTERN = /^rot_[0-9a-hjkmnp-tv-z]{26}$/
 /** The same for check-outs. */
 export const CHECK_OUT_ID_PATTERN = /^cho_[0-9a-hjkmnp-tv-z]{26}$/
 
-export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt' | 'job' | 'rot' | 'cho' | 'coq'
+export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt' | 'job' | 'bat' | 'rot' | 'cho' | 'coq'
 
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
 export function newId(prefix: IdPrefix, now: number): string {

@@ -14,6 +14,7 @@ import { own } from './own.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
+import { rotationBatches } from './rotation-batches.ts'
 import { rotationPolicies } from './rotation-policies.ts'
 import { rotations } from './rotations.ts'
 import type { ApiRoutes } from './route.ts'
@@ -38,6 +39,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   enrolments,
   roles,
   rotationPolicies,
+  rotationBatches,
   targets,
   explain,
   tokens,

@@ -7,6 +7,7 @@ import { readAccount } from '../account.ts'
 import type { AddCommands } from '../context.ts'
 import { CliError } from '../exit.ts'
 import { relativeTime } from '../terminal/time.ts'
+import { addBatches } from './credential/batch.ts'
 import { type ConfirmOptions, confirmCredentials } from './credential/confirm.ts'
 import { addLeaked } from './credential/leaked.ts'
 import { addRotation } from './credential/rotate.ts'
@@ -68,6 +69,7 @@ export const addCredentials: AddCommands = (program, context) => {
 
   addLeaked(credential, context)
   addRotation(credential, context)
+  addBatches(credential, context)
   addStatus(credential, context)
 
   credential

@@ -73,6 +73,11 @@ export async function planAccount(
   return rotatedAt
 }
 
+/** When the gateway last rotated the account. */
+export async function rotatedAt(database: Database, address: AccountAddress): Promise<number | undefined> {
+  return (await heldAt(database, address))[0]?.rotatedAt
+}
+
 type PlanChange = (on: Database) => Promise<void>
 
 async function changesFor(

@@ -8,9 +8,10 @@ import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts
 export const ROTATE = 'rotate'
 export const VERIFY = 'verify'
 export const PLAN_ROTATIONS = 'plan-rotations'
+export const ROTATE_BATCH = 'rotate-batch'
 
-/** Why an account is rotated without anybody asking for this one. */
-export const JOB_TRIGGERS = ['interval', 'cron', 'check-in', 'session', 'offboarding', 'leak'] as const
+/** Why an account is rotated by a job; `by-hand`: as one of a batch, when it is returned. */
+export const JOB_TRIGGERS = ['by-hand', 'interval', 'cron', 'check-in', 'session', 'offboarding', 'leak'] as const
 export type JobTrigger = (typeof JOB_TRIGGERS)[number]
 
 const payloadSchema = z.object({

@@ -103,3 +103,41 @@ t.test('when a user goes who was shown it', async t => {
   const states = await Promise.all(ROLES.map(async name => (await vault.standing(addressOf(name)))?.version))
   t.same(states, [2, 2, 2, 2], 'and nothing else with it')
 })
+
+t.test('many are rotated at once by hand, and each that fails is named', async t => {
+  const only = ['--targets', 'orders', '--accounts']
+  const dry = await asOwner(gateway, ['credential', 'rotate', ...only, 'typed,used', '--dry-run'])
+  t.match(dry.stdout, /typed@orders +20-rest\nused@orders +10-used\n2 would be rotated; nothing was done\.\n/)
+  // Somebody else changes one of them.
+  await server.psql(`alter role used password 'another'`)
+  const { stdout, exit } = await asOwner(gateway, ['credential', 'rotate', ...only, 'typed,used', '--parallel', '2'])
+  t.equal(exit, 1)
+  const lines = stdout.trimEnd().split('\n').sort()
+  t.match(lines[0], /^1 of 2 rotated, 1 failed\.$/)
+  t.match(lines[1], /^failed +used@orders +.*password/)
+  t.match(lines[2], /^rotated +typed@orders$/)
+  t.match(await rotatedTo('typed', 3), { cause: 'rotated', trigger: 'by-hand', createdBy: 'owner' })
+  const listed = await asOwner(gateway, ['credential', 'batch', 'list', '--json'])
+  const [batch] = listed.json<{ batches: { id: string }[] }>().batches
+  const shown = await asOwner(gateway, ['credential', 'batch', 'show', batch!.id])
+  t.match(shown.stdout, /^failed +used@orders.*\ndone: 1 of 2 rotated, 1 failed\.\n$/)
+  t.match((await asOwner(gateway, ['credential', 'batch', 'stop', batch!.id])).stderr, /is over already/)
+})
+
+t.test('what selects nothing, or makes no sense, is told', async t => {
+  const rotate = (...options: string[]) => asOwner(gateway, ['credential', 'rotate', ...options])
+  for (const [options, exit, words] of [
+    [[], 2, /Name an account, or select targets/],
+    [['--accounts', 'root'], 2, /Name an account, or select targets/],
+    [['typed@orders', '--targets', 'orders'], 2, /use one of them/],
+    [['--selector', 'production'], 2, /"production" is not a label and its value/],
+    [['--targets', 'orders', '--parallel', '0'], 2, /--parallel: "0" is not a number/],
+    [['--targets', 'orders', '--parallel', '99'], 2, /parallel/],
+    [['--targets', '*-web'], 2, /targets/],
+    [['--targets', 'nothing-*'], 1, /The vault has no credential of an account that is selected/],
+  ] as const) {
+    const answer = await rotate(...options)
+    t.equal(answer.exit, exit, options.join(' '))
+    t.match(answer.stderr, words)
+  }
+})

@@ -7,6 +7,7 @@ import { readAccount } from '../../account.ts'
 import type { Context } from '../../context.ts'
 import { CliError } from '../../exit.ts'
 import { dueTime, relativeTime } from '../../terminal/time.ts'
+import { type ManyOptions, rotateMany } from './rotate-many.ts'
 
 export function addRotation(credential: Command, context: Context): void {
   const { terminal } = context
@@ -14,9 +15,20 @@ export function addRotation(credential: Command, context: Context): void {
   credential
     .command('rotate')
     .description('set a new one at the target, verify it by a login, and put it in force')
-    .argument('<account@target>')
+    .argument('[account@target]', 'one account; not given: those that the options select, in a batch')
+    .option('--selector <name=value...>', 'of targets with these labels; a value may end in *')
+    .option('--targets <name...>', "of these targets; a name may end in *: '*' are all")
+    .option('--accounts <name...>', 'only these accounts on them')
+    .option('--parallel <count>', 'so many at a time (4)')
+    .option('--stop-after <count>', 'begin no further account after so many failures')
+    .option('--detach', 'do not wait for the end of a batch')
     .option('--dry-run', 'say what would be done, and do nothing')
-    .action(async (account: string, { dryRun = false }: { dryRun?: boolean }) => {
+    .action(async (account: string | undefined, options: ManyOptions) => {
+      if (account === undefined) return rotateMany(context, options)
+      const { dryRun = false, ...many } = options
+      const [other] = Object.keys(many)
+      if (other !== undefined)
+        throw new CliError(EXIT.usage, 'Options that select accounts, and an account besides: use one of them.')
       show(account, await ask<Outcome>(account, 'rotate', { dryRun }))
     })
 
