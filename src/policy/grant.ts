@@ -84,8 +84,10 @@ class GrantProof {
 export type Grant = GrantProof
 
 /** For the session's row and the audit log: the account's name at the target, where it is another. */
-export function loginDetail({ account: { login } }: Grant): { login?: string } {
-  return login === undefined ? {} : { login }
+export function loginDetail({ account: { login, logins } }: Grant): { login?: string } {
+  // Which of two it is, the version of the lease tells.
+  const text = logins === undefined ? login : logins.join(' or ')
+  return text === undefined ? {} : { login: text }
 }
 
 /** For `policy/authorize.ts` only. */

@@ -7,6 +7,7 @@ import type { Vault } from '../vault/vault.ts'
 import { makeCandidate } from './candidate.ts'
 import type { Connectors } from './connectors.ts'
 import { defaultPolicy } from './default-policy.ts'
+import { forNextTurn } from './dual.ts'
 import type { Journal, NewRotation, Rotation } from './journal.ts'
 import { type Entry, type Logins, Opened, type Purpose } from './logins.ts'
 import type { RotationPolicy } from './policies/rotation-policy.ts'
@@ -41,7 +42,9 @@ export async function beginRotation(
 ): Promise<Rotation | undefined> {
   const address = { account: entry.account.name, target: entry.target.name }
   using current = await openFormer(logins, entry, former, { by, for: way })
-  using candidate = new Opened(await makeCandidate(current.material, (policy ?? defaultPolicy).password))
+  using candidate = new Opened(
+    await makeCandidate(forNextTurn(entry.account, current.material), (policy ?? defaultPolicy).password),
+  )
   const cause = way === 'reconcile' ? 'reconciled' : 'rotated'
   const given = { ...address, way, former, trigger, by, connector, policy: policy?.name }
   let begun: Rotation | undefined

@@ -5,7 +5,7 @@ import type { Connector, Verification } from '../session/connector.ts'
 import type { Dialer } from '../session/dialer.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
-import type { Account, Target } from '../targets/target.ts'
+import { type Account, accountFor, type Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import { type CredentialMaterial, eraseMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -100,7 +100,11 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
       const tried = await withinLimit<Verification>(
         verifyWithinMs,
         signal,
-        limit => connector.verify({ target, account, material, dialer: dialTarget(target, purpose.by) }, limit),
+        limit =>
+          connector.verify(
+            { target, account: accountFor(account, material), material, dialer: dialTarget(target, purpose.by) },
+            limit,
+          ),
         {
           late: { result: 'unreachable', words: 'the login was not over in time' },
           broken: error => ({ result: 'unreachable', words: wordsOfThrown(error) }),

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Fields, ProtocolFacts } from '../protocols/facts.ts'
 import { protocolOf, protocols, type RegisteredProtocol } from '../protocols/registered.ts'
 import { fingerprint } from '../shared/ssh-encoding/fingerprint.ts'
-import { loginOf, type Target } from './target.ts'
+import { type Account, loginOf, type Target } from './target.ts'
 
 /** `via`: through whom; where it is not said, directly. */
 const common = { host: z.string(), port: z.number(), via: z.string().optional(), login: z.string() }
@@ -30,13 +30,17 @@ export type TargetIdentity = z.output<IdentitySchema<RegisteredProtocol>>
 
 /** The identity of a target for one of its accounts. Never throws: what cannot be read is an identity of its own. */
 export function identityOf(target: Target, account: string): TargetIdentity {
-  const logins = target.accounts.filter(({ name }) => name === account).map(loginOf)
-  // An account that is there twice is none of the two; no login has the character between.
+  const logins = target.accounts.filter(({ name }) => name === account).map(namesOf)
+  // An account that is there twice is none of the two; no login has the characters between.
   const login = logins.length === 0 ? account : logins.join('\n')
   const { protocol, host, port, via } = target
   // Absent where it is not given: then the identity is the same as before there was `via`.
   const address = { host, port, ...(via === undefined ? {} : { via }) }
   return { protocol, ...address, login, ...protocolOf(protocol).identity.of(target) } as TargetIdentity
+}
+
+function namesOf(account: Account): string {
+  return account.logins?.join('\t') ?? loginOf(account)
 }
 
 /** Names an identity: `SHA256:…` of its canonical text. */

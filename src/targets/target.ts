@@ -48,10 +48,18 @@ const checkOutSchema = z.strictObject({
 })
 export type CheckOutRule = z.output<typeof checkOutSchema>
 
-export const accountSchema = z.strictObject({
+const accountFields = z.strictObject({
   name: nameSchema,
   /** The account's name at the target, where it is another: `svc@corp.local`, `Report User`. Sent as it is written here. */
   login: login.optional(),
+  /**
+   * The two names that it has at the target by turns (dual account): each rotation gives a new credential to the one that is not in use, and
+   * has it used. Which of them a credential is for is sealed with it.
+   */
+  logins: z
+    .tuple([login, login])
+    .refine(([one, other]) => one !== other, 'logins are two that differ')
+    .optional(),
   level: z.enum(LEVELS).default('basic'),
   /** The account that `user+target` means; at most one a target. */
   default: z.boolean().default(false),
@@ -61,6 +69,11 @@ export const accountSchema = z.strictObject({
     .max(20)
     .optional(),
   checkOut: checkOutSchema.optional(),
+})
+
+export const accountSchema = accountFields.refine(({ login, logins }) => login === undefined || logins === undefined, {
+  path: ['logins'],
+  message: 'login and logins: an account has one name at its target, or two by turns',
 })
 
 const via = z
@@ -108,9 +121,20 @@ export const targetSchema = z.lazy(() => {
   return z.discriminatedUnion('protocol', [first!, ...others])
 }) as unknown as z.ZodType<Target, TargetInput>
 
-/** The name that the target knows the account by. */
-export function loginOf({ name, login }: Pick<Account, 'name' | 'login'>): string {
-  return login ?? name
+/** The name that the target knows the account by; of one that has two by turns, the one that a credential is for. */
+export function loginOf(
+  { name, login, logins }: Pick<Account, 'name' | 'login' | 'logins'>,
+  credential: { readonly login?: string } = {},
+): string {
+  if (logins === undefined) return login ?? name
+  return logins.find(each => each === credential.login) ?? logins[0]
+}
+
+/** As an account with one name at the target: the one that this credential is for. */
+export function accountFor(account: Account, credential: { readonly login?: string }): Account {
+  if (account.logins === undefined) return account
+  const { logins: _, ...one } = account
+  return { ...one, login: loginOf(account, credential) }
 }
 
 export type Target = z.output<EntrySchema<RegisteredProtocol>>

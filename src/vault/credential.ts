@@ -18,9 +18,9 @@ const MAX_KEY_BYTES = 65_536
  * that no login has to derive keys. Throws `BAD_REQUEST` with what is wrong when it cannot be a credential: better now than at a login.
  */
 export async function acceptMaterial(material: CredentialMaterial): Promise<CredentialMaterial> {
-  const { totp } = material
+  const { totp, login } = material
   if (totp !== undefined) checkTotpSeed(totp)
-  const codes = totp === undefined ? {} : { totp }
+  const codes = { ...(totp === undefined ? {} : { totp }), ...(login === undefined ? {} : { login }) }
   if (material.kind === 'password') {
     checkPassword(material.password)
     return { kind: 'password', password: material.password, ...codes }
@@ -57,14 +57,18 @@ const PASSWORD = 1
 const PRIVATE_KEY = 2
 /** Before one of the two: the secret of its one-time codes. */
 const WITH_TOTP = 3
+/** Before all else: for which of an account's names it is. */
+const WITH_LOGIN = 4
 
 /**
  * The bytes that are sealed: one for the kind, then the password, or the public half (with its length in four bytes) and the private key.
  * Where there are one-time codes: first a byte that says so, the hash, the digits, the seconds in two bytes, and the secret with its length in one.
+ * Where it is for one of two names at the target: first of all a byte that says so, and the name with its length in one.
  * The caller erases them.
  */
 export function encodeMaterial(material: CredentialMaterial): Buffer {
-  const parts = material.totp === undefined ? [] : totpParts(material.totp)
+  const { login, totp } = material
+  const parts = [...(login === undefined ? [] : loginParts(login)), ...(totp === undefined ? [] : totpParts(totp))]
   if (material.kind === 'password') return concatenate([...parts, Buffer.of(PASSWORD), material.password.revealBytes()])
   const { publicKey, privateKey } = material
   if (publicKey === undefined) throw new Error('a private key is stored in one form, and this was not brought into it')
@@ -72,6 +76,13 @@ export function encodeMaterial(material: CredentialMaterial): Buffer {
   head[0] = PRIVATE_KEY
   head.writeUInt32BE(publicKey.length, 1)
   return concatenate([...parts, head, publicKey, privateKey.revealBytes()])
+}
+
+/** An entry's schema has it at 255 bytes. */
+function loginParts(login: string): Buffer[] {
+  const bytes = Buffer.from(login)
+  if (bytes.length > 255) throw new Error('a login of more than 255 bytes')
+  return [Buffer.of(WITH_LOGIN, bytes.length), bytes]
 }
 
 function totpParts({ algorithm, digits, period, secret }: TotpSeed): Buffer[] {
@@ -107,6 +118,10 @@ export function decodeMaterial(bytes: Buffer): CredentialMaterial {
       const end = 6 + bytes[5]!
       const totp = { secret: new Secret(bytes.subarray(6, end)), algorithm, digits, period }
       return { ...decodeMaterial(bytes.subarray(end)), totp }
+    }
+    case WITH_LOGIN: {
+      const end = 2 + bytes[1]!
+      return { ...decodeMaterial(bytes.subarray(end)), login: bytes.toString('utf8', 2, end) }
     }
     default:
       return decodeEarlierMaterial(bytes)

@@ -13,12 +13,18 @@ interface OneTimeCodes {
   readonly nextCode?: (signal: AbortSignal) => Promise<Secret>
 }
 
-export interface PasswordMaterial extends OneTimeCodes {
+/** Of an account that has two names at its target by turns. */
+interface ForOneLogin {
+  /** The one that it is for. */
+  readonly login?: string
+}
+
+export interface PasswordMaterial extends OneTimeCodes, ForOneLogin {
   readonly kind: 'password'
   readonly password: Secret
 }
 
-export interface PrivateKeyMaterial extends OneTimeCodes {
+export interface PrivateKeyMaterial extends OneTimeCodes, ForOneLogin {
   readonly kind: 'private-key'
   /** Beside its public half in PKCS #8 (DER); without it the text of a file, as people have it. */
   readonly privateKey: Secret

@@ -54,9 +54,11 @@ const secret = z
   .transform(text => new Secret(text))
 /** Of the one-time codes that the target asks for as well: an otpauth:// address, or base 32. */
 const totp = secret.optional()
+/** Of an account with two names at its target: for which of them it is. */
+const login = z.string().max(255).optional()
 const materialSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('password'), password: secret, totp }),
-  z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional(), totp }),
+  z.strictObject({ kind: z.literal('password'), password: secret, totp, login }),
+  z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional(), totp, login }),
 ])
 
 export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget, dialTarget }: ApiParts): void {
@@ -201,16 +203,32 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       if (!target.accounts.some(account => account.name === params.account))
         throw notFound(`The target ${params.target} has no account ${params.account}; add it with \`sallyport apply\`.`)
       const { totp: text, ...material } = body
+      checkLogin(target, params.account, material.login)
       if (text !== undefined && target.protocol !== 'ssh')
         throw new GatewayError('BAD_REQUEST', `A target of the protocol ${target.protocol} asks for no one-time code.`)
       const totp = text === undefined ? {} : { totp: parseTotpSeed(text.reveal()) }
-      const data = { ...params, kind: body.kind, ...(text === undefined ? {} : { withCodes: true }) }
+      const data = {
+        ...{ ...params, kind: body.kind, ...(text === undefined ? {} : { withCodes: true }) },
+        ...(material.login === undefined ? {} : { login: material.login }),
+      }
       const version = await auditedChange(audit, { kind: 'credential.stored', actor: caller.actor, data }, change =>
         vault.setCredential(params, { ...material, ...totp }, caller.actor, change),
       )
       return reply.code(201).send({ version })
     },
   )
+}
+
+/** Of an account with two names at its target it must be said which of them a credential is for. */
+function checkLogin(target: Target, name: string, login: string | undefined): void {
+  const { logins } = target.accounts.find(account => account.name === name)!
+  if (logins === undefined && login !== undefined)
+    throw new GatewayError('BAD_REQUEST', `The account ${name} has one name at ${target.name}: leave login out.`)
+  if (logins !== undefined && !logins.some(each => each === login))
+    throw new GatewayError(
+      'BAD_REQUEST',
+      `The account ${name} has two names at ${target.name}, by turns: say with login (--login) for which this is, ${logins.join(' or ')}.`,
+    )
 }
 
 function versionOf({ account, target, version, kind, createdAt, createdBy }: Shown): Credential {

@@ -25,6 +25,7 @@ export const addCredentials: AddCommands = (program, context) => {
     .option('--stdin', 'read the password from stdin')
     .option('--private-key <file>', 'a private key instead of a password; - reads it from stdin')
     .option('--passphrase', "ask for the private key's passphrase")
+    .option('--login <name>', 'of an account that has two names at its target: for which of them it is')
     .option('--totp', "ask for the secret of the target's one-time codes; with --stdin: its last line")
     .action((account: string, options: SetOptions) => setCredential(context, account, options))
 

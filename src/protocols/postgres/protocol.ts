@@ -37,7 +37,7 @@ export function createPostgresProtocol(options: {
       const { startup } = downstream
       const upstream = await connectUpstream(
         { target: grant.target, account: grant.account, material: lease.material, dialer: dialerFor(grant) },
-        target => sessionParameters(grant, target, startup.parameters),
+        target => sessionParameters(grant, lease.material, target, startup.parameters),
         signal,
         connectTimeoutMs,
       ).catch(error => {

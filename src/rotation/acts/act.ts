@@ -16,7 +16,10 @@ export interface ActParts {
   readonly outbox: Outbox
   readonly logins: Logins
   readonly states: Pick<AccountStates, 'verified'>
-  readonly vault: Pick<Vault, 'standing' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'>
+  readonly vault: Pick<
+    Vault,
+    'standing' | 'history' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'
+  >
   /** Where else the credential is written is told of the new one. Gives what went wrong there, in words; `later`: it is then told again by a job. */
   readonly tellDependents: (
     told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened; readonly later: boolean },

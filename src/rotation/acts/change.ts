@@ -1,7 +1,9 @@
 /** Sends the candidate to the target. That it is about to is in the journal before; what comes of it is decided by logins. */
 
 import type { AccountLogin, ChangeResult, CredentialChange } from '../../session/connector.ts'
+import { accountFor, loginOf } from '../../targets/target.ts'
 import { makeCandidate } from '../candidate.ts'
+import { versionsBefore } from '../dual.ts'
 import { changedElsewhere } from '../events.ts'
 import type { Rotation, WithTransition } from '../journal.ts'
 import { Opened } from '../logins.ts'
@@ -30,7 +32,7 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     return one instanceof Opened ? opened.use(one) : one
   }
   const candidate = await open(account.name, prepared.candidate)
-  const current = prepared.way === 'rotate' ? await open(account.name, await inForce(scene, prepared)) : undefined
+  const current = prepared.way === 'rotate' ? await openReplaced(scene, prepared, candidate, open) : undefined
   const as = await openPrivileged(scene, prepared, open)
   for (const each of [candidate, current, as])
     if (each !== undefined && 'words' in each) return notSent(scene, prepared, each.words)
@@ -38,7 +40,11 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
   signal.throwIfAborted()
   const rotation = await journal.advance(prepared, { type: 'change-begins' })
   const asked: CredentialChange = {
-    ...{ target, account, dial: logins.dial(entry, purposeOf(rotation, rotation.way)) },
+    ...{
+      target,
+      account: accountFor(account, (candidate as Opened).material),
+      dial: logins.dial(entry, purposeOf(rotation, rotation.way)),
+    },
     candidate: (candidate as Opened).material,
     current: (current as Opened | undefined)?.material,
     as: as as AccountLogin | undefined,
@@ -56,6 +62,23 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
   const secrets = [asked.candidate, asked.current, asked.as?.material]
   const words = result.result === 'changed' ? '' : safeWords(result.words, secrets)
   return interpret(scene, rotation, result.result, words)
+}
+
+/** What the candidate takes the place of: the version in force; of a dual account the one of the login whose turn it is, where one works. */
+async function openReplaced(
+  scene: Scene,
+  rotation: Rotation,
+  candidate: Opened | { readonly words: string },
+  open: (name: string, version: number) => Promise<Opened | { readonly words: string }>,
+): Promise<Opened | { readonly words: string } | undefined> {
+  const { account } = scene.entry
+  if (account.logins === undefined || !(candidate instanceof Opened)) {
+    return open(account.name, await inForce(scene, rotation))
+  }
+  for (const version of await versionsBefore(scene, rotation, loginOf(account, candidate.material))) {
+    if ((await verify(scene, rotation, version)).result === 'works') return open(account.name, version)
+  }
+  return undefined
 }
 
 /** Undefined where the version in force logs in: then it may be replaced. */
@@ -97,7 +120,9 @@ async function openPrivileged(
   if (account === undefined || standing === undefined)
     return { words: `the reconcile account ${reconcile} has no credential on ${entry.target.name}` }
   const opened = await open(reconcile, standing.version)
-  return opened instanceof Opened ? { account, material: opened.material } : opened
+  return opened instanceof Opened
+    ? { account: accountFor(account, opened.material), material: opened.material }
+    : opened
 }
 
 /** Something that the change needs does not open. */

@@ -1,7 +1,9 @@
 /** What was in force before is taken away at the target, where the change did not do that already. */
 
 import type { ChangeResult } from '../../session/connector.ts'
+import { accountFor, loginOf } from '../../targets/target.ts'
 import { NOT_TOLD } from '../dependents/dependents.ts'
+import { versionsBefore } from '../dual.ts'
 import type { Rotation } from '../journal.ts'
 import { Opened } from '../logins.ts'
 import { withinLimit } from '../time-limit.ts'
@@ -28,16 +30,16 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   const candidate = await logins.open(rotation, rotation.candidate, target, purpose)
   if (!(candidate instanceof Opened)) return postpone(scene, rotation, candidate.words)
   using opened = candidate
-  const earlier = await logins.open(rotation, rotation.former, target, purpose)
+  const replaced = await replacedVersion(scene, rotation, opened)
+  if (replaced === undefined) return finished('')
+  const earlier = await logins.open(rotation, replaced, target, purpose)
   if (!(earlier instanceof Opened)) {
     if (earlier.result === 'withheld') return postpone(scene, rotation, earlier.words)
-    return finished(
-      `version ${rotation.former} may still log in, and cannot be opened to be taken away: ${earlier.words}`,
-    )
+    return finished(`version ${replaced} may still log in, and cannot be opened to be taken away: ${earlier.words}`)
   }
   using former = earlier
   const asked = {
-    ...{ target, account, dial: logins.dial(entry, purpose), as: undefined },
+    ...{ target, account: accountFor(account, opened.material), dial: logins.dial(entry, purpose), as: undefined },
     ...{ current: former.material, candidate: opened.material },
   }
   const result = await withinLimit<ChangeResult>(
@@ -51,5 +53,13 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   )
   if (result.result === 'changed') return finished('')
   const words = safeWords(result.words, [former.material, opened.material])
-  return postpone(scene, rotation, `version ${rotation.former} may still log in: ${words}`)
+  return postpone(scene, rotation, `version ${replaced} may still log in: ${words}`)
+}
+
+/** Of a dual account, what its login had before: the other login stays as it is until its own turn. */
+async function replacedVersion(scene: Scene, rotation: Rotation, { material }: Opened): Promise<number | undefined> {
+  const { account } = scene.entry
+  if (account.logins === undefined) return rotation.former
+  const [last] = await versionsBefore(scene, rotation, loginOf(account, material), { lent: true })
+  return last
 }

@@ -3,7 +3,7 @@
 import type { Outbox } from '../../audit/chain/outbox.ts'
 import type { Log } from '../../shared/log.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
-import type { Account } from '../../targets/target.ts'
+import { type Account, accountFor } from '../../targets/target.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import type { Entry } from '../logins.ts'
 import { askProgram } from '../program/ask-program.ts'
@@ -50,7 +50,14 @@ export function createDependents({ programs, states, outbox, counted, log }: Par
     if (!program.dependentsOf.some(pattern => matches(pattern, formatAccountAddress(address)))) {
       return `it is not meant for this account: rotation.programs.${name}.dependentsOf`
     }
-    const request = { action: 'tell', ...entry, credential: material, credentialVersion: version } as const
+    const { target, account } = entry
+    const request = {
+      action: 'tell',
+      target,
+      account: accountFor(account, material),
+      credential: material,
+      credentialVersion: version,
+    } as const
     const answer = await askProgram({ ...program, name }, request, signal, log)
     return answer.kind === 'answered' && answer.result === 'told' ? undefined : answer.words || 'it gave no reason'
   }

@@ -1,10 +1,26 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { accountSchema, loginOf } from '../../../src/targets/target.ts'
+import { accountFor, accountSchema, loginOf } from '../../../src/targets/target.ts'
 
 t.test('an account without a login is known by its name', async t => {
   t.equal(loginOf(accountSchema.parse({ name: 'root' })), 'root')
   t.equal(loginOf(accountSchema.parse({ name: 'reports', login: 'Report User' })), 'Report User')
+})
+
+t.test('an account with two names is known by the one that the credential is for', async t => {
+  const app = accountSchema.parse({ name: 'app', logins: ['app_a', 'app_b'] })
+  t.equal(loginOf(app, { login: 'app_b' }), 'app_b')
+  t.equal(loginOf(app), 'app_a', 'the first, where it was stored before there were two')
+  t.equal(loginOf(app, { login: 'app_c' }), 'app_a', 'and never one that its entry does not name')
+  t.equal(loginOf(accountSchema.parse({ name: 'app' }), { login: 'app_b' }), 'app')
+  t.match(accountFor(app, { login: 'app_b' }), { name: 'app', login: 'app_b', logins: undefined })
+  for (const wrong of [
+    { logins: ['a'] },
+    { logins: ['a', 'a'] },
+    { logins: ['a', 'b', 'c'] },
+    { logins: ['a', 'b'], login: 'a' },
+  ])
+    t.notOk(accountSchema.safeParse({ name: 'app', ...wrong }).success)
 })
 
 t.test('a login is kept as it is written, and never holds what would end a field or deceive a reader', async t => {

@@ -89,13 +89,15 @@ t.test('material is sealed and opened with its seed, and without', async t => {
     digits: fc.integer({ min: 6, max: 8 }),
     period: fc.integer({ min: 10, max: 300 }),
   })
+  const login = fc.option(fc.string({ unit: 'grapheme', maxLength: 20 }), { nil: undefined })
   fc.assert(
-    fc.property(anySecret, fc.option(totp, { nil: undefined }), fc.boolean(), (secret, codes, isKey) => {
+    fc.property(anySecret, fc.option(totp, { nil: undefined }), fc.boolean(), login, (secret, codes, isKey, name) => {
       const material = {
         ...(isKey
           ? ({ kind: 'private-key', privateKey: secret, publicKey: Buffer.from('public') } as const)
           : ({ kind: 'password', password: secret } as const)),
         ...(codes === undefined ? {} : { totp: codes }),
+        ...(name === undefined ? {} : { login: name }),
       }
       const opened = decodeMaterial(encodeMaterial(material))
       const plain = ({ kind, totp, ...rest }: typeof opened) => ({

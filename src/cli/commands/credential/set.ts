@@ -15,6 +15,7 @@ export interface SetOptions {
   privateKey?: string
   passphrase?: boolean
   totp?: boolean
+  login?: string
 }
 
 export async function setCredential(context: Context, account: string, options: SetOptions): Promise<void> {
@@ -28,7 +29,8 @@ export async function setCredential(context: Context, account: string, options: 
   }
   // It is good for the target as that is now: nobody should type it for another.
   if (!context.json) terminal.note(`${account} is at ${entry.protocol} ${entry.host}:${entry.port}.`)
-  const body = await readMaterial(account, options, terminal)
+  const { login } = options
+  const body = { ...(await readMaterial(account, options, terminal)), ...(login === undefined ? {} : { login }) }
   const { version } = await client.send<{ version: number }>('PUT', `/v1/credentials/${target}/${name}`, body)
   if (context.json) terminal.json({ account: name, target, version })
   else terminal.line(`Stored version ${version} of ${account}.`)

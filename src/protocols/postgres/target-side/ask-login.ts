@@ -17,8 +17,10 @@ const TIMEOUT_MS = 10_000
 export async function askLogins(target: PostgresTarget, dialer: Dialer): Promise<AskedLogin[]> {
   const asked: AskedLogin[] = []
   for (const account of target.accounts) {
-    const asks = await askLogin(target, dialer, loginOf(account))
-    asked.push({ account: account.name, asks, allowed: (target.authentication as string[]).includes(asks) })
+    for (const login of account.logins ?? [loginOf(account)]) {
+      const asks = await askLogin(target, dialer, login)
+      asked.push({ account: account.name, asks, allowed: (target.authentication as string[]).includes(asks) })
+    }
   }
   return asked
 }

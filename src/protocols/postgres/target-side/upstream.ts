@@ -78,11 +78,11 @@ export async function connectUpstream(
 
 /** Of a login behind which there is no person: to the target's own database. */
 export function ownParameters(
-  { account }: Pick<LoginAtTarget, 'account'>,
+  { account, material }: Pick<LoginAtTarget, 'account' | 'material'>,
   target: PostgresTarget,
 ): Map<string, string> {
   return new Map([
-    ['user', loginOf(account)],
+    ['user', loginOf(account, material)],
     ['database', postgresDatabases.read(postgresDatabases.own(target))],
   ])
 }
@@ -93,6 +93,7 @@ export function ownParameters(
  */
 export function sessionParameters(
   grant: Grant,
+  material: LoginAtTarget['material'],
   target: PostgresTarget,
   clientParameters: ReadonlyMap<string, string>,
 ): Map<string, string> {
@@ -106,7 +107,7 @@ export function sessionParameters(
   if (!grant.allows('sql')) throw new GatewayError('CHANNEL_DENIED', 'Your role does not allow SQL on this target.')
   if (grant.database === undefined) throw new GatewayError('INTERNAL', 'The grant is for no database.')
   const parameters = new Map<string, string>([
-    ['user', loginOf(grant.account)],
+    ['user', loginOf(grant.account, material)],
     // What was decided about, and nothing that the client said.
     ['database', grant.database],
   ])

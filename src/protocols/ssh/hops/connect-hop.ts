@@ -19,7 +19,7 @@ export async function connectHop(
   signal: AbortSignal,
 ): Promise<HopConnection> {
   const credential = await readCredential(material)
-  const user = loginOf(account)
+  const user = loginOf(account, material)
   return new HopConnection(
     await logInAt(target, stream, { user, credential, limits: REKEYING, clock: systemClock, signal }),
   )

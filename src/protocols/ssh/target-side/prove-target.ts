@@ -16,8 +16,8 @@ export async function proveSshTarget({ account, confirmed, dialer, lend, ...proo
   if (others.length === 0) return proveHost({ target, dialer, known: known!, others })
   if (confirmed.host !== target.host || confirmed.port !== target.port || confirmed.via !== target.via)
     throw unprovable('its address and its host keys changed; change one after the other')
-  const user = loginOf(target.accounts.find(({ name }) => name === account) ?? { name: account })
   const material = await lend(kept)
+  const user = loginOf(target.accounts.find(({ name }) => name === account) ?? { name: account }, material)
   try {
     await proveHost({ target, dialer, known: known!, others, login: { user, material } })
   } finally {

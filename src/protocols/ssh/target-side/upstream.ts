@@ -62,7 +62,7 @@ export async function connectTarget(
     throw error instanceof GatewayError ? error : unreachable(target, error)
   })
   stream.once('close', () => dialer.close())
-  return logInAt(target, stream, { user: loginOf(account), credential, limits, clock, signal })
+  return logInAt(target, stream, { user: loginOf(account, material), credential, limits, clock, signal })
 }
 
 export interface HostLogin {

@@ -1,0 +1,132 @@
+/**
+ * An account with two logins by turns, through a whole gateway: sessions use the one in force, a rotation gives a new password to the other,
+ * and what services have stays valid until its own turn.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import type { CredentialMaterial } from '../../../src/vault/lease.ts'
+import { psql } from '../../support/psql.ts'
+import { startTestGateway } from '../../support/start-gateway.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+
+const KEEPER = 'of the keeper'
+const server = await startPostgres({
+  sql: `create role app_a login password 'first of a'; create role app_b login password 'first of b';
+    create role keeper login createrole password '${KEEPER}'`,
+})
+t.teardown(() => server.stop())
+
+/** Keeps every login that it is told of, a line each. */
+const folder = t.testdir()
+const file = join(folder, 'told')
+const service = join(folder, 'service')
+writeFileSync(
+  service,
+  `#!/bin/sh\njq -r '"\\(.login) \\(.credential.password)"' >>"$FILE"\necho '{"result":"told"}'\n`,
+  { mode: 0o755 },
+)
+writeFileSync(file, '')
+const told = () =>
+  readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => line.split(' ') as [string, string])
+
+const gateway = await startTestGateway({
+  configure(config) {
+    const common = { arguments: [], timeout: 20_000, kinds: ['password'], verify: 'login', finish: false } as const
+    config.rotation.programs.service = {
+      ...common,
+      ...{ path: service, environment: { FILE: file }, kinds: ['password'], arguments: [], dependentsOf: ['app@*'] },
+    }
+  },
+})
+t.teardown(() => gateway.close())
+await gateway.addRole({
+  name: 'all',
+  targets: { names: ['*'] },
+  accounts: { names: ['app'] },
+  rememberFactor: '1h',
+})
+const bob = await gateway.addUser({ name: 'bob', roles: ['all'] })
+const answer = `${bob.password}${bob.code()}`
+const { vault, rotationPolicies } = gateway.parts
+const address = { account: 'app', target: 'orders' }
+const of = (login: string, password: string): CredentialMaterial => ({
+  ...{ kind: 'password', password: new Secret(password), login },
+})
+await gateway.addTarget(
+  {
+    ...{ name: 'orders', protocol: 'postgres', host: server.host, port: server.port, tls: 'disable' },
+    accounts: [{ name: 'app', logins: ['app_a', 'app_b'], dependents: [{ program: 'service' }] }, { name: 'keeper' }],
+  },
+  { keeper: { kind: 'password', password: new Secret(KEEPER) } },
+)
+
+/** Who the server sees where bob is app@orders. */
+async function seen(): Promise<string> {
+  const connection = `host=localhost port=${gateway.postgres!.port} user=bob+app+orders sslmode=require`
+  const { stdout, stderr } = await psql(connection, answer, ['select session_user'])
+  return `${stdout}${stderr}`
+}
+
+const logsIn = async (login: string, password: string) =>
+  (await psql(`host=${server.host} port=${server.port} user=${login} dbname=postgres`, password, ['select 1'])).code ===
+  0
+
+const rotate = () => gateway.rotations.rotate(address, { trigger: 'by-hand', by: 'owner' })
+
+t.test('its credential is for one of the two, and sessions log in as that', async t => {
+  await vault.setCredential(address, of('app_b', 'first of b'), 'owner')
+  t.equal(await seen(), 'app_b')
+  await vault.setCredential(address, of('app_a', 'first of a'), 'owner')
+  t.equal(await seen(), 'app_a')
+})
+
+t.test('a rotation is of the one that is not in use, which is used then; the other stays valid', async t => {
+  t.match(await rotate(), { result: 'rotated', version: 3, words: '' })
+  t.equal(await seen(), 'app_b')
+  t.ok(await logsIn('app_a', 'first of a'), 'what services have goes on working')
+  t.notOk(await logsIn('app_b', 'first of b'))
+  const [[login, second]] = told() as [[string, string]]
+  t.equal(login, 'app_b', 'services are told which of the two it is')
+  t.ok(await logsIn('app_b', second))
+
+  t.match(await rotate(), { result: 'rotated', version: 4, words: '' })
+  t.equal(await seen(), 'app_a')
+  t.notOk(await logsIn('app_a', 'first of a'), 'until its own turn')
+  t.ok(await logsIn('app_b', second))
+  const third = told()[1]!
+  t.equal(third[0], 'app_a')
+  t.ok(await logsIn(...third))
+})
+
+t.test('an earlier version that is put in force again brings its login with it', async t => {
+  const version = await vault.restoreCredential(address, 3, 'owner')
+  t.equal(await seen(), 'app_b')
+  t.match(await rotate(), { result: 'rotated', version: version + 1 })
+  t.equal(await seen(), 'app_a')
+})
+
+t.test('where nothing is known of the one whose turn it is, another account mends it, or nothing changes', async t => {
+  await server.psql(`alter role app_b password 'nobody knows'`)
+  t.match(await rotate(), { result: 'backed-out', words: /no other account is named/ })
+  t.equal(await seen(), 'app_a', 'what is in use stays in use')
+  await rotationPolicies.put({
+    ...rotationPolicySchema.parse({ name: 'mended', targets: { names: ['orders'] }, reconcile: 'keeper' }),
+  })
+  t.match(await rotate(), { result: 'rotated', words: '' })
+  t.equal(await seen(), 'app_b')
+  t.notOk(await logsIn('app_b', 'nobody knows'))
+})
+
+t.test('the names are part of what a credential is confirmed for', async t => {
+  const target = (await gateway.parts.targets.get('orders'))!
+  const accounts = [{ ...target.accounts[0]!, logins: ['app_a', 'postgres'] as [string, string] }, target.accounts[1]!]
+  await gateway.parts.targets.put({ ...target, accounts })
+  t.match(await seen(), /waits until somebody confirms/)
+})
