@@ -30,6 +30,7 @@ t.test('a Linux host', { skip }, async t => {
       { name: 'files', password: FIRST },
     ],
     config: [
+      'MaxAuthTries 1',
       'Match User forced',
       'ForceCommand tee -a /run/forced',
       'Match User files',
@@ -69,7 +70,7 @@ t.test('a Linux host', { skip }, async t => {
 
   t.test('a password that works is told from one that is refused, and from a target that is not there', async t => {
     t.same(await verify('plain', FIRST), { result: 'works' })
-    t.match(await verify('plain', 'another'), { result: 'refused', words: /refused password/ })
+    t.match(await verify('plain', 'another'), { result: 'refused', words: /Too many authentication failures/ })
     const gone = { ...target, port: 1 }
     const login = {
       target: gone,
@@ -208,15 +209,22 @@ t.test('a Linux host', { skip }, async t => {
     },
   )
 
+  t.test('what says that it is BusyBox is asked for a hash that lasts', async t => {
+    wrap('[ "$*" = "-c sha512" ] && exec /run/chpasswd', 'BusyBox v1.36.1 multi-call binary.')
+    t.same(await change('other', undefined, SECOND, root), { result: 'changed' })
+    unwrap()
+    t.same(await verify('other', SECOND), { result: 'works' })
+  })
+
   t.test('with nothing that works, nobody is asked', async t => {
     t.match(await change('plain', undefined, SECOND), { result: 'not-changed', words: /reconcile/ })
     t.match(await change('plain', password('wrong'), SECOND), { result: 'not-changed', words: /cannot log in/ })
   })
 
   /** Puts a shell program in the place of chpasswd, which it finds as /run/chpasswd. */
-  function wrap(program: string): void {
+  function wrap(program: string, help = ''): void {
     const file = join(host.folder, 'wrapped')
-    writeFileSync(file, `#!/bin/bash\n${program}\n`, { mode: 0o755 })
+    writeFileSync(file, `#!/bin/bash\n[ "$1" = --help ] && echo "${help}" && exit\n${program}\n`, { mode: 0o755 })
     host.run(
       `umount /usr/sbin/chpasswd 2>/dev/null || true; cp -n /usr/sbin/chpasswd /run/chpasswd; mount --bind ${file} /usr/sbin/chpasswd`,
     )

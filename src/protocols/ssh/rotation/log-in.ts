@@ -55,12 +55,14 @@ export function copyOf<M extends CredentialMaterial>(material: M): M {
   return { ...material, privateKey: new Secret(material.privateKey.revealBytes()) }
 }
 
-function failed({ message, cause }: GatewayError, material: CredentialMaterial): FailedLogin {
+function failed({ code, message, cause }: GatewayError, material: CredentialMaterial): FailedLogin {
   const secrets = material.kind === 'password' ? [material.password.revealBytes()] : []
   if (cause instanceof CredentialRefused)
     return { result: 'refused', words: withoutSecrets(`${cause.message}${kindOf(material)}\n${cause.said}`, secrets) }
-  const why = cause === undefined ? '' : ` (${messageOf(cause)})`
-  return { result: 'unreachable', words: withoutSecrets(`${message}${why}`, secrets) }
+  const why = cause === undefined ? message : messageOf(cause)
+  // It was not refused: what the code says to people does not hold.
+  const words = code === 'TARGET_LOGIN_FAILED' || cause === undefined ? why : `${message} (${why})`
+  return { result: 'unreachable', words: withoutSecrets(words, secrets) }
 }
 
 /** A target may take other kinds of keys alone. */

@@ -20,13 +20,19 @@ export const PASSWORD_WORDS = [
 
 export type PasswordWord = (typeof PASSWORD_WORDS)[number]
 
+/** BusyBox may be built to hash with what is broken in a moment; its programs take the algorithm as an argument. */
+const algorithm = (program: string, option: string) =>
+  `hash=; case $(${program} --help 2>&1 </dev/null) in *BusyBox*) hash="${option} sha512";; esac; `
+
+const CHPASSWD = `command -v chpasswd >/dev/null || { say no-chpasswd; exit 1; }; ${algorithm('chpasswd', '-c')}`
+
 /** As the account itself: `chpasswd` for the superuser, `passwd` for anybody else, which needs no right. */
 export function ownPasswordScript(): Script<PasswordWord> {
   return createScript(
     PASSWORD_WORDS,
     () =>
-      'if [ "$(id -u)" = 0 ]; then command -v chpasswd >/dev/null || { say no-chpasswd; exit 1; }; say ready; exec chpasswd; fi; ' +
-      'command -v passwd >/dev/null || { say no-passwd; exit 1; }; say passwd; exec passwd',
+      `if [ "$(id -u)" = 0 ]; then ${CHPASSWD}say ready; exec chpasswd $hash; fi; ` +
+      `command -v passwd >/dev/null || { say no-passwd; exit 1; }; ${algorithm('passwd', '-a')}say passwd; exec passwd $hash`,
   )
 }
 
@@ -38,12 +44,11 @@ export function chpasswdScript(): Script<PasswordWord> {
   return createScript(
     PASSWORD_WORDS,
     prompt =>
-      'command -v chpasswd >/dev/null || { say no-chpasswd; exit 1; }; ' +
-      'if [ "$(id -u)" = 0 ]; then say ready; exec chpasswd; fi; ' +
+      `${CHPASSWD}if [ "$(id -u)" = 0 ]; then say ready; exec chpasswd $hash; fi; ` +
       'command -v sudo >/dev/null || { say no-sudo; exit 1; }; ' +
-      'if sudo -n chpasswd </dev/null; then say ready; exec sudo -n chpasswd; fi; ' +
+      'if sudo -n chpasswd $hash </dev/null; then say ready; exec sudo -n chpasswd $hash; fi; ' +
       `sudo -S -p ${prompt('proof-asked')} -v || { say no-right; exit 1; }; ` +
-      'if sudo -n chpasswd </dev/null; then say ready; sudo -n chpasswd; status=$?; sudo -k; exit $status; fi; ' +
-      `exec sudo -S -p ${prompt('ready-when-proven')} chpasswd`,
+      'if sudo -n chpasswd $hash </dev/null; then say ready; sudo -n chpasswd $hash; status=$?; sudo -k; exit $status; fi; ' +
+      `exec sudo -S -p ${prompt('ready-when-proven')} chpasswd $hash`,
   )
 }

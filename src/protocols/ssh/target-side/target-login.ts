@@ -18,6 +18,9 @@ const MAX_ROUNDS = 8
 /** So much of what a target says of itself is shown. */
 const MAX_SHOWN = 120
 
+/** In place of a refusal, where the first proof is one too many (OpenSSH's MaxAuthTries). */
+const TOO_MANY = /too many authentication (?:failures|attempts)/i
+
 type Method = (typeof SSH_METHODS)[number]
 
 /** Each of these gives the password away, so at most one of them is tried: the first that the target offers and its entry allows. */
@@ -139,6 +142,13 @@ export class TargetLogin {
         this.#fail(`message ${type} during the login`)
         return
     }
+  }
+
+  /** What it means that the target closed the connection meanwhile, with its own words. */
+  disconnected(words: string): GatewayError {
+    const why = `the target closed the connection${words === '' ? '' : `: ${plain(words)}`}`
+    const refused = this.#method !== 'none' && TOO_MANY.test(words)
+    return loginFailed(refused ? new CredentialRefused(why, this.#banner) : new Error(why))
   }
 
   /** A signature is good for this connection alone; a password is sent only once it is known that the target takes one. */

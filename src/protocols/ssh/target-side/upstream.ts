@@ -135,7 +135,7 @@ function logIn(
           if (unknownKey !== undefined) reject(mismatch(target, `it showed ${fingerprint(unknownKey)}`))
           else if (error?.message.includes('host key format'))
             reject(mismatch(target, 'it has no key of a pinned type'))
-          else if (reached) reject(loginFailed(error ?? new Error('the target closed the connection')))
+          else if (reached) reject(error === undefined ? login.disconnected(transport.goodbye) : loginFailed(error))
           else reject(unreachable(target, error ?? new Error('the target closed the connection')))
         },
       },

@@ -86,6 +86,8 @@ export class Transport {
   listener: TransportListener
   /** The software part of the peer's identification string; empty before it came. */
   peerSoftware = ''
+  /** What the peer said as it disconnected (RFC 4253 §11.1); empty where it did not. */
+  goodbye = ''
   /** The method of the last key exchange. */
   keyExchange = ''
   /** Called when a key exchange begins or ends. */
@@ -130,7 +132,12 @@ export class Transport {
         seeFirstKexinit(protocol)
       },
       onHandshakeComplete: negotiated => this.#keysAgreed(negotiated),
-      messageHandlers: { DISCONNECT: () => this.#end(undefined) },
+      messageHandlers: {
+        DISCONNECT: (_protocol, _reason, text) => {
+          this.goodbye = text.slice(0, 200)
+          this.#end(undefined)
+        },
+      },
     })
     if (role.side === 'server') showCertificates(protocol, role.hostKeys.byAlgorithm)
     protocol.sallyportKexinit = installHybrid(protocol, this.#isServer, KEY_EXCHANGES)
