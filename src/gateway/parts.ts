@@ -161,6 +161,10 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const stopping = () => state.stopping
   const broker = createBroker({
     ...{ authenticator, access, targets, vault, changes, recordings, pendingWrites, sessionAudit, live, log, stopping },
+    loginRefused: address =>
+      rotationTriggers
+        .verificationAfterRefusal(address, database)
+        .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned')),
   })
   const reaper = createReaper({
     cluster,

@@ -7,7 +7,7 @@ import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts
 import { createTargets } from '../../targets/targets.ts'
 import { createRotationPolicies } from '../policies/policies.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
-import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob } from './rotation-job.ts'
+import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
 
 export interface RotationTriggers {
   /** A check-out has ended: the account is rotated where its policy says so, or where a rotation waited for that. */
@@ -20,9 +20,14 @@ export interface RotationTriggers {
   rotationAfterOffboarding(users: readonly string[], by: string, on: Database): Promise<AccountAddress[]>
   /** Somebody thinks that it is known to others. */
   rotationAfterLeak(address: AccountAddress, by: string, on: Database): Promise<void>
+  /** The target refused a session's login: whether the credential was changed elsewhere is found out, soon, and not for each login anew. */
+  verificationAfterRefusal(address: AccountAddress, on: Database): Promise<void>
   /** Policies, targets or credentials have changed. */
   planAnew(on: Database): Promise<void>
 }
+
+/** Each costs the target a login that may fail. */
+const VERIFIED_LATELY_MS = 5 * 60_000
 
 /** `clock`: the store's, where several gateways share it. */
 export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock }): RotationTriggers {
@@ -79,6 +84,24 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     },
 
     rotationAfterLeak: (address, by, on) => rotateNow(address, 'leak', by, on),
+
+    async verificationAfterRefusal({ account, target }, on) {
+      const known = await on
+        .selectFrom('credential_states')
+        .select('verified_at')
+        .where('account', '=', account)
+        .where('target', '=', target)
+        .executeTakeFirst()
+      const every = (await policyOn(on, { account, target }))?.verifyEvery
+      await schedule.plan(
+        {
+          ...{ kind: VERIFY, key: formatAccountAddress({ account, target }) },
+          dueAt: Math.max(clock.now(), (known?.verified_at ?? 0) + VERIFIED_LATELY_MS),
+          ...(every === undefined ? {} : { payload: { basis: String(every) } }),
+        },
+        on,
+      )
+    },
 
     planAnew: on => schedule.plan(planRotationsJob(clock.now()), on),
   }

@@ -4,6 +4,7 @@ import type { Authenticator } from '../../identity/authenticator.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Grant } from '../../policy/grant.ts'
 import { GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
+import type { AccountAddress } from '../../shared/names.ts'
 import { type FindTarget, findRoute, type Hop, hopName } from '../../targets/route.ts'
 import type { Targets } from '../../targets/targets.ts'
 import type { Access } from '../access.ts'
@@ -20,6 +21,8 @@ export interface BrokerParts extends LendingParts {
   readonly authenticator: Authenticator
   readonly access: Access
   readonly targets: Pick<Targets, 'get'>
+  /** The target refused a login with the credential of this account. Never rejects. */
+  readonly loginRefused: (address: AccountAddress) => Promise<void>
 }
 
 interface Decided {
@@ -122,7 +125,11 @@ export function createBroker(parts: BrokerParts): SessionBroker {
     },
 
     async hopFailed({ session }, hop, error) {
-      await sessionAudit.hopRefused(held(session, 'lent').authorized.grant, hop, error)
+      const { grant } = held(session, 'lent').authorized
+      await sessionAudit.hopRefused(grant, hop, error)
+      if (error.code !== 'TARGET_LOGIN_FAILED') return
+      const known = await hopOnTheWay(grant, hop, find)
+      if (!isRefusal(known)) await parts.loginRefused(addressOf(known))
     },
 
     async activate({ session }) {
@@ -130,7 +137,9 @@ export function createBroker(parts: BrokerParts): SessionBroker {
     },
 
     async refused({ session }, refusal) {
-      await sessionAudit.sessionRefused(grantOf(session), refusal)
+      const grant = grantOf(session)
+      await sessionAudit.sessionRefused(grant, refusal)
+      if (refusal.code === 'TARGET_LOGIN_FAILED') await parts.loginRefused(addressOf(grant))
     },
 
     async channelDenied({ session }, what, why) {
@@ -155,6 +164,10 @@ export function createBroker(parts: BrokerParts): SessionBroker {
       sessions.delete(session)
     },
   }
+}
+
+function addressOf({ account, target }: Pick<Grant, 'account' | 'target'>): AccountAddress {
+  return { account: account.name, target: target.name }
 }
 
 /** The hop as its entry is now, where the way to the granted target goes through it. */

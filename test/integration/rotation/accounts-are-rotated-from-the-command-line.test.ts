@@ -1,10 +1,12 @@
 /** What people see of rotations: `sallyport credential rotate`, `verify`, `reconcile`, `rotations` and `status`, the API, metrics and the audit log; on a real PostgreSQL and a real sshd. */
 
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { ListedRotation, Outcome, StatusAnswer } from '../../../src/api/routes/rotations.ts'
 import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { callApi } from '../../support/call-api.ts'
+import { psql } from '../../support/psql.ts'
 import { asOwner } from '../../support/run-cli.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startLinuxHost, whyNoLinuxHost } from '../../support/start-linux-host.ts'
@@ -104,6 +106,36 @@ t.test('which rotations there were, how all accounts stand, page by page', async
   t.same((await status('batch@orders')).accounts.length, 1)
   t.match(await run('status', '--after', 'nonsense'), { exit: 2 })
 })
+
+t.test(
+  "a session's login that the target refuses has the credential verified, and what was changed elsewhere said",
+  async t => {
+    await server.psql("create role late login password 'of somebody else'")
+    const entry = (await gateway.parts.targets.get('orders'))!
+    await gateway.parts.targets.put({
+      ...entry,
+      accounts: [...entry.accounts, { name: 'late', level: 'basic', default: false }],
+    })
+    const late = { account: 'late', target: 'orders' }
+    await gateway.parts.vault.setCredential(late, password('the first'), 'test')
+    await gateway.addRole({
+      name: 'users',
+      targets: { names: ['orders'] },
+      accounts: { names: ['late'] },
+      factors: [['password']],
+    })
+    const alice = await gateway.addUser({ name: 'alice', roles: ['users'] })
+    const { host, port } = gateway.postgres!
+    const at = `host=${host} port=${port} user=alice+late+orders dbname=postgres sslmode=require`
+    t.not((await psql(at, alice.password, ['select 1'])).code, 0)
+    const isSaid = async () =>
+      (await gateway.parts.audit.list({ kind: 'credential.changed-elsewhere', limit: 1000 })).some(({ data }) =>
+        data.includes('late@orders'),
+      )
+    while (!(await isSaid())) await setTimeout(50)
+    t.match(await run('status', 'late@orders'), { stdout: /^late@orders +failed /m })
+  },
+)
 
 t.test('only who may rotate does', async t => {
   await gateway.addUser({ name: 'carol', roles: [] })
