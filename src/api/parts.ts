@@ -1,6 +1,8 @@
 /** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
 
 import type { AuditLog } from '../audit/audit-log.ts'
+import type { CheckOuts } from '../check-out/check-outs.ts'
+import type { Reveal } from '../check-out/reveal.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { RefusedConnections } from '../connections/refused-connections.ts'
 
@@ -9,6 +11,7 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import type { DoctorRounds } from '../evidence/doctor/rounds.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
 import type { Factors } from '../identity/factors/factors.ts'
 import type { Lockout } from '../identity/lockout.ts'
 import type { Tokens } from '../identity/tokens.ts'
@@ -66,6 +69,9 @@ export interface ApiParts {
   readonly tokens: Tokens
   readonly personalAccess: PersonalAccess
   readonly access: Access
+  readonly authenticator: Pick<Authenticator, 'confirmCode'>
+  readonly checkOuts: CheckOuts
+  readonly reveal: Reveal
   readonly users: Documents<User>
   readonly factors: Factors
   readonly lockout: Lockout

@@ -24,6 +24,16 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/own/explain': ['own'],
   'GET /v1/own/tokens': ['own'],
   'DELETE /v1/own/tokens/:name': ['own'],
+  'GET /v1/own/check-outs': ['own'],
+  'POST /v1/own/check-outs/:target/:account': ['own'],
+  'POST /v1/own/check-outs/:target/:account/extend': ['own'],
+  'POST /v1/own/check-outs/:target/:account/check-in': ['own'],
+  'POST /v1/own/check-outs/:target/:account/reveal': ['own'],
+  'DELETE /v1/own/check-outs/:target/:account/waiting': ['own'],
+
+  'GET /v1/check-outs': ['read', 'force-check-in'],
+  'GET /v1/check-outs/:id': ['read', 'force-check-in'],
+  'POST /v1/check-outs/:id/check-in': ['force-check-in'],
 
   'GET /v1/sessions': ['read'],
   'GET /v1/sessions/:id': ['read'],

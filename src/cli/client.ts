@@ -15,7 +15,7 @@ export type Connection =
 export type Query = Record<string, string | number | undefined>
 
 /** Of a path of the API, `/v1/sessions/…`: what stands in its first place. */
-export type OwnNoun = 'sessions' | 'targets' | 'explain' | 'tokens'
+export type OwnNoun = 'sessions' | 'targets' | 'explain' | 'tokens' | 'check-outs'
 
 export interface Client {
   get<T>(path: string, query?: Query): Promise<T>

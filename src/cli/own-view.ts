@@ -15,6 +15,7 @@ export async function withOwnView(client: Client, connection: Connection): Promi
   const own = new Set<OwnNoun>([
     ...(me.scopes.includes('read') ? [] : (['sessions', 'targets', 'explain'] as const)),
     ...(me.scopes.includes('administrate') ? [] : (['tokens'] as const)),
+    ...(me.scopes.includes('read') || me.scopes.includes('force-check-in') ? [] : (['check-outs'] as const)),
   ])
   const ownPath = (path: string) => {
     const noun = OWN_ROUTE.exec(path)?.[1]

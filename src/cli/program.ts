@@ -7,6 +7,7 @@ import { version } from '../shared/version.ts'
 import { addApply } from './commands/apply.ts'
 import { addAudit } from './commands/audit.ts'
 import { addAuthorities } from './commands/ca.ts'
+import { addCheckOuts } from './commands/check-out.ts'
 import { addCredentials } from './commands/credential.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addExplain } from './commands/explain.ts'
@@ -31,6 +32,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['Run a gateway:', [addInit, addStart, addHealth]],
   ['Say who may do what:', [addApply, addExplain]],
   ['People and systems:', [addUsers, addRoles, addTargets, addCredentials, addRotationPolicies]],
+  ['Have an account for a time:', [addCheckOuts]],
   ['What happened:', [addSessions, addSchedule, addAudit, addDoctor]],
   ['Keys to the API:', [addLogins, addTokens, addKeys, addAuthorities]],
 ]

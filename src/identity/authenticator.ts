@@ -12,6 +12,7 @@ import { type FactorLists, provenEnough } from '../shared/factor-lists.ts'
 import { type Factor, FIRST_FACTORS, LATER_FACTORS } from '../shared/factors.ts'
 import { NAME_PATTERN } from '../shared/names.ts'
 import { networkOf } from '../shared/network/source-network.ts'
+import type { Secret } from '../shared/secret.ts'
 import { createPasswords, type Passwords } from './factors/password.ts'
 import { holdsPublicKey } from './factors/public-key.ts'
 import { evaluationOf } from './factors/registered.ts'
@@ -32,6 +33,8 @@ export interface Authenticator {
    * The refusal is `CLUSTER_UNAVAILABLE`: without the other gateways neither failures nor used codes can be agreed on.
    */
   begin(userName: string, source: Source): Promise<Attempt | Refusal>
+  /** A one-time code that somebody who is known shows for one act: counted by the lockout like any, and good once. */
+  confirmCode(userName: string, address: string, code: Secret): Promise<boolean>
   /** Whether the user has this key: for SSH's question before the signature (RFC 4252 §7). It proves nothing. */
   knowsPublicKey(userName: string, blob: Buffer): Promise<boolean>
 }
@@ -117,10 +120,26 @@ export function createAuthenticator({
     return user.disabled ? { user: undefined, absence: 'the user is disabled' } : { user, absence: undefined }
   }
 
+  /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
+  async function lineFor({ name, user, address }: Claimant, kind: Proof['kind']): Promise<string> {
+    const known = await lockout.isKnown(user?.name, address)
+    return `${LATER_FACTORS.some(factor => factor === kind) ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
+  }
+
   return {
     async knowsPublicKey(userName, blob) {
       const { user } = await readUser(queryable(userName))
       return holdsPublicKey(user?.publicKeys ?? [], blob)
+    },
+
+    async confirmCode(userName, address, answer) {
+      const name = queryable(userName)
+      const claimant: Claimant = { name, address, ...(await readUser(name)) }
+      const options = { firstProven: true, rememberFactorMs: 0, passwordIsEnough: false }
+      const result = await withKeyLock(await lineFor(claimant, 'totp'), () =>
+        verifyProof(parts, claimant, { kind: 'totp', answer }, options),
+      )
+      return !('proof' in result) && result.proves.includes('totp')
     },
 
     async begin(userName, { address }) {
@@ -131,15 +150,9 @@ export function createAuthenticator({
       const provenKeys: Buffer[] = []
       let noted = false
 
-      /** Whoever has their key and their code, or is known where they are, does not stand behind those who guess at their password. */
-      async function lineFor(kind: Proof['kind']): Promise<string> {
-        const known = await lockout.isKnown(claimant.user?.name, address)
-        return `${LATER_FACTORS.some(factor => factor === kind) ? 'codes of ' : ''}${name}${known ? ` at ${networkOf(address)}` : ''}`
-      }
-
       /** One at a time: else many could be asked for before the first one counts as a failure. */
       async function confirm(unconfirmed: Unconfirmed, until: AbortSignal): Promise<ProofResult> {
-        const line = `${unconfirmed.proof.pending} of ${await lineFor('password')}`
+        const line = `${unconfirmed.proof.pending} of ${await lineFor(claimant, 'password')}`
         const confirmation = withKeyLock(line, () => confirmElsewhere(parts, claimant, unconfirmed, until))
         return unlessAborted<ProofResult>(until, confirmation, { proves: [], why: 'nobody waited for it' })
       }
@@ -163,7 +176,7 @@ export function createAuthenticator({
               return verifyProof(parts, claimant, proof, { firstProven, rememberFactorMs, passwordIsEnough })
             }
             const verified = await (evaluationOf(proof).behindLockout
-              ? withKeyLock(await lineFor(proof.kind), verify)
+              ? withKeyLock(await lineFor(claimant, proof.kind), verify)
               : verify())
             const result = 'proof' in verified ? await confirm(verified, until) : verified
             if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)

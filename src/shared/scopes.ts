@@ -16,7 +16,7 @@ export const SCOPES = [
 export type Scope = (typeof SCOPES)[number]
 
 export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
-  own: "sees one's own sessions, targets and tokens; explains one's own access; revokes one's own tokens",
+  own: "sees one's own sessions, targets and tokens; explains one's own access; revokes one's own tokens; checks accounts out",
   'own-replay': "replays and exports the recordings of one's own sessions",
   read: "sees sessions, users, roles, targets, credentials' versions; explains; reads metrics",
   audit: 'as read; replays, exports, follows, verifies recordings; reads the audit log; asks the doctor',

@@ -3,6 +3,7 @@
 import type { ApiParts } from '../parts.ts'
 import { audit } from './audit.ts'
 import { ca } from './ca.ts'
+import { checkOuts } from './check-outs.ts'
 import { credentials } from './credentials.ts'
 import { doctor } from './doctor.ts'
 import { enrolments } from './enrolments.ts'
@@ -11,6 +12,7 @@ import { health } from './health.ts'
 import { keys } from './keys.ts'
 import { leaks } from './leaks.ts'
 import { own } from './own.ts'
+import { ownCheckOuts } from './own-check-outs.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
@@ -44,6 +46,8 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   explain,
   tokens,
   own,
+  ownCheckOuts,
+  checkOuts,
   keys,
   ca,
 ]

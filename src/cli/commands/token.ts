@@ -8,11 +8,11 @@ import { localTime, parseDuration, relativeTime } from '../terminal/time.ts'
 
 const SCOPES_HELP = [
   'Scopes:',
-  ...Object.entries(SCOPE_MEANINGS).map(([scope, meaning]) => `  ${scope.padEnd(14)}${wrapped(meaning)}`),
+  ...Object.entries(SCOPE_MEANINGS).map(([scope, meaning]) => `  ${scope.padEnd(16)}${wrapped(meaning)}`),
   'Words of earlier versions:',
   ...Object.entries(EARLIER_SCOPES)
     .filter(([, scopes]) => scopes.length > 1)
-    .map(([word, scopes]) => `  ${word.padEnd(14)}${scopes.join(', ')}`),
+    .map(([word, scopes]) => `  ${word.padEnd(16)}${scopes.join(', ')}`),
   'What the maker of a token may not do, the token may not either.',
 ].join('\n')
 

@@ -210,6 +210,8 @@ const EARLIER: Record<string, string[]> = {
   'get /v1/doctor': ['auditor'],
   'get /v1/doctor/round': ['read'],
   'get /v1/schedule': ['read'],
+  'get /v1/check-outs': ['read'],
+  'get /v1/check-outs/{id}': ['read'],
   'post /v1/schedule/{id}/retry': ['admin'],
   'get /v1/explain': ['read'],
   'get /v1/tokens': ['admin'],

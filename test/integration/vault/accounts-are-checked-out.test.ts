@@ -2,9 +2,11 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption'
+import { armor, Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption'
 import t from 'tap'
+import { callApi } from '../../support/call-api.ts'
 import { inTerminal } from '../../support/in-terminal.ts'
+import { asOwner, withToken } from '../../support/run-cli.ts'
 import type { SshProcess } from '../../support/ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
 
@@ -31,7 +33,7 @@ t.test('an account is checked out', async t => {
   const json = async (user: string, ...command: string[]) => JSON.parse((await ask(user, ...command, '--json')).stdout)
   const onTarget = (user: string, ...command: string[]) => as(`${user}+${account}+web-01`, ...command)
   const audited = async (kind: string) =>
-    (await parts.audit.list({}))
+    (await parts.audit.list({ limit: 1000 }))
       .filter(event => event.kind === kind)
       .map(({ actor, data }) => ({ actor, ...JSON.parse(data) }))
 
@@ -230,7 +232,6 @@ t.test('an account is checked out', async t => {
     t.equal(status, 0, stderr)
     const decrypter = new Decrypter()
     decrypter.addIdentity(identity)
-    const { armor } = await import('age-encryption')
     const opened = await decrypter.decrypt(armor.decode(JSON.parse(stdout).age), 'text')
     t.match(opened, /PRIVATE KEY/)
     t.equal((await audited('credential.revealed')).length, 2)
@@ -243,6 +244,92 @@ t.test('an account is checked out', async t => {
     t.same(await parts.vault.openLeases(Number.MAX_SAFE_INTEGER), [])
     t.notMatch(gateway.logLines.join(''), /PRIVATE KEY/)
   })
+
+  await t.test(
+    'the API and the command line do the same with a personal token, and force with a right of its own',
+    async t => {
+      const role = {
+        ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+        factors: [['publickey' as const]],
+      }
+      await gateway.addRole({ ...role, checkOut: { ways: ['inject', 'reveal'] } })
+      const anywhere = { targets: {}, accounts: {} }
+      await gateway.addRole({ name: 'boss', ...anywhere, factors: [['publickey']], api: ['force-check-in'] })
+      await gateway.addRole({
+        name: 'seer',
+        ...anywhere,
+        factors: [['publickey']],
+        api: ['read', 'administrate', 'operate'],
+      })
+      await gateway.addUser({ name: 'dora', roles: ['boss'], publicKeys })
+      await gateway.addUser({ name: 'emil', roles: ['seer'], publicKeys })
+      const ca = join(sshd.folder, 'ca.pem')
+      writeFileSync(
+        ca,
+        (await callApi(gateway, '/v1/keys/certificate', { socket: true })).json<{ certificate: string }>().certificate,
+      )
+      const tokenOf = async (user: string) => ({
+        token: (await ask(user, 'tokens', 'create', '--scope', 'all')).stdout.trim(),
+        ca,
+      })
+      const [alice, bob, dora, emil] = await Promise.all(['alice', 'bob', 'dora', 'emil'].map(tokenOf))
+      const path = `/v1/own/check-outs/web-01/${account}`
+      const post = (token: string, what: string, body: unknown) =>
+        callApi(gateway, what, { token, method: 'POST', body })
+
+      const taken = await withToken(gateway, alice!, ['checkout', name, '--for', '2h', '--reason', 'by cli', '--json'])
+      t.match(taken.json(), { user: 'alice', reason: 'by cli', mode: 'exclusive', source: '127.0.0.1' })
+      const { id } = taken.json<{ id: string }>()
+      t.match((await post(bob!.token, path, {})).json(), { error: { code: 'ACCOUNT_CHECKED_OUT' } })
+      const waits = await post(bob!.token, path, { wait: true })
+      t.equal(waits.status, 202)
+      t.match(waits.json(), { place: 1, holder: null, words: /is checked out until/ })
+      t.equal((await callApi(gateway, `${path}/waiting`, { token: bob!.token, method: 'DELETE' })).status, 204)
+      t.match((await withToken(gateway, alice!, ['extend', name, '--for', '30m'])).stdout, /is yours until/)
+      t.match(
+        (await withToken(gateway, alice!, ['checkouts'], { columns: 80 })).stdout,
+        /ACCOUNT.*STATE.*UNTIL.*WHY.*by cli/s,
+      )
+      t.match((await withToken(gateway, emil!, ['checkouts'], { columns: 80 })).stdout, /ACCOUNT.*USER.*alice/s)
+      t.equal(
+        (await withToken(gateway, emil!, ['checkin', id, '--force'])).exit,
+        4,
+        'nobody has it by being an administrator',
+      )
+      t.equal((await callApi(gateway, '/v1/sessions', { token: dora!.token })).status, 403, 'nor what is not theirs')
+      const forced = await withToken(gateway, dora!, ['checkin', name, '--force'])
+      t.match(forced.stdout, new RegExp(`Returned ${name} of alice`), forced.stderr)
+      t.match((await audited('check-out.ended')).at(-1), { actor: 'dora', user: 'alice', reason: 'forced' })
+      t.equal((await withToken(gateway, alice!, ['checkin', name])).exit, 1)
+      t.match((await asOwner(gateway, ['checkout', name])).stderr, /personal token/)
+      t.match((await asOwner(gateway, ['checkouts', '--ended', '--limit', '2', '--json'])).json(), {
+        checkOuts: [{ id }, {}],
+      })
+
+      const identity = await generateX25519Identity()
+      const recipient = await identityToRecipient(identity)
+      const wrong = await withToken(gateway, alice!, ['checkout', name, '--to-age', recipient, '--stdin'], {
+        stdin: '000000\n',
+      })
+      t.match(wrong, { exit: 4, stderr: /not right/ })
+      const shown = await withToken(gateway, alice!, ['checkout', name, '--to-age', recipient, '--stdin'], {
+        stdin: `${front.alice.code()}\n`,
+      })
+      t.equal(shown.exit, 0, shown.stderr)
+      const decrypter = new Decrypter()
+      decrypter.addIdentity(identity)
+      t.match(await decrypter.decrypt(armor.decode(shown.stdout), 'text'), /PRIVATE KEY/)
+      t.equal((await withToken(gateway, alice!, ['checkout', name, '--reveal'])).exit, 2, 'not without a terminal')
+      t.equal(
+        (await post(alice!.token, `${path}/reveal`, { code: front.alice.code(), toAge: recipient })).status,
+        409,
+        'once',
+      )
+      t.equal((await withToken(gateway, alice!, ['checkin', name])).exit, 0)
+      const openApi = (await callApi(gateway, '/openapi.json')).json<{ paths: Record<string, unknown> }>()
+      t.ok(openApi.paths['/v1/own/check-outs/{target}/{account}/reveal'])
+    },
+  )
 
   await t.test('whoever is disabled has nothing any more', async t => {
     await gateway.addRole({
