@@ -39,8 +39,6 @@ export function whyNoLinuxHost(): string | undefined {
   }
 }
 
-export type LinuxHost = Awaited<ReturnType<typeof startLinuxHost>>
-
 export async function startLinuxHost({ accounts, setup = '', config = [] }: LinuxHostOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-host-'))
   chmodSync(folder, 0o755)
