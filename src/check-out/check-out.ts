@@ -1,7 +1,7 @@
 /** A check-out: an account that a person has for a time. Its states, and what may happen in each. */
 
 import type { Factor } from '../shared/factors.ts'
-import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { AccountAddress } from '../shared/names.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import type { CheckOutRule } from '../targets/target.ts'
 
@@ -62,13 +62,6 @@ export function after(checkOut: CheckOut, act: CheckOutAct): CheckOut | undefine
   }
 }
 
-export const END_TEXT: Record<CheckOutEnd, string> = {
-  returned: 'returned',
-  'time-over': 'its time was over',
-  forced: 'ended by somebody with that right',
-  'access-withdrawn': 'the access was withdrawn',
-}
-
 /** As the API, `--json` and people's tables give it. Times are ISO 8601 in UTC. */
 export function checkOutDocument(checkOut: CheckOut) {
   const { id, user, account, target, exclusive, way, reason, ticket, source, startedAt, until, revealedAt } = checkOut
@@ -88,8 +81,3 @@ export function checkOutDocument(checkOut: CheckOut) {
   }
 }
 export type CheckOutDocument = ReturnType<typeof checkOutDocument>
-
-/** For messages between gateways, and for the keys of jobs. */
-export function keyOf(address: AccountAddress): string {
-  return formatAccountAddress(address)
-}

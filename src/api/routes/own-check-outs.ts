@@ -155,7 +155,7 @@ export function ownCheckOuts(app: ApiRoutes, { checkOuts, reveal, authenticator,
   function of({ actor, personal, source }: Caller): OwnCheckOuts {
     if (personal === undefined)
       throw new GatewayError(
-        'FORBIDDEN',
+        'BAD_REQUEST',
         'Accounts are checked out with a personal token, which its user has made: sallyport login --ssh USER@GATEWAY',
       )
     const { proven } = personal.token

@@ -111,5 +111,5 @@ function expiry({ expiresAt, genuine }: Token, now: number): string {
 
 /** Beside the names of the scopes, in 80 columns. */
 function wrapped(text: string): string {
-  return text.replace(/(.{1,62})(?: |$)/g, `$1\n${' '.repeat(16)}`).trimEnd()
+  return text.replace(/(.{1,60})(?: |$)/g, `$1\n${' '.repeat(18)}`).trimEnd()
 }
