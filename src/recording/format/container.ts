@@ -26,7 +26,7 @@ export const FRAME_SEAL = 3
 export const FRAME_DEFLATE = 4
 
 const SEAL_CONTEXT = Buffer.from('sallyport recording seal 1\0', 'latin1')
-const NOTHING = Buffer.alloc(0)
+const PLACE_OF_LINK = Buffer.alloc(LINK_BYTES)
 
 const count = z.number().int().nonnegative()
 
@@ -101,8 +101,8 @@ export function headerLink(length: Buffer, json: Buffer): Buffer {
 }
 
 /** A frame's link: SHA-256 of the link before it and of everything in the frame but the link itself. */
-export function frameLink(previous: Buffer, head: Buffer, ciphertextAndTag: Buffer, tag: Buffer = NOTHING): Buffer {
-  return hash('sha256', Buffer.concat([previous, head, ciphertextAndTag, tag]), 'buffer')
+export function frameLink(previous: Buffer, head: Buffer, ciphertextAndTag: Buffer): Buffer {
+  return hash('sha256', Buffer.concat([previous, head, ciphertextAndTag]), 'buffer')
 }
 
 export interface FrameContext {
@@ -120,8 +120,11 @@ export function encodeFrame(payload: Buffer, type: number, seq: number, context:
   const ciphertext = cipher.update(payload)
   cipher.final()
   const tag = cipher.getAuthTag()
-  const link = frameLink(context.previous, head, ciphertext, tag)
-  return { bytes: Buffer.concat([head, ciphertext, tag, link]), link }
+  // All that the link is over, in one piece, and then the link.
+  const linked = Buffer.concat([context.previous, head, ciphertext, tag, PLACE_OF_LINK])
+  const link = hash('sha256', linked.subarray(0, -LINK_BYTES), 'buffer')
+  link.copy(linked, linked.length - LINK_BYTES)
+  return { bytes: linked.subarray(LINK_BYTES), link }
 }
 
 /** Returns the payload, or undefined when the tag does not fit: another key, another place, or altered bytes. */
@@ -141,7 +144,7 @@ export function decryptFrame(head: Buffer, ciphertextAndTag: Buffer, context: Fr
 
 /** One data key encrypts one file, and a sequence number is used once in it. */
 function nonceOf(seq: number): Buffer {
-  const nonce = Buffer.alloc(12)
+  const nonce = Buffer.allocUnsafe(12).fill(0)
   nonce.writeUInt32BE(seq, 8)
   return nonce
 }

@@ -20,8 +20,8 @@ const LIKE_FACT = 18
 /** Four varints and the kind. */
 const MAX_EVENT_HEAD = 8 + 1 + 8 + 8 + 8
 const SIZES = [4 * 1024, 32 * 1024, BATCH_BYTES]
-/** Full-size buffers that wait to be used again, shared by all recordings: getting fresh pages costs as much as filling them. */
-const spare: Buffer[] = []
+/** Buffers of each size that wait to be used again, shared by all recordings: getting fresh pages costs as much as filling them. */
+const spare = new Map(SIZES.map((size): [number, Buffer[]] => [size, []]))
 const MAX_SPARE = 16
 const NO_BUFFER = Buffer.alloc(0)
 
@@ -109,8 +109,9 @@ export class Batch {
 
   #grow(needed: number): void {
     const size = SIZES.find(size => size >= needed) ?? BATCH_BYTES
-    const larger = (size === BATCH_BYTES ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(size)
+    const larger = spare.get(size)!.pop() ?? Buffer.allocUnsafeSlow(size)
     this.#buffer.copy(larger, 0, 0, this.#length)
+    recycle(this.#buffer)
     this.#buffer = larger
   }
 
@@ -127,8 +128,8 @@ export class Batch {
 }
 
 export function recycle(batch: Buffer): void {
-  if (batch.buffer.byteLength !== BATCH_BYTES || spare.length >= MAX_SPARE) return
-  spare.push(Buffer.from(batch.buffer as ArrayBuffer))
+  const ofSize = spare.get(batch.buffer.byteLength)
+  if (ofSize !== undefined && ofSize.length < MAX_SPARE) ofSize.push(Buffer.from(batch.buffer as ArrayBuffer))
 }
 
 /** Reads batches in order. Throws `RECORDING_DAMAGED` for bytes that no writer made. */

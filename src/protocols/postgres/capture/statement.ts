@@ -34,7 +34,7 @@ export class Statement {
   readonly #plain: string
   readonly #reading: Reading
   readonly #note: LongTextNote | undefined
-  readonly #shown = new Map<Outcome, Shown>()
+  readonly #shown: Partial<Record<Outcome, Shown>> = {}
   /** It is part of a statement that has been recorded. */
   #ofSql = false
   /** What is recorded the next time. */
@@ -65,7 +65,7 @@ export class Statement {
 
   static #showing(shown: Shown): Statement {
     const statement = new Statement('', { backslashQuotes: false, whole: true, certain: true })
-    for (const outcome of ['accepted', 'refused', 'misread', 'asked'] as const) statement.#shown.set(outcome, shown)
+    for (const outcome of ['accepted', 'refused', 'misread', 'asked'] as const) statement.#shown[outcome] = shown
     return statement
   }
 
@@ -143,10 +143,10 @@ export class Statement {
   }
 
   #show(outcome: Outcome): Shown {
-    const known = this.#shown.get(outcome)
+    const known = this.#shown[outcome]
     if (known !== undefined) return known
     const shown = showStatement(this.#plain, this.#reading, outcome)
-    this.#shown.set(outcome, shown)
+    this.#shown[outcome] = shown
     return shown
   }
 }
@@ -155,8 +155,14 @@ export class Statement {
 const isPlainData = (plain: string): boolean => plain === '' || PLAIN_DATA.test(plain)
 
 /** Whether it is too long to be recorded again and again: its length as JSON counts, where a control character is six. */
-export function isLong(recorded: unknown): boolean {
-  return JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
+export function isLong(recorded: string | readonly (string | null)[]): boolean {
+  const most = typeof recorded === 'string' ? mostRoom(recorded) : recorded.reduce((sum, one) => sum + mostRoom(one), 2)
+  return most > MOST_RECORDED_AGAIN && JSON.stringify(recorded).length > MOST_RECORDED_AGAIN
+}
+
+/** With quotes and a comma, or as `null`. */
+function mostRoom(value: string | null): number {
+  return 6 * (value?.length ?? 0) + 5
 }
 
 function headOf({ text, how }: RecordedText): RecordedText {

@@ -92,7 +92,11 @@ export function relay(
         violated(error)
       }
       if (ended) return
-      if (!toTarget.passable(statements.unrecorded)) statements.record()
+      if (toTarget.passable(statements.unrecorded)) {
+        sendToTarget(chunk)
+        return
+      }
+      statements.record()
       toTarget.pass(chunk)
     }
 
