@@ -21,6 +21,8 @@ import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import type { Batches } from '../rotation/batches/batches.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
+import type { Restores } from '../rotation/restore/restores.ts'
+import type { VersionRetention } from '../rotation/retention.ts'
 import type { Rotations } from '../rotation/rotations.ts'
 import type { AccountStatuses } from '../rotation/status.ts'
 import type { RotationTriggers } from '../rotation/triggers/triggers.ts'
@@ -109,6 +111,8 @@ export interface ApiParts {
   readonly clockWatch: Pick<ClockWatch, 'state'>
   readonly rotations: Rotations
   readonly accountStatuses: AccountStatuses
+  readonly restores: Restores
+  readonly retention: Pick<VersionRetention, 'apply'>
   readonly live: LiveSessions
   readonly follow: Follow
   readonly recordings: Recordings

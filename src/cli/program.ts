@@ -49,7 +49,7 @@ const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
 /** Runs one command line (without `node` and the script); gives the exit code. Never throws. */
 export async function runCli(argv: readonly string[], streams: Streams): Promise<ExitCode> {
   const terminal = createTerminal(streams)
-  const program = createProgram(terminal)
+  const program = createProgram(terminal, versionFlags(argv))
   try {
     if (argv.length === 0) program.outputHelp()
     else await program.parseAsync(argv, { from: 'user' })
@@ -59,11 +59,20 @@ export async function runCli(argv: readonly string[], streams: Streams): Promise
   }
 }
 
-function createProgram(terminal: Terminal): Command {
+const WITH_VALUE = ['-c', '--config', '--socket', '--url', '--token-file', '--ca']
+
+/** Behind a command `--version` is the command's own: `credential restore root@web-01 --version 7`. */
+function versionFlags(argv: readonly string[]): string {
+  const before = argv.slice(0, Math.max(0, argv.indexOf('--version')))
+  const behindCommand = before.some((word, index) => !word.startsWith('-') && !WITH_VALUE.includes(before[index - 1]!))
+  return behindCommand ? '-V' : '-V, --version'
+}
+
+function createProgram(terminal: Terminal, flags: string): Command {
   const program = new Command('sallyport')
   program
     .description('A gate in front of servers and databases: ssh and psql as ever, but recorded.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(version(), flags, 'print the version')
     .helpOption('-h, --help', 'help, also after every command')
     .helpCommand(false)
     .option('-c, --config <file>', 'the configuration (SALLYPORT_CONFIG)')

@@ -20,6 +20,7 @@ import {
   tlsFiles,
 } from '../shared/setting-types.ts'
 
+const LONGEST_PAUSE_MS = 3_600_000
 const LONGEST_TOKEN_MS = 366 * 86_400_000
 
 const personalTokensSchema = z
@@ -226,6 +227,22 @@ const fixed = {
     .strictObject({
       /** Where the key encryption key comes from; not given: the file vault.key in the data folder. */
       key: keySchema.optional(),
+      /** Which versions of credentials stay where no rotation-policy says it: so many, and each so long after it was replaced. */
+      versions: z
+        .strictObject({
+          keep: z.number().int().min(1).max(10_000).default(100),
+          for: durationText.prefault('365d'),
+        })
+        .transform(({ keep, for: forMs }) => ({ keep, forMs }))
+        .prefault({}),
+      /** Looking for the version that logs in (`credential restore --probe`): so many may be refused, with a pause after each. */
+      probe: z
+        .strictObject({
+          tries: z.number().int().min(1).max(100).default(10),
+          pause: durationText.refine(ms => ms <= LONGEST_PAUSE_MS, 'at most 1h').prefault('10s'),
+        })
+        .transform(({ tries, pause }) => ({ tries, pauseMs: pause }))
+        .prefault({}),
     })
     .prefault({}),
   api: apiSchema.prefault({}),
@@ -330,7 +347,7 @@ export function resolveConfig(parsed: Parsed, folder: string) {
         ? `sqlite:${absolute(database.slice('sqlite:'.length))}`
         : database,
     cluster: { ...parsed.cluster, redisCaFile: optional(parsed.cluster.redisCaFile) },
-    vault: { key: 'file' in key ? { file: absolute(key.file) } : key },
+    vault: { ...parsed.vault, key: 'file' in key ? { file: absolute(key.file) } : key },
     ...sectionsOf(parsed, certificate),
     api: {
       ...parsed.api,

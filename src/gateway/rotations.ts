@@ -12,6 +12,7 @@ import { createDependents } from '../rotation/dependents/dependents.ts'
 import { planToTellAgain, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../rotation/journal.ts'
 import { createLogins } from '../rotation/logins.ts'
+import type { VersionRetention } from '../rotation/retention.ts'
 import { createRotations, type Rotations } from '../rotation/rotations.ts'
 import { planAccount } from '../rotation/triggers/plan-rotations.ts'
 import { createVerifyAccount } from '../rotation/verify-account.ts'
@@ -41,6 +42,7 @@ export function createGatewayRotations(
   parts: GatewayParts<AuditLog>,
   { programs }: Config['rotation'],
   served: ServedProtocols,
+  retention: Pick<VersionRetention, 'apply'>,
 ): GatewayRotations {
   const { schedule } = parts
   const { audit, clock, database, gateway, log, metrics, reaper, storeTime, rotationPolicies, targets, vault } = parts
@@ -70,6 +72,7 @@ export function createGatewayRotations(
     else if (state === 'finished') {
       log.info(facts, 'a credential was rotated')
       await planNext(rotation)
+      await retention.apply({ account: rotation.account, target: rotation.target })
     } else log.warn(facts, 'a credential was not rotated')
     await count()
     await audit.flush().catch(error => log.warn({ err: error }, 'events of rotations wait in the outbox'))

@@ -29,6 +29,7 @@ import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
 import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
 import { openGatewayAudit } from './audit.ts'
+import { createCredentialVersions } from './credential-versions.ts'
 import { createDialers } from './dialers.ts'
 import { jobHandlers } from './job-handlers.ts'
 import { createListeners, type Listeners } from './listeners.ts'
@@ -104,11 +105,13 @@ export async function startGateway({
     size === 1
       ? await createListeners(parts, config, certificates, started)
       : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
+  const served = await loadProtocols()
+  const versions = createCredentialVersions(parts, served, config)
   const {
     rotations,
     handlers,
     watch: watchRotations,
-  } = createGatewayRotations(parts, config.rotation, await loadProtocols())
+  } = createGatewayRotations(parts, config.rotation, served, versions.retention)
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -126,8 +129,11 @@ export async function startGateway({
       ...{ database: parts.database, clock: parts.storeTime ?? clock },
       ...{ policies: parts.rotationPolicies, targets: parts.targets },
     }),
+    restores: versions.restores,
+    retention: versions.retention,
   })
   started.defer(() => api.close())
+  started.defer(() => versions.close())
   const ports = protocolNames().map(protocol => {
     const port = portFor(protocol, { config, listeners, sources, pauseOnConnect: size > 1, parts })
     return { protocol, port }
@@ -146,7 +152,8 @@ export async function startGateway({
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   watchRotations(started)
   await parts.rotationTriggers.planAnew(parts.database)
-  startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers }, started)
+  startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers, ...versions.handlers }, started)
+  await versions.plan()
   reviewCheckOuts(parts, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
@@ -269,7 +276,7 @@ function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>
 
 type OwnApiParts = Omit<
   ApiParts,
-  'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations' | 'accountStatuses'
+  'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations' | 'accountStatuses' | 'restores' | 'retention'
 >
 
 async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {

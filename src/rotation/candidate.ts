@@ -58,8 +58,13 @@ const CURVES: Readonly<Record<string, string>> = {
 }
 
 /** As a PKCS #8 file has it. `like`: the public half of the one that is replaced (RFC 4253 §6.6). */
-async function makePrivateKey(like: Buffer | undefined): Promise<Secret> {
-  const key = await generate(like === undefined ? 'ssh-ed25519' : typeOf(like))
+function makePrivateKey(like: Buffer | undefined): Promise<Secret> {
+  return makePrivateKeyOf(like === undefined ? 'ssh-ed25519' : typeOf(like))
+}
+
+/** `type`: as SSH names it (`ssh-ed25519`); of what it does not know comes Ed25519. As a PKCS #8 file has it. */
+export async function makePrivateKeyOf(type: string): Promise<Secret> {
+  const key = await generate(type)
   return new Secret(key.export({ type: 'pkcs8', format: 'pem' }) as string)
 }
 

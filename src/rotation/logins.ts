@@ -87,7 +87,7 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
 
     /** Logs in with a version, and out. */
     async verify(
-      connector: Connector,
+      connector: Pick<Connector, 'verify'>,
       { target, account }: Entry,
       version: number,
       purpose: Purpose,

@@ -157,6 +157,17 @@ export function createMetrics() {
       buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600],
       registers,
     }),
+    versionsRestored: new Counter({
+      name: 'sallyport_credential_versions_restored_total',
+      help: 'Earlier versions of credentials that were asked for, and those that were looked for, by what came of it',
+      labelNames: ['result'],
+      registers,
+    }),
+    versionsDeleted: new Counter({
+      name: 'sallyport_credential_versions_deleted_total',
+      help: 'Versions of credentials that were deleted, because they were beyond what is kept',
+      registers,
+    }),
     credentialAccounts: new Gauge({
       name: 'sallyport_credential_accounts',
       help: 'Accounts whose last rotation or verification failed, and those for which nothing in the vault logs in (unknown): the same on all gateways of a store',

@@ -394,10 +394,11 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
       })
     },
 
-    /** The number of the version in force; undefined where nothing says so. */
+    /** The number of the version in force, 0 where none ever was; undefined where what says so does not open. */
     async inForce(address: AccountAddress): Promise<number | undefined> {
       const found = await read(address)
-      return found && ifWhole(() => bindingOf(found))?.version
+      if (found === undefined || found[0].binding === null) return 0
+      return ifWhole(() => bindingOf(found))?.version
     },
 
     /**

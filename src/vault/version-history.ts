@@ -146,7 +146,7 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
       const current = await inForce(address)
       if (current === undefined) return []
       const { account, target } = address
-      return await change(async on => {
+      const retired = await change<number[] | false>(async on => {
         const rows = await versionsOf(on, address)
           .select(['version', 'created_at', 'current_at', 'cause', 'pinned'])
           .where('version', '<=', current)
@@ -161,7 +161,7 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
           // Of what earlier gateways stored each was in force; a candidate that never was has replaced nothing.
           replacedAt = row.current_at ?? (row.cause === null ? row.created_at : replacedAt)
         }
-        if (gone.length === 0) return []
+        if (gone.length === 0) return false
         const deleted = await on
           .deleteFrom('credentials')
           .where('account', '=', account)
@@ -173,6 +173,7 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
           .execute()
         return deleted.map(({ version }) => version).sort((a, b) => b - a)
       })
+      return retired === false ? [] : retired
     },
   }
 

@@ -4,6 +4,7 @@ import type { ApiParts } from '../parts.ts'
 import { audit } from './audit.ts'
 import { ca } from './ca.ts'
 import { checkOuts } from './check-outs.ts'
+import { credentialVersions } from './credential-versions.ts'
 import { credentials } from './credentials.ts'
 import { doctor } from './doctor.ts'
 import { enrolments } from './enrolments.ts'
@@ -34,6 +35,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   doctor,
   schedule,
   credentials,
+  credentialVersions,
   leaks,
   rotations,
   resources,

@@ -8,31 +8,25 @@ import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
 import { parseTotpSeed } from '../../vault/totp-seed.ts'
-import type { CredentialVersion } from '../../vault/version-history.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
 
-const versionSchema = z.object({
+/** Why it is not lent until somebody confirms it; null: it is. */
+const unconfirmed = z.string().nullable()
+const listedSchema = z.object({
   account: z.string(),
   target: z.string(),
   version: z.number(),
   kind: z.string(),
   createdAt: timeSchema,
   createdBy: z.string(),
+  unconfirmed,
 })
-export type Credential = z.output<typeof versionSchema>
-
-type Shown = Pick<CredentialVersion, 'account' | 'target' | 'version' | 'kind' | 'createdAt' | 'createdBy'>
-
-/** Why it is not lent until somebody confirms it; null: it is. */
-const unconfirmed = z.string().nullable()
-const listedSchema = versionSchema.extend({ unconfirmed })
 export type ListedCredential = z.output<typeof listedSchema>
 
 const listSchema = z.object({ credentials: z.array(listedSchema) })
-const historySchema = z.object({ credentials: z.array(versionSchema) })
 const standingSchema = z.object({
   account: z.string(),
   target: z.string(),
@@ -61,34 +55,25 @@ const materialSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('private-key'), privateKey: secret, passphrase: secret.optional(), totp, login }),
 ])
 
-export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget, dialTarget }: ApiParts): void {
+export function credentials(
+  app: ApiRoutes,
+  { vault, targets, audit, proveTarget, dialTarget, retention }: ApiParts,
+): void {
   const tags = ['credentials']
   const path = '/v1/credentials/:target/:account'
 
   app.get(
     '/v1/credentials',
     {
-      schema: { summary: 'The newest version of every credential', tags, response: { 200: listSchema } },
+      schema: { summary: 'The version in force of every credential', tags, response: { 200: listSchema } },
     },
     async () => ({
-      credentials: (await vault.listCredentials()).map(({ unconfirmed = null, ...each }) => ({
-        ...versionOf(each),
+      credentials: (await vault.listCredentials()).map(({ createdAt, unconfirmed = null, ...each }) => ({
+        ...each,
+        createdAt: isoTime(createdAt),
         unconfirmed,
       })),
     }),
-  )
-
-  app.get(
-    path,
-    {
-      schema: {
-        summary: 'All versions of one credential, newest first',
-        tags,
-        params: addressSchema,
-        response: { 200: historySchema },
-      },
-    },
-    async ({ params }) => ({ credentials: (await vault.history(params)).map(versionOf) }),
   )
 
   app.get(
@@ -159,26 +144,6 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
     },
   )
 
-  app.post(
-    `${path}/restore`,
-    {
-      schema: {
-        summary: 'Puts an earlier version of a credential in force again: a new version holds what that one held',
-        tags,
-        params: addressSchema,
-        body: z.strictObject({ version: z.number().int().min(1) }),
-        response: { 201: z.object({ version: z.number() }) },
-      },
-    },
-    async ({ params, body: { version: restored }, caller }, reply) => {
-      const data = { ...params, restored }
-      const version = await auditedChange(audit, { kind: 'credential.restored', actor: caller.actor, data }, change =>
-        vault.restoreCredential(params, restored, caller.actor, change),
-      )
-      return reply.code(201).send({ version })
-    },
-  )
-
   async function standingOf(address: AccountAddress): Promise<Standing> {
     const standing = await vault.standing(address)
     if (standing === undefined) throw notFound(`The vault holds no credential for ${formatAccountAddress(address)}.`)
@@ -214,6 +179,7 @@ export function credentials(app: ApiRoutes, { vault, targets, audit, proveTarget
       const version = await auditedChange(audit, { kind: 'credential.stored', actor: caller.actor, data }, change =>
         vault.setCredential(params, { ...material, ...totp }, caller.actor, change),
       )
+      await retention.apply(params)
       return reply.code(201).send({ version })
     },
   )
@@ -229,8 +195,4 @@ function checkLogin(target: Target, name: string, login: string | undefined): vo
       'BAD_REQUEST',
       `The account ${name} has two names at ${target.name}, by turns: say with login (--login) for which this is, ${logins.join(' or ')}.`,
     )
-}
-
-function versionOf({ account, target, version, kind, createdAt, createdBy }: Shown): Credential {
-  return { account, target, version, kind, createdAt: isoTime(createdAt), createdBy }
 }

@@ -74,9 +74,12 @@ t.test('secrets go in by stdin, and none comes out', async t => {
   t.match(key, { exit: 0, stdout: `Stored version 1 of ${sshd.account}@web-01.\n` })
   const account = `${sshd.account}@web-01`
   t.equal((await owner(['credential', 'set', account, '--stdin'], 'a password')).exit, 0)
-  t.match(await owner(['credential', 'restore', account, '1']), {
+  const unverified = await owner(['credential', 'restore', account, '1'])
+  t.match(unverified, { exit: 1, stderr: /could not be verified .*host key is not known yet/ })
+  t.match(await owner(['credential', 'restore', account, '1', '--unverified']), {
     exit: 0,
     stdout: /Version 3 .* holds what version 1 held/,
+    stderr: /not verified/,
   })
   t.match(await owner(['credential', 'restore', account, '7']), { exit: 1, stderr: /no version 7/ })
   t.match(await owner(['credential', 'restore', account, 'x']), { exit: 2 })

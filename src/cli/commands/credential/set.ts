@@ -9,6 +9,7 @@ import { readAccount } from '../../account.ts'
 import { type Context, textForVault } from '../../context.ts'
 import { CliError } from '../../exit.ts'
 import type { Terminal } from '../../terminal/terminal.ts'
+import { generateCredential } from './generate.ts'
 
 export interface SetOptions {
   stdin?: boolean
@@ -16,11 +17,16 @@ export interface SetOptions {
   passphrase?: boolean
   totp?: boolean
   login?: string
+  generate?: string
 }
 
 export async function setCredential(context: Context, account: string, options: SetOptions): Promise<void> {
   const { terminal } = context
   const { account: name, target } = readAccount(account)
+  if (options.generate !== undefined) {
+    if (Object.keys(options).length > 1) throw new CliError(EXIT.usage, '--generate makes it: nothing else is given.')
+    return generateCredential(context, account, options.generate)
+  }
   const client = await context.client()
   // Before anything is asked for: nobody should type a secret for nothing.
   const entry = await client.get<Target>(`/v1/targets/${encodeURIComponent(target)}`)

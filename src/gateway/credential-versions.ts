@@ -1,0 +1,75 @@
+/** The versions of credentials in a gateway: restored, looked for, and deleted when nobody needs them. In the gateway's own process. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuditLog } from '../audit/audit-log.ts'
+import { createOutbox } from '../audit/chain/outbox.ts'
+import type { Config } from '../config/config.ts'
+import { createAccountStates } from '../rotation/account-states.ts'
+import { createJournal } from '../rotation/journal.ts'
+import { createLogins } from '../rotation/logins.ts'
+import { createRestores, type Restores } from '../rotation/restore/restores.ts'
+import { createVersionRetention, type VersionRetention } from '../rotation/retention.ts'
+import type { JobHandler } from '../schedule/job.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { createDialers } from './dialers.ts'
+import type { GatewayParts } from './parts.ts'
+import type { ServedProtocols } from './protocols.ts'
+
+export interface CredentialVersions {
+  readonly restores: Restores
+  readonly retention: VersionRetention
+  readonly handlers: Readonly<Record<string, JobHandler>>
+  /** Has old versions deleted once a day, by one of the gateways. */
+  plan(): Promise<void>
+  close(): void
+}
+
+const DELETE_OLD_VERSIONS = 'delete-old-versions'
+const DAY_MS = 86_400_000
+
+export function createCredentialVersions(
+  parts: GatewayParts<AuditLog>,
+  served: ServedProtocols,
+  { vault: { probe, versions } }: Config,
+): CredentialVersions {
+  const { audit, clock, database, gateway, log, metrics, storeTime, rotationPolicies: policies, targets, vault } = parts
+  const states = createAccountStates({ database, clock })
+  const outbox = createOutbox({ database, gateway, clock })
+  const journal = createJournal({ database, outbox, gateway, clock: storeTime ?? clock, follow: states.follow })
+  const dialers = createDialers(parts, served)
+  const dialTarget = dialers.forAdministrator
+  const closing = new AbortController()
+  const storeClock = storeTime ?? clock
+  const retention = createVersionRetention({
+    ...{ database, vault, targets, policies, journal, audit, metrics, log },
+    otherwise: versions,
+  })
+  return {
+    retention,
+    handlers: {
+      [DELETE_OLD_VERSIONS]: {
+        limit: 1,
+        async run(_job, signal) {
+          await retention.round(signal)
+          return { again: storeClock.now() + DAY_MS }
+        },
+      },
+    },
+    plan: () =>
+      parts.schedule.plan({
+        ...{ kind: DELETE_OLD_VERSIONS, key: 'all' },
+        ...{ dueAt: storeClock.now() + DAY_MS, jitterMs: DAY_MS / 24 },
+      }),
+    close: () => closing.abort(new GatewayError('GATEWAY_STOPPING', 'The gateway is stopping.')),
+    restores: createRestores({
+      ...{ audit, clock, journal, limits: probe, states, vault, served: served.of },
+      logins: createLogins({ vault, targets, audit, dialTarget, verifyWithinMs: VERIFY_WITHIN_MS }),
+      pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
+      closing: closing.signal,
+      count: result => metrics.versionsRestored.inc({ result }),
+    }),
+  }
+}
+
+/** A login may wait a minute for a one-time code of its own. */
+const VERIFY_WITHIN_MS = 90_000

@@ -1,0 +1,104 @@
+/** Deletes versions that nobody needs any more: beyond what the account's policy keeps, or else the configuration. */
+
+import type { AuditLog } from '../audit/audit-log.ts'
+import type { Database } from '../database/database.ts'
+import type { Log } from '../shared/log.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { Targets } from '../targets/targets.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Journal } from './journal.ts'
+import { policyOf, type RotationPolicies } from './policies/policies.ts'
+
+/** Both let a version go: so many are kept, and each so long after it was replaced. */
+export interface Kept {
+  readonly keep: number
+  readonly forMs: number
+}
+
+interface Parts {
+  readonly database: Database
+  readonly vault: Pick<Vault, 'retire'>
+  readonly targets: Targets
+  readonly policies: Pick<RotationPolicies, 'list'>
+  readonly journal: Pick<Journal, 'list'>
+  readonly audit: AuditLog
+  readonly metrics: Pick<Metrics, 'versionsDeleted'>
+  readonly otherwise: Kept
+  readonly log: Log
+}
+
+export type VersionRetention = ReturnType<typeof createVersionRetention>
+
+/** Accounts that are looked at before others have their turn. */
+const PAGE = 500
+
+export function createVersionRetention(parts: Parts) {
+  const { database, vault, targets, policies, journal, audit, metrics, otherwise, log } = parts
+
+  /** Throws what the store throws. */
+  async function retire(address: AccountAddress, { keep, forMs }: Kept): Promise<number[]> {
+    const { account, target } = address
+    // What is open, and what is tried again since it may have reached the target late.
+    const [last] = await journal.list({ account, target, limit: 1 })
+    const never = last === undefined || last.state === 'finished' ? [] : [last.former, last.candidate]
+    const gone = await vault.retire(address, { keep, olderThanMs: forMs, never }, write =>
+      audit.change(write, versions => ({
+        ...{ kind: 'credential.versions-deleted', actor: 'gateway' },
+        data: { account, target, versions, keep, forMs },
+      })),
+    )
+    metrics.versionsDeleted.inc(gone.length)
+    return gone
+  }
+
+  async function keptOf({ account: name, target: of }: AccountAddress): Promise<Kept> {
+    const target = await targets.get(of)
+    const account = target?.accounts.find(each => each.name === name)
+    if (target === undefined || account === undefined) return otherwise
+    const policy = policyOf(await policies.list(), target, account)
+    return policy === undefined ? otherwise : { keep: policy.retention.keep, forMs: policy.retention.for ?? 0 }
+  }
+
+  return {
+    /** After a change of this account. Never rejects: it is done in rounds as well. */
+    async apply(address: AccountAddress): Promise<void> {
+      try {
+        await retire(address, await keptOf(address))
+      } catch (error) {
+        log.warn({ err: error, account: formatAccountAddress(address) }, 'old versions could not be deleted; later')
+      }
+    },
+
+    /** Of all accounts: what was too young when something changed is old by now. */
+    async round(signal: AbortSignal): Promise<void> {
+      let after: AccountAddress = { target: '', account: '' }
+      for (;;) {
+        const page = await accountsAfter(after)
+        for (const address of page) {
+          if (signal.aborted) return
+          const kept = await keptOf(address)
+          if (address.versions > kept.keep) await retire({ account: address.account, target: address.target }, kept)
+        }
+        const last = page.at(-1)
+        if (last === undefined) return
+        after = last
+      }
+    },
+  }
+
+  /** With more than one version. */
+  async function accountsAfter({ target, account }: AccountAddress) {
+    const rows = await database
+      .selectFrom('credentials')
+      .select(({ fn }) => ['account', 'target', fn.countAll().as('versions')])
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('account', 'target'), '>', tuple(account, target)))
+      .groupBy(['account', 'target'])
+      .having(({ eb, fn }) => eb(fn.countAll(), '>', 1))
+      .orderBy('account')
+      .orderBy('target')
+      .limit(PAGE)
+      .execute()
+    return rows.map(({ account, target, versions }) => ({ account, target, versions: Number(versions) }))
+  }
+}
