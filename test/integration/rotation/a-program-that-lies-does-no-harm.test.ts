@@ -1,0 +1,117 @@
+/**
+ * Programs that change passwords at a real PostgreSQL, and do not say what they did: which credential is in force is found out by logins, and
+ * the vault holds it.
+ */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { ProgramSettings } from '../../../src/config/config.ts'
+import { openDatabase } from '../../../src/database/database.ts'
+import { createProgramConnectors } from '../../../src/gateway/program-connectors.ts'
+import { postgresRole } from '../../../src/protocols/postgres/rotation/connector.ts'
+import { createLog } from '../../../src/shared/log.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import { targetSchema } from '../../../src/targets/target.ts'
+import { createRotationWorld } from '../../support/rotation-parts.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+
+const server = await startPostgres()
+t.teardown(() => server.stop())
+
+/** Changes the password as the superuser would, by `psql` that reads it on its stdin. */
+const CHANGES = `request=$(cat)
+printf '%s' "$request" | jq -r '"alter role \\(.login) password $$\\(.candidate.password)$$"' |
+  psql -q -X -v ON_ERROR_STOP=1 >/dev/null || exit 3`
+const says = (result: string, code: number) => `echo '{"result":"${result}","words":"as it says"}'; exit ${code}`
+
+const SERVED = new Map([['postgres', { connectors: [postgresRole] }]])
+const SETTINGS: ProgramSettings = {
+  ...{ path: '/bin/true', arguments: [], environment: {}, timeout: 1000, kinds: ['password'], dependentsOf: [] },
+  ...{ verify: 'login', finish: false },
+}
+let accounts = 0
+
+/** A rotation by this program, and which versions log in after it. */
+async function rotateBy(t: Test, body: string, timeout = 20_000) {
+  const account = `app${++accounts}`
+  await server.psql(`create role ${account} login password 'first'`)
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-program-'))
+  const path = join(folder, 'program')
+  writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+  const log = createLog('silent')
+  const PG = { PGHOST: server.host, PGPORT: String(server.port), PGUSER: server.superuser, PGDATABASE: 'postgres' }
+  const environment = { ...PG, PGPASSWORD: server.superPassword, COUNT: join(folder, 'count') }
+  const program: ProgramSettings = { ...SETTINGS, path, environment, timeout }
+  const [connector] = createProgramConnectors({ 'by-psql': program }, SERVED, log)
+  const database = await openDatabase(`sqlite:${join(folder, 'store.db')}`)
+  const world = await createRotationWorld({ database, connectors: [connector!] })
+  t.teardown(async () => {
+    await world.rotations.close()
+    await world.audit.close()
+    await database.destroy()
+    rmSync(folder, { recursive: true })
+  })
+  const { host, port } = server
+  await world.targets.put(
+    targetSchema.parse({
+      ...{ name: 'orders', protocol: 'postgres', host, port, tls: 'disable', allowLocal: true },
+      accounts: [{ name: account }],
+    }),
+  )
+  const address = { account, target: 'orders' }
+  await world.vault.setCredential(address, { kind: 'password', password: new Secret('first') }, 'owner')
+  const outcome = await world.rotations.rotate(address, { trigger: 'by-hand', by: 'owner' })
+  const inForce = (await world.vault.standing(address))!.version
+  const verified = await world.rotations.verify(address, 'owner')
+  t.equal(verified.result, 'works', 'what the vault lends logs in')
+  const asked = () => readFileSync(environment.COUNT, 'utf8').length
+  return { outcome, inForce, asked }
+}
+
+t.test('one that does what it says', async t => {
+  const { outcome, inForce } = await rotateBy(t, `${CHANGES}\n${says('changed', 0)}`)
+  t.match(outcome, { result: 'rotated', version: 2, words: '' })
+  t.equal(inForce, 2)
+})
+
+t.test('one that says that it changed it, and did not', async t => {
+  const { outcome, inForce } = await rotateBy(t, `cat >/dev/null\n${says('changed', 0)}`)
+  t.match(outcome, { result: 'backed-out' })
+  t.equal(inForce, 1)
+})
+
+t.test('one that changed it, and says that it did not, or dies, hangs, or floods', async t => {
+  for (const end of [
+    says('not-changed', 1),
+    says('candidate-refused', 1),
+    'kill -9 $$',
+    'sleep 60',
+    'yes',
+    says('changed', 1),
+  ]) {
+    const { outcome } = await rotateBy(t, `${CHANGES}\n${end}`, end.startsWith('sleep') ? 3000 : undefined)
+    t.match(outcome, { result: 'rotated', version: 2 }, end)
+  }
+})
+
+t.test('one that did nothing, and dies, hangs or floods', async t => {
+  for (const end of ['kill -9 $$', 'sleep 60', 'yes', says('not-changed', 1)]) {
+    const { outcome, inForce } = await rotateBy(t, end, end.startsWith('sleep') ? 300 : undefined)
+    t.match(outcome, { result: 'backed-out' }, end)
+    t.equal(inForce, 1)
+  }
+})
+
+t.test('one that takes none is asked five times, and no more', async t => {
+  const { outcome, inForce, asked } = await rotateBy(t, `cat >/dev/null; echo >>"$COUNT"; ${says('candidate-refused', 1)}`)
+  t.match(outcome, { result: 'refused', words: /as it says/ })
+  t.equal(inForce, 1)
+  t.equal(asked(), 5)
+})
+
+t.test('a program has no name of a connector of the gateway’s own', async t => {
+  const make = () => createProgramConnectors({ 'postgres-role': SETTINGS }, SERVED, createLog('silent'))
+  t.throws(make, { code: 'CONFIG_INVALID' })
+})
