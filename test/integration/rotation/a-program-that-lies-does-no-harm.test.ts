@@ -105,7 +105,10 @@ t.test('one that did nothing, and dies, hangs or floods', async t => {
 })
 
 t.test('one that takes none is asked five times, and no more', async t => {
-  const { outcome, inForce, asked } = await rotateBy(t, `cat >/dev/null; echo >>"$COUNT"; ${says('candidate-refused', 1)}`)
+  const { outcome, inForce, asked } = await rotateBy(
+    t,
+    `cat >/dev/null; echo >>"$COUNT"; ${says('candidate-refused', 1)}`,
+  )
   t.match(outcome, { result: 'refused', words: /as it says/ })
   t.equal(inForce, 1)
   t.equal(asked(), 5)
