@@ -27,7 +27,8 @@ export interface Finding<T> {
 export type Heard<T> = { readonly found: T } | { readonly over: End }
 
 export class Conversation {
-  readonly #pieces: Buffer[] = []
+  /** Grows as more is said: a piece may be one byte. */
+  #said = Buffer.alloc(4096)
   readonly #most: number
   #bytes = 0
   #program: Program | undefined
@@ -67,15 +68,14 @@ export class Conversation {
 
   /** All that was said so far, on both streams. */
   get said(): string {
-    return Buffer.concat(this.#pieces).toString('utf8')
+    return this.#said.toString('utf8', 0, this.#bytes)
   }
 
   /** Waits until `find` finds something in what was said since the last finding (a character for each byte), or until there will be no more. */
   async until<T>(find: (text: string) => Finding<T> | undefined): Promise<Heard<T>> {
     while (true) {
-      const all = Buffer.concat(this.#pieces)
-      const from = Math.max(this.#answered, all.length - LOOKED_AT)
-      const finding = find(all.toString('latin1', from))
+      const from = Math.max(this.#answered, this.#bytes - LOOKED_AT)
+      const finding = find(this.#said.toString('latin1', from, this.#bytes))
       if (finding !== undefined) {
         this.#answered = from + finding.end
         return finding
@@ -107,13 +107,19 @@ export class Conversation {
   }
 
   #hear(bytes: Buffer): void {
-    this.#bytes += bytes.length
-    if (this.#bytes > this.#most) {
+    const length = this.#bytes + bytes.length
+    if (length > this.#most) {
       this.#over({ kind: 'flooded' })
-    } else {
-      this.#pieces.push(Buffer.from(bytes))
-      this.#wake?.()
+      return
     }
+    if (length > this.#said.length) {
+      const larger = Buffer.alloc(Math.max(length, 2 * this.#said.length))
+      this.#said.copy(larger, 0, 0, this.#bytes)
+      this.#said = larger
+    }
+    bytes.copy(this.#said, this.#bytes)
+    this.#bytes = length
+    this.#wake?.()
   }
 
   #over(end: End): void {

@@ -99,7 +99,7 @@ export class KeysByShell implements KeysFiles {
   }
 
   #ended(end: End): string {
-    const said = withoutSecrets(this.#script.withoutTold(this.#talk.said), [])
+    const said = withoutSecrets(this.#script.withoutTold(this.#talk.said).slice(-8192), [])
     return said === '' ? endInWords(end) : `${said} (${endInWords(end)})`
   }
 }

@@ -29,6 +29,8 @@ export const MOST_FILE_BYTES = 256 * 1024
 export const TOO_LARGE = `has more than ${MOST_FILE_BYTES} bytes`
 export const IS_LINK = 'is a link: what it leads to belongs to something else; put a file in its place'
 
+const MOST_PATHS = 50
+
 /** What sshd reads in a home where it is not told otherwise. */
 export const USUAL: readonly string[] = ['.ssh/authorized_keys', '.ssh/authorized_keys2']
 
@@ -42,7 +44,7 @@ export function pathsIn(config: string, login: string, home: string): string[] {
     .filter(path => path !== '' && path.toLowerCase() !== 'none')
     .map(path => path.replace(/%(.)/g, (all, token: string) => tokens[token] ?? all))
     .map(path => (path.startsWith('/') ? path : `${home}/${path}`))
-  return [...new Set(paths)]
+  return [...new Set(paths)].slice(0, MOST_PATHS)
 }
 
 /** Where sshd itself said what holds for the account. */

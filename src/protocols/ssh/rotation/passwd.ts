@@ -10,9 +10,10 @@ export interface Passwords {
 
 /** Without the questions, behind which the next line begins. */
 export function withoutQuestions(text: string): string {
-  return text.replace(/[^\r\n:]*password[^\r\n:]*: /gi, question =>
-    questionIn(question) === undefined ? question : '\n',
-  )
+  return text
+    .split(/(?<=: )|(?<=\n)/)
+    .map(piece => (questionIn(piece) === undefined ? piece : '\n'))
+    .join('')
 }
 
 export type PasswdOutcome =
@@ -22,6 +23,8 @@ export type PasswdOutcome =
   /** It ended, or asks for something else, before it had the new password twice: nothing has changed. */
   | { readonly kind: 'declined'; readonly end: End | undefined }
   | { readonly kind: 'uncertain'; readonly end: End }
+
+const LONGEST_QUESTION = 120
 
 type Asked = 'current' | 'new' | 'again'
 
@@ -51,8 +54,8 @@ function outcomeOf(end: End, answered: ReadonlySet<Asked>, refused: boolean): Pa
 
 /** Where the text ends in a question that is known. */
 export function questionIn(text: string): Asked | undefined {
-  const question = /([^\r\n]*password[^\r\n]*): *$/i.exec(text)?.[1]
-  if (question === undefined) return undefined
+  const question = text.slice(text.lastIndexOf('\n') + 1).slice(-LONGEST_QUESTION)
+  if (!/:\s?$/.test(question) || !/password/i.test(question)) return undefined
   if (/\b(?:re-?(?:type|enter|peat)|again|confirm|verify)/i.test(question)) return 'again'
   if (/\bnew\b/i.test(question)) return 'new'
   return /\b(?:current|old|existing|login|unix|ldap)\b/i.test(question) ? 'current' : undefined

@@ -18,6 +18,8 @@ import type { Script as AnyScript } from './scripts.ts'
 
 /** A directory far away answers slowly; a program that waits for something else never does. */
 const CHANGE_MS = 60_000
+/** Of what a program said, so much is looked at for its words. */
+const LOOKED_AT = 8192
 /** What PAM modules and programs say of a password that they do not take. */
 const POLICY =
   /bad password|weak password|already (?:been )?used|previously used|too (?:short|simple|similar|weak|long|many|few)|(?:longer|shorter|different|stronger) password|not (?:contain )?enough|dictionary|palindrome|rotated|case changes only|must (?:contain|have|include)|complexity|password history|is not allowed to contain|contains the user ?name/i
@@ -167,7 +169,7 @@ class PasswordChange {
   }
 
   #words(talk: Conversation, script: Script, end?: End): string {
-    const said = withoutSecrets(withoutQuestions(script.withoutTold(talk.said)), this.#secrets)
+    const said = withoutSecrets(withoutQuestions(script.withoutTold(talk.said.slice(-LOOKED_AT))), this.#secrets)
     if (end === undefined) return said
     return said === '' ? endInWords(end) : `${said} (${endInWords(end)})`
   }
