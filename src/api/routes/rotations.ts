@@ -178,10 +178,13 @@ export function rotations(app: ApiRoutes, { rotations, accountStatuses }: ApiPar
         response: { 200: z.object({ counts: countsSchema, accounts: z.array(statusSchema) }) },
       },
     },
-    async ({ query: { conditions = [], ...query } }) => ({
-      counts: await accountStatuses.counts(),
-      accounts: (await accountStatuses.list({ ...query, conditions })).map(statusDocument),
-    }),
+    async ({ query: { conditions = [], ...query } }) => {
+      const [counts, accounts] = await Promise.all([
+        accountStatuses.counts(),
+        accountStatuses.list({ ...query, conditions }),
+      ])
+      return { counts, accounts: accounts.map(statusDocument) }
+    },
   )
 }
 
