@@ -57,7 +57,7 @@ const materialSchema = z.discriminatedUnion('kind', [
 
 export function credentials(
   app: ApiRoutes,
-  { vault, targets, audit, proveTarget, dialTarget, retention }: ApiParts,
+  { vault, targets, audit, database, proveTarget, dialTarget, retention, rotationTriggers }: ApiParts,
 ): void {
   const tags = ['credentials']
   const path = '/v1/credentials/:target/:account'
@@ -180,6 +180,7 @@ export function credentials(
         vault.setCredential(params, { ...material, ...totp }, caller.actor, change),
       )
       await retention.apply(params)
+      await rotationTriggers.credentialStored(database)
       return reply.code(201).send({ version })
     },
   )

@@ -54,6 +54,7 @@ export const addSchedule: AddCommands = (program, context) => {
         answer.jobs,
         'Nothing is planned that matches.',
       )
+      if (answer.jobs.length === Number(limit)) terminal.note(`These are the first ${limit}; --limit shows more.`)
     })
 
   schedule

@@ -33,7 +33,6 @@ interface End {
 
 /** While another gateway is at an account. */
 const BUSY_MS = 10_000
-const HELD_MS = 5 * 60_000
 /** More would leave no room for those who log in. */
 export const MOST_PARALLEL = 16
 const MOST_BATCHES = 2
@@ -142,7 +141,7 @@ async function rotate(parts: RunBatchParts, { by }: Batch, address: AccountAddre
         }
         if (outcome.why !== 'checked-out') return { state: 'failed', words: outcome.words }
         await schedule.plan(
-          rotationJob(address, (await heldUntil(address)) ?? clock.now() + HELD_MS, {
+          rotationJob(address, (await heldUntil(address)) ?? clock.now(), {
             ...{ trigger: 'by-hand', by, waits: true },
           }),
         )

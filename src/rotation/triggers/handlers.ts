@@ -19,7 +19,6 @@ export interface RotationHandlerParts extends PlanRotationsParts {
 const PLAN_EVERY_MS = 3_600_000
 /** While another gateway rotates it, or somebody has it. */
 const BUSY_MS = 10_000
-const LOOK_AGAIN_MS = 5 * 60_000
 /** What went wrong at the target is tried at it again so often: each try may cost it a login that fails. */
 const MOST_TRIES = 5
 const FIRST_PAUSE_MS = 60_000
@@ -68,7 +67,8 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
           case 'busy':
             return { again: clock.now() + BUSY_MS }
           case 'checked-out': {
-            const until = (await heldUntil(address)) ?? clock.now() + LOOK_AGAIN_MS
+            // Not held any more: it was returned just now.
+            const until = (await heldUntil(address)) ?? clock.now()
             await schedule.plan({ ...rotationJob(address, until, { ...payload, waits: true }), replace: true })
             return undefined
           }

@@ -9,6 +9,9 @@ import { createRotationPolicies } from '../policies/policies.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
 import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
 
+/** Where many credentials are stored one after the other, what follows is planned for all of them together. */
+const STORED_MS = 5000
+
 export interface RotationTriggers {
   /** A check-out has ended: the account is rotated where its policy says so, or where a rotation waited for that. */
   rotationAfterCheckIn(address: AccountAddress, on: Database): Promise<void>
@@ -22,8 +25,10 @@ export interface RotationTriggers {
   rotationAfterLeak(address: AccountAddress, by: string, on: Database): Promise<void>
   /** The target refused a session's login: whether the credential was changed elsewhere is found out, soon, and not for each login anew. */
   verificationAfterRefusal(address: AccountAddress, on: Database): Promise<void>
-  /** Policies, targets or credentials have changed. */
+  /** Policies or targets have changed. */
   planAnew(on: Database): Promise<void>
+  /** A credential was stored, perhaps one of many: its account may be under a policy. */
+  credentialStored(on: Database): Promise<void>
 }
 
 /** Each costs the target a login that may fail. */
@@ -49,7 +54,8 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
       if (policy?.after.includes('check-in') === true) return rotateNow(address, 'check-in', 'gateway', on)
       const [waiting] = await schedule.list({ kind: ROTATE, key: formatAccountAddress(address) }, on)
       const payload = waiting && payloadOf(waiting)
-      if (payload?.waits !== true) return
+      // One that runs now finds out by itself that the account was returned.
+      if (payload?.waits !== true || waiting?.state === 'running') return
       await schedule.plan({ ...rotationJob(address, clock.now(), { ...payload, waits: false }) }, on)
     },
 
@@ -104,6 +110,7 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     },
 
     planAnew: on => schedule.plan(planRotationsJob(clock.now()), on),
+    credentialStored: on => schedule.plan(planRotationsJob(clock.now() + STORED_MS), on),
   }
 }
 

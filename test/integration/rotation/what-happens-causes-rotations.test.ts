@@ -8,7 +8,7 @@ import { asOwner } from '../../support/run-cli.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
-const ROLES = ['typed', 'used', 'leaky', 'shown']
+const ROLES = ['typed', 'used', 'leaky', 'shown', 'held', 'late']
 const server = await startPostgres({
   sql: ROLES.map(name => `create role ${name} login password 'first of ${name}'`).join(';'),
 })
@@ -24,7 +24,7 @@ await gateway.addTarget(
     accounts: ROLES.map(name => ({ name })),
   },
   Object.fromEntries(
-    ROLES.map(name => [name, { kind: 'password' as const, password: new Secret(`first of ${name}`) }]),
+    ROLES.slice(0, -1).map(name => [name, { kind: 'password' as const, password: new Secret(`first of ${name}`) }]),
   ),
 )
 await gateway.addRole({
@@ -55,9 +55,9 @@ t.test('an account under a new policy has its times at once', async t => {
 `,
   })
   t.equal((await asOwner(gateway, ['apply', '-f', folder])).exit, 0)
-  while ((await schedule.list({ kind: 'verify' })).length < 3) await setTimeout(50)
+  while ((await schedule.list({ kind: 'verify' })).length < 4) await setTimeout(50)
   const planned = (await schedule.list({ kind: 'rotate' })).map(({ key }) => key).sort()
-  t.same(planned, ['leaky@orders', 'shown@orders', 'typed@orders'])
+  t.same(planned, ['held@orders', 'leaky@orders', 'shown@orders', 'typed@orders'])
 })
 
 t.test('what is due is rotated by itself, and comes again after the interval', async t => {
@@ -101,7 +101,7 @@ t.test('when a user goes who was shown it', async t => {
   t.equal((await asOwner(gateway, ['apply', '-f', folder])).exit, 0)
   t.match(await rotatedTo('shown', 2), { cause: 'rotated', trigger: 'offboarding' })
   const states = await Promise.all(ROLES.map(async name => (await vault.standing(addressOf(name)))?.version))
-  t.same(states, [2, 2, 2, 2], 'and nothing else with it')
+  t.same(states, [2, 2, 2, 2, 1, undefined], 'and nothing else with it')
 })
 
 t.test('many are rotated at once by hand, and each that fails is named', async t => {
@@ -140,4 +140,31 @@ t.test('what selects nothing, or makes no sense, is told', async t => {
     t.equal(answer.exit, exit, options.join(' '))
     t.match(answer.stderr, words)
   }
+})
+
+t.test('while somebody has it alone it is not rotated, and then it is', async t => {
+  const until = clock.now() + 4000
+  await database
+    .insertInto('check_outs')
+    .values({
+      ...{ id: 'cho_test', user: 'alice', ...addressOf('held'), exclusive: 1, way: 'inject', open_sessions: 'tell' },
+      ...{ source: '127.0.0.1', proven: '', gateway: 'gw', started_at: clock.now(), until },
+    })
+    .execute()
+  await schedule.plan({ kind: 'check-out-end', key: 'cho_test', dueAt: until })
+  await asOwner(gateway, ['credential', 'leaked', 'held@orders', '--reason', 'in a paste'])
+  for (;;) {
+    const [job] = await schedule.list({ kind: 'rotate', key: 'held@orders' })
+    if (job?.dueAt === until) break
+    await setTimeout(20)
+  }
+  t.equal((await vault.standing(addressOf('held')))?.version, 1)
+  t.match(await rotatedTo('held', 2), { cause: 'rotated', trigger: 'leak' })
+  const [row] = await database.selectFrom('check_outs').selectAll().where('id', '=', 'cho_test').execute()
+  t.equal(row?.end_reason, 'time-over')
+})
+
+t.test('an account whose credential is stored later gets its times, too', async () => {
+  await asOwner(gateway, ['credential', 'set', 'late@orders', '--stdin'], { stdin: 'first of late' })
+  while ((await schedule.list({ key: 'late@orders' })).length < 2) await setTimeout(100)
 })

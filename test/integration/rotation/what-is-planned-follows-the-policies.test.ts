@@ -170,6 +170,16 @@ await eachStore(
     await checkIn('deploy')
     t.same(await planned(), ['rotate deploy@web-01 0', 'rotate root@web-01 0'])
     t.match((await schedule.list({ key: 'deploy@web-01' }))[0]?.payload, { trigger: 'leak', by: 'alice', waits: false })
+    // One that runs when the account is returned rotates it, and not twice.
+    await schedule.plan({
+      ...{ kind: 'rotate', key: 'deploy@web-01', dueAt: NOW, replace: true },
+      payload: { trigger: 'leak', by: 'alice', waits: true },
+    })
+    for (const job of await schedule.rows.claim('rotate', 5, 'gw#1', 60_000)) {
+      if (job.key === 'deploy@web-01') await checkIn('deploy')
+      await schedule.rows.finish(job, 'gw#1')
+    }
+    t.same(await planned(), [])
   },
 )
 
