@@ -148,8 +148,18 @@ t.test('a Linux host', { skip }, async t => {
     const given = AbortSignal.timeout(3000)
     t.match(await change('forced', password(FIRST), QUOTED, undefined, given), { result: 'not-changed' })
     t.equal(host.run('cat /run/forced'), '', 'a program that reads in place of passwd is given nothing')
+  })
+
+  t.test('an account whose password has expired changes it as sshd demands', async t => {
     host.run('chage -d 0 other')
-    t.match(await change('other', password('!!:x'), QUOTED), { result: 'not-changed', words: /password has expired/ })
+    t.match(await change('other', password('!!:x'), 'Short1!'), {
+      result: 'candidate-refused',
+      words: /shorter than 9/,
+    })
+    t.same(await change('other', password('!!:x'), QUOTED), { result: 'changed' })
+    t.same(await verify('other', QUOTED), { result: 'works' })
+    host.run('chage -d 0 -m 7 files')
+    t.match(await change('files', password(FIRST), QUOTED), { result: 'not-changed' })
   })
 
   t.test('nothing secret is in an argument, in the environment, or in a history', async t => {

@@ -42,7 +42,7 @@ export class Conversation {
     host: OwnChannels,
     command: string,
     signal: AbortSignal,
-    mostBytes = MOST_BYTES,
+    { mostBytes = MOST_BYTES, terminal = false } = {},
   ): Promise<Conversation> {
     const conversation = new Conversation(mostBytes)
     const program = await host.open(
@@ -58,6 +58,7 @@ export class Conversation {
       signal.removeEventListener('abort', giveUp)
       conversation.#over(end)
     })
+    if (terminal) await program.terminal()
     if (!(await program.start('exec', command))) conversation.#over({ kind: 'not-run' })
     return conversation
   }

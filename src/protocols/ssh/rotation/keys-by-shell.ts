@@ -46,7 +46,7 @@ export class KeysByShell implements KeysFiles {
     signal: AbortSignal,
   ): Promise<KeysByShell | { readonly words: string }> {
     const script = keysScript()
-    const talk = await Conversation.start(host, script.command, signal, MOST_SAID)
+    const talk = await Conversation.start(host, script.command, signal, { mostBytes: MOST_SAID })
     const files = new KeysByShell(talk, script)
     // What runs in its place may wait for something else.
     const late = setTimeout(() => talk.close(), BEGIN_MS)

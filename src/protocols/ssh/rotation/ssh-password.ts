@@ -60,6 +60,9 @@ async function change(change: CredentialChange, signal: AbortSignal): Promise<Ch
   }
 }
 
+/** What sshd says of a password that has expired, to who brings no terminal. */
+const EXPIRED = /password change required but no tty available/i
+
 type Script = AnyScript<PasswordWord>
 
 class PasswordChange {
@@ -101,9 +104,21 @@ class PasswordChange {
     const talk = await this.#start(script)
     if (!(talk instanceof Conversation)) return talk
     const heard = await talk.until(script.told)
+    if ('over' in heard && EXPIRED.test(talk.said)) return this.#asTheHostDemands(current)
     if ('over' in heard) return notChanged(this.#words(talk, script, heard.over))
     if (heard.found === 'ready') return this.#giveLine(talk, script)
     if (heard.found !== 'passwd') return notChanged(WORDS[heard.found] ?? UNEXPECTED)
+    return this.#answer(talk, script, current)
+  }
+
+  /** Of an account whose password has expired, sshd runs `passwd` in place of everything else, and on a terminal alone. */
+  async #asTheHostDemands(current: Buffer): Promise<ChangeResult> {
+    const script = ownPasswordScript()
+    const talk = await this.#start(script, true)
+    return talk instanceof Conversation ? this.#answer(talk, script, current) : talk
+  }
+
+  async #answer(talk: Conversation, script: Script, current: Buffer): Promise<ChangeResult> {
     const outcome = await answerPasswd(talk, { current, candidate: this.#candidate }, text => POLICY.test(text))
     talk.close()
     switch (outcome.kind) {
@@ -159,9 +174,9 @@ class PasswordChange {
     return { result: 'uncertain', words }
   }
 
-  async #start(script: Script): Promise<Conversation | (ChangeResult & { result: 'not-changed' })> {
+  async #start(script: Script, terminal = false): Promise<Conversation | (ChangeResult & { result: 'not-changed' })> {
     try {
-      return await Conversation.start(this.#host, script.command, this.#signal)
+      return await Conversation.start(this.#host, script.command, this.#signal, { terminal })
     } catch (error) {
       if (this.#signal.aborted) return notChanged('it took too long, or was given up')
       return notChanged(`the target opens no session: ${withoutSecrets(messageOf(error), this.#secrets)}`)

@@ -5,6 +5,7 @@ import { MESSAGE } from '../transport/messages.ts'
 import { type HostEnd, MAX_PACKET, type OwnChannel, type OwnLine, WINDOW } from './own-channels.ts'
 
 const MAX_WINDOW = 0xffffffff
+const TERMINAL_MODE = { END: 0, ECHO: 53 } as const
 
 export type ProgramEnd =
   | { readonly kind: 'exited'; readonly status: number }
@@ -51,6 +52,12 @@ export class Program implements OwnChannel {
   /** Resolves to whether the host starts it. */
   start(kind: 'exec' | 'subsystem', name: string): Promise<boolean> {
     return this.#ask(kind, string(name))
+  }
+
+  /** Before it is started: a terminal that shows nothing of what it is given (RFC 4254 §6.2, §8). Resolves to whether the host gives it one. */
+  terminal(): Promise<boolean> {
+    const modes = [Buffer.of(TERMINAL_MODE.ECHO), uint32(0), Buffer.of(TERMINAL_MODE.END)]
+    return this.#ask('pty-req', string('dumb'), ...[200, 50, 0, 0].map(uint32), string(Buffer.concat(modes)))
   }
 
   /** The bytes are the program's from here on, and overwritten once they are sent. */
