@@ -24,6 +24,9 @@ import { isoMinute } from './words.ts'
 /** So long the first in a queue has to take what has become free. */
 export const OFFER_MS = 2 * 60_000
 
+/** What is shown of what others have. */
+const MOST_TAKEN = 1000
+
 /** Who asks, as policy knows them now; `session`: the login in which they do. */
 export interface Asker extends PrincipalFacts {
   readonly session?: string
@@ -56,7 +59,7 @@ interface Parts {
   readonly database: Database
   readonly outbox: Outbox
   readonly audit: AuditAppender
-  readonly access: Pick<Access, 'checkOutTerms'>
+  readonly access: Pick<Access, 'checkOutTerms' | 'reachable'>
   readonly users: {
     get(name: string): Promise<{ readonly roles: readonly string[]; readonly disabled: boolean } | undefined>
   }
@@ -372,6 +375,15 @@ export async function createCheckOuts(parts: Parts) {
     /** Who has the account for themselves alone now; undefined: nobody. */
     async heldExclusively(address: AccountAddress): Promise<CheckOut | undefined> {
       return (await rows.openOf(address)).find(one => one.exclusive && isOpen(one, clock.now()))
+    },
+
+    /** Of the accounts that they may use now, those that somebody else has alone. */
+    async takenByOthers(person: Asker): Promise<CheckOut[]> {
+      const held = (await rows.exclusive(clock.now(), MOST_TAKEN)).filter(({ user }) => user !== person.user)
+      if (held.length === 0) return []
+      const theirs = await access.reachable(person, [...new Set(held.map(({ target }) => target))])
+      const may = new Set(theirs.map(formatAccountAddress))
+      return held.filter(one => may.has(formatAccountAddress(one)))
     },
 
     get: rows.get,

@@ -32,14 +32,19 @@ export interface WaitingDocument extends AccountAddress {
   readonly offeredUntil: string | null
 }
 
+/** Somebody else has it until then. */
+export interface TakenDocument extends AccountAddress {
+  readonly until: string
+}
+
 export interface OwnCheckOuts {
   /** `toAge`: whom its credential is to be encrypted for afterwards; nothing is checked out where that is no recipient. */
   take(address: AccountAddress, wish: CheckOutWish & { readonly toAge?: string | undefined }): Promise<TakeAnswer>
   /** Null where they have none of it. */
   checkIn(address: AccountAddress): Promise<CheckOutDocument | null>
   extend(address: AccountAddress, forMs: number | undefined): Promise<CheckOutDocument>
-  /** Those that are open, then what ended lately. */
-  list(): Promise<{ checkOuts: CheckOutDocument[]; waiting: WaitingDocument[] }>
+  /** Those that are open, then what ended lately; what they wait for, and what of the accounts that they may use others have alone. */
+  list(): Promise<{ checkOuts: CheckOutDocument[]; waiting: WaitingDocument[]; taken: TakenDocument[] }>
   leaveQueue(address: AccountAddress): Promise<boolean>
   /** A code that was not asked for at the login: it counts from now on. */
   proveCode(code: Secret): Promise<boolean>
@@ -88,11 +93,13 @@ export function createOwnCheckOuts({ checkOuts, reveal, person, proveCode }: Par
     },
 
     async list() {
-      const { user } = await person()
-      const [open, ended, waiting] = await Promise.all([
+      const asker = await person()
+      const { user } = asker
+      const [open, ended, waiting, taken] = await Promise.all([
         checkOuts.list({ user, state: 'open', limit: 1000 }),
         checkOuts.list({ user, state: 'ended', limit: MOST_LISTED }),
         checkOuts.waitingOf(user),
+        checkOuts.takenByOthers(asker),
       ])
       const now = checkOuts.clock.now()
       const [still, over] = [open.filter(one => isOpen(one, now)), open.filter(one => !isOpen(one, now))]
@@ -102,6 +109,7 @@ export function createOwnCheckOuts({ checkOuts, reveal, person, proveCode }: Par
           ...{ account, target, askedAt: iso(askedAt) },
           offeredUntil: offeredUntil === undefined ? null : iso(offeredUntil),
         })),
+        taken: taken.map(({ account, target, until }) => ({ account, target, until: iso(until) })),
       }
     },
 

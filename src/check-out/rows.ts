@@ -84,6 +84,16 @@ export function createCheckOutRows(database: Database) {
       return found
     },
 
+    /** The first of those that somebody has alone now. */
+    async exclusive(now: number, limit: number): Promise<CheckOut[]> {
+      const select = database
+        .selectFrom('check_outs')
+        .selectAll()
+        .where('ended_at', 'is', null)
+        .where('exclusive', '=', 1)
+      return (await select.where('until', '>', now).orderBy('until', 'desc').limit(limit).execute()).map(readRow)
+    },
+
     /** All that are open, so many at a time. */
     async *open(size = 1000): AsyncIterable<CheckOut[]> {
       let last = ''

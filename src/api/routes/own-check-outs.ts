@@ -48,6 +48,8 @@ const ownListSchema = z.object({
       offeredUntil: timeSchema.nullable(),
     }),
   ),
+  /** Of the accounts that the caller may use, those that somebody else has alone. */
+  taken: z.array(z.object({ account: z.string(), target: z.string(), until: timeSchema })),
 })
 
 const PATH = '/v1/own/check-outs/:target/:account'

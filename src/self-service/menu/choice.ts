@@ -17,7 +17,7 @@ export type LoginRequest =
   | { readonly wants: 'nothing' }
   | { readonly wants: 'leave' }
   | { readonly wants: 'refresh' }
-  | { readonly wants: 'connect' | 'favourite'; readonly entry: Entry }
+  | { readonly wants: 'connect' | 'favourite' | 'check-out'; readonly entry: Entry }
 
 /** Keys that change what is searched for. */
 const TYPING: ReadonlySet<Key['kind']> = new Set(['text', 'backspace', 'erase-word', 'erase-line'])
@@ -73,10 +73,10 @@ export function press(choice: Choice, keys: readonly Key[], rows: number): Press
       else if (key.kind === 'escape' || key.kind === 'interrupt' || key.kind === 'end-of-input') {
         return { choice: now, wish: { wants: 'leave' }, rest: [] }
       } else if (key.kind === 'refresh') return { choice: now, wish: { wants: 'refresh' }, rest: [] }
-      else if (key.kind === 'enter' || key.kind === 'favourite') {
+      else if (key.kind === 'enter' || key.kind === 'favourite' || key.kind === 'check-out') {
         const entry = found[now.selected]
         if (entry === undefined) continue
-        const wants = key.kind === 'enter' ? 'connect' : 'favourite'
+        const wants = key.kind === 'enter' ? 'connect' : key.kind
         return { choice: inView(now, rows), wish: { wants, entry }, rest: [] }
       } else {
         const step = { up: -1, down: 1, 'page-up': -rows, 'page-down': rows, first: -found.length, last: found.length }

@@ -19,6 +19,7 @@ export type NamedKey =
   | 'interrupt'
   | 'end-of-input'
   | 'favourite'
+  | 'check-out'
   | 'refresh'
 
 const CONTROLS: Readonly<Record<string, NamedKey>> = {
@@ -29,6 +30,7 @@ const CONTROLS: Readonly<Record<string, NamedKey>> = {
   '\x7f': 'backspace',
   '\x0c': 'refresh',
   '\x0e': 'down',
+  '\x0f': 'check-out',
   '\x10': 'up',
   '\x15': 'erase-line',
   '\x17': 'erase-word',

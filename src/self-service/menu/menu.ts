@@ -1,9 +1,12 @@
 /** The menu: a picker on the whole screen, from which sessions are begun, and to which they come back. */
 
+import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
+import { isoMinute } from '../../check-out/words.ts'
 import type { Conversation } from '../../session/conversation.ts'
 import type { Login } from '../../session/run-login.ts'
 import { onceAborted } from '../../session/session-end.ts'
 import type { Clock } from '../../shared/clock.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import type { Log } from '../../shared/log.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
@@ -15,6 +18,7 @@ import { createKeyReader, type Key } from './keys.ts'
 import { outcomeText } from './outcome-text.ts'
 import { listRows, pictureOf } from './picture.ts'
 import { createScreen, ENTER, LEAVE, RESET } from './screen.ts'
+import { statesOf } from './states.ts'
 
 /** So long an ESC waits for what may follow it. */
 const ESCAPE_MS = 50
@@ -60,6 +64,7 @@ class Menu {
   #mustRead = false
   #read: Promise<void> | undefined
   #marking = false
+  #states: ReadonlyMap<string, string> = new Map()
   #over = false
 
   constructor(parts: MenuParts, conversation: Conversation, login: Login) {
@@ -112,7 +117,10 @@ class Menu {
     const user = this.#login.who.principal.user
     const asking = this.#mode.is === 'asking' ? this.#mode.question : undefined
     this.#screen.show(
-      pictureOf({ choice, user, message: asking ?? message, reading, now: this.#parts.clock.now() }, this.#size),
+      pictureOf(
+        { choice, user, message: asking ?? message, reading, states: this.#states, now: this.#parts.clock.now() },
+        this.#size,
+      ),
     )
   }
 
@@ -160,6 +168,9 @@ class Menu {
       case 'favourite':
         if (!this.#marking) void this.#toggle(wish.entry.address)
         return
+      case 'check-out':
+        void this.#checkOutOrIn(wish.entry.address)
+        return
       case 'connect':
         void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
     }
@@ -191,6 +202,7 @@ class Menu {
         this.#leave(EXIT.notPermitted)
         return
       }
+      void this.#readStates()
       const first = this.#choice === NO_CHOICE
       const take = (entries: Choice['entries']) => {
         this.#choice = inView(withEntries(this.#choice, entries), listRows(this.#size))
@@ -200,6 +212,46 @@ class Menu {
     } catch (error) {
       this.#failed(error, 'What you may use could not be read; ^L tries again.')
     }
+  }
+
+  async #readStates(): Promise<void> {
+    try {
+      this.#states = statesOf(await this.#parts.checkOutsOf(this.#login).list())
+      this.#draw()
+    } catch (error) {
+      this.#failed(error, 'What is checked out could not be read; ^L tries again.')
+    }
+  }
+
+  /** Gives it back where it is theirs; else has it for the usual time. */
+  async #checkOutOrIn(address: string): Promise<void> {
+    const account = parseAccountAddress(address)!
+    const own = this.#parts.checkOutsOf(this.#login)
+    this.#mode = { is: 'connecting' }
+    try {
+      this.#message =
+        (await own.checkIn(account)) === null ? await this.#checkOut(own, address) : `Returned ${address}.`
+    } catch (error) {
+      this.#message =
+        error instanceof GatewayError ? error.message : this.#failed(error, 'Something broke in the gateway.')
+    }
+    if (this.#over) return
+    this.#mode = { is: 'choosing' }
+    await this.#readStates()
+  }
+
+  /** What came of it. */
+  async #checkOut(own: OwnCheckOuts, address: string): Promise<string> {
+    const account = parseAccountAddress(address)!
+    let answer = await own.take(account, {})
+    if (answer.is === 'needs-code') {
+      const code = await this.#ask('One-time code', address, false)
+      if (code === undefined || !(await own.proveCode(code))) return `${address}: the one-time code is not right.`
+      answer = await own.take(account, {})
+    }
+    if (answer.is === 'taken') return `${address} is yours until ${isoMinute(Date.parse(answer.checkOut.until))}.`
+    if (answer.is === 'needs-code') return `${address}: the one-time code is not right.`
+    return `${answer.words} To wait for it: ssh ${this.#login.who.principal.user}@gateway checkout ${address} --wait`
   }
 
   async #toggle(address: string): Promise<void> {

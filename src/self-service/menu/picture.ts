@@ -24,6 +24,8 @@ export interface Shown {
   readonly message: string | undefined
   /** Whether entries are still being read. */
   readonly reading: boolean
+  /** Of accounts that are checked out: who has it, and until when. By address. */
+  readonly states: ReadonlyMap<string, string>
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -31,7 +33,7 @@ export interface Shown {
 /** From so many rows on there is room for a title and space around the list. */
 const ROOMY_ROWS = 10
 const LABEL = 'Search: '
-const KEYS = 'Enter connect   Up/Down move   ^F favourite   Esc clear   ^C leave'
+const KEYS = 'Enter connect  Up/Down move  ^F favourite  ^O check out/in  Esc clear  ^C leave'
 const GAP = '  '
 const MOST_MESSAGE_ROWS = 3
 /** A description may be as long as somebody likes. */
@@ -66,7 +68,7 @@ function titleOf({ choice, user, reading }: Shown, columns: number): Line {
   return { text: cut(space < 2 ? left : left + ' '.repeat(space) + right, columns), style: 'strong' }
 }
 
-function listOf({ choice, reading, now }: Shown, columns: number, rows: number): Line[] {
+function listOf({ choice, reading, now, states }: Shown, columns: number, rows: number): Line[] {
   const { found, entries, top, selected } = choice
   if (found.length === 0) {
     const why =
@@ -89,7 +91,10 @@ function listOf({ choice, reading, now }: Shown, columns: number, rows: number):
     const about =
       rest > GAP.length + 4
         ? GAP +
-          cut(padded(protocolWidth > 0 ? protocols[index]! : '', protocolWidth) + aboutOf(entry), rest - GAP.length)
+          cut(
+            padded(protocolWidth > 0 ? protocols[index]! : '', protocolWidth) + aboutOf(entry, states),
+            rest - GAP.length,
+          )
         : ''
     const age = ageWidth > 0 ? GAP + ages[index]!.padStart(ageWidth) : ''
     const text = cut(`${mark}${address}${padded(about, rest)}${age}`, columns)
@@ -98,13 +103,14 @@ function listOf({ choice, reading, now }: Shown, columns: number, rows: number):
   })
 }
 
-function aboutOf({ reachable: { description, labels } }: Entry): string {
+function aboutOf({ address, reachable: { description, labels } }: Entry, states: Shown['states']): string {
   const said =
     description ??
     Object.entries(labels)
       .map(label => label.join('='))
       .join(' ')
-  return printable(said.slice(0, MOST_READ))
+  const state = states.get(address)
+  return printable([...(state === undefined ? [] : [`[${state}]`]), said.slice(0, MOST_READ)].join(' '))
 }
 
 /** `5m`, `3h`, `12d` */

@@ -331,6 +331,34 @@ t.test('an account is checked out', async t => {
     },
   )
 
+  await t.test('in the menu ^O checks the chosen account out and in, and the list says who has it', async t => {
+    await gateway.addRole({
+      ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },
+      factors: [['publickey']],
+      checkOut: {},
+    })
+    const { status, stdout } = await inTerminal(
+      front,
+      [
+        { size: [24, 80], expect: '1 accounts' },
+        { type: '\x0f', expect: '[yours until' },
+        { expect: `${name} is yours until` },
+        { type: '\x0f', expect: `Returned ${name}` },
+        { type: '\x03' },
+      ],
+      { login: 'alice' },
+    ).ended
+    t.equal(status, 0, stdout)
+    await ask('bob', 'checkout', name)
+    const seen = await inTerminal(
+      front,
+      [{ size: [24, 80], expect: '[taken until' }, { type: '\x0f', expect: 'is checked out until' }, { type: '\x03' }],
+      { login: 'alice' },
+    ).ended
+    t.equal(seen.status, 0, seen.stdout)
+    await ask('bob', 'checkin', name)
+  })
+
   await t.test('whoever is disabled has nothing any more', async t => {
     await gateway.addRole({
       ...{ name: 'ops', targets: { names: ['web-01'] }, accounts: { names: [account] } },

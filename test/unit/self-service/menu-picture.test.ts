@@ -76,7 +76,7 @@ t.test('what is searched for is bounded and printable', async t => {
 })
 
 t.test('names are cut last, and a long message has more lines where there is room', async t => {
-  const shown = { choice: many, user: 'alice', message: undefined, reading: false, now: 0 }
+  const shown = { choice: many, user: 'alice', message: undefined, reading: false, states: new Map(), now: 0 }
   const small = pictureOf(shown, { columns: 20, rows: 5 })
   t.match(small.lines[1]!.text, /root@host-00/)
   const long = pictureOf({ ...shown, message: 'word '.repeat(40).trim() }, { columns: 80, rows: 24 })
@@ -99,7 +99,7 @@ t.test('property: a picture fits its screen, whatever is in it and however small
   fc.assert(
     fc.property(entries, size, message, fc.boolean(), (some, screen, words, reading) => {
       const choice = inView(withEntries(NO_CHOICE, some), listRows(screen))
-      const shown = { choice, user: 'alice', message: words, reading, now: 2 ** 31 }
+      const shown = { choice, user: 'alice', message: words, reading, states: new Map(), now: 2 ** 31 }
       const { lines, cursor } = pictureOf(shown, screen)
       const fits = lines.every(line => widthOf(line.text) <= screen.columns)
       const listed = lines.slice(0, -1).every(line => !/\p{C}/u.test(line.text.replace(/[\u200c\u200d]/g, '')))

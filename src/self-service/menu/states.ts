@@ -1,0 +1,28 @@
+/** Which accounts are checked out, in a few words for the list. */
+
+import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
+
+/** By address. Times are UTC. */
+export function statesOf({
+  checkOuts,
+  waiting,
+  taken,
+}: Awaited<ReturnType<OwnCheckOuts['list']>>): ReadonlyMap<string, string> {
+  const states = new Map<string, string>()
+  for (const one of taken) states.set(formatAccountAddress(one), `taken until ${shortTime(one.until)}`)
+  for (const one of waiting) {
+    const turn = one.offeredUntil === null ? 'you wait for it' : `your turn until ${shortTime(one.offeredUntil)}`
+    states.set(formatAccountAddress(one), turn)
+  }
+  for (const one of checkOuts) {
+    if (one.endedAt === null) states.set(formatAccountAddress(one), `yours until ${shortTime(one.until)}`)
+  }
+  return states
+}
+
+/** `11-28 14:30Z` */
+function shortTime(iso: string): string {
+  const [day, time] = [iso.slice(5, 10), iso.slice(11, 16)]
+  return `${day} ${time}Z`
+}
