@@ -14,11 +14,13 @@ import { policyOf, type RotationPolicies } from './policies/policies.ts'
 export interface Kept {
   readonly keep: number
   readonly forMs: number
+  /** It has two logins by turns, of which each keeps what it has. */
+  readonly dual?: boolean
 }
 
 interface Parts {
   readonly database: Database
-  readonly vault: Pick<Vault, 'retire'>
+  readonly vault: Pick<Vault, 'retire' | 'history'>
   readonly targets: Targets
   readonly policies: Pick<RotationPolicies, 'list'>
   readonly journal: Pick<Journal, 'list'>
@@ -30,6 +32,8 @@ interface Parts {
 
 export type VersionRetention = ReturnType<typeof createVersionRetention>
 
+const KEPT_OF_DUAL = 4
+
 /** Accounts that are looked at before others have their turn. */
 const PAGE = 500
 
@@ -37,11 +41,12 @@ export function createVersionRetention(parts: Parts) {
   const { database, vault, targets, policies, journal, audit, metrics, otherwise, log } = parts
 
   /** Throws what the store throws. */
-  async function retire(address: AccountAddress, { keep, forMs }: Kept): Promise<number[]> {
+  async function retire(address: AccountAddress, { keep, forMs, dual = false }: Kept): Promise<number[]> {
     const { account, target } = address
     // What is open, and what is tried again since it may have reached the target late.
     const [last] = await journal.list({ account, target, limit: 1 })
     const never = last === undefined || last.state === 'finished' ? [] : [last.former, last.candidate]
+    if (dual) never.push(...(await lastInForce(address)))
     const gone = await vault.retire(address, { keep, olderThanMs: forMs, never }, write =>
       audit.change(write, versions => ({
         ...{ kind: 'credential.versions-deleted', actor: 'gateway' },
@@ -52,12 +57,19 @@ export function createVersionRetention(parts: Parts) {
     return gone
   }
 
+  /** Enough that both logins' are among them, also where one was typed or restored out of turn. */
+  async function lastInForce(address: AccountAddress): Promise<number[]> {
+    const versions = (await vault.history(address)).filter(({ inForceAt }) => inForceAt !== undefined)
+    return versions.slice(0, KEPT_OF_DUAL).map(({ version }) => version)
+  }
+
   async function keptOf({ account: name, target: of }: AccountAddress): Promise<Kept> {
     const target = await targets.get(of)
     const account = target?.accounts.find(each => each.name === name)
     if (target === undefined || account === undefined) return otherwise
     const policy = policyOf(await policies.list(), target, account)
-    return policy === undefined ? otherwise : { keep: policy.retention.keep, forMs: policy.retention.for ?? 0 }
+    const kept = policy === undefined ? otherwise : { keep: policy.retention.keep, forMs: policy.retention.for ?? 0 }
+    return { ...kept, dual: account.logins !== undefined }
   }
 
   return {

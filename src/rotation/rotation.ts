@@ -135,6 +135,7 @@ export const ROTATION_TRIGGERS = [
   'session',
   'offboarding',
   'leak',
+  'other-login',
   'reconcile',
 ] as const
 export type RotationTrigger = (typeof ROTATION_TRIGGERS)[number]

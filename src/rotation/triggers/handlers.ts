@@ -16,6 +16,8 @@ export interface RotationHandlerParts extends PlanRotationsParts {
   readonly heldUntil: (address: AccountAddress) => Promise<number | undefined>
 }
 
+/** After these somebody may know what was in use. */
+const EXPOSING: readonly string[] = ['check-in', 'offboarding', 'leak']
 const PLAN_EVERY_MS = 3_600_000
 /** While another gateway rotates it, or somebody has it. */
 const BUSY_MS = 10_000
@@ -24,7 +26,7 @@ const MOST_TRIES = 5
 const FIRST_PAUSE_MS = 60_000
 
 export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<string, JobHandler>> {
-  const { rotations, schedule, clock, heldUntil } = parts
+  const { rotations, schedule, clock, heldUntil, targets } = parts
 
   async function rotate(job: Job, signal: AbortSignal): Promise<{ again: number } | undefined> {
     const address = addressOf(job)
@@ -52,6 +54,8 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
     switch (outcome.result) {
       // The next time is planned by whoever is told that it was rotated.
       case 'rotated':
+        if (EXPOSING.includes(payload.trigger)) await rotateOtherLogin(address, payload)
+        return undefined
       case 'would-rotate':
         return undefined
       case 'open':
@@ -81,6 +85,13 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
             throw new JobRefused(outcome.words)
         }
     }
+  }
+
+  /** A dual account's rotation leaves the credential valid that was in use: where that may have been seen, its login is changed too. */
+  async function rotateOtherLogin(address: AccountAddress, { by }: RotationPayload): Promise<void> {
+    const [target] = await targets.getAll([address.target])
+    if (target?.accounts.find(({ name }) => name === address.account)?.logins === undefined) return
+    await schedule.plan({ ...rotationJob(address, clock.now(), { trigger: 'other-login', by }), replace: true })
   }
 
   async function verify(job: Job, signal: AbortSignal): Promise<{ again: number } | undefined> {

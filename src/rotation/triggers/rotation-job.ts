@@ -10,8 +10,20 @@ export const VERIFY = 'verify'
 export const PLAN_ROTATIONS = 'plan-rotations'
 export const ROTATE_BATCH = 'rotate-batch'
 
-/** Why an account is rotated by a job; `by-hand`: as one of a batch, when it is returned. */
-export const JOB_TRIGGERS = ['by-hand', 'interval', 'cron', 'check-in', 'session', 'offboarding', 'leak'] as const
+/**
+ * Why an account is rotated by a job; `by-hand`: as one of a batch, when it is returned; `other-login`: of a dual account, since the first
+ * rotation left valid what somebody may have seen.
+ */
+export const JOB_TRIGGERS = [
+  'by-hand',
+  'interval',
+  'cron',
+  'check-in',
+  'session',
+  'offboarding',
+  'leak',
+  'other-login',
+] as const
 export type JobTrigger = (typeof JOB_TRIGGERS)[number]
 
 const payloadSchema = z.object({

@@ -5,6 +5,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
 import { Secret } from '../../../src/shared/secret.ts'
@@ -122,6 +123,31 @@ t.test('where nothing is known of the one whose turn it is, another account mend
   t.match(await rotate(), { result: 'rotated', words: '' })
   t.equal(await seen(), 'app_b')
   t.notOk(await logsIn('app_b', 'nobody knows'))
+})
+
+t.test('where somebody may have seen what was in use, both get new ones', async t => {
+  const before = told().slice(-2)
+  for (const one of before) t.ok(await logsIn(...one))
+  const { schedule, rotationTriggers } = gateway.parts
+  await gateway.parts.database.transaction().execute(on => rotationTriggers.rotationAfterReveal(address, 'bob', on))
+  const left = async () => (await schedule.list()).filter(({ kind }) => kind === 'rotate')
+  const had = told().length
+  while (told().length < had + 2 || (await left()).length > 0) await sleep(20)
+  t.equal(told().length, had + 2, 'two turns, and no more')
+  for (const one of before) t.notOk(await logsIn(...one), one[0])
+  for (const one of told().slice(-2)) t.ok(await logsIn(...one))
+  const [last] = await vault.history(address)
+  t.match(last, { current: true, trigger: 'other-login' })
+})
+
+t.test('a policy that keeps one version keeps what each login has', async t => {
+  const policy = (await rotationPolicies.get('mended'))!
+  await rotationPolicies.put({ ...policy, retention: { keep: 1, for: undefined } })
+  t.match(await rotate(), { result: 'rotated' })
+  t.match(await rotate(), { result: 'rotated', words: '' })
+  t.ok((await vault.history(address)).length <= 5, 'older ones are deleted')
+  await rotationPolicies.put({ ...policy, reconcile: undefined })
+  t.match(await rotate(), { result: 'rotated', words: '' }, 'by what it has itself')
 })
 
 t.test('the names are part of what a credential is confirmed for', async t => {
