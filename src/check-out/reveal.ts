@@ -3,6 +3,7 @@
 import { GatewayError } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Secret } from '../shared/secret.ts'
+import { loginOf } from '../targets/target.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
 import { eraseMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -21,6 +22,8 @@ export interface RevealWish {
 export interface Revealed {
   readonly kind: CredentialMaterial['kind']
   readonly version: number
+  /** The name at the target that it is for. */
+  readonly login: string
   /** Whoever gets it erases it. */
   readonly shown: { readonly as: 'text'; readonly text: Secret } | { readonly as: 'age'; readonly text: string }
 }
@@ -72,10 +75,12 @@ export function createReveal({ checkOuts, vault }: Parts): Reveal {
     if (noted === undefined) throw shownBefore()
     const material = await vault.openVersion(address, version, target)
     try {
+      const entry = target.accounts.find(each => each.name === account)
+      const facts = { kind: material.kind, version, login: loginOf(entry ?? { name: account }, material) }
       const text = credentialText(material)
-      if (encrypt === undefined) return { kind: material.kind, version, shown: { as: 'text', text } }
+      if (encrypt === undefined) return { ...facts, shown: { as: 'text', text } }
       const armored = await encrypt(text.revealBytes()).finally(() => text.erase())
-      return { kind: material.kind, version, shown: { as: 'age', text: armored } }
+      return { ...facts, shown: { as: 'age', text: armored } }
     } finally {
       eraseMaterial(material)
     }

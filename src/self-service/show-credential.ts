@@ -13,7 +13,8 @@ const LONGEST_MS = 5 * 60_000
 /** Erases the text. */
 export async function showCredential(
   conversation: Pick<Conversation, 'gone' | 'write' | 'listen'>,
-  kind: string,
+  /** What it is of whom. */
+  what: string,
   text: Secret,
 ): Promise<void> {
   const lines = text.reveal().split('\n')
@@ -28,7 +29,7 @@ export async function showCredential(
     'It is changed when the check-out ends. Any key takes it away.',
   ]
   await conversation.write(
-    `${OTHER_SCREEN}The ${kind}, shown this once:\n\n${shown.join('\n')}\n\n${notes.join('\n')}\n`,
+    `${OTHER_SCREEN}The ${what}, shown this once:\n\n${shown.join('\n')}\n\n${notes.join('\n')}\n`,
   )
   conversation.listen({ typed: () => over.resolve(), ended: () => over.resolve() })
   await over.promise

@@ -130,7 +130,7 @@ export function ownCheckOuts(app: ApiRoutes, { checkOuts, reveal, authenticator,
             .transform(text => new Secret(text)),
           toAge: z.string().max(5000),
         }),
-        response: { 200: z.object({ kind: z.string(), version: z.number(), age: z.string() }) },
+        response: { 200: z.object({ kind: z.string(), version: z.number(), login: z.string(), age: z.string() }) },
       },
     },
     async ({ params: { account, target }, body: { code, toAge }, caller }) => {
@@ -138,8 +138,8 @@ export function ownCheckOuts(app: ApiRoutes, { checkOuts, reveal, authenticator,
       const { checkOuts: all } = await own.list()
       const open = all.find(one => one.account === account && one.target === target && one.endedAt === null)
       if (open === undefined) throw notFound(`You have not checked out ${formatAccountAddress({ account, target })}.`)
-      const { kind, version, shown } = await own.reveal({ checkOut: open.id, toAge }, code)
-      return { kind, version, age: shown.as === 'age' ? shown.text : '' }
+      const { kind, version, login, shown } = await own.reveal({ checkOut: open.id, toAge }, code)
+      return { kind, version, login, age: shown.as === 'age' ? shown.text : '' }
     },
   )
 

@@ -5,6 +5,7 @@ import { durationText } from '../../shared/durations.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
+import { printable } from '../../shared/text/printable.ts'
 import { askLine } from '../ask-line.ts'
 import { type Call, type Command, CommandError } from '../command.ts'
 import { showCredential } from '../show-credential.ts'
@@ -118,13 +119,13 @@ async function reveal(
   toAge: string | undefined,
 ): Promise<ExitCode> {
   const code = await askCode(call)
-  const { kind, version, shown } = await own.reveal({ checkOut: id, toAge }, code).catch(toPerson)
+  const { kind, version, login, shown } = await own.reveal({ checkOut: id, toAge }, code).catch(toPerson)
   const { out, conversation } = call
   if (shown.as === 'text') {
-    await showCredential(conversation, kind, shown.text)
+    await showCredential(conversation, `${kind} of ${printable(login)}`, shown.text)
     return EXIT.ok
   }
-  await out.show({ checkOut: id, kind, version, age: shown.text }, () => shown.text.trimEnd().split('\n'))
+  await out.show({ checkOut: id, kind, version, login, age: shown.text }, () => shown.text.trimEnd().split('\n'))
   return EXIT.ok
 }
 

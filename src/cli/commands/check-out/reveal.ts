@@ -13,6 +13,7 @@ const BACK = '\x1b[H\x1b[2J\x1b[?1049l'
 interface Answer {
   readonly kind: string
   readonly version: number
+  readonly login: string
   readonly age: string
 }
 
@@ -40,7 +41,9 @@ export async function showRevealed(
   const shown = text.reveal().split('\n').map(printable)
   text.erase()
   const foot = 'It is changed when the check-out ends. Any key takes it away.'
-  await terminal.write(`${OTHER_SCREEN}The ${answer.kind}, shown this once:\n\n${shown.join('\n')}\n\n${foot}\n`)
+  await terminal.write(
+    `${OTHER_SCREEN}The ${answer.kind} of ${printable(answer.login)}, shown this once:\n\n${shown.join('\n')}\n\n${foot}\n`,
+  )
   const keys = terminal.keys()
   for await (const _ of keys?.typed ?? []) break
   keys?.close()
