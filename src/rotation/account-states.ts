@@ -10,7 +10,7 @@ import type { Rotation } from './journal.ts'
 /** `failed`: what was last tried went wrong. `unknown`: nothing that the vault holds logs in. */
 export const ACCOUNT_STATES = ['ok', 'failed', 'unknown'] as const
 export type AccountState = (typeof ACCOUNT_STATES)[number]
-export type VerifiedResult = 'works' | 'refused' | 'changed-elsewhere' | 'unreachable'
+export type VerifiedResult = 'works' | 'refused' | 'changed-elsewhere' | 'damaged' | 'unreachable'
 
 type Changed = Partial<Omit<CredentialStateTable, 'account' | 'target' | 'updated_at' | 'failures'>>
 
@@ -52,6 +52,7 @@ export function createAccountStates({ database, clock }: { database: Database; c
         return write(on, address, { ...changed, state: 'ok' }, false)
       case 'refused':
       case 'changed-elsewhere':
+      case 'damaged':
         return write(on, address, { ...changed, state: 'failed-unless-unknown' }, true)
       // Nothing is known of the credential: what was known of it stays.
       case 'unreachable':

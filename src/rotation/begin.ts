@@ -2,7 +2,8 @@
 
 import type { Outbox } from '../audit/chain/outbox.ts'
 import { GatewayError } from '../shared/errors.ts'
-import { formatAccountAddress } from '../shared/names.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { Secret } from '../shared/secret.ts'
 import type { Vault } from '../vault/vault.ts'
 import { makeCandidate } from './candidate.ts'
 import type { Connectors } from './connectors.ts'
@@ -30,7 +31,7 @@ interface Parts {
   readonly journal: Journal
   readonly outbox: Outbox
   readonly logins: Logins
-  readonly vault: Pick<Vault, 'prepareVersion'>
+  readonly vault: Pick<Vault, 'prepareVersion' | 'history'>
   readonly connectors: Connectors
 }
 
@@ -41,7 +42,7 @@ export async function beginRotation(
   { way, trigger, by }: Pick<NewRotation, 'way' | 'trigger' | 'by'>,
 ): Promise<Rotation | undefined> {
   const address = { account: entry.account.name, target: entry.target.name }
-  using current = await openFormer(logins, entry, former, { by, for: way })
+  using current = await openLike({ logins, vault }, entry, former, { by, for: way })
   using candidate = new Opened(
     await makeCandidate(forNextTurn(entry.account, current.material), (policy ?? defaultPolicy).password),
   )
@@ -67,29 +68,45 @@ export async function beginRotation(
 
 /** The first connector that changes what is in force, where the policy names none. Throws `BAD_REQUEST` where there is none. */
 export async function chooseConnector(
-  { logins, connectors }: Pick<Parts, 'logins' | 'connectors'>,
+  { vault, connectors }: { readonly vault: Pick<Vault, 'history'>; readonly connectors: Connectors },
   entry: Entry,
   former: number,
   name: string | undefined,
-  purpose: Purpose,
 ): Promise<string> {
-  using current = await openFormer(logins, entry, former, purpose)
-  const { kind } = current.material
+  const address = { account: entry.account.name, target: entry.target.name }
+  const kind = await kindOf(vault, address, former)
   const connector = connectors.choose(entry.target, kind, name)
   if (connector !== undefined) return connector.name
-  const address = formatAccountAddress({ account: entry.account.name, target: entry.target.name })
   throw new GatewayError(
     'BAD_REQUEST',
     name === undefined
-      ? `No connector of the protocol ${entry.target.protocol} changes a ${kind} (${address}); name one in a rotation-policy.`
-      : `The connector ${name}, which the policy names, does not change a ${kind} on a target of the protocol ${entry.target.protocol} (${address}).`,
+      ? `No connector of the protocol ${entry.target.protocol} changes a ${kind} (${formatAccountAddress(address)}); name one in a rotation-policy.`
+      : `The connector ${name}, which the policy names, does not change a ${kind} on a target of the protocol ${entry.target.protocol} (${formatAccountAddress(address)}).`,
   )
 }
 
-async function openFormer(logins: Logins, entry: Entry, version: number, purpose: Purpose): Promise<Opened> {
+/** As its row says: it need not open. */
+async function kindOf(vault: Pick<Vault, 'history'>, address: AccountAddress, version: number) {
+  const found = (await vault.history(address)).find(each => each.version === version)
+  if (found !== undefined) return found.kind
+  throw new GatewayError('NOT_FOUND', `The vault holds no version ${version} of ${formatAccountAddress(address)}.`)
+}
+
+/** What a candidate is made after. A version that does not open any more can be reconciled: then its kind is all that is known of it. */
+async function openLike(
+  { logins, vault }: Pick<Parts, 'logins' | 'vault'>,
+  entry: Entry,
+  version: number,
+  purpose: Purpose,
+): Promise<Opened> {
   const address = { account: entry.account.name, target: entry.target.name }
   const opened = await logins.open(address, version, entry.target, purpose)
   if (opened instanceof Opened) return opened
+  if (opened.result === 'damaged' && purpose.for === 'reconcile') {
+    const nothing = new Secret('')
+    const kind = await kindOf(vault, address, version)
+    return new Opened(kind === 'password' ? { kind, password: nothing } : { kind, privateKey: nothing })
+  }
   const code = opened.result === 'damaged' ? 'VAULT_DAMAGED' : 'CREDENTIAL_UNAVAILABLE'
   throw new GatewayError(code, `Version ${version} of ${formatAccountAddress(address)} does not open: ${opened.words}`)
 }

@@ -22,16 +22,24 @@ export type RotationOutcome =
     }
 
 /**
- * `changed-elsewhere`: what is in force does not log in, and is not overwritten. `busy`: another gateway is at it. `works`, of a
+ * `changed-elsewhere`: what is in force does not log in, and is not overwritten. `damaged`: it does not open. `busy`: another gateway is at it. `works`, of a
  * reconciliation: what is in force logs in.
  */
-export const NOT_STARTED = ['changed-elsewhere', 'unknown', 'unreachable', 'checked-out', 'busy', 'works'] as const
+export const NOT_STARTED = [
+  'changed-elsewhere',
+  'unknown',
+  'damaged',
+  'unreachable',
+  'checked-out',
+  'busy',
+  'works',
+] as const
 export type NotStarted = (typeof NOT_STARTED)[number]
 
 export type VerifyOutcome =
   | { readonly result: 'works'; readonly version: number; readonly words: string }
   | {
-      readonly result: 'changed-elsewhere' | 'unreachable' | 'busy'
+      readonly result: 'changed-elsewhere' | 'damaged' | 'unreachable' | 'busy'
       readonly version: number
       readonly words: string
     }

@@ -1,5 +1,6 @@
 /** Rotations of the accounts' credentials: asked for, verified, reconciled, and gone on with after whatever ended the gateway that began one. */
 
+import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
@@ -34,11 +35,9 @@ export interface Rotations {
 }
 
 export interface RotationsParts extends RunParts {
-  readonly vault: RunParts['vault'] & Pick<Vault, 'standing'>
+  readonly vault: RunParts['vault'] & Pick<Vault, 'standing' | 'history'>
   readonly states: AccountStates
   readonly verifyAccount: VerifyAccount
-  /** Who has it checked out for themselves alone, in words; undefined: nobody. */
-  readonly heldBy: (address: AccountAddress) => Promise<string | undefined>
   /** The gateways that live; undefined where nobody knows now. */
   readonly living: () => Promise<ReadonlySet<string> | undefined>
   /** Told of each that was closed. */
@@ -54,6 +53,17 @@ export function createRotations(parts: RotationsParts): Rotations {
   const running = new Map<string, Promise<Rotation>>()
   const closing = new AbortController()
   const inHand = (): ReadonlySet<string> => new Set(running.keys())
+  const withLock = createKeyedMutex()
+
+  /** One after the other of an account; in other gateways the journal sees to it. */
+  function alone<T>(address: AccountAddress, work: () => Promise<T>): Promise<T> {
+    return withLock(formatAccountAddress(address), work)
+  }
+
+  const busyWhereLost = (error: unknown) => {
+    if (error instanceof ClaimLost) return BUSY
+    throw error
+  }
 
   /** Of one that is claimed. */
   function run(rotation: Rotation): Promise<Rotation> {
@@ -81,7 +91,7 @@ export function createRotations(parts: RotationsParts): Rotations {
     return claimed && run(claimed)
   }
 
-  async function planOf(address: AccountAddress, by: string, what: 'rotate' | 'verify' | 'reconcile'): Promise<Plan> {
+  async function planOf(address: AccountAddress): Promise<Plan> {
     const name = formatAccountAddress(address)
     const entry = await logins.entryOf(address)
     if (entry === undefined) throw new GatewayError('NOT_FOUND', `There is no account ${name}.`)
@@ -91,7 +101,7 @@ export function createRotations(parts: RotationsParts): Rotations {
     if (unconfirmed !== undefined)
       throw new GatewayError('CONFLICT', `The credential ${name} must be confirmed first: ${unconfirmed}.`)
     const policy = await policyOf(entry)
-    const connector = await chooseConnector(parts, entry, former, policy?.connector, { by, for: what })
+    const connector = await chooseConnector(parts, entry, former, policy?.connector)
     return { entry, policy, former, connector }
   }
 
@@ -115,7 +125,7 @@ export function createRotations(parts: RotationsParts): Rotations {
 
   async function verify(address: AccountAddress, by: string): Promise<VerifyOutcome> {
     const open = await ofOpen(address)
-    const plan = await planOf(address, by, 'verify')
+    const plan = await planOf(address)
     const version = plan.former
     if (open === 'busy') return { result: 'busy', version, words: BUSY.words }
     if (open !== undefined && isOpen(open.state)) return { result: 'unreachable', version, words: open.words }
@@ -123,47 +133,53 @@ export function createRotations(parts: RotationsParts): Rotations {
     return verifyAccount(connector, plan.entry, version, by, closing.signal)
   }
 
+  async function rotate(address: AccountAddress, { trigger, by }: RotationRequest): Promise<RotationOutcome> {
+    const held = await heldBy(address)
+    if (held !== undefined) return { result: 'not-started', why: 'checked-out', words: held }
+    const open = await ofOpen(address)
+    if (open === 'busy') return BUSY
+    if (open !== undefined) return outcomeOf(open)
+    const sick = await lookAtSick(address, by)
+    if (sick !== undefined) return sick
+    return begin(await planOf(address), { way: 'rotate', trigger, by })
+  }
+
+  async function wouldRotate(address: AccountAddress): Promise<RotationOutcome> {
+    const held = await heldBy(address)
+    if (held !== undefined) return { result: 'not-started', why: 'checked-out', words: held }
+    const { connector, policy, former: version } = await planOf(address)
+    return { result: 'would-rotate', connector, policy: policy?.name, version }
+  }
+
+  async function reconcile(address: AccountAddress, by: string): Promise<RotationOutcome> {
+    const held = await heldBy(address)
+    if (held !== undefined) return { result: 'not-started', why: 'checked-out', words: held }
+    const open = await ofOpen(address)
+    if (open === 'busy') return BUSY
+    if (open !== undefined && (isOpen(open.state) || open.state === 'finished')) return outcomeOf(open)
+    const plan = await planOf(address)
+    const { policy } = plan
+    if (policy?.reconcile === undefined || policy.reconcile === address.account) {
+      const under = policy === undefined ? 'no rotation-policy' : `the policy ${policy.name}, which names none`
+      const message = `No reconcile account mends ${formatAccountAddress(address)}: it is under ${under}.`
+      throw new GatewayError('BAD_REQUEST', message)
+    }
+    const tried = await verify(address, by)
+    if (tried.result === 'works') {
+      const words = `version ${tried.version} logs in; nothing is to be mended`
+      return { result: 'not-started', why: 'works', words }
+    }
+    if (tried.result === 'unreachable') return { result: 'not-started', why: 'unreachable', words: tried.words }
+    return begin(plan, { way: 'reconcile', trigger: 'reconcile', by })
+  }
+
   return {
-    verify,
-
-    async rotate(address, { trigger, by, dryRun = false }) {
-      const held = await heldBy(address)
-      if (held !== undefined) return { result: 'not-started', why: 'checked-out', words: held }
-      if (!dryRun) {
-        const open = await ofOpen(address)
-        if (open === 'busy') return BUSY
-        if (open !== undefined) return outcomeOf(open)
-        const sick = await lookAtSick(address, by)
-        if (sick !== undefined) return sick
-      }
-      const plan = await planOf(address, by, 'rotate')
-      const { connector, policy, former: version } = plan
-      if (dryRun) return { result: 'would-rotate', connector, policy: policy?.name, version }
-      return begin(plan, { way: 'rotate', trigger, by })
-    },
-
-    async reconcile(address, by) {
-      const open = await ofOpen(address)
-      if (open === 'busy') return BUSY
-      if (open !== undefined && (isOpen(open.state) || open.state === 'finished')) return outcomeOf(open)
-      const plan = await planOf(address, by, 'reconcile')
-      const { policy } = plan
-      const reconcile = policy?.reconcile
-      const name = formatAccountAddress(address)
-      if (reconcile === undefined || reconcile === address.account) {
-        const under = policy === undefined ? 'no rotation-policy' : `the policy ${policy.name}, which names none`
-        throw new GatewayError('BAD_REQUEST', `No reconcile account mends ${name}: it is under ${under}.`)
-      }
-      const tried = await verify(address, by)
-      if (tried.result === 'works')
-        return {
-          result: 'not-started',
-          why: 'works',
-          words: `version ${tried.version} logs in; nothing is to be mended`,
-        }
-      if (tried.result === 'unreachable') return { result: 'not-started', why: 'unreachable', words: tried.words }
-      return begin(plan, { way: 'reconcile', trigger: 'reconcile', by })
-    },
+    verify: (address, by) => alone(address, () => verify(address, by)),
+    rotate: (address, request) =>
+      request.dryRun === true
+        ? wouldRotate(address)
+        : alone(address, () => rotate(address, request).catch(busyWhereLost)),
+    reconcile: (address, by) => alone(address, () => reconcile(address, by).catch(busyWhereLost)),
 
     async recover() {
       try {
@@ -172,7 +188,7 @@ export function createRotations(parts: RotationsParts): Rotations {
         const workers = Array.from({ length: MOST_AT_ONCE }, async () => {
           for (const rotation of next) {
             if (closing.signal.aborted) return
-            await goOn(rotation).catch(error => warnOf(rotation, error))
+            await alone(rotation, () => goOn(rotation)).catch(error => warnOf(rotation, error))
           }
         })
         await Promise.all(workers)

@@ -34,7 +34,7 @@ export function createVerifyAccount(parts: Parts) {
     result: VerifiedResult,
     { by, words }: { by: string; words: string },
   ): Promise<void> {
-    const seen = result === 'changed-elsewhere' ? 'refused' : result
+    const seen = result === 'changed-elsewhere' ? 'refused' : result === 'damaged' ? 'unreachable' : result
     const event =
       result === 'changed-elsewhere'
         ? changedElsewhere(address, version, by, words)
@@ -111,9 +111,10 @@ export function createVerifyAccount(parts: Parts) {
             words: `version ${late} reached the target late, and is in force now`,
           }
         const { words } = tried
-        await note(address, version, 'changed-elsewhere', { by, words })
-        log.warn({ account: formatAccountAddress(address), version, words }, 'a credential was changed elsewhere')
-        return { result: 'changed-elsewhere', version, words }
+        const result = tried.result === 'damaged' ? 'damaged' : 'changed-elsewhere'
+        await note(address, version, result, { by, words })
+        log.warn({ account: formatAccountAddress(address), version, words, result }, 'a credential does not log in')
+        return { result, version, words }
       }
     }
   }

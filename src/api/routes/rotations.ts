@@ -32,7 +32,7 @@ const outcomeSchema = z.discriminatedUnion('result', [
 export type Outcome = z.output<typeof outcomeSchema>
 
 const verifiedSchema = z.object({
-  result: z.enum(['works', 'changed-elsewhere', 'unreachable', 'busy']),
+  result: z.enum(['works', 'changed-elsewhere', 'damaged', 'unreachable', 'busy']),
   version: z.number(),
   words,
 })

@@ -3,7 +3,7 @@
 import type { Outbox } from '../../audit/chain/outbox.ts'
 import type { Connector } from '../../session/connector.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { formatAccountAddress } from '../../shared/names.ts'
+import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountStates } from '../account-states.ts'
 import type { Journal, Rotation } from '../journal.ts'
@@ -25,6 +25,8 @@ export interface ActParts {
     told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened; readonly later: boolean },
     signal: AbortSignal,
   ) => Promise<string | undefined>
+  /** Who has it checked out for themselves alone, in words; undefined: nobody. */
+  readonly heldBy: (address: AccountAddress) => Promise<string | undefined>
   /** Open sessions on the account hear of it, or end. */
   readonly tellSessions: (rotation: Rotation, openSessions: RotationPolicy['openSessions']) => Promise<void>
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>

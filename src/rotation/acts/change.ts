@@ -17,6 +17,10 @@ import { probe } from './probe.ts'
 export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
   const { journal, entry, logins, signal } = scene
   const { target, account } = entry
+  if (prepared.state === 'prepared') {
+    const holder = await scene.heldBy(prepared)
+    if (holder !== undefined) return postpone(scene, prepared, holder)
+  }
   if (prepared.state === 'prepared' && prepared.way === 'rotate') {
     const held = await lookAtFormer(scene, prepared)
     if (held !== undefined) return held
@@ -108,7 +112,8 @@ function noteChangedElsewhere({ states }: Scene, version: number, words: string)
   }
 }
 
-async function openPrivileged(
+/** The account that makes the change, where the policy names one. */
+export async function openPrivileged(
   { entry, policy, vault }: Scene,
   rotation: Rotation,
   open: (name: string, version: number) => Promise<Opened | { readonly words: string }>,

@@ -9,6 +9,7 @@ import { Opened } from '../logins.ts'
 import { withinLimit } from '../time-limit.ts'
 import { safeWords, wordsOfThrown } from '../words.ts'
 import { postpone, purposeOf, type Scene, type Step } from './act.ts'
+import { openPrivileged } from './change.ts'
 import { tellDependents } from './tell-dependents.ts'
 
 export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
@@ -38,8 +39,9 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
     return finished(`version ${replaced} may still log in, and cannot be opened to be taken away: ${earlier.words}`)
   }
   using former = earlier
+  using as = await openForFinish(scene, rotation)
   const asked = {
-    ...{ target, account: accountFor(account, opened.material), dial: logins.dial(entry, purpose), as: undefined },
+    ...{ target, account: accountFor(account, opened.material), dial: logins.dial(entry, purpose), as: as.login },
     ...{ current: former.material, candidate: opened.material },
   }
   const result = await withinLimit<ChangeResult>(
@@ -54,6 +56,19 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   if (result.result === 'changed') return finished('')
   const words = safeWords(result.words, [former.material, opened.material])
   return postpone(scene, rotation, `version ${replaced} may still log in: ${words}`)
+}
+
+/** Where the privileged account does not open, the account may still do it by itself. */
+async function openForFinish(scene: Scene, rotation: Rotation) {
+  const opened = new DisposableStack()
+  const { logins, entry } = scene
+  const as = await openPrivileged(scene, rotation, async (name, version) => {
+    const address = { account: name, target: entry.target.name }
+    const one = await logins.open(address, version, entry.target, purposeOf(rotation, 'finish'))
+    return one instanceof Opened ? opened.use(one) : one
+  })
+  const login = as !== undefined && 'material' in as ? as : undefined
+  return { login, [Symbol.dispose]: () => opened.dispose() }
 }
 
 /** Of a dual account, what its login had before: the other login stays as it is until its own turn. */

@@ -9,6 +9,8 @@ import { tellDependents } from './tell-dependents.ts'
 
 export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Step> {
   const { vault, outbox, journal } = scene
+  // What logs in may be another one since it was tried.
+  if (rotation.tries > 0) return probe(scene, rotation)
   const words = await tellDependents(scene, rotation)
   if (typeof words !== 'string') return words
   scene.signal.throwIfAborted()
@@ -23,14 +25,15 @@ export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Ste
         after = await journal.advanceOn(on, record, rotation, { type: 'made-current' }, words)
         return written
       })
+    // Somebody put it in force meanwhile.
+    if (replacing === rotation.candidate) await change(async () => true)
     // What was stored after the candidate comes after it: the candidate is then put in force by a copy.
-    if (replacing > rotation.candidate) await vault.restoreCredential(rotation, rotation.candidate, rotation.by, change)
+    else if (replacing > rotation.candidate)
+      await vault.restoreCredential(rotation, rotation.candidate, rotation.by, change)
     else await vault.makeCurrent(rotation, rotation.candidate, { replacing }, change)
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    // Something was stored in this moment: which one logs in is asked again.
-    if (error.code === 'CONFLICT') return probe(scene, rotation)
-    if (error.code === 'VAULT_DAMAGED' || error.code === 'NOT_FOUND')
+    if (error.code === 'CONFLICT' || error.code === 'VAULT_DAMAGED' || error.code === 'NOT_FOUND')
       return postpone(scene, rotation, `${error.code}: ${error.message}`)
     throw error
   }

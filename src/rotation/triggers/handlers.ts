@@ -80,6 +80,7 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
             throw new JobFailed(outcome.words)
           // Nothing is overwritten silently: somebody must look at it.
           case 'changed-elsewhere':
+          case 'damaged':
           case 'unknown':
           case 'works':
             throw new JobRefused(outcome.words)

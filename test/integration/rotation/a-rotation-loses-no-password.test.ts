@@ -433,6 +433,12 @@ t.test('an account that somebody has checked out for themselves is not rotated',
     t.match(outcome, { result: 'not-started', why: 'checked-out', words: /alice/ })
     t.equal((await world.vault.history(place.address)).length, 1)
   })
+  let asked = 0
+  // From the moment on in which the candidate was stored.
+  await inWorld(place, { heldBy: () => (asked++ === 0 ? undefined : 'bob has it') }, async world => {
+    t.match(await world.rotations.rotate(place.address, byHand), { result: 'open', words: 'bob has it' })
+    t.same(await living(world, place.address), [1])
+  })
 })
 
 t.test('a candidate that arrived after it was given up is found by the next verification', async t => {
@@ -454,24 +460,57 @@ t.test('a candidate that arrived after it was given up is found by the next veri
   })
 })
 
+/** One character of what is sealed is another. */
+async function damage(database: Database, { account }: Place, version: number): Promise<void> {
+  const of = database.selectFrom('credentials').where('account', '=', account).where('version', '=', version)
+  const { bound } = await of.select('bound').executeTakeFirstOrThrow()
+  const at = Math.floor(bound!.length / 2)
+  const changed = bound!.slice(0, at) + (bound![at] === 'A' ? 'B' : 'A') + bound!.slice(at + 1)
+  await sql`update credentials set bound = ${changed} where account = ${account} and version = ${version}`.execute(
+    database,
+  )
+}
+
 t.test('a candidate whose sealed row was changed is given up, and what was before stays', async t => {
   const place = await newPlace()
-  const cut = connector(async (_, { account }) => {
-    const row = sql<{ bound: string }>`select bound from credentials where account = ${account.name} and version = 2`
-    const { bound } = (await row.execute(database!)).rows[0]!
-    const at = Math.floor(bound.length / 2)
-    const changed = bound.slice(0, at) + (bound[at] === 'A' ? 'B' : 'A') + bound.slice(at + 1)
-    await sql`update credentials set bound = ${changed} where account = ${account.name} and version = 2`.execute(
-      database!,
-    )
+  let database: Database | undefined
+  const cut = connector(async () => {
+    await damage(database!, place, 2)
     return { result: 'uncertain', words: 'cut' }
   })
-  let database: Database | undefined
   await inWorld(place, { connectors: [cut] }, async world => {
     database = world.database
     t.match(await world.rotations.rotate(place.address, byHand), { result: 'backed-out', words: /VAULT_DAMAGED/ })
     t.equal(await world.vault.versionInForce(place.address), 1)
     t.equal(await world.journal.openOf(place.address), undefined)
+  })
+})
+
+t.test('what is in force and does not open is said to be damaged; reconcile mends it', async t => {
+  const place = await newPlace()
+  const { address } = place
+  await inWorld(place, { policy: { reconcile: server.superuser } }, async world => {
+    await damage(world.database, place, 1)
+    t.match(await world.rotations.verify(address, 'owner'), { result: 'damaged', words: /VAULT_DAMAGED/ })
+    t.match(await world.rotations.rotate(address, byHand), { result: 'not-started', why: 'damaged' })
+    t.match(await world.states.get(address), { state: 'failed' })
+    t.match(await world.rotations.reconcile(address, 'owner'), { result: 'rotated', version: 2 })
+    t.match(await world.rotations.verify(address, 'owner'), { result: 'works', version: 2 })
+  })
+})
+
+t.test('what somebody puts in force while a rotation runs is what it ends with', async t => {
+  const place = await newPlace()
+  let world: RotationWorld | undefined
+  const slow = connector(async real => {
+    const result = await real()
+    await world!.vault.makeCurrent(place.address, 2, { replacing: 1 })
+    return result
+  })
+  await inWorld(place, { connectors: [slow] }, async opened => {
+    world = opened
+    t.match(await world.rotations.rotate(place.address, byHand), { result: 'rotated', version: 2 })
+    await checkWell(t, world, place, 'put in force')
   })
 })
 

@@ -146,6 +146,7 @@ function said(account: string, outcome: Outcome, now: number): Said {
 
 const VERIFIED: Record<Exclude<Verified['result'], 'works'>, string> = {
   'changed-elsewhere': 'the target refuses it; somebody changed it there',
+  damaged: 'it does not open, and cannot be tried',
   unreachable: 'it could not be tried',
   busy: 'it could not be tried',
 }
@@ -153,6 +154,7 @@ const VERIFIED: Record<Exclude<Verified['result'], 'works'>, string> = {
 const NOT_ROTATED: Record<Extract<Outcome, { result: 'not-started' }>['why'], string> = {
   'changed-elsewhere': 'not rotated, because the target refuses what is in force; somebody changed it there',
   unknown: 'not rotated, because nothing that the vault holds logs in',
+  damaged: 'not rotated, because what is in force does not open',
   unreachable: 'not rotated, because the target does not answer',
   'checked-out': 'not rotated, because it is checked out',
   busy: 'not rotated',
@@ -161,6 +163,7 @@ const NOT_ROTATED: Record<Extract<Outcome, { result: 'not-started' }>['why'], st
 
 const HINTS: Partial<Record<string, (account: string) => string>> = {
   'changed-elsewhere': mend,
+  damaged: mend,
   unknown: mend,
 }
 
