@@ -477,6 +477,20 @@ async function rotationBatches({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Credentials in the order in which they are listed. */
+async function credentialsByTarget({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createIndex('credentials_by_target')
+    .on('credentials')
+    .columns(['target', 'account', 'version'])
+    .execute()
+  await schema
+    .createIndex('credential_bindings_by_target')
+    .on('credential_bindings')
+    .columns(['target', 'account'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -495,4 +509,5 @@ export const migrations: Record<string, Migration> = {
   '0015-dependents': { up: dependents },
   '0016-check-outs': { up: checkOuts },
   '0017-rotation-batches': { up: rotationBatches },
+  '0018-credentials-by-target': { up: credentialsByTarget },
 }

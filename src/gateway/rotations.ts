@@ -26,7 +26,8 @@ import type { ServedProtocols } from './protocols.ts'
 import { tellSessions } from './tell-sessions.ts'
 
 const EVERY_MS = 5000
-const VERIFY_WITHIN_MS = 30_000
+/** A login may wait a minute for a one-time code of its own. */
+const VERIFY_WITHIN_MS = 90_000
 const CHANGE_WITHIN_MS = 60_000
 
 export interface GatewayRotations {

@@ -15,7 +15,7 @@ import { acceptMaterial, decodeMaterial, encodeMaterial } from './credential.ts'
 import type { CredentialMaterial } from './lease.ts'
 import { createSealedVersions, type Form, type OpenedVersion, stricterOf } from './sealed-versions.ts'
 import { type Standing, standingOf } from './standing.ts'
-import { addressOf, createVersionRows, type StoredVersion, type StoredVersions } from './version-rows.ts'
+import { addressOf, createVersionRows, type Page, type StoredVersion, type StoredVersions } from './version-rows.ts'
 
 /** Why a version was stored. */
 export const CAUSES = ['typed', 'imported', 'generated', 'rotated', 'restored', 'reconciled'] as const
@@ -380,9 +380,9 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
       }
     },
 
-    /** The version in force of every account that has one, by target and account, and why it is not lent, where it is not. */
-    async list(): Promise<ListedCredential[]> {
-      const accounts = await rows.fromInForceOf()
+    /** The version in force of accounts that have one, by target and account, and why it is not lent, where it is not. */
+    async list(page: Page): Promise<ListedCredential[]> {
+      const accounts = await rows.page(page)
       const entries = await targets.getAll([...new Set(accounts.map(([{ target }]) => target))])
       const byName = new Map(entries.map(entry => [entry.name, entry]))
       return accounts.flatMap(found => {

@@ -36,6 +36,7 @@ import {
   type Retention,
   type VerificationResult,
 } from './version-history.ts'
+import type { Page } from './version-rows.ts'
 
 export interface Vault {
   /** Names the key encryption key: 16 hex digits. */
@@ -89,8 +90,8 @@ export interface Vault {
   retire(address: AccountAddress, retention: Retention, change?: Change): Promise<number[]>
   /** Puts in force what an earlier version holds, as a new version. Throws `NOT_FOUND`, and `CONFLICT` where it is not for the target as it is now. */
   restoreCredential(address: AccountAddress, version: number, by: string, change?: Change): Promise<number>
-  /** The version in force of every account, without secrets, and whether it waits to be confirmed. */
-  listCredentials(): Promise<ListedCredential[]>
+  /** The versions in force of a page of accounts, without secrets, and whether they wait to be confirmed. */
+  listCredentials(page?: Page): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
   history(address: AccountAddress): Promise<CredentialVersion[]>
   /** How the version in force stands to its target as that is now; undefined where there is none. */
@@ -185,7 +186,7 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     openVersion: async (address, version, entry) =>
       usable(address, await credentials.openVersion(address, version, entry)),
     restoreCredential: credentials.restore,
-    listCredentials: credentials.list,
+    listCredentials: (page = { limit: 1000 }) => credentials.list(page),
     history: history.history,
     noteVerified: history.noteVerified,
     pinVersion: history.pin,

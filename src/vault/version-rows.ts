@@ -57,11 +57,40 @@ export function createVersionRows({ database }: { database: Database }) {
       return of(rows(), address).where('version', '=', version).executeTakeFirst()
     },
 
-    /** Of these targets, or of all; by target and account. */
-    async fromInForceOf(targets?: readonly string[]): Promise<StoredVersions[]> {
-      if (targets?.length === 0) return []
-      const query = targets === undefined ? fromInForce() : fromInForce().where('credentials.target', 'in', targets)
-      const found = await query
+    /** Of a page of accounts; by target and account. */
+    async page({ target, after, limit }: Page): Promise<StoredVersions[]> {
+      let select = database.selectFrom('credentials').select(['target', 'account']).groupBy(['target', 'account'])
+      if (target !== undefined) select = select.where('target', '=', target)
+      if (after !== undefined) {
+        select = select
+          // The first alone is what an index can begin at.
+          .where('target', '>=', after.target)
+          .where(({ eb, and, or }) =>
+            or([
+              eb('target', '>', after.target),
+              and([eb('target', '=', after.target), eb('account', '>', after.account)]),
+            ]),
+          )
+      }
+      const accounts = await select.orderBy('target').orderBy('account').limit(limit).execute()
+      const [first, last] = [accounts[0], accounts.at(-1)]
+      if (first === undefined || last === undefined) return []
+      const found = await fromInForce()
+        .where('credentials.target', '>=', first.target)
+        .where('credentials.target', '<=', last.target)
+        .orderBy('credentials.target')
+        .orderBy('credentials.account')
+        .orderBy('version', 'desc')
+        .execute()
+      const wanted = new Set(accounts.map(formatAccountAddress))
+      return byAccount(found.filter(row => wanted.has(formatAccountAddress(row))))
+    },
+
+    /** Of these targets; by target and account. */
+    async fromInForceOf(targets: readonly string[]): Promise<StoredVersions[]> {
+      if (targets.length === 0) return []
+      const found = await fromInForce()
+        .where('credentials.target', 'in', targets)
         .orderBy('credentials.target')
         .orderBy('credentials.account')
         .orderBy('version', 'desc')
@@ -118,7 +147,12 @@ export function createVersionRows({ database }: { database: Database }) {
   }
 }
 
-export type VersionRows = ReturnType<typeof createVersionRows>
+/** Accounts in the order of their targets and names. */
+export interface Page {
+  readonly target?: string | undefined
+  readonly after?: AccountAddress | undefined
+  readonly limit: number
+}
 
 export function addressOf({ account, target }: AccountAddress): AccountAddress {
   return { account, target }

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
-import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
+import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
@@ -26,6 +26,16 @@ const listedSchema = z.object({
 })
 export type ListedCredential = z.output<typeof listedSchema>
 
+const listQuery = z.object({
+  target: nameSchema.optional(),
+  /** Those that come after this account@target: the last of a page gives the next one. */
+  after: z
+    .string()
+    .transform(text => parseAccountAddress(text))
+    .refine(address => address !== undefined, 'an account is named account@target')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(1000),
+})
 const listSchema = z.object({ credentials: z.array(listedSchema) })
 const standingSchema = z.object({
   account: z.string(),
@@ -65,10 +75,15 @@ export function credentials(
   app.get(
     '/v1/credentials',
     {
-      schema: { summary: 'The version in force of every credential', tags, response: { 200: listSchema } },
+      schema: {
+        summary: 'The version in force of every credential, by target and account',
+        tags,
+        querystring: listQuery,
+        response: { 200: listSchema },
+      },
     },
-    async () => ({
-      credentials: (await vault.listCredentials()).map(({ createdAt, unconfirmed = null, ...each }) => ({
+    async ({ query }) => ({
+      credentials: (await vault.listCredentials(query)).map(({ createdAt, unconfirmed = null, ...each }) => ({
         ...each,
         createdAt: isoTime(createdAt),
         unconfirmed,

@@ -34,8 +34,12 @@ export const addCredentials: AddCommands = (program, context) => {
   credential
     .command('list')
     .description('the version in force of each')
-    .action(async () => {
-      const answer = await (await context.client()).get<{ credentials: ListedCredential[] }>('/v1/credentials')
+    .option('--target <target>', 'only on this target')
+    .option('--after <account@target>', 'behind this one: the next page')
+    .option('--limit <count>', 'how many at most, up to 1000', '1000')
+    .action(async (query: { target?: string; after?: string; limit: string }) => {
+      const client = await context.client()
+      const answer = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials', query)
       if (context.json) return terminal.json(answer)
       const none = 'The vault holds no credentials. Store one with: sallyport credential set ACCOUNT@TARGET'
       const state: Column<ListedCredential> = {
@@ -44,6 +48,9 @@ export const addCredentials: AddCommands = (program, context) => {
         style: text => terminal.style('red', text),
       }
       terminal.table([...columns(context.now()), state], answer.credentials, none)
+      const last = answer.credentials.at(-1)
+      if (last !== undefined && answer.credentials.length === Number(query.limit))
+        terminal.note(`There may be more: --after ${last.account}@${last.target}`)
     })
 
   credential

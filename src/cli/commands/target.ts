@@ -217,8 +217,8 @@ async function scan(context: Context, name: string, { yes = false, replace = fal
 
 /** Which credentials wait for somebody to confirm that the new keys are the host's. */
 async function toConfirm(client: Client, target: string): Promise<string[]> {
-  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
-  const waiting = credentials.some(each => each.target === target && each.unconfirmed !== null)
+  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials', { target })
+  const waiting = credentials.some(each => each.unconfirmed !== null)
   return waiting ? [`Its credentials must be confirmed: sallyport credential confirm '*@${target}'`] : []
 }
 

@@ -261,6 +261,34 @@ t.test('the history says what was seen of each version', async t => {
   ])
 })
 
+t.test('accounts are listed in pages, each once, with the version in force', async t => {
+  const { vault, database } = await parts(t)
+  const accounts = ['a', 'b', 'c', 'd', 'e']
+  for (const account of accounts) {
+    await vault.setCredential({ account, target: 'web-01' }, password('first'), 'owner')
+    await vault.prepareVersion({ account, target: 'web-01' }, password('candidate'), ROTATED)
+  }
+  // Of a target that is gone, and before the others.
+  const [row] = await database.selectFrom('credentials').selectAll().limit(1).execute()
+  await database
+    .insertInto('credentials')
+    .values({ ...row!, target: 'gone' })
+    .execute()
+  const seen: string[] = []
+  let after: { account: string; target: string } | undefined
+  for (;;) {
+    const page = await vault.listCredentials({ limit: 2, after })
+    seen.push(...page.map(({ account, target, version }) => `${account}@${target} ${version}`))
+    after = page.at(-1)
+    if (page.length < 2) break
+  }
+  t.same(seen, ['a@gone 1', ...accounts.map(account => `${account}@web-01 1`)])
+  t.same(
+    (await vault.listCredentials({ limit: 9, target: 'web-01' })).map(({ account }) => account),
+    accounts,
+  )
+})
+
 t.test('a store of the version before goes on, and that version lends nothing while there is a candidate', async t => {
   const path = join(t.testdir({}), 'sallyport.db')
   const before = new Kysely<Record<string, Record<string, unknown>>>({ dialect: new SqliteThreadDialect(path) })

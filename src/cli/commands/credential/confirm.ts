@@ -54,8 +54,8 @@ async function addresses(client: Client, account: string): Promise<AccountAddres
   const { target } = readAccount(`any${account.slice(1)}`)
   // A name that is mistyped has nothing to confirm, and must not read like one that is in order.
   await client.get(`/v1/targets/${target}`)
-  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials')
-  return credentials.filter(each => each.target === target && each.unconfirmed !== null)
+  const { credentials } = await client.get<{ credentials: ListedCredential[] }>('/v1/credentials', { target })
+  return credentials.filter(each => each.unconfirmed !== null)
 }
 
 function standingOf(client: Client, address: AccountAddress): Promise<Standing> {
