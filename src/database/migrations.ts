@@ -491,6 +491,15 @@ async function credentialsByTarget({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** What cannot wait is done before what is due. */
+async function urgentJobs({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .alterTable('jobs')
+    .addColumn('urgent', 'bigint', column => column.notNull().defaultTo(0))
+    .execute()
+  await schema.createIndex('jobs_by_urgency').on('jobs').columns(['kind', 'urgent desc', 'due_at', 'id']).execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -510,4 +519,5 @@ export const migrations: Record<string, Migration> = {
   '0016-check-outs': { up: checkOuts },
   '0017-rotation-batches': { up: rotationBatches },
   '0018-credentials-by-target': { up: credentialsByTarget },
+  '0019-urgent-jobs': { up: urgentJobs },
 }

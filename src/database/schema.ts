@@ -242,6 +242,8 @@ export interface JobTable {
   payload: string
   due_at: number
   planned_at: number
+  /** 1: before all of its kind that are due and are not. */
+  urgent: number
   /** Failures in a row; the words of the last one, and when it was. */
   attempts: number
   last_error: string | null

@@ -34,6 +34,7 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
       const planned: Planned = {
         due_at: Math.round(job.dueAt + Math.random() * (job.jitterMs ?? 0)),
         planned_at: now,
+        urgent: job.urgent === true ? 1 : 0,
         payload: JSON.stringify(job.payload ?? {}),
       }
       const row = { id: newId('job', now), kind: job.kind, key: job.key, ...planned, attempts: 0, claimed_until: 0 }
@@ -109,6 +110,7 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
         .where('due_at', '<=', now)
         .where('given_up_at', 'is', null)
         .where(isFree(now))
+        .orderBy('urgent', 'desc')
         .orderBy('due_at')
         .orderBy('id')
         .limit(atMost)
@@ -127,7 +129,9 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
         .where(isFree(now))
         .returningAll()
         .execute()
-      return rows.sort((a, b) => a.due_at - b.due_at || (a.id < b.id ? -1 : 1)).map(row => jobOf(row, now))
+      return rows
+        .sort((a, b) => b.urgent - a.urgent || a.due_at - b.due_at || (a.id < b.id ? -1 : 1))
+        .map(row => jobOf(row, now))
     },
 
     /** Those of the claims' jobs that are still theirs. */
@@ -264,19 +268,22 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
   }
 }
 
-type Planned = Pick<JobTable, 'due_at' | 'planned_at' | 'payload'>
+type Planned = Pick<JobTable, 'due_at' | 'planned_at' | 'payload' | 'urgent'>
 
 /** What a further plan changes of a job: the earlier time counts, unless the new one replaces it. One that runs is done anew afterwards. */
 function replanned(there: JobTable, planned: Planned, replace: boolean): Partial<JobTable> | undefined {
   if (there.claimed_by !== null) {
     const isFirst = there.again_at === null || planned.due_at < there.again_at
-    return replace || isFirst ? { again_at: planned.due_at, again_payload: planned.payload } : undefined
+    // How urgent it was does not count any more: it has begun.
+    const urgent = there.again_at === null ? planned.urgent : Math.max(planned.urgent, there.urgent)
+    return replace || isFirst ? { again_at: planned.due_at, again_payload: planned.payload, urgent } : { urgent }
   }
   // One that was given up begins anew, whenever it was due.
   if (replace || there.given_up_at !== null) {
     return { ...planned, attempts: 0, last_error: null, failed_at: null, given_up_at: null }
   }
-  return planned.due_at < there.due_at ? planned : undefined
+  if (planned.urgent > there.urgent) return { ...planned, due_at: Math.min(planned.due_at, there.due_at) }
+  return planned.due_at < there.due_at ? { ...planned, urgent: there.urgent } : undefined
 }
 
 function jobOf(row: JobTable, now: number): Job {

@@ -34,6 +34,8 @@ export interface NewJob {
   readonly payload?: Readonly<Record<string, unknown>>
   /** It comes at most so much later, by chance: so that what falls due together does not run together. */
   readonly jitterMs?: number
+  /** Once it is due, it comes before all of its kind that are not. */
+  readonly urgent?: boolean
   /** This time counts, also where the job is planned for an earlier one; what failed before is forgotten. */
   readonly replace?: boolean
 }

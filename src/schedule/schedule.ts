@@ -7,7 +7,7 @@ import { createJobRows, type JobFilter, type JobRows } from './job-rows.ts'
 
 export interface Schedule {
   /**
-   * There is one job for a kind and a key: of several times the earliest counts, unless the job says `replace`. One that runs now comes again
+   * There is one job for a kind and a key: of several times the earliest counts (of several reasons that of what is urgent), unless the job says `replace`. One that runs now comes again
    * afterwards. With `on`, it is planned if that transaction is committed.
    */
   plan(job: NewJob, on?: Database): Promise<void>

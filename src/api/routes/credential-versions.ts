@@ -74,7 +74,7 @@ const probedSchema = z.object({
 export type Probed = z.output<typeof probedSchema>
 
 export function credentialVersions(app: ApiRoutes, parts: ApiParts): void {
-  const { audit, restores, retention, rotationPolicies, targets, vault } = parts
+  const { audit, database, restores, retention, rotationPolicies, rotationTriggers, targets, vault } = parts
   const tags = ['credentials']
   const path = '/v1/credentials/:target/:account'
 
@@ -174,6 +174,7 @@ export function credentialVersions(app: ApiRoutes, parts: ApiParts): void {
               ? vault.setCredential(params, material, caller.actor, change, 'generated')
               : vault.prepareVersion(params, material, { by: caller.actor, cause: 'generated' }, change),
         )
+        await rotationTriggers.credentialStored(database)
         const made = (await vault.history(params)).find(each => each.version === version)
         const publicKey = made === undefined ? null : documentOf(made).publicKey
         return reply.code(201).send({ version, current: standing === undefined, publicKey })

@@ -7,6 +7,7 @@ import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
 import type { RotationTriggers } from '../../rotation/triggers/triggers.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
+import type { Scope } from '../../shared/scopes.ts'
 import { auditedChange } from '../audited.ts'
 import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
@@ -44,6 +45,7 @@ export type AppliedPlan = z.output<typeof planSchema>
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** So much of a change stands in its audit event. */
 const AUDITED_LINES = 150
+const ROTATE: ReadonlySet<Scope> = new Set(['rotate'])
 
 export function resources(
   app: ApiRoutes,
@@ -61,12 +63,17 @@ export function resources(
       },
     },
     async ({ body: { files, dryRun, prune }, caller }) => {
-      const check = (plan: Plan) =>
+      const check = (plan: Plan) => {
         mustHave(
           caller,
           plan.scopesGiven,
           missing => `A role or a user with the scope ${missing} is changed by the owner, or by who has that scope.`,
         )
+        // What a policy says is done: it would be a way to rotate for who may not.
+        if (plan.changes.some(({ kind }) => kind === 'rotation-policy')) {
+          mustHave(caller, ROTATE, missing => `A rotation-policy is changed by who has the scope ${missing} as well.`)
+        }
+      }
       const planned = await applyResources(files, { database, clock, connectors }, { dryRun: true, prune, check })
       const waiting = await vault.waitingFor(planned.changedTargets)
       if (dryRun) return answer(planned, false, waiting)

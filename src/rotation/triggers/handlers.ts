@@ -108,8 +108,8 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
 
   return {
     // At once few, and one after the other: each costs a handshake or two, and people log in meanwhile.
-    [ROTATE]: { limit: 4, paceMs: 250, firstPauseMs: FIRST_PAUSE_MS, run: rotate },
-    [VERIFY]: { limit: 4, paceMs: 250, firstPauseMs: FIRST_PAUSE_MS, run: verify },
+    [ROTATE]: { limit: 4, paceMs: 500, firstPauseMs: FIRST_PAUSE_MS, run: rotate },
+    [VERIFY]: { limit: 4, paceMs: 500, firstPauseMs: FIRST_PAUSE_MS, run: verify },
     [PLAN_ROTATIONS]: {
       limit: 1,
       async run(_job, signal) {

@@ -42,7 +42,9 @@ export function payloadOf({ payload }: Pick<Job, 'payload'>): RotationPayload | 
 }
 
 export function rotationJob(address: AccountAddress, dueAt: number, payload: RotationPayload): NewJob {
-  return { kind: ROTATE, key: formatAccountAddress(address), dueAt, payload }
+  // What somebody knows by now does not wait behind ten thousand that are only due.
+  const urgent = payload.trigger !== 'interval' && payload.trigger !== 'cron'
+  return { kind: ROTATE, key: formatAccountAddress(address), dueAt, payload, urgent }
 }
 
 /** The policies, the targets or the credentials have changed: what follows from them is planned now. */

@@ -158,6 +158,10 @@ t.test('it makes no tokens, and gives nobody what its holder has not', async t =
     t.equal((await post('/v1/users/alice/totp', undefined, 'POST', by)).status, 403)
   }
   t.match((await parts.users.get('bob'))!.roles, ['ops', 'governing'], 'nothing was applied')
+  const policy = 'kind: rotation-policy\nname: soon\ntargets: { names: ["*"] }\nevery: 1m'
+  t.match(await apply(policy), { status: 403, body: /changed by who has the scope rotate as well/ })
+  t.same(await parts.rotationPolicies.list(), [], 'nobody rotates by being an administrator')
+  t.equal((await apply(policy, admin)).status, 200)
   t.equal((await apply(`${role} [administrate]`)).status, 200, 'what he has, he may give')
   t.equal((await apply(`${role} [own-replay, operate]`, admin)).status, 200)
   t.equal(

@@ -117,6 +117,10 @@ t.test('many are rotated at once by hand, and each that fails is named', async t
   t.match(lines[1], /^failed +used@orders +.*password/)
   t.match(lines[2], /^rotated +typed@orders$/)
   t.match(await rotatedTo('typed', 3), { cause: 'rotated', trigger: 'by-hand', createdBy: 'owner' })
+  const seen = await asOwner(gateway, ['credential', 'rotate', ...only, 'typed,used'], { columns: 80 })
+  t.match(seen.stdout, /\r\u001b\[K/, 'on a terminal a line is written again')
+  t.match(seen.stdout, /failed +used@orders/)
+  t.notMatch(seen.stdout, /rotated +typed@orders/, 'and what went well is counted alone')
   const listed = await asOwner(gateway, ['credential', 'batch', 'list', '--json'])
   const [batch] = listed.json<{ batches: { id: string }[] }>().batches
   const shown = await asOwner(gateway, ['credential', 'batch', 'show', batch!.id])

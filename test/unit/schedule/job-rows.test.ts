@@ -129,6 +129,27 @@ t.test('they are taken in the order of their times, so many at once', async t =>
   )
 })
 
+t.test('what is urgent comes before what was due earlier, also where that was planned already', async t => {
+  const { database, clock, rows } = await open()
+  t.teardown(() => database.destroy())
+  const plan = (key: string, dueAt: number, urgent = false) =>
+    rows.plan({ kind: 'rotate', key, dueAt, urgent, payload: { urgent } })
+  for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) await plan(key, START - 500 + index)
+  await plan('c', START - 10, true)
+  await plan('z', START + 10, true)
+  await plan('d', START - 900)
+  const taken = async (atMost: number) => (await rows.claim('rotate', atMost, 'gw#1', CLAIM_MS)).map(({ key }) => key)
+  t.same(await taken(2), ['c', 'd'])
+  clock.time += 20
+  t.same(await taken(2), ['z', 'a'])
+  const [running] = await rows.list({ key: 'c' })
+  t.same(running?.payload, { urgent: true })
+  await plan('c', START + 500)
+  await rows.finish(running!, 'gw#1')
+  clock.time += 500
+  t.same(await taken(2), ['b', 'c'], 'its next time is not urgent')
+})
+
 t.test('a list by state is what each one says of itself', async t => {
   const { database, clock, rows } = await open()
   t.teardown(() => database.destroy())
