@@ -39,7 +39,7 @@ export async function startGatewayProcess(
       workers: options.workers ?? 1,
       database: config.database,
       cluster: config.cluster,
-      vault: config.vault,
+      vault: { key: config.vault.key },
       recording: { folder: config.recording.folder },
       audit: { file: options.auditFile },
       ssh: { host: '127.0.0.1', port: 0 },

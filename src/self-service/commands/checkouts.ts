@@ -1,4 +1,5 @@
 import type { CheckOutDocument } from '../../check-out/check-out.ts'
+import { isoMinute } from '../../check-out/words.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { Call, Command } from '../command.ts'
@@ -33,7 +34,7 @@ export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCo
       [
         { title: 'ACCOUNT', value: one => formatAccountAddress(one), shrinkTo: 16 },
         { title: 'STATE', value: one => one.state },
-        { title: 'UNTIL', value: one => minute(one.at) },
+        { title: 'UNTIL', value: one => isoMinute(Date.parse(one.at)) },
         { title: 'WAY', value: one => one.way, optional: 2 },
         { title: 'WHY', value: one => one.why, shrinkTo: 8, optional: 1 },
       ],
@@ -51,9 +52,4 @@ function stateOf({ endReason, mode, revealedAt }: CheckOutDocument): string {
 
 function whyOf({ ticket, reason }: CheckOutDocument): string {
   return [ticket, reason].filter(text => text !== null).join(' ')
-}
-
-/** `2026-11-27 14:30Z` */
-function minute(iso: string): string {
-  return `${iso.slice(0, 16).replace('T', ' ')}Z`
 }

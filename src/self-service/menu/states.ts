@@ -1,6 +1,7 @@
 /** Which accounts are checked out, in a few words for the list. */
 
 import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
+import { isoMinute } from '../../check-out/words.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 
 /** By address. Times are UTC. */
@@ -21,8 +22,7 @@ export function statesOf({
   return states
 }
 
-/** `11-28 14:30Z` */
+/** `11-28 14:30 UTC` */
 function shortTime(iso: string): string {
-  const [day, time] = [iso.slice(5, 10), iso.slice(11, 16)]
-  return `${day} ${time}Z`
+  return isoMinute(Date.parse(iso)).slice('2026-'.length)
 }

@@ -1,0 +1,129 @@
+/** Two gateways on one store: a check-out holds on both, also when the one that lent it is killed, and its end is heard on both. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import t from 'tap'
+import { Secret } from '../../../src/shared/secret.ts'
+import { psql } from '../../support/psql.ts'
+import { clientOptions, startClient } from '../../support/ssh-client.ts'
+import { startTestGateway } from '../../support/start-gateway.ts'
+import { startGatewayProcess } from '../../support/start-gateway-process.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+import { startRedis } from '../../support/start-redis.ts'
+import { makeKey, startSshd } from '../../support/start-sshd.ts'
+
+const cleanup = new AsyncDisposableStack()
+t.teardown(() => cleanup.disposeAsync())
+const [postgres, redis, sshd] = await Promise.all([startPostgres(), startRedis(), startSshd()])
+for (const server of [postgres, redis, sshd]) cleanup.defer(() => server.stop())
+const gateway = await startTestGateway({
+  configure(config) {
+    config.database = postgres.url()
+    config.cluster.redis = redis.url
+  },
+})
+cleanup.defer(() => gateway.close())
+const { parts } = gateway
+
+const { account } = sshd
+const { superuser, superPassword } = postgres
+const identityFile = makeKey(sshd.folder, 'alice', 'ed25519')
+const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
+await gateway.addRole({
+  ...{ name: 'ops', targets: { names: ['web-01', 'orders'] }, accounts: { names: [account, superuser] } },
+  factors: [['publickey'], ['password']],
+  checkOut: { maxTime: '8h' },
+})
+await gateway.addTarget(
+  {
+    ...{ name: 'web-01', protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys },
+    accounts: [{ name: account, checkOut: {} }],
+  },
+  { [account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
+)
+await gateway.addTarget(
+  {
+    ...{ name: 'orders', protocol: 'postgres', host: postgres.host, port: postgres.port, tls: 'disable' },
+    accounts: [{ name: superuser, checkOut: {} }],
+  },
+  { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
+)
+await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys })
+const bob = await gateway.addUser({ name: 'bob', roles: ['ops'], publicKeys })
+
+const ssh = (at: { host: string; port: number }, login: string, ...command: string[]) =>
+  startClient(
+    'ssh',
+    ['-F', 'none', ...clientOptions({ identityFile }), '-p', String(at.port), '-l', login, at.host, ...command],
+    {
+      identityFile,
+    },
+  )
+const onTarget = (at: { host: string; port: number }, user: string, command: string) =>
+  ssh(at, `${user}+${account}+web-01`, command)
+const here = gateway.ssh!
+const other = await startGatewayProcess(gateway, { dataFolder: join(gateway.folder, 'other'), postgres: true })
+cleanup.defer(() => other.child.end('SIGKILL'))
+
+const endedAs = async (user: string) => {
+  for (;;) {
+    const [row] = await parts.sessions.list({ user, limit: 1 })
+    if (row!.state === 'ended') return row!.end_reason
+    await setTimeout(20)
+  }
+}
+
+t.test('what one gateway lends, the other refuses to others, in both protocols', async t => {
+  for (const name of [`${account}@web-01`, `${superuser}@orders`])
+    t.equal((await ssh(other.ssh, 'alice', 'checkout', name, '--for', '4h').ended).status, 0, name)
+  t.match((await onTarget(here, 'bob', 'true').ended).stderr, /is checked out until .*ACCOUNT_CHECKED_OUT/s)
+  t.equal((await onTarget(here, 'alice', 'true').ended).status, 0)
+  for (const { host, port } of [gateway.postgres!, other.postgres!]) {
+    const user = `bob+${superuser}+orders`
+    const refused = await psql(
+      `host=${host} port=${port} user=${user} dbname=postgres sslmode=require`,
+      bob.password,
+      [],
+    )
+    t.equal(refused.code, 2)
+    t.match(refused.stderr, new RegExp(`ACCOUNT_CHECKED_OUT: ${superuser}@orders is checked out until 20.* UTC`))
+    t.notMatch(refused.stderr, /alice/)
+  }
+})
+
+t.test('its end on one gateway ends the sessions on the other', async t => {
+  const session = onTarget(other.ssh, 'alice', 'echo it-began; exec sleep 600')
+  await session.printed(/it-began/)
+  t.equal((await ssh(here, 'alice', 'checkin', `${account}@web-01`).ended).status, 0)
+  t.match((await session.ended).stderr, /the check-out of the account has ended/)
+  t.equal(await endedAs('alice'), 'check-out-ended')
+  t.equal((await onTarget(here, 'bob', 'true').ended).status, 0)
+})
+
+t.test(
+  'the one that lent it is killed: the account is hers all the same, and her sessions elsewhere go on',
+  async t => {
+    t.equal((await ssh(other.ssh, 'alice', 'checkout', `${account}@web-01`).ended).status, 0)
+    const session = onTarget(here, 'alice', 'echo it-began; exec sleep 600')
+    await session.printed(/it-began/)
+    await other.child.end('SIGKILL')
+    t.match((await onTarget(here, 'bob', 'true').ended).stderr, /is checked out until/)
+    t.match((await ssh(here, 'bob', 'checkout', `${account}@web-01`).ended).stderr, /is checked out until/)
+    t.equal((await ssh(here, 'alice', 'checkin', `${account}@web-01`).ended).status, 0)
+    t.match((await session.ended).stderr, /the check-out of the account has ended/)
+    t.equal((await ssh(here, 'bob', 'checkout', `${account}@web-01`).ended).status, 0)
+    t.equal((await ssh(here, 'bob', 'checkin', `${account}@web-01`).ended).status, 0)
+  },
+)
+
+t.test('nobody has what is over in time, whether or not a gateway has noticed that', async t => {
+  const [open] = await parts.checkOuts.list({ user: 'alice', state: 'open', limit: 1 })
+  await parts.database
+    .updateTable('check_outs')
+    .set({ until: open!.startedAt + 1 })
+    .where('id', '=', open!.id)
+    .execute()
+  t.equal((await ssh(here, 'bob', 'checkout', `${superuser}@orders`).ended).status, 0, 'nobody has it any longer')
+  t.match(await parts.checkOuts.get(open!.id), { state: { is: 'ended', reason: 'time-over', at: open!.startedAt + 1 } })
+})
