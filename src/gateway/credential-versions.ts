@@ -64,6 +64,7 @@ export function createCredentialVersions(
     restores: createRestores({
       ...{ audit, clock, journal, limits: probe, states, vault, served: served.of },
       logins: createLogins({ vault, targets, audit, dialTarget, verifyWithinMs: VERIFY_WITHIN_MS }),
+      inForce: parts.rotationTriggers.credentialInForce,
       pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
       closing: closing.signal,
       count: result => metrics.versionsRestored.inc({ result }),

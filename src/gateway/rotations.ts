@@ -9,7 +9,7 @@ import { createAccountStates } from '../rotation/account-states.ts'
 import { createConnectors } from '../rotation/connectors.ts'
 import { createDependentStates } from '../rotation/dependents/dependent-states.ts'
 import { createDependents } from '../rotation/dependents/dependents.ts'
-import { planToTellAgain, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
+import { planToTell, TELL_AGAIN_MS, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../rotation/journal.ts'
 import { createLogins } from '../rotation/logins.ts'
 import type { VersionRetention } from '../rotation/retention.ts'
@@ -104,7 +104,7 @@ export function createGatewayRotations(
       const { by, candidate: version } = rotation
       const words = await dependents.tell({ entry, version, material, by }, signal)
       if (words !== undefined && later)
-        await planToTellAgain(schedule, rotation, { by, now: (storeTime ?? clock).now() })
+        await planToTell(schedule, rotation, { by, dueAt: (storeTime ?? clock).now() + TELL_AGAIN_MS })
       return words
     },
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),

@@ -7,7 +7,7 @@ import { createAccountStates } from '../../src/rotation/account-states.ts'
 import { createConnectors } from '../../src/rotation/connectors.ts'
 import { createDependentStates } from '../../src/rotation/dependents/dependent-states.ts'
 import { createDependents, type DependentProgram } from '../../src/rotation/dependents/dependents.ts'
-import { planToTellAgain, tellAgain } from '../../src/rotation/dependents/tell-again.ts'
+import { planToTell, TELL_AGAIN_MS, tellAgain } from '../../src/rotation/dependents/tell-again.ts'
 import { createJournal, type Rotation } from '../../src/rotation/journal.ts'
 import { createLogins } from '../../src/rotation/logins.ts'
 import { type RotationPolicy, rotationPolicySchema } from '../../src/rotation/policies/rotation-policy.ts'
@@ -78,7 +78,7 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
       const { by, candidate: version } = rotation
       const words = await dependents.tell({ entry, version, material, by }, signal)
-      if (words !== undefined && later) await planToTellAgain(schedule, rotation, { by, now: clock.now() })
+      if (words !== undefined && later) await planToTell(schedule, rotation, { by, dueAt: clock.now() + TELL_AGAIN_MS })
       return words
     },
     tellSessions: async ({ account }) => void told.push(account),

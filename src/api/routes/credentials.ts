@@ -191,8 +191,15 @@ export function credentials(
         ...{ ...params, kind: body.kind, ...(text === undefined ? {} : { withCodes: true }) },
         ...(material.login === undefined ? {} : { login: material.login }),
       }
-      const version = await auditedChange(audit, { kind: 'credential.stored', actor: caller.actor, data }, change =>
-        vault.setCredential(params, { ...material, ...totp }, caller.actor, change),
+      const { actor } = caller
+      const version = await auditedChange(audit, { kind: 'credential.stored', actor, data }, change =>
+        vault.setCredential(params, { ...material, ...totp }, actor, write =>
+          change(async on => {
+            const written = await write(on)
+            if (written !== false) await rotationTriggers.credentialInForce(params, actor, on)
+            return written
+          }),
+        ),
       )
       await retention.apply(params)
       await rotationTriggers.credentialStored(database)

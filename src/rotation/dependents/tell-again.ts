@@ -11,16 +11,18 @@ import { type Logins, Opened } from '../logins.ts'
 import { type Dependents, NOT_TOLD } from './dependents.ts'
 
 export const TELL_DEPENDENTS = 'tell-dependents'
-const FIRST_PAUSE_MS = 5000
+/** After a first try that some have not taken. */
+export const TELL_AGAIN_MS = 5000
 
-/** `by`: who is told as the one who asked for the change. */
-export async function planToTellAgain(
+/** `by`: who asked for the change. */
+export async function planToTell(
   schedule: Pick<Schedule, 'plan'>,
   address: AccountAddress,
-  { by, now, on }: { readonly by: string; readonly now: number; readonly on?: Database },
+  { by, dueAt }: { readonly by: string; readonly dueAt: number },
+  on?: Database,
 ): Promise<void> {
   const key = formatAccountAddress(address)
-  await schedule.plan({ kind: TELL_DEPENDENTS, key, dueAt: now + FIRST_PAUSE_MS, payload: { by } }, on)
+  await schedule.plan({ kind: TELL_DEPENDENTS, key, dueAt, payload: { by } }, on)
 }
 
 interface Parts {

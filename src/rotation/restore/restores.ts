@@ -5,6 +5,7 @@
 
 import type { AuditLog } from '../../audit/audit-log.ts'
 import type { Change } from '../../database/change.ts'
+import type { Database } from '../../database/database.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import type { Vault } from '../../vault/vault.ts'
@@ -26,6 +27,8 @@ export interface RestoresParts extends TryParts {
   readonly vault: TryParts['vault'] & Pick<Vault, 'history' | 'standing' | 'restoreCredential' | 'makeCurrent'>
   readonly journal: Pick<Journal, 'openOf'>
   readonly limits: ProbeLimits
+  /** In the transaction that puts a version in force. */
+  readonly inForce: (address: AccountAddress, by: string, on: Database) => Promise<void>
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
   /** Ends what is going on: the gateway stops. */
   readonly closing: AbortSignal
@@ -56,7 +59,7 @@ export interface Restores {
 const LATELY_MS = 15 * 60_000
 
 export function createRestores(parts: RestoresParts): Restores {
-  const { audit, clock, closing, count, journal, limits, logins, pause, states, vault } = parts
+  const { audit, clock, closing, count, inForce, journal, limits, logins, pause, states, vault } = parts
   const probing = new Set<string>()
 
   async function find(address: AccountAddress): Promise<{ entry: Entry; versions: CredentialVersion[] }> {
@@ -90,6 +93,7 @@ export function createRestores(parts: RestoresParts): Restores {
         async on => {
           const written = await write(on)
           if (written === false) return written
+          await inForce(address, by, on)
           const now = candidate ? version : await newestVersion(on, address)
           restored = { result: 'restored', version: now, restored: version, verified }
           if (verified) {

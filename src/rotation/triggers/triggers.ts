@@ -5,6 +5,8 @@ import type { Schedule } from '../../schedule/schedule.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { createTargets } from '../../targets/targets.ts'
+import { dependentsOf } from '../dependents/dependents.ts'
+import { planToTell } from '../dependents/tell-again.ts'
 import { createRotationPolicies } from '../policies/policies.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
 import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
@@ -27,6 +29,8 @@ export interface RotationTriggers {
   verificationAfterRefusal(address: AccountAddress, on: Database): Promise<void>
   /** Policies or targets have changed. */
   planAnew(on: Database): Promise<void>
+  /** Another version is in force, and not by a rotation: its account's dependents are told of it. */
+  credentialInForce(address: AccountAddress, by: string, on: Database): Promise<void>
   /** A credential was stored, perhaps one of many: its account may be under a policy. */
   credentialStored(on: Database): Promise<void>
 }
@@ -107,6 +111,13 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
         },
         on,
       )
+    },
+
+    async credentialInForce(address, by, on) {
+      const entry = await createTargets({ database: on, clock }).get(address.target)
+      const account = entry?.accounts.find(({ name }) => name === address.account)
+      if (account === undefined || dependentsOf(account).length === 0) return
+      await planToTell(schedule, address, { by, dueAt: clock.now() }, on)
     },
 
     planAnew: on => schedule.plan(planRotationsJob(clock.now()), on),

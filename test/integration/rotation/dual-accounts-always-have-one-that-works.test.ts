@@ -10,6 +10,7 @@ import t from 'tap'
 import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import type { CredentialMaterial } from '../../../src/vault/lease.ts'
+import { callApi } from '../../support/call-api.ts'
 import { psql } from '../../support/psql.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
@@ -111,6 +112,26 @@ t.test('an earlier version that is put in force again brings its login with it',
   t.equal(await seen(), 'app_b')
   t.match(await rotate(), { result: 'rotated', version: version + 1 })
   t.equal(await seen(), 'app_a')
+})
+
+t.test('who types a password or restores a version has services told of it', async t => {
+  const api = (method: string, path: string, body: object) =>
+    callApi(gateway, `/v1/credentials/orders/app${path}`, { method, body, socket: true })
+  const tells = async (act: () => Promise<unknown>) => {
+    const had = told().length
+    await act()
+    while (told().length === had) await sleep(20)
+    return told().slice(had)
+  }
+  const other = told().findLast(([login]) => login === 'app_b')!
+  const used = told().at(-1)!
+  t.same(await tells(() => api('PUT', '', { kind: 'password', password: other[1], login: 'app_b' })), [other])
+  t.equal(await seen(), 'app_b')
+  const before = (await vault.history(address))[1]!
+  t.same(await tells(() => api('POST', '/restore', { version: before.version })), [used])
+  t.equal(await seen(), 'app_a')
+  t.match((await api('PUT', '', { kind: 'password', password: 'x' })).body, /say with login/)
+  t.match((await api('PUT', '', { kind: 'password', password: 'x', login: 'postgres' })).status, 400)
 })
 
 t.test('where nothing is known of the one whose turn it is, another account mends it, or nothing changes', async t => {
