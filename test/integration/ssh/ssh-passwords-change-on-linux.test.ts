@@ -1,7 +1,7 @@
 /** The connector `ssh-password` on Linux hosts as there are, behind a real sshd with PAM and sudo: what it changes, and what the host may answer. */
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t from 'tap'
 import { sshPassword } from '../../../src/protocols/ssh/rotation/ssh-password.ts'
 import type { AccountLogin } from '../../../src/session/connector.ts'
@@ -197,6 +197,13 @@ t.test('a Linux host', { skip }, async t => {
     t.same(await change('other', undefined, QUOTED, root), { result: 'changed' })
     t.match(await verify('other', QUOTED), { result: 'refused' }, 'a target that lies is found out by a login')
     unwrap()
+    wrap('printf "New password: " >&2; read new; exit 0', '', '/usr/bin/passwd')
+    t.match(await change('term', password(FIRST), SECOND), { result: 'uncertain' }, 'a passwd that asks once')
+    wrap('printf "Enter your birthday: " >&2; read day', '', '/usr/bin/passwd')
+    t.match(await change('term', password(FIRST), SECOND, undefined, AbortSignal.timeout(2000)), {
+      result: 'not-changed',
+    })
+    unwrap('/usr/bin/passwd')
   })
 
   t.test(
@@ -231,16 +238,14 @@ t.test('a Linux host', { skip }, async t => {
     t.match(await change('plain', password('wrong'), SECOND), { result: 'not-changed', words: /cannot log in/ })
   })
 
-  /** Puts a shell program in the place of chpasswd, which it finds as /run/chpasswd. */
-  function wrap(program: string, help = ''): void {
-    const file = join(host.folder, 'wrapped')
+  /** Puts a shell program in the place of chpasswd, which it finds as /run/chpasswd, or of another. */
+  function wrap(program: string, help = '', path = '/usr/sbin/chpasswd'): void {
+    const file = join(host.folder, basename(path))
     writeFileSync(file, `#!/bin/bash\n[ "$1" = --help ] && echo "${help}" && exit\n${program}\n`, { mode: 0o755 })
-    host.run(
-      `umount /usr/sbin/chpasswd 2>/dev/null || true; cp -n /usr/sbin/chpasswd /run/chpasswd; mount --bind ${file} /usr/sbin/chpasswd`,
-    )
+    host.run(`umount ${path} 2>/dev/null || true; cp -n ${path} /run/${basename(path)}; mount --bind ${file} ${path}`)
   }
 
-  function unwrap(): void {
-    host.run('umount /usr/sbin/chpasswd')
+  function unwrap(path = '/usr/sbin/chpasswd'): void {
+    host.run(`umount ${path}`)
   }
 })

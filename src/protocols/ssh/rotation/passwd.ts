@@ -20,9 +20,8 @@ export type PasswdOutcome =
   | { readonly kind: 'changed' }
   /** It wants another new password. */
   | { readonly kind: 'refused' }
-  /** It ended, or asks for something else, before it had the new password twice: nothing has changed. */
-  | { readonly kind: 'declined'; readonly end: End | undefined }
-  | { readonly kind: 'uncertain'; readonly end: End }
+  /** Before it had the new password: nothing has changed. `end` undefined: it asks what makes no sense. */
+  | { readonly kind: 'declined' | 'uncertain'; readonly end: End | undefined }
 
 const LONGEST_QUESTION = 120
 
@@ -40,16 +39,18 @@ export async function answerPasswd(
     if ('over' in heard) return outcomeOf(heard.over, answered, refuses(talk.said))
     const asked = heard.found
     if (asked === 'new' && answered.has('new')) return { kind: 'refused' }
-    if (answered.has(asked) || (asked === 'again' && !answered.has('new'))) return { kind: 'declined', end: undefined }
+    if (answered.has(asked) || (asked === 'again' && !answered.has('new'))) return outcomeOf(undefined, answered, false)
     answered.add(asked)
     talk.say(passwordLine(asked === 'current' ? current : candidate))
   }
 }
 
-function outcomeOf(end: End, answered: ReadonlySet<Asked>, refused: boolean): PasswdOutcome {
-  if (end.kind === 'exited' && end.status === 0 && answered.has('again')) return { kind: 'changed' }
-  if (end.kind === 'exited' && answered.has('new') && refused) return { kind: 'refused' }
-  return answered.has('again') ? { kind: 'uncertain', end } : { kind: 'declined', end }
+/** `end` undefined: it asks what makes no sense. */
+function outcomeOf(end: End | undefined, answered: ReadonlySet<Asked>, refused: boolean): PasswdOutcome {
+  const exited = end?.kind === 'exited'
+  if (exited && end.status === 0 && answered.has('again')) return { kind: 'changed' }
+  if (exited && end.status > 0 && answered.has('new') && refused) return { kind: 'refused' }
+  return { kind: answered.has('new') ? 'uncertain' : 'declined', end }
 }
 
 /** Where the text ends in a question that is known. */

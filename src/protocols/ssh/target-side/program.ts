@@ -107,6 +107,8 @@ export class Program implements OwnChannel {
   }
 
   answered(success: boolean): void {
+    // On its way when we have closed.
+    if (this.#saidClose) return
     const asked = this.#asked.shift()
     if (asked === undefined) throw new WireError('an answer to a request that was not made')
     asked(success)
@@ -167,8 +169,8 @@ export class Program implements OwnChannel {
   #over(): void {
     for (const bytes of this.#unsent) bytes.fill(0)
     this.#unsent = []
-    for (const asked of this.#asked.splice(0)) asked(false)
     this.#end(this.#exit)
+    for (const asked of this.#asked.splice(0)) asked(false)
   }
 
   /** Overwritten: it may hold a secret. */
