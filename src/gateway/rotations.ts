@@ -121,12 +121,15 @@ export function createGatewayRotations(
     rotations,
     handlers: { [TELL_DEPENDENTS]: tellAgain({ dependents, logins, vault, states }) },
     watch(started) {
-      let running: Promise<void> = Promise.resolve()
+      let running: Promise<void> | undefined
       const round = () => {
-        running = running
-          .then(() => rotations.recover())
+        running ??= rotations
+          .recover()
           .then(count)
           .catch(error => log.warn({ err: error }, 'the states of credentials could not be counted'))
+          .finally(() => {
+            running = undefined
+          })
       }
       const timer = setInterval(round, EVERY_MS).unref()
       started.defer(async () => {

@@ -49,6 +49,8 @@ export type WithTransition = (on: Database, record: RecordEvent, rotation: Rotat
 
 /** So long is a rotation its gateway's; while it acts it renews that. */
 export const CLAIM_MS = 60_000
+/** That are looked at in one round. */
+const MOST_LEFT = 200
 
 interface Parts {
   readonly database: Database
@@ -165,8 +167,9 @@ export function createJournal({ database, outbox, gateway, clock, follow }: Part
      * `running`: those that this process has in its hands.
      */
     async left(living: ReadonlySet<string> | undefined, running: ReadonlySet<string>, at = clock.now()) {
-      const rows = await database.selectFrom('rotations').selectAll().where('ended_at', 'is', null).execute()
-      return rows.filter(row => isFree(row, living, running) && row.next_at <= at).map(rotationOf)
+      const open = database.selectFrom('rotations').selectAll().where('ended_at', 'is', null)
+      const rows = await open.where('next_at', '<=', at).orderBy('next_at').limit(MOST_LEFT).execute()
+      return rows.filter(row => isFree(row, living, running)).map(rotationOf)
     },
 
     /** True for one of those who ask at once. */

@@ -9,7 +9,6 @@ import type { AccountStates } from './account-states.ts'
 import { beginRotation, chooseConnector, type Plan } from './begin.ts'
 import { ClaimLost, type NewRotation, type Rotation, type RotationFilter } from './journal.ts'
 import { outcomeOf, type RotationOutcome, type VerifyOutcome } from './outcome.ts'
-import type { RotationPolicy } from './policies/rotation-policy.ts'
 import { isOpen, type RotationTrigger } from './rotation.ts'
 import { type RunParts, runRotation } from './run-rotation.ts'
 import type { VerifyAccount } from './verify-account.ts'
@@ -41,7 +40,7 @@ export interface RotationsParts extends RunParts {
   /** The gateways that live; undefined where nobody knows now. */
   readonly living: () => Promise<ReadonlySet<string> | undefined>
   /** Told of each that was closed. */
-  readonly ended: (rotation: Rotation, policy: RotationPolicy | undefined) => Promise<void>
+  readonly ended: (rotation: Rotation) => Promise<void>
   readonly log: Log
 }
 
@@ -70,8 +69,9 @@ export function createRotations(parts: RotationsParts): Rotations {
     const run = runRotation(parts, rotation, closing.signal)
       .then(async after => {
         if (isOpen(after.state)) return after
-        const entry = await logins.entryOf(after)
-        if (entry !== undefined) await parts.ended(after, await policyOf(entry))
+        await parts
+          .ended(after)
+          .catch(error => log.warn({ err: error, rotation: after.id }, 'what follows a rotation failed'))
         return after
       })
       .catch(async error => {
