@@ -1,14 +1,17 @@
-/** What a person sees of the demo: three lines to paste, the QR code, and a code that renews itself. */
+/** What a person sees of the demo: four lines to paste, the QR code, and a code that renews itself. */
 
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { toString as drawQr } from 'qrcode'
 import { codeOfStep, stepAt } from '../identity/factors/totp.ts'
+import { formatAccountAddress } from '../shared/names.ts'
 import { shellWord } from '../shared/text/shell-word.ts'
-import type { Demo } from './start-demo.ts'
+import { type Demo, SQL } from './start-demo.ts'
 
 const STEP_MS = 30_000
 const SALLYPORT = fileURLToPath(new URL('../../bin/sallyport', import.meta.url))
+
+const SQL_ACCOUNT = formatAccountAddress(SQL)
 
 type Output = NodeJS.WriteStream
 
@@ -18,6 +21,8 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
   const style = (format: 'bold' | 'dim' | 'cyan', text: string) => styleText(format, text, { stream: output })
   const step = (title: string, command: string, note: string) =>
     `  ${style('bold', title)}\n\n    ${style('cyan', command)}\n\n    ${style('dim', note)}\n`
+  const sshAs = (login: string) =>
+    `ssh -p ${ssh.port} -i ${shellWord(ssh.identityFile)} -o IdentitiesOnly=yes -o ${shellWord(`UserKnownHostsFile=${ssh.knownHostsFile}`)} ${login}@${ssh.host}`
   // With whole paths: it is pasted in another terminal, in whatever folder that is.
   const sallyport = `${shellWord(SALLYPORT)} --socket ${shellWord(api.socket)}`
   // The terminal form sets its own colours: a QR code drawn light on dark is not read by every app.
@@ -38,7 +43,7 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
       '',
       step(
         '1. Be root on web-01, without its password',
-        `ssh -p ${ssh.port} -i ${shellWord(ssh.identityFile)} -o IdentitiesOnly=yes -o ${shellWord(`UserKnownHostsFile=${ssh.knownHostsFile}`)} ${ssh.login}@${ssh.host}`,
+        sshAs(ssh.login),
         'It asks for the one-time code. scp, sftp and rsync work the same way.',
       ),
       step(
@@ -50,6 +55,11 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
         '3. Watch what happened',
         `${sallyport} session replay last`,
         'Also: session list and audit list in its place.',
+      ),
+      step(
+        '4. Have dba on orders to yourself for an hour',
+        `${sshAs('alice')} checkout ${SQL_ACCOUNT} --for 1h`,
+        `With checkin ${SQL_ACCOUNT} in its place it is returned, and gets another password.`,
       ),
       '',
     ].join('\n'),

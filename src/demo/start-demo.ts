@@ -9,6 +9,7 @@ import { type Gateway, startGateway } from '../gateway/start-gateway.ts'
 import { userSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
 import { generateKeyPair } from '../protocols/ssh/transport/generate-key-pair.ts'
+import { rotationPolicySchema } from '../rotation/policies/rotation-policy.ts'
 import { createLog } from '../shared/log.ts'
 import { Secret } from '../shared/secret.ts'
 import { targetSchema } from '../targets/target.ts'
@@ -54,7 +55,7 @@ export interface Demo {
 
 const HOST = '127.0.0.1'
 const SSH = { target: 'web-01', account: 'root' }
-const SQL = { target: 'orders', account: 'dba', database: 'orders' }
+export const SQL = { target: 'orders', account: 'dba', database: 'orders' }
 
 /** Starts everything in a new folder under the system's temporary one, or throws and leaves nothing. */
 export async function startDemo(): Promise<Demo> {
@@ -98,7 +99,7 @@ async function startDemoGateway(dataFolder: string): Promise<Gateway> {
 }
 
 async function addTargets(gateway: Gateway, host: { port: number; hostKey: string }, postgres: { port: number }) {
-  const { targets, roles } = gateway.parts
+  const { targets, roles, rotationPolicies } = gateway.parts
   const common = { host: HOST, allowLocal: true, labels: { env: 'demo' } }
   await targets.put(
     targetSchema.parse({
@@ -121,7 +122,15 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       database: SQL.database,
       databases: ['*'],
       tls: 'disable',
-      accounts: [{ name: SQL.account, level: 'admin', default: true }],
+      accounts: [{ name: SQL.account, level: 'admin', default: true, checkOut: {} }],
+    }),
+  )
+  await rotationPolicies.put(
+    rotationPolicySchema.parse({
+      name: 'after-use',
+      description: 'Whoever has had the database to themselves leaves another password behind',
+      targets: { names: [SQL.target] },
+      after: ['check-in'],
     }),
   )
   await roles.put(
@@ -132,6 +141,7 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       accounts: { levels: ['admin'] },
       databases: ['*'],
       rememberFactor: 10 * 60_000,
+      checkOut: {},
     }),
   )
 }

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, watch } 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { DemoFacts } from '../../../src/demo/start-demo.ts'
 import { codeOfStep, stepAt } from '../../../src/identity/factors/totp.ts'
@@ -36,6 +37,13 @@ t.test('the demo', async t => {
   t.teardown(() => demo.kill('SIGKILL'))
   const facts = await factsOf(demo)
   const { ssh, postgres, api, dataDir, recordings } = facts
+
+  await t.test('an account is checked out by ssh', async t => {
+    const { identityFile, totpSecret } = ssh
+    const code = () => codeAt(totpSecret, -1)
+    const result = await startSsh(ssh, 'alice', { identityFile, code }, 'checkout dba@orders --for 1h').ended
+    t.match(result, { status: 0, stdout: /^dba@orders is yours until/ }, result.stderr)
+  })
 
   await t.test('ssh by key and code reaches the host, which is another one than the gateway', async t => {
     const { identityFile, totpSecret, login } = ssh
@@ -80,6 +88,14 @@ t.test('the demo', async t => {
     t.ok(existsSync(recordings))
   })
 
+  await t.test('and gets another password when it is returned', async t => {
+    const asOwner = async (...args: string[]) => (await run('bin/sallyport', ['--socket', api.socket, ...args])).stdout
+    t.match(await asOwner('checkin', '--force', 'dba@orders'), /Returned dba@orders of alice/)
+    const versions = async () => JSON.parse(await asOwner('credential', 'history', 'dba@orders', '--json')).credentials
+    while ((await versions())[0].current !== true || (await versions()).length < 2) await setTimeout(100)
+    t.match((await versions())[0], { version: 2 })
+  })
+
   await t.test('SIGTERM ends it and removes what it made', async t => {
     demo.kill('SIGTERM')
     t.same(await exited, [0, null])
@@ -87,7 +103,7 @@ t.test('the demo', async t => {
   })
 })
 
-t.test('on its screen stand three lines that can be pasted in any folder', async t => {
+t.test('on its screen stand lines that can be pasted in any folder', async t => {
   const demo = spawn(process.execPath, ['src/demo/main.ts'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(demo, 'exit')
   t.teardown(() => demo.kill('SIGKILL'))
@@ -96,12 +112,13 @@ t.test('on its screen stand three lines that can be pasted in any folder', async
     lines.push(line)
     if (/^ {4}code /.test(line)) break
   }
-  const [ssh, psqlLine, third] = lines
+  const [ssh, psqlLine, third, fourth] = lines
     .filter(line => /^ {4}(?:ssh |psql |\S+sallyport )/.test(line))
     .map(line => line.trim())
   t.match(ssh, /^ssh -p \d+ -i \//)
   t.match(psqlLine, /^psql "host=localhost .* sslrootcert=\//)
   t.match(third, /session replay last$/)
+  t.match(fourth, /^ssh -p \d+ -i \/.* alice@127.0.0.1 checkout dba@orders --for 1h$/)
   // No session yet: it reached the gateway and says so.
   const replay = await run('sh', ['-c', third!], { cwd: '/' }).catch(error => error)
   t.match(replay, { code: 1, stderr: /no session/i })
