@@ -8,12 +8,13 @@ interface Line {
   /** What stands before the key, without the space behind; undefined where there is no key in the line. */
   readonly options?: string
   readonly blob?: Buffer
+  readonly comment?: string
 }
 
 export interface NewKey {
   readonly blob: Buffer
   readonly comment: string
-  /** The key whose options it gets: before its line it is put. */
+  /** The key whose options it gets: before its line it is put. Undefined: a line with the same comment, where there is one. */
   readonly like: Buffer | undefined
 }
 
@@ -26,7 +27,9 @@ export function holdsKey(file: Buffer, blob: Buffer): boolean {
 export function withKey(file: Buffer, { blob, comment, like }: NewKey): Buffer {
   if (holdsKey(file, blob)) return file
   const lines = linesOf(file)
-  const at = like === undefined ? -1 : lines.findIndex(line => isFor(line, like))
+  const at = lines.findIndex(line =>
+    like === undefined ? line.comment === comment && !isAuthority(line) : isFor(line, like),
+  )
   const options = lines[at]?.options ?? ''
   const key = `${new WireReader(blob).utf8()} ${blob.toString('base64')}`
   const text = `${options === '' ? '' : `${options} `}${key}${comment === '' ? '' : ` ${comment}`}`
@@ -47,9 +50,13 @@ export function withoutKey(file: Buffer, blob: Buffer): Buffer {
   return Buffer.from(kept.map(({ text }) => text).join(''), 'latin1')
 }
 
+function isFor(line: Line, asked: Buffer): boolean {
+  return line.blob?.equals(asked) === true && !isAuthority(line)
+}
+
 /** An authority's key lets in what it has signed, not who has it. */
-function isFor({ blob, options = '' }: Line, asked: Buffer): boolean {
-  return blob?.equals(asked) === true && !splitOptions(options).includes('cert-authority')
+function isAuthority({ options = '' }: Line): boolean {
+  return splitOptions(options).includes('cert-authority')
 }
 
 function linesOf(file: Buffer): Line[] {
@@ -60,14 +67,14 @@ function linesOf(file: Buffer): Line[] {
     .map(text => ({ text, ...keyIn(text) }))
 }
 
-function keyIn(line: string): { options: string; blob: Buffer } | undefined {
+function keyIn(line: string): Omit<Line, 'text'> | undefined {
   const text = line.replace(/\r?\n$/, '').replace(/^[ \t]+/, '')
   if (text === '' || text.startsWith('#')) return undefined
-  const first = blobAt(text)
-  if (first !== undefined) return { options: '', blob: first }
+  const first = keyAt(text)
+  if (first !== undefined) return { options: '', ...first }
   const options = text.slice(0, endOfOptions(text))
-  const blob = blobAt(text.slice(options.length).replace(/^[ \t]+/, ''))
-  return blob === undefined ? undefined : { options, blob }
+  const key = keyAt(text.slice(options.length).replace(/^[ \t]+/, ''))
+  return key === undefined ? undefined : { options, ...key }
 }
 
 /** The first blank that no quotes stand around. */
@@ -96,13 +103,13 @@ function splitOptions(options: string): string[] {
   return names
 }
 
-/** `ssh-ed25519 AAAA…`, where the type is that of the blob. */
-function blobAt(text: string): Buffer | undefined {
-  const [, type, base64] = /^([a-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]+={0,2})(?:[ \t\r]|$)/.exec(text) ?? []
+/** `ssh-ed25519 AAAA… comment`, where the type is that of the blob. */
+function keyAt(text: string): { blob: Buffer; comment: string } | undefined {
+  const [whole = '', type, base64] = /^([a-z0-9@.-]+)[ \t]+([A-Za-z0-9+/]+={0,2})(?:[ \t\r]+|$)/.exec(text) ?? []
   if (type === undefined || base64 === undefined) return undefined
   const blob = Buffer.from(base64, 'base64')
   try {
-    return new WireReader(blob).utf8() === type ? blob : undefined
+    return new WireReader(blob).utf8() === type ? { blob, comment: text.slice(whole.length) } : undefined
   } catch (error) {
     if (error instanceof WireError) return undefined
     throw error

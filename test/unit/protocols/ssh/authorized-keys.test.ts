@@ -23,6 +23,15 @@ t.test('the new key gets the options of the old one, and stands before it', asyn
   }
 })
 
+t.test('where the old key is not known, a line that was written for the account gives the options', async t => {
+  const line = `from="10.0.0.0/8" ${text(old)} ${comment}\n`
+  const changed = withKey(file('# one\n', line), { blob: candidate, comment, like: undefined })
+  t.equal(changed.toString('latin1'), `# one\nfrom="10.0.0.0/8" ${text(candidate)} ${comment}\n${line}`)
+  const authority = `cert-authority ${text(old)} ${comment}\n`
+  const behind = withKey(file(authority), { blob: candidate, comment, like: undefined })
+  t.equal(behind.toString('latin1'), `${authority}${text(candidate)} ${comment}\n`)
+})
+
 t.test('without an old key it stands at the end, behind a line that may not be ended', async t => {
   for (const [before, after] of [
     ['', `${text(candidate)} ${comment}\n`],
