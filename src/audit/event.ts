@@ -4,6 +4,8 @@ export type AuditKind =
   | 'gateway.started'
   | 'gateway.stopped'
   | 'worker.died'
+  /** It asked for what no worker asks for: it may be taken over. */
+  | 'worker.refused'
   | 'clock.jumped'
   | 'clock.differs'
   | 'login.refused'

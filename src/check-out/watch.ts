@@ -1,6 +1,6 @@
-/** Ends the sessions of this process that a check-out's end, or its beginning, ends: within a second, whichever gateway changed it. */
+/** Ends the sessions of this gateway that a check-out's end, or its beginning, ends: within a second, whichever gateway changed it. */
 
-import type { LiveSession, LiveSessions } from '../session/live/live-sessions.ts'
+import type { LiveSession } from '../session/live/live-sessions.ts'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import { formatAccountAddress } from '../shared/names.ts'
@@ -13,7 +13,7 @@ const EVERY_MS = 1000
 const STORED_AFTER_MS = 30_000
 
 interface Parts {
-  readonly live: Pick<LiveSessions, 'all'>
+  readonly live: { all(): readonly WatchedSession[] }
   readonly rows: Pick<CheckOutRows, 'openOrEndedSince'>
   readonly onChange: (listener: (address: string) => void) => () => void
   /** The store's, where several gateways share it. */
@@ -23,6 +23,11 @@ interface Parts {
   readonly log: Log
 }
 
+/** A session, in whichever worker it runs. */
+export interface WatchedSession extends Pick<LiveSession, 'grant' | 'startedAt' | 'abort'> {
+  readonly downstream: { notify(text: string): void }
+}
+
 /** What is known of a session's check-out, for when the store cannot be asked: by a clock that nobody can set. */
 interface Deadline {
   readonly until: number
@@ -30,20 +35,22 @@ interface Deadline {
 }
 
 export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log }: Parts) {
-  const deadlines = new Map<LiveSession, Deadline>()
-  const told = new WeakMap<LiveSession, string>()
+  /** By the sessions' ids, as well as which check-out their people were told of. */
+  const deadlines = new Map<string, Deadline>()
+  const told = new Map<string, string>()
   let lookedAt = clock.now()
   let running: Promise<void> | undefined
   let again = false
 
   async function look(): Promise<void> {
-    const watched = new Set(live.all().filter(({ grant }) => grant.account.checkOut !== undefined))
-    for (const session of deadlines.keys()) if (!watched.has(session)) deadlines.delete(session)
-    if (watched.size === 0) {
+    const watched = live.all().filter(({ grant }) => grant.account.checkOut !== undefined)
+    const ids = new Set(watched.map(({ grant }) => grant.session))
+    for (const known of [deadlines, told]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
+    if (watched.length === 0) {
       lookedAt = clock.now()
       return
     }
-    const targets = [...new Set([...watched].map(({ grant }) => grant.target.name))]
+    const targets = [...new Set(watched.map(({ grant }) => grant.target.name))]
     const began = clock.now()
     const found = await rows.openOrEndedSince(targets, lookedAt - STORED_AFTER_MS)
     lookedAt = began
@@ -54,8 +61,8 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
     }
   }
 
-  function judge(session: LiveSession, checkOuts: readonly CheckOut[]): void {
-    const { user } = session.grant
+  function judge(session: WatchedSession, checkOuts: readonly CheckOut[]): void {
+    const { user, session: id } = session.grant
     const now = clock.now()
     const mine = checkOuts.filter(one => one.user === user)
     if (mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) {
@@ -63,16 +70,16 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
       return
     }
     const open = mine.find(one => one.state.is === 'open')
-    if (open === undefined) deadlines.delete(session)
-    else if (deadlines.get(session)?.until !== open.until)
-      deadlines.set(session, { until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
+    if (open === undefined) deadlines.delete(id)
+    else if (deadlines.get(id)?.until !== open.until)
+      deadlines.set(id, { until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
     const other = checkOuts.find(
       one => one.exclusive && one.user !== user && one.state.is === 'open' && now < one.until,
     )
     if (other === undefined || other.openSessions === 'refuse') return
     if (other.openSessions === 'end') session.abort('account-checked-out')
-    else if (told.get(session) !== other.id) {
-      told.set(session, other.id)
+    else if (told.get(id) !== other.id) {
+      told.set(id, other.id)
       session.downstream.notify(
         `Somebody has checked this account out until ${isoMinute(other.until)}; this session goes on.`,
       )
@@ -82,8 +89,10 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
   /** Also while the store is away, and where the clock was set back. */
   function passDeadlines(): void {
     const [now, nowElapsed] = [clock.now(), elapsed(clock)]
-    for (const [session, { until, endsAtElapsed }] of deadlines) {
-      if (now >= until || nowElapsed >= endsAtElapsed) session.abort('check-out-ended')
+    for (const session of live.all()) {
+      const deadline = deadlines.get(session.grant.session)
+      if (deadline !== undefined && (now >= deadline.until || nowElapsed >= deadline.endsAtElapsed))
+        session.abort('check-out-ended')
     }
   }
 

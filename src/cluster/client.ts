@@ -2,12 +2,12 @@
 
 import type { Log } from '../shared/log.ts'
 import type { Remote } from '../shared/rpc.ts'
-import type { Cluster } from './cluster.ts'
+import type { SessionCluster } from './cluster.ts'
 import type { ClusterMethods } from './server.ts'
 import { Subscribers } from './subscribers.ts'
 
 export interface ClusterClient {
-  readonly cluster: Cluster
+  readonly cluster: SessionCluster
   /** A message came on a channel that the cluster has subscribed to. */
   deliver(channel: string, payload: Buffer): void
 }
@@ -25,8 +25,6 @@ export function createClusterClient(options: {
     cluster: {
       gateway,
       available: true,
-      count: (...values) => remote.call('count', ...values),
-      counted: (...values) => remote.call('counted', ...values),
       forget: (...values) => remote.call('forget', ...values),
       remember: (...values) => remote.call('remember', ...values),
       recall: (...values) => remote.call('recall', ...values),

@@ -30,3 +30,6 @@ export interface Cluster {
   readonly available: boolean
   close(): Promise<void>
 }
+
+/** As far as sessions go: who guesses at passwords is counted where passwords are verified. */
+export type SessionCluster = Omit<Cluster, 'count' | 'counted'>

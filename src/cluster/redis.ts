@@ -15,6 +15,8 @@ export interface RedisClusterOptions {
   readonly ca?: string
   /** This gateway's id. */
   readonly gateway: string
+  /** The ids of its workers that are alive. */
+  readonly workers?: ReadonlySet<string>
   /**
    * Redis keeps the time for all gateways; where this clock runs ahead of the machine's (in tests), counters and values
    * age by the difference too.
@@ -36,7 +38,7 @@ const GATEWAYS = `${PREFIX}gateways`
  * subscriptions are made again by themselves. Throws `CONFIG_INVALID` for a URL that is not one.
  */
 export function createRedisCluster(options: RedisClusterOptions): Cluster {
-  const { url, ca, gateway, clock, log } = options
+  const { url, ca, gateway, workers = new Set<string>(), clock, log } = options
   const { heartbeatMs = 5000, deadAfterMs = 20_000, timeoutMs = 1000 } = options
   const subscribers = new Subscribers((channel, error) => log.error({ err: error, channel }, 'a subscriber failed'))
   const returnListeners = new Set<() => void>()
@@ -46,7 +48,8 @@ export function createRedisCluster(options: RedisClusterOptions): Cluster {
     log,
     channels: () => subscribers.channels.map(channel => PREFIX + channel),
     message: (channel, payload) => subscribers.deliver(channel.slice(PREFIX.length), payload),
-    heartbeat: commands => commands.eval(HEARTBEAT, 1, GATEWAYS, gateway, deadAfterMs),
+    heartbeat: commands =>
+      Promise.all([gateway, ...workers].map(id => commands.eval(HEARTBEAT, 1, GATEWAYS, id, deadAfterMs))),
     heartbeatMs,
     returned() {
       for (const listener of [...returnListeners]) {
@@ -113,13 +116,13 @@ export function createRedisCluster(options: RedisClusterOptions): Cluster {
       redis.ask(async commands => {
         // A peer that lost Redis too may need as long as that to say that it lives.
         if ((redis.usableForMs ?? 0) < deadAfterMs) return undefined
-        return new Set([gateway, ...((await commands.eval(LIVING, 1, GATEWAYS)) as string[])])
+        return new Set([gateway, ...workers, ...((await commands.eval(LIVING, 1, GATEWAYS)) as string[])])
       }),
     async close() {
       subscribers.clear()
       returnListeners.clear()
       // The others need not wait to see that this gateway is gone.
-      await redis.close(commands => commands.zrem(GATEWAYS, gateway))
+      await redis.close(commands => commands.zrem(GATEWAYS, gateway, ...workers))
     },
   }
 }

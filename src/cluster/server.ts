@@ -3,8 +3,7 @@
 import type { Cluster } from './cluster.ts'
 
 /** To subscribe is to have a channel's messages delivered. */
-export interface ClusterMethods
-  extends Pick<Cluster, 'count' | 'counted' | 'forget' | 'remember' | 'recall' | 'publish' | 'livingGateways'> {
+export interface ClusterMethods extends Pick<Cluster, 'forget' | 'remember' | 'recall' | 'publish' | 'livingGateways'> {
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): Promise<void>
 }
@@ -30,8 +29,6 @@ export function createClusterServer(
 
   return {
     methods: {
-      count: (...values) => cluster.count(...values),
-      counted: (...values) => cluster.counted(...values),
       forget: (...values) => cluster.forget(...values),
       remember: (...values) => cluster.remember(...values),
       recall: (...values) => cluster.recall(...values),

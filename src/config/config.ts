@@ -217,7 +217,7 @@ const fixed = {
       redisCaFile: path.optional(),
     })
     .prefault({}),
-  /** The processes that serve sessions, so that they need not share one core; `auto`: one for each, up to 8. With 1 there is only the gateway's own. */
+  /** The processes that serve sessions, so that they need not share one core; `auto`: one for each, up to 8. The gateway's own, with the vault's key, is beside them. */
   workers: z
     .union([z.number().int().min(1).max(64), z.literal('auto')], 'a number of processes from 1 to 64, or auto')
     .default('auto'),

@@ -7,7 +7,7 @@ import type { Database } from './database.ts'
 import type { StoreTime } from './store-time.ts'
 
 export interface StoreGateways {
-  /** Notes that this gateway is alive. Call it every few seconds. */
+  /** Notes that this gateway and its workers are alive. Call it every few seconds. */
   beat(): Promise<void>
   /** The ids of the gateways that did so within the last 20 seconds, this one included. */
   alive(): Promise<Set<string>>
@@ -23,8 +23,10 @@ export function createStoreGateways(parts: {
   database: Database
   clock: Pick<StoreTime, 'now' | 'measure'>
   gateway: string
+  /** The ids of its workers that are alive. */
+  workers: ReadonlySet<string>
 }): StoreGateways {
-  const { database, clock, gateway } = parts
+  const { database, clock, gateway, workers } = parts
   let first = true
   return {
     async beat() {
@@ -32,7 +34,7 @@ export function createStoreGateways(parts: {
       const seen = { seen_at: clock.now() }
       await database
         .insertInto('gateways')
-        .values({ id: gateway, ...seen })
+        .values([gateway, ...workers].map(id => ({ id, ...seen })))
         .onConflict(conflict => conflict.column('id').doUpdateSet(seen))
         .execute()
       if (!first) return
@@ -49,10 +51,13 @@ export function createStoreGateways(parts: {
         .select('id')
         .where('seen_at', '>', clock.now() - ALIVE_FOR_MS)
         .execute()
-      return new Set([gateway, ...rows.map(row => row.id)])
+      return new Set([gateway, ...workers, ...rows.map(row => row.id)])
     },
     async leave() {
-      await database.deleteFrom('gateways').where('id', '=', gateway).execute()
+      await database
+        .deleteFrom('gateways')
+        .where('id', 'in', [gateway, ...workers])
+        .execute()
     },
   }
 }

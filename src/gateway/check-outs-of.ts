@@ -1,13 +1,14 @@
 /** The check-outs of whoever is logged in, for what the gateway itself answers on that login. */
 
 import { createOwnCheckOuts, type OwnCheckOuts } from '../check-out/own-check-outs.ts'
-import type { Login } from '../session/run-login.ts'
+import type { SessionBroker } from '../session/broker/broker.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { GatewayParts } from './parts.ts'
 
 export function checkOutsOf(
-  { checkOuts, reveal, broker }: Pick<GatewayParts, 'checkOuts' | 'reveal' | 'broker'>,
-  { id }: Pick<Login, 'id'>,
+  { checkOuts, reveal }: Pick<GatewayParts, 'checkOuts' | 'reveal'>,
+  broker: Pick<SessionBroker, 'person' | 'proveCode'>,
+  id: string,
 ): OwnCheckOuts {
   return createOwnCheckOuts({
     ...{ checkOuts, reveal },

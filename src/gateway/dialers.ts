@@ -1,7 +1,9 @@
 /** Who dials targets: sessions, which are lent the hops' credentials, and administrators, who may read which hop failed. */
 
+import type { SessionBroker } from '../session/broker/broker.ts'
 import { createDialer, type Dialer, type DialerFor, type DialerParts } from '../session/dialer.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
+import type { Metrics } from '../shared/metrics.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { Target } from '../targets/target.ts'
 import { eraseMaterial } from '../vault/lease.ts'
@@ -9,30 +11,30 @@ import type { GatewayParts } from './parts.ts'
 import type { ServedProtocols } from './protocols.ts'
 
 export interface Dialers {
-  readonly forSession: DialerFor
   forAdministrator(target: Target, actor: string): Dialer
 }
 
-type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'broker' | 'audit' | 'metrics'>
+type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'audit' | 'metrics'>
 
-export function createDialers(parts: Parts, served: ServedProtocols): Dialers {
-  const { targets, vault, broker, audit, metrics } = parts
-  const connectHop: DialerParts['connectHop'] = (hop, ...rest) =>
-    served.of(hop.target.protocol).connectHop!(hop, ...rest)
-  const count = (error: GatewayError | undefined) => metrics.hops.inc({ result: error?.code ?? 'passed' })
+export function createSessionDialer(
+  { broker, metrics }: { readonly broker: SessionBroker; readonly metrics: Metrics },
+  served: ServedProtocols,
+): DialerFor {
+  return grant =>
+    createDialer(grant.target, {
+      connectHop: hopsOf(served),
+      find: name => broker.findHop(grant, name),
+      lend: hop => broker.lendForHop(grant, hop),
+      async passed(hop, error) {
+        countHop(metrics, error)
+        if (error !== undefined) await broker.hopFailed(grant, hop, error)
+      },
+    })
+}
 
+export function createDialers({ targets, vault, audit, metrics }: Parts, served: ServedProtocols): Dialers {
+  const connectHop = hopsOf(served)
   return {
-    forSession: grant =>
-      createDialer(grant.target, {
-        connectHop,
-        find: name => broker.findHop(grant, name),
-        lend: hop => broker.lendForHop(grant, hop),
-        async passed(hop, error) {
-          count(error)
-          if (error !== undefined) await broker.hopFailed(grant, hop, error)
-        },
-      }),
-
     forAdministrator(target, actor) {
       const dialer = createDialer(target, {
         connectHop,
@@ -45,11 +47,19 @@ export function createDialers(parts: Parts, served: ServedProtocols): Dialers {
           const material = await vault.openForProof(address, hop.target)
           return { material, erase: () => eraseMaterial(material) }
         },
-        passed: async (_hop, error) => count(error),
+        passed: async (_hop, error) => countHop(metrics, error),
       })
       return { dial: signal => dialer.dial(signal).catch(inFull), close: () => dialer.close() }
     },
   }
+}
+
+function hopsOf(served: ServedProtocols): DialerParts['connectHop'] {
+  return (hop, ...rest) => served.of(hop.target.protocol).connectHop!(hop, ...rest)
+}
+
+function countHop(metrics: Metrics, error: GatewayError | undefined): void {
+  metrics.hops.inc({ result: error?.code ?? 'passed' })
 }
 
 const FOR_ADMINISTRATORS: readonly string[] = ['TARGET_HOP_FAILED', 'TARGET_ADDRESS_REFUSED']

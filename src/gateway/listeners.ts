@@ -1,6 +1,5 @@
-/** Takes the connections of all protocols, in this process: a handler for each, and behind it the pipeline. */
+/** Takes the connections of all protocols, in a worker: a handler for each, and behind it the pipeline. */
 
-import { type Config, settingsOf } from '../config/config.ts'
 import { type AcceptedConnection, identifySource } from '../connections/accepted-connection.ts'
 import type { ConnectionHandler } from '../connections/connection-handler.ts'
 import type { ProtocolName } from '../protocols/registered.ts'
@@ -9,12 +8,12 @@ import { runLogin } from '../session/run-login.ts'
 import { runSession } from '../session/run-session.ts'
 import type { HandlerParts } from '../session/served-protocol.ts'
 import type { Report } from '../shared/metrics.ts'
-import { apiAddress } from './api-address.ts'
-import { checkOutsOf } from './check-outs-of.ts'
-import { createDialers } from './dialers.ts'
-import { CLOSE_MS, type GatewayParts } from './parts.ts'
+import { createSessionDialer } from './dialers.ts'
+import { CLOSE_MS } from './parts.ts'
 import { loadProtocols } from './protocols.ts'
 import type { Certificates } from './served-certificates.ts'
+import type { WorkerConfig } from './workers/worker-config.ts'
+import type { WorkerParts } from './workers/worker-parts.ts'
 
 export interface Listeners {
   handle(protocol: ProtocolName, accepted: AcceptedConnection): void
@@ -25,18 +24,18 @@ export interface Listeners {
 
 /** `certificates`: of the protocols that show one. What was opened is on `started`, to be closed in reverse. */
 export async function createListeners(
-  parts: GatewayParts,
-  config: Config,
+  parts: WorkerParts,
+  config: WorkerConfig,
   certificates: Certificates,
   started: AsyncDisposableStack,
 ): Promise<Listeners> {
   const { live, log, metrics, state } = parts
   const handlers = new Map<string, ConnectionHandler>()
   const served = await loadProtocols()
-  const dialers = createDialers(parts, served)
+  const dialerFor = createSessionDialer(parts, served)
   for (const [name, protocol] of served.all) {
-    if (!settingsOf(config, name).enabled) continue
-    const common = { dialerFor: dialers.forSession, started }
+    if (!config.settings[name]?.enabled) continue
+    const common = { dialerFor, started }
     const handler = await protocol.createHandler(handlerParts(parts, config, certificates, name, common))
     started.defer(() => handler.close())
     handlers.set(name, handler)
@@ -66,33 +65,29 @@ export async function createListeners(
 }
 
 function handlerParts(
-  parts: GatewayParts,
-  config: Config,
+  parts: WorkerParts,
+  config: WorkerConfig,
   certificates: Certificates,
   protocol: string,
   common: Pick<HandlerParts, 'dialerFor' | 'started'>,
 ): HandlerParts {
-  const { access, authenticator, clock, cluster, log, metrics, refusedConnections, targets, vault } = parts
+  const { clock, cluster, log, metrics, refusedConnections } = parts
   return {
     ...{ clock, cluster, log, metrics, ...common },
     certificate: certificates[protocol],
-    settings: settingsOf(config, protocol),
+    settings: config.settings[protocol],
     execOutputLimitBytes: config.recording.execOutputLimitBytes,
-    ...{ access, targets, hostAuthority: vault.hostAuthority },
-    ownKey: vault.ownKey,
-    knowsPublicKey: authenticator.knowsPublicKey,
+    ownKeys: parts.ownKeys(protocol),
+    findInside: parts.findInside,
+    knowsPublicKey: parts.knowsPublicKey,
     run: pipelineOf(parts),
     runLogin: loginsOf(parts),
-    converse: createSelfService({
-      ...parts,
-      apiAddress: () => apiAddress(parts, config),
-      checkOutsOf: login => checkOutsOf(parts, login),
-    }),
+    converse: createSelfService(parts.ownParts),
     refused: connection => refusedConnections.record({ protocol, ...connection }),
   }
 }
 
-function loginsOf(parts: GatewayParts): HandlerParts['runLogin'] {
+function loginsOf(parts: WorkerParts): HandlerParts['runLogin'] {
   return (downstream, id, serve) => {
     const ended = runLogin(parts, downstream, id, serve).finally(() => parts.pipelines.delete(ended))
     parts.pipelines.add(ended)
@@ -100,7 +95,7 @@ function loginsOf(parts: GatewayParts): HandlerParts['runLogin'] {
   }
 }
 
-function pipelineOf(parts: GatewayParts): HandlerParts['run'] {
+function pipelineOf(parts: WorkerParts): HandlerParts['run'] {
   return (protocol, downstream, session) => {
     const ended = runSession(parts, protocol, downstream, session).finally(() => parts.pipelines.delete(ended))
     parts.pipelines.add(ended)

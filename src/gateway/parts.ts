@@ -1,18 +1,17 @@
-/** Everything that sessions and the API stand on, put together in the order of the layers. */
+/** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
-import { setTimeout } from 'node:timers/promises'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
 import { createCheckOuts } from '../check-out/check-outs.ts'
 import { createReveal } from '../check-out/reveal.ts'
-import { createCheckOutWatch } from '../check-out/watch.ts'
+import { createCheckOutWatch, type WatchedSession } from '../check-out/watch.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { createRedisCluster } from '../cluster/redis.ts'
 import type { Config } from '../config/config.ts'
 import { readTrusted } from '../config/tls-files.ts'
 import { createRefusedConnections } from '../connections/refused-connections.ts'
-import { type Database, openDatabase } from '../database/database.ts'
+import { type Database, MOST_CONNECTIONS, openDatabase } from '../database/database.ts'
 import { createStoreGateways } from '../database/gateways.ts'
 import { createStoreTime } from '../database/store-time.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
@@ -30,7 +29,7 @@ import { createRotationTriggers } from '../rotation/triggers/triggers.ts'
 import { createSchedule } from '../schedule/schedule.ts'
 import { createFavourites } from '../self-service/favourites.ts'
 import { createAccess } from '../session/access.ts'
-import { createBroker } from '../session/broker/create-broker.ts'
+import type { BrokerParts } from '../session/broker/create-broker.ts'
 import { createFollow } from '../session/live/follow.ts'
 import { createLiveSessions } from '../session/live/live-sessions.ts'
 import { createPersonalAccess } from '../session/personal-access.ts'
@@ -38,12 +37,13 @@ import { createPendingWrites } from '../session/records/pending-writes.ts'
 import { createSessionAudit } from '../session/records/session-audit.ts'
 import { createSessionChanges } from '../session/records/session-changes.ts'
 import { createSessionRecords } from '../session/records/session-records.ts'
-import { createSessionStore } from '../session/records/session-store.ts'
+import { createSessionStore, type SessionStore } from '../session/records/session-store.ts'
 import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts'
 import { createReaper } from '../session/recovery/reaper.ts'
 import { createRecordsRepair } from '../session/recovery/repair-records.ts'
+import type { EndReason } from '../session/state.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { WithKeyLock } from '../shared/concurrency/keyed-mutex.ts'
+import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import type { Signer } from '../shared/cryptography/signer.ts'
 import type { Log } from '../shared/log.ts'
 import { createMetrics, type Metrics } from '../shared/metrics.ts'
@@ -58,18 +58,27 @@ export interface PartsOptions<A extends AuditAppender> {
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
-  /** The id of this gateway, or of this worker of it. */
   readonly gateway: string
-  /** Of a worker, its gateway, which appends its audit events. */
-  readonly auditedBy?: string
+  /** The ids of its workers that are alive. */
+  readonly workers: ReadonlySet<string>
   readonly vaultKey: KeyEncryptionKey
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
-  /** Runs the proofs of one user one after the other, whichever process they came to. */
-  readonly withKeyLock: WithKeyLock
-  /** How many a PostgreSQL store may have from here. */
-  readonly storeConnections: number
   readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
+}
+
+/** The sessions of all workers. */
+export interface WorkerSessions {
+  all(): readonly WatchedSession[]
+  /** Ends a session, whichever worker it is in. */
+  endSession(session: string, reason: EndReason): void
+}
+
+/** What changes while a gateway runs. */
+export interface GatewayState {
+  stopping: boolean
+  /** Where its sessions are, once there are workers. */
+  workers: WorkerSessions | undefined
 }
 
 /** How long sessions that were asked to end may take until they are finalized. */
@@ -77,17 +86,17 @@ export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
 export async function createParts<A extends AuditAppender>(options: PartsOptions<A>, started: AsyncDisposableStack) {
-  const { config, clock, log, gateway, withKeyLock } = options
-  const state = { stopping: false }
+  const { config, clock, log, gateway, workers } = options
+  const state: GatewayState = { stopping: false, workers: undefined }
   const metrics = createMetrics()
 
-  const database = await openDatabase(config.database, options.storeConnections)
+  const database = await openDatabase(config.database, MOST_CONNECTIONS)
   started.defer(() => database.destroy())
   const { redis: url } = config.cluster
   const cluster =
     url === undefined
       ? options.cluster
-      : createRedisCluster({ url, ...(await redisTrust(config)), gateway, clock, log })
+      : createRedisCluster({ url, ...(await redisTrust(config)), gateway, workers, clock, log })
   started.defer(() => cluster.close())
 
   const targets = createTargets({ database, clock })
@@ -113,6 +122,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
         .catch(error => log.error({ err: error, ...data }, 'a lock was not audited'))
     },
   })
+  // The proofs of one user are verified one after the other, whichever worker they came to.
+  const withKeyLock = createKeyedMutex()
   const authenticator = createAuthenticator({ database, users, vault, cluster, lockout, withKeyLock, clock })
 
   const sessions = createSessionStore({ database, clock, gateway })
@@ -127,7 +138,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     isLive: async session => (await sessions.get(session))?.state === 'active',
   })
   started.defer(() => follow.close())
-  const outbox = createOutbox({ database, gateway: options.auditedBy ?? gateway, clock })
+  const outbox = createOutbox({ database, gateway, clock })
   const personalAccess = createPersonalAccess({
     tokens: createPersonalTokens({ database, clock, vault }),
     ...{ users, roles, outbox, audit, clock },
@@ -140,6 +151,7 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   const rotationTriggers = createRotationTriggers({ schedule, clock: storeTime ?? clock })
   const batches = createBatches({ database, clock: storeTime ?? clock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
+  const inWorkers = { all: () => state.workers?.all() ?? [] }
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, vault, cluster, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
@@ -148,37 +160,38 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   })
   started.defer(() => checkOuts.close())
   const checkOutWatch = createCheckOutWatch({
-    ...{ live, rows: checkOuts.rows, onChange: checkOuts.onChange, log },
+    ...{ live: inWorkers, rows: checkOuts.rows, onChange: checkOuts.onChange, log },
     clock: storeTime ?? clock,
     aheadMs: () => storeTime?.aheadMs ?? 0,
   })
   started.defer(() => checkOutWatch.close())
   const reveal = createReveal({ checkOuts, vault })
   const accountUse = createAccountUse(checkOuts)
-  const changes = createSessionChanges({ outbox, audit, sessions, vault, accountUse, leasesEnded, log })
+  /** Of sessions that this store opens: their rows say where they are. */
+  const changesIn = (store: SessionStore) =>
+    createSessionChanges({ outbox, audit, sessions: store, vault, accountUse, leasesEnded, log })
+  const changes = changesIn(sessions)
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
   const stopping = () => state.stopping
-  const broker = createBroker({
-    ...{ authenticator, access, targets, vault, changes, recordings, pendingWrites, sessionAudit, live, log, stopping },
-    loginRefused: address =>
-      rotationTriggers
-        .verificationAfterRefusal(address, database)
-        .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned')),
-  })
+  const loginRefused: BrokerParts['loginRefused'] = address =>
+    rotationTriggers
+      .verificationAfterRefusal(address, database)
+      .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned'))
+  const gateways = storeTime && createStoreGateways({ database, clock: storeTime, gateway, workers })
   const reaper = createReaper({
     cluster,
-    gateways: storeTime && createStoreGateways({ database, clock: storeTime, gateway }),
+    gateways,
     store: sessions,
-    live,
+    live: {
+      ids: () => inWorkers.all().map(({ grant }) => grant.session),
+      end: (session, reason) => state.workers?.endSession(session, reason),
+    },
     marked: createMarkedRecordings({ recordings, store: sessions, changes, sessionRecords, audit, metrics, log }),
     changes,
     recordings,
     vault,
-    recordsRepair:
-      options.auditedBy === undefined
-        ? createRecordsRepair({ outbox, vault, sessions, recordings, clock, log })
-        : undefined,
+    recordsRepair: createRecordsRepair({ outbox, vault, sessions, recordings, clock, log }),
     audit,
     pendingWrites,
     clock,
@@ -187,11 +200,6 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
   started.defer(() => reaper.close())
   const refusedConnections = createRefusedConnections({ audit, log })
   started.defer(() => refusedConnections.close())
-  const pipelines = new Set<Promise<void>>()
-  started.defer(async () => {
-    live.abortAll('gateway-stopped')
-    await Promise.race([Promise.allSettled(pipelines), setTimeout(CLOSE_MS, undefined, { ref: false })])
-  })
 
   return {
     gateway,
@@ -205,7 +213,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     signer,
     audit,
     sessionAudit,
-    broker,
+    changesIn,
+    loginRefused,
     recordings,
     users,
     roles,
@@ -216,7 +225,6 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     personalAccess,
     lockout,
     authenticator,
-    withKeyLock,
     sessions,
     sessionRecords,
     changes,
@@ -233,8 +241,8 @@ export async function createParts<A extends AuditAppender>(options: PartsOptions
     pendingWrites,
     reaper,
     refusedConnections,
-    /** Every connection that has named its user, until its session is finalized. */
-    pipelines,
+    /** Tells the others that this gateway and its workers are alive. */
+    beat: async () => gateways?.beat(),
     stopping,
   }
 }

@@ -10,7 +10,6 @@ import { createLocalCluster } from '../cluster/local.ts'
 import { type Config, settingsOf } from '../config/config.ts'
 import { createPort, type Port } from '../connections/port.ts'
 import { createSources, type Sources } from '../connections/sources.ts'
-import { MOST_CONNECTIONS } from '../database/database.ts'
 import { holdAlone } from '../database/sqlite-alone.ts'
 import { sqliteFile } from '../database/sqlite-file.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
@@ -20,7 +19,6 @@ import type { Rotations } from '../rotation/rotations.ts'
 import { createAccountStatuses } from '../rotation/status.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
-import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { createLog, type Log } from '../shared/log.ts'
@@ -28,13 +26,15 @@ import { inNetworks } from '../shared/network/networks.ts'
 import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
 import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
+import { apiAddress } from './api-address.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createCredentialVersions } from './credential-versions.ts'
 import { createDialers } from './dialers.ts'
 import { jobHandlers } from './job-handlers.ts'
-import { createListeners, type Listeners } from './listeners.ts'
+import type { Listeners } from './listeners.ts'
+import { handedKeys, ownKeysOf } from './own-keys.ts'
 import { createParts, type GatewayParts } from './parts.ts'
-import { connectorsOf, loadProtocols } from './protocols.ts'
+import { connectorsOf, loadProtocols, type ServedProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { reviewCheckOuts } from './review-check-outs.ts'
 import { createGatewayRotations } from './rotations.ts'
@@ -42,6 +42,9 @@ import { gatewayCertificate, protocolCertificates } from './served-certificates.
 import { startSchedule } from './start-schedule.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { upgradeStore } from './upgrade-store.ts'
+import { forkWorker, workerInThisProcess } from './workers/worker-channel.ts'
+import { workerConfig } from './workers/worker-config.ts'
+import type { WorkerParts } from './workers/worker-parts.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
 
 interface Address {
@@ -56,6 +59,8 @@ export interface Gateway extends Addresses {
   readonly api: { socket?: string; url?: string }
   readonly parts: GatewayParts<AuditLog>
   readonly doctorRounds: DoctorRounds
+  /** For tests: the worker in this process, where there is one. */
+  readonly worker?: WorkerParts
   readonly rotations: Rotations
   /** Opens the audit file again: after log rotation. */
   reopen(): Promise<void>
@@ -70,6 +75,11 @@ export interface GatewayOptions {
   readonly config: Config
   readonly log?: Log
   readonly clock?: Clock
+  /**
+   * For tests alone, and said by no configuration: one worker whose code runs in this process, so that it has this clock and this log, or
+   * another program in the place of a worker. A gateway that people use keeps the vault's key away from what reads the bytes of strangers.
+   */
+  readonly testWorker?: 'in-this-process' | URL
 }
 
 /** Starts everything, or throws a GatewayError and leaves nothing running. */
@@ -77,21 +87,20 @@ export async function startGateway({
   config,
   clock = systemClock,
   log = createLog(config.log.level),
+  testWorker,
 }: GatewayOptions): Promise<Gateway> {
   await using started = new AsyncDisposableStack()
   const gateway = newId('gw', clock.now())
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
   started.use(holdAlone(config.database))
-  const size = workersOf(config)
+  const inThisProcess = testWorker === 'in-this-process'
+  const size = inThisProcess ? 1 : workersOf(config)
   const workers = new Set<string>()
   const cluster = createLocalCluster({ clock, gateway, workers })
-  // Once, also for the workers: what gives it may ask somebody.
   const vaultKey = await createKeyProvider(config.vault.key).load()
-  const storeConnections = size === 1 ? MOST_CONNECTIONS : Math.max(3, Math.ceil((2 * MOST_CONNECTIONS) / size))
   const parts = await createParts(
     {
-      ...{ config, clock, log, gateway, vaultKey, cluster, storeConnections },
-      withKeyLock: createKeyedMutex(),
+      ...{ config, clock, log, gateway, workers, vaultKey, cluster },
       openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
     },
     started,
@@ -101,11 +110,26 @@ export async function startGateway({
   await allowLocalOfEarlier(parts)
   const certificates = await protocolCertificates(parts, config)
   watchTokenExpiry(parts, started)
-  const listeners =
-    size === 1
-      ? await createListeners(parts, config, certificates, started)
-      : await createWorkerPool({ parts, config, vaultKey, certificates, storeConnections, size, ids: workers }, started)
   const served = await loadProtocols()
+  const ownKeys = await ownKeysOf(parts, served)
+  let worker: WorkerParts | undefined
+  const listeners = await createWorkerPool(
+    {
+      ...{ parts, served, ownKeys, size, ids: workers },
+      begin: {
+        config: workerConfig(config),
+        signingPublicKey: parts.signer.publicKeyPem,
+        ownKeys: handedKeys(ownKeys),
+        certificates,
+        apiAddress: await apiAddress(parts, config),
+      },
+      openChannel: inThisProcess
+        ? () => workerInThisProcess({ clock, log, serving: served => (worker = served) })
+        : () => forkWorker(testWorker),
+    },
+    started,
+  )
+  state.workers = listeners
   const versions = createCredentialVersions(parts, served, config)
   const {
     rotations,
@@ -119,7 +143,7 @@ export async function startGateway({
   const doctorRounds = createDoctorRounds({ ...parts, ...config.doctor, doctor })
   started.defer(() => doctorRounds.close())
   const api = await createApi({
-    ...(await apiParts(parts, config, listeners)),
+    ...(await apiParts(parts, config, listeners, served)),
     sources,
     doctor,
     doctorRounds,
@@ -135,7 +159,7 @@ export async function startGateway({
   started.defer(() => api.close())
   started.defer(() => versions.close())
   const ports = protocolNames().map(protocol => {
-    const port = portFor(protocol, { config, listeners, sources, pauseOnConnect: size > 1, parts })
+    const port = portFor(protocol, { config, listeners, sources, pauseOnConnect: !inThisProcess, parts })
     return { protocol, port }
   })
   started.defer(() => stopAccepting())
@@ -177,6 +201,7 @@ export async function startGateway({
     parts,
     doctorRounds,
     rotations,
+    ...(worker === undefined ? {} : { worker }),
     reopen: () => audit.reopen(),
     stop(drainMs = config.shutdown.drainMs) {
       if (stopped === undefined) stopped = stop(drainMs)
@@ -186,20 +211,11 @@ export async function startGateway({
   }
 }
 
-const IN_MEMORY = 'sqlite::memory:'
 const MOST_BY_THEMSELVES = 8
 
-/** How many processes serve sessions. Throws `CONFIG_INVALID` where they cannot share the store. */
-function workersOf({ workers, database }: Config): number {
-  const shared = database !== IN_MEMORY
-  if (workers === 'auto') return shared ? Math.min(availableParallelism(), MOST_BY_THEMSELVES) : 1
-  if (workers > 1 && !shared) {
-    throw new GatewayError(
-      'CONFIG_INVALID',
-      'A store in memory cannot be shared: `workers` must be 1 with sqlite::memory:',
-    )
-  }
-  return workers
+/** How many processes serve sessions. */
+function workersOf({ workers }: Config): number {
+  return workers === 'auto' ? Math.min(availableParallelism(), MOST_BY_THEMSELVES) : workers
 }
 
 function portFor(
@@ -279,10 +295,14 @@ type OwnApiParts = Omit<
   'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations' | 'accountStatuses' | 'restores' | 'retention'
 >
 
-async function apiParts(parts: GatewayParts<AuditLog>, config: Config, listeners: Listeners): Promise<OwnApiParts> {
+async function apiParts(
+  parts: GatewayParts<AuditLog>,
+  config: Config,
+  listeners: Listeners,
+  served: ServedProtocols,
+): Promise<OwnApiParts> {
   const { socket, enabled, host, port, tls } = config.api
   const file = sqliteFile(config.database)
-  const served = await loadProtocols()
   return {
     ...parts,
     version: version(),

@@ -18,6 +18,11 @@ class PrincipalProof {
     this.#facts = facts
   }
 
+  /** All that it says, for the process that relays. */
+  get facts(): PrincipalFacts {
+    return this.#facts
+  }
+
   get user(): string {
     return this.#facts.user
   }
@@ -37,5 +42,10 @@ export type Principal = PrincipalProof
 
 /** For `identity/authenticator.ts` only. */
 export function mintPrincipal(facts: PrincipalFacts): Principal {
+  return new PrincipalProof(facts)
+}
+
+/** For a worker (`gateway/workers/`): a principal as the process that verified the proofs has told it. */
+export function receivedPrincipal(facts: PrincipalFacts): Principal {
   return new PrincipalProof(facts)
 }

@@ -75,6 +75,11 @@ class GrantProof {
     return this.#terms.recording
   }
 
+  /** All that it says, for the process that relays. */
+  get terms(): GrantTerms {
+    return this.#terms
+  }
+
   allows(channel: Channel): boolean {
     return this.#terms.channels.has(channel)
   }
@@ -92,5 +97,10 @@ export function loginDetail({ account: { login, logins } }: Grant): { login?: st
 
 /** For `policy/authorize.ts` only. */
 export function mintGrant(terms: GrantTerms): Grant {
+  return new GrantProof(terms)
+}
+
+/** For a worker (`gateway/workers/`): a grant as the process that decided has told it. */
+export function receivedGrant(terms: GrantTerms): Grant {
   return new GrantProof(terms)
 }

@@ -6,6 +6,7 @@ import type { OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { User } from '../identity/user.ts'
+import type { No, Yes } from '../policy/decide.ts'
 import type { Access } from '../session/access.ts'
 import type { Conversation } from '../session/conversation.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
@@ -25,12 +26,23 @@ export interface ApiAddress {
   readonly certificate: string
 }
 
-/** What commands stand on: the same stores and verbs that the API's routes use. */
+/** What a person may read of a decision. */
+export type Shown =
+  | Pick<No, 'granted' | 'message'>
+  | (Pick<Yes, 'granted' | 'database' | 'channels' | 'endsAt' | 'idleMs' | 'recordInput' | 'recordExecInput'> & {
+      readonly account: Pick<Yes['account'], 'name' | 'level'>
+      readonly target: Pick<Yes['target'], 'name' | 'protocol'>
+    })
+
+/** What commands stand on: the same verbs that the API's routes use, for the person of this login alone. */
 export interface CommandParts {
-  readonly access: Access
-  readonly users: Documents<User>
-  readonly sessions: SessionStore
-  readonly personalAccess: PersonalAccess
+  readonly access: {
+    look(person: Principal, address: { account?: string; target: string }): Promise<Shown>
+    reachable: Access['reachable']
+  }
+  readonly users: Pick<Documents<User>, 'get'>
+  readonly sessions: Pick<SessionStore, 'list'>
+  readonly personalAccess: Pick<PersonalAccess, 'create' | 'list' | 'endOf' | 'revoke'>
   /** Null where it is not served but to the owner. */
   readonly apiAddress: () => Promise<ApiAddress | null>
   readonly favourites: Favourites

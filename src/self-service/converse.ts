@@ -18,11 +18,13 @@ const MOST_COMMANDS_WAITING = 64
 const MOST_MENUS = 64
 const WAITS = /^\s*checkout\s(.*\s)?--wait(\s|$)/s
 
-export function createSelfService(parts: RunParts): Converse {
+/** `partsOf`: what answers the person of a login. */
+export function createSelfService(partsOf: (login: Login) => RunParts): Converse {
   const withCommand = createLimitPerUser(MOST_COMMANDS, MOST_COMMANDS_WAITING)
   const withMenu = createLimitPerUser(MOST_MENUS, 0)
   return (conversation, login) => {
     const { command, terminal } = conversation
+    const parts = partsOf(login)
     const { user } = login.who.principal
     const answer = () => {
       // What waits until it is its turn stays open, as a menu does.

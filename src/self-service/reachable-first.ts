@@ -28,6 +28,8 @@ export async function reachableFirst(
   first?: (entries: Entry[]) => void,
 ): Promise<Entry[]> {
   const everything = access.reachable(person)
+  // Where what is read beside it fails first, nobody waits for it any more.
+  everything.catch(() => undefined)
   const [marked, recent] = await Promise.all([
     favourites.of(person.user),
     sessions.list({ user: person.user, limit: SESSIONS_LOOKED_AT }),

@@ -46,6 +46,8 @@ export interface Login {
   readonly activity: () => void
   /** Something was refused on it: for the audit log, without which it does not go on. */
   readonly refused: (what: string, why: string) => void
+  /** The same, where that is in the audit log already. */
+  readonly refusalNoted: () => void
 }
 
 /** So much may be refused on one login before it ends: it must not fill the audit log. */
@@ -162,13 +164,14 @@ class OpenLogin implements Login {
     this.#lastActivity = this.#parts.clock.now()
   }
 
+  readonly refusalNoted = (): void => {
+    if (++this.#refusals > MAX_REFUSALS) this.abort('protocol-violation')
+  }
+
   readonly refused = (what: string, why: string): void => {
-    if (++this.#refusals > MAX_REFUSALS) {
-      this.abort('protocol-violation')
-      return
-    }
-    const { user } = this.who.principal
-    this.#parts.broker.channelDenied({ user, session: this.id }, what, why).catch(() => this.abort('internal-error'))
+    this.refusalNoted()
+    if (this.#refusals > MAX_REFUSALS) return
+    this.#parts.broker.channelDenied({ session: this.id }, what, why).catch(() => this.abort('internal-error'))
   }
 
   person(): Promise<Principal | undefined> {

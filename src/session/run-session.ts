@@ -1,6 +1,6 @@
 /** THE PIPELINE, the same for every protocol: authenticate, authorize, lease, connect, record, relay, close. */
 
-import type { Recordings } from '../recording/store/recordings.ts'
+import type { LiveRecordings } from '../recording/store/live-recordings.ts'
 import type { Recorder } from '../recording/writing/recorder.ts'
 import { isRefusal, type Refusal } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
@@ -19,7 +19,7 @@ import { relayUntilEnd } from './steps/relay-until-end.ts'
 export interface PipelineParts {
   /** Proves, decides and lends: `broker/create-broker.ts` has its steps. */
   readonly broker: SessionBroker
-  readonly recordings: Recordings
+  readonly recordings: LiveRecordings
   readonly live: LiveSessions
   readonly metrics: Metrics
   readonly log: Log

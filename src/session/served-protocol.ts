@@ -1,12 +1,15 @@
 /** What the gateway loads of a protocol to serve it: its connections, and its questions to targets. The default export of the module that its facts name. */
 
-import type { Cluster } from '../cluster/cluster.ts'
+import type { SessionCluster } from '../cluster/cluster.ts'
 import type { ConnectionHandler } from '../connections/connection-handler.ts'
 import type { RefusedConnection } from '../connections/refused-connections.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { ProofOf } from '../identity/proof.ts'
 import type { Clock } from '../shared/clock.ts'
+import type { Refusal } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import type { OwnKey } from '../shared/own-key.ts'
 import type { TlsCertificate } from '../shared/tls/issue-certificate.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
@@ -17,7 +20,7 @@ import type { Converse } from './conversation.ts'
 import type { Dialer, DialerFor, DialerParts } from './dialer.ts'
 import type { LoginAtTarget } from './login-at-target.ts'
 import type { Downstream, RunSession, Upstream } from './protocol.ts'
-import type { RunLogin } from './run-login.ts'
+import type { Login, RunLogin } from './run-login.ts'
 import type { TargetProof } from './target-proof.ts'
 
 export interface HandlerParts {
@@ -27,13 +30,12 @@ export interface HandlerParts {
   readonly execOutputLimitBytes: number
   /** Of a protocol whose facts say that it shows one. */
   readonly certificate: TlsCertificate | undefined
-  readonly cluster: Cluster
+  readonly cluster: SessionCluster
   readonly dialerFor: DialerFor
-  readonly ownKey: Vault['ownKey']
-  /** For what a client asks for by a target's name or address on a login that names none. */
-  readonly access: Access
-  readonly targets: Targets
-  readonly hostAuthority: Vault['hostAuthority']
+  /** Those that the protocol's `ownKeys` made, by name. */
+  readonly ownKeys: OwnKeys
+  /** Has `ServedProtocol.findInside` asked, where the targets and their keys are. */
+  findInside(login: Login, host: string, port: number): Promise<FoundInside | Refusal>
   readonly knowsPublicKey: Authenticator['knowsPublicKey']
   run<D extends Downstream, U extends Upstream>(...session: Parameters<RunSession<D, U>>): Promise<void>
   /** For a login that names no target, where the protocol's facts say that there are such logins; `converse` answers on it. */
@@ -48,7 +50,44 @@ export interface HandlerParts {
   readonly started: AsyncDisposableStack
 }
 
+export type OwnKeys = Readonly<Record<string, OwnKey>>
+
+/** What is asked for by host and port inside of a login that names no target. */
+export interface FoundInside {
+  readonly name: string
+  /** Whether it has an account of the user's own name that a role of hers speaks of. */
+  readonly ownAccount: boolean
+  /** In the form of the protocol: what shows the gateway as the target to the client. */
+  readonly certificates: readonly Buffer[]
+}
+
+/** What is there where the vault's key is. */
+export interface InsideParts {
+  readonly targets: Targets
+  readonly access: Access
+  readonly hostAuthority: Vault['hostAuthority']
+  readonly ownKeys: OwnKeys
+  readonly clock: Clock
+}
+
 export interface ServedProtocol {
+  /** The keys that stand for the gateway itself: each is made once for all gateways of a store. */
+  readonly ownKeys?: Readonly<Record<string, () => Promise<OwnKey>>>
+  /**
+   * Where its clients prove a key: what connection the key has signed for, with this login name; undefined where it has not. It counts for
+   * no other connection.
+   */
+  connectionOfKeyProof?(proof: ProofOf<'publickey'>, login: string): string | undefined
+  /**
+   * Finds the target that is asked for inside of a login that names none, where the protocol has that. A refusal is in the audit log, and
+   * counts among those that a login may have.
+   */
+  findInside?(
+    parts: InsideParts,
+    login: Pick<Login, 'mayOpen' | 'person' | 'refused'>,
+    host: string,
+    port: number,
+  ): Promise<FoundInside | Refusal>
   createHandler(parts: HandlerParts): Promise<ConnectionHandler>
   /**
    * Has a target prove that it is the one that its credential was confirmed for. Throws `BAD_REQUEST` with what a proof cannot show,

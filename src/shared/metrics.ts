@@ -187,6 +187,11 @@ export function createMetrics() {
       aggregator: 'max',
       registers,
     }),
+    workerRequestsRefused: new Counter({
+      name: 'sallyport_worker_requests_refused_total',
+      help: 'Requests of workers that no worker makes: one may be taken over',
+      registers,
+    }),
     recordingsTampered: new Counter({
       name: 'sallyport_recordings_tampered_total',
       help: 'Recordings that were found to differ from the seal in the session records',

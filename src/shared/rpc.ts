@@ -31,17 +31,21 @@ export interface Rpc<M extends Methods<M>> extends Remote<M> {
   close(): void
 }
 
-/** `own` is the table of what the other side may ask; nothing else is done for it. */
+/** `own` is the table of what the other side may ask; nothing else is done for it, and `unknown` is told. */
 export function createRpc<Theirs extends Methods<Theirs>, Own extends Methods<Own>>(
   own: Own,
   send: (message: RpcMessage) => void,
+  unknown: (method: string) => void = () => undefined,
 ): Rpc<Theirs> {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let calls = 0
   let closed = false
 
   async function perform(method: string, values: readonly unknown[]): Promise<unknown> {
-    if (!Object.hasOwn(own, method)) throw new Error(`there is no method ${method}`)
+    if (!Object.hasOwn(own, method)) {
+      unknown(method)
+      throw new Error(`there is no method ${method}`)
+    }
     return Reflect.apply(own[method as keyof Own], own, values)
   }
 

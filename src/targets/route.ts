@@ -11,6 +11,12 @@ export interface Hop {
   readonly account: Account
 }
 
+/** As far as its name goes. */
+export interface NamedHop {
+  readonly target: Pick<Target, 'name'>
+  readonly account: Pick<Account, 'name'>
+}
+
 /** `hops`: in the order in which they are connected to; none for a target that is reached directly. */
 export type Route =
   | { readonly kind: 'open'; readonly hops: readonly Hop[] }
@@ -47,7 +53,7 @@ export function readVia(via: string): { readonly account?: string; readonly targ
 }
 
 /** As people and the audit log read it: `svc@bastion-1`. */
-export function hopName({ account, target }: Hop): string {
+export function hopName({ account, target }: NamedHop): string {
   return `${account.name}@${target.name}`
 }
 

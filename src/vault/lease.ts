@@ -101,3 +101,8 @@ export function mintLease(
 ): Lease {
   return new LeaseProof(id, grant, version, material, address)
 }
+
+/** For a worker (`gateway/workers/`): a lease as the process that holds the vault's key has handed it over. */
+export function receivedLease(...of: Parameters<typeof mintLease>): Lease {
+  return mintLease(...of)
+}

@@ -4,13 +4,8 @@ import { createHash, createPrivateKey, generateKeyPairSync, sign } from 'node:cr
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Signer } from '../shared/cryptography/signer.ts'
+import type { OwnKey } from '../shared/own-key.ts'
 import { Secret } from '../shared/secret.ts'
-
-export interface OwnKey {
-  /** What others may see: a public key line, a certificate. */
-  readonly public: string
-  readonly secret: Secret
-}
 
 interface Parts {
   readonly database: Database

@@ -9,6 +9,7 @@ import type { Signer } from '../shared/cryptography/signer.ts'
 import { GatewayError, type Refusal, refuse } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import type { OwnKey } from '../shared/own-key.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
 import {
@@ -28,7 +29,7 @@ import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from
 import { createLeaseRows, type Loan, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
-import { createSigner, generateSigningKey, type OwnKey, readOrMakeOwnKey } from './own-keys.ts'
+import { createSigner, generateSigningKey, readOrMakeOwnKey } from './own-keys.ts'
 import { createSealedVersions } from './sealed-versions.ts'
 import {
   type CredentialVersion,

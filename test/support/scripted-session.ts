@@ -129,7 +129,7 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
           return 'client-closed'
         },
       }
-      const all = { loginRefused: async () => undefined, ...gateway.parts, ...parts }
+      const all = { ...gateway.parts, ...parts }
       const over = runSession({ ...all, broker: createBroker(all) }, protocol, downstream, id)
       return { id, downstream, over, upstreamOpen: () => open }
     },

@@ -66,6 +66,8 @@ export interface TestGatewayOptions {
   /** Share what another test gateway stands on: its store, cluster, key and recordings. */
   readonly beside?: TestGateway
   readonly clock?: TestClock
+  /** Another program in the place of the worker's. */
+  readonly workerProgram?: URL
 }
 
 /** `SALLYPORT_TEST_PAIR=postgres-redis` runs the suite on that pair; the default is SQLite and one process. */
@@ -82,7 +84,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   config.postgres = { ...config.postgres, host: '127.0.0.1', port: 0 }
   config.api = { ...config.api, host: '127.0.0.1', port: 0 }
   config.shutdown = { drainMs: 0 }
-  // Workers would have neither the clock nor the log of the test.
+  // A process of its own would have neither the clock nor the log of the test: its code runs in this one, behind the same messages.
   config.workers = 1
   if (beside !== undefined) {
     const { database, cluster, vault, recording } = beside.config
@@ -103,7 +105,12 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const clock = options.clock ?? beside?.clock ?? new TestClock()
   const logLines: string[] = []
   const destination: DestinationStream = { write: line => void logLines.push(line) }
-  const gateway = await startGateway({ config, clock, log: createLog(config.log.level, destination) })
+  const gateway = await startGateway({
+    ...{ config, clock, log: createLog(config.log.level, destination) },
+    ...(options.workerProgram === undefined
+      ? config.workers === 1 && { testWorker: 'in-this-process' as const }
+      : { testWorker: options.workerProgram }),
+  })
   cleanup.defer(() => gateway.stop())
   const { parts } = gateway
   const running = cleanup.move()
@@ -144,7 +151,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       }
     },
     async ended(session) {
-      while (parts.live.has(session)) await new Promise(resolve => setImmediate(resolve))
+      while (gateway.worker?.live.has(session)) await new Promise(resolve => setImmediate(resolve))
       const row = await parts.sessions.get(session)
       if (row?.state !== 'ended') throw new Error(`session ${session} has not ended: ${JSON.stringify(row)}`)
       return { reason: row.end_reason!, recording: row.recording, hash: row.recording_hash }

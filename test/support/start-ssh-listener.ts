@@ -91,12 +91,7 @@ export async function startSshListener(parts: SshListenerParts) {
     clock: systemClock,
     log,
     metrics,
-    findTarget: async () => refuse('ACCESS_DENIED', 'There are no jumps here.'),
-    hostAuthority: {
-      signer: () => {
-        throw new Error('nothing is certified here')
-      },
-    },
+    findInside: async () => refuse('ACCESS_DENIED', 'There are no jumps here.'),
     runLogin: (downstream, session) => run(parts, key, protocol, downstream, session, sessions),
     run: (_protocol, downstream, session) => run(parts, key, protocol, downstream, session, sessions),
   })

@@ -1,74 +1,276 @@
-/** The table of what a worker may have its gateway do. */
+/** What a worker may have its gateway do: each request of the table in `requests.ts`, carried out where the vault's key is. */
 
 import type { AuditAppender } from '../../audit/event.ts'
-import type { Cluster } from '../../cluster/cluster.ts'
-import { type ClusterMethods, createClusterServer } from '../../cluster/server.ts'
+import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
+import type { Revealed, RevealWish } from '../../check-out/reveal.ts'
 import type { NoSlot } from '../../connections/connection-limits.ts'
+import type { RefusedConnection } from '../../connections/refused-connections.ts'
+import type { PersonalToken } from '../../identity/personal-tokens.ts'
+import type { PrincipalFacts } from '../../identity/principal.ts'
 import type { Source } from '../../identity/proof.ts'
-import type { WithKeyLock } from '../../shared/concurrency/keyed-mutex.ts'
+import type { User } from '../../identity/user.ts'
+import type { GrantTerms } from '../../policy/grant.ts'
+import type { LoginTerms } from '../../policy/login.ts'
+import type { Reachable } from '../../policy/reachable.ts'
+import { makeRecordingKeys, type RecordingKeys } from '../../recording/format/recording-keys.ts'
+import { isSealOf } from '../../recording/format/seal.ts'
+import type { Shown } from '../../self-service/command.ts'
+import type { HeldSessions } from '../../session/broker/create-broker.ts'
+import type { TokenWish } from '../../session/personal-access.ts'
+import type { LoginClient } from '../../session/protocol.ts'
+import type { Ending, SessionRow } from '../../session/records/session-store.ts'
+import type { FoundInside, OwnKeys } from '../../session/served-protocol.ts'
+import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
+import type { AccountAddress } from '../../shared/names.ts'
+import { Secret } from '../../shared/secret.ts'
+import type { Target } from '../../targets/target.ts'
+import { checkOutsOf } from '../check-outs-of.ts'
+import type { GatewayParts } from '../parts.ts'
+import type { ServedProtocols } from '../protocols.ts'
+import { type HandedCredential, handOver } from './handed-credential.ts'
+import { createLentCodes } from './lent-codes.ts'
+import type { WorkerCluster } from './worker-cluster.ts'
 
-/** A worker that hangs while it holds a lock delays the others by so long. */
-const LONGEST_LOCK_MS = 15_000
+/** What a client said of itself before it proved anything. */
+export interface Claim extends Pick<LoginClient, 'protocol' | 'source' | 'login' | 'outer'> {
+  readonly database?: string | undefined
+}
 
-export interface GatewayMethods extends ClusterMethods {
-  /** Resolves when the event is stored. */
-  audit: AuditAppender['append']
-  /** Resolves when what the worker put into the outbox is in the chain. */
-  auditFlush: AuditAppender['flush']
+export type CheckOutWishMessage = Parameters<OwnCheckOuts['take']>[1]
+
+/** What is shown of a credential: in clear to a terminal, or as `age` has encrypted it. */
+export type RevealedMessage = Omit<Revealed, 'shown'> &
+  ({ readonly handed: HandedCredential } | { readonly age: string })
+
+export interface Told {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly detail?: string | undefined
+}
+
+export interface GatewayMethods extends WorkerCluster {
+  /** Resolves when it is decided. */
+  admit(session: string, claim: Claim): Promise<GrantTerms | Refusal>
+  admitLogin(session: string, claim: Claim): Promise<{ principal: PrincipalFacts; terms: LoginTerms } | Refusal>
+  /** There will be no more proofs for it. */
+  loginOver(session: string): void
+  knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
+  stillAllowed(session: string): Promise<boolean>
+  lease(
+    session: string,
+    details: Record<string, string>,
+    receiver: Buffer,
+  ): Promise<{ id: string; version: number; handed: HandedCredential } | Refusal>
+  findHop(session: string, name: string): Promise<Target | undefined>
+  lendForHop(session: string, hop: AccountAddress, receiver: Buffer): Promise<HandedCredential>
+  /** The next one-time code of an account whose credential was lent to the session, while it logs in. */
+  oneTimeCode(session: string, account: AccountAddress): Promise<Buffer>
+  recordingKeys(session: string): RecordingKeys
+  /** The signature of the seal of its recording (`isSealOf`). */
+  signSeal(session: string, bytes: Buffer): Buffer
+  hopFailed(session: string, hop: AccountAddress, error: Told): Promise<void>
+  refused(session: string, refusal: Told): Promise<void>
+  activate(session: string): Promise<boolean>
+  channelDenied(session: string, what: string, why: string): Promise<void>
+  end(session: string, ending: Pick<Ending, 'reason' | 'sealed' | 'tampered'>): Promise<void>
+  /** Nothing more comes of it. */
+  release(session: string): void
+  person(session: string): Promise<PrincipalFacts | undefined>
+  look(session: string, address: { account?: string | undefined; target: string }): Promise<Shown>
+  reachable(session: string, names?: string[]): Promise<Reachable[]>
+  findInside(session: string, host: string, port: number): Promise<FoundInside | Refusal>
+  favourites(session: string): Promise<ReadonlySet<string>>
+  toggleFavourite(session: string, address: AccountAddress): Promise<boolean>
+  sessions(session: string, query: { limit: number; state?: 'live' | 'ended' | undefined }): Promise<SessionRow[]>
+  user(session: string): Promise<User | undefined>
+  createToken(
+    session: string,
+    wish: TokenWish,
+  ): Promise<{ text: Buffer; name: string; scopes: TokenWish['scopes']; expiresAt: number }>
+  tokens(session: string): Promise<PersonalToken[]>
+  revokeToken(session: string, name: string): Promise<boolean>
+  takeCheckOut(session: string, address: AccountAddress, wish: CheckOutWishMessage): Promise<TakeAnswer>
+  checkIn(session: string, address: AccountAddress): ReturnType<OwnCheckOuts['checkIn']>
+  extendCheckOut(session: string, address: AccountAddress, forMs?: number): ReturnType<OwnCheckOuts['extend']>
+  checkOuts(session: string): ReturnType<OwnCheckOuts['list']>
+  leaveQueue(session: string, address: AccountAddress): Promise<boolean>
+  proveCode(session: string, code: Buffer): Promise<boolean>
+  revealCheckOut(session: string, wish: RevealWish, code: Buffer, receiver: Buffer): Promise<RevealedMessage>
+  /** Resolves when what was asked for is in the audit log. */
+  selfService(
+    session: string,
+    kind: 'self-service.opened' | 'self-service.command',
+    data: Record<string, string>,
+  ): Promise<void>
   /** Gives a connection, which comes from there, its slot. Resolves with why there is none. */
   acquireSlot(connection: number, source: Source): Promise<NoSlot | undefined>
   /** The same for a connection inside of one that has its slot. */
   acquireInnerSlot(connection: number): Promise<NoSlot | undefined>
-  /** Resolves when the worker holds the key's lock, with what `unlock` wants. */
-  lock(key: string): Promise<number>
-  unlock(lock: number): void
+  connectionRefused(refused: RefusedConnection): Promise<void>
 }
 
-export interface Services {
-  readonly cluster: Cluster
+export interface GatewayMethodsParts {
+  readonly parts: GatewayParts
   readonly audit: AuditAppender
-  readonly withKeyLock: WithKeyLock
+  readonly broker: HeldSessions
+  readonly served: ServedProtocols
+  readonly ownKeys: Readonly<Record<string, OwnKeys>>
+  readonly cluster: WorkerCluster
+  /** The client of a login, for as long as it proves. Throws `FORBIDDEN` for a source that is no connection of this worker. */
+  readonly clientOf: (session: string, claim: Claim) => LoginClient
+  readonly loginOver: (session: string) => void
+  readonly released: (session: string) => void
   readonly acquireSlot: GatewayMethods['acquireSlot']
   readonly acquireInnerSlot: GatewayMethods['acquireInnerSlot']
 }
 
-/** For one worker; `deliver` gives it a message of the cluster. `close`: it is gone, and with it the locks that it held. */
-export function createGatewayMethods(
-  { cluster, audit, withKeyLock, acquireSlot, acquireInnerSlot }: Services,
-  deliver: (channel: string, payload: Buffer) => void,
-): { readonly methods: GatewayMethods; close(): void } {
-  const server = createClusterServer(cluster, deliver)
-  const locks = new Map<number, () => void>()
-  let locked = 0
+/** For one worker. */
+export function createGatewayMethods(options: GatewayMethodsParts): GatewayMethods {
+  const { parts, audit, broker, served, ownKeys, cluster, clientOf, loginOver, released } = options
+  const { access, favourites, personalAccess, sessions, targets, users, vault } = parts
+
+  const codes = createLentCodes()
+  const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
+
+  async function personOf(session: string) {
+    const person = await broker.login(session).person()
+    if (person !== undefined) return person
+    throw new GatewayError('ACCESS_DENIED', 'Your access was withdrawn.')
+  }
 
   return {
-    methods: {
-      ...server.methods,
-      audit: event => audit.append(event),
-      auditFlush: () => audit.flush(),
-      acquireSlot,
-      acquireInnerSlot,
-      lock(key) {
-        const lock = ++locked
-        const released = Promise.withResolvers<void>()
-        locks.set(lock, released.resolve)
-        return new Promise(held => {
-          void withKeyLock(key, async () => {
-            held(lock)
-            const late = setTimeout(released.resolve, LONGEST_LOCK_MS)
-            await released.promise
-            clearTimeout(late)
-          })
-        })
-      },
-      unlock(lock) {
-        locks.get(lock)?.()
-        locks.delete(lock)
-      },
+    ...cluster,
+
+    async admit(session, claim) {
+      const grant = await broker.admit(session, clientOf(session, claim))
+      return isRefusal(grant) ? told(grant) : grant.terms
     },
-    close() {
-      server.close()
-      for (const release of locks.values()) release()
+    async admitLogin(session, claim) {
+      const admitted = await broker.admitLogin(session, clientOf(session, claim))
+      if (isRefusal(admitted)) return told(admitted)
+      const { principal, terms } = admitted
+      return { principal: principal.facts, terms }
     },
+    loginOver,
+    knowsPublicKey: (user, blob) => parts.authenticator.knowsPublicKey(user, blob),
+    stillAllowed: session => broker.stillAllowed(session),
+
+    async lease(session, details, receiver) {
+      const lease = await broker.lease({ session }, details)
+      if (isRefusal(lease)) return told(lease)
+      const { id, version, address } = lease
+      return { id, version, handed: codes.handOver(session, address, lease, receiver) }
+    },
+    findHop: (session, name) => broker.findHop({ session }, name),
+    async lendForHop(session, { account, target }, receiver) {
+      const lent = await broker.lendForHop({ session }, { account: { name: account }, target: { name: target } })
+      return codes.handOver(session, { account, target }, lent, receiver)
+    },
+    oneTimeCode: (session, address) => codes.next(session, address),
+    recordingKeys: session => makeRecordingKeys(session, vault),
+    signSeal(session, bytes) {
+      if (isSealOf(session, bytes)) return parts.signer.sign(bytes)
+      throw new GatewayError('FORBIDDEN', 'These are not the bytes of a seal of this session.')
+    },
+
+    hopFailed(session, { account, target }, { code, message, detail }) {
+      const options = detail === undefined ? {} : { cause: new Error(detail) }
+      const hop = { account: { name: account }, target: { name: target } }
+      return broker.hopFailed({ session }, hop, new GatewayError(code, message, options))
+    },
+    refused: (session, { code, message, detail }) => broker.refused({ session }, refuse(code, message, detail)),
+    activate(session) {
+      codes.forget(session)
+      return broker.activate({ session })
+    },
+    channelDenied: (session, what, why) => broker.channelDenied({ session }, what, why),
+    end(session, ending) {
+      codes.forget(session)
+      return broker.end({ session }, ending)
+    },
+    release(session) {
+      codes.forget(session)
+      loginOver(session)
+      broker.forget(session)
+      released(session)
+    },
+
+    person: async session => (await broker.person(session))?.facts,
+    async look(session, { target, account }) {
+      const decision = await access.look(await personOf(session), {
+        target,
+        ...(account === undefined ? {} : { account }),
+      })
+      return shown(decision)
+    },
+    reachable: async (session, names) => access.reachable(await personOf(session), names),
+    async findInside(session, host, port) {
+      const login = broker.login(session)
+      const find = served.of(login.protocol).findInside
+      if (find === undefined) throw new GatewayError('INTERNAL', 'Nothing is opened inside of such a login.')
+      const own = ownKeys[login.protocol] ?? {}
+      const refused = (what: string, why: string) => void broker.channelDenied({ session }, what, why)
+      const { hostAuthority } = vault
+      const asked = { mayOpen: login.mayOpen, person: login.person, refused }
+      return find({ targets, access, hostAuthority, ownKeys: own, clock: parts.clock }, asked, host, port)
+    },
+    favourites: async session => favourites.of(broker.login(session).user),
+    toggleFavourite: async (session, address) => favourites.toggle(broker.login(session).user, address),
+    async sessions(session, { limit, state }) {
+      return sessions.list({ user: broker.login(session).user, limit, ...(state === undefined ? {} : { state }) })
+    },
+    user: async session => users.get((await personOf(session)).user),
+    async createToken(session, wish) {
+      const { text, ...made } = await personalAccess.create(await personOf(session), { ...wish, session })
+      return { ...made, text: text.revealBytes() }
+    },
+    tokens: async session => personalAccess.list(broker.login(session).user),
+    async revokeToken(session, name) {
+      const { user } = broker.login(session)
+      return personalAccess.revoke(user, name, { actor: user, session })
+    },
+    takeCheckOut: (session, address, wish) => checkOuts(session).take(address, wish),
+    checkIn: (session, address) => checkOuts(session).checkIn(address),
+    extendCheckOut: (session, address, forMs) => checkOuts(session).extend(address, forMs),
+    checkOuts: session => checkOuts(session).list(),
+    leaveQueue: (session, address) => checkOuts(session).leaveQueue(address),
+    proveCode: (session, code) => checkOuts(session).proveCode(new Secret(code)),
+    async revealCheckOut(session, wish, code, receiver) {
+      const { shown, ...facts } = await checkOuts(session).reveal(wish, new Secret(code))
+      if (shown.as === 'age') return { ...facts, age: shown.text }
+      try {
+        return { ...facts, handed: handOver({ kind: 'password', password: shown.text }, receiver) }
+      } finally {
+        shown.text.erase()
+      }
+    },
+    selfService: async (session, kind, data) =>
+      audit.append({ kind, actor: broker.login(session).user, session, data }),
+
+    acquireSlot: options.acquireSlot,
+    acquireInnerSlot: options.acquireInnerSlot,
+    connectionRefused: ({ session, ...data }) =>
+      audit.append({
+        kind: 'connection.refused',
+        actor: 'unknown',
+        ...(session === undefined ? {} : { session }),
+        data,
+      }),
+  }
+}
+
+/** What the person may be told; why is the gateway's to know. */
+function told({ code, message }: Refusal): Refusal {
+  return refuse(code, message)
+}
+
+function shown(decision: Shown): Shown {
+  if (!decision.granted) return { granted: false, message: decision.message }
+  const { account, target, database, channels, endsAt, idleMs, recordInput, recordExecInput } = decision
+  return {
+    granted: true,
+    account: { name: account.name, level: account.level },
+    target: { name: target.name, protocol: target.protocol },
+    ...{ database, channels, endsAt, idleMs, recordInput, recordExecInput },
   }
 }

@@ -1,119 +1,162 @@
-/**
- * What a worker does: it serves the connections that its gateway hands over, with everything that a gateway has but ports and API.
- * It is a gateway of its own to the store and to the cluster, so that whatever it leaves behind is found when it dies.
- */
+/** What a worker does: it serves the connections that its gateway hands over, and asks it for what it needs of users, targets and the vault. */
 
 import type { Socket } from 'node:net'
 import { createClusterClient } from '../../cluster/client.ts'
 import type { ConnectionSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
-import { systemClock } from '../../shared/clock.ts'
+import { endReasonOf } from '../../session/state.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { createLog } from '../../shared/log.ts'
-import { logDestination } from '../../shared/log-destination.ts'
+import type { Log } from '../../shared/log.ts'
 import { createRpc, failureOf, type Remote } from '../../shared/rpc.ts'
-import { KeyEncryptionKey } from '../../vault/key-encryption-key.ts'
 import { createListeners, type Listeners } from '../listeners.ts'
-import { createParts } from '../parts.ts'
 import type { GatewayMethods } from './gateway-methods.ts'
 import type { Begin, FromWorker, ToWorker, WorkerMethods } from './messages.ts'
-import { createRemoteLock } from './remote-lock.ts'
+import { createRemoteBroker } from './remote-broker.ts'
+import { createWorkerParts, type WorkerParts } from './worker-parts.ts'
 
-/** Serves from the first message, which is `begin`, until it is told to drain. */
-export function serve(): void {
-  process.once('message', (message: Begin) => {
-    begin(message).catch(error => {
-      process.send!({ kind: 'failed', failure: failureOf(error) } satisfies FromWorker, () => process.exit(1))
-    })
-  })
+/** What a worker has of the process that it runs in. */
+export interface WorkerHost {
+  /** What cannot be sent has nobody to hear it: without its gateway the worker ends. */
+  send(message: FromWorker): void
+  clock: Clock
+  logFor(begin: Begin): Promise<Log>
+  /** The worker is over. */
+  exit(code: number): void
+  /** It serves from now on. */
+  serving?(parts: WorkerParts): void
 }
 
-async function begin({ gateway, auditedBy, config, vaultKey, certificates, storeConnections }: Begin): Promise<void> {
-  const started = new AsyncDisposableStack()
-  const log = createLog(config.log.level, await logDestination()).child({ worker: gateway })
-  process.on('unhandledRejection', error => log.error({ err: error }, 'a step failed that nobody waited for'))
-  const own: WorkerMethods = {
-    deliver: (channel, payload) => client.deliver(channel, payload),
-    async report() {
-      if (listeners === undefined) throw new GatewayError('INTERNAL', 'The worker is not ready yet.')
-      return listeners.report()
-    },
+/** Serves from the first message, which is `begin`, until it is told to drain. Returns what takes the messages. */
+export function serve(host: WorkerHost): (message: ToWorker, socket?: Socket) => void {
+  let receive: ((message: ToWorker, socket?: Socket) => void) | undefined
+  return (message, socket) => {
+    if (message.kind !== 'begin') {
+      receive?.(message, socket)
+      return
+    }
+    const worker = new Worker(host, message)
+    worker
+      .ready()
+      .then(() => host.send({ kind: 'ready' }))
+      .catch(error => {
+        host.send({ kind: 'failed', failure: failureOf(error) })
+        host.exit(1)
+      })
+    receive = (next, from) => worker.receive(next, from)
   }
-  const remote = createRpc<GatewayMethods, WorkerMethods>(own, send)
-  const client = createClusterClient({ gateway, remote, log })
-  const hurry = new AbortController()
-  let listeners: Listeners | undefined
-  const connections = new Map<number, Socket>()
+}
 
-  async function drain(drainMs: number): Promise<never> {
-    // Without a listeners it is still starting: there is nothing to lose.
-    if (listeners === undefined) process.exit(0)
-    await listeners.drain(drainMs, hurry.signal)
-    await started.disposeAsync()
-    process.exit(0)
+class Worker {
+  readonly #host: WorkerHost
+  readonly #started = new AsyncDisposableStack()
+  readonly #remote
+  readonly #ready: Promise<void>
+  readonly #hurry = new AbortController()
+  readonly #connections = new Map<number, Socket>()
+  #listeners: Listeners | undefined
+  #parts: WorkerParts | undefined
+
+  constructor(host: WorkerHost, begin: Begin) {
+    this.#host = host
+    const own: WorkerMethods = {
+      deliver: (channel, payload) => client.deliver(channel, payload),
+      report: async () => {
+        if (this.#listeners === undefined) throw new GatewayError('INTERNAL', 'The worker is not ready yet.')
+        return this.#listeners.report()
+      },
+      nextProof: (session, first) => remoteBroker.methods.nextProof(session, first),
+      askFor: (...question) => remoteBroker.methods.askFor(...question),
+      notifySession: (session, text) => void this.#parts?.live.notify(session, text),
+      endSession: (session, reason) => this.#parts?.live.end(session, endReasonOf(reason) ?? 'interrupted'),
+    }
+    const remote = createRpc<GatewayMethods, WorkerMethods>(own, message => host.send(message))
+    this.#remote = remote
+    const client = createClusterClient({ gateway: begin.gateway, remote })
+    const logged = host.logFor(begin)
+    let remoteBroker: ReturnType<typeof createRemoteBroker>
+    this.#ready = logged.then(async log => {
+      remoteBroker = createRemoteBroker(remote, log)
+      const { clock } = host
+      const parts = await createWorkerParts(
+        { begin, remote, ...remoteBroker, cluster: client.cluster, clock, log },
+        this.#started,
+      )
+      this.#parts = parts
+      this.#listeners = await createListeners(parts, begin.config, begin.certificates, this.#started)
+      host.serving?.(parts)
+    })
   }
 
-  process.on('message', (message: ToWorker, socket?: Socket) => {
+  ready(): Promise<void> {
+    return this.#ready
+  }
+
+  receive(message: ToWorker, socket?: Socket): void {
     switch (message.kind) {
+      case 'begin':
+        break
       case 'call':
       case 'answer':
-        return remote.receive(message)
+        this.#remote.receive(message)
+        break
       case 'connection':
-        return handle(listeners!, connections, message, socket, remote)
+        this.#handle(message, socket)
+        break
       case 'cut':
-        return void connections.get(message.connection)?.destroy()
+        this.#connections.get(message.connection)?.destroy()
+        break
       case 'drain':
-        return void drain(message.drainMs).catch(error => {
-          log.error({ err: error }, 'the worker did not stop as it should')
-          process.exit(1)
-        })
+        void this.#drain(message.drainMs)
+        break
       case 'hurry':
-        return hurry.abort()
+        this.#hurry.abort()
     }
-  })
-  const parts = await createParts(
-    {
-      config,
-      clock: systemClock,
-      log,
-      gateway,
-      cluster: client.cluster,
-      vaultKey: new KeyEncryptionKey(vaultKey),
-      withKeyLock: createRemoteLock(remote),
-      storeConnections,
-      auditedBy,
-      openAudit: async () => ({
-        append: event => remote.call('audit', event),
-        // What others left is for the gateway itself to see to.
-        flush: () => remote.call('auditFlush'),
-      }),
-    },
-    started,
-  )
-  listeners = await createListeners(parts, config, certificates, started)
-  send({ kind: 'ready' })
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    try {
+      // Without listeners it is still starting: there is nothing to lose.
+      await this.#listeners?.drain(drainMs, this.#hurry.signal)
+      await this.#started.disposeAsync()
+      this.#host.exit(0)
+    } catch (error) {
+      this.#parts?.log.error({ err: error }, 'the worker did not stop as it should')
+      this.#host.exit(1)
+    }
+  }
+
+  #handle(
+    { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
+    socket: Socket | undefined,
+  ): void {
+    const send = this.#host.send
+    if (socket === undefined) {
+      // It was closed on its way.
+      send({ kind: 'disconnected', connection })
+      return
+    }
+    send({ kind: 'entered', connection })
+    this.#connections.set(connection, socket)
+    socket.once('close', () => {
+      this.#connections.delete(connection)
+      send({ kind: 'disconnected', connection })
+    })
+    const slot = slotOf(connection, send, this.#remote)
+    const acquireSlot = async (origin: Source) =>
+      (await this.#remote.call('acquireSlot', connection, { address: origin.address, port: origin.port })) ?? slot
+    this.#listeners!.handle(protocol, {
+      socket,
+      source,
+      slot: balanced ? acquireSlot : (refused ?? slot),
+      onEvict: () => undefined,
+    })
+  }
 }
 
-function handle(
-  listeners: Listeners,
-  connections: Map<number, Socket>,
-  { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
-  socket: Socket | undefined,
-  gateway: Remote<GatewayMethods>,
-): void {
-  if (socket === undefined) {
-    // It was closed on its way.
-    send({ kind: 'disconnected', connection })
-    return
-  }
-  send({ kind: 'entered', connection })
-  connections.set(connection, socket)
-  socket.once('close', () => {
-    connections.delete(connection)
-    send({ kind: 'disconnected', connection })
-  })
-  // The slot itself is the gateway's to count.
-  const slot: ConnectionSlot = {
+/** The slot itself is the gateway's to count. */
+function slotOf(connection: number, send: WorkerHost['send'], gateway: Remote<GatewayMethods>): ConnectionSlot {
+  return {
     reached: stage => send({ kind: 'reached', connection, stage }),
     blame: fault => send({ kind: 'blamed', connection, fault }),
     authenticated: () => send({ kind: 'authenticated', connection }),
@@ -121,16 +164,4 @@ function handle(
     releaseInner: () => send({ kind: 'inner-released', connection }),
     release: () => undefined,
   }
-  const acquireSlot = async (origin: Source) => (await gateway.call('acquireSlot', connection, origin)) ?? slot
-  listeners.handle(protocol, {
-    socket,
-    source,
-    slot: balanced ? acquireSlot : (refused ?? slot),
-    onEvict: () => undefined,
-  })
-}
-
-function send(message: FromWorker): void {
-  // What cannot be sent has nobody to hear it: without its gateway the worker ends.
-  process.send!(message, () => undefined)
 }

@@ -5,17 +5,23 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { AggregatorRegistry } from 'prom-client'
+import type { WatchedSession } from '../../check-out/watch.ts'
+import type { EndReason } from '../../session/state.ts'
 import type { ProcessMetrics } from '../../shared/metrics.ts'
 import type { Listeners } from '../listeners.ts'
-import { CLOSE_MS, type GatewayParts } from '../parts.ts'
+import { CLOSE_MS, type WorkerSessions } from '../parts.ts'
+import { createKeyProofs } from './key-proofs.ts'
+import type { Begin } from './messages.ts'
 import { type Exit, WorkerProcess, type WorkerProcessOptions } from './worker-process.ts'
 
-export interface WorkerPoolOptions extends Omit<WorkerProcessOptions, 'id' | 'services' | 'auditedBy'> {
-  readonly parts: GatewayParts
+export interface WorkerPoolOptions extends Omit<WorkerProcessOptions, 'begin' | 'keyProofs'> {
+  readonly begin: Omit<Begin, 'kind' | 'gateway'>
   readonly size: number
   /** The ids of those that are alive are kept in here. */
   readonly ids: Set<string>
 }
+
+export interface WorkerPool extends Listeners, WorkerSessions {}
 
 /** After this time a worker counts as one that works: when it dies, the next one is started at once. */
 const STEADY_MS = 60_000
@@ -31,14 +37,14 @@ const MISSED_IS_BUSY = 2
 const MISSED_IS_HUNG = 6
 
 /** Resolves when all are ready; throws what keeps one from starting. They are ended with `started`, if `drain` did not. */
-export async function createWorkerPool(options: WorkerPoolOptions, started: AsyncDisposableStack): Promise<Listeners> {
-  const pool = new WorkerPool(options)
+export async function createWorkerPool(options: WorkerPoolOptions, started: AsyncDisposableStack): Promise<WorkerPool> {
+  const pool = new Pool(options)
   started.defer(() => pool.drain(0, AbortSignal.abort()))
   await pool.start()
   return pool
 }
 
-class WorkerPool implements Listeners {
+class Pool implements WorkerPool {
   readonly #options: WorkerPoolOptions
   /** All that run, and those of them that take connections. */
   readonly #workers = new Set<WorkerProcess>()
@@ -46,6 +52,7 @@ class WorkerPool implements Listeners {
   /** Of those that died: their sessions are ended and their recordings sealed. */
   readonly #pendingCleanups = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #keyProofs = createKeyProofs()
   #started = 0
   #pauseMs = 0
   /** What those counted that are no more: a counter never falls. */
@@ -106,6 +113,14 @@ class WorkerPool implements Listeners {
     await Promise.all(this.#pendingCleanups)
   }
 
+  all(): WatchedSession[] {
+    return [...this.#workers].flatMap(worker => worker.sessions)
+  }
+
+  endSession(session: string, reason: EndReason): void {
+    for (const worker of this.#workers) if (worker.endSession(session, reason)) return
+  }
+
   #taking(): WorkerProcess[] {
     return [...this.#ready].filter(({ missed }) => missed < MISSED_IS_BUSY)
   }
@@ -130,11 +145,17 @@ class WorkerPool implements Listeners {
   }
 
   async #startOne(): Promise<void> {
-    const { parts, size: _, ids, ...options } = this.#options
+    const { parts, ids, begin } = this.#options
     const id = `${parts.gateway}-${++this.#started}`
-    const worker = new WorkerProcess({ id, auditedBy: parts.gateway, services: parts, ...options })
-    this.#workers.add(worker)
     ids.add(id)
+    // Before it has a session: others would take that for one that nobody looks after.
+    await parts.beat()
+    const worker = new WorkerProcess({
+      ...this.#options,
+      begin: { kind: 'begin', gateway: id, ...begin },
+      keyProofs: this.#keyProofs,
+    })
+    this.#workers.add(worker)
     void worker.exited.then(exit => this.#gone(worker, exit))
     const late = setTimeout(() => worker.kill(), START_MS)
     await worker.ready().finally(() => clearTimeout(late))

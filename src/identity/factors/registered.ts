@@ -24,7 +24,7 @@ const OWN: { readonly [Kind in Factor | Proof['kind']]: Evaluation<ProofOf<Kind>
 
 const registered = new Map(Object.entries(OWN) as [string, Evaluation][])
 
-/** One more, from outside `src/`: to be called before a gateway starts, in its process alone (`workers: 1`). */
+/** One more, from outside `src/`: to be called before a gateway starts, in its own process and in those of its workers. */
 export function addFactor(name: string, facts: FactorFacts, evaluation: Evaluation): void {
   addFacts(name, facts)
   registered.set(name, evaluation)

@@ -3,9 +3,10 @@
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
+import { sessionOfKeyProof } from './client-side/key-proof.ts'
 import type { SshSettings } from './facts/settings.ts'
 import { connectHop } from './hops/connect-hop.ts'
-import { createFindTarget } from './jump/find-target.ts'
+import { findInside } from './jump/find-inside.ts'
 import { createSshProtocol } from './protocol.ts'
 import { sshAuthorizedKeys } from './rotation/ssh-authorized-keys.ts'
 import { sshPassword } from './rotation/ssh-password.ts'
@@ -16,22 +17,16 @@ import { generateKeyPair } from './transport/generate-key-pair.ts'
 import { nativeCryptography } from './transport/ssh2-internals.ts'
 import { NO_REKEYING } from './transport/transport.ts'
 
-const HOST_KEY_TYPES = ['ed25519', 'ecdsa'] as const
-
 async function createHandler(parts: HandlerParts) {
-  const { dialerFor, execOutputLimitBytes, ownKey, refused, clock, log } = parts
+  const { dialerFor, execOutputLimitBytes, ownKeys, refused, clock, log } = parts
   const limits = parts.settings as SshSettings
   // ssh2 falls back without a word.
   if (!nativeCryptography)
     log.warn("ssh2's native binding is missing: SSH costs three times the CPU; repair it with scripts/bring")
-  const hostKeys = await Promise.all(
-    HOST_KEY_TYPES.map(async type => (await ownKey(`ssh-host-${type}`, async () => generateKeyPair(type))).secret),
-  )
   return createSshConnectionHandler({
     ...parts,
-    hostKeys,
+    hostKeys: Object.values(ownKeys).map(key => key.secret),
     limits,
-    findTarget: createFindTarget(parts),
     converse: limits.selfService ? parts.converse : undefined,
     protocol: createSshProtocol({ limits, execOutputLimitBytes, dialerFor, clock }),
     refusedConnection: ({ address }, code, why, session) => refused({ source: address, code, why, session }),
@@ -39,6 +34,12 @@ async function createHandler(parts: HandlerParts) {
 }
 
 export default {
+  ownKeys: {
+    'ssh-host-ed25519': async () => generateKeyPair('ed25519'),
+    'ssh-host-ecdsa': async () => generateKeyPair('ecdsa'),
+  },
+  connectionOfKeyProof: sessionOfKeyProof,
+  findInside,
   createHandler,
   prove: proveSshTarget,
   logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),

@@ -3,37 +3,44 @@
  * purpose of its own. See docs/recording-format.md.
  */
 
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { KEY_BYTES, TAG_BYTES } from './container.ts'
+import { TAG_BYTES } from './container.ts'
 import type { AskedFact, FactEvent, ProtectedPart, RecordedEvent } from './events.ts'
 
 type Statement = Extract<FactEvent, { type: 'statement' }>
 
 const NONCE_BYTES = 12
 
+/** A key, and the same as the vault has sealed it. */
+export interface SealedKey {
+  readonly key: Buffer
+  readonly sealed: string
+}
+
 export function protectedKeyPurpose(session: string): string {
   return `protected parts of recording ${session}`
 }
 
-/** Encrypts protected parts while a session is recorded. The key is made when it is first needed. */
+/** Encrypts protected parts while a session is recorded. */
 export class Protector {
   readonly #session: string
-  readonly #wrap: Pick<Sealer, 'sealBytes'>
-  #key: Buffer | undefined
+  readonly #key: SealedKey
+  #begun = false
   #count = 0
 
-  constructor(session: string, wrap: Pick<Sealer, 'sealBytes'>) {
+  /** `key`: sealed for `protectedKeyPurpose`. */
+  constructor(session: string, key: SealedKey) {
     this.#session = session
-    this.#wrap = wrap
+    this.#key = key
   }
 
   /** Once for a recording: the event that must stand before the first protected part. */
   begin(): FactEvent | undefined {
-    if (this.#key !== undefined) return undefined
-    this.#key = randomBytes(KEY_BYTES)
-    return { type: 'protected-key', key: this.#wrap.sealBytes(protectedKeyPurpose(this.#session), this.#key) }
+    if (this.#begun) return undefined
+    this.#begun = true
+    return { type: 'protected-key', key: this.#key.sealed }
   }
 
   /** base64 of nonce, ciphertext and tag. */
@@ -45,7 +52,7 @@ export class Protector {
   protectBytes(bytes: Buffer): string {
     const nonce = Buffer.alloc(NONCE_BYTES)
     nonce.writeUIntBE(this.#count++, NONCE_BYTES - 6, 6)
-    const cipher = createCipheriv('aes-256-gcm', this.#key!, nonce).setAAD(Buffer.from(this.#session))
+    const cipher = createCipheriv('aes-256-gcm', this.#key.key, nonce).setAAD(Buffer.from(this.#session))
     const ciphertext = cipher.update(bytes)
     return Buffer.concat([nonce, ciphertext, cipher.final(), cipher.getAuthTag()]).toString('base64')
   }

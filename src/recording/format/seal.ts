@@ -8,25 +8,43 @@ import {
   encodeHead,
   FRAME_HEAD_BYTES,
   FRAME_SEAL,
+  LINK_BYTES,
   type Seal,
   SIGNATURE_BYTES,
   sealedBytes,
   sealSchema,
 } from './container.ts'
 
+/** The gateway's signing key, as far as it signs seals: in a worker, its gateway does so. */
+export interface SealSigner extends Pick<Signer, 'publicKeyPem'> {
+  sign(bytes: Uint8Array, session: string): Buffer | Promise<Buffer>
+}
+
 /**
  * The bytes that end a recording. The signature is checked before it is given away: a key store that signs nothing, or with
  * another key, must not leave a recording that only looks sealed (CVE-2025-59339). Throws `RECORDING_FAILED`.
  */
-export function encodeSeal(seal: Omit<Seal, 'link' | 'signingKey'>, link: Buffer, signer: Signer): Buffer {
+export async function encodeSeal(
+  seal: Omit<Seal, 'link' | 'signingKey'>,
+  link: Buffer,
+  signer: SealSigner,
+): Promise<Buffer> {
   const complete: Seal = { ...seal, link: link.toString('hex'), signingKey: signingKeyId(signer.publicKeyPem) }
   const json = Buffer.from(JSON.stringify(complete), 'utf8')
   const head = encodeHead({ length: json.length, type: FRAME_SEAL, seq: seal.frames })
-  const signature = signer.sign(sealedBytes(link, head, json))
+  const signature = await signer.sign(sealedBytes(link, head, json), seal.session)
   if (!sealHolds(link, head, json, signature, signer.publicKeyPem)) {
     throw new GatewayError('RECORDING_FAILED', 'The recording could not be signed.')
   }
   return Buffer.concat([head, json, signature])
+}
+
+/** Whether these are the bytes that a seal of this session is signed by, and of nothing else that the key signs. */
+export function isSealOf(session: string, bytes: Buffer): boolean {
+  const jsonAt = sealedBytes(Buffer.alloc(LINK_BYTES), Buffer.alloc(FRAME_HEAD_BYTES), Buffer.alloc(0)).length
+  const context = sealedBytes(Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(0))
+  if (!bytes.subarray(0, context.length).equals(context)) return false
+  return sealSchema.safeParse(jsonOf(bytes.subarray(jsonAt))).data?.session === session
 }
 
 /** Whether the signature (Ed25519, RFC 8032) is that of the key, over this seal, at this place of the chain. */

@@ -1,38 +1,23 @@
-/** All recordings of a gateway: opens one for a session, finds those without a seal, and lets live ones be followed. */
+/** All recordings of a gateway: also those that others write or have left, and what is read of them. */
 
-import { createSecretKey, randomBytes } from 'node:crypto'
 import type { Clock } from '../../shared/clock.ts'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
-import { type Signer, signingKeyId } from '../../shared/cryptography/signer.ts'
+import type { Signer } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { Promptness } from '../../shared/vocabulary.ts'
-import { dataKeyPurpose, encodeHeader, KEY_BYTES, MAGIC } from '../format/container.ts'
-import type { RecordingSubject } from '../format/events.ts'
-import { Protector } from '../format/protected-part.ts'
-import { Pace } from '../writing/pace.ts'
-import type { Recorder } from '../writing/recorder.ts'
-import { RecordingWriter } from '../writing/writer.ts'
-import { followWriter } from './follow.ts'
+import { MAGIC } from '../format/container.ts'
+import { makeRecordingKeys } from '../format/recording-keys.ts'
+import { createLiveRecordings, KEEP_MS, type LiveRecordings } from './live-recordings.ts'
 import { type Recording, readRecordingStream } from './reader.ts'
 import type { RecordingStore, StoredRecording } from './recording-store.ts'
 import { type FoundSeal, hasSealAtEnd, sealUnfinished } from './seal-interrupted.ts'
 import { type Verification, verifyBytes } from './verify.ts'
 
-/** Every open recording is touched this often, so that others can tell that it is owned. */
-const KEEP_MS = 5000
 /** A file that nobody touched for this long has no owner any more. */
 const UNTOUCHED_MS = 2 * KEEP_MS
 
-export interface Recordings {
-  /** The file's name relative to the folder: known before the recording is opened. Throws `NOT_FOUND` for a malformed session id. */
-  fileOf(subject: Pick<RecordingSubject, 'session'>): string
-  /**
-   * Makes the file and writes its header. `promptness`: what may be shown before it is written (`within-bound`, if not given).
-   * Throws `RECORDING_UNAVAILABLE`: the session must then be refused.
-   */
-  open(subject: RecordingSubject, promptness?: Promptness): Promise<Recorder>
+export interface Recordings extends LiveRecordings {
   /** Throws `NOT_FOUND` and `RECORDING_DAMAGED`. */
   read(session: string): Promise<Recording>
   /**
@@ -69,11 +54,6 @@ export interface Recordings {
   noted(session: string): Promise<void>
   /** What was taken up could not be brought to an end: it is found again. */
   release(session: string): Promise<void>
-  /**
-   * The bytes of a recording that this gateway writes now: the whole file so far, then each frame as it is written, then the seal.
-   * Undefined when the session does not run here. A slow reader holds nothing up and misses nothing. `stop` ends the waiting.
-   */
-  tap(session: string, stop?: AbortSignal): AsyncIterable<Buffer> | undefined
 }
 
 export interface UnsealedRecording {
@@ -95,60 +75,9 @@ export function createRecordings(parts: {
   metrics?: Pick<Metrics, 'recorderLag'>
   log?: Log
 }): Recordings {
-  const { recordingStore, seal, signer, clock, metrics, log } = parts
+  const { recordingStore, seal, signer, clock, log } = parts
   const { markers } = recordingStore
-  const writers = new Map<string, RecordingWriter>()
-  const pace = new Pace()
-  let keeping = false
-
-  /** One round: says that all are owned, then syncs one after the other, so that other work finds a free thread. */
-  async function keep(): Promise<void> {
-    await Promise.all(Array.from(writers.values(), writer => writer.touch()))
-    for (const writer of writers.values()) await writer.sync()
-    keeping = false
-    keepLater()
-  }
-
-  /** One timer for all recordings, and none without any. */
-  function keepLater(): void {
-    if (keeping || writers.size === 0) return
-    keeping = true
-    setTimeout(keep, KEEP_MS).unref()
-  }
-
-  async function create(subject: RecordingSubject, promptness: Promptness): Promise<RecordingWriter> {
-    const { session, startedAt } = subject
-    const key = randomBytes(KEY_BYTES)
-    const { bytes, link } = encodeHeader({
-      subject,
-      key: seal.sealBytes(dataKeyPurpose(session), key),
-      signingKey: signingKeyId(signer.publicKeyPem),
-      createdAt: clock.now(),
-    })
-    // The marker first: a crash in between leaves a marker without a recording, never a recording that nobody will seal.
-    await markers.make(session)
-    const file = await recordingStore.create(session, bytes).catch(async error => {
-      await markers.remove(session)
-      throw error
-    })
-    return new RecordingWriter({
-      ...{
-        file,
-        name: recordingStore.nameOf(session),
-        session,
-        startedAt,
-        key: createSecretKey(key),
-        link,
-        signer,
-        clock,
-        promptness,
-        pace,
-      },
-      protector: new Protector(session, seal),
-      lag: bytes => metrics?.recorderLag.inc(bytes),
-      closed: () => void writers.delete(session),
-    })
-  }
+  const live = createLiveRecordings({ ...parts, keysFor: session => makeRecordingKeys(session, seal) })
 
   function verify(session: string): Promise<Verification> {
     return verifyBytes(recordingStore.read(session), signer.publicKeyPem)
@@ -161,21 +90,7 @@ export function createRecordings(parts: {
   }
 
   return {
-    fileOf: ({ session }) => recordingStore.nameOf(session),
-
-    async open(subject, promptness = 'within-bound') {
-      try {
-        const writer = await create(subject, promptness)
-        writers.set(subject.session, writer)
-        writer.failure.addEventListener('abort', () => {
-          log?.error({ err: writer.failure.reason, session: subject.session }, 'a recording failed')
-        })
-        keepLater()
-        return writer
-      } catch (cause) {
-        throw new GatewayError('RECORDING_UNAVAILABLE', 'The session cannot be recorded.', { cause })
-      }
-    },
+    ...live,
 
     async read(session) {
       return readRecordingStream(recordingStore.read(session), seal.openBytes)
@@ -197,7 +112,7 @@ export function createRecordings(parts: {
     async findUnsealed() {
       const found: UnsealedRecording[] = []
       for (const session of await markers.list(UNTOUCHED_MS)) {
-        if (writers.has(session)) continue
+        if (live.writes(session)) continue
         const untouched = await recordingStore.untouchedFor(session)
         if (untouched === undefined || untouched >= UNTOUCHED_MS)
           found.push({ session, file: recordingStore.nameOf(session) })
@@ -207,7 +122,7 @@ export function createRecordings(parts: {
 
     async sealInterrupted({ session }, force) {
       const untouched = await recordingStore.untouchedFor(session)
-      if (writers.has(session)) return undefined
+      if (live.writes(session)) return undefined
       if (untouched === undefined) {
         await markers.remove(session)
         return undefined
@@ -230,7 +145,7 @@ export function createRecordings(parts: {
     },
 
     async compare(session, hash) {
-      if (writers.has(session) || !(await markers.claim(session))) return undefined
+      if (live.writes(session) || !(await markers.claim(session))) return undefined
       try {
         const stored = await recordingStore.open(session, 'read')
         if (stored === undefined) return { same: false, found: undefined, why: 'the recording is missing' }
@@ -246,7 +161,7 @@ export function createRecordings(parts: {
     },
 
     async sealOf(session) {
-      if (writers.has(session)) return undefined
+      if (live.writes(session)) return undefined
       if (!(await hasSealAtEnd(recordingStore, session, signer.publicKeyPem))) return undefined
       const { ok, subject, bytes, hash, reason, endedAt } = await verify(session)
       if (!ok || subject?.session !== session) return undefined
@@ -262,10 +177,5 @@ export function createRecordings(parts: {
 
     noted: session => markers.remove(session),
     release: session => markers.release(session),
-
-    tap(session, stop) {
-      const writer = writers.get(session)
-      return writer === undefined ? undefined : followWriter(writer, () => present(session), stop)
-    },
   }
 }

@@ -113,7 +113,7 @@ async function sealAt(
   const cutBytes = size - end
   const endedAt = clock.now()
   const facts = { session, frames, bytes: end, endedAt, reason, ...(cutBytes > 0 ? { cutBytes } : {}) }
-  const seal = encodeSeal(facts, link, signer)
+  const seal = await encodeSeal(facts, link, signer)
   await stored.sealAt(end, seal, size)
   const file = recordingStore.nameOf(session)
   return { file, bytes: end + seal.length, hash: link.toString('hex'), reason, endedAt }

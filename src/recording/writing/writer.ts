@@ -2,13 +2,12 @@
 
 import type { KeyObject } from 'node:crypto'
 import { type Clock, elapsed } from '../../shared/clock.ts'
-import type { Signer } from '../../shared/cryptography/signer.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Promptness } from '../../shared/vocabulary.ts'
 import { Batch, MAX_FACT_BYTES } from '../format/event-codec.ts'
 import type { FactEvent, ProtectedPart, StreamEvent } from '../format/events.ts'
 import type { Protector } from '../format/protected-part.ts'
-import { encodeSeal } from '../format/seal.ts'
+import { encodeSeal, type SealSigner } from '../format/seal.ts'
 import type { AppendableRecording } from './appendable-recording.ts'
 import { type FrameSource, FrameWriter } from './frame-writer.ts'
 import type { Pace } from './pace.ts'
@@ -37,7 +36,7 @@ export interface WriterParts {
   readonly protector: Protector
   /** The header's. */
   readonly link: Buffer
-  readonly signer: Signer
+  readonly signer: SealSigner
   readonly clock: Clock
   readonly promptness: Promptness
   readonly pace: Pace
@@ -330,7 +329,7 @@ export class RecordingWriter implements Recorder, FrameSource {
     try {
       this.failure.throwIfAborted()
       const facts = { session, frames: this.#frames.frames, bytes: file.length, endedAt: clock.now(), reason }
-      await file.append(encodeSeal(facts, this.#frames.link, signer), true)
+      await file.append(await encodeSeal(facts, this.#frames.link, signer), true)
       await file.sync()
       this.#go('sealed')
     } catch (error) {

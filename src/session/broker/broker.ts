@@ -8,7 +8,7 @@ import type { Grant } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { GatewayError, Refusal } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
-import type { Hop } from '../../targets/route.ts'
+import type { NamedHop } from '../../targets/route.ts'
 import type { Target } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import type { LentCredential } from '../dialer.ts'
@@ -20,6 +20,8 @@ export interface AdmittedLogin {
   readonly principal: Principal
   readonly terms: LoginTerms
 }
+
+type OfSession = Pick<Grant, 'session'>
 
 export interface SessionBroker {
   /** The first two steps: asks the client for proofs, and decides. Both are in the audit log when it resolves. */
@@ -36,17 +38,17 @@ export interface SessionBroker {
    */
   lease(grant: Grant, details: Record<string, string>): Promise<Lease | Refusal>
   /** A target that the way to the granted one goes through, as the entries are now. */
-  findHop(grant: Grant, name: string): Promise<Target | undefined>
+  findHop(of: OfSession, name: string): Promise<Target | undefined>
   /** The credential of a hop on the way to the granted target, once that is in the audit log. */
-  lendForHop(grant: Grant, hop: Hop): Promise<LentCredential>
-  hopFailed(grant: Grant, hop: Hop, error: GatewayError): Promise<void>
+  lendForHop(of: OfSession, hop: NamedHop): Promise<LentCredential>
+  hopFailed(of: OfSession, hop: NamedHop, error: GatewayError): Promise<void>
   /** The session is active from now on. False when it has ended meanwhile. */
-  activate(grant: Grant): Promise<boolean>
+  activate(of: OfSession): Promise<boolean>
   /** It was granted, and yet does not begin. */
-  refused(grant: Grant, refusal: Refusal): Promise<void>
-  channelDenied(of: Pick<Grant, 'user' | 'session'>, what: string, why: string): Promise<void>
+  refused(of: OfSession, refusal: Refusal): Promise<void>
+  channelDenied(of: OfSession, what: string, why: string): Promise<void>
   /** Lease and session are over: written down now, or when the store is back. Never rejects. */
-  end(grant: Grant, ending: Ending): Promise<void>
+  end(of: OfSession, ending: Ending): Promise<void>
   /** A one-time code that is asked for within an admitted login: it is proven on it from then on. False where it is not right. */
   proveCode(session: string, code: Secret): Promise<boolean>
   /** Nothing more comes of this session, or login. */

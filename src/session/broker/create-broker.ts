@@ -3,10 +3,13 @@
 import type { Authenticator } from '../../identity/authenticator.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Grant } from '../../policy/grant.ts'
+import type { ProtocolName } from '../../protocols/registered.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
 import type { AccountAddress } from '../../shared/names.ts'
-import { type FindTarget, findRoute, type Hop, hopName } from '../../targets/route.ts'
+import { type FindTarget, findRoute, type Hop, hopName, type NamedHop } from '../../targets/route.ts'
 import type { Targets } from '../../targets/targets.ts'
+import type { Lease } from '../../vault/lease.ts'
 import type { Access } from '../access.ts'
 import type { LoginClient } from '../protocol.ts'
 import { endSession } from '../records/end-session.ts'
@@ -23,6 +26,7 @@ export interface BrokerParts extends LendingParts {
   readonly targets: Pick<Targets, 'get'>
   /** The target refused a login with the credential of this account. Never rejects. */
   readonly loginRefused: (address: AccountAddress) => Promise<void>
+  readonly clock: Clock
 }
 
 interface Decided {
@@ -34,14 +38,36 @@ interface Decided {
 /** How far a session, or a login, has come. There is no way back. */
 type Held =
   | { readonly is: 'asked' }
-  | { readonly is: 'login'; readonly who: Authenticated }
+  | { readonly is: 'login'; readonly who: Authenticated; readonly protocol: ProtocolName; readonly endsAt: number }
   | ({ readonly is: 'granted' } & Decided)
   /** It was lent its credential, or refused it: there is no second time. */
-  | ({ readonly is: 'lent' } & Decided)
+  | ({ readonly is: 'lent'; readonly startedAt: number } & Decided)
   | { readonly is: 'over' }
 
-export function createBroker(parts: BrokerParts): SessionBroker {
-  const { access, vault, changes, sessionAudit } = parts
+/** How far a session has come, as the one who keeps the table of requests asks. */
+export type SessionState = Held['is']
+
+/** What is asked inside of a login that names no target. */
+export interface HeldLogin {
+  readonly user: string
+  readonly protocol: ProtocolName
+  /** False once its time is over. */
+  readonly mayOpen: boolean
+  /** Undefined once they could not log in like this any more. */
+  person(): Promise<Principal | undefined>
+}
+
+export interface HeldSessions extends Omit<SessionBroker, 'lease'> {
+  lease(of: { readonly session: string }, details: Record<string, string>): Promise<Lease | Refusal>
+  stateOf(session: string): SessionState | undefined
+  /** Throws `SESSION_ENDED`. */
+  login(session: string): HeldLogin
+  /** Those that a credential was lent to, and that have not ended. `startedAt`: in milliseconds since the epoch. */
+  lent(): { readonly grant: Grant; readonly startedAt: number }[]
+}
+
+export function createBroker(parts: BrokerParts): HeldSessions {
+  const { access, vault, changes, sessionAudit, clock } = parts
   const sessions = new Map<string, Held>()
   const find: FindTarget = name => parts.targets.get(name)
 
@@ -84,7 +110,7 @@ export function createBroker(parts: BrokerParts): SessionBroker {
       const terms = await access.decideLogin(who.principal)
       await sessionAudit.loginDecided(client, session, who, terms)
       if (isRefusal(terms)) return terms
-      sessions.set(session, { is: 'login', who })
+      sessions.set(session, { is: 'login', who, protocol: client.protocol, endsAt: terms.endsAt })
       return { principal: who.principal, terms }
     },
 
@@ -99,7 +125,7 @@ export function createBroker(parts: BrokerParts): SessionBroker {
 
     async lease({ session }, details) {
       const decided = held(session, 'granted')
-      sessions.set(session, { ...decided, is: 'lent' })
+      sessions.set(session, { ...decided, is: 'lent', startedAt: clock.now() })
       return lendCredential(parts, decided.authorized, decided.source, details)
     },
 
@@ -163,6 +189,25 @@ export function createBroker(parts: BrokerParts): SessionBroker {
     forget(session) {
       sessions.delete(session)
     },
+
+    stateOf: session => sessions.get(session)?.is,
+
+    login(session) {
+      const { who, protocol, endsAt } = held(session, 'login')
+      return {
+        protocol,
+        user: who.principal.user,
+        get mayOpen() {
+          return clock.now() < endsAt
+        },
+        person: () => personOf(who),
+      }
+    },
+
+    lent: () =>
+      [...sessions.values()].flatMap(one =>
+        one.is === 'lent' ? [{ grant: one.authorized.grant, startedAt: one.startedAt }] : [],
+      ),
   }
 }
 
@@ -171,7 +216,7 @@ function addressOf({ account, target }: Pick<Grant, 'account' | 'target'>): Acco
 }
 
 /** The hop as its entry is now, where the way to the granted target goes through it. */
-async function hopOnTheWay(grant: Grant, wanted: Hop, find: FindTarget): Promise<Hop | Refusal> {
+async function hopOnTheWay(grant: Grant, wanted: NamedHop, find: FindTarget): Promise<Hop | Refusal> {
   const route = await findRoute(grant.target, find)
   const hops = route.kind === 'broken' ? [] : route.hops
   const hop = hops.find(one => hopName(one) === hopName(wanted))

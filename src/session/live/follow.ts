@@ -1,7 +1,7 @@
 /** Following a live session from any gateway: the owner of the session sends its recording's chunks, sealed as they are on disk. */
 
 import { randomBytes } from 'node:crypto'
-import type { Cluster } from '../../cluster/cluster.ts'
+import type { SessionCluster } from '../../cluster/cluster.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 
@@ -43,7 +43,7 @@ export interface Follow {
  * anywhere, so that a follower does not wait for a gateway that died.
  */
 export async function createFollow(parts: {
-  cluster: Cluster
+  cluster: SessionCluster
   log: Log
   tap: (session: string, stop?: AbortSignal) => AsyncIterable<Buffer> | undefined
   isLive: (session: string) => Promise<boolean>

@@ -1,6 +1,6 @@
 /** The sessions that run in this gateway: their deadlines, idle times and abort signals; kill and follow reach the others. */
 
-import type { Cluster } from '../../cluster/cluster.ts'
+import type { SessionCluster } from '../../cluster/cluster.ts'
 import type { Grant } from '../../policy/grant.ts'
 import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
@@ -136,7 +136,11 @@ export interface LiveSessions {
   close(): Promise<void>
 }
 
-export async function createLiveSessions(parts: { cluster: Cluster; clock: Clock; log: Log }): Promise<LiveSessions> {
+export async function createLiveSessions(parts: {
+  cluster: SessionCluster
+  clock: Clock
+  log: Log
+}): Promise<LiveSessions> {
   const { cluster, clock, log } = parts
   const sessions = new Map<string, LiveSession>()
   const watched = new Set<Watched>()

@@ -8,7 +8,7 @@ import type { LoginTerms } from '../../policy/login.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import { type ErrorCode, type GatewayError, isRefusal, messageOf, type Refusal } from '../../shared/errors.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
-import { type Hop, hopName } from '../../targets/route.ts'
+import { hopName, type NamedHop } from '../../targets/route.ts'
 import type { Lease } from '../../vault/lease.ts'
 import type { LoginClient } from '../protocol.ts'
 import type { Ending } from './session-store.ts'
@@ -100,7 +100,7 @@ export function createSessionAudit(audit: Audit) {
       }),
 
     /** Of a hop on the way to the granted target. */
-    hopRefused: (grant: Grant, hop: Hop, { code, message, cause }: GatewayError) =>
+    hopRefused: (grant: Grant, hop: NamedHop, { code, message, cause }: GatewayError) =>
       audit.append({
         kind: KINDS[code] ?? 'session.hop-failed',
         actor: grant.user,

@@ -33,13 +33,14 @@ export function createReaper(parts: {
   /** Undefined where the store is this gateway's alone (SQLite): whatever another id left there is dead. */
   gateways: StoreGateways | undefined
   store: SessionStore
-  live: LiveSessions
+  /** The sessions of this gateway. */
+  live: Pick<LiveSessions, 'ids' | 'end'>
   marked: MarkedRecordings
   changes: Pick<SessionChanges, 'endLeft' | 'endLeftLeases'>
   recordings: Pick<Recordings, 'sealOf' | 'mark' | 'noted'>
   vault: Pick<Vault, 'openLeases'>
-  /** What earlier versions left; undefined in a worker, whose gateway sees to it. */
-  recordsRepair: RecordsRepair | undefined
+  /** What earlier versions left. */
+  recordsRepair: RecordsRepair
   audit: AuditAppender
   /** What sessions of this gateway still owe, too, is tried again in every round. */
   pendingWrites: PendingWrites
@@ -99,7 +100,7 @@ export function createReaper(parts: {
     await endOrphans(living)
     await endLeftLeases()
     await parts.marked.lookAfter(living)
-    if (rounds++ % REPAIR_EVERY === 0) await parts.recordsRepair?.repair()
+    if (rounds++ % REPAIR_EVERY === 0) await parts.recordsRepair.repair()
   }
 
   function schedule(dead?: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** The fifth step of the pipeline: the recorder is open before the first byte is relayed, and the session ends when it fails. */
 
 import type { RecordingSubject } from '../../recording/format/events.ts'
-import type { Recordings } from '../../recording/store/recordings.ts'
+import type { LiveRecordings } from '../../recording/store/live-recordings.ts'
 import type { Recorder } from '../../recording/writing/recorder.ts'
 import type { LiveSession } from '../live/live-sessions.ts'
 import type { Downstream } from '../protocol.ts'
@@ -9,7 +9,7 @@ import { onceAborted } from '../session-end.ts'
 
 /** Throws `RECORDING_UNAVAILABLE`. */
 export async function openRecording(
-  { recordings, gateway }: { recordings: Recordings; gateway: string },
+  { recordings, gateway }: { recordings: LiveRecordings; gateway: string },
   downstream: Downstream,
   live: LiveSession,
 ): Promise<Recorder> {

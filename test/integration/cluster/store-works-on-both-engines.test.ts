@@ -217,8 +217,8 @@ t.test('a database that cannot be opened says why, and never its password', asyn
 await eachStore(t, 'the store knows which gateways use it, until they leave or fall silent', async (t, store) => {
   const database = await store.open()
   const clock = { ...movableClock(), measure: async () => 0 }
-  const one = createStoreGateways({ database, clock, gateway: 'gw_1' })
-  const two = createStoreGateways({ database, clock, gateway: 'gw_2' })
+  const one = createStoreGateways({ workers: new Set(), database, clock, gateway: 'gw_1' })
+  const two = createStoreGateways({ workers: new Set(), database, clock, gateway: 'gw_2' })
   t.same(await one.alive(), new Set(['gw_1']), 'oneself is alive, also before the first beat')
   await one.beat()
   await two.beat()
@@ -232,7 +232,7 @@ await eachStore(t, 'the store knows which gateways use it, until they leave or f
   await two.leave()
   t.same(await one.alive(), new Set(['gw_1']))
   clock.move(25 * 60 * 60_000)
-  await createStoreGateways({ database, clock, gateway: 'gw_3' }).beat()
+  await createStoreGateways({ workers: new Set(), database, clock, gateway: 'gw_3' }).beat()
   t.same(
     (await database.selectFrom('gateways').select('id').execute()).map(row => row.id),
     ['gw_3'],

@@ -28,18 +28,17 @@ t.test('a database login that is under way when the gateway stops is refused, an
   const { audit } = parts
   const told = Promise.withResolvers<void>()
   let stopped: Promise<void> | undefined
-  Object.assign(parts, {
-    sessionAudit: createSessionAudit({
-      async append(event: AuditEvent) {
-        if (event.kind === 'login.accepted') {
-          stopped = gateway.stop()
-          told.resolve()
-          await client
-        }
-        return audit.append(event)
-      },
-    }),
+  const withStop = createSessionAudit({
+    async append(event: AuditEvent) {
+      if (event.kind === 'login.accepted') {
+        stopped = gateway.stop()
+        told.resolve()
+        await client
+      }
+      return audit.append(event)
+    },
   })
+  Object.assign(parts.sessionAudit, withStop)
   const { host, port } = gateway.postgres!
   const client = psql(
     `host=${host} port=${port} user=alice+dba+orders dbname=postgres sslmode=require`,

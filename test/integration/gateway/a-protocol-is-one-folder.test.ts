@@ -76,7 +76,7 @@ t.test('a session is proven, granted, lent a credential, relayed, recorded and a
   const session = answer.slice(3)
   socket.write('who are you\n')
   t.equal(await nextLine(socket), 'who are you?')
-  t.equal(parts.live.count, 1)
+  t.equal(gateway.worker!.live.count, 1)
   socket.end()
   await once(socket, 'close')
   const ended = await gateway.ended(session)

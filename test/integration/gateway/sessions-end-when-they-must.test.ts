@@ -58,18 +58,18 @@ t.test('at the maximum time of the role', t =>
     for (let hour = 0; hour < 24; hour++) {
       gateway.clock.advance(9 * 60_000)
       await chat()
-      gateway.parts.live.tick()
+      gateway.worker!.live.tick()
     }
     gateway.clock.advance(3_600_000)
-    gateway.parts.live.tick()
+    gateway.worker!.live.tick()
   }),
 )
 
 t.test('when nothing happens for the idle time', t =>
   endsWith(t, 'idle', /idle for too long/, async ({ gateway }) => {
-    gateway.parts.live.tick()
+    gateway.worker!.live.tick()
     gateway.clock.advance(11 * 60_000)
-    gateway.parts.live.tick()
+    gateway.worker!.live.tick()
   }),
 )
 

@@ -42,7 +42,9 @@ t.test('failures, silence and broken protocols add up', async t => {
 
   for (let i = 0; i < 4; i++) t.match(await ssh('127.0.0.1', 'guess-guess'), { stderr: /Permission denied/ })
   t.match(await ssh('127.0.0.1', alice.password), { stdout: 'in\n' }, 'where she logged in lately')
-  const metrics = await gateway.parts.metrics.registry.metrics()
+  const metrics = (
+    await Promise.all([gateway.parts, gateway.worker!].map(({ metrics }) => metrics.registry.metrics()))
+  ).join('')
   t.match(metrics, /^sallyport_source_penalties_total\{fault="failure"\} 7$/m)
   t.match(metrics, /^sallyport_connections_refused_total\{protocol="ssh",because="held-off"\} 2$/m)
 })

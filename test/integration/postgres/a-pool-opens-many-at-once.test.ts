@@ -53,7 +53,7 @@ t.test('eighty connections at once get in, from a source that was never seen bef
   )
   t.equal(answers.filter(one => one === 1).length, 80)
   await Promise.all(clients.map(client => client.end()))
-  const { values } = await gateway.parts.metrics.connectionsRefused.get()
+  const { values } = await gateway.worker!.metrics.connectionsRefused.get()
   t.same(values, [])
 })
 

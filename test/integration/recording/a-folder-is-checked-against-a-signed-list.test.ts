@@ -96,7 +96,7 @@ t.test('a cut recording is named, also one that was cut and sealed again with th
     const bytes = readFileSync(path)
     const length = 9 + 4 + bytes.readUInt32BE(9) + 32
     const link = bytes.subarray(length - 32, length)
-    const seal = encodeSeal(
+    const seal = await encodeSeal(
       { session: header.subject.session, frames: 0, bytes: length, endedAt: 0, reason: 'interrupted' },
       link,
       signer,

@@ -361,7 +361,7 @@ t.test('what a jump is asked to bear', async t => {
       client.transport.destroy()
       await client.ended
       // The gateway hears of it a moment later.
-      while ((await parts.metrics.connections.get()).values.some(({ value }) => value > 0))
+      while ((await running.worker!.metrics.connections.get()).values.some(({ value }) => value > 0))
         await new Promise(setImmediate)
     }
     t.ok(refused().some(({ reason }) => reason === 'TOO_MANY_CONNECTIONS'))

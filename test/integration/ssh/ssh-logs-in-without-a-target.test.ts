@@ -63,7 +63,7 @@ t.test('a login without a target', async t => {
       const alice = login('alice', '-N')
       await alice.printed(/Authenticated to/)
       running.clock.advance(61_000)
-      parts.live.tick()
+      running.worker!.live.tick()
       t.match(await alice.ended, { status: 255, stderr: text })
     }
     await parts.roles.put(role)

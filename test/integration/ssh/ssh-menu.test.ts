@@ -222,7 +222,7 @@ t.test('the menu', async t => {
     await until(async () => (await events('self-service.opened')).length > opened)
     lost.kill()
     await lost.ended
-    await until(async () => parts.pipelines.size === 0)
+    await until(async () => gateway.worker!.pipelines.size === 0)
   })
 
   await t.test('who may no longer log in is out of the menu, and of the session that it began', async t => {
@@ -232,10 +232,10 @@ t.test('the menu', async t => {
       { expect: OWN_SCREEN },
       { type: 'echo in-$((40+2))\n', expect: 'in-42' },
     ])
-    await until(async () => parts.live.count === 1)
+    await until(async () => gateway.worker!.live.count === 1)
     const inMenu = menu([{ size: [24, 80], expect: '2 accounts' }])
     const user = (await parts.users.get('alice'))!
-    await until(async () => parts.pipelines.size === 3)
+    await until(async () => gateway.worker!.pipelines.size === 3)
     await parts.users.put({ ...user, disabled: true })
     await parts.live.accessChanged()
     await Promise.all([running.ended, inMenu.ended])

@@ -14,7 +14,7 @@ t.test('a stalled download does not grow the gateway', async t => {
   const child = spawn('ssh', [...options, ...ssh], { stdio: ['ignore', 'pipe', 'ignore'] })
   t.teardown(() => void child.kill('SIGKILL'))
   let received = 0
-  const out = gateway.parts.metrics.bytes
+  const out = gateway.worker!.metrics.bytes
   const relayed = async () => (await out.get()).values.find(value => value.labels.direction === 'out')?.value ?? 0
   child.stdout.on('data', (part: Buffer) => {
     received += part.length

@@ -94,7 +94,7 @@ t.test('a factor that is confirmed elsewhere, added by one call, is asked for an
   const client = connect()
   const { answer } = await asking
   await client.printed(/Confirm this login on your phone\./)
-  t.equal(gateway.parts.live.count, 0)
+  t.equal(gateway.worker!.live.count, 0)
   answer('confirmed')
   t.match(await client.ended, { status: 0, stdout: 'in\n' })
 

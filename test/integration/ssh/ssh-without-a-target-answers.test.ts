@@ -136,7 +136,7 @@ t.test('commands by ssh, without a target', async t => {
     t.match(JSON.parse(login!.data), { login: 'alice', protocol: 'ssh', factors: ['publickey'] })
     t.ok(events.some(event => event.kind === 'channel.denied' && /127\.0\.0\.1:22/.test(event.data)))
     t.match(
-      await gateway.parts.metrics.registry.metrics(),
+      await gateway.worker!.metrics.registry.metrics(),
       /sallyport_self_service_total\{what="whoami",result="ok"\} \d/,
     )
   })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { FactEvent, RecordedEvent } from '../../../src/recording/format/events.ts'
 import { Protector, protectedKeyPurpose, reveal } from '../../../src/recording/format/protected-part.ts'
+import { makeRecordingKeys } from '../../../src/recording/format/recording-keys.ts'
 
 const wrap = {
   sealBytes: (purpose: string, bytes: Buffer) => `${purpose}:${bytes.toString('base64')}`,
@@ -21,7 +22,7 @@ async function revealed(events: readonly FactEvent[], session = 'ses_1'): Promis
 }
 
 function record(): FactEvent[] {
-  const protector = new Protector('ses_1', wrap)
+  const protector = new Protector('ses_1', makeRecordingKeys('ses_1', wrap).protected)
   const key = protector.begin()!
   t.equal(protector.begin(), undefined)
   const hidden = { type: 'statement', text: `a '[hidden]'`, protocol: 'simple', durationUs: 1, hidden: true } as const
@@ -71,7 +72,7 @@ t.test('what was protected comes back in its place, and nothing else changes', a
 })
 
 t.test('the same part twice is not the same bytes', async t => {
-  const protector = new Protector('ses_1', wrap)
+  const protector = new Protector('ses_1', makeRecordingKeys('ses_1', wrap).protected)
   protector.begin()
   t.not(protector.protect({ text: 'a' }), protector.protect({ text: 'a' }))
 })

@@ -13,7 +13,7 @@ const signer = createTestSigner()
 const subject = testSubject()
 
 /** A sealed container of some small frames, made without a file. */
-function make(texts: readonly string[]): Buffer {
+async function make(texts: readonly string[]): Promise<Buffer> {
   const key = randomBytes(32)
   const wrapped = seal.sealBytes(`recording ${subject.session}`, key)
   const header = encodeHeader({ subject, key: wrapped, signingKey: 'x', createdAt: 0 })
@@ -27,7 +27,7 @@ function make(texts: readonly string[]): Buffer {
   }
   const bytes = Buffer.concat(parts).length
   const facts = { session: subject.session, frames: texts.length, bytes, endedAt: 0, reason: 'client-closed' }
-  return Buffer.concat([...parts, encodeSeal(facts, previous, signer)])
+  return Buffer.concat([...parts, await encodeSeal(facts, previous, signer)])
 }
 
 async function* inChunks(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
@@ -39,7 +39,7 @@ async function* inChunks(bytes: Buffer, sizes: readonly number[]): AsyncGenerato
 }
 
 t.test('the size of the chunks makes no difference', async t => {
-  const bytes = make(['one', 'two', ''])
+  const bytes = await make(['one', 'two', ''])
   const whole = await collect(scan(inChunks(bytes, [])))
   t.same(
     whole.map(part => part.kind),
@@ -54,7 +54,7 @@ t.test('the size of the chunks makes no difference', async t => {
 })
 
 t.test('whatever is cut out, put in or changed, it is told, and never an exception of another kind', async t => {
-  const bytes = make(['one', 'two', 'three'])
+  const bytes = await make(['one', 'two', 'three'])
   await fc.assert(
     fc.asyncProperty(fc.nat(bytes.length), fc.nat(200), fc.uint8Array({ maxLength: 100 }), async (at, cut, put) => {
       const changed = Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(at + cut)])
@@ -85,7 +85,7 @@ t.test('garbage is refused', async t => {
 })
 
 t.test('a key that does not open, or is none, is an error, and the source is closed', async t => {
-  const bytes = make(['one'])
+  const bytes = await make(['one'])
   for (const openBytes of [createTestSealer().openBytes, () => Buffer.alloc(5)]) {
     let closed = false
     async function* source() {

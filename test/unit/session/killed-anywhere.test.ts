@@ -147,7 +147,8 @@ async function runSession(
   const recorder = await recordings.open({ ...testSubject(clock.now()), session, gateway })
   await changes.activate(lease.grant)
   recorder.fact({ type: 'notice', text: 'hello' })
-  const end: SessionBroker['end'] = (grant, ending) => endSession({ recordings, changes, pendingWrites }, grant, ending)
+  const end: SessionBroker['end'] = ({ session }, ending) =>
+    endSession({ recordings, changes, pendingWrites }, { session, user: 'alice' }, ending)
   await finalizeSession({ broker: { end }, recordings, metrics, log }, lease, recorder, 'killed')
 }
 

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { Cluster } from '../../../cluster/cluster.ts'
+import type { SessionCluster } from '../../../cluster/cluster.ts'
 import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
 import type { Log } from '../../../shared/log.ts'
 
@@ -27,7 +27,7 @@ export interface RecentTlsRefusals {
   take(address: string, login: string): Promise<TlsRefusal | undefined>
 }
 
-export function createRecentTlsRefusals({ cluster, log }: { cluster: Cluster; log: Log }): RecentTlsRefusals {
+export function createRecentTlsRefusals({ cluster, log }: { cluster: SessionCluster; log: Log }): RecentTlsRefusals {
   return {
     async remember(address, login, { code, message: text }, session) {
       // psql disconnects at the password request, and reconnects with it: it was sent no reason.
@@ -53,5 +53,5 @@ export function createRecentTlsRefusals({ cluster, log }: { cluster: Cluster; lo
 }
 
 function keyOf(address: string, login: string): string {
-  return `tls-refusal:${createHash('sha256').update(`${address}\0${login}`).digest('hex')}`
+  return `postgres-tls-refusal:${createHash('sha256').update(`${address}\0${login}`).digest('hex')}`
 }

@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { Cluster } from '../../../cluster/cluster.ts'
+import type { SessionCluster } from '../../../cluster/cluster.ts'
 import type { Log } from '../../../shared/log.ts'
 import { cancelRequest } from '../wire/frontend-messages.ts'
 import { dial } from './dial.ts'
@@ -37,7 +37,7 @@ export interface Cancellations {
  * for that.
  */
 export async function createCancellations(options: {
-  cluster: Cluster
+  cluster: SessionCluster
   log: Log
   elsewhereTimeoutMs?: number
 }): Promise<Cancellations> {

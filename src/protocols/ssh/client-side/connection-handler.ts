@@ -6,6 +6,7 @@ import type { Source } from '../../../identity/proof.ts'
 import type { Converse } from '../../../session/conversation.ts'
 import type { Protocol, RunSession } from '../../../session/protocol.ts'
 import type { Login, RunLogin } from '../../../session/run-login.ts'
+import type { HandlerParts } from '../../../session/served-protocol.ts'
 import type { Clock } from '../../../shared/clock.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../../../shared/errors.ts'
 import { newId } from '../../../shared/ids.ts'
@@ -14,7 +15,6 @@ import type { Metrics } from '../../../shared/metrics.ts'
 import { type LoginName, parseLoginName } from '../../../shared/names.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { message, string, uint32, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
-import type { FindTarget } from '../jump/find-target.ts'
 import { type Beginning, type Inside, notOpened, openJump } from '../jump/open-jump.ts'
 import type { RelayedClient } from '../relay/relay-peer.ts'
 import { SshConversation } from '../served/conversation.ts'
@@ -22,7 +22,6 @@ import { serve } from '../served/serve.ts'
 import type { ChannelLine, Opening, PeerEnd } from '../served/served-connection.ts'
 import { SessionChannel } from '../served/session-channel.ts'
 import type { SshUpstream } from '../target-side/upstream.ts'
-import type { CertificateAuthority } from '../transport/host-certificate.ts'
 import { parseHostKeys } from '../transport/host-keys.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'
@@ -48,9 +47,7 @@ export interface SshConnectionHandlerOptions {
   /** Answers on the session channels of such a login; undefined: there are none. */
   readonly converse?: Converse | undefined
   /** Which target a client means by host and port on a login that names none. */
-  readonly findTarget: FindTarget
-  /** Signs the certificates that stand for targets. */
-  readonly hostAuthority: { signer(): Promise<CertificateAuthority> }
+  readonly findInside: HandlerParts['findInside']
   /** Whether the key is one of the user's. False for users that do not exist, in the same time. */
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   /** A connection that never came to a login, for the audit log: over a limit, or not SSH at all. */

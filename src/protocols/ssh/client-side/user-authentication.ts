@@ -165,8 +165,9 @@ export class UserAuthentication {
     }
     const signedBytes = payload.subarray(0, fields.offset)
     const data = Buffer.concat([string(this.#transport.sessionId), signedBytes])
-    if (verifyUserSignature(blob, algorithm, fields.string(), data)) {
-      this.#offer({ kind: 'publickey', blob: Buffer.from(blob) })
+    const signature = Buffer.from(fields.string())
+    if (verifyUserSignature(blob, algorithm, signature, data)) {
+      this.#offer({ kind: 'publickey', blob: Buffer.from(blob), signed: { algorithm, data, signature } })
     } else {
       this.#tries += 1
       this.#refuse()

@@ -17,13 +17,15 @@ export interface FoundTarget {
 }
 
 /** A refusal is in the audit log, and counts among those that a login may have. */
-export type FindTarget = (login: Login, host: string, port: number) => Promise<FoundTarget | Refusal>
+export type FindTarget = (login: Asking, host: string, port: number) => Promise<FoundTarget | Refusal>
+
+type Asking = Pick<Login, 'mayOpen' | 'person' | 'refused'>
 
 /** Others have their turn in between. */
 const TARGETS_AT_ONCE = 500
 
 export function createFindTarget({ targets, access }: { targets: Targets; access: Access }): FindTarget {
-  async function find(login: Login, host: string, port: number): Promise<FoundTarget | Refusal> {
+  async function find(login: Asking, host: string, port: number): Promise<FoundTarget | Refusal> {
     if (!login.mayOpen) {
       return refuse('ACCESS_DENIED', 'The time of this login is over. Log in again.', 'the login has reached its end')
     }

@@ -7,26 +7,19 @@ import type { Duplex } from 'node:stream'
 import type { ConnectionSlot, NoSlot } from '../../../connections/connection-limits.ts'
 import type { Source } from '../../../identity/proof.ts'
 import type { Login } from '../../../session/run-login.ts'
-import type { Clock } from '../../../shared/clock.ts'
+import type { HandlerParts } from '../../../session/served-protocol.ts'
 import { type ErrorCode, isRefusal, type Refusal } from '../../../shared/errors.ts'
 import type { Metrics } from '../../../shared/metrics.ts'
 import { WireError, type WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { expectEnd } from '../relay/shapes.ts'
 import type { Opening } from '../served/served-connection.ts'
 import { StreamChannel } from '../served/stream-channel.ts'
-import type { SshTarget } from '../target.ts'
-import type { CertificateAuthority } from '../transport/host-certificate.ts'
 import { certifyHostKeys } from '../transport/host-keys.ts'
 import { OPEN_FAILURE } from '../transport/messages.ts'
 import { plain } from '../transport/texts.ts'
 import type { HostKeys } from '../transport/transport.ts'
-import type { FindTarget } from './find-target.ts'
 import { innerLoginName } from './inner-login.ts'
-import { namesOf } from './target-address.ts'
 
-/** Host certificates are checked when a connection begins, and are of no use after that; clocks differ. */
-const CERTIFICATE_VALID_S = 3_600
-const CERTIFICATE_BACKDATED_S = 300
 /** RFC 1035 §2.3.4. */
 const MOST_HOST_BYTES = 255
 const MOST_PORT = 65_535
@@ -48,11 +41,8 @@ export interface Beginning {
 }
 
 export interface JumpParts {
-  readonly findTarget: FindTarget
-  /** Signs the certificates that stand for targets. */
-  readonly hostAuthority: { signer(): Promise<CertificateAuthority> }
+  readonly findInside: HandlerParts['findInside']
   readonly hostKeys: HostKeys
-  readonly clock: Clock
   readonly metrics: Metrics
   readonly begin: (connection: Beginning) => void
   readonly noSlot: (source: Source, none: NoSlot, login: Login) => void
@@ -66,12 +56,12 @@ export async function openJump(
 ): Promise<Opening> {
   const { metrics, begin } = parts
   const { host, port } = readDestination(fields)
-  const found = await parts.findTarget(login, host, port)
+  const found = await parts.findInside(login, host, port)
   if (isRefusal(found)) {
     metrics.jumps.inc({ result: found.code })
     return notOpened(`${plain(host)}:${port} refused: ${found.message}`, found.code, login.id)
   }
-  const hostKeys = await hostKeysFor(parts, found.target, host)
+  const hostKeys = certifyHostKeys(parts.hostKeys, found.certificates)
   const none = await slot.acquireInner()
   if (none !== undefined) {
     // Of a connection that ended meanwhile nothing was refused.
@@ -110,17 +100,6 @@ function readDestination(fields: WireReader): { host: string; port: number } {
   expectEnd(fields)
   if (host.length > MOST_HOST_BYTES || port > MOST_PORT) throw new WireError('an address that there is not')
   return { host: host.toString('utf8'), port }
-}
-
-async function hostKeysFor({ hostKeys, hostAuthority, clock }: JumpParts, target: SshTarget, asked: string) {
-  const now = Math.floor(clock.now() / 1000)
-  const terms = {
-    keyId: `${target.name} through Sallyport`,
-    principals: namesOf(target, asked),
-    validAfter: now - CERTIFICATE_BACKDATED_S,
-    validBefore: now + CERTIFICATE_VALID_S,
-  }
-  return certifyHostKeys(hostKeys, terms, await hostAuthority.signer())
 }
 
 /** Whoever is around it has logged in: there is nobody to make room for. */

@@ -4,13 +4,7 @@ import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { HOST_KEY_ALGORITHMS, signatureAlgorithms } from './algorithms.ts'
-import {
-  type CertificateAuthority,
-  type CertificateTerms,
-  certificateAlgorithm,
-  certifiedKey,
-  issueHostCertificate,
-} from './host-certificate.ts'
+import { certificateAlgorithm, certifiedKey } from './host-certificate.ts'
 import { type ParsedKey, parseKey } from './ssh2-internals.ts'
 import { type HostKeys, serverOffer } from './transport.ts'
 
@@ -29,17 +23,15 @@ export function parseHostKeys(privateKeys: readonly Secret[]): HostKeys {
   return { byAlgorithm, offer: serverOffer(algorithms) }
 }
 
-/** The same keys with certificates, for clients that ask for those; others are shown the plain ones. */
-export function certifyHostKeys(
-  { byAlgorithm: plain }: HostKeys,
-  terms: CertificateTerms,
-  authority: CertificateAuthority,
-): HostKeys {
+/** The same keys with these certificates of them, for clients that ask for those; others are shown the plain ones. */
+export function certifyHostKeys({ byAlgorithm: plain }: HostKeys, certificates: readonly Buffer[]): HostKeys {
   const byAlgorithm: Record<string, ParsedKey> = { ...plain }
   const certified: string[] = []
   for (const key of new Set(Object.values(plain))) {
     const algorithm = certificateAlgorithm(key.type)
-    byAlgorithm[algorithm] = certifiedKey(key, issueHostCertificate(key.getPublicSSH(), terms, authority))
+    const certificate = certificates.find(one => new WireReader(one).string().toString('latin1') === algorithm)
+    if (certificate === undefined) continue
+    byAlgorithm[algorithm] = certifiedKey(key, certificate)
     certified.push(algorithm)
   }
   return { byAlgorithm, offer: serverOffer([...certified, ...Object.keys(plain)]) }

@@ -60,7 +60,7 @@ t.test('what a certificate names: what the client asked for and what the entry s
 })
 
 t.test('the user name inside', async t => {
-  const meaning = (sent: string, ownAccount = false) => innerLoginName('alice', { target, ownAccount }, sent)
+  const meaning = (sent: string, ownAccount = false) => innerLoginName('alice', { name: target.name, ownAccount }, sent)
   t.equal(meaning('root'), 'alice+root+Web-01')
   t.equal(meaning('alice'), 'alice+Web-01', 'her own name: the account by default')
   t.equal(meaning('alice', true), 'alice+alice+Web-01', 'where there is such an account for her, that one')

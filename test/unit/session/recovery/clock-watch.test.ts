@@ -111,13 +111,19 @@ t.test("a gateway whose clock differs from the store's says so, and takes no oth
     t.ok(Math.abs(watch.state.storeAheadMs!) < 5000)
     const right = settableClock()
     const other = createStoreGateways({
+      workers: new Set(),
       database,
       clock: createStoreTime({ database, clock: right }),
       gateway: 'gw_right',
     })
     await other.beat()
     clock.set(HOUR)
-    const late = createStoreGateways({ database, clock: createStoreTime({ database, clock }), gateway: 'gw_test' })
+    const late = createStoreGateways({
+      workers: new Set(),
+      database,
+      clock: createStoreTime({ database, clock }),
+      gateway: 'gw_test',
+    })
     await late.beat()
     t.same(await late.alive(), new Set(['gw_test', 'gw_right']))
     t.same(await other.alive(), new Set(['gw_test', 'gw_right']))

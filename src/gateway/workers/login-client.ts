@@ -1,0 +1,76 @@
+/** The client of a login as its gateway sees it: a worker asks it for proofs, and what it says of them is verified here. */
+
+import { z } from 'zod'
+import type { Proof } from '../../identity/proof.ts'
+import type { LoginClient } from '../../session/protocol.ts'
+import type { Remote } from '../../shared/rpc.ts'
+import type { Claim } from './gateway-methods.ts'
+import type { WorkerMethods } from './messages.ts'
+import { proofMessage, proofOfMessage } from './proof-message.ts'
+
+const answer = z.strictObject({ proof: proofMessage.optional(), answered: z.boolean() })
+
+export interface LoginClientParts {
+  readonly session: string
+  readonly claim: Claim
+  readonly worker: Remote<WorkerMethods>
+  /** Aborted when there will be no more proofs. */
+  readonly loginOver: AbortSignal
+  /** Aborted when nothing more is asked: the worker is gone, or has taken too long. */
+  readonly cut: AbortSignal
+  /** Whether the key has signed for this connection and this login name. */
+  readonly provesKey: (proof: Extract<Proof, { kind: 'publickey' }>) => boolean
+  /** The worker sent what no worker sends. */
+  readonly refused: (why: string) => void
+}
+
+export class RemoteLoginClient implements LoginClient {
+  readonly protocol
+  readonly source
+  readonly login
+  readonly database
+  readonly outer
+  readonly loginOver: AbortSignal
+  answered = false
+  readonly #parts: LoginClientParts
+
+  constructor(parts: LoginClientParts) {
+    const { protocol, source, login, database, outer } = parts.claim
+    this.protocol = protocol
+    this.source = source
+    this.login = login
+    this.database = database
+    this.outer = outer
+    this.loginOver = parts.loginOver
+    this.#parts = parts
+  }
+
+  async nextProof(first?: Parameters<LoginClient['nextProof']>[0]): Promise<Proof | undefined> {
+    const { worker, session, cut, refused, provesKey } = this.#parts
+    if (cut.aborted) return undefined
+    const over = Promise.withResolvers<undefined>()
+    const end = () => over.resolve(undefined)
+    cut.addEventListener('abort', end, { once: true })
+    // A worker that is gone answers nothing more.
+    const answered = worker.call('nextProof', session, first).catch(() => undefined)
+    const said = await Promise.race([answered, over.promise])
+    cut.removeEventListener('abort', end)
+    if (said === undefined) return undefined
+    const parsed = answer.safeParse(said)
+    if (!parsed.success) {
+      refused('a proof that is none')
+      return undefined
+    }
+    const { proof: message, answered: shown } = parsed.data
+    // Whoever has tried something was there.
+    this.answered ||= shown || message !== undefined
+    const proof = message && proofOfMessage(message)
+    if (proof?.kind !== 'publickey' || provesKey(proof)) return proof
+    refused('a key that has not signed for this connection')
+    return undefined
+  }
+
+  askFor(...question: Parameters<LoginClient['askFor']>): void {
+    this.#parts.worker.notify('askFor', this.#parts.session, ...question)
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * The one table of what a worker may ask of its gateway: with which values, when in the life of a session, and how often. What is not in it,
+ * or does not fit, is refused (`guard-requests.ts`). Workers read the bytes of strangers, and may be somebody else's by now.
+ */
+
+import { z } from 'zod'
+import { type ProtocolName, protocolNames } from '../../protocols/registered.ts'
+import type { SessionState } from '../../session/broker/create-broker.ts'
+import { END_REASON_TEXT } from '../../session/state.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
+import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
+import { NAME_PATTERN } from '../../shared/names.ts'
+import { isScope, type Scope } from '../../shared/scopes.ts'
+import { CHECK_OUT_WAYS } from '../../shared/vocabulary.ts'
+import { MOST_HOPS } from '../../targets/route.ts'
+import type { CheckOutWishMessage, GatewayMethods } from './gateway-methods.ts'
+import { bytesUpTo } from './proof-message.ts'
+
+export interface Request<Values> {
+  readonly values: z.ZodType<Values>
+  /**
+   * Where the first value names a session, how far it must have come: `new` is one that this worker has not named yet. Not given: it is of
+   * no session.
+   */
+  readonly when?: readonly (SessionState | 'new')[]
+  /** How often for one session, or for its lease, at most; not given: as often as the worker likes. */
+  readonly times?: number
+  /** It may have been sent before the worker knew that the session is over: then it is answered so, and nothing else. */
+  readonly late?: true
+}
+
+export type Requests = { readonly [M in keyof GatewayMethods]: Request<Parameters<GatewayMethods[M]>> }
+
+const text = (most: number) => z.string().max(most)
+const session = z.string().regex(SESSION_ID_PATTERN)
+const name = z.string().regex(NAME_PATTERN)
+const connection = z.number().int().nonnegative()
+const address = z.strictObject({ account: name, target: name })
+const source = z.strictObject({ address: text(64), port: z.number().int().min(0).max(65_535) })
+const protocol = z.custom<ProtocolName>(value => protocolNames().some(known => known === value), 'no such protocol')
+const code = z.custom<ErrorCode>(value => typeof value === 'string' && /^[A-Z_]{1,64}$/.test(value), 'no code')
+const refusal = z.strictObject({ code, message: text(4096), detail: text(4096).optional() })
+/** A client's own words: as long as a login can be. */
+const claim = z.strictObject({
+  protocol,
+  source,
+  login: text(16_384),
+  database: text(16_384).optional(),
+  outer: session.optional(),
+})
+const details = z.record(text(64), text(16_384)).refine(all => Object.keys(all).length <= 32, 'too many details')
+const publicKey = bytesUpTo(256)
+const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
+
+const checkOutWish = z.strictObject({
+  forMs: z.number().optional(),
+  reason: text(4096).optional(),
+  ticket: text(4096).optional(),
+  shared: z.boolean().optional(),
+  wait: z.boolean().optional(),
+  way: z.enum(CHECK_OUT_WAYS).optional(),
+  toAge: text(4096).optional(),
+}) as unknown as z.ZodType<CheckOutWishMessage>
+
+/** What sessions send to each other through the cluster: following, and what protocols have between their processes. */
+const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
+const matching = (pattern: () => string) => text(128).refine(value => new RegExp(`^(?:${pattern()})$`).test(value))
+const sentOn = matching(() => `follow-data:[0-9a-f]{32}|${ofProtocol()}`)
+const heardOn = matching(() => `follow|session-kill|session-notice|access-changed|${ofProtocol()}`)
+const key = matching(ofProtocol)
+/** A follower's chunk is at most about 256 KB. */
+const payload = bytesUpTo(1024 * 1024)
+const milliseconds = z.number().int().min(0).max(60_000)
+
+export const REQUESTS = {
+  // Who somebody is, and whether they may: the gateway asks for the proofs by itself.
+  admit: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
+  admitLogin: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
+  loginOver: { values: z.tuple([session]), when: ['asked', 'granted', 'login', 'lent'], late: true },
+  knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]) },
+  stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent', 'login'], late: true },
+
+  // What is lent: once, to the session that it was granted to, while that lasts.
+  lease: { values: z.tuple([session, details, publicKey]), when: ['granted'], times: 1 },
+  findHop: { values: z.tuple([session, name]), when: ['lent'], times: 8 * MOST_HOPS, late: true },
+  lendForHop: { values: z.tuple([session, address, publicKey]), when: ['lent'], times: MOST_HOPS },
+  /** As often as the target, and each hop, may ask twice. */
+  oneTimeCode: { values: z.tuple([session, address]), when: ['lent'], times: 2 * (1 + MOST_HOPS) },
+  recordingKeys: { values: z.tuple([session]), when: ['lent'], times: 1 },
+  signSeal: { values: z.tuple([session, bytesUpTo(64 * 1024)]), when: ['lent'], times: 1 },
+
+  // What becomes of the session.
+  hopFailed: { values: z.tuple([session, address, refusal]), when: ['lent'], times: 2 * MOST_HOPS, late: true },
+  refused: { values: z.tuple([session, refusal]), when: ['granted', 'lent'], times: 4, late: true },
+  activate: { values: z.tuple([session]), when: ['lent'], times: 1, late: true },
+  channelDenied: {
+    values: z.tuple([session, text(16_384), text(16_384)]),
+    when: ['lent', 'login'],
+    // As many as one session may wait for, many times over: a session that is denied more ends.
+    times: 100_000,
+    late: true,
+  },
+  end: {
+    values: z.tuple([
+      session,
+      z.strictObject({
+        reason: z.enum(Object.keys(END_REASON_TEXT) as (keyof typeof END_REASON_TEXT)[]),
+        sealed: z
+          .strictObject({ file: text(256), hash: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().min(0) })
+          .optional(),
+        tampered: z.strictObject({ file: text(256), why: text(1024) }).optional(),
+      }),
+    ]),
+    when: ['granted', 'lent'],
+    times: 1,
+  },
+  release: { values: z.tuple([session]), when: ['new', 'asked', 'granted', 'lent', 'login', 'over'], late: true },
+
+  // What a person asks for herself on a login that names no target.
+  person: { values: z.tuple([session]), when: ['login'], late: true },
+  look: {
+    values: z.tuple([session, z.strictObject({ account: name.optional(), target: name })]),
+    when: ['login'],
+    late: true,
+  },
+  reachable: { values: z.tuple([session, z.array(name).max(10_000).optional()]), when: ['login'], late: true },
+  findInside: { values: z.tuple([session, text(255), z.number().int().min(0)]), when: ['login'], late: true },
+  favourites: { values: z.tuple([session]), when: ['login'], late: true },
+  toggleFavourite: { values: z.tuple([session, address]), when: ['login'], late: true },
+  sessions: {
+    values: z.tuple([
+      session,
+      z.strictObject({ limit: z.number().int().min(1).max(1000), state: z.enum(['live', 'ended']).optional() }),
+    ]),
+    when: ['login'],
+    late: true,
+  },
+  user: { values: z.tuple([session]), when: ['login'], late: true },
+  createToken: {
+    values: z.tuple([
+      session,
+      z.strictObject({ name: text(256).optional(), scopes, validForMs: z.number(), session: session.optional() }),
+    ]),
+    when: ['login'],
+    late: true,
+  },
+  tokens: { values: z.tuple([session]), when: ['login'], late: true },
+  revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], late: true },
+  takeCheckOut: {
+    values: z.tuple([session, address, checkOutWish]),
+    when: ['login'],
+    late: true,
+  },
+  checkIn: { values: z.tuple([session, address]), when: ['login'], late: true },
+  extendCheckOut: { values: z.tuple([session, address, z.number().optional()]), when: ['login'], late: true },
+  checkOuts: { values: z.tuple([session]), when: ['login'], late: true },
+  leaveQueue: { values: z.tuple([session, address]), when: ['login'], late: true },
+  /** Wrong ones count for the lockout. */
+  proveCode: { values: z.tuple([session, bytesUpTo(4096)]), when: ['login'], late: true },
+  /** With a code of its own each: the gateway verifies it, and shows a credential once. */
+  revealCheckOut: {
+    values: z.tuple([
+      session,
+      z.strictObject({ checkOut: text(64), toAge: text(4096).optional() }),
+      bytesUpTo(4096),
+      publicKey,
+    ]),
+    when: ['login'],
+  },
+  selfService: {
+    values: z.tuple([
+      session,
+      z.enum(['self-service.opened', 'self-service.command']),
+      z.record(text(32), text(1024)).refine(all => Object.keys(all).length <= 8),
+    ]),
+    when: ['login'],
+    late: true,
+  },
+
+  // Connections.
+  acquireSlot: { values: z.tuple([connection, source]) },
+  acquireInnerSlot: { values: z.tuple([connection]) },
+  connectionRefused: {
+    values: z.tuple([
+      z.strictObject({ protocol, source: text(64), code, why: text(4096), session: session.optional() }),
+    ]),
+  },
+
+  // The cluster.
+  publish: { values: z.tuple([sentOn, payload]) },
+  subscribe: { values: z.tuple([heardOn]) },
+  unsubscribe: { values: z.tuple([heardOn]) },
+  remember: { values: z.tuple([key, text(8192), milliseconds]) },
+  recall: { values: z.tuple([key]) },
+  forget: { values: z.tuple([key]) },
+  livingGateways: { values: z.tuple([]) },
+} as const satisfies Requests
