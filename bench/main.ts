@@ -9,8 +9,9 @@ import { benchRecording } from './recording.ts'
 import { isReached, judged, type Row } from './row.ts'
 import { benchSsh } from './ssh.ts'
 import { formatRows } from './table.ts'
+import { benchVault } from './vault.ts'
 
-const PARTS = { ssh: benchSsh, postgres: benchPostgres, recording: benchRecording }
+const PARTS = { ssh: benchSsh, postgres: benchPostgres, recording: benchRecording, vault: benchVault }
 const USAGE = `npm run bench -- [--only ${Object.keys(PARTS).join('|')}] [--quick] [--json]
   --only    one part
   --quick   a first impression

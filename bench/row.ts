@@ -7,7 +7,7 @@ export type Way = (typeof WAYS)[number]
 export interface Row {
   readonly group: string
   readonly name: string
-  readonly unit: 's' | 'ms' | 'tps' | '/s' | 'MB/s' | 'µs' | 'MB' | 'KB'
+  readonly unit: 's' | 'ms' | 'tps' | '/s' | '/min' | 'MB/s' | 'µs' | 'MB' | 'KB'
   readonly values: Partial<Record<Way, number>>
   /** What must hold for `Sallyport`: its ratio to another way, or its own value. */
   readonly target?: Target

@@ -57,6 +57,6 @@ function cellsOf(row: Row, ways: readonly (typeof WAYS)[number][]): Cell[] {
 }
 
 function formatValue(value: number, unit: Row['unit']): string {
-  const digits = { s: 2, ms: 1, µs: 1, MB: 1, KB: 0, tps: 0, '/s': 1, 'MB/s': 0 }[unit]
+  const digits = { s: 2, ms: 1, µs: 1, MB: 1, KB: 0, tps: 0, '/s': 1, '/min': 0, 'MB/s': 0 }[unit]
   return `${value.toFixed(digits)} ${unit}`
 }
