@@ -1,9 +1,11 @@
 /** The connector `ssh-password` on Linux hosts as there are, behind a real sshd with PAM and sudo: what it changes, and what the host may answer. */
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { watch } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import t from 'tap'
 import { sshPassword } from '../../../src/protocols/ssh/rotation/ssh-password.ts'
+import { generateKeyPair } from '../../../src/protocols/ssh/transport/generate-key-pair.ts'
 import type { AccountLogin } from '../../../src/session/connector.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import type { CredentialMaterial } from '../../../src/vault/lease.ts'
@@ -16,6 +18,11 @@ const QUOTED = ' a"\'$x: \\ ü#!§xY9%s `id`;& '
 
 const MAY_CHPASSWD = '(root) /usr/sbin/chpasswd'
 const password = (text: string) => ({ kind: 'password', password: new Secret(text) }) as const
+
+/** Resolves when there is a file of this name. */
+async function appears(folder: string, name: string, signal: AbortSignal): Promise<void> {
+  for await (const { filename } of watch(folder, { signal })) if (filename === name) return
+}
 
 const skip = whyNoLinuxHost() ?? false
 t.test('a Linux host', { skip }, async t => {
@@ -79,6 +86,13 @@ t.test('a Linux host', { skip }, async t => {
       dialer: directDialer(gone),
     }
     t.match(await sshPassword.verify(login, signal), { result: 'unreachable' })
+    const other = { ...target, hostKeys: [generateKeyPair('ed25519').public.trim()] }
+    const asked = { target: other, account: host.account('plain'), dial: () => directDialer(other) }
+    const [current, candidate] = [password(FIRST), password(SECOND)]
+    t.match(await sshPassword.change({ ...asked, current, candidate, as: undefined }, signal), {
+      result: 'not-changed',
+      words: /another host key/,
+    })
   })
 
   t.test('an account without any right changes itself, whatever the password is made of', async t => {
@@ -188,11 +202,13 @@ t.test('a Linux host', { skip }, async t => {
       t.match(result, { result: 'uncertain', words }, program)
       t.notMatch(JSON.stringify(result), QUOTED.trim().slice(0, 8))
     }
-    wrap('read line; exec sleep 600')
-    t.match(await change('other', undefined, QUOTED, root, AbortSignal.timeout(2000)), {
-      result: 'uncertain',
-      words: /did not end in time/,
-    })
+    wrap(`read line; touch ${host.folder}/has-read; exec sleep 600`)
+    const hasRead = appears(host.folder, 'has-read', signal)
+    const stop = new AbortController()
+    const hanging = change('other', undefined, QUOTED, root, stop.signal)
+    await hasRead
+    stop.abort()
+    t.match(await hanging, { result: 'uncertain', words: /did not end in time/ })
     wrap('exec cat >/dev/null')
     t.same(await change('other', undefined, QUOTED, root), { result: 'changed' })
     t.match(await verify('other', QUOTED), { result: 'refused' }, 'a target that lies is found out by a login')
