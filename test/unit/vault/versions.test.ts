@@ -185,6 +185,25 @@ t.test('one changed bit makes one version unusable, which is named, and no other
   t.equal(await vault.restoreCredential(ROOT, 1, 'owner'), 4)
 })
 
+t.test(
+  'where what says which version is in force is damaged, nothing is lent until somebody confirms, and that finds it',
+  async t => {
+    const { vault, database, lend, web } = await parts(t)
+    for (const text of ['first', 'second']) await vault.setCredential(ROOT, password(text), 'owner')
+    await vault.prepareVersion(ROOT, password('candidate'), ROTATED)
+    const { sealed } = await bindingOf(database)
+    const flipped = sealed.replace(/.$/, last => (last === 'A' ? 'Q' : 'A'))
+    await database.updateTable('credential_bindings').set({ sealed: flipped }).execute()
+    t.match(await lend(), /VAULT_DAMAGED.*binding of root@web-01/)
+    t.match(await vault.standing(ROOT), { unconfirmed: /VAULT_DAMAGED/ })
+    t.equal((await vault.history(ROOT)).length, 3)
+    await t.rejects(vault.restoreCredential(ROOT, 1, 'owner'), { code: 'VAULT_DAMAGED' })
+    await vault.confirmCredential(ROOT, fingerprintOf(identityOf(web(), 'root')))
+    t.equal(await lend(), '2: second')
+    t.equal(await stateOf(vault), '3? 2! 1')
+  },
+)
+
 t.test('a version goes to no target but the one that it was confirmed for', async t => {
   const { vault, entry, web, lend } = await parts(t)
   const keys = ['AAAA', 'BBBB'].map(text => `ssh-ed25519 ${text}`)
