@@ -46,8 +46,18 @@ function errorsOf(run: Run, secrets: readonly Secret[]): string {
 }
 
 function shown(bytes: Buffer, secrets: readonly Secret[]): string {
-  const holds = secrets.some(secret => holdsPartOfSecret(bytes, secret.revealBytes()))
-  return holds ? 'withheld, as it could hold the credential' : bounded(printable(bytes.toString('utf8').trim()))
+  return secrets.some(secret => mayHold(bytes, secret))
+    ? 'withheld, as it could hold the credential'
+    : bounded(printable(bytes.toString('utf8').trim()))
+}
+
+function mayHold(bytes: Buffer, secret: Secret): boolean {
+  try {
+    return holdsPartOfSecret(bytes, secret.revealBytes())
+  } catch {
+    // It was erased: whoever asked has given up, and nobody can tell any more.
+    return true
+  }
 }
 
 function bounded(text: string): string {

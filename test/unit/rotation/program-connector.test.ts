@@ -26,7 +26,7 @@ import type { CredentialChange } from '../../../src/session/connector.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { targetSchema } from '../../../src/targets/target.ts'
 import { acceptMaterial } from '../../../src/vault/credential.ts'
-import type { CredentialMaterial } from '../../../src/vault/lease.ts'
+import { type CredentialMaterial, eraseMaterial } from '../../../src/vault/lease.ts'
 import { directDialer } from '../../support/direct-dialer.ts'
 
 const CURRENT = `current "secret" 'quoted' \\ $HOME ünï`
@@ -238,6 +238,12 @@ words=$(printf 'it is %s' "$secret" | ${encode} | tr -d '\\n')\nprintf '{"result
     t.match(await change(), { result: 'not-changed', words: /^withheld[^(]*\(stderr: withheld/ }, encode)
     t.match(logged.join(''), /withheld/)
   }
+  const erased = password(CANDIDATE)
+  const slow = connectorOf(t, `#!/bin/sh\ncat >&2\nexit 1\n`)
+  const changing = slow.change({ candidate: erased })
+  eraseMaterial(erased)
+  await changing
+  t.notMatch(slow.logged.join(''), /Zk3/, 'nor after it was erased, when it cannot be compared')
   const { change, logged } = connectorOf(t, `#!/bin/sh\necho 'no such \x1b[31mhost' >&2\nexit 3\n`)
   t.match(await change(), { result: 'uncertain', words: /stderr: no such \\e\[31mhost/ }, 'what is none of it is told')
   t.match(logged.join(''), 'no such')
