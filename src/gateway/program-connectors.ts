@@ -2,9 +2,10 @@
 
 import type { ProgramSettings } from '../config/config.ts'
 import { createProgramConnector, verifyBy } from '../rotation/program/connector.ts'
+import { openProgram } from '../rotation/program/open-program.ts'
 import type { Connector } from '../session/connector.ts'
 import type { ServedProtocol } from '../session/served-protocol.ts'
-import { GatewayError } from '../shared/errors.ts'
+import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 
 /** Throws `CONFIG_INVALID` where one has the name of a protocol's connector. */
@@ -22,4 +23,15 @@ export function createProgramConnectors(
     }
     return createProgramConnector({ name, program, verifyLogin: verifyBy(connectorsOf), log })
   })
+}
+
+/** Says at the start which of them could not be run; it is looked at again each time. Never rejects. */
+export async function lookAtPrograms(programs: Readonly<Record<string, ProgramSettings>>, log: Log): Promise<void> {
+  for (const [program, { path }] of Object.entries(programs)) {
+    try {
+      await using _ = await openProgram(path)
+    } catch (error) {
+      log.warn({ program }, `rotation.programs.${program}: ${messageOf(error)}`)
+    }
+  }
 }

@@ -34,6 +34,7 @@ import { jobHandlers } from './job-handlers.ts'
 import type { Listeners } from './listeners.ts'
 import { handedKeys, ownKeysOf } from './own-keys.ts'
 import { createParts, type GatewayParts } from './parts.ts'
+import { lookAtPrograms } from './program-connectors.ts'
 import { connectorsOf, loadProtocols, type ServedProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { reviewCheckOuts } from './review-check-outs.ts'
@@ -175,6 +176,7 @@ export async function startGateway({
   await reaper.round()
   await clockWatch.look().catch(error => log.warn({ err: error }, 'the clock could not be compared; trying again'))
   watchRotations(started)
+  await lookAtPrograms(config.rotation.programs, log)
   await parts.rotationTriggers.planAnew(parts.database)
   startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers, ...versions.handlers }, started)
   await versions.plan()

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ProgramSettings } from '../../../src/config/config.ts'
 import { openDatabase } from '../../../src/database/database.ts'
-import { createProgramConnectors } from '../../../src/gateway/program-connectors.ts'
+import { createProgramConnectors, lookAtPrograms } from '../../../src/gateway/program-connectors.ts'
 import { postgresRole } from '../../../src/protocols/postgres/rotation/connector.ts'
 import { createLog } from '../../../src/shared/log.ts'
 import { Secret } from '../../../src/shared/secret.ts'
@@ -20,9 +20,9 @@ import { startPostgres } from '../../support/start-postgres.ts'
 const server = await startPostgres()
 t.teardown(() => server.stop())
 
-/** Changes the password as the superuser would, by `psql` that reads it on its stdin. */
+/** Changes the password as the superuser would, by `psql` that reads it on its stdin; what is generated has no quotes. */
 const CHANGES = `request=$(cat)
-printf '%s' "$request" | jq -r '"alter role \\(.login) password $$\\(.candidate.password)$$"' |
+printf '%s' "$request" | jq -r '"alter role \\(.login) password \\(.candidate.password | @sh)"' |
   psql -q -X -v ON_ERROR_STOP=1 >/dev/null || exit 3`
 const says = (result: string, code: number) => `echo '{"result":"${result}","words":"as it says"}'; exit ${code}`
 
@@ -112,6 +112,16 @@ t.test('one that takes none is asked five times, and no more', async t => {
   t.match(outcome, { result: 'refused', words: /as it says/ })
   t.equal(inForce, 1)
   t.equal(asked(), 5)
+})
+
+t.test('one that could not be run is named when the gateway starts', async t => {
+  const lines: string[] = []
+  const log = createLog('warn', { write: line => void lines.push(line) })
+  const missing = { ...SETTINGS, path: '/no/such/program' }
+  await lookAtPrograms({ good: SETTINGS, missing, folder: { ...SETTINGS, path: '/tmp' } }, log)
+  t.match(lines.join(''), /rotation\.programs\.missing: the program \/no\/such\/program cannot be opened/)
+  t.match(lines.join(''), /rotation\.programs\.folder: .*it is not a file/)
+  t.equal(lines.length, 2)
 })
 
 t.test('a program has no name of a connector of the gateway’s own', async t => {
