@@ -500,6 +500,16 @@ async function urgentJobs({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('jobs_by_urgency').on('jobs').columns(['kind', 'urgent desc', 'due_at', 'id']).execute()
 }
 
+/** Few of many: found without reading all. */
+async function failedJobs({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createIndex('jobs_failed')
+    .on('jobs')
+    .columns(['attempts', 'due_at'])
+    .where('attempts' as never, '>', 0)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -520,4 +530,5 @@ export const migrations: Record<string, Migration> = {
   '0017-rotation-batches': { up: rotationBatches },
   '0018-credentials-by-target': { up: credentialsByTarget },
   '0019-urgent-jobs': { up: urgentJobs },
+  '0020-failed-jobs': { up: failedJobs },
 }

@@ -10,8 +10,9 @@ import type { Job, JobState, NewJob } from './job.ts'
 export interface JobFilter {
   readonly kind?: string | undefined
   readonly key?: string | undefined
+  /** Of these; in the order of the keys. */
   readonly keys?: readonly string[] | undefined
-  /** Those whose key comes after this one, in the order of the keys. */
+  /** Those whose key comes after this one; in the order of the keys. */
   readonly afterKey?: string | undefined
   /** Due by then. */
   readonly dueBy?: number | undefined
@@ -20,6 +21,7 @@ export interface JobFilter {
 }
 
 const MOST_LISTED = 1000
+const MOST_COUNTED = 10_000
 
 export type JobRows = ReturnType<typeof createJobRows>
 
@@ -73,7 +75,9 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
       const { kind, key, keys, afterKey, dueBy, state, limit = MOST_LISTED } = filter
       const now = clock.now()
       let select = on.selectFrom('jobs').selectAll().limit(limit)
-      select = afterKey === undefined ? select.orderBy('due_at').orderBy('id') : select.orderBy('key')
+      // By key where they are asked for by key: so they are found by it.
+      const byKey = afterKey !== undefined || keys !== undefined
+      select = byKey ? select.orderBy('kind').orderBy('key') : select.orderBy('due_at').orderBy('id')
       if (afterKey !== undefined) select = select.where('key', '>', afterKey)
       if (keys !== undefined) select = select.where('key', 'in', keys.length > 0 ? [...keys] : [''])
       if (kind !== undefined) select = select.where('kind', '=', kind)
@@ -103,18 +107,23 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
     /** Takes those of the kind that are due and nobody else has, in the order of their times. */
     async claim(kind: string, atMost: number, claim: string, forMs: number): Promise<Job[]> {
       const now = clock.now()
-      const due = database
-        .selectFrom('jobs')
-        .select('id')
-        .where('kind', '=', kind)
-        .where('due_at', '<=', now)
-        .where('given_up_at', 'is', null)
-        .where(isFree(now))
-        .orderBy('urgent', 'desc')
-        .orderBy('due_at')
-        .orderBy('id')
-        .limit(atMost)
-      const found = await due.execute()
+      const found: { id: string }[] = []
+      // One after the other: so each is read in the order of an index, however many are due.
+      for (const urgent of [1, 0]) {
+        if (found.length === atMost) break
+        const due = database
+          .selectFrom('jobs')
+          .select('id')
+          .where('kind', '=', kind)
+          .where('urgent', '=', urgent)
+          .where('due_at', '<=', now)
+          .where('given_up_at', 'is', null)
+          .where(isFree(now))
+          .orderBy('due_at')
+          .orderBy('id')
+          .limit(atMost - found.length)
+        found.push(...(await due.execute()))
+      }
       if (found.length === 0) return []
       const rows = await database
         .updateTable('jobs')
@@ -213,6 +222,7 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
       return database
         .selectFrom('jobs')
         .select(['id', 'claimed_by', 'claimed_until'])
+        .where('claimed_by', 'is not', null)
         .where('claimed_until', '>', clock.now() + ms)
         .limit(MOST_LISTED)
         .execute()
@@ -244,26 +254,32 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
       return row?.due_at
     },
 
-    /** How many of each kind are due, have failed, and were given up. */
-    async counts(): Promise<{ kind: string; due: number; failed: number; 'given-up': number }[]> {
+    /** How many of these kinds are due, have failed, and were given up. */
+    async counts(kinds: readonly string[]): Promise<Map<string, { due: number; failed: number; 'given-up': number }>> {
       const now = clock.now()
-      const many = (which: ReturnType<typeof isFree>) =>
-        sql<number>`coalesce(sum(case when ${which} then 1 else 0 end), 0)`
-      const rows = await database
+      const counts = new Map(kinds.map(kind => [kind, { due: 0, failed: 0, 'given-up': 0 }]))
+      if (kinds.length === 0) return counts
+      const due = await database
         .selectFrom('jobs')
-        .select([
-          'kind',
-          many(isInState('due', now)).as('due'),
-          many(isInState('failed', now)).as('failed'),
-          many(isInState('given-up', now)).as('given-up'),
-        ])
-        .where(({ eb, or }) => or([eb('due_at', '<=', now), eb('attempts', '>', 0)]))
+        .select(({ fn }) => ['kind', fn.countAll<number>().as('count')])
+        .where('kind', 'in', [...kinds])
+        .where(isInState('due', now))
         .groupBy('kind')
         .execute()
-      return rows.map(({ kind, ...counts }) => ({
-        kind,
-        ...{ due: Number(counts.due), failed: Number(counts.failed), 'given-up': Number(counts['given-up']) },
-      }))
+      for (const { kind, count } of due) counts.get(kind)!.due = Number(count)
+      // By nothing but that: so those few are found without all others.
+      const failed = await database
+        .selectFrom('jobs')
+        .selectAll()
+        .where('attempts', '>', 0)
+        .limit(MOST_COUNTED)
+        .execute()
+      for (const row of failed) {
+        const state = stateOf(row, now)
+        const count = counts.get(row.kind)
+        if (count !== undefined && (state === 'failed' || state === 'given-up')) count[state]++
+      }
+      return counts
     },
   }
 }

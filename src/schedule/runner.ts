@@ -156,11 +156,8 @@ export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
 
   async function count(): Promise<void> {
     countedAt = elapsed(clock)
-    const counts = new Map((await rows.counts()).map(each => [each.kind, each]))
-    for (const kind of kinds) {
-      for (const state of ['due', 'failed', 'given-up'] as const) {
-        metrics.jobs.set({ kind, state }, counts.get(kind)?.[state] ?? 0)
-      }
+    for (const [kind, counts] of await rows.counts(kinds)) {
+      for (const state of ['due', 'failed', 'given-up'] as const) metrics.jobs.set({ kind, state }, counts[state])
     }
     await claims.endForgotten()
   }

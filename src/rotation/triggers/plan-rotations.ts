@@ -92,7 +92,9 @@ async function changesFor(
     (await targets.getAll([...new Set(page.map(({ target }) => target))])).map(entry => [entry.name, entry]),
   )
   const keys = page.map(formatAccountAddress)
-  const jobs = new Map((await schedule.list({ keys })).map(job => [`${job.kind} ${job.key}`, job]))
+  // Kind by kind: that is how they are found among all.
+  const planned = [...(await schedule.list({ kind: ROTATE, keys })), ...(await schedule.list({ kind: VERIFY, keys }))]
+  const jobs = new Map(planned.map(job => [`${job.kind} ${job.key}`, job]))
   return page.flatMap(held => {
     const key = formatAccountAddress(held)
     const entry = entryOf(entries.get(held.target), held.account)
@@ -180,12 +182,10 @@ function held(database: Database) {
 async function heldAfter(database: Database, after: AccountAddress | undefined): Promise<Held[]> {
   let select = held(database).orderBy('binding.target').orderBy('binding.account').limit(PAGE)
   if (after !== undefined) {
-    select = select.where(({ eb, or, and }) =>
-      or([
-        eb('binding.target', '>', after.target),
-        and([eb('binding.target', '=', after.target), eb('binding.account', '>', after.account)]),
-      ]),
-    )
+    // Begun at the target, and not at the first of all.
+    select = select
+      .where('binding.target', '>=', after.target)
+      .where(({ eb, or }) => or([eb('binding.target', '>', after.target), eb('binding.account', '>', after.account)]))
   }
   return (await select.execute()).map(heldOf)
 }
