@@ -202,13 +202,14 @@ t.test('a Linux host', { skip }, async t => {
       t.match(result, { result: 'uncertain', words }, program)
       t.notMatch(JSON.stringify(result), QUOTED.trim().slice(0, 8))
     }
-    wrap(`read line; touch ${host.folder}/has-read; exec sleep 600`)
+    wrap(`read line; echo $$ >${host.folder}/has-read; exec sleep 600`)
     const hasRead = appears(host.folder, 'has-read', signal)
     const stop = new AbortController()
     const hanging = change('other', undefined, QUOTED, root, stop.signal)
     await hasRead
     stop.abort()
     t.match(await hanging, { result: 'uncertain', words: /did not end in time/ })
+    host.run(`kill "$(cat ${host.folder}/has-read)"`)
     wrap('exec cat >/dev/null')
     t.same(await change('other', undefined, QUOTED, root), { result: 'changed' })
     t.match(await verify('other', QUOTED), { result: 'refused' }, 'a target that lies is found out by a login')
