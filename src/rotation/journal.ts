@@ -49,6 +49,8 @@ export type WithTransition = (on: Database, record: RecordEvent, rotation: Rotat
 
 /** So long is a rotation its gateway's; while it acts it renews that. */
 export const CLAIM_MS = 60_000
+/** No rotation waits longer for its next try. */
+export const LONGEST_PAUSE_MS = 60 * 60_000
 /** That are looked at in one round. */
 const MOST_LEFT = 200
 
@@ -168,7 +170,9 @@ export function createJournal({ database, outbox, gateway, clock, follow }: Part
      */
     async left(living: ReadonlySet<string> | undefined, running: ReadonlySet<string>, at = clock.now()) {
       const open = database.selectFrom('rotations').selectAll().where('ended_at', 'is', null)
-      const rows = await open.where('next_at', '<=', at).orderBy('next_at').limit(MOST_LEFT).execute()
+      // One that lies further ahead than any pause was written before the clock was set back.
+      const due = open.where(({ eb, or }) => or([eb('next_at', '<=', at), eb('next_at', '>', at + LONGEST_PAUSE_MS)]))
+      const rows = await due.orderBy('next_at').limit(MOST_LEFT).execute()
       return rows.filter(row => isFree(row, living, running)).map(rotationOf)
     },
 
@@ -204,11 +208,6 @@ export function createJournal({ database, outbox, gateway, clock, follow }: Part
       return row && rotationOf(row)
     },
 
-    async get(id: string): Promise<Rotation | undefined> {
-      const row = await database.selectFrom('rotations').selectAll().where('id', '=', id).executeTakeFirst()
-      return row && rotationOf(row)
-    },
-
     /** Newest first. */
     async list({ account, target, open, before, limit }: RotationFilter): Promise<Rotation[]> {
       let select = database.selectFrom('rotations').selectAll().orderBy('id', 'desc').limit(limit)
@@ -227,7 +226,9 @@ export function createJournal({ database, outbox, gateway, clock, follow }: Part
   ): boolean {
     // Of this gateway: what this process does not have in its hands is left of something that broke.
     if (row.gateway === gateway) return !running.has(row.id)
-    return row.claimed_until <= clock.now() || (living !== undefined && !living.has(row.gateway))
+    const leftMs = row.claimed_until - clock.now()
+    // More than a claim is for was written before the clock was set back.
+    return leftMs <= 0 || leftMs > CLAIM_MS || (living !== undefined && !living.has(row.gateway))
   }
 }
 

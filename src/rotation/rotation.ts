@@ -101,7 +101,6 @@ function afterProbe(progress: Progress, living: Living): Progress {
 /** What is to be done next of a rotation, by what is stored of it alone. */
 export type Act = 'begin-change' | 'probe' | 'make-current' | 'finish' | 'nothing'
 
-/** `began`: the change was begun by whoever asks, just now, and nothing came between. */
 export function nextAct({ state }: Pick<Progress, 'state'>): Act {
   switch (state) {
     case 'prepared':

@@ -54,9 +54,8 @@ async function take(parts: RunParts, act: Act, rotation: Rotation, signal: Abort
   const entry = await logins.entryOf(rotation)
   const connector = entry && connectors.named(entry.target, rotation.connector)
   if (entry === undefined || connector === undefined) {
-    const gone =
-      entry === undefined ? `the entry of ${formatAccountAddress(rotation)}` : `connector ${rotation.connector}`
-    const words = `there is no ${gone.replace('the ', '')} any more`
+    const gone = entry === undefined ? `account ${formatAccountAddress(rotation)}` : `connector ${rotation.connector}`
+    const words = `there is no ${gone} any more`
     if (rotation.state !== 'prepared') return postpone({ journal, signal }, rotation, words)
     return { rotation: await journal.advance(rotation, { type: 'given-up' }, words) }
   }

@@ -6,7 +6,7 @@ import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountStates } from '../account-states.ts'
-import type { Journal, Rotation } from '../journal.ts'
+import { type Journal, LONGEST_PAUSE_MS, type Rotation } from '../journal.ts'
 import type { Entry, Logins, Opened, Purpose, Tried } from '../logins.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
 import type { Act } from '../rotation.ts'
@@ -50,7 +50,6 @@ export interface Step {
 }
 
 const FIRST_PAUSE_MS = 5000
-const LONGEST_PAUSE_MS = 60 * 60_000
 
 /** Nothing is known now: it stays open, and is tried again after a pause that grows. */
 export async function postpone(

@@ -96,6 +96,7 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     rotationAfterLeak: (address, by, on) => rotateNow(address, 'leak', by, on),
 
     async verificationAfterRefusal({ account, target }, on) {
+      const now = clock.now()
       const known = await on
         .selectFrom('credential_states')
         .select('verified_at')
@@ -106,7 +107,7 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
       await schedule.plan(
         {
           ...{ kind: VERIFY, key: formatAccountAddress({ account, target }) },
-          dueAt: Math.max(clock.now(), (known?.verified_at ?? 0) + VERIFIED_LATELY_MS),
+          dueAt: now + Math.min(Math.max(0, (known?.verified_at ?? 0) + VERIFIED_LATELY_MS - now), VERIFIED_LATELY_MS),
           ...(every === undefined ? {} : { payload: { basis: String(every) } }),
         },
         on,

@@ -559,6 +559,10 @@ t.test(
         pauses.toSorted((a, b) => a - b),
       )
       t.not((await world.states.get(address))?.state, 'unknown')
+      const { tries } = (await world.journal.openOf(address))!
+      place.clock.move(-24 * 3_600_000)
+      await world.rotations.recover()
+      t.equal((await world.journal.openOf(address))?.tries, tries + 1, 'also where the clock was set back')
       await server.restart()
       // Asked for by hand, it is tried at once.
       t.match(await world.rotations.rotate(address, byHand), { result: 'rotated', version: 2 })
