@@ -221,6 +221,11 @@ const fixed = {
   workers: z
     .union([z.number().int().min(1).max(64), z.literal('auto')], 'a number of processes from 1 to 64, or auto')
     .default('auto'),
+  /** As whom the workers run, where the gateway is started as root; not given: as the gateway's own user. */
+  workersUser: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_-]{0,31}$/, 'the name of a user of this machine')
+    .optional(),
   /** Names and addresses by which people reach the gateway: for the certificate that it makes for itself. */
   certificateNames: z.array(z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'a host name or an IP address')).default([]),
   vault: z

@@ -47,6 +47,7 @@ import { forkWorker, workerInThisProcess } from './workers/worker-channel.ts'
 import { workerConfig } from './workers/worker-config.ts'
 import type { WorkerParts } from './workers/worker-parts.ts'
 import { createWorkerPool } from './workers/worker-pool.ts'
+import { workersUserOf } from './workers/workers-user.ts'
 
 interface Address {
   readonly host: string
@@ -95,6 +96,7 @@ export async function startGateway({
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
   started.use(holdAlone(config.database))
   const inThisProcess = testWorker === 'in-this-process'
+  const workersUser = config.workersUser === undefined ? undefined : workersUserOf(config.workersUser)
   const size = inThisProcess ? 1 : workersOf(config)
   const workers = new Set<string>()
   const cluster = createLocalCluster({ clock, gateway, workers })
@@ -126,7 +128,7 @@ export async function startGateway({
       },
       openChannel: inThisProcess
         ? () => workerInThisProcess({ clock, log, serving: served => (worker = served) })
-        : () => forkWorker(testWorker),
+        : () => forkWorker(workersUser, testWorker),
     },
     started,
   )

@@ -1,12 +1,13 @@
 /** What a worker does: it serves the connections that its gateway hands over, and asks it for what it needs of users, targets and the vault. */
 
+import { access, constants, mkdir } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { createClusterClient } from '../../cluster/client.ts'
 import type { ConnectionSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import { endReasonOf } from '../../session/state.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { GatewayError } from '../../shared/errors.ts'
+import { GatewayError, messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import { createRpc, failureOf, type Remote } from '../../shared/rpc.ts'
 import { createListeners, type Listeners } from '../listeners.ts'
@@ -77,6 +78,7 @@ class Worker {
     let remoteBroker: ReturnType<typeof createRemoteBroker>
     this.#ready = logged.then(async log => {
       remoteBroker = createRemoteBroker(remote, log)
+      await checkFolder(begin.config.recording.folder)
       const { clock } = host
       const parts = await createWorkerParts(
         { begin, remote, ...remoteBroker, cluster: client.cluster, clock, log },
@@ -150,6 +152,19 @@ class Worker {
       source,
       slot: balanced ? acquireSlot : (refused ?? slot),
       onEvict: () => undefined,
+    })
+  }
+}
+
+/** Throws `CONFIG_INVALID` now, and not at the first session, where recordings cannot be written as this user. */
+async function checkFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    const how = `recording.folder: the workers cannot write to ${folder}: ${messageOf(cause)}. It must belong to their user`
+    throw new GatewayError('CONFIG_INVALID', `${how}, and lie where they get to: not in a dataFolder of another's.`, {
+      cause,
     })
   }
 }

@@ -9,6 +9,7 @@ import type { Log } from '../../shared/log.ts'
 import type { ToWorker } from './messages.ts'
 import { serve } from './serve.ts'
 import type { WorkerParts } from './worker-parts.ts'
+import type { WorkersUser } from './workers-user.ts'
 
 export interface WorkerChannel {
   /** `sent` is told when it has left, with the error where it could not. */
@@ -25,13 +26,17 @@ export interface WorkerChannel {
 
 export type OpenChannel = () => WorkerChannel
 
-export function forkWorker(program = new URL('./main.ts', import.meta.url)): WorkerChannel {
+export function forkWorker(
+  user: WorkersUser | undefined,
+  program = new URL('./main.ts', import.meta.url),
+): WorkerChannel {
   const worker = fork(program, {
     serialization: 'advanced',
     // Whoever may send a signal must not get a debugger, and with it what is lent.
     execArgv: [...process.execArgv, '--disable-sigusr1'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: environmentOf(process.env),
+    ...user,
   })
   const exited = Promise.withResolvers<string>()
   worker.on('error', error => {

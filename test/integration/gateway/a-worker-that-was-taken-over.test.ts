@@ -1,7 +1,8 @@
 /** A worker that was taken over gets what was lent to its own live sessions, and nothing else; what it gets is in the audit log before. */
 
-import { readFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -319,4 +320,37 @@ t.test('no worker has the key in its memory, in any form, nor in its environment
   }
   const holder = processes.filter(pid => !workers.includes(pid)).map(pid => countInMemory(pid, needles).bytes!)
   t.ok(Math.max(...holder) > 0, 'the gateway itself has it: it can be found')
+})
+
+t.test('workers of a gateway that root starts run as another user', { skip: process.getuid?.() !== 0 }, async t => {
+  const recordings = mkdtempSync(join(tmpdir(), 'sallyport-recordings-'))
+  chownSync(recordings, 65_534, 65_534)
+  const own = await startTestGateway({
+    configure(config) {
+      config.workers = 2
+      config.log.level = 'silent'
+      config.workersUser = 'nobody'
+      config.recording.folder = recordings
+    },
+  })
+  t.teardown(() => own.close())
+  t.teardown(() => rmSync(recordings, { recursive: true, force: true }))
+  const workers = processesUnder(process.pid).filter(pid =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts'),
+  )
+  t.ok(workers.length >= 2)
+  const ids = workers.map(pid => /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.slice(1))
+  t.same(ids.filter(([real, effective] = []) => real === '65534' && effective === '65534').length, 2)
+  t.equal(statSync(join(own.folder, 'vault.key')).mode & 0o077, 0, 'which nobody else reads')
+
+  await t.rejects(
+    startTestGateway({
+      configure(config) {
+        config.workers = 2
+        config.log.level = 'silent'
+        config.workersUser = 'nobody'
+      },
+    }),
+    { code: 'CONFIG_INVALID', message: /It must belong to their user/ },
+  )
 })
