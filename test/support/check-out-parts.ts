@@ -73,11 +73,11 @@ export async function createCheckOutWorld(database: Database, options: CheckOutW
   return {
     ...{ clock, users, targets, roles, checkOuts, counted, refusals, setRule, setRole, as },
     /** A session of this user on root@web-01 begins; its id, or the code of the refusal. */
-    async session(user: string, id: string): Promise<string> {
+    async session(user: string, id: string, asHop = false): Promise<string> {
       const target = (await targets.get('web-01'))!
       try {
         await database.transaction().execute(async on => {
-          await use.lend({ user, account: target.accounts[0]!, target, seesHolder: false, asHop: false }, on)
+          await use.lend({ user, account: target.accounts[0]!, target, seesHolder: false, asHop }, on)
           await on
             .insertInto('leases')
             .values({

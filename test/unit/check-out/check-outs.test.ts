@@ -155,6 +155,14 @@ eachStore(t, 'several share what is shared, and an entry that becomes exclusive 
   t.match(await checkOuts.take(as('carol'), ROOT, {}), { taken: true, checkOut: { exclusive: true } })
 })
 
+eachStore(t, 'a hop is lent to nobody else, and needs no check-out of those who pass', async (t, store) => {
+  const { checkOuts, as, session } = await createCheckOutWorld(await store.open(), { rule: { required: true } })
+  t.equal(await session('bob', 'ses_hop', true), 'ses_hop')
+  t.match(await checkOuts.take(as('alice'), ROOT, {}), { taken: false, obstacle: { why: 'sessions', count: 1 } })
+  t.match(await checkOuts.take(as('bob'), ROOT, {}), { taken: true })
+  t.equal(await session('alice', 'ses_other', true), 'ACCOUNT_CHECKED_OUT')
+})
+
 t.test('what is demanded is asked for in words', async t => {
   await eachStore(t, 'reason and ticket', async (t, store) => {
     const rule = { reason: 'required', ticket: '(INC|CHG)-\\d{4,8}', required: true } as const
