@@ -16,8 +16,11 @@ export const durationText = z
     return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
   })
 
-/** The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. */
-export const duration = z.union([durationText, z.number().int().nonnegative()])
+/**
+ * The same, or milliseconds already: documents are stored parsed. Resource files may not write a bare number. The number is first, so that
+ * an answer of the API, which is what was parsed, never meets the transform.
+ */
+export const duration = z.union([z.number().int().nonnegative(), durationText])
 
 /** `30d`, `8h`, `90m`: the largest unit that leaves no rest. */
 export function durationWords(ms: number): string {

@@ -33,7 +33,7 @@ allowLocal: true
 port: ${sshd.port}
 labels: { env: production }
 accounts:
-  - { name: ${sshd.account}, level: admin }
+  - { name: ${sshd.account}, level: admin, checkOut: { maxTime: 4h } }
 ---
 kind: user
 name: alice
@@ -47,6 +47,10 @@ t.test('files become true once, and a second time there is nothing to do', async
   t.equal((await owner(['user', 'list'])).stdout, '', 'a dry run changes nothing')
   t.match(await owner(['apply', '-f', resources]), { exit: 0, stdout: /3 new, 0 changed/ })
   t.match(await owner(['apply', '-f', resources]), { exit: 0, stdout: /^Nothing to change/ })
+  // A duration is stored, and answered, in milliseconds.
+  const shown = await owner(['target', 'show', 'web-01', '--json'])
+  t.match(shown.json(), { accounts: [{ name: sshd.account, checkOut: { maxTime: 4 * 3_600_000 } }] })
+  t.match(await owner(['target', 'list']), { exit: 0, stdout: /web-01/ })
   const byStdin = await owner(['apply', '-f', '-', '--dry-run'], 'kind: user\nname: carol\n---\nkind: user\nnam: dan\n')
   t.match(byStdin, { exit: 1, stderr: /stdin:5:1.*name/s })
   t.match(await owner(['apply', '-f', '-', '--dry-run'], 'kind: user\nname: carol\n'), { stdout: /^\+ user carol$/m })
