@@ -33,7 +33,7 @@ export function forkWorker(
   const worker = fork(program, {
     serialization: 'advanced',
     // Whoever may send a signal must not get a debugger, and with it what is lent.
-    execArgv: [...process.execArgv, '--disable-sigusr1'],
+    execArgv: [...process.execArgv.filter(isNoPreload), '--disable-sigusr1'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: environmentOf(process.env),
     ...user,
@@ -59,6 +59,11 @@ export function forkWorker(
     },
     kill: () => void worker.kill('SIGKILL'),
   }
+}
+
+/** What whoever started the gateway has loaded into it is not loaded into what reads the bytes of strangers. */
+function isNoPreload(flag: string): boolean {
+  return !flag.startsWith('--import=')
 }
 
 /** What a runtime needs. The gateway's own may hold the vault's key, or the password of the store. */
