@@ -18,7 +18,7 @@ export interface ActParts {
   readonly states: Pick<AccountStates, 'verified'>
   readonly vault: Pick<
     Vault,
-    'standing' | 'history' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'restoreCredential'
+    'standing' | 'history' | 'versionInForce' | 'prepareVersion' | 'makeCurrent' | 'noteVerified' | 'restoreCredential'
   >
   /** Where else the credential is written is told of the new one. Gives what went wrong there, in words; `later`: it is then told again by a job. */
   readonly tellDependents: (

@@ -23,6 +23,8 @@ export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Ste
         const written = await write(on)
         if (written === false) return written
         after = await journal.advanceOn(on, record, rotation, { type: 'made-current' }, words)
+        const verified = { at: rotation.updatedAt, result: 'works' } as const
+        await vault.noteVerified(rotation, rotation.candidate, verified, note => note(on))
         return written
       })
     // Somebody put it in force meanwhile.

@@ -124,7 +124,10 @@ t.test('a password is rotated, is verified by a login, and the one before stays 
   await inWorld(place, {}, async world => {
     t.match(await world.rotations.rotate(address, byHand), { result: 'rotated', version: 2, words: '' })
     await checkWell(t, world, place, 'rotated')
-    t.match(await world.vault.history(address), [{ version: 2, cause: 'rotated' }, { version: 1 }])
+    t.match(await world.vault.history(address), [
+      { version: 2, cause: 'rotated', verified: { result: 'works' } },
+      { version: 1 },
+    ])
     t.same(world.told, [address.account])
     await world.audit.flush()
     const kinds = (await world.audit.list()).map(({ kind }) => kind).filter(kind => kind.startsWith('rotation.'))
