@@ -148,8 +148,6 @@ class Pool implements WorkerPool {
     const { parts, ids, begin } = this.#options
     const id = `${parts.gateway}-${++this.#started}`
     ids.add(id)
-    // Before it has a session: others would take that for one that nobody looks after.
-    await parts.beat()
     const worker = new WorkerProcess({
       ...this.#options,
       begin: { kind: 'begin', gateway: id, ...begin },
@@ -159,6 +157,8 @@ class Pool implements WorkerPool {
     void worker.exited.then(exit => this.#gone(worker, exit))
     const late = setTimeout(() => worker.kill(), START_MS)
     await worker.ready().finally(() => clearTimeout(late))
+    // Before it has a session: others would take that for one that nobody looks after.
+    await parts.beat()
     this.#ready.add(worker)
     parts.log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
     const readyAt = performance.now()
