@@ -78,7 +78,7 @@ class Worker {
     let remoteBroker: ReturnType<typeof createRemoteBroker>
     this.#ready = logged.then(async log => {
       remoteBroker = createRemoteBroker(remote, log)
-      await checkFolder(begin.config.recording.folder)
+      if (begin.config.workersUser !== undefined) await checkFolder(begin.config.recording.folder)
       const { clock } = host
       const parts = await createWorkerParts(
         { begin, remote, ...remoteBroker, cluster: client.cluster, clock, log },

@@ -6,6 +6,8 @@ import { protocols } from '../../protocols/registered.ts'
 export interface WorkerConfig {
   readonly log: Config['log']
   readonly recording: Config['recording']
+  /** Who it runs as, where that is not the gateway's own user. */
+  readonly workersUser: Config['workersUser']
   /** No personal token is valid for longer. */
   readonly tokensMaxAgeMs: number
   /** Of each protocol, by its name. */
@@ -16,6 +18,7 @@ export function workerConfig(config: Config): WorkerConfig {
   return {
     log: config.log,
     recording: config.recording,
+    workersUser: config.workersUser,
     tokensMaxAgeMs: config.api.personalTokens.maxAgeMs,
     settings: Object.fromEntries(protocols().map(({ name }) => [name, settingsOf(config, name)])),
   }
