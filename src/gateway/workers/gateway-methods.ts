@@ -249,13 +249,17 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
 
     acquireSlot: options.acquireSlot,
     acquireInnerSlot: options.acquireInnerSlot,
-    connectionRefused: ({ session, ...data }) =>
-      audit.append({
+    async connectionRefused({ session, ...data }) {
+      // No login has come of it yet: an event in the name of one that is another's would be made up.
+      if (session !== undefined && (await sessions.get(session)) !== undefined)
+        throw new GatewayError('FORBIDDEN', 'There is a session of this id, and its connection was not refused.')
+      await audit.append({
         kind: 'connection.refused',
         actor: 'unknown',
         ...(session === undefined ? {} : { session }),
         data,
-      }),
+      })
+    },
   }
 }
 

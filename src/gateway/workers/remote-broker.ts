@@ -15,6 +15,7 @@ import type { Claim, GatewayMethods } from './gateway-methods.ts'
 import { type CredentialReceiver, createReceiver, type HandedCredential } from './handed-credential.ts'
 import type { WorkerMethods } from './messages.ts'
 import { messageOfProof } from './proof-message.ts'
+import { MOST_CLAIMED } from './requests.ts'
 
 /** What is said for the audit log alone. */
 const MOST_SAID = 4096
@@ -49,8 +50,9 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
     try {
       const { address, port } = source
       return await decide({
-        ...{ protocol, source: { address, port }, login },
-        ...(database === undefined ? {} : { database }),
+        // Longer than any name is: it is refused, and audited, as it is then.
+        ...{ protocol, source: { address, port }, login: login.slice(0, MOST_CLAIMED) },
+        ...(database === undefined ? {} : { database: database.slice(0, MOST_CLAIMED) }),
         ...(outer === undefined ? {} : { outer }),
       })
     } finally {

@@ -40,12 +40,13 @@ const source = z.strictObject({ address: text(64), port: z.number().int().min(0)
 const protocol = z.custom<ProtocolName>(value => protocolNames().some(known => known === value), 'no such protocol')
 const code = z.custom<ErrorCode>(value => typeof value === 'string' && /^[A-Z_]{1,64}$/.test(value), 'no code')
 const refusal = z.strictObject({ code, message: text(4096), detail: text(4096).optional() })
-/** A client's own words: as long as a login can be. */
+/** Of a client's own words: no name is as long. */
+export const MOST_CLAIMED = 16_384
 const claim = z.strictObject({
   protocol,
   source,
-  login: text(16_384),
-  database: text(16_384).optional(),
+  login: text(MOST_CLAIMED),
+  database: text(MOST_CLAIMED).optional(),
   outer: session.optional(),
 })
 const details = z.record(text(64), text(16_384)).refine(all => Object.keys(all).length <= 32, 'too many details')
@@ -166,6 +167,7 @@ export const REQUESTS = {
       publicKey,
     ]),
     when: ['login'],
+    late: true,
   },
   selfService: {
     values: z.tuple([

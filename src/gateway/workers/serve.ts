@@ -9,8 +9,9 @@ import { endReasonOf } from '../../session/state.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
-import { createRpc, failureOf, type Remote } from '../../shared/rpc.ts'
+import { createRpc, failureOf, type Remote, type Rpc } from '../../shared/rpc.ts'
 import { createListeners, type Listeners } from '../listeners.ts'
+import { fittingRemote } from './fitting-remote.ts'
 import type { GatewayMethods } from './gateway-methods.ts'
 import type { Begin, FromWorker, ToWorker, WorkerMethods } from './messages.ts'
 import { createRemoteBroker } from './remote-broker.ts'
@@ -51,7 +52,8 @@ export function serve(host: WorkerHost): (message: ToWorker, socket?: Socket) =>
 class Worker {
   readonly #host: WorkerHost
   readonly #started = new AsyncDisposableStack()
-  readonly #remote
+  readonly #rpc: Rpc<GatewayMethods>
+  readonly #gateway: Remote<GatewayMethods>
   readonly #ready: Promise<void>
   readonly #hurry = new AbortController()
   readonly #connections = new Map<number, Socket>()
@@ -71,8 +73,9 @@ class Worker {
       notifySession: (session, text) => void this.#parts?.live.notify(session, text),
       endSession: (session, reason) => this.#parts?.live.end(session, endReasonOf(reason) ?? 'interrupted'),
     }
-    const remote = createRpc<GatewayMethods, WorkerMethods>(own, message => host.send(message))
-    this.#remote = remote
+    this.#rpc = createRpc<GatewayMethods, WorkerMethods>(own, message => host.send(message))
+    const remote = fittingRemote(this.#rpc)
+    this.#gateway = remote
     const client = createClusterClient({ gateway: begin.gateway, remote })
     const logged = host.logFor(begin)
     let remoteBroker: ReturnType<typeof createRemoteBroker>
@@ -100,7 +103,7 @@ class Worker {
         break
       case 'call':
       case 'answer':
-        this.#remote.receive(message)
+        this.#rpc.receive(message)
         break
       case 'connection':
         this.#handle(message, socket)
@@ -144,9 +147,9 @@ class Worker {
       this.#connections.delete(connection)
       send({ kind: 'disconnected', connection })
     })
-    const slot = slotOf(connection, send, this.#remote)
+    const slot = slotOf(connection, send, this.#gateway)
     const acquireSlot = async (origin: Source) =>
-      (await this.#remote.call('acquireSlot', connection, { address: origin.address, port: origin.port })) ?? slot
+      (await this.#gateway.call('acquireSlot', connection, { address: origin.address, port: origin.port })) ?? slot
     this.#listeners!.handle(protocol, {
       socket,
       source,

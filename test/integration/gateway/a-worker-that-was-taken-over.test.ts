@@ -210,6 +210,8 @@ t.test('it gets the credential of its own session, once, and that is in the audi
   })
   t.match((await master.call('recordingKeys', session)).failed, { code: 'FORBIDDEN' })
   t.same((await refusals(3)).slice(0, 3).sort(), ['lease', 'lendForHop', 'recordingKeys'])
+  const madeUp = { protocol: 'ssh', source: '192.0.2.1', code: 'ACCESS_DENIED', why: 'by a stranger', session }
+  t.match((await master.call('connectionRefused', madeUp)).failed, { code: 'FORBIDDEN' }, 'no event of a session')
   t.match((await events(session)).slice(-2), ['lease.ended', 'session.ended'])
 })
 

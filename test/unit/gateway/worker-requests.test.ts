@@ -1,11 +1,16 @@
 /** A worker's requests are what the table has: values, state of the session, how often. */
 
 import t from 'tap'
+import { fittingRemote } from '../../../src/gateway/workers/fitting-remote.ts'
 import type { GatewayMethods } from '../../../src/gateway/workers/gateway-methods.ts'
 import { guardRequests } from '../../../src/gateway/workers/guard-requests.ts'
+import { createRemoteBroker } from '../../../src/gateway/workers/remote-broker.ts'
 import { REQUESTS } from '../../../src/gateway/workers/requests.ts'
 import type { SessionState } from '../../../src/session/broker/create-broker.ts'
+import type { LoginClient } from '../../../src/session/protocol.ts'
 import { newId } from '../../../src/shared/ids.ts'
+import { createLog } from '../../../src/shared/log.ts'
+import type { Remote } from '../../../src/shared/rpc.ts'
 
 const SESSION = newId('ses', 0)
 const ADDRESS = { account: 'root', target: 'web-01' }
@@ -100,4 +105,33 @@ t.test('what comes late of a session that is over is no alarm, and what would op
   const source = { address: '192.0.2.1', port: 1 }
   t.throws(() => ask('admit', SESSION, { protocol: 'ssh', source, login: 'alice' }), { code: 'FORBIDDEN' })
   t.equal(refused.length, 2, 'nor does it begin again')
+})
+
+t.test('whatever a client says, its worker asks for nothing that is an alarm', async t => {
+  const { done, refused, ask } = guarded('login')
+  const remote = fittingRemote({
+    call: async (method: keyof GatewayMethods, ...values: unknown[]) => ask(method, ...values),
+    notify: (method: keyof GatewayMethods, ...values: unknown[]) => void ask(method, ...values),
+  } as Remote<GatewayMethods>)
+  const long = 'x'.repeat(30_000)
+  for (const wish of [{ reason: long }, { ticket: long }, { toAge: long }, { forMs: Number.NaN }])
+    await t.rejects(remote.call('takeCheckOut', SESSION, ADDRESS, wish), { code: 'BAD_REQUEST' })
+  await t.rejects(remote.call('findInside', SESSION, long, 22), { code: 'BAD_REQUEST' })
+  await t.rejects(remote.call('revokeToken', SESSION, long), { code: 'BAD_REQUEST', message: /^revokeToken: / })
+  remote.notify('loginOver', long)
+  t.same([done, refused], [[], []])
+
+  const first = guarded(undefined)
+  const { broker } = createRemoteBroker(
+    fittingRemote({
+      call: async (method: keyof GatewayMethods, ...values: unknown[]) => first.ask(method, ...values),
+    } as Remote<GatewayMethods>),
+    createLog('silent'),
+  )
+  const client = {
+    ...{ protocol: 'ssh', source: { address: '192.0.2.1', port: 1 }, login: long, database: long },
+    loginOver: new AbortController().signal,
+  } as unknown as LoginClient
+  await broker.admit(SESSION, client).catch(() => undefined)
+  t.same([first.done, first.refused], [['admit'], []], 'a name that nobody has is refused and audited as it is')
 })
