@@ -5,7 +5,7 @@
  */
 
 import { MOST_FILE_BYTES } from './keys-files.ts'
-import { createScript, type Script } from './scripts.ts'
+import { createScript, MOST_SUBSTITUTED, type Script } from './scripts.ts'
 
 export const KEYS_WORDS = [
   /** It is given the login of another account, or an empty line. */
@@ -28,15 +28,19 @@ export const KEYS_WORDS = [
 
 export type KeysWord = (typeof KEYS_WORDS)[number]
 
+/** Standard input up to what a variable may hold. */
+const BOUNDED = `bounded() { head -c ${MOST_SUBSTITUTED}; }; `
+
 const MAIN =
+  BOUNDED +
   'exec >&2; ' +
-  'safe() { d=$(dirname "$1"); while :; do ' +
-  'ls -ldn "$d" 2>/dev/null | { read -r mode links uid rest; case $uid:$mode in 0:d????-??-*) ;; *) exit 1;; esac; } || return 1; ' +
-  '[ "$d" = / ] && return 0; d=$(dirname "$d"); done; }; ' +
+  'safe() { d=$(dirname "$1" | bounded); while :; do ' +
+  'ls -ldn "$d" 2>/dev/null | bounded | { read -r mode links uid rest; case $uid:$mode in 0:d????-??-*) ;; *) exit 1;; esac; } || return 1; ' +
+  '[ "$d" = / ] && return 0; d=$(dirname "$d" | bounded); done; }; ' +
   'say ready; IFS= read -r login || exit 1; other=; ' +
-  'if [ -n "$login" ] && [ "$login" = "$(id -un)" ]; then login=; fi; ' +
-  'if [ -n "$login" ]; then other=yes; home=$(getent passwd "$login" | cut -d: -f6); ' +
-  'else login=$(id -un); home=$HOME; fi; ' +
+  'if [ -n "$login" ] && [ "$login" = "$(id -un | bounded)" ]; then login=; fi; ' +
+  'if [ -n "$login" ]; then other=yes; home=$(getent passwd "$login" | cut -d: -f6 | bounded); ' +
+  'else login=$(id -un | bounded); home=$HOME; fi; ' +
   '[ -n "$home" ] || { say no-account; exit 1; }; ' +
   'say facts; printf "%s\\n%s\\n" "$login" "$home"; ' +
   '{ sshd -T -C "user=$login,host=localhost,addr=127.0.0.1" && echo effective || cat /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; } 2>/dev/null | ' +
@@ -48,33 +52,38 @@ const MAIN =
 
 /** One request. A file that is there keeps its owner, its mode, and what else `cp` can keep: the new one is a copy, filled anew, put in its place. */
 const REQUEST =
-  'exec >&2; umask 077; verb=$1; path=$2; dir=$(dirname "$path"); ' +
-  'facts() { ls -ldn "$1" | { read -r mode links uid gid rest; echo "$mode $uid $gid"; }; }; ' +
+  BOUNDED +
+  'tried() { out=$( { "$@" 2>&1 && echo :done; } | bounded); case $out in *:done) out=$(printf "%s" "$out" | sed "s/:done$//");; *) return 1;; esac; }; ' +
+  'sum() { cksum <"$path"; }; create() (set -C; : >"$tmp"); take() { head -c "$bytes" >|"$tmp"; }; ' +
+  'copy() { cp --preserve=all "$path" "$tmp" 2>/dev/null || cp -p "$path" "$tmp"; }; ' +
+  'size() { wc -c <"$1" | bounded; }; ' +
+  'exec >&2; umask 077; verb=$1; path=$2; dir=$(dirname "$path" | bounded); ' +
+  'facts() { ls -ldn "$1" | bounded | { read -r mode links uid gid rest; echo "$mode $uid $gid"; }; }; ' +
   'failed() { say failed; printf "%s\\n" "$1"; exit 0; }; ' +
   'if [ -h "$path" ]; then say link; exit 0; fi; seen=none; ' +
   'if [ -e "$path" ]; then ' +
   '[ -f "$path" ] || { say no-file; exit 0; }; ' +
-  'ls -ldn "$path" | { read -r mode links rest; [ "$links" = 1 ]; } || failed "it has more than one name (hard links)"; ' +
-  'seen=$(cksum <"$path" 2>&1) || failed "$seen"; ' +
-  `if [ "$(wc -c <"$path")" -gt ${MOST_FILE_BYTES} ]; then say large; exit 0; fi; fi; ` +
+  'ls -ldn "$path" | bounded | { read -r mode links rest; [ "$links" = 1 ]; } || failed "it has more than one name (hard links)"; ' +
+  'tried sum || failed "$out"; seen=$out; ' +
+  `if [ "$(size "$path")" -gt ${MOST_FILE_BYTES} ]; then say large; exit 0; fi; fi; ` +
   'if [ "$verb" = read ]; then ' +
   'if [ "$seen" = none ]; then say none; else say file; echo "$seen"; od -An -v -tx1 "$path"; fi; exit 0; fi; ' +
   'IFS= read -r expected; IFS= read -r bytes; tmp=$dir/.authorized_keys.sallyport.$$; ' +
-  'out=$(mkdir -p "$dir" 2>&1) || failed "$out"; ' +
+  'tried mkdir -p "$dir" || failed "$out"; ' +
   'exec 9<"$dir"; if command -v flock >/dev/null; then flock -w 20 9 || failed "somebody else changes it"; rm -f "$dir"/.authorized_keys.sallyport.*; fi; ' +
   'trap "rm -f \\"\\$tmp\\"" EXIT; trap "exit 1" HUP INT TERM PIPE; ' +
-  'if [ -e "$path" ]; then seen=$(cksum <"$path"); fi; [ "$seen" = "$expected" ] || failed "it changed meanwhile: try again"; ' +
-  'out=$( (set -C; : >"$tmp") 2>&1) || failed "$out"; ' +
+  'if [ -e "$path" ]; then tried sum || failed "$out"; seen=$out; fi; [ "$seen" = "$expected" ] || failed "it changed meanwhile: try again"; ' +
+  'tried create || failed "$out"; ' +
   'if [ -e "$path" ]; then ' +
-  'out=$( { cp --preserve=all "$path" "$tmp" 2>/dev/null || cp -p "$path" "$tmp"; } 2>&1) || failed "$out"; ' +
+  'tried copy || failed "$out"; ' +
   'chmod u+w "$tmp"; fi; ' +
-  'out=$(head -c "$bytes" 2>&1 >|"$tmp") || failed "$out"; ' +
-  '[ "$(wc -c <"$tmp")" -eq "$bytes" ] || failed "it could not be written to its end"; ' +
+  'tried take || failed "$out"; ' +
+  '[ "$(size "$tmp")" -eq "$bytes" ] || failed "it could not be written to its end"; ' +
   'if [ "$seen" = none ]; then :; else ' +
   '[ "$(facts "$path")" = "$(facts "$tmp")" ] || chmod u-w "$tmp"; ' +
   '[ "$(facts "$path")" = "$(facts "$tmp")" ] || failed "its owner, group or mode cannot be kept ($(facts "$path")): let it belong to the account and its group"; fi; ' +
   'sync "$tmp" 2>/dev/null || sync; ' +
-  'out=$(mv -f "$tmp" "$path" 2>&1) || failed "$out"; ' +
+  'tried mv -f "$tmp" "$path" || failed "$out"; ' +
   'sync "$dir" 2>/dev/null || sync; say written'
 
 export function keysScript(): Script<KeysWord> {

@@ -1,6 +1,6 @@
 /** What runs at a target to change a password. */
 
-import { createScript, type Script } from './scripts.ts'
+import { createScript, MOST_SUBSTITUTED, type Script } from './scripts.ts'
 
 export const PASSWORD_WORDS = [
   /** `chpasswd` reads now. */
@@ -22,7 +22,7 @@ export type PasswordWord = (typeof PASSWORD_WORDS)[number]
 
 /** BusyBox may be built to hash with what is broken in a moment; its programs take the algorithm as an argument. */
 const algorithm = (program: string, option: string) =>
-  `hash=; case $(${program} --help 2>&1 </dev/null) in *BusyBox*) hash="${option} sha512";; esac; `
+  `hash=; case $(${program} --help 2>&1 </dev/null | head -c ${MOST_SUBSTITUTED}) in *BusyBox*) hash="${option} sha512";; esac; `
 
 const CHPASSWD = `command -v chpasswd >/dev/null || { say no-chpasswd; exit 1; }; ${algorithm('chpasswd', '-c')}`
 
@@ -31,7 +31,7 @@ export function ownPasswordScript(): Script<PasswordWord> {
   return createScript(
     PASSWORD_WORDS,
     () =>
-      `if [ "$(id -u)" = 0 ]; then ${CHPASSWD}say ready; exec chpasswd $hash; fi; ` +
+      `if [ "$(id -u | head -c 20)" = 0 ]; then ${CHPASSWD}say ready; exec chpasswd $hash; fi; ` +
       `command -v passwd >/dev/null || { say no-passwd; exit 1; }; ${algorithm('passwd', '-a')}say passwd; exec passwd $hash`,
   )
 }
@@ -44,7 +44,7 @@ export function chpasswdScript(): Script<PasswordWord> {
   return createScript(
     PASSWORD_WORDS,
     prompt =>
-      `${CHPASSWD}if [ "$(id -u)" = 0 ]; then say ready; exec chpasswd $hash; fi; ` +
+      `${CHPASSWD}if [ "$(id -u | head -c 20)" = 0 ]; then say ready; exec chpasswd $hash; fi; ` +
       'command -v sudo >/dev/null || { say no-sudo; exit 1; }; ' +
       'if sudo -n chpasswd $hash </dev/null; then say ready; exec sudo -n chpasswd $hash; fi; ' +
       `sudo -S -p ${prompt('proof-asked')} -v || { say no-right; exit 1; }; ` +

@@ -9,6 +9,9 @@ import type { Finding } from './conversation.ts'
 /** Where programs of administrators are, before what the account has. */
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin'
 
+/** So many bytes of what a program says go into a variable of the shell: who decides what it says would decide how much memory it takes. */
+export const MOST_SUBSTITUTED = 4096
+
 export interface Script<Word extends string> {
   readonly command: string
   /** What it tells first in this text. */

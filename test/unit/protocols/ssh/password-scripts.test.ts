@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { keysScript } from '../../../../src/protocols/ssh/rotation/keys-script.ts'
@@ -71,4 +73,26 @@ t.test('what a script tells is heard in its order, wherever other words stand', 
   t.match(script.told(`rc noise ${stderr}`.slice(first!.end)), { found: 'asked' })
   t.equal(stderr.startsWith(script.as('here')), true)
   t.equal(script.withoutTold(stderr), '')
+})
+
+t.test('a program at the target that prints without end takes no memory there', async t => {
+  const folder = t.testdir()
+  const endless = (name: string, when: string) =>
+    writeFileSync(join(folder, name), `#!/bin/sh\n${when} exec yes\nexit 0\n`, { mode: 0o755 })
+  for (const name of ['chpasswd', 'passwd']) endless(name, '[ "$1" = --help ] &&')
+  const run = (command: string, input: string) => {
+    const own = command.replaceAll('PATH=/usr/sbin', `PATH=${folder}${delimiter}/usr/sbin`)
+    return spawnSync('/bin/sh', ['-c', `ulimit -v 100000; ${own}`], { encoding: 'utf8', input, maxBuffer: 1024 ** 2 })
+  }
+  for (const script of [ownPasswordScript(), chpasswdScript()]) {
+    const { stderr } = run(script.command, '')
+    t.match(script.told(stderr), { found: /ready|passwd/ }, 'it goes on')
+  }
+  for (const name of ['id', 'getent', 'cksum', 'ls', 'mkdir', 'mv', 'dirname']) {
+    endless(name, '')
+    const path = join(folder, 'home', '.ssh', 'authorized_keys')
+    const { stderr } = run(keysScript().command, `root\nwrite\n${path}\nnone\n3\nabc`)
+    t.notMatch(stderr, /memory|Cannot allocate/i, name)
+    writeFileSync(join(folder, name), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${name} "$@"\n`)
+  }
 })
