@@ -36,7 +36,8 @@ const ABOUT_THE_ACCOUNT: ReadonlySet<ErrorCode> = new Set([
 export async function runRotation(parts: RunParts, claimed: Rotation, signal: AbortSignal): Promise<Rotation> {
   using claim = keepClaim(parts, claimed, signal)
   let rotation = claimed
-  let act = nextAct(rotation)
+  // What logs in may be another one since it was tried; and that it was, the journal alone says, which is not sealed.
+  let act = rotation.state === 'verified' ? 'probe' : nextAct(rotation)
   while (act !== 'nothing') {
     claim.signal.throwIfAborted()
     const step = await take(parts, act, rotation, claim.signal).catch(error => {

@@ -25,6 +25,8 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     const held = await lookAtFormer(scene, prepared)
     if (held !== undefined) return held
   }
+  const replaced = await replacedMeanwhile(scene, prepared)
+  if (replaced !== undefined) return replaced
   using opened = new DisposableStack()
   const open = async (name: string, version: number) => {
     const one = await logins.open(
@@ -66,6 +68,23 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
   const secrets = [asked.candidate, asked.current, asked.as?.material]
   const words = result.result === 'changed' ? '' : safeWords(result.words, secrets)
   return interpret(scene, rotation, result.result, words)
+}
+
+/**
+ * A version that is not above the one in force is no candidate any more, whatever the journal says: somebody stored another meanwhile, or the
+ * journal was changed by hand, and people may know what was lent once. Comes after a look at what logs in, wherever it may have been sent.
+ */
+async function replacedMeanwhile(scene: Scene, rotation: Rotation): Promise<Step | undefined> {
+  const { journal, vault } = scene
+  const { candidate, state } = rotation
+  const unconfirmed = (await vault.standing(rotation))?.unconfirmed
+  if (unconfirmed !== undefined) return notSent(scene, rotation, unconfirmed)
+  const version = await inForce(scene, rotation)
+  if (candidate > version) return undefined
+  const words = `version ${version} is in force, and version ${candidate} is no candidate for what follows it`
+  return {
+    rotation: await journal.advance(rotation, { type: state === 'prepared' ? 'given-up' : 'not-changed' }, words),
+  }
 }
 
 /** What the candidate takes the place of: the version in force; of a dual account the one of the login whose turn it is, where one works. */

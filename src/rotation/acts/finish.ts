@@ -2,13 +2,14 @@
 
 import type { ChangeResult } from '../../session/connector.ts'
 import { accountFor, loginOf } from '../../targets/target.ts'
+import type { CredentialMaterial } from '../../vault/lease.ts'
 import { NOT_TOLD } from '../dependents/dependents.ts'
 import { versionsBefore } from '../dual.ts'
 import type { Rotation } from '../journal.ts'
 import { Opened } from '../logins.ts'
 import { withinLimit } from '../time-limit.ts'
 import { safeWords, wordsOfThrown } from '../words.ts'
-import { postpone, purposeOf, type Scene, type Step } from './act.ts'
+import { inForce, postpone, purposeOf, type Scene, type Step } from './act.ts'
 import { openPrivileged } from './change.ts'
 import { tellDependents } from './tell-dependents.ts'
 
@@ -39,6 +40,13 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
     return finished(`version ${replaced} may still log in, and cannot be opened to be taken away: ${earlier.words}`)
   }
   using former = earlier
+  const lent = await openLent(scene, rotation)
+  if (lent instanceof Opened) {
+    using one = lent
+    if (sameCredential(one.material, former.material))
+      return finished(`version ${replaced} is not taken away: what is in force now is the same`)
+  } else if (lent.result === 'withheld') return postpone(scene, rotation, lent.words)
+  else return finished(`version ${replaced} may still log in, and what is in force cannot be opened: ${lent.words}`)
   using as = await openForFinish(scene, rotation)
   const asked = {
     ...{ target, account: accountFor(account, opened.material), dial: logins.dial(entry, purpose), as: as.login },
@@ -56,6 +64,22 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   if (result.result === 'changed') return finished('')
   const words = safeWords(result.words, [former.material, opened.material])
   return postpone(scene, rotation, `version ${replaced} may still log in: ${words}`)
+}
+
+/** What is in force: another one than the candidate, where somebody stored it meanwhile. */
+async function openLent(scene: Scene, rotation: Rotation) {
+  const version = await inForce(scene, rotation)
+  return scene.logins.open(rotation, version, scene.entry.target, purposeOf(rotation, 'finish'))
+}
+
+function sameCredential(one: CredentialMaterial, other: CredentialMaterial): boolean {
+  if (one.login !== other.login) return false
+  if (one.kind === 'password')
+    return other.kind === 'password' && one.password.revealBytes().equals(other.password.revealBytes())
+  if (other.kind !== 'private-key') return false
+  const [a, b] = [one.publicKey, other.publicKey]
+  if (a !== undefined && b !== undefined) return a.equals(b)
+  return one.privateKey.revealBytes().equals(other.privateKey.revealBytes())
 }
 
 /** Where the privileged account does not open, the account may still do it by itself. */

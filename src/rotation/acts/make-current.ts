@@ -1,16 +1,13 @@
-/** The candidate, which has logged in, comes in force in the vault: by compare-and-swap, in one transaction with the journal. */
+/** The candidate, which has logged in just now, comes in force in the vault: by compare-and-swap, in one transaction with the journal. */
 
 import type { Change } from '../../database/change.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Rotation } from '../journal.ts'
 import { inForce, postpone, type Scene, type Step } from './act.ts'
-import { probe } from './probe.ts'
 import { tellDependents } from './tell-dependents.ts'
 
 export async function makeCurrent(scene: Scene, rotation: Rotation): Promise<Step> {
   const { vault, outbox, journal } = scene
-  // What logs in may be another one since it was tried.
-  if (rotation.tries > 0) return probe(scene, rotation)
   const words = await tellDependents(scene, rotation)
   if (typeof words !== 'string') return words
   scene.signal.throwIfAborted()

@@ -534,6 +534,51 @@ t.test('a password that is typed while a rotation runs gives way to the one that
   })
 })
 
+t.test('who changes the journal by hand brings nothing into force that no login has shown', async t => {
+  const place = await newPlace()
+  const { address } = place
+  const finished: boolean[] = []
+  const refusing = connector(async () => ({ result: 'not-changed', words: 'not now' }))
+  await inWorld(place, {}, async world => {
+    t.match(await world.rotations.rotate(address, byHand), { result: 'rotated', version: 2 })
+  })
+  await inWorld(place, { connectors: [refusing] }, async world => {
+    t.match(await world.rotations.rotate(address, byHand), { result: 'backed-out' })
+  })
+  const finishing: Connector = {
+    ...postgresRole,
+    async finish() {
+      finished.push(true)
+      return { result: 'changed' }
+    },
+  }
+  const byHandChanged = [
+    { state: 'verified', from_version: 2, to_version: 3 },
+    { state: 'verified', from_version: 2, to_version: 1 },
+    { state: 'prepared', from_version: 2, to_version: 1 },
+    { state: 'prepared', from_version: 2, to_version: 1, way: 'reconcile' },
+    { state: 'applying', from_version: 2, to_version: 1, changes: 1 },
+    { state: 'current', from_version: 2, to_version: 3 },
+    { state: 'current', from_version: 2, to_version: 1 },
+  ]
+  const policy = { reconcile: server.superuser }
+  for (const [at, changed] of byHandChanged.entries()) {
+    await inWorld(place, { connectors: [finishing], policy }, async world => {
+      const [{ id } = { id: '' }] = await world.journal.list({ ...address, limit: 1 })
+      const fresh = { changes: 0, tries: 0, attempt: 1, next_at: 0, claimed_until: 0, ended_at: null }
+      await world.database
+        .updateTable('rotations')
+        .set({ ...fresh, ...changed })
+        .where('id', '=', id)
+        .execute()
+      await world.rotations.recover()
+      t.same(await living(world, address), [2], `${at}: the target has what it had`)
+      t.equal(await world.vault.versionInForce(address), 2, `${at}: and it is lent`)
+      t.same(finished, [], `${at}: it is not taken away`)
+    })
+  }
+})
+
 t.test(
   'while the target does not answer the rotation stays open, and is tried again after pauses that grow',
   async t => {

@@ -259,10 +259,13 @@ t.test('a Linux host', { skip }, async t => {
   function wrap(program: string, help = '', path = '/usr/sbin/chpasswd'): void {
     const file = join(host.folder, basename(path))
     writeFileSync(file, `#!/bin/bash\n[ "$1" = --help ] && echo "${help}" && exit\n${program}\n`, { mode: 0o755 })
-    host.run(`umount ${path} 2>/dev/null || true; cp -n ${path} /run/${basename(path)}; mount --bind ${file} ${path}`)
+    host.run(
+      `umount -l ${path} 2>/dev/null || true; cp -n ${path} /run/${basename(path)}; mount --bind ${file} ${path}`,
+    )
   }
 
+  /** Also while a program that was given up still ends. */
   function unwrap(path = '/usr/sbin/chpasswd'): void {
-    host.run(`umount ${path}`)
+    host.run(`umount -l ${path}`)
   }
 })
