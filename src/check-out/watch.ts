@@ -30,6 +30,7 @@ export interface WatchedSession extends Pick<LiveSession, 'grant' | 'startedAt' 
 
 /** What is known of a session's check-out, for when the store cannot be asked: by a clock that nobody can set. */
 interface Deadline {
+  readonly checkOut: string
   readonly until: number
   readonly endsAtElapsed: number
 }
@@ -65,14 +66,17 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
     const { user, session: id } = session.grant
     const now = clock.now()
     const mine = checkOuts.filter(one => one.user === user)
-    if (mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) {
+    const within = deadlines.get(id)?.checkOut
+    // Whatever the clock says: it was open, and is not any more.
+    const hasEnded = within !== undefined && !mine.some(one => one.id === within && one.state.is === 'open')
+    if (hasEnded || mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) {
       session.abort('check-out-ended')
       return
     }
     const open = mine.find(one => one.state.is === 'open')
     if (open === undefined) deadlines.delete(id)
     else if (deadlines.get(id)?.until !== open.until)
-      deadlines.set(id, { until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
+      deadlines.set(id, { checkOut: open.id, until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
     const other = checkOuts.find(
       one => one.exclusive && one.user !== user && one.state.is === 'open' && now < one.until,
     )

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { OFFER_MS } from '../../../src/check-out/check-outs.ts'
+import { createCheckOutWatch } from '../../../src/check-out/watch.ts'
+import { createLog } from '../../../src/shared/log.ts'
 import { createCheckOutWorld, HOUR, ROOT } from '../../support/check-out-parts.ts'
 import { eachStore, stopStores } from '../../support/each-store.ts'
 
@@ -251,3 +253,32 @@ eachStore(t, 'whatever happens in whatever order, nobody shares what is exclusiv
   const closed = await database.selectFrom('check_outs').select('id').where('ended_at', 'is not', null).execute()
   t.equal(ended.length, closed.length, 'each end is audited once')
 })
+
+eachStore(
+  t,
+  'a return ends the sessions of its holder, also where the clock was set back meanwhile',
+  async (t, store) => {
+    const { checkOuts, as, clock, targets } = await createCheckOutWorld(await store.open())
+    const target = (await targets.get('web-01'))!
+    await checkOuts.take(as('alice'), ROOT, {})
+    clock.move(60_000)
+    const ended: string[] = []
+    const session = {
+      ...{ grant: { session: 'ses_a', user: 'alice', account: target.accounts[0]!, target } as never },
+      startedAt: clock.now(),
+      abort: (reason: string) => void ended.push(reason),
+      downstream: { notify: () => undefined },
+    }
+    const watch = createCheckOutWatch({
+      ...{ live: { all: () => [session] }, rows: checkOuts.rows, onChange: () => () => undefined, clock },
+      ...{ aheadMs: () => 0, log: createLog('silent') },
+    })
+    t.teardown(() => watch.close())
+    await watch.look()
+    t.same(ended, [])
+    clock.move(-2 * HOUR)
+    await checkOuts.checkIn({ user: 'alice' }, ROOT)
+    await watch.look()
+    t.ok(ended.includes('check-out-ended'))
+  },
+)
