@@ -8,7 +8,7 @@ const TELLING = 8
 
 /**
  * The last lines of `text`, joined by `; `, in at most so many characters. A line that holds one of the secrets, or eight characters of
- * one, is left out: as it is, quoted or escaped by a shell or in JSON, in base64, hex or as in a URL.
+ * one, is left out: as it is, backwards, quoted or escaped by a shell or in JSON, in base64, hex (also with colons) or as in a URL.
  */
 export function withoutSecrets(text: string, secrets: readonly Uint8Array[], most = 300): string {
   const forms = secrets.flatMap(formsOf)
@@ -38,7 +38,11 @@ function formsOf(secret: Uint8Array): string[] {
     // The first and the last character depend on what stands around.
     return shifted.slice(offset === 0 ? 0 : offset + 1, -1)
   })
-  return [text, ...base64, bytes.toString('hex'), encodeUrl(text)].map(bareText).flatMap(pieces)
+  const backwards = [...text].reverse().join('')
+  const escaped = text.split('').map(unit => `u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return [text, backwards, escaped.join(''), ...base64, bytes.toString('hex'), encodeUrl(text)]
+    .map(bareText)
+    .flatMap(pieces)
 }
 
 function encodeUrl(text: string): string {
@@ -57,7 +61,7 @@ function pieces(form: string): string[] {
 /** Without all that a terminal, a shell or JSON may put between or before characters. */
 function bareText(text: string): string {
   return text
-    .replace(/[\p{C}\p{Z}\\'"]/gu, '')
+    .replace(/[\p{C}\p{Z}\\'":]/gu, '')
     .replaceAll('-', '+')
     .replaceAll('_', '/')
     .toLowerCase()
