@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { AggregatorRegistry } from 'prom-client'
 import type { WatchedSession } from '../../check-out/watch.ts'
 import type { EndReason } from '../../session/state.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import type { ProcessMetrics } from '../../shared/metrics.ts'
 import type { Listeners } from '../listeners.ts'
 import { CLOSE_MS, type WorkerSessions } from '../parts.ts'
@@ -158,7 +159,11 @@ class Pool implements WorkerPool {
     const late = setTimeout(() => worker.kill(), START_MS)
     await worker.ready().finally(() => clearTimeout(late))
     // Before it has a session: others would take that for one that nobody looks after.
-    await parts.beat()
+    await parts.beat().catch(error => {
+      worker.kill()
+      throw error
+    })
+    if (!this.#workers.has(worker)) throw new GatewayError('INTERNAL', 'A worker ended as soon as it was ready.')
     this.#ready.add(worker)
     parts.log.info({ worker: id, pid: worker.pid }, 'a worker is ready')
     const readyAt = performance.now()
