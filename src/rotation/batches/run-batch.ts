@@ -55,14 +55,19 @@ async function runBatch(parts: RunBatchParts, batch: Batch, signal: AbortSignal)
   let place = before.rotated + before.failed + before.open + before.waits
   let { failed } = before
   const queue: BatchEntry[] = []
+  /** All that were taken here, also what has ended: a list that was read before an end was noted still has it. */
   const taken = new Set<string>()
+  let underWay = 0
 
   async function take(): Promise<BatchEntry | undefined> {
     if (queue.length === 0) {
-      for (const entry of await rows.next(id, parallel + taken.size)) if (!taken.has(nameOf(entry))) queue.push(entry)
+      for (const entry of await rows.next(id, parallel + underWay)) if (!taken.has(nameOf(entry))) queue.push(entry)
     }
     const entry = queue.shift()
-    if (entry !== undefined) taken.add(nameOf(entry))
+    if (entry !== undefined) {
+      taken.add(nameOf(entry))
+      underWay++
+    }
     return entry
   }
 
@@ -85,7 +90,7 @@ async function runBatch(parts: RunBatchParts, batch: Batch, signal: AbortSignal)
       const end = (await endedBefore(startedAt, entry)) ?? (await rotate(parts, batch, entry, signal))
       if (end.state === 'failed') failed++
       await rows.end(id, entry, end.state, end.words, ++place)
-      taken.delete(nameOf(entry))
+      underWay--
     }
   }
 

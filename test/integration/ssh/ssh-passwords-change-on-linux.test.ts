@@ -202,7 +202,9 @@ t.test('a Linux host', { skip }, async t => {
       t.match(result, { result: 'uncertain', words }, program)
       t.notMatch(JSON.stringify(result), QUOTED.trim().slice(0, 8))
     }
-    wrap(`read line; echo $$ >${host.folder}/has-read; exec sleep 600`)
+    wrap(
+      `read line; echo $$ >${host.folder}/reading; mv ${host.folder}/reading ${host.folder}/has-read; exec sleep 600`,
+    )
     const hasRead = appears(host.folder, 'has-read', signal)
     const stop = new AbortController()
     const hanging = change('other', undefined, QUOTED, root, stop.signal)

@@ -6,10 +6,8 @@ t.test(
   async t => {
     const answers: (() => void)[] = []
     const refused: string[] = []
-    const converse = createSelfService({
-      metrics: { selfService: { inc: () => undefined } },
-      log: { error: () => undefined },
-    } as never)
+    const parts = { metrics: { selfService: { inc: () => undefined } }, log: { error: () => undefined } }
+    const converse = createSelfService(() => parts as never)
     const ask = (user: string) => {
       const said: string[] = []
       const ended = converse(
