@@ -302,9 +302,13 @@ t.test('an account is checked out', async t => {
       t.match((await audited('check-out.ended')).at(-1), { actor: 'dora', user: 'alice', reason: 'forced' })
       t.equal((await withToken(gateway, alice!, ['checkin', name])).exit, 1)
       t.match((await asOwner(gateway, ['checkout', name])).stderr, /personal token/)
-      t.match((await asOwner(gateway, ['checkouts', '--ended', '--limit', '2', '--json'])).json(), {
-        checkOuts: [{ id }, {}],
-      })
+      // Not which is the newest: the test has moved the gateway's clock, and the store has one of its own.
+      const ended = async (limit: string) => {
+        const listed = await asOwner(gateway, ['checkouts', '--ended', '--limit', limit, '--json'])
+        return listed.json<{ checkOuts: { id: string }[] }>().checkOuts.map(({ id }) => id)
+      }
+      t.equal((await ended('2')).length, 2)
+      t.ok((await ended('100')).includes(id))
 
       const identity = await generateX25519Identity()
       const recipient = await identityToRecipient(identity)
