@@ -118,8 +118,11 @@ t.test('an account is checked out', async t => {
     await session.printed(/it-began/)
     gateway.clock.advance(open!.until - gateway.clock.now())
     t.match((await session.ended).stderr, /the check-out of the account has ended/)
-    while ((await parts.checkOuts.get(open!.id))!.state.is === 'open')
+    for (let looks = 1; (await parts.checkOuts.get(open!.id))!.state.is === 'open'; looks++) {
+      // A store with a clock of its own may just have been asked for it: what was moved before does not count there then.
+      if (looks % 100 === 0) gateway.clock.advance(open!.until - open!.startedAt)
       await new Promise(resolve => setTimeout(resolve, 20))
+    }
     t.match(await parts.checkOuts.get(open!.id), { state: { reason: 'time-over', by: 'gateway', at: open!.until } })
     t.equal((await onTarget('alice', 'true').ended).status, 0, 'it is free')
   })
