@@ -9,8 +9,12 @@ import { inTerminal } from '../../support/in-terminal.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
 import type { SshProcess } from '../../support/ssh-client.ts'
 import { startSshGateway } from '../../support/ssh-gateway.ts'
+import { PAIR } from '../../support/start-gateway.ts'
 
-t.test('an account is checked out', async t => {
+/** The test moves the gateway's clock, and this store has one of its own; check-outs-hold-on-all-gateways runs on it. */
+const skip = PAIR === 'sqlite-local' ? false : 'the store has a clock that the test cannot move'
+
+t.test('an account is checked out', { skip }, async t => {
   const front = await startSshGateway(t, {
     role: { checkOut: { maxTime: '4h', seeHolder: true } },
   })
