@@ -2,7 +2,6 @@
 
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import type { AuditLog } from '../audit/audit-log.ts'
 import { isOwn } from '../connections/dial-address.ts'
 import { repairedUpTo, setRepairedUpTo } from '../database/repairs.ts'
 import { localKind, localKindOfHost } from '../shared/network/local-address.ts'
@@ -16,7 +15,7 @@ const LOOKUPS_AT_ONCE = 4
 const PAGE = 500
 
 /** Once in a store's life: one that is new holds no targets then. */
-export async function allowLocalOfEarlier(parts: GatewayParts<AuditLog>): Promise<void> {
+export async function allowLocalOfEarlier(parts: GatewayParts): Promise<void> {
   const { database, targets, audit, log } = parts
   if ((await repairedUpTo(DONE, database)) !== '') return
   const found: string[] = []

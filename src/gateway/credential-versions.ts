@@ -1,7 +1,6 @@
 /** The versions of credentials in a gateway: restored, looked for, and deleted when nobody needs them. In the gateway's own process. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import type { Config } from '../config/config.ts'
 import { createAccountStates } from '../rotation/account-states.ts'
@@ -28,7 +27,7 @@ const DELETE_OLD_VERSIONS = 'delete-old-versions'
 const DAY_MS = 86_400_000
 
 export function createCredentialVersions(
-  parts: GatewayParts<AuditLog>,
+  parts: GatewayParts,
   served: ServedProtocols,
   { vault: { probe, versions } }: Config,
 ): CredentialVersions {

@@ -1,7 +1,7 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
+import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
-import type { AuditAppender } from '../audit/event.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
 import { createCheckOuts } from '../check-out/check-outs.ts'
 import { createReveal } from '../check-out/reveal.ts'
@@ -52,9 +52,9 @@ import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { createVault } from '../vault/vault.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 
-export type GatewayParts<A extends AuditAppender = AuditAppender> = Awaited<ReturnType<typeof createParts<A>>>
+export type GatewayParts = Awaited<ReturnType<typeof createParts>>
 
-export interface PartsOptions<A extends AuditAppender> {
+export interface PartsOptions {
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
@@ -64,7 +64,7 @@ export interface PartsOptions<A extends AuditAppender> {
   readonly vaultKey: KeyEncryptionKey
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
-  readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<A>
+  readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<AuditLog>
 }
 
 /** The sessions of all workers. */
@@ -85,7 +85,7 @@ export interface GatewayState {
 export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
-export async function createParts<A extends AuditAppender>(options: PartsOptions<A>, started: AsyncDisposableStack) {
+export async function createParts(options: PartsOptions, started: AsyncDisposableStack) {
   const { config, clock, log, gateway, workers } = options
   const state: GatewayState = { stopping: false, workers: undefined }
   const metrics = createMetrics()

@@ -1,7 +1,6 @@
 /** Rotations in a gateway: put together, gone on with at the start and in rounds, and counted. In the gateway's own process, which has the vault's key. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import { isoMinute } from '../check-out/words.ts'
 import type { Config } from '../config/config.ts'
@@ -40,7 +39,7 @@ export interface GatewayRotations {
 
 /** Throws `CONFIG_INVALID`. */
 export function createGatewayRotations(
-  parts: GatewayParts<AuditLog>,
+  parts: GatewayParts,
   { programs }: Config['rotation'],
   served: ServedProtocols,
   retention: Pick<VersionRetention, 'apply'>,

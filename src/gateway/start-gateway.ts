@@ -5,7 +5,6 @@ import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import type { ApiParts } from '../api/parts.ts'
 import { createApi } from '../api/server.ts'
-import type { AuditLog } from '../audit/audit-log.ts'
 import { createLocalCluster } from '../cluster/local.ts'
 import { type Config, settingsOf } from '../config/config.ts'
 import { createPort, type Port } from '../connections/port.ts'
@@ -59,7 +58,7 @@ type Addresses = Readonly<Partial<Record<ProtocolName, Address>>>
 
 export interface Gateway extends Addresses {
   readonly api: { socket?: string; url?: string }
-  readonly parts: GatewayParts<AuditLog>
+  readonly parts: GatewayParts
   readonly doctorRounds: DoctorRounds
   /** For tests: the worker in this process, where there is one. */
   readonly worker?: WorkerParts
@@ -229,7 +228,7 @@ function portFor(
     listeners: Listeners
     sources: Sources
     pauseOnConnect: boolean
-    parts: GatewayParts<AuditLog>
+    parts: GatewayParts
   },
 ): Port | undefined {
   const { config, listeners, sources, pauseOnConnect, parts } = options
@@ -286,7 +285,7 @@ async function listenOn(
   })
 }
 
-function doctorParts({ database, clock, signer, reaper }: GatewayParts<AuditLog>, config: Config): DoctorParts {
+function doctorParts({ database, clock, signer, reaper }: GatewayParts, config: Config): DoctorParts {
   return {
     ...{ database, clock, publicKeyPem: signer.publicKeyPem },
     folder: config.recording.folder,
@@ -300,7 +299,7 @@ type OwnApiParts = Omit<
 >
 
 async function apiParts(
-  parts: GatewayParts<AuditLog>,
+  parts: GatewayParts,
   config: Config,
   listeners: Listeners,
   served: ServedProtocols,

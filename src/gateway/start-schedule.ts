@@ -1,13 +1,12 @@
 /** Has the schedule's jobs done by this gateway; what is given up is audited. */
 
-import type { AuditLog } from '../audit/audit-log.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import { createScheduleRunner } from '../schedule/runner.ts'
 import type { GatewayParts } from './parts.ts'
 
 /** Until what was opened on `started` is closed. */
 export function startSchedule(
-  parts: Pick<GatewayParts<AuditLog>, 'schedule' | 'storeTime' | 'clock' | 'gateway' | 'audit' | 'metrics' | 'log'>,
+  parts: Pick<GatewayParts, 'schedule' | 'storeTime' | 'clock' | 'gateway' | 'audit' | 'metrics' | 'log'>,
   handlers: Readonly<Record<string, JobHandler>>,
   started: AsyncDisposableStack,
 ): void {

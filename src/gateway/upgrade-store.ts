@@ -1,11 +1,10 @@
 /** At the start: upgrades what earlier versions stored in a weaker form, once for a store, and audits it. */
 
-import type { AuditLog } from '../audit/audit-log.ts'
 import type { AuditKind } from '../audit/event.ts'
 import type { GatewayParts } from './parts.ts'
 
 /** Throws `VAULT_DAMAGED` where a mark that it was done is not what was sealed. */
-export async function upgradeStore(parts: GatewayParts<AuditLog>): Promise<void> {
+export async function upgradeStore(parts: GatewayParts): Promise<void> {
   if (!(await parts.vault.mayHoldEarlier())) return
   await upgrade(parts, 'credentials-bound', 'credential.bound', 'accounts', () => parts.vault.bindEarlier())
   await upgrade(parts, 'tokens-sealed', 'token.sealed', 'tokens', () => parts.tokens.sealEarlier())
@@ -14,7 +13,7 @@ export async function upgradeStore(parts: GatewayParts<AuditLog>): Promise<void>
 }
 
 async function upgrade(
-  { vault, audit, log }: GatewayParts<AuditLog>,
+  { vault, audit, log }: GatewayParts,
   mark: string,
   kind: AuditKind,
   noun: string,
