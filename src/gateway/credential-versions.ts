@@ -1,18 +1,14 @@
 /** The versions of credentials in a gateway: restored, looked for, and deleted when nobody needs them. In the gateway's own process. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createOutbox } from '../audit/chain/outbox.ts'
 import type { Config } from '../config/config.ts'
-import { createAccountStates } from '../rotation/account-states.ts'
-import { createJournal } from '../rotation/journal.ts'
-import { createLogins } from '../rotation/logins.ts'
 import { createRestores, type Restores } from '../rotation/restore/restores.ts'
 import { createVersionRetention, type VersionRetention } from '../rotation/retention.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import { GatewayError } from '../shared/errors.ts'
-import { createDialers } from './dialers.ts'
 import type { GatewayParts } from './parts.ts'
 import type { ServedProtocols } from './protocols.ts'
+import type { RotationParts } from './rotation-parts.ts'
 
 export interface CredentialVersions {
   readonly restores: Restores
@@ -28,17 +24,12 @@ const DAY_MS = 86_400_000
 
 export function createCredentialVersions(
   parts: GatewayParts,
+  { states, journal, logins }: RotationParts,
   served: ServedProtocols,
   { vault: { probe, versions } }: Config,
 ): CredentialVersions {
-  const { audit, clock, database, gateway, log, metrics, storeTime, rotationPolicies: policies, targets, vault } = parts
-  const states = createAccountStates({ database, clock })
-  const outbox = createOutbox({ database, gateway, clock })
-  const journal = createJournal({ database, outbox, gateway, clock: storeTime ?? clock, follow: states.follow })
-  const dialers = createDialers(parts, served)
-  const dialTarget = dialers.forAdministrator
+  const { audit, clock, database, log, metrics, storeClock, rotationPolicies: policies, targets, vault } = parts
   const closing = new AbortController()
-  const storeClock = storeTime ?? clock
   const retention = createVersionRetention({
     ...{ database, vault, targets, policies, journal, audit, metrics, log },
     otherwise: versions,
@@ -61,8 +52,7 @@ export function createCredentialVersions(
       }),
     close: () => closing.abort(new GatewayError('GATEWAY_STOPPING', 'The gateway is stopping.')),
     restores: createRestores({
-      ...{ audit, clock, journal, limits: probe, states, vault, served: served.of },
-      logins: createLogins({ vault, targets, audit, dialTarget, verifyWithinMs: VERIFY_WITHIN_MS }),
+      ...{ audit, clock, journal, limits: probe, logins, states, vault, served: served.of },
       inForce: parts.rotationTriggers.credentialInForce,
       pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
       closing: closing.signal,
@@ -70,6 +60,3 @@ export function createCredentialVersions(
     }),
   }
 }
-
-/** A login may wait a minute for a one-time code of its own. */
-const VERIFY_WITHIN_MS = 90_000

@@ -10,9 +10,8 @@ import { eraseMaterial } from '../vault/lease.ts'
 import type { GatewayParts } from './parts.ts'
 import type { ServedProtocols } from './protocols.ts'
 
-export interface Dialers {
-  forAdministrator(target: Target, actor: string): Dialer
-}
+/** For what the gateway does at a target by itself, or for an administrator: `actor`. */
+export type AdministratorDialer = (target: Target, actor: string) => Dialer
 
 type Parts = Pick<GatewayParts, 'targets' | 'vault' | 'audit' | 'metrics'>
 
@@ -32,25 +31,25 @@ export function createSessionDialer(
     })
 }
 
-export function createDialers({ targets, vault, audit, metrics }: Parts, served: ServedProtocols): Dialers {
-  const connectHop = hopsOf(served)
-  return {
-    forAdministrator(target, actor) {
-      const dialer = createDialer(target, {
-        connectHop,
-        find: name => targets.get(name),
-        async lend(hop) {
-          const address = { account: hop.account.name, target: hop.target.name }
-          const data = { account: formatAccountAddress(address), onTheWayTo: target.name }
-          // It leaves the vault without a session: that is in the log before it does.
-          await audit.append({ kind: 'credential.used-for-hop', actor, data })
-          const material = await vault.openForProof(address, hop.target)
-          return { material, erase: () => eraseMaterial(material) }
-        },
-        passed: async (_hop, error) => countHop(metrics, error),
-      })
-      return { dial: signal => dialer.dial(signal).catch(inFull), close: () => dialer.close() }
-    },
+export function createAdministratorDialer(
+  { targets, vault, audit, metrics }: Parts,
+  served: ServedProtocols,
+): AdministratorDialer {
+  return (target, actor) => {
+    const dialer = createDialer(target, {
+      connectHop: hopsOf(served),
+      find: name => targets.get(name),
+      async lend(hop) {
+        const address = { account: hop.account.name, target: hop.target.name }
+        const data = { account: formatAccountAddress(address), onTheWayTo: target.name }
+        // It leaves the vault without a session: that is in the log before it does.
+        await audit.append({ kind: 'credential.used-for-hop', actor, data })
+        const material = await vault.openForProof(address, hop.target)
+        return { material, erase: () => eraseMaterial(material) }
+      },
+      passed: async (_hop, error) => countHop(metrics, error),
+    })
+    return { dial: signal => dialer.dial(signal).catch(inFull), close: () => dialer.close() }
   }
 }
 

@@ -29,14 +29,10 @@ export function jobHandlers(parts: GatewayParts, rotations: Rotations): Readonly
 /** What planning rotations stands on. */
 export function planParts({
   database,
-  clock,
-  storeTime,
+  storeClock: clock,
   schedule,
   rotationPolicies: policies,
   targets,
-}: Pick<
-  GatewayParts,
-  'database' | 'clock' | 'storeTime' | 'schedule' | 'rotationPolicies' | 'targets'
->): PlanRotationsParts {
-  return { database, clock: storeTime ?? clock, schedule, policies, targets }
+}: Pick<GatewayParts, 'database' | 'storeClock' | 'schedule' | 'rotationPolicies' | 'targets'>): PlanRotationsParts {
+  return { database, clock, schedule, policies, targets }
 }

@@ -147,21 +147,22 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     count: what => metrics.personalTokens.inc({ what }),
   })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
-  const schedule = createSchedule({ database, clock: storeTime ?? clock })
-  const rotationTriggers = createRotationTriggers({ schedule, clock: storeTime ?? clock })
-  const batches = createBatches({ database, clock: storeTime ?? clock, targets, schedule, outbox, audit })
+  const storeClock: Clock = storeTime ?? clock
+  const schedule = createSchedule({ database, clock: storeClock })
+  const rotationTriggers = createRotationTriggers({ schedule, clock: storeClock })
+  const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, vault, cluster, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
-    clock: storeTime ?? clock,
+    clock: storeClock,
     count: what => metrics.checkOuts.inc({ what }),
   })
   started.defer(() => checkOuts.close())
   const checkOutWatch = createCheckOutWatch({
     ...{ live: inWorkers, rows: checkOuts.rows, onChange: checkOuts.onChange, log },
-    clock: storeTime ?? clock,
+    clock: storeClock,
     aheadMs: () => storeTime?.aheadMs ?? 0,
   })
   started.defer(() => checkOutWatch.close())
@@ -229,6 +230,9 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     sessionRecords,
     changes,
     storeTime,
+    /** By which gateways that share the store agree on times. */
+    storeClock,
+    outbox,
     schedule,
     rotationTriggers,
     checkOuts,

@@ -1,32 +1,27 @@
 /** Rotations in a gateway: put together, gone on with at the start and in rounds, and counted. In the gateway's own process, which has the vault's key. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createOutbox } from '../audit/chain/outbox.ts'
 import { isoMinute } from '../check-out/words.ts'
 import type { Config } from '../config/config.ts'
-import { createAccountStates } from '../rotation/account-states.ts'
 import { createConnectors } from '../rotation/connectors.ts'
 import { createDependentStates } from '../rotation/dependents/dependent-states.ts'
 import { createDependents } from '../rotation/dependents/dependents.ts'
 import { planToTell, TELL_AGAIN_MS, TELL_DEPENDENTS, tellAgain } from '../rotation/dependents/tell-again.ts'
-import { createJournal, type Rotation } from '../rotation/journal.ts'
-import { createLogins } from '../rotation/logins.ts'
+import type { Rotation } from '../rotation/journal.ts'
 import type { VersionRetention } from '../rotation/retention.ts'
 import { createRotations, type Rotations } from '../rotation/rotations.ts'
 import { planAccount } from '../rotation/triggers/plan-rotations.ts'
 import { createVerifyAccount } from '../rotation/verify-account.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import { formatAccountAddress } from '../shared/names.ts'
-import { createDialers } from './dialers.ts'
 import { planParts } from './job-handlers.ts'
 import type { GatewayParts } from './parts.ts'
 import { createProgramConnectors } from './program-connectors.ts'
 import type { ServedProtocols } from './protocols.ts'
+import type { RotationParts } from './rotation-parts.ts'
 import { tellSessions } from './tell-sessions.ts'
 
 const EVERY_MS = 5000
-/** A login may wait a minute for a one-time code of its own. */
-const VERIFY_WITHIN_MS = 90_000
 const CHANGE_WITHIN_MS = 60_000
 
 export interface GatewayRotations {
@@ -40,22 +35,13 @@ export interface GatewayRotations {
 /** Throws `CONFIG_INVALID`. */
 export function createGatewayRotations(
   parts: GatewayParts,
+  { states, journal, logins }: RotationParts,
   { programs }: Config['rotation'],
   served: ServedProtocols,
   retention: Pick<VersionRetention, 'apply'>,
 ): GatewayRotations {
   const { schedule } = parts
-  const { audit, clock, database, gateway, log, metrics, reaper, storeTime, rotationPolicies, targets, vault } = parts
-  const outbox = createOutbox({ database, gateway, clock })
-  const states = createAccountStates({ database, clock })
-  const journal = createJournal({ database, outbox, gateway, clock: storeTime ?? clock, follow: states.follow })
-  const dialers = createDialers(parts, served)
-  const logins = createLogins({
-    ...{ vault, targets, audit },
-    dialTarget: (target, actor) => dialers.forAdministrator(target, actor),
-    verifyWithinMs: VERIFY_WITHIN_MS,
-  })
-
+  const { audit, clock, database, log, metrics, outbox, reaper, storeClock, rotationPolicies, vault } = parts
   const dependentStates = createDependentStates({ database, clock })
   const dependents = createDependents({
     ...{ programs, states: dependentStates, outbox, log },
@@ -103,7 +89,7 @@ export function createGatewayRotations(
       const { by, candidate: version } = rotation
       const words = await dependents.tell({ entry, version, material, by }, signal)
       if (words !== undefined && later)
-        await planToTell(schedule, rotation, { by, dueAt: (storeTime ?? clock).now() + TELL_AGAIN_MS })
+        await planToTell(schedule, rotation, { by, dueAt: storeClock.now() + TELL_AGAIN_MS })
       return words
     },
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),

@@ -28,7 +28,7 @@ import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
 import { apiAddress } from './api-address.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createCredentialVersions } from './credential-versions.ts'
-import { createDialers } from './dialers.ts'
+import { createAdministratorDialer } from './dialers.ts'
 import { jobHandlers } from './job-handlers.ts'
 import type { Listeners } from './listeners.ts'
 import { handedKeys, ownKeysOf } from './own-keys.ts'
@@ -37,6 +37,7 @@ import { lookAtPrograms } from './program-connectors.ts'
 import { connectorsOf, loadProtocols, type ServedProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { reviewCheckOuts } from './review-check-outs.ts'
+import { createRotationParts } from './rotation-parts.ts'
 import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
@@ -132,12 +133,14 @@ export async function startGateway({
     started,
   )
   state.workers = listeners
-  const versions = createCredentialVersions(parts, served, config)
+  const dialTarget = createAdministratorDialer(parts, served)
+  const rotationParts = createRotationParts(parts, dialTarget)
+  const versions = createCredentialVersions(parts, rotationParts, served, config)
   const {
     rotations,
     handlers,
     watch: watchRotations,
-  } = createGatewayRotations(parts, config.rotation, served, versions.retention)
+  } = createGatewayRotations(parts, rotationParts, config.rotation, served, versions.retention)
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -146,13 +149,14 @@ export async function startGateway({
   started.defer(() => doctorRounds.close())
   const api = await createApi({
     ...(await apiParts(parts, config, listeners, served)),
+    dialTarget,
     sources,
     doctor,
     doctorRounds,
     clockWatch,
     rotations,
     accountStatuses: createAccountStatuses({
-      ...{ database: parts.database, clock: parts.storeTime ?? clock },
+      ...{ database: parts.database, clock: parts.storeClock },
       ...{ policies: parts.rotationPolicies, targets: parts.targets },
     }),
     restores: versions.restores,
@@ -295,7 +299,15 @@ function doctorParts({ database, clock, signer, reaper }: GatewayParts, config: 
 
 type OwnApiParts = Omit<
   ApiParts,
-  'sources' | 'doctor' | 'doctorRounds' | 'clockWatch' | 'rotations' | 'accountStatuses' | 'restores' | 'retention'
+  | 'sources'
+  | 'doctor'
+  | 'doctorRounds'
+  | 'clockWatch'
+  | 'dialTarget'
+  | 'rotations'
+  | 'accountStatuses'
+  | 'restores'
+  | 'retention'
 >
 
 async function apiParts(
@@ -317,7 +329,6 @@ async function apiParts(
       ...Object.keys(config.rotation.programs).map(name => [name, undefined] as const),
     ]),
     proveTarget: proof => proveTarget(served, proof),
-    dialTarget: createDialers(parts, served).forAdministrator,
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,
     storeFolder: file && dirname(file),

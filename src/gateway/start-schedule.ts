@@ -6,16 +6,16 @@ import type { GatewayParts } from './parts.ts'
 
 /** Until what was opened on `started` is closed. */
 export function startSchedule(
-  parts: Pick<GatewayParts, 'schedule' | 'storeTime' | 'clock' | 'gateway' | 'audit' | 'metrics' | 'log'>,
+  parts: Pick<GatewayParts, 'schedule' | 'storeTime' | 'storeClock' | 'gateway' | 'audit' | 'metrics' | 'log'>,
   handlers: Readonly<Record<string, JobHandler>>,
   started: AsyncDisposableStack,
 ): void {
-  const { storeTime, clock, audit } = parts
+  const { storeTime, storeClock, audit } = parts
   const runner = createScheduleRunner({
     ...parts,
     handlers,
     alone: storeTime === undefined,
-    clock: storeTime ?? clock,
+    clock: storeClock,
     giveUp: ({ kind, key, attempts }, words, write) =>
       audit.change(write, () => ({
         kind: 'job.given-up',
