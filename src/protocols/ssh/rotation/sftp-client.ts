@@ -1,28 +1,10 @@
 /** The few requests of SFTP (draft-ietf-secsh-filexfer-02, version 3) that a connector makes, one after the other. */
 
 import { message, string, uint32, uint64, WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import { SFTP } from '../sftp-types.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
 import { Program } from '../target-side/program.ts'
 import { plain } from '../transport/texts.ts'
-
-const TYPE = {
-  INIT: 1,
-  VERSION: 2,
-  OPEN: 3,
-  CLOSE: 4,
-  READ: 5,
-  WRITE: 6,
-  LSTAT: 7,
-  FSTAT: 8,
-  FSETSTAT: 10,
-  REMOVE: 13,
-  MKDIR: 14,
-  STATUS: 101,
-  HANDLE: 102,
-  DATA: 103,
-  ATTRS: 105,
-  EXTENDED: 200,
-} as const
 
 const STATUS = { OK: 0, EOF: 1, NO_SUCH_FILE: 2 } as const
 const ATTRIBUTE = { SIZE: 1, OWNER: 2, MODE: 4 } as const
@@ -85,8 +67,8 @@ export class SftpClient {
       client.#over(new SftpLost('the SFTP server ended'))
     })
     if (!(await program.start('subsystem', 'sftp'))) throw new SftpLost('the target has no SFTP')
-    const version = await client.#answer(message(TYPE.INIT, uint32(3)))
-    if (version.byte() !== TYPE.VERSION || version.uint32() < 3) throw new SftpLost('the target speaks another SFTP')
+    const version = await client.#answer(message(SFTP.INIT, uint32(3)))
+    if (version.byte() !== SFTP.VERSION || version.uint32() < 3) throw new SftpLost('the target speaks another SFTP')
     while (!version.atEnd) {
       client.extensions.add(version.utf8())
       version.string()
@@ -95,7 +77,7 @@ export class SftpClient {
   }
 
   async linkAttributes(path: string): Promise<Attributes> {
-    return attributesIn(await this.#ask(TYPE.ATTRS, TYPE.LSTAT, string(path)))
+    return attributesIn(await this.#ask(SFTP.ATTRS, SFTP.LSTAT, string(path)))
   }
 
   /** At most so many bytes. */
@@ -106,7 +88,7 @@ export class SftpClient {
     try {
       while (bytes <= most) {
         const fields = [string(handle), uint64(BigInt(bytes)), uint32(PIECE)]
-        const piece = await this.#ask(TYPE.DATA, TYPE.READ, ...fields)
+        const piece = await this.#ask(SFTP.DATA, SFTP.READ, ...fields)
         pieces.push(Buffer.from(piece.string()))
         if (pieces.at(-1)!.length === 0) throw new SftpLost('the target answers with nothing')
         bytes += pieces.at(-1)!.length
@@ -125,26 +107,26 @@ export class SftpClient {
     try {
       for (let at = 0; at < bytes.length; at += PIECE) {
         const piece = bytes.subarray(at, at + PIECE)
-        await this.#ask(TYPE.STATUS, TYPE.WRITE, string(handle), uint64(BigInt(at)), string(piece))
+        await this.#ask(SFTP.STATUS, SFTP.WRITE, string(handle), uint64(BigInt(at)), string(piece))
       }
       if (like !== undefined) await this.#makeAlike(handle, like)
       if (this.extensions.has('fsync@openssh.com'))
-        await this.#ask(TYPE.STATUS, TYPE.EXTENDED, string('fsync@openssh.com'), string(handle))
+        await this.#ask(SFTP.STATUS, SFTP.EXTENDED, string('fsync@openssh.com'), string(handle))
     } finally {
       await this.#close(handle)
     }
   }
 
   async replace(from: string, to: string): Promise<void> {
-    await this.#ask(TYPE.STATUS, TYPE.EXTENDED, string('posix-rename@openssh.com'), string(from), string(to))
+    await this.#ask(SFTP.STATUS, SFTP.EXTENDED, string('posix-rename@openssh.com'), string(from), string(to))
   }
 
   async remove(path: string): Promise<void> {
-    await this.#ask(TYPE.STATUS, TYPE.REMOVE, string(path))
+    await this.#ask(SFTP.STATUS, SFTP.REMOVE, string(path))
   }
 
   async makeFolder(path: string): Promise<void> {
-    await this.#ask(TYPE.STATUS, TYPE.MKDIR, string(path), uint32(ATTRIBUTE.MODE), uint32(0o700))
+    await this.#ask(SFTP.STATUS, SFTP.MKDIR, string(path), uint32(ATTRIBUTE.MODE), uint32(0o700))
   }
 
   close(): void {
@@ -153,19 +135,19 @@ export class SftpClient {
 
   async #open(path: string, flags: number, mode?: number): Promise<Buffer> {
     const attributes = mode === undefined ? [uint32(0)] : [uint32(ATTRIBUTE.MODE), uint32(mode)]
-    const answer = await this.#ask(TYPE.HANDLE, TYPE.OPEN, string(path), uint32(flags), ...attributes)
+    const answer = await this.#ask(SFTP.HANDLE, SFTP.OPEN, string(path), uint32(flags), ...attributes)
     return Buffer.from(answer.string())
   }
 
   async #close(handle: Buffer): Promise<void> {
-    if (this.#lost === undefined) await this.#ask(TYPE.STATUS, TYPE.CLOSE, string(handle))
+    if (this.#lost === undefined) await this.#ask(SFTP.STATUS, SFTP.CLOSE, string(handle))
   }
 
   async #makeAlike(handle: Buffer, { uid, gid, mode }: Pick<Attributes, 'uid' | 'gid' | 'mode'>): Promise<void> {
-    const made = attributesIn(await this.#ask(TYPE.ATTRS, TYPE.FSTAT, string(handle)))
+    const made = attributesIn(await this.#ask(SFTP.ATTRS, SFTP.FSTAT, string(handle)))
     if (uid >= 0 && (made.uid !== uid || made.gid !== gid))
-      await this.#ask(TYPE.STATUS, TYPE.FSETSTAT, string(handle), uint32(ATTRIBUTE.OWNER), uint32(uid), uint32(gid))
-    await this.#ask(TYPE.STATUS, TYPE.FSETSTAT, string(handle), uint32(ATTRIBUTE.MODE), uint32(mode & 0o7777))
+      await this.#ask(SFTP.STATUS, SFTP.FSETSTAT, string(handle), uint32(ATTRIBUTE.OWNER), uint32(uid), uint32(gid))
+    await this.#ask(SFTP.STATUS, SFTP.FSETSTAT, string(handle), uint32(ATTRIBUTE.MODE), uint32(mode & 0o7777))
   }
 
   /** The fields behind the id of the answer that is wanted. Throws SftpRefused, SftpLost. */
@@ -174,9 +156,9 @@ export class SftpClient {
     const answer = await this.#answer(message(type, uint32(id), ...fields))
     const got = answer.byte()
     if (answer.uint32() !== id) throw new SftpLost('the target answers out of order')
-    if (got === TYPE.STATUS) {
+    if (got === SFTP.STATUS) {
       const code = answer.uint32()
-      if (wanted === TYPE.STATUS && code === STATUS.OK) return answer
+      if (wanted === SFTP.STATUS && code === STATUS.OK) return answer
       throw new SftpRefused(code, answer.atEnd ? `status ${code}` : plain(answer.utf8()).slice(0, 200))
     }
     if (got !== wanted) throw new SftpLost('the target answers something else')

@@ -1,9 +1,9 @@
 /** SFTP requests that change names or attributes, by their paths: what each does, read from its fields (behind the request's id). */
 
 import type { WireReader } from '../../../../shared/ssh-encoding/wire.ts'
+import { SFTP } from '../../sftp-types.ts'
 import { recordedText } from '../../transport/texts.ts'
 import type { FileEvent } from './file-event.ts'
-import { SFTP } from './sftp-packets.ts'
 
 const MAX_PATH = 4_096
 

@@ -1,13 +1,14 @@
 /** Reads along an SFTP session and tells what it does to files: who reads and writes what, how much, and the hash of it. */
 
 import type { WireReader } from '../../../../shared/ssh-encoding/wire.ts'
+import { SFTP } from '../../sftp-types.ts'
 import { recordedText } from '../../transport/texts.ts'
 import { type AskedFile, type AskFile, answered } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'
 import { FileTransfer } from './file-transfer.ts'
 import { type OpenFile, openFailed, openFile, transfersOf } from './open-file.ts'
 import { CHANGES, EXTENDED_CHANGES, pathOf } from './sftp-changes.ts'
-import { SFTP, SftpPacketStream } from './sftp-packets.ts'
+import { SftpPacketStream } from './sftp-packets.ts'
 
 /** What a request will have been when its answer comes. */
 type Pending =

@@ -1,9 +1,9 @@
 /** A command or subsystem of any name may be an sftp server: it is one when the client greets it as one. Its streams are kept all the same. */
 
+import { SFTP } from '../../sftp-types.ts'
 import type { AskFile } from './asked-files.ts'
 import type { FileEvent } from './file-event.ts'
 import { SftpDecoder } from './sftp-decoder.ts'
-import { SFTP } from './sftp-packets.ts'
 
 /** Length, type, version. */
 const GREETING_BYTES = 9

@@ -1,29 +1,7 @@
 /** Cuts a stream of SFTP (draft-ietf-secsh-filexfer-02, version 3) into packets; the data of files streams past unbuffered. */
 
 import { WireReader } from '../../../../shared/ssh-encoding/wire.ts'
-
-export const SFTP = {
-  INIT: 1,
-  VERSION: 2,
-  OPEN: 3,
-  CLOSE: 4,
-  READ: 5,
-  WRITE: 6,
-  SETSTAT: 9,
-  FSETSTAT: 10,
-  OPENDIR: 11,
-  REMOVE: 13,
-  MKDIR: 14,
-  RMDIR: 15,
-  RENAME: 18,
-  SYMLINK: 20,
-  STATUS: 101,
-  HANDLE: 102,
-  DATA: 103,
-  NAME: 104,
-  EXTENDED: 200,
-  EXTENDED_REPLY: 201,
-} as const
+import { SFTP } from '../../sftp-types.ts'
 
 export interface SftpPackets {
   /** A packet without file data; `fields` stands behind the type. For WRITE and DATA: the fields before the data. */
