@@ -1,5 +1,7 @@
 /** A rotation as the journal has it, and its transitions: one pure function. */
 
+import { JOB_TRIGGERS } from './triggers/rotation-job.ts'
+
 /** Those that are open, in their order. */
 export const OPEN_STATES = ['prepared', 'applying', 'applied', 'verified', 'current'] as const
 export const CLOSED_STATES = ['finished', 'backed-out', 'refused', 'unknown'] as const
@@ -126,15 +128,5 @@ export function isOpen(state: RotationState): state is OpenState {
 }
 
 /** Why it began. */
-export const ROTATION_TRIGGERS = [
-  'by-hand',
-  'interval',
-  'cron',
-  'check-in',
-  'session',
-  'offboarding',
-  'leak',
-  'other-login',
-  'reconcile',
-] as const
+export const ROTATION_TRIGGERS = [...JOB_TRIGGERS, 'reconcile'] as const
 export type RotationTrigger = (typeof ROTATION_TRIGGERS)[number]
