@@ -5,7 +5,6 @@ import { makePassword, makePrivateKeyOf } from '../../rotation/candidate.ts'
 import { passwordRuleSchema } from '../../rotation/policies/password-rule.ts'
 import type { ProbeOutcome } from '../../rotation/restore/outcome.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { nameSchema } from '../../shared/name-schema.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { fingerprint } from '../../shared/ssh-encoding/fingerprint.ts'
 import { WireReader } from '../../shared/ssh-encoding/wire.ts'
@@ -15,9 +14,8 @@ import { type CredentialVersion, VERIFICATION_RESULTS } from '../../vault/versio
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
 
-const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 const time = timeSchema.nullable()
 
 /** Of a key pair; null: a password, or what an earlier gateway stored. */

@@ -11,7 +11,7 @@ import { parseTotpSeed } from '../../vault/totp-seed.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
 
 /** Why it is not lent until somebody confirms it; null: it is. */
 const unconfirmed = z.string().nullable()
@@ -51,7 +51,6 @@ const standingSchema = z.object({
 })
 export type Standing = z.output<typeof standingSchema>
 
-const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 const secret = z
   .string()
   .min(1)

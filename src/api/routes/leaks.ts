@@ -1,12 +1,11 @@
 /** A credential that others may know by now: it is rotated at once, whatever its policy says. */
 
 import { z } from 'zod'
-import { nameSchema } from '../../shared/name-schema.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import type { ApiRoutes } from './route.ts'
+import { type ApiRoutes, addressSchema } from './route.ts'
 
 export function leaks(app: ApiRoutes, { vault, audit, rotationTriggers }: ApiParts): void {
   app.post(
@@ -16,7 +15,7 @@ export function leaks(app: ApiRoutes, { vault, audit, rotationTriggers }: ApiPar
         summary:
           'Has a credential rotated at once that others may know; while somebody has it alone, when they return it',
         tags: ['credentials'],
-        params: z.object({ account: nameSchema, target: nameSchema }),
+        params: addressSchema,
         body: z.strictObject({ reason: z.string().trim().min(1).max(500) }),
         response: { 202: z.object({ account: z.string(), rotation: z.literal('planned') }) },
       },

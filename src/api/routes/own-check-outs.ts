@@ -4,7 +4,6 @@ import { z } from 'zod'
 import { createOwnCheckOuts, type OwnCheckOuts } from '../../check-out/own-check-outs.ts'
 import { durationText } from '../../shared/durations.ts'
 import { GatewayError } from '../../shared/errors.ts'
-import { nameSchema } from '../../shared/name-schema.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import { CHECK_OUT_WAYS } from '../../shared/vocabulary.ts'
@@ -12,9 +11,7 @@ import type { Caller } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
 import { checkOutSchema } from './check-outs.ts'
-import { type ApiRoutes, timeSchema } from './route.ts'
-
-const addressSchema = z.object({ target: nameSchema, account: nameSchema })
+import { type ApiRoutes, addressSchema, timeSchema } from './route.ts'
 
 const wishSchema = z.strictObject({
   /** As `2h`; not given: an hour, or what is allowed. */

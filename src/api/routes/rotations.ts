@@ -10,9 +10,8 @@ import { ROTATION_ID_PATTERN } from '../../shared/ids.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
 
-const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 /** The target's own words, or the gateway's. */
 const words = z.string()
 const rotationId = z.string().regex(ROTATION_ID_PATTERN, "a rotation's id is rot_ and 26 characters")

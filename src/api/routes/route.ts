@@ -10,6 +10,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
+import { nameSchema } from '../../shared/name-schema.ts'
 
 export type ApiRoutes = FastifyInstance<
   RawServerDefault,
@@ -20,6 +21,8 @@ export type ApiRoutes = FastifyInstance<
 >
 
 export const sessionIdSchema = z.string().regex(SESSION_ID_PATTERN, 'a session id is ses_ and 26 characters')
+/** An account, in the path of a route. */
+export const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 /** A time as people and programs read it. */
 export const timeSchema = z.iso.datetime({ offset: true })
 
