@@ -81,3 +81,18 @@ export function checkOutDocument(checkOut: CheckOut) {
   }
 }
 export type CheckOutDocument = ReturnType<typeof checkOutDocument>
+
+/** Of one's own: that of the account whose credential is still to be shown, since the code was wrong, say. */
+export function notYetShown(
+  checkOuts: readonly CheckOutDocument[],
+  { account, target }: AccountAddress,
+): CheckOutDocument | undefined {
+  return checkOuts.find(
+    one =>
+      one.account === account &&
+      one.target === target &&
+      one.way === 'reveal' &&
+      one.endedAt === null &&
+      one.revealedAt === null,
+  )
+}

@@ -1,9 +1,9 @@
 /** `sallyport checkout`, `checkin`, `extend`, `checkouts`: one's own by a personal token; those of everybody for whoever may see them. */
 
-import type { CheckOutDocument } from '../../check-out/check-out.ts'
+import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { WaitingDocument } from '../../check-out/own-check-outs.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
-import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
 import { readAccount } from '../account.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
@@ -40,7 +40,8 @@ export const addCheckOuts: AddCommands = (program, context) => {
       const client = await context.client()
       const reveals = options.reveal === true || options.toAge !== undefined
       const checkOut =
-        (reveals && (await notYetShown(client, address))) || (await takeWhenFree(context, client, address, options))
+        (reveals && notYetShown(await ownOf(client), address)) ||
+        (await takeWhenFree(context, client, address, options))
       if (!reveals) return show(context, checkOut)
       await showRevealed(context, client, address, options)
     })
@@ -142,17 +143,10 @@ function show(context: Context, checkOut: CheckOutDocument): void {
   )
 }
 
-/** One whose credential is still to be shown: the code was wrong, say. */
-async function notYetShown(client: Client, { account, target }: AccountAddress): Promise<CheckOutDocument | undefined> {
+/** One's own, those that have ended lately too. */
+async function ownOf(client: Client): Promise<CheckOutDocument[]> {
   const { checkOuts } = await client.get<{ checkOuts: CheckOutDocument[] }>('/v1/own/check-outs')
-  return checkOuts.find(
-    one =>
-      one.account === account &&
-      one.target === target &&
-      one.way === 'reveal' &&
-      one.endedAt === null &&
-      one.revealedAt === null,
-  )
+  return checkOuts
 }
 
 /** Of an account, where it is one check-out's alone. */

@@ -1,4 +1,4 @@
-import type { CheckOutDocument } from '../../check-out/check-out.ts'
+import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
 import { isoMinute } from '../../check-out/words.ts'
 import { durationText } from '../../shared/durations.ts'
@@ -41,7 +41,8 @@ export const checkout: Command = {
         'Give ssh the option -t, or have it encrypted for yourself: --to-age age1...',
       )
     const own = call.parts.checkOutsOf(call.login)
-    const checkOut = (reveals && (await notYetShown(own, address))) || (await take(call, own, address, reveals))
+    const checkOut =
+      (reveals && notYetShown((await own.list()).checkOuts, address)) || (await take(call, own, address, reveals))
     if (!reveals) {
       await out.show(checkOut, () => [sentenceOf(checkOut)])
       return EXIT.ok
@@ -68,22 +69,6 @@ export function sentenceOf(checkOut: CheckOutDocument): string {
   const { user, account, target, mode, until } = checkOut
   const address = formatAccountAddress(checkOut)
   return `${address} is yours${mode === 'shared' ? ', shared,' : ''} until ${isoMinute(Date.parse(until))}: ssh ${user}+${account}+${target}@gateway`
-}
-
-/** One whose credential is still to be shown: the code was wrong, say. */
-async function notYetShown(
-  own: OwnCheckOuts,
-  { account, target }: AccountAddress,
-): Promise<CheckOutDocument | undefined> {
-  const { checkOuts } = await own.list()
-  return checkOuts.find(
-    one =>
-      one.account === account &&
-      one.target === target &&
-      one.way === 'reveal' &&
-      one.endedAt === null &&
-      one.revealedAt === null,
-  )
 }
 
 async function take(
