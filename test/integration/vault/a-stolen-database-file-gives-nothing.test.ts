@@ -6,18 +6,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import { isRefusal, type Refusal } from '../../../src/shared/errors.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { createIdentity, grantFor, newKeyProvider } from '../../support/identity-parts.ts'
-
-/** Every spelling in which the bytes could lie in a file: as they are, hex, base64 at each of its three alignments. */
-function spellings(bytes: Buffer): Buffer[] {
-  const base64 = [0, 1, 2].map(shift => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64')
-    // The characters at both ends also hold bits of the neighbours.
-    return text.slice(shift === 0 ? 0 : shift + 1, text.length - 4)
-  })
-  const url = base64.map(text => text.replaceAll('+', '-').replaceAll('/', '_'))
-  const hex = bytes.toString('hex')
-  return [bytes, ...[hex, hex.toUpperCase(), ...base64, ...url].map(text => Buffer.from(text))]
-}
+import { bytesForms } from '../../support/secret-forms.ts'
 
 t.test('no password, key or one-time-code secret is in the file, in any usual spelling', async t => {
   const folder = t.testdir({ store: {} })
@@ -72,6 +61,6 @@ t.test('no password, key or one-time-code secret is in the file, in any usual sp
   t.ok(bytes.includes('web-01'), 'what is not secret is found: the search works')
   t.notOk(bytes.includes('argon2'), 'nor a hash to try passwords on')
   for (const [index, searched] of secrets.entries()) {
-    for (const spelling of spellings(searched)) t.notOk(bytes.includes(spelling), `secret ${index}`)
+    for (const [form, spelling] of bytesForms(searched)) t.notOk(bytes.includes(spelling), `secret ${index}, ${form}`)
   }
 })
