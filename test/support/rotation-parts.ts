@@ -1,8 +1,12 @@
 /** A gateway's parts that rotate credentials, on a store of the test's, with real targets and the connectors that it chooses. */
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
 import { createAuditLog } from '../../src/audit/audit-log.ts'
 import { createOutbox } from '../../src/audit/chain/outbox.ts'
-import type { Database } from '../../src/database/database.ts'
+import { type Database, openDatabase } from '../../src/database/database.ts'
 import { createAccountStates } from '../../src/rotation/account-states.ts'
 import { createConnectors } from '../../src/rotation/connectors.ts'
 import { createDependentStates } from '../../src/rotation/dependents/dependent-states.ts'
@@ -41,6 +45,23 @@ export interface RotationWorldOptions {
 }
 
 export type RotationWorld = Awaited<ReturnType<typeof createRotationWorld>>
+
+/** On a store in a folder of its own, which goes with the test. */
+export async function rotationWorldOf(
+  t: Test,
+  options: Omit<RotationWorldOptions, 'database'>,
+): Promise<RotationWorld> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-rotation-'))
+  const database = await openDatabase(`sqlite:${join(folder, 'store.db')}`)
+  const world = await createRotationWorld({ ...options, database })
+  t.teardown(async () => {
+    await world.rotations.close()
+    await world.audit.close()
+    await database.destroy()
+    rmSync(folder, { recursive: true })
+  })
+  return world
+}
 
 export async function createRotationWorld({ database, connectors, ...options }: RotationWorldOptions) {
   const clock = options.clock ?? { now: () => Date.now() }

@@ -8,13 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ProgramSettings } from '../../../src/config/config.ts'
-import { openDatabase } from '../../../src/database/database.ts'
 import { createProgramConnectors, lookAtPrograms } from '../../../src/gateway/program-connectors.ts'
 import { postgresRole } from '../../../src/protocols/postgres/rotation/connector.ts'
 import { createLog } from '../../../src/shared/log.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { targetSchema } from '../../../src/targets/target.ts'
-import { createRotationWorld } from '../../support/rotation-parts.ts'
+import { rotationWorldOf } from '../../support/rotation-parts.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
 const server = await startPostgres()
@@ -45,14 +44,8 @@ async function rotateBy(t: Test, body: string, timeout = 20_000) {
   const environment = { ...PG, PGPASSWORD: server.superPassword, COUNT: join(folder, 'count') }
   const program: ProgramSettings = { ...SETTINGS, path, environment, timeout }
   const [connector] = createProgramConnectors({ 'by-psql': program }, SERVED, log)
-  const database = await openDatabase(`sqlite:${join(folder, 'store.db')}`)
-  const world = await createRotationWorld({ database, connectors: [connector!] })
-  t.teardown(async () => {
-    await world.rotations.close()
-    await world.audit.close()
-    await database.destroy()
-    rmSync(folder, { recursive: true })
-  })
+  const world = await rotationWorldOf(t, { connectors: [connector!] })
+  t.teardown(() => rmSync(folder, { recursive: true }))
   const { host, port } = server
   await world.targets.put(
     targetSchema.parse({

@@ -1,10 +1,8 @@
 /** Where else a password is written hears of the new one before the old one is given up; what does not take it is seen, and told again. */
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { openDatabase } from '../../../src/database/database.ts'
 import { postgresRole } from '../../../src/protocols/postgres/rotation/connector.ts'
 import type { DependentProgram } from '../../../src/rotation/dependents/dependents.ts'
 import type { Connector } from '../../../src/session/connector.ts'
@@ -12,7 +10,7 @@ import { Secret } from '../../../src/shared/secret.ts'
 import { targetSchema } from '../../../src/targets/target.ts'
 import { run } from '../../support/child.ts'
 import { psql } from '../../support/psql.ts'
-import { createRotationWorld } from '../../support/rotation-parts.ts'
+import { rotationWorldOf } from '../../support/rotation-parts.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
 const server = await startPostgres()
@@ -57,15 +55,7 @@ async function newWorld(
 ) {
   const account = `app${++accounts}`
   await server.psql(`create role ${account} login password 'first'`)
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-dependents-'))
-  const database = await openDatabase(`sqlite:${join(folder, 'store.db')}`)
-  const world = await createRotationWorld({ database, connectors: [connector], programs })
-  t.teardown(async () => {
-    await world.rotations.close()
-    await world.audit.close()
-    await database.destroy()
-    rmSync(folder, { recursive: true })
-  })
+  const world = await rotationWorldOf(t, { connectors: [connector], programs })
   const { host, port } = server
   await world.targets.put(
     targetSchema.parse({
