@@ -1,6 +1,7 @@
 /** `sallyport credential`: what the vault holds. Secrets go in by a prompt, stdin or a file; they never come out. */
 
 import type { ListedCredential } from '../../api/routes/credentials.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
 import type { Column } from '../../shared/text/table.ts'
 import type { AddCommands } from '../context.ts'
 import { relativeTime } from '../terminal/time.ts'
@@ -50,7 +51,7 @@ export const addCredentials: AddCommands = (program, context) => {
       terminal.table([...columns(context.now()), state], answer.credentials, none)
       const last = answer.credentials.at(-1)
       if (last !== undefined && answer.credentials.length === Number(query.limit))
-        terminal.note(`There may be more: --after ${last.account}@${last.target}`)
+        terminal.note(`There may be more: --after ${formatAccountAddress(last)}`)
     })
 
   credential
@@ -73,7 +74,7 @@ export const addCredentials: AddCommands = (program, context) => {
 
 function columns(now: number): Column<ListedCredential>[] {
   return [
-    { title: 'ACCOUNT', value: each => `${each.account}@${each.target}`, shrinkTo: 16 },
+    { title: 'ACCOUNT', value: formatAccountAddress, shrinkTo: 16 },
     { title: 'KIND', value: each => each.kind },
     { title: 'VERSION', value: each => String(each.version), align: 'right' },
     { title: 'STORED', value: each => relativeTime(each.createdAt, now), align: 'right' },

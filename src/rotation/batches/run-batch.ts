@@ -1,12 +1,13 @@
 /** Rotates the accounts of a batch, some at a time, until all have come to an end, too many have failed, or somebody stops it. */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import type { JobHandler } from '../../schedule/job.ts'
 import type { Schedule } from '../../schedule/schedule.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { unlessAborted } from '../../shared/concurrency/unless-aborted.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
-import type { AccountAddress } from '../../shared/names.ts'
+import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import type { RotationOutcome } from '../outcome.ts'
 import type { Rotations } from '../rotations.ts'
 import { rotationJob } from '../triggers/rotation-job.ts'
@@ -61,11 +62,12 @@ async function runBatch(parts: RunBatchParts, batch: Batch, signal: AbortSignal)
 
   async function take(): Promise<BatchEntry | undefined> {
     if (queue.length === 0) {
-      for (const entry of await rows.next(id, parallel + underWay)) if (!taken.has(nameOf(entry))) queue.push(entry)
+      for (const entry of await rows.next(id, parallel + underWay))
+        if (!taken.has(formatAccountAddress(entry))) queue.push(entry)
     }
     const entry = queue.shift()
     if (entry !== undefined) {
-      taken.add(nameOf(entry))
+      taken.add(formatAccountAddress(entry))
       underWay++
     }
     return entry
@@ -141,7 +143,8 @@ async function rotate(parts: RunBatchParts, { by }: Batch, address: AccountAddre
         return { state: 'failed', words: outcome.words }
       case 'not-started':
         if (outcome.why === 'busy') {
-          await pause(BUSY_MS, signal)
+          await pause(BUSY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+          signal.throwIfAborted()
           continue
         }
         if (outcome.why !== 'checked-out') return { state: 'failed', words: outcome.words }
@@ -153,14 +156,4 @@ async function rotate(parts: RunBatchParts, { by }: Batch, address: AccountAddre
         return { state: 'waits', words: outcome.words }
     }
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const waited = new Promise<void>(resolve => setTimeout(resolve, ms).unref())
-  await unlessAborted(signal, waited, undefined)
-  signal.throwIfAborted()
-}
-
-function nameOf({ account, target }: AccountAddress): string {
-  return `${account}@${target}`
 }

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import type { ListedRotation, Outcome, Verified } from '../../../api/routes/rotations.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
+import { formatAccountAddress } from '../../../shared/names.ts'
 import { readAccount } from '../../account.ts'
 import type { Context } from '../../context.ts'
 import { CliError } from '../../exit.ts'
@@ -74,7 +75,7 @@ export function addRotation(credential: Command, context: Context): void {
         terminal.table(
           [
             { title: 'ROTATION', value: each => each.id, optional: 3 },
-            { title: 'ACCOUNT', value: each => `${each.account}@${each.target}`, shrinkTo: 14 },
+            { title: 'ACCOUNT', value: formatAccountAddress, shrinkTo: 14 },
             { title: 'BEGAN', value: each => relativeTime(each.startedAt, now), align: 'right' },
             { title: 'STATE', value: each => each.state, style: (text, each) => coloured(text, each) },
             { title: 'VERSIONS', value: each => `${each.from} to ${each.to}`, optional: 2 },

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import type { ListedStatus, StatusAnswer } from '../../../api/routes/rotations.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
+import { formatAccountAddress } from '../../../shared/names.ts'
 import { readAccount } from '../../account.ts'
 import type { Context } from '../../context.ts'
 import { CliError } from '../../exit.ts'
@@ -58,7 +59,7 @@ export function addStatus(credential: Command, context: Context): void {
         show(accounts, none)
         if (accounts.length === Number(limit)) {
           const last = accounts.at(-1)!
-          terminal.note(`More: --after ${last.account}@${last.target}`)
+          terminal.note(`More: --after ${formatAccountAddress(last)}`)
         }
       }
       if (account === undefined && sick(counts) > 0) throw new CliError(EXIT.no, '')
@@ -77,7 +78,7 @@ export function addStatus(credential: Command, context: Context): void {
     const time = (at: string | null, never: string) => (at === null ? never : relativeTime(at, now))
     terminal.table(
       [
-        { title: 'ACCOUNT', value: each => `${each.account}@${each.target}`, shrinkTo: 14 },
+        { title: 'ACCOUNT', value: formatAccountAddress, shrinkTo: 14 },
         { title: 'STATE', value: stateOf, style: (text, each) => coloured(text, each) },
         { title: 'ROTATED', value: each => time(each.rotatedAt, 'never'), align: 'right' },
         { title: 'VERIFIED', value: each => time(each.verifiedAt, 'never'), align: 'right' },
