@@ -2,6 +2,7 @@
 
 import type { Factor } from '../shared/factors.ts'
 import type { AccountAddress } from '../shared/names.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import type { CheckOutRule } from '../targets/target.ts'
 
@@ -66,16 +67,15 @@ export function after(checkOut: CheckOut, act: CheckOutAct): CheckOut | undefine
 export function checkOutDocument(checkOut: CheckOut) {
   const { id, user, account, target, exclusive, way, reason, ticket, source, startedAt, until, revealedAt } = checkOut
   const { state } = checkOut
-  const iso = (ms: number) => new Date(ms).toISOString()
   return {
     ...{ id, user, account, target, mode: exclusive ? ('exclusive' as const) : ('shared' as const), way },
     reason: reason ?? null,
     ticket: ticket ?? null,
     source,
-    startedAt: iso(startedAt),
-    until: iso(until),
-    revealedAt: revealedAt === undefined ? null : iso(revealedAt),
-    endedAt: state.is === 'open' ? null : iso(state.at),
+    startedAt: isoTime(startedAt),
+    until: isoTime(until),
+    revealedAt: revealedAt === undefined ? null : isoTime(revealedAt),
+    endedAt: state.is === 'open' ? null : isoTime(state.at),
     endReason: state.is === 'open' ? null : state.reason,
     endedBy: state.is === 'open' ? null : state.by,
   }

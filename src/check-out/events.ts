@@ -3,6 +3,7 @@
 import type { AuditEvent } from '../audit/event.ts'
 import type { PrincipalFacts } from '../identity/principal.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
 import type { CheckOut, CheckOutEnd } from './check-out.ts'
 import type { QueueEntry } from './rows.ts'
 
@@ -20,7 +21,7 @@ export const events = {
       mode: checkOut.exclusive ? 'exclusive' : 'shared',
       way: checkOut.way,
       role,
-      until: iso(checkOut.until),
+      until: isoTime(checkOut.until),
       source: checkOut.source,
       ...(checkOut.reason === undefined ? {} : { reason: checkOut.reason }),
       ...(checkOut.ticket === undefined ? {} : { ticket: checkOut.ticket }),
@@ -29,7 +30,7 @@ export const events = {
 
   extended: (checkOut: CheckOut, before: number, session?: string): AuditEvent => ({
     ...common('check-out.extended', checkOut.user, session),
-    data: { ...named(checkOut), until: iso(checkOut.until), before: iso(before) },
+    data: { ...named(checkOut), until: isoTime(checkOut.until), before: isoTime(before) },
   }),
 
   ended: (checkOut: CheckOut, { reason, by, session }: End): AuditEvent => ({
@@ -67,7 +68,7 @@ export const events = {
 
   offered: (entry: QueueEntry, until: number): AuditEvent => ({
     ...common('check-out.offered', 'gateway'),
-    data: { account: formatAccountAddress(entry), user: entry.user, until: iso(until) },
+    data: { account: formatAccountAddress(entry), user: entry.user, until: isoTime(until) },
   }),
 
   leftQueue: (entry: QueueEntry, why: string, session?: string): AuditEvent => ({
@@ -82,8 +83,4 @@ function common<K extends AuditEvent['kind']>(kind: K, actor: string, session?: 
 
 function named(checkOut: CheckOut): { checkOut: string; account: string } {
   return { checkOut: checkOut.id, account: formatAccountAddress(checkOut) }
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString()
 }

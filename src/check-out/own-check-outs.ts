@@ -3,6 +3,7 @@
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import type { Secret } from '../shared/secret.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
 import { encryptTo } from './age.ts'
 import { type CheckOutDocument, checkOutDocument, isOpen } from './check-out.ts'
 import { type Asker, type CheckOuts, type CheckOutWish, NotAllowed } from './check-outs.ts'
@@ -61,7 +62,6 @@ interface Parts {
 }
 
 export function createOwnCheckOuts({ checkOuts, reveal, person, proveCode }: Parts): OwnCheckOuts {
-  const iso = (ms: number) => new Date(ms).toISOString()
   return {
     async take(address, { toAge, ...wish }) {
       if (toAge !== undefined) await encryptTo(toAge)
@@ -77,7 +77,7 @@ export function createOwnCheckOuts({ checkOuts, reveal, person, proveCode }: Par
       return {
         is: 'not-now',
         words: obstacleText(formatAccountAddress(address), obstacle, seesHolder),
-        until: until === undefined ? null : iso(until),
+        until: until === undefined ? null : isoTime(until),
         holder: held !== undefined && seesHolder ? held.user : null,
         place: place ?? null,
       }
@@ -106,10 +106,10 @@ export function createOwnCheckOuts({ checkOuts, reveal, person, proveCode }: Par
       return {
         checkOuts: [...still, ...over, ...ended].map(checkOutDocument),
         waiting: waiting.map(({ account, target, askedAt, offeredUntil }) => ({
-          ...{ account, target, askedAt: iso(askedAt) },
-          offeredUntil: offeredUntil === undefined ? null : iso(offeredUntil),
+          ...{ account, target, askedAt: isoTime(askedAt) },
+          offeredUntil: offeredUntil === undefined ? null : isoTime(offeredUntil),
         })),
-        taken: taken.map(({ account, target, until }) => ({ account, target, until: iso(until) })),
+        taken: taken.map(({ account, target, until }) => ({ account, target, until: isoTime(until) })),
       }
     },
 

@@ -7,8 +7,9 @@ import { hashesOf, readHead } from '../../audit/chain/walk.ts'
 import type { AuditKind } from '../../audit/event.ts'
 import { exportSessions } from '../../evidence/export-sessions.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 
 const eventSchema = z.object({
   seq: z.number(),

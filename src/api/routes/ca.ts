@@ -1,10 +1,11 @@
 /** The SSH host CA: by its key clients know the targets that they reach through the gateway (`ssh -J`). */
 
 import { z } from 'zod'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import type { HostAuthorityKey } from '../../vault/host-authority.ts'
 import { auditedChange } from '../audited.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 /** A year: long enough for any company to give out a key. */
 const LONGEST_OVERLAP_MS = 366 * 86_400_000

@@ -8,13 +8,14 @@ import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import { fingerprint } from '../../shared/ssh-encoding/fingerprint.ts'
 import { WireReader } from '../../shared/ssh-encoding/wire.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { CAUSES } from '../../vault/credentials.ts'
 import { type CredentialMaterial, eraseMaterial } from '../../vault/lease.ts'
 import { type CredentialVersion, VERIFICATION_RESULTS } from '../../vault/version-history.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, timeSchema } from './route.ts'
 
 const time = timeSchema.nullable()
 

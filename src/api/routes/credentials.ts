@@ -5,13 +5,14 @@ import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { fingerprintOf, identityOf, identitySchema } from '../../targets/identity.ts'
 import type { Target } from '../../targets/target.ts'
 import { parseTotpSeed } from '../../vault/totp-seed.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, timeSchema } from './route.ts'
 
 /** Why it is not lent until somebody confirms it; null: it is. */
 const unconfirmed = z.string().nullable()

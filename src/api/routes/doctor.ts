@@ -4,8 +4,9 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { type DoctorOptions, examineAll, START } from '../../evidence/doctor/doctor.ts'
 import { FINDING_ADVICE, type FindingCode } from '../../evidence/doctor/finding.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 export type DoctorLine =
   /** At once: who asks need not wait for the first finding to know that the gateway is at it. */

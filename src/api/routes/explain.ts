@@ -6,11 +6,12 @@ import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import { factorSchema } from '../../shared/factor-schema.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { PROMPTNESS } from '../../shared/vocabulary.ts'
 import { findRoute, hopName } from '../../targets/route.ts'
 import type { Target } from '../../targets/target.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 const querySchema = z.object({
   user: nameSchema,

@@ -5,7 +5,8 @@ import type { PersonalToken } from '../../identity/personal-tokens.ts'
 import type { PersonalAccess } from '../../session/personal-access.ts'
 import { factorSchema } from '../../shared/factor-schema.ts'
 import { SCOPES } from '../../shared/scopes.ts'
-import { isoTime, timeSchema } from './route.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
+import { timeSchema } from './route.ts'
 
 const personalTokenSchema = z.object({
   name: z.string(),

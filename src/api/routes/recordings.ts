@@ -11,11 +11,12 @@ import type { StoredRecording } from '../../recording/store/recording-store.ts'
 import type { Verification } from '../../recording/store/verify.ts'
 import type { SessionRow } from '../../session/records/session-store.ts'
 import { GatewayError } from '../../shared/errors.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import { EVENT_LINES_TYPE, encodeEventLines } from '../event-lines.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, sessionIdSchema, timeSchema } from './route.ts'
+import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 
 const verificationSchema = z.object({
   session: z.string(),

@@ -10,9 +10,10 @@ import { GatewayError } from '../../shared/errors.ts'
 import { BATCH_ID_PATTERN } from '../../shared/ids.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 const selectionSchema = z.strictObject({
   labels: z.record(z.string(), z.string()).optional(),

@@ -9,8 +9,9 @@ import { type AccountStatus, STATUS_CONDITIONS } from '../../rotation/status.ts'
 import { ROTATION_ID_PATTERN } from '../../shared/ids.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, addressSchema, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, addressSchema, timeSchema } from './route.ts'
 
 /** The target's own words, or the gateway's. */
 const words = z.string()

@@ -25,8 +25,3 @@ export const sessionIdSchema = z.string().regex(SESSION_ID_PATTERN, 'a session i
 export const addressSchema = z.object({ account: nameSchema, target: nameSchema })
 /** A time as people and programs read it. */
 export const timeSchema = z.iso.datetime({ offset: true })
-
-/** Milliseconds since the epoch, as ISO 8601 in UTC. */
-export function isoTime(ms: number): string {
-  return new Date(ms).toISOString()
-}

@@ -4,10 +4,11 @@ import { z } from 'zod'
 import { JOB_STATES, type Job } from '../../schedule/job.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { JOB_ID_PATTERN } from '../../shared/ids.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 const jobSchema = z.object({
   id: z.string(),

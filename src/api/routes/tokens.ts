@@ -5,12 +5,13 @@ import type { TokenFacts } from '../../identity/tokens.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { EARLIER_SCOPES, formatScopes, parseScopes, SCOPES } from '../../shared/scopes.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import { personalTokenOf, personalTokensSchema } from './personal-token.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 const tokenSchema = z.object({
   name: z.string(),

@@ -4,10 +4,11 @@ import { z } from 'zod'
 import { userSchema } from '../../identity/user.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, isoTime, timeSchema } from './route.ts'
+import { type ApiRoutes, timeSchema } from './route.ts'
 
 const userAnswerSchema = userSchema.extend({
   factors: z.array(z.object({ kind: z.string(), updatedAt: timeSchema })),

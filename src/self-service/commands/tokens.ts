@@ -2,6 +2,7 @@ import { durationText } from '../../shared/durations.ts'
 import { type ErrorCode, GatewayError } from '../../shared/errors.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { formatScopes, isScope, SCOPES, type Scope, withIncluded } from '../../shared/scopes.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import { type Call, type Command, CommandError } from '../command.ts'
 
 const USUALLY_VALID = '8h'
@@ -51,15 +52,14 @@ async function create({ parts, person, login, options, out }: Call): Promise<Exi
 
 async function list({ parts, person, out }: Call): Promise<ExitCode> {
   const found = await parts.personalAccess.list(person.user)
-  const iso = (ms: number) => new Date(ms).toISOString()
   const document = found.map(token => ({
     name: token.name,
     scopes: [...token.scopes],
     proven: [...token.proven],
     madeFrom: token.madeFrom,
-    createdAt: iso(token.createdAt),
-    expiresAt: iso(parts.personalAccess.endOf(token)),
-    firstUsedAt: token.firstUsedAt === undefined ? null : iso(token.firstUsedAt),
+    createdAt: isoTime(token.createdAt),
+    expiresAt: isoTime(parts.personalAccess.endOf(token)),
+    firstUsedAt: token.firstUsedAt === undefined ? null : isoTime(token.firstUsedAt),
   }))
   await out.show({ tokens: document }, () =>
     out.table(

@@ -1,4 +1,5 @@
 import { EXIT } from '../../shared/exit-codes.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
 import type { Command } from '../command.ts'
 
 export const whoami: Command = {
@@ -8,7 +9,6 @@ export const whoami: Command = {
   words: { least: 0, most: 0 },
   async run({ parts, person, login, out }) {
     const user = await parts.users.get(person.user)
-    const iso = (ms: number) => new Date(ms).toISOString()
     const document = {
       user: person.user,
       ...(user?.fullName === undefined ? {} : { fullName: user.fullName }),
@@ -16,8 +16,8 @@ export const whoami: Command = {
       proven: [...person.proven],
       source: person.sourceAddress,
       session: login.id,
-      loggedInAt: iso(login.since),
-      endsAt: iso(login.endsAt),
+      loggedInAt: isoTime(login.since),
+      endsAt: isoTime(login.endsAt),
     }
     await out.show(document, () =>
       out.facts([
