@@ -51,8 +51,9 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/doctor': ['audit'],
   'GET /v1/doctor/round': ['read'],
 
-  'GET /v1/schedule': ['read'],
-  'POST /v1/schedule/:id/retry': ['operate'],
+  'GET /v1/schedule': ['read', 'rotate'],
+  // Which of them, the job says: to have it tried again is to have it done.
+  'POST /v1/schedule/:id/retry': ['operate', 'rotate'],
 
   'GET /v1/explain': ['read'],
   'GET /v1/users': ['read'],

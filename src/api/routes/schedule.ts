@@ -1,12 +1,16 @@
 /** The schedule: what is to happen by itself, what of it failed, and having it tried again. */
 
 import { z } from 'zod'
+import { TELL_DEPENDENTS } from '../../rotation/dependents/tell-again.ts'
+import { PLAN_ROTATIONS, ROTATE, ROTATE_BATCH, VERIFY } from '../../rotation/triggers/rotation-job.ts'
 import { JOB_STATES, type Job } from '../../schedule/job.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { JOB_ID_PATTERN } from '../../shared/ids.ts'
+import type { Scope } from '../../shared/scopes.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
+import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import { type ApiRoutes, timeSchema } from './route.ts'
 
@@ -41,6 +45,13 @@ const idSchema = z.object({
   id: z.string().regex(JOB_ID_PATTERN, "a job's id is job_ and 26 characters"),
 })
 
+/** They change credentials, or log in with them: the right to that is in no other. */
+const OF_ROTATION: readonly string[] = [ROTATE, VERIFY, ROTATE_BATCH, PLAN_ROTATIONS, TELL_DEPENDENTS]
+
+function neededToRetry({ kind }: Job): Scope {
+  return OF_ROTATION.includes(kind) ? 'rotate' : 'operate'
+}
+
 export function schedule(app: ApiRoutes, { schedule, audit }: ApiParts): void {
   const tags = ['schedule']
 
@@ -73,6 +84,11 @@ export function schedule(app: ApiRoutes, { schedule, audit }: ApiParts): void {
     async ({ params: { id }, caller }) => {
       const job = await schedule.get(id)
       if (job === undefined) throw notFound(`There is no job ${id}: it may be done.`)
+      mustHave(
+        caller,
+        new Set([neededToRetry(job)]),
+        missing => `A job of the kind ${job.kind} is tried again by who has the scope ${missing}.`,
+      )
       const data = { id, job: job.kind, for: job.key, lastError: job.lastError }
       await auditedChange(audit, { kind: 'job.retried', actor: caller.actor, data }, async change => {
         if (!(await change(on => schedule.retry(id, on)))) {

@@ -212,7 +212,7 @@ const EARLIER: Record<string, string[]> = {
   'get /v1/schedule': ['read'],
   'get /v1/check-outs': ['read'],
   'get /v1/check-outs/{id}': ['read'],
-  'post /v1/schedule/{id}/retry': ['admin'],
+  'post /v1/schedule/{id}/retry': ['admin', 'credentials'],
   'get /v1/explain': ['read'],
   'get /v1/tokens': ['admin'],
   'post /v1/tokens': ['admin'],

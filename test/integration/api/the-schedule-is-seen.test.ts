@@ -1,5 +1,7 @@
 import t from 'tap'
 import type { ScheduledJob } from '../../../src/api/routes/schedule.ts'
+import { SCOPES } from '../../../src/shared/scopes.ts'
+import { callApi } from '../../support/call-api.ts'
 import { asOwner } from '../../support/run-cli.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 
@@ -59,4 +61,27 @@ t.test('nothing comes before its time: only what failed is tried again', async t
   t.equal(exit, 1)
   t.match(stderr, /did not fail, or runs now/)
   t.equal((await asOwner(gateway, ['schedule', 'retry', 'rotate', 'root@web-01'])).exit, 1)
+})
+
+t.test('a rotation is tried again by who may rotate, and everything else by who operates', async t => {
+  await gateway.addUser({ name: 'ada', roles: [] })
+  const tokenOf = async (scope: string) =>
+    (await asOwner(gateway, ['token', 'create', scope, '--user', 'ada', '--scope', scope, '--json'])).json<{
+      token: string
+    }>().token
+  const tokens = Object.fromEntries(
+    await Promise.all(SCOPES.filter(scope => scope !== 'own').map(async scope => [scope, await tokenOf(scope)])),
+  ) as Record<string, string>
+  const rotates = ['rotate', 'verify', 'rotate-batch', 'plan-rotations', 'tell-dependents']
+  for (const kind of [...rotates, 'check-out-end', 'some-day']) {
+    await database.deleteFrom('jobs').where('kind', '=', kind).execute()
+    await schedule.plan({ kind, key: 'nobody@nowhere', dueAt: gateway.clock.now() + 7_200_000 })
+    const [job] = await schedule.list({ kind })
+    for (const [scope, token] of Object.entries(tokens)) {
+      const { status } = await callApi(gateway, `/v1/schedule/${job!.id}/retry`, { method: 'POST', token })
+      // It did not fail: whoever may have it tried again is told that.
+      const wanted = rotates.includes(kind) ? 'rotate' : 'operate'
+      t.equal(status, scope === wanted ? 409 : 403, `${kind} with ${scope}`)
+    }
+  }
 })
