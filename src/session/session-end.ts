@@ -27,7 +27,7 @@ export function onceAborted(signal: AbortSignal, act: () => void): void {
 /** The end of a session that was refused for this code after its row was opened. */
 export function endFor(code: ErrorCode): EndReason {
   if (code === 'RECORDING_UNAVAILABLE' || code === 'RECORDING_FAILED') return 'recording-failed'
-  const notLent = code === 'ACCOUNT_CHECKED_OUT' || code === 'CHECK_OUT_REQUIRED'
+  const notLent = code === 'ACCOUNT_CHECKED_OUT' || code === 'CHECK_OUT_REQUIRED' || code === 'CREDENTIAL_UNAVAILABLE'
   return code.startsWith('TARGET_') || code === 'CHANNEL_DENIED' || notLent ? 'connect-failed' : 'internal-error'
 }
 

@@ -41,10 +41,9 @@ export interface CredentialStanding {
   readonly unconfirmed: string | undefined
 }
 
-export type Opened =
-  | { readonly version: number; readonly material: CredentialMaterial }
-  | { readonly unconfirmed: string }
-  | undefined
+export type InForce =
+  /** `open` throws `VAULT_DAMAGED` or `VAULT_KEY_MISMATCH`. */
+  { readonly version: number; readonly open: () => CredentialMaterial } | { readonly unconfirmed: string } | undefined
 
 export interface ListedCredential extends AccountAddress {
   readonly version: number
@@ -402,21 +401,24 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
     },
 
     /**
-     * Opens the version in force for `now`, the target that it is to be sent to; undefined when there is none. Throws `VAULT_DAMAGED` or
+     * The version in force for `now`, the target that it is to be sent to, still sealed; undefined when there is none. Throws `VAULT_DAMAGED` or
      * `VAULT_KEY_MISMATCH`.
      */
-    async openInForce(address: AccountAddress, now: TargetIdentity): Promise<Opened> {
+    async findInForce(address: AccountAddress, now: TargetIdentity): Promise<InForce> {
       const found = await read(address)
       const standing: Standing = found === undefined ? { state: 'none' } : stand(found, now)
       if (standing.state === 'none') return undefined
       if (standing.state === 'unconfirmed') return { unconfirmed: standing.why }
       const { row, binding } = standing
-      const bytes = versions.open(row, 'in-force', binding.identity)
-      try {
-        return { version: row.version, material: decodeMaterial(bytes) }
-      } finally {
-        bytes.fill(0)
+      const open = () => {
+        const bytes = versions.open(row, 'in-force', binding.identity)
+        try {
+          return decodeMaterial(bytes)
+        } finally {
+          bytes.fill(0)
+        }
       }
+      return { version: row.version, open }
     },
 
     async standing(address: AccountAddress): Promise<CredentialStanding | undefined> {

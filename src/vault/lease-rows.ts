@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { LeaseTable } from '../database/schema.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { AccountAddress } from '../shared/names.ts'
-import type { Lease, LeaseHolder } from './lease.ts'
+import type { LeaseHolder, PromisedLease } from './lease.ts'
 
 export type StoredLease = Omit<LeaseTable, 'session' | 'check_out'> & { readonly holder: LeaseHolder }
 
@@ -20,7 +20,7 @@ export interface Loan {
 
 export function createLeaseRows({ database, clock }: { database: Database; clock: Clock }) {
   return {
-    async start({ id, holder, grant, version, address }: Lease, on = database): Promise<void> {
+    async start({ id, holder, grant, version, address }: PromisedLease, on = database): Promise<void> {
       await on
         .insertInto('leases')
         .values({

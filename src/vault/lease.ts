@@ -1,6 +1,10 @@
-/** A lease: the loan of one credential, to one session or one check-out. Only the vault mints one; only `connect` may look inside. */
+/**
+ * A lease: the loan of one credential, to one session or one check-out. Only the vault mints one; only `connect` may look inside. It is opened
+ * from a promised one, which is stored and audited before.
+ */
 
 import type { Grant } from '../policy/grant.ts'
+import { isRefusal, type Refusal } from '../shared/errors.ts'
 import type { AccountAddress } from '../shared/names.ts'
 import type { TotpSeed } from '../shared/one-time-code.ts'
 import type { Secret } from '../shared/secret.ts'
@@ -77,6 +81,38 @@ class LeaseProof {
   }
 }
 
+class LeasePromise {
+  readonly #open: () => Lease | Refusal
+  readonly id: string
+  readonly holder: LeaseHolder
+  readonly grant: Grant
+  readonly version: number
+  readonly address: AccountAddress
+
+  constructor(
+    id: string,
+    grant: Grant,
+    version: number,
+    open: () => CredentialMaterial | Refusal,
+    address: AccountAddress,
+  ) {
+    this.id = id
+    this.holder = ofSession(grant.session)
+    this.grant = grant
+    this.version = version
+    this.address = address
+    this.#open = () => {
+      const material = open()
+      return isRefusal(material) ? material : new LeaseProof(id, grant, version, material, address)
+    }
+  }
+
+  /** This version and no other, once the lease is stored and audited. */
+  open(): Lease | Refusal {
+    return this.#open()
+  }
+}
+
 /** Overwrites it in memory. */
 export function eraseMaterial(material: CredentialMaterial): void {
   for (const secret of secretsOf(material)) secret.erase()
@@ -88,11 +124,17 @@ export function secretsOf(material: CredentialMaterial): Secret[] {
   return [material.privateKey, ...(material.passphrase === undefined ? [] : [material.passphrase]), ...seed]
 }
 
-/** The type alone is public: a value of it comes from `vault.lease(grant)` and from nowhere else. */
+/** The types alone are public: a lease comes from a promised one, and that from `vault.lease(grant)` and from nowhere else. */
 export type Lease = LeaseProof
+export type PromisedLease = LeasePromise
 
 /** For `vault/vault.ts` only (the linter's layers keep others away from making one). */
-export function mintLease(
+export function promiseLease(...of: ConstructorParameters<typeof LeasePromise>): PromisedLease {
+  return new LeasePromise(...of)
+}
+
+/** For a worker (`gateway/workers/`): a lease as the process that holds the vault's key has handed it over. */
+export function receivedLease(
   id: string,
   grant: Grant,
   version: number,
@@ -100,9 +142,4 @@ export function mintLease(
   address: AccountAddress = { account: grant.account.name, target: grant.target.name },
 ): Lease {
   return new LeaseProof(id, grant, version, material, address)
-}
-
-/** For a worker (`gateway/workers/`): a lease as the process that holds the vault's key has handed it over. */
-export function receivedLease(...of: Parameters<typeof mintLease>): Lease {
-  return mintLease(...of)
 }

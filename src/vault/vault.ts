@@ -16,8 +16,8 @@ import {
   type Cause,
   type CredentialStanding,
   createCredentials,
+  type InForce,
   type ListedCredential,
-  type Opened,
   type Origin,
   type TargetEntries,
 } from './credentials.ts'
@@ -25,7 +25,7 @@ import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { type CredentialMaterial, type Lease, type LeaseHolder, mintLease } from './lease.ts'
+import { type CredentialMaterial, type LeaseHolder, type PromisedLease, promiseLease } from './lease.ts'
 import { createLeaseRows, type Loan, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
@@ -121,12 +121,12 @@ export interface Vault {
    */
   once(mark: string, before: boolean, work: () => Promise<string[]>): Promise<string[] | undefined>
   /**
-   * Opens the version in force for the grant's session, of its account or of a hop's on the way there; it is lent once `startLease` has
-   * noted it. The refusal is `CREDENTIAL_UNAVAILABLE`.
+   * Promises the version in force to the grant's session, of its account or of a hop's on the way there: still sealed, to be opened once
+   * `startLease` has noted it. The refusal is `CREDENTIAL_UNAVAILABLE`.
    */
-  lease(grant: Grant, lent?: LentAccount): Promise<Lease | Refusal>
+  lease(grant: Grant, lent?: LentAccount): Promise<PromisedLease | Refusal>
   /** Notes the lease in the store, or in a transaction on it. */
-  startLease(lease: Lease, on?: Database): Promise<void>
+  startLease(lease: PromisedLease, on?: Database): Promise<void>
   /** Notes that a person is shown it, within a check-out. */
   startLoan(loan: Loan, on: Database): Promise<void>
   /** Ends the leases of a session or a check-out in the store, or in a transaction on it, and gives the ids of those that were open. */
@@ -198,9 +198,9 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
     waitingFor: credentials.waitingFor,
     followTargets: credentials.followTargets,
     async openForProof(address, entry) {
-      const opened = await credentials.openInForce(address, identityOf(entry, address.account))
-      if (opened !== undefined && 'material' in opened) return usable(address, opened.material)
-      const why = opened === undefined ? 'the vault holds none' : opened.unconfirmed
+      const found = await credentials.findInForce(address, identityOf(entry, address.account))
+      if (found !== undefined && 'open' in found) return usable(address, found.open())
+      const why = found === undefined ? 'the vault holds none' : found.unconfirmed
       const message = `The vault lends no credential of ${formatAccountAddress(address)}: ${why}.`
       throw new GatewayError('CREDENTIAL_UNAVAILABLE', message)
     },
@@ -218,16 +218,23 @@ export async function createVault({ database, key, clock, targets }: Parts): Pro
       const now = clock.now()
       if (now >= grant.endsAt) return unavailable('the grant has ended')
       const address = { account: lent.account.name, target: lent.target.name }
-      let opened: Opened
+      let found: InForce
       try {
-        opened = await credentials.openInForce(address, identityOf(lent.target, address.account))
+        found = await credentials.findInForce(address, identityOf(lent.target, address.account))
       } catch (error) {
-        if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
-        throw error
+        return broken(error)
       }
-      if (opened === undefined) return unavailable('the vault holds no credential for the account')
-      if ('unconfirmed' in opened) return unconfirmed(address, opened.unconfirmed)
-      return mintLease(newId('lea', now), grant, opened.version, usable(address, opened.material), address)
+      if (found === undefined) return unavailable('the vault holds no credential for the account')
+      if ('unconfirmed' in found) return unconfirmed(address, found.unconfirmed)
+      const { version, open } = found
+      const openUsable = () => {
+        try {
+          return usable(address, open())
+        } catch (error) {
+          return broken(error)
+        }
+      }
+      return promiseLease(newId('lea', now), grant, version, openUsable, address)
     },
 
     startLease: leases.start,
@@ -249,4 +256,9 @@ function unconfirmed(address: AccountAddress, why: string): Refusal {
 function unavailable(detail: string): Refusal {
   const message = 'The vault has no credential to lend for this account. Ask the administrator of the gateway.'
   return refuse('CREDENTIAL_UNAVAILABLE', message, detail)
+}
+
+function broken(error: unknown): Refusal {
+  if (error instanceof GatewayError) return unavailable(`${error.code}: ${error.message}`)
+  throw error
 }

@@ -21,7 +21,7 @@ import { createMetrics } from '../../src/shared/metrics.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { generateTlsCertificate } from '../../src/shared/tls/issue-certificate.ts'
 import { type TargetInput, targetSchema } from '../../src/targets/target.ts'
-import { mintLease } from '../../src/vault/lease.ts'
+import { receivedLease } from '../../src/vault/lease.ts'
 import { directDialer } from './direct-dialer.ts'
 import { memoryRecorder } from './memory-recorder.ts'
 import { openSources } from './open-sources.ts'
@@ -121,7 +121,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       execOutputLimitBytes: 0,
       recording: 'within-bound',
     })
-    const lease = mintLease('lea_test', grant, 1, { kind: 'password', password: new Secret(options.password) })
+    const lease = receivedLease('lea_test', grant, 1, { kind: 'password', password: new Secret(options.password) })
     const abort = new AbortController()
     live.set(downstream, abort)
     downstream.gone.addEventListener('abort', () => abort.abort(), { once: true })

@@ -21,7 +21,7 @@ import { createLog } from '../../src/shared/log.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
 import { Secret } from '../../src/shared/secret.ts'
 import { parseSshPublicKey } from '../../src/shared/ssh-encoding/public-key.ts'
-import { type CredentialMaterial, mintLease } from '../../src/vault/lease.ts'
+import { type CredentialMaterial, receivedLease } from '../../src/vault/lease.ts'
 import { directDialer } from './direct-dialer.ts'
 import { memoryRecorder } from './memory-recorder.ts'
 
@@ -156,7 +156,7 @@ async function run(
     execOutputLimitBytes: 0,
     recording: 'within-bound',
   })
-  const lease = mintLease('lea_test', grant, 1, parts.material)
+  const lease = receivedLease('lea_test', grant, 1, parts.material)
   const abort = new AbortController()
   const finished = Promise.withResolvers<void>()
   const running: RunningSession = {

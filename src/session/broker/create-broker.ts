@@ -139,15 +139,10 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
     async lendForHop({ session }, wanted) {
       const { grant } = held(session, 'lent').authorized
-      const hop = await hopOnTheWay(grant, wanted, find)
-      if (isRefusal(hop)) throw new GatewayError(hop.code, hop.detail ?? hop.message)
-      const lease = await vault.lease(grant, hop)
-      if (isRefusal(lease)) throw new GatewayError(lease.code, lease.detail ?? lease.message)
-      await changes.lendForHop(lease, hop).catch(error => {
-        lease.erase()
-        throw error
-      })
-      return lease
+      const hop = granted(await hopOnTheWay(grant, wanted, find))
+      const promised = granted(await vault.lease(grant, hop))
+      await changes.lendForHop(promised, hop)
+      return granted(promised.open())
     },
 
     async hopFailed({ session }, hop, error) {
@@ -216,6 +211,11 @@ function addressOf({ account, target }: Pick<Grant, 'account' | 'target'>): Acco
 }
 
 /** The hop as its entry is now, where the way to the granted target goes through it. */
+function granted<T>(value: T | Refusal): T {
+  if (isRefusal(value)) throw new GatewayError(value.code, value.detail ?? value.message)
+  return value
+}
+
 async function hopOnTheWay(grant: Grant, wanted: NamedHop, find: FindTarget): Promise<Hop | Refusal> {
   const route = await findRoute(grant.target, find)
   const hops = route.kind === 'broken' ? [] : route.hops

@@ -9,7 +9,7 @@ import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import { type ErrorCode, type GatewayError, isRefusal, messageOf, type Refusal } from '../../shared/errors.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import { hopName, type NamedHop } from '../../targets/route.ts'
-import type { Lease } from '../../vault/lease.ts'
+import type { PromisedLease } from '../../vault/lease.ts'
 import type { LoginClient } from '../protocol.ts'
 import type { Ending } from './session-store.ts'
 
@@ -134,7 +134,7 @@ function loginAccepted(
 
 /** The events of a session's states: `session-changes.ts` stores each with the change that it records. */
 export const stateEvents = {
-  leaseStarted: ({ id, grant, version, address }: Lease): AuditEvent => {
+  leaseStarted: ({ id, grant, version, address }: PromisedLease): AuditEvent => {
     const [account, wanted] = [formatAccountAddress(address), accountOf(grant)]
     return {
       kind: 'lease.started',

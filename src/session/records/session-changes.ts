@@ -7,7 +7,7 @@ import type { Grant } from '../../policy/grant.ts'
 import type { FoundSeal } from '../../recording/store/seal-interrupted.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Hop } from '../../targets/route.ts'
-import { type Lease, ofSession } from '../../vault/lease.ts'
+import { ofSession, type PromisedLease } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountUse, UsedAccount } from '../account-use.ts'
 import { endReasonOf } from '../state.ts'
@@ -23,12 +23,12 @@ export interface SessionFacts {
 
 export interface SessionChanges {
   /**
-   * The lease is lent and the session opened, and both audited. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` throws: it must then
+   * The lease is lent and the session opened, and both audited: it may be opened then. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` throws: it must then
    * not go on.
    */
-  begin(lease: Lease, facts: SessionFacts): Promise<void>
+  begin(lease: PromisedLease, facts: SessionFacts): Promise<void>
   /** A hop's credential is lent to the session as well, and audited. Throws as `begin` does: it must then not be used. */
-  lendForHop(lease: Lease, hop: Pick<Hop, 'account' | 'target'>): Promise<void>
+  lendForHop(lease: PromisedLease, hop: Pick<Hop, 'account' | 'target'>): Promise<void>
   /** False, and nothing audited, when the session has ended meanwhile. Throws `AUDIT_UNAVAILABLE`. */
   activate(grant: Grant): Promise<boolean>
   /**

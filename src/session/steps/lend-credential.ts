@@ -34,13 +34,13 @@ export async function lendCredential(
   const { vault, changes, recordings, sessionAudit, log } = parts
   const { grant } = authorized
   const { session, database, target } = grant
-  const lease = (await refusedMeanwhile(parts, authorized)) ?? (await vault.lease(grant))
-  if (isRefusal(lease)) {
-    await sessionAudit.sessionRefused(grant, lease)
-    return lease
+  const promised = (await refusedMeanwhile(parts, authorized)) ?? (await vault.lease(grant))
+  if (isRefusal(promised)) {
+    await sessionAudit.sessionRefused(grant, promised)
+    return promised
   }
-  try {
-    await changes.begin(lease, {
+  const begun = async (): Promise<Lease | Refusal> => {
+    await changes.begin(promised, {
       source,
       recording: recordings.fileOf(grant),
       details: {
@@ -49,14 +49,14 @@ export async function lendCredential(
         ...(target.via === undefined ? {} : { via: target.via }),
       },
     })
-    return lease
-  } catch (error) {
-    lease.erase()
-    const refusal = refusalOf(log, session, error)
-    await endSession(parts, grant, { reason: endFor(refusal.code) })
-    await sessionAudit.sessionRefused(grant, refusal)
-    return refusal
+    return promised.open()
   }
+  const lease = await begun().catch(error => refusalOf(log, session, error))
+  if (isRefusal(lease)) {
+    await endSession(parts, grant, { reason: endFor(lease.code) })
+    await sessionAudit.sessionRefused(grant, lease)
+  }
+  return lease
 }
 
 /** What happened since the decision. */

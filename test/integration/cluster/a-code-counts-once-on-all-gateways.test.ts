@@ -5,7 +5,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import type { Proof } from '../../../src/identity/proof.ts'
 import { createLog } from '../../../src/shared/log.ts'
 import { Secret } from '../../../src/shared/secret.ts'
-import { type Lease, ofSession } from '../../../src/vault/lease.ts'
+import { ofSession, type PromisedLease } from '../../../src/vault/lease.ts'
 import {
   byBoth,
   byCode,
@@ -107,9 +107,9 @@ t.test('gateways that start side by side on an empty store agree on their keys a
   t.same(versions.sort(), [1, 2, 3, 4, 5, 6])
   const lease = await two.vault.lease(grantFor({ endsAt: one.clock.now() + 1000 }))
   t.match(lease, { version: 6 })
-  await two.vault.startLease(lease as Lease)
+  await two.vault.startLease(lease as PromisedLease)
   t.equal((await one.vault.listCredentials()).length, 1)
-  t.same(await one.vault.endLeases(ofSession('ses_1')), [(lease as Lease).id])
+  t.same(await one.vault.endLeases(ofSession('ses_1')), [(lease as PromisedLease).id])
 })
 
 t.test('with Redis gone new logins are refused, and go on by themselves when it is back', async t => {

@@ -30,7 +30,7 @@ import { createLog } from '../../../src/shared/log.ts'
 import { createMetrics } from '../../../src/shared/metrics.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { KeyEncryptionKey } from '../../../src/vault/key-encryption-key.ts'
-import type { Lease } from '../../../src/vault/lease.ts'
+import type { Lease, PromisedLease } from '../../../src/vault/lease.ts'
 import { createVault } from '../../../src/vault/vault.ts'
 import { Crash, openCrashing } from '../../support/crashing-database.ts'
 import { postgresDatabase, stopStores } from '../../support/each-store.ts'
@@ -141,9 +141,10 @@ async function runSession(
   { gateway, vault, recordings, changes, metrics, pendingWrites, clock }: World,
   session: string,
 ) {
-  const lease = (await vault.lease(grantFor({ session, endsAt: clock.now() + 3_600_000 }))) as Lease
+  const promised = (await vault.lease(grantFor({ session, endsAt: clock.now() + 3_600_000 }))) as PromisedLease
   const facts = { source: '192.0.2.1', recording: recordings.fileOf({ session }), details: {} }
-  await changes.begin(lease, facts)
+  await changes.begin(promised, facts)
+  const lease = promised.open() as Lease
   const recorder = await recordings.open({ ...testSubject(clock.now()), session, gateway })
   await changes.activate(lease.grant)
   recorder.fact({ type: 'notice', text: 'hello' })

@@ -24,9 +24,11 @@ async function parts(t: TestCase) {
 }
 
 async function leaseOf(vault: Vault, options: Parameters<typeof grantFor>[0]): Promise<Lease> {
-  const lease = await vault.lease(grantFor(options))
+  const promised = await vault.lease(grantFor(options))
+  if (isRefusal(promised)) throw new Error(promised.detail)
+  await vault.startLease(promised)
+  const lease = promised.open()
   if (isRefusal(lease)) throw new Error(lease.detail)
-  await vault.startLease(lease)
   return lease
 }
 
@@ -197,7 +199,9 @@ t.test('a credential that someone moved to another account or version in the sto
     .where('account', '=', 'guest')
     .executeTakeFirstOrThrow()
   await database.updateTable('credentials').set(guest).where('account', '=', 'root').execute()
-  t.match(await vault.lease(grantFor({ endsAt })), { code: 'CREDENTIAL_UNAVAILABLE', detail: /VAULT_DAMAGED/ })
+  const promised = await vault.lease(grantFor({ endsAt }))
+  if (isRefusal(promised)) throw new Error(promised.detail)
+  t.match(promised.open(), { code: 'CREDENTIAL_UNAVAILABLE', detail: /VAULT_DAMAGED/ })
 
   await database.updateTable('credentials').set({ version: 2 }).where('account', '=', 'guest').execute()
   const moved = await vault.lease(grantFor({ endsAt, account: 'guest' }))

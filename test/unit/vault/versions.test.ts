@@ -35,7 +35,8 @@ async function parts(t: TestCase) {
   const vault = await createVault({ database, key, clock, targets })
   const lend = async () => {
     const lent = { account: web().accounts[0]!, target: web() }
-    const lease = await vault.lease(grantFor({ endsAt: clock.now() + 3_600_000 }), lent)
+    const promised = await vault.lease(grantFor({ endsAt: clock.now() + 3_600_000 }), lent)
+    const lease = isRefusal(promised) ? promised : promised.open()
     return isRefusal(lease) ? lease.detail : `${lease.version}: ${textOf(lease.material)}`
   }
   return { database, clock, key, targets, entry, web, vault, lend }
