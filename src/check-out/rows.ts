@@ -71,15 +71,14 @@ export function createCheckOutRows(database: Database) {
 
     /** Of these targets' accounts, what is open and what ended since then. */
     async openOrEndedSince(targets: readonly string[], since: number): Promise<CheckOut[]> {
-      const found: CheckOut[] = []
+      const all = database.selectFrom('check_outs').selectAll()
+      const wanted = new Set(targets)
+      const ended = await all.where('ended_at', '>=', since).execute()
+      const found = ended.filter(({ target }) => wanted.has(target)).map(readRow)
       for (let from = 0; from < targets.length; from += 500) {
-        const rows = await database
-          .selectFrom('check_outs')
-          .selectAll()
-          .where('target', 'in', targets.slice(from, from + 500))
-          .where(({ or, eb }) => or([eb('ended_at', 'is', null), eb('ended_at', '>=', since)]))
-          .execute()
-        found.push(...rows.map(readRow))
+        const some = targets.slice(from, from + 500)
+        const open = await all.where('ended_at', 'is', null).where('target', 'in', some).execute()
+        found.push(...open.map(readRow))
       }
       return found
     },

@@ -3,8 +3,8 @@
 import type { LiveSession } from '../session/live/live-sessions.ts'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
-import { formatAccountAddress } from '../shared/names.ts'
-import type { CheckOut } from './check-out.ts'
+import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { type CheckOut, isOpen } from './check-out.ts'
 import type { CheckOutRows } from './rows.ts'
 import { isoMinute } from './words.ts'
 
@@ -25,6 +25,8 @@ interface Parts {
 
 /** A session, in whichever worker it runs. */
 export interface WatchedSession extends Pick<LiveSession, 'grant' | 'startedAt' | 'abort'> {
+  /** Whose credentials were lent to it: its own account's, once that is stored, then those that it goes through. */
+  readonly accounts: readonly AccountAddress[]
   readonly downstream: { notify(text: string): void }
 }
 
@@ -38,55 +40,64 @@ interface Deadline {
 export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log }: Parts) {
   /** By the sessions' ids, as well as which check-out their people were told of. */
   const deadlines = new Map<string, Deadline>()
-  const told = new Map<string, string>()
+  const told = new Map<string, Set<string>>()
   let lookedAt = clock.now()
   let running: Promise<void> | undefined
   let again = false
 
   async function look(): Promise<void> {
-    const watched = live.all().filter(({ grant }) => grant.account.checkOut !== undefined)
+    // All of them: whether an account can be checked out its entry may say since a session on it began.
+    const watched = live.all()
     const ids = new Set(watched.map(({ grant }) => grant.session))
     for (const known of [deadlines, told]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
     if (watched.length === 0) {
       lookedAt = clock.now()
       return
     }
-    const targets = [...new Set(watched.map(({ grant }) => grant.target.name))]
+    const targets = [...new Set(watched.flatMap(one => [ownOf(one), ...one.accounts]).map(({ target }) => target))]
     const began = clock.now()
     const found = await rows.openOrEndedSince(targets, lookedAt - STORED_AFTER_MS)
     lookedAt = began
     const byAccount = Map.groupBy(found, formatAccountAddress)
+    const of = (address: AccountAddress) => byAccount.get(formatAccountAddress(address)) ?? []
     for (const session of watched) {
-      const { account, target } = session.grant
-      judge(session, byAccount.get(formatAccountAddress({ account: account.name, target: target.name })) ?? [])
+      if (!holderGoesOn(session, of(ownOf(session)))) session.abort('check-out-ended')
+      else makeRoom(session, session.accounts.flatMap(of))
     }
   }
 
-  function judge(session: WatchedSession, checkOuts: readonly CheckOut[]): void {
+  /** Whether its check-out, where it has one, is open still. Those that it goes through count for nothing here: a way needs none. */
+  function holderGoesOn(session: WatchedSession, own: readonly CheckOut[]): boolean {
     const { user, session: id } = session.grant
     const now = clock.now()
-    const mine = checkOuts.filter(one => one.user === user)
+    const mine = own.filter(one => one.user === user)
     const within = deadlines.get(id)?.checkOut
     // Whatever the clock says: it was open, and is not any more.
     const hasEnded = within !== undefined && !mine.some(one => one.id === within && one.state.is === 'open')
-    if (hasEnded || mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) {
-      session.abort('check-out-ended')
-      return
-    }
+    if (hasEnded || mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) return false
     const open = mine.find(one => one.state.is === 'open')
     if (open === undefined) deadlines.delete(id)
     else if (deadlines.get(id)?.until !== open.until)
       deadlines.set(id, { checkOut: open.id, until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
-    const other = checkOuts.find(
-      one => one.exclusive && one.user !== user && one.state.is === 'open' && now < one.until,
-    )
-    if (other === undefined || other.openSessions === 'refuse') return
-    if (other.openSessions === 'end') session.abort('account-checked-out')
-    else if (told.get(id) !== other.id) {
-      told.set(id, other.id)
-      session.downstream.notify(
-        `Somebody has checked this account out until ${isoMinute(other.until)}; this session goes on.`,
-      )
+    return true
+  }
+
+  /** For whoever has one of its accounts alone. */
+  function makeRoom({ grant, abort, downstream }: WatchedSession, ofAccounts: readonly CheckOut[]): void {
+    const { user, session: id } = grant
+    const others = ofAccounts.filter(one => one.exclusive && one.user !== user && isOpen(one, clock.now()))
+    // By `refuse` nobody has it before the sessions of others are over: one that is there all the same had ended for the store.
+    if (others.some(({ openSessions }) => openSessions !== 'tell')) {
+      abort('account-checked-out')
+      return
+    }
+    for (const one of others.filter(other => !told.get(id)?.has(other.id))) {
+      told.set(id, (told.get(id) ?? new Set()).add(one.id))
+      const what =
+        one.account === grant.account.name && one.target === grant.target.name
+          ? 'this account'
+          : formatAccountAddress(one)
+      downstream.notify(`Somebody has checked ${what} out until ${isoMinute(one.until)}; this session goes on.`)
     }
   }
 
@@ -124,6 +135,10 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
       forget()
     },
   }
+}
+
+function ownOf({ grant }: WatchedSession): AccountAddress {
+  return { account: grant.account.name, target: grant.target.name }
 }
 
 /** When nobody had the account by it any more; `-Infinity` while somebody has. */

@@ -510,6 +510,17 @@ async function failedJobs({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** What the sessions of a gateway are compared with each second: found without reading what has ended long since. */
+async function watchedCheckOuts({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createIndex('check_outs_open_by_target')
+    .on('check_outs')
+    .column('target')
+    .where('ended_at' as never, 'is', null)
+    .execute()
+  await schema.createIndex('check_outs_by_end').on('check_outs').column('ended_at').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -531,4 +542,5 @@ export const migrations: Record<string, Migration> = {
   '0018-credentials-by-target': { up: credentialsByTarget },
   '0019-urgent-jobs': { up: urgentJobs },
   '0020-failed-jobs': { up: failedJobs },
+  '0021-watched-check-outs': { up: watchedCheckOuts },
 }

@@ -18,6 +18,13 @@ export interface Loan {
   readonly until: number
 }
 
+/** A session that has an account's credential, as its own or as a hop's. */
+export interface LentTo {
+  readonly session: string
+  readonly user: string
+  readonly version: number
+}
+
 export function createLeaseRows({ database, clock }: { database: Database; clock: Clock }) {
   return {
     async start({ id, holder, grant, version, address }: PromisedLease, on = database): Promise<void> {
@@ -73,8 +80,9 @@ export function createLeaseRows({ database, clock }: { database: Database; clock
     },
 
     /** Whose leases of this account's credential are open: of sessions on it, and of those that it is a hop for. */
-    async openOf({ account, target }: AccountAddress, on: Database): Promise<{ session: string; user: string }[]> {
-      const open = on.selectFrom('leases').select(['session', 'user']).where('ended_at', 'is', null)
+    async openOf({ account, target }: AccountAddress, on: Database): Promise<LentTo[]> {
+      const columns = ['session', 'user', 'credential_version as version'] as const
+      const open = on.selectFrom('leases').select(columns).where('ended_at', 'is', null)
       const ofAccount = open.where('target', '=', target).where('account', '=', account)
       return ofAccount.where('check_out', 'is', null).execute()
     },

@@ -26,7 +26,7 @@ import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
 import { type CredentialMaterial, type LeaseHolder, type PromisedLease, promiseLease } from './lease.ts'
-import { createLeaseRows, type Loan, type StoredLease } from './lease-rows.ts'
+import { createLeaseRows, type LentTo, type Loan, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
 import { createSigner, generateSigningKey, readOrMakeOwnKey } from './own-keys.ts'
@@ -133,8 +133,8 @@ export interface Vault {
   endLeases(holder: LeaseHolder, on?: Database): Promise<string[]>
   /** Leases that are open and began before this time. */
   openLeases(before: number): Promise<StoredLease[]>
-  /** The sessions that this account's credential is lent to now, and whose they are. */
-  sessionsOn(address: AccountAddress, on: Database): Promise<{ session: string; user: string }[]>
+  /** The sessions that this account's credential is lent to now, also on the way to another target. */
+  sessionsOn(address: AccountAddress, on: Database): Promise<LentTo[]>
   /** Leases of sessions in the order of their ids, from the one after `id` on. */
   sessionLeasesAfter(id: string, limit: number, on: Database): Promise<LeaseTable[]>
   /** Seals bytes for one purpose, for example `totp alice`; only the same purpose opens them. */

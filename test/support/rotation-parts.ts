@@ -102,7 +102,10 @@ export async function createRotationWorld({ database, connectors, ...options }: 
       if (words !== undefined && later) await planToTell(schedule, rotation, { by, dueAt: clock.now() + TELL_AGAIN_MS })
       return words
     },
-    tellSessions: async ({ account }) => void told.push(account),
+    tellSessions: async ({ account }) => {
+      told.push(account)
+      return undefined
+    },
     heldBy: async ({ account }) => options.heldBy?.(account),
     living: async () => new Set([gateway, ...(options.living?.() ?? [])]),
     changeWithinMs: options.withinMs ?? 30_000,

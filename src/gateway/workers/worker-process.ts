@@ -236,8 +236,8 @@ export class WorkerProcess {
 
   /** The sessions that a credential was lent to, and that have not ended. */
   get sessions(): WatchedSession[] {
-    return this.#broker.lent().map(({ grant, startedAt }) => ({
-      ...{ grant, startedAt },
+    return this.#broker.lent().map(({ grant, startedAt, accounts }) => ({
+      ...{ grant, startedAt, accounts },
       abort: reason => void this.endSession(grant.session, reason),
       downstream: { notify: text => this.#rpc.notify('notifySession', grant.session, text) },
     }))

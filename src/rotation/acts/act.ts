@@ -27,8 +27,11 @@ export interface ActParts {
   ) => Promise<string | undefined>
   /** Who has it checked out for themselves alone, in words; undefined: nobody. */
   readonly heldBy: (address: AccountAddress) => Promise<string | undefined>
-  /** Open sessions on the account hear of it, or end. */
-  readonly tellSessions: (rotation: Rotation, openSessions: RotationPolicy['openSessions']) => Promise<void>
+  /** Open sessions that have the old one hear of it, or end. Gives why not all of them did; undefined: they did. */
+  readonly tellSessions: (
+    rotation: Rotation,
+    openSessions: RotationPolicy['openSessions'],
+  ) => Promise<string | undefined>
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
   /** How long a connector may take for a change. */
   readonly changeWithinMs: number

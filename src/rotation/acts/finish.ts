@@ -13,13 +13,20 @@ import { inForce, postpone, purposeOf, type Scene, type Step } from './act.ts'
 import { openPrivileged } from './change.ts'
 import { tellDependents } from './tell-dependents.ts'
 
+/** Behind what else is to be said of it. */
+const NOT_CUT = '[open sessions could not be ended yet] '
+
 export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   const { journal, connector, entry, logins, policy, signal } = scene
   const { target, account } = entry
-  // Once, and not for each try of a step that has to wait.
-  if (rotation.tries === 0) await scene.tellSessions(rotation, policy.openSessions)
+  const [said = ''] = rotation.words.split(NOT_CUT)
+  // Told once, and not for each try of a step that has to wait; those that are to end do, whatever comes in between.
+  if (policy.openSessions === 'cut') {
+    const left = await scene.tellSessions(rotation, 'cut')
+    if (left !== undefined) return postpone(scene, rotation, `${said}${NOT_CUT}${left}`)
+  } else if (rotation.tries === 0) await scene.tellSessions(rotation, 'tell')
   // They have taken it by now, where that is waited for.
-  const before = connector.finish !== undefined && rotation.words.startsWith(NOT_TOLD) ? '' : rotation.words
+  const before = connector.finish !== undefined && said.startsWith(NOT_TOLD) ? '' : said
   const finished = async (words: string): Promise<Step> => ({
     rotation: await journal.advance(rotation, { type: 'finished' }, [before, words].filter(Boolean).join('; ')),
   })

@@ -41,7 +41,7 @@ type Held =
   | { readonly is: 'login'; readonly who: Authenticated; readonly protocol: ProtocolName; readonly endsAt: number }
   | ({ readonly is: 'granted' } & Decided)
   /** It was lent its credential, or refused it: there is no second time. */
-  | ({ readonly is: 'lent'; readonly startedAt: number } & Decided)
+  | ({ readonly is: 'lent'; readonly startedAt: number; readonly accounts: AccountAddress[] } & Decided)
   | { readonly is: 'over' }
 
 /** How far a session has come, as the one who keeps the table of requests asks. */
@@ -57,13 +57,21 @@ export interface HeldLogin {
   person(): Promise<Principal | undefined>
 }
 
+export interface LentSession {
+  readonly grant: Grant
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Whose credentials were lent to it: that of its own account, once that is stored, then those of the accounts that it goes through. */
+  readonly accounts: readonly AccountAddress[]
+}
+
 export interface HeldSessions extends Omit<SessionBroker, 'lease'> {
   lease(of: { readonly session: string }, details: Record<string, string>): Promise<Lease | Refusal>
   stateOf(session: string): SessionState | undefined
   /** Throws `SESSION_ENDED`. */
   login(session: string): HeldLogin
-  /** Those that a credential was lent to, and that have not ended. `startedAt`: in milliseconds since the epoch. */
-  lent(): { readonly grant: Grant; readonly startedAt: number }[]
+  /** Those that a credential was lent to, and that have not ended. */
+  lent(): LentSession[]
 }
 
 export function createBroker(parts: BrokerParts): HeldSessions {
@@ -125,8 +133,11 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
     async lease({ session }, details) {
       const decided = held(session, 'granted')
-      sessions.set(session, { ...decided, is: 'lent', startedAt: clock.now() })
-      return lendCredential(parts, decided.authorized, decided.source, details)
+      const accounts: AccountAddress[] = []
+      sessions.set(session, { ...decided, is: 'lent', startedAt: clock.now(), accounts })
+      const lease = await lendCredential(parts, decided.authorized, decided.source, details)
+      if (!isRefusal(lease)) accounts.push(lease.address)
+      return lease
     },
 
     async findHop({ session }, name) {
@@ -138,10 +149,12 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     },
 
     async lendForHop({ session }, wanted) {
-      const { grant } = held(session, 'lent').authorized
+      const lent = held(session, 'lent')
+      const { grant } = lent.authorized
       const hop = granted(await hopOnTheWay(grant, wanted, find))
       const promised = granted(await vault.lease(grant, hop))
       await changes.lendForHop(promised, hop)
+      lent.accounts.push(promised.address)
       return granted(promised.open())
     },
 
@@ -201,7 +214,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
     lent: () =>
       [...sessions.values()].flatMap(one =>
-        one.is === 'lent' ? [{ grant: one.authorized.grant, startedAt: one.startedAt }] : [],
+        one.is === 'lent' ? [{ grant: one.authorized.grant, startedAt: one.startedAt, accounts: one.accounts }] : [],
       ),
   }
 }

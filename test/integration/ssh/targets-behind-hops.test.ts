@@ -302,6 +302,43 @@ t.test('ways that are none are refused when they are applied, and when they are 
   }
 })
 
+t.test(
+  'who has a hop for themselves alone has nobody pass, also who was on the way before its entry knew of that',
+  async t => {
+    await gateway.addTarget(web01)
+    const session = ssh('echo it-began; exec sleep 600')
+    await session.printed(/it-began/)
+    const hop = { name: 'bastion-1', ...entryOf(first) }
+    const entry = (openSessions: 'tell' | 'end') => ({
+      ...hop,
+      accounts: [{ name: account, checkOut: { openSessions } }],
+    })
+    await gateway.addRole({
+      ...{
+        name: 'hops',
+        targets: { names: ['bastion-1'] },
+        accounts: { names: [account] },
+        factors: [['publickey']],
+        checkOut: {},
+      },
+    })
+    await gateway.addUser({ name: 'bob', roles: ['hops'] })
+    const bob = { user: 'bob', roles: ['hops'], proven: new Set(['publickey'] as const), sourceAddress: '127.0.0.1' }
+    const address = { account, target: 'bastion-1' }
+    await gateway.addTarget(entry('tell'))
+    t.match(await parts.checkOuts.take(bob, address, {}), { taken: true })
+    await session.printed(new RegExp(`Somebody has checked ${account}@bastion-1 out until`))
+    await parts.checkOuts.checkIn(bob, address)
+    await gateway.addTarget(entry('end'))
+    t.match(await parts.checkOuts.take(bob, address, {}), { taken: true })
+    t.match((await session.ended).stderr, /somebody has checked the account out/)
+    t.match((await ssh('true').ended).stderr, /TARGET_HOP_FAILED/)
+    await parts.checkOuts.checkIn(bob, address)
+    t.equal((await ssh('true').ended).status, 0)
+    await gateway.addTarget(hop)
+  },
+)
+
 t.test('a name that resolves to this machine is refused, and what is shown says via', async t => {
   const server = createServer(() => t.fail('something connected'))
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { OFFER_MS } from '../../../src/check-out/check-outs.ts'
-import { createCheckOutWatch } from '../../../src/check-out/watch.ts'
+import { createCheckOutWatch, type WatchedSession } from '../../../src/check-out/watch.ts'
 import { createLog } from '../../../src/shared/log.ts'
+import type { AccountAddress } from '../../../src/shared/names.ts'
 import { createCheckOutWorld, HOUR, ROOT } from '../../support/check-out-parts.ts'
 import { eachStore, stopStores } from '../../support/each-store.ts'
 
@@ -256,6 +257,53 @@ eachStore(t, 'whatever happens in whatever order, nobody shares what is exclusiv
 
 eachStore(
   t,
+  'what becomes of open sessions holds for all that were lent the account, as a hop too',
+  async (t, store) => {
+    const { checkOuts, as, setRule, targets } = await createCheckOutWorld(await store.open(), { rule: undefined })
+    await setRule(undefined)
+    const earlier = (await targets.get('web-01'))!
+    const heard: string[] = []
+    const session = (id: string, user: string, ...accounts: AccountAddress[]): WatchedSession => ({
+      grant: {
+        session: id,
+        user,
+        account: { ...earlier.accounts[0]!, name: accounts[0]!.account },
+        target: { ...earlier, name: accounts[0]!.target },
+      } as never,
+      ...{ startedAt: 0, accounts },
+      abort: reason => void heard.push(`${id} ${reason}`),
+      downstream: { notify: text => void heard.push(`${id} ${text.replace(/ 20.*/, '')}`) },
+    })
+    const other = { account: 'root', target: 'web-02' }
+    const all = [
+      ...[session('before', 'bob', ROOT), session('hop', 'bob', other, ROOT), session('hers', 'alice', other, ROOT)],
+      session('elsewhere', 'bob', other),
+    ]
+    const watch = createCheckOutWatch({
+      ...{ live: { all: () => all }, rows: checkOuts.rows, onChange: () => () => undefined, clock: checkOuts.clock },
+      ...{ aheadMs: () => 0, log: createLog('silent') },
+    })
+    t.teardown(() => watch.close())
+    for (const openSessions of ['tell', 'end', 'refuse'] as const) {
+      await setRule({ openSessions })
+      await checkOuts.take(as('alice'), ROOT, {})
+      await watch.look()
+      await watch.look()
+      await checkOuts.checkIn({ user: 'alice' }, ROOT)
+      await watch.look()
+      if (openSessions === 'tell')
+        t.same(heard.splice(0), [
+          'before Somebody has checked this account out until',
+          'hop Somebody has checked root@web-01 out until',
+        ])
+      // What the store does not know of goes on nowhere, whatever the entry says.
+      else t.same([...new Set(heard.splice(0))], ['before account-checked-out', 'hop account-checked-out'])
+    }
+  },
+)
+
+eachStore(
+  t,
   'a return ends the sessions of its holder, also where the clock was set back meanwhile',
   async (t, store) => {
     const { checkOuts, as, clock, targets } = await createCheckOutWorld(await store.open())
@@ -265,7 +313,7 @@ eachStore(
     const ended: string[] = []
     const session = {
       ...{ grant: { session: 'ses_a', user: 'alice', account: target.accounts[0]!, target } as never },
-      startedAt: clock.now(),
+      ...{ startedAt: clock.now(), accounts: [ROOT] },
       abort: (reason: string) => void ended.push(reason),
       downstream: { notify: () => undefined },
     }
