@@ -7,6 +7,8 @@ import { purposeOf, type Scene } from './acts/act.ts'
 import type { Rotation } from './journal.ts'
 import { Opened } from './logins.ts'
 
+/** Of the versions that were in force last so many hold what either login has, also where one was typed or restored out of turn. */
+export const KEPT_OF_DUAL = 4
 /** Versions that are opened to find out which login they are for. */
 const MOST_OPENED = 10
 /** Of a login: what it had, and candidates that may have come to the target late. */

@@ -7,6 +7,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
+import { KEPT_OF_DUAL } from './dual.ts'
 import type { Journal } from './journal.ts'
 import { policyOf, type RotationPolicies } from './policies/policies.ts'
 
@@ -31,8 +32,6 @@ interface Parts {
 }
 
 export type VersionRetention = ReturnType<typeof createVersionRetention>
-
-const KEPT_OF_DUAL = 4
 
 /** Accounts that are looked at before others have their turn. */
 const PAGE = 500

@@ -7,7 +7,15 @@ import { type AccountAddress, parseAccountAddress } from '../../shared/names.ts'
 import type { RotationOutcome } from '../outcome.ts'
 import type { Rotations } from '../rotations.ts'
 import { type PlanRotationsParts, planAccount, planRotations } from './plan-rotations.ts'
-import { PLAN_ROTATIONS, payloadOf, ROTATE, type RotationPayload, rotationJob, VERIFY } from './rotation-job.ts'
+import {
+  exposes,
+  PLAN_ROTATIONS,
+  payloadOf,
+  ROTATE,
+  type RotationPayload,
+  rotationJob,
+  VERIFY,
+} from './rotation-job.ts'
 import { nextVerification } from './times.ts'
 
 export interface RotationHandlerParts extends PlanRotationsParts {
@@ -16,8 +24,6 @@ export interface RotationHandlerParts extends PlanRotationsParts {
   readonly heldUntil: (address: AccountAddress) => Promise<number | undefined>
 }
 
-/** After these somebody may know what was in use. */
-const EXPOSING: readonly string[] = ['check-in', 'offboarding', 'leak']
 const PLAN_EVERY_MS = 3_600_000
 /** While another gateway rotates it, or somebody has it. */
 const BUSY_MS = 10_000
@@ -54,7 +60,7 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
     switch (outcome.result) {
       // The next time is planned by whoever is told that it was rotated.
       case 'rotated':
-        if (EXPOSING.includes(payload.trigger)) await rotateOtherLogin(address, payload)
+        if (exposes(payload.trigger)) await rotateOtherLogin(address, payload)
         return undefined
       case 'would-rotate':
         return undefined

@@ -26,6 +26,13 @@ export const JOB_TRIGGERS = [
 ] as const
 export type JobTrigger = (typeof JOB_TRIGGERS)[number]
 
+const EXPOSING: readonly JobTrigger[] = ['check-in', 'offboarding', 'leak']
+
+/** Whether somebody may know what was in use. */
+export function exposes(trigger: JobTrigger): boolean {
+  return EXPOSING.includes(trigger)
+}
+
 const payloadSchema = z.object({
   trigger: z.enum(JOB_TRIGGERS),
   by: z.string(),

@@ -9,7 +9,8 @@ import { dependentsOf } from '../dependents/dependents.ts'
 import { planToTell } from '../dependents/tell-again.ts'
 import { createRotationPolicies } from '../policies/policies.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
-import { type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
+import { accountsKnownTo } from './known-accounts.ts'
+import { exposes, type JobTrigger, payloadOf, planRotationsJob, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
 
 /** Where many credentials are stored one after the other, what follows is planned for all of them together. */
 const STORED_MS = 5000
@@ -21,7 +22,7 @@ export interface RotationTriggers {
   rotationAfterReveal(address: AccountAddress, by: string, on: Database): Promise<void>
   /** A session has ended, and these leases with it: what they lent is rotated where its policy says so. */
   rotationAfterSession(leases: readonly string[], on: Database): Promise<void>
-  /** Users are gone. What they were shown is rotated, and what they used where the policy says so; gives those accounts. */
+  /** Users are gone. What they were shown, or typed, is rotated, and what they used where the policy says so; gives those accounts. */
   rotationAfterOffboarding(users: readonly string[], by: string, on: Database): Promise<AccountAddress[]>
   /** Somebody thinks that it is known to others. */
   rotationAfterLeak(address: AccountAddress, by: string, on: Database): Promise<void>
@@ -49,8 +50,14 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     return entry === undefined || found === undefined ? undefined : policies.of(entry, found)
   }
 
-  const rotateNow = (address: AccountAddress, trigger: JobTrigger, by: string, on: Database) =>
-    schedule.plan(rotationJob(address, clock.now(), { trigger, by }), on)
+  async function rotateNow(address: AccountAddress, trigger: JobTrigger, by: string, on: Database): Promise<void> {
+    const job = rotationJob(address, clock.now(), { trigger, by })
+    // That somebody may know it counts, whatever else is planned: a dual account has both logins changed then.
+    if (exposes(trigger)) return schedule.plan({ ...job, replace: true }, on)
+    const [there] = await schedule.list({ kind: ROTATE, key: job.key }, on)
+    const payload = there && payloadOf(there)
+    await schedule.plan(payload !== undefined && exposes(payload.trigger) ? { ...job, payload } : job, on)
+  }
 
   return {
     async rotationAfterCheckIn(address, on) {
@@ -83,7 +90,11 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     async rotationAfterOffboarding(users, by, on) {
       if (users.length === 0) return []
       const known: AccountAddress[] = []
-      for (const { account, target, seen } of await lentInForce(users, on)) {
+      for (const { account, target, seen } of await accountsKnownTo(
+        users,
+        on,
+        createTargets({ database: on, clock }),
+      )) {
         const address = { account, target }
         const policy = seen ? undefined : await policyOn(on, address)
         if (!seen && policy?.after.includes('offboarding') !== true) continue
@@ -124,27 +135,4 @@ export function createRotationTriggers(parts: { schedule: Schedule; clock: Clock
     planAnew: on => schedule.plan(planRotationsJob(clock.now()), on),
     credentialStored: on => schedule.plan(planRotationsJob(clock.now() + STORED_MS), on),
   }
-}
-
-/** The accounts whose version in force was lent to one of these users; `seen`: shown, in a check-out. */
-async function lentInForce(
-  users: readonly string[],
-  on: Database,
-): Promise<{ account: string; target: string; seen: boolean }[]> {
-  const rows = await on
-    .selectFrom('leases')
-    .innerJoin('credential_bindings as binding', join =>
-      join.onRef('binding.account', '=', 'leases.account').onRef('binding.target', '=', 'leases.target'),
-    )
-    .where('leases.user', 'in', [...users])
-    // Of rows that earlier gateways wrote it is not known which one is in force.
-    .where(({ eb, or, ref }) =>
-      or([eb('binding.in_force', 'is', null), eb('leases.credential_version', '=', ref('binding.in_force'))]),
-    )
-    .select(({ fn }) => ['leases.account', 'leases.target', fn.count<number>('leases.check_out').as('shown')])
-    .groupBy(['leases.account', 'leases.target'])
-    .orderBy('leases.target')
-    .orderBy('leases.account')
-    .execute()
-  return rows.map(({ account, target, shown }) => ({ account, target, seen: Number(shown) > 0 }))
 }
