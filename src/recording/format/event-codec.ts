@@ -2,7 +2,7 @@
 
 import { GatewayError } from '../../shared/errors.ts'
 import type { FactEvent, RecordedEvent, StreamEvent } from './events.ts'
-import { likeness, mayBeReferredTo, wholeFact } from './like-fact.ts'
+import { likeness, mayBeLike, wholeFact } from './like-fact.ts'
 
 /** A batch is cut when it has reached this size; longer events are split. */
 export const BATCH_BYTES = 256 * 1024
@@ -53,8 +53,9 @@ export class Batch {
   addFact(at: number, json: string): boolean {
     const bytes = Buffer.byteLength(json)
     if (bytes > this.#room()) return false
-    const like = likeness(this.#before, json)
-    this.#before = mayBeReferredTo(json, bytes) ? json : ''
+    const comparable = mayBeLike(json, bytes)
+    const like = comparable ? likeness(this.#before, json) : undefined
+    this.#before = comparable ? json : ''
     if (like === undefined) {
       this.#begin(at, FACT, bytes)
       this.#varint(bytes)
