@@ -6,7 +6,6 @@ import { EXIT } from '../shared/exit-codes.ts'
 import { Secret } from '../shared/secret.ts'
 import type { Connection } from './client.ts'
 import { CliError } from './exit.ts'
-import { readLogins } from './files/logins.ts'
 import { connectionOf } from './login-connection.ts'
 
 export interface ConnectionOptions {
@@ -52,6 +51,11 @@ async function loginAt(origin: string, env: NodeJS.ProcessEnv, now: number) {
 async function overridden(options: ConnectionOptions, env: NodeJS.ProcessEnv): Promise<{ ca?: string }> {
   const ca = await readCa(options, env)
   return ca === undefined ? {} : { ca }
+}
+
+/** Not every command asks, and what checks the file is slow to load. */
+async function readLogins(env: NodeJS.ProcessEnv) {
+  return (await import('./files/logins.ts')).readLogins(env)
 }
 
 /** Throws where it is not an https address. */

@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander'
 import type { Config } from '../config/config.ts'
-import { loadConfig } from '../config/load-config.ts'
 import type { Secret } from '../shared/secret.ts'
 import { type Client, createClient } from './client.ts'
 import { type ConnectionOptions, chooseConnection, readCa } from './connection.ts'
@@ -35,7 +34,11 @@ export type AddCommands = (program: Command, context: Context) => void
 export function createContext(program: Command, terminal: Terminal): Context {
   const options = () => program.opts<GlobalOptions>()
   // Functions without `this`: commands take the members of a context apart.
-  const config = () => loadConfig(options().config ?? terminal.env.SALLYPORT_CONFIG, terminal.env)
+  const config = async () => {
+    // Few commands read it: it brings the whole schema along.
+    const { loadConfig } = await import('../config/load-config.ts')
+    return loadConfig(options().config ?? terminal.env.SALLYPORT_CONFIG, terminal.env)
+  }
   return {
     terminal,
     get json() {

@@ -4,38 +4,11 @@ import { Command, CommanderError, Option } from 'commander'
 import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
 import { EXIT, type ExitCode } from '../shared/exit-codes.ts'
 import { version } from '../shared/version.ts'
-import { addApply } from './commands/apply.ts'
-import { addAudit } from './commands/audit.ts'
-import { addAuthorities } from './commands/ca.ts'
-import { addCheckOuts } from './commands/check-out.ts'
-import { addCredentials } from './commands/credential.ts'
-import { addDoctor } from './commands/doctor.ts'
-import { addExplain } from './commands/explain.ts'
-import { addHealth } from './commands/health.ts'
-import { addInit } from './commands/init.ts'
-import { addKeys } from './commands/key.ts'
-import { addLogins } from './commands/login.ts'
-import { addRoles } from './commands/role.ts'
-import { addRotationPolicies } from './commands/rotation-policy.ts'
-import { addSchedule } from './commands/schedule.ts'
-import { addSessions } from './commands/session.ts'
-import { addStart } from './commands/start.ts'
-import { addTargets } from './commands/target.ts'
-import { addTokens } from './commands/token.ts'
-import { addUsers } from './commands/user.ts'
-import { type AddCommands, createContext } from './context.ts'
+import { commandsFor, HEADINGS } from './commands.ts'
+import { createContext } from './context.ts'
 import { CliError } from './exit.ts'
 import { styleHelp } from './help.ts'
 import { createTerminal, type Streams, type Terminal } from './terminal/terminal.ts'
-
-const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommands[]])[] = [
-  ['Run a gateway:', [addInit, addStart, addHealth]],
-  ['Say who may do what:', [addApply, addExplain]],
-  ['People and systems:', [addUsers, addRoles, addTargets, addCredentials, addRotationPolicies]],
-  ['Have an account for a time:', [addCheckOuts]],
-  ['What happened:', [addSessions, addSchedule, addAudit, addDoctor]],
-  ['Keys to the API:', [addLogins, addTokens, addKeys, addAuthorities]],
-]
 
 /** For what is thrown here and not by the gateway: reading the configuration, starting, verifying offline. */
 const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
@@ -49,7 +22,8 @@ const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
 /** Runs one command line (without `node` and the script); gives the exit code. Never throws. */
 export async function runCli(argv: readonly string[], streams: Streams): Promise<ExitCode> {
   const terminal = createTerminal(streams)
-  const program = createProgram(terminal, versionFlags(argv))
+  const word = commandWord(argv)
+  const program = await createProgram(terminal, versionFlags(argv, word), word)
   try {
     if (argv.length === 0) program.outputHelp()
     else await program.parseAsync(argv, { from: 'user' })
@@ -61,14 +35,18 @@ export async function runCli(argv: readonly string[], streams: Streams): Promise
 
 const WITH_VALUE = ['-c', '--config', '--socket', '--url', '--token-file', '--ca']
 
+/** The first word that is neither an option nor the value of one: the command, where there is one of that name. */
+function commandWord(argv: readonly string[]): string | undefined {
+  return argv.find((word, index) => !word.startsWith('-') && !WITH_VALUE.includes(argv[index - 1] ?? ''))
+}
+
 /** Behind a command `--version` is the command's own: `credential restore root@web-01 --version 7`. */
-function versionFlags(argv: readonly string[]): string {
-  const before = argv.slice(0, Math.max(0, argv.indexOf('--version')))
-  const behindCommand = before.some((word, index) => !word.startsWith('-') && !WITH_VALUE.includes(before[index - 1]!))
+function versionFlags(argv: readonly string[], word: string | undefined): string {
+  const behindCommand = word !== undefined && argv.indexOf(word) < argv.indexOf('--version')
   return behindCommand ? '-V' : '-V, --version'
 }
 
-function createProgram(terminal: Terminal, flags: string): Command {
+async function createProgram(terminal: Terminal, flags: string, word: string | undefined): Promise<Command> {
   const program = new Command('sallyport')
   program
     .description('A gate in front of servers and databases: ssh and psql as ever, but recorded.')
@@ -87,9 +65,10 @@ function createProgram(terminal: Terminal, flags: string): Command {
     })
   styleHelp(program, terminal)
   const context = createContext(program, terminal)
-  for (const [heading, commands] of GROUPS) {
+  const loaded = await commandsFor(word)
+  for (const heading of HEADINGS) {
     program.commandsGroup(heading)
-    for (const add of commands) add(program, context)
+    for (const { add } of loaded.filter(one => one.heading === heading)) add(program, context)
   }
   return program
 }

@@ -1,6 +1,7 @@
 /** Reads YAML so that every complaint can name its line and column. Used for the configuration and for resource files. */
 
-import { type Document, isAlias, isCollection, isMap, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml'
+import { Composer, type Document, isAlias, isCollection, isMap, isScalar, LineCounter, Parser, visit } from 'yaml'
+import { toEnd } from '../shared/concurrency/give-way.ts'
 import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
 
 /** Something wrong at a place in a file. `line` and `column` count from 1. */
@@ -27,8 +28,18 @@ const MAX_BYTES = 4 * 1024 * 1024
 const MAX_ALIASES = 100
 const MAX_DEPTH = 50
 
+export interface YamlFile {
+  readonly documents: YamlDocument[]
+  readonly problems: Problem[]
+}
+
 /** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
-export function readYaml(file: string, text: string): { documents: YamlDocument[]; problems: Problem[] } {
+export function readYaml(file: string, text: string): YamlFile {
+  return toEnd(readingYaml(file, text))
+}
+
+/** The same, with a pause after each document. */
+export function* readingYaml(file: string, text: string): Generator<void, YamlFile> {
   const lines = new LineCounter()
   const problem: ProblemAt = (offset, message) => {
     const { line, col } = lines.linePos(offset)
@@ -36,20 +47,36 @@ export function readYaml(file: string, text: string): { documents: YamlDocument[
   }
   const early = refusal(text)
   if (early !== undefined) return { documents: [], problems: [{ file, line: 1, column: 1, message: early }] }
+  // The nodes of many documents are more than all that is said by them: they are made again where a place is asked for.
+  let again: Document.Parsed[] | undefined
+  const nodesOf = (index: number) => {
+    again ??= Array.from(parse(text, new LineCounter()))
+    return again[index]!
+  }
   try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, merge: false })
-    const documents = Array.isArray(parsed) ? parsed : []
-    const problems = documents.flatMap(document =>
-      [...document.errors, ...document.warnings].map(error =>
-        problem(error.pos[0], describeYamlError(error.code, error.message)),
-      ),
-    )
-    if (problems.length === 0) problems.push(...documents.flatMap(document => nodeProblems(document, problem)))
-    if (problems.length > 0) return { documents: [], problems }
-    return { documents: documents.map(document => open(file, document, problem)), problems }
+    const documents: YamlDocument[] = []
+    const syntax: Problem[] = []
+    const unfit: Problem[] = []
+    for (const document of parse(text, lines)) {
+      for (const error of [...document.errors, ...document.warnings])
+        syntax.push(problem(error.pos[0], describeYamlError(error.code, error.message)))
+      // A document that cannot be read says nothing for certain, of those behind it neither.
+      if (syntax.length === 0) unfit.push(...nodeProblems(document, problem))
+      const index = documents.length
+      if (syntax.length + unfit.length === 0)
+        documents.push(open(file, document.toJS({ maxAliasCount: MAX_ALIASES }), () => nodesOf(index), problem))
+      yield
+    }
+    const problems = syntax.length > 0 ? syntax : unfit
+    return { documents: problems.length > 0 ? [] : documents, problems }
   } catch (error) {
     return { documents: [], problems: [problem(0, `This YAML cannot be read: ${messageOf(error)}.`)] }
   }
+}
+
+function parse(text: string, lines: LineCounter): Generator<Document.Parsed, void> {
+  const composer = new Composer({ stringKeys: true, merge: false })
+  return composer.compose(new Parser(lines.addNewLine).parse(text))
 }
 
 /** Throws a GatewayError that names every problem with its place, in their order; at most 20 of them are written out. */
@@ -107,8 +134,9 @@ function nodeProblems(document: Document.Parsed, problem: ProblemAt): Problem[] 
   return problems
 }
 
-function open(file: string, document: Document.Parsed, problem: ProblemAt): YamlDocument {
+function open(file: string, value: unknown, nodes: () => Document.Parsed, problem: ProblemAt): YamlDocument {
   const offset = (path: Path, wantKey: boolean): number => {
+    const document = nodes()
     let node: unknown = document.contents
     let found = startOf(node) ?? 0
     for (const [index, key] of path.entries()) {
@@ -123,7 +151,7 @@ function open(file: string, document: Document.Parsed, problem: ProblemAt): Yaml
   }
   return {
     file,
-    value: document.toJS({ maxAliasCount: MAX_ALIASES }),
+    value,
     problemAt: (path, message) => problem(offset(path, false), message),
     problemAtKey: (path, message) => problem(offset(path, true), message),
   }

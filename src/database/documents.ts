@@ -2,18 +2,34 @@
 
 import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
+import { slices } from './slices.ts'
 
 export interface Documents<T extends { name: string }> {
   get(name: string): Promise<T | undefined>
-  /** Those of these that there are, by name: one query, also for no name at all. */
+  /** Those of these that there are, by name: one query, also for no name at all, and one for every 500 names. */
   getAll(names: readonly string[]): Promise<T[]>
   /** All of them, by name. */
   list(): Promise<T[]>
   /** All of them, so many at a time, in the store's own order. */
   pages(size: number): AsyncIterable<T[]>
+  /** One of these pages: what follows on `after`, in the store's own order. */
+  page(page: DocumentPage): Promise<T[]>
+  /** All of them as they are stored, by name: what `read` makes a document of. */
+  texts(): Promise<Map<string, string>>
+  /** Throws where the text is none that was stored. */
+  read(text: string): T
   /** In the store, or in a transaction on it. */
   put(document: T, on?: Database): Promise<void>
+  /** The same of many, some hundred with a query. */
+  putAll(documents: readonly T[], on?: Database): Promise<void>
   remove(name: string): Promise<void>
+  removeAll(names: readonly string[]): Promise<void>
+}
+
+export interface DocumentPage {
+  /** A name, which need not be there; not given: from the first on. */
+  readonly after?: string | undefined
+  readonly limit: number
 }
 
 /**
@@ -25,46 +41,76 @@ export function createDocuments<T extends { name: string }>(
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
 ): Documents<T> {
+  const read = (text: string): T => parse(JSON.parse(text))
   const parseAll = (rows: { name: string; document: string }[]): T[] =>
     // Sorted here: engines and their locales order names differently.
-    rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => parse(JSON.parse(row.document)))
+    rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => read(row.document))
+
+  async function putAll(documents: readonly T[], on = database): Promise<void> {
+    for (const some of slices(documents)) {
+      const rows = some.map(document => ({
+        name: document.name,
+        document: JSON.stringify(document),
+        updated_at: clock.now(),
+      }))
+      await on
+        .insertInto(table)
+        .values(rows)
+        .onConflict(conflict =>
+          conflict.column('name').doUpdateSet(({ ref }) => ({
+            document: ref('excluded.document'),
+            updated_at: ref('excluded.updated_at'),
+          })),
+        )
+        .execute()
+    }
+  }
+
+  async function page({ after, limit }: DocumentPage): Promise<T[]> {
+    let select = database.selectFrom(table).select('document').orderBy('name').limit(limit)
+    if (after !== undefined) select = select.where('name', '>', after)
+    return (await select.execute()).map(row => read(row.document))
+  }
 
   return {
+    read,
+    putAll,
     async get(name) {
       const row = await database.selectFrom(table).select('document').where('name', '=', name).executeTakeFirst()
-      return row === undefined ? undefined : parse(JSON.parse(row.document))
+      return row === undefined ? undefined : read(row.document)
     },
     async getAll(names) {
+      const rows: { name: string; document: string }[] = []
       // The empty name is nobody's.
-      const wanted = names.length > 0 ? [...names] : ['']
-      return parseAll(
-        await database.selectFrom(table).select(['name', 'document']).where('name', 'in', wanted).execute(),
-      )
+      for (const some of names.length > 0 ? slices(names) : [['']]) {
+        rows.push(
+          ...(await database.selectFrom(table).select(['name', 'document']).where('name', 'in', some).execute()),
+        )
+      }
+      return parseAll(rows)
+    },
+    async texts() {
+      const rows = await database.selectFrom(table).select(['name', 'document']).execute()
+      return new Map(rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => [row.name, row.document]))
     },
     async list() {
       return parseAll(await database.selectFrom(table).select(['name', 'document']).execute())
     },
+    page,
     async *pages(size) {
-      let after: string | undefined
-      for (;;) {
-        let select = database.selectFrom(table).select(['name', 'document']).orderBy('name').limit(size)
-        if (after !== undefined) select = select.where('name', '>', after)
-        const rows = await select.execute()
-        after = rows.at(-1)?.name
-        yield parseAll(rows)
-        if (rows.length < size) return
+      for (let after: string | undefined; ; ) {
+        const some = await page({ after, limit: size })
+        yield some
+        if (some.length < size) return
+        after = some.at(-1)!.name
       }
     },
-    async put(document, on = database) {
-      const values = { document: JSON.stringify(document), updated_at: clock.now() }
-      await on
-        .insertInto(table)
-        .values({ name: document.name, ...values })
-        .onConflict(conflict => conflict.column('name').doUpdateSet(values))
-        .execute()
-    },
-    async remove(name) {
-      await database.deleteFrom(table).where('name', '=', name).execute()
-    },
+    put: (document, on) => putAll([document], on),
+    remove: name => removeAll([name]),
+    removeAll,
+  }
+
+  async function removeAll(names: readonly string[]): Promise<void> {
+    for (const some of slices(names)) await database.deleteFrom(table).where('name', 'in', some).execute()
   }
 }

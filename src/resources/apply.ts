@@ -4,52 +4,103 @@ import { throwProblems } from '../config/yaml-source.ts'
 import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
-import { parseResources, type ResourceFile } from './parse.ts'
-import { type Plan, type Planned, planResources } from './plan.ts'
+import { type PlacedResource, type ResourceFile, readResources } from './parse.ts'
+import { type Plan, type Planned, planResources, readTexts, type StoredTexts } from './plan.ts'
+import { RESOURCE_KINDS } from './resource.ts'
 import { openStores, type Stores } from './stores.ts'
 import type { KnownConnectors } from './unfit-policies.ts'
 
-export interface ApplyOptions {
-  /** Only say what would change. */
-  readonly dryRun?: boolean
+export interface ApplyParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly connectors: KnownConnectors
+}
+
+export interface PlanOptions {
   /** Delete what no file speaks of, among the kinds that the files have. */
   readonly prune?: boolean
-  /** How it is carried out; in a transaction of its own, unless told. */
-  readonly change?: Change
-  /** What follows from the plan, in the transaction that carries it out. */
-  readonly follow?: (plan: Plan, on: Database) => Promise<void>
   /** Throws where the plan must not be carried out. */
   readonly check?: (plan: Plan) => void
 }
 
-/**
- * Applies the files and gives what changed (or would, with `dryRun`); a second time, nothing. Throws `RESOURCE_INVALID`, with
- * every problem as `file:line:column` and nothing applied, where any of the files is wrong. The caller has the audit event
- * written, by `change`, and ends the sessions of `withdrawnUsers`.
- */
-export async function applyResources(
+export interface ApplyOptions extends PlanOptions {
+  /** Only say what would change. */
+  readonly dryRun?: boolean
+  /** How it is carried out; in a transaction of its own, unless told. */
+  readonly change?: Change
+  /** What follows from the plan, in the transaction that carries it out. */
+  readonly follow?: (plan: Plan, on: Database) => Promise<void>
+}
+
+/** What is to be true, and what that would change in the stores as they were when it was asked. */
+export interface Proposal {
+  readonly described: readonly PlacedResource[]
+  readonly planned: Planned
+}
+
+/** Changes nothing. Throws `RESOURCE_INVALID`, with every problem as `file:line:column`, where any of the files is wrong. */
+export async function propose(
   files: readonly ResourceFile[],
-  parts: { database: Database; clock: Clock; connectors: KnownConnectors },
-  { dryRun = false, prune = false, change = changeOf(parts.database), follow, check }: ApplyOptions = {},
+  parts: ApplyParts,
+  options: PlanOptions = {},
+): Promise<Proposal> {
+  const described = await readResources(files)
+  return { described, planned: await plan(described, parts, options) }
+}
+
+/**
+ * Carries a proposal out and gives what changed: in one transaction, so that all of it is stored or nothing. What somebody else applied since it
+ * was made counts: it is then planned anew. Throws as `propose` does. The caller has the audit event written, by `change`, and ends
+ * the sessions of `withdrawnUsers`.
+ */
+export function carryOut(
+  { described, planned }: Proposal,
+  parts: ApplyParts,
+  { change = changeOf(parts.database), follow, ...options }: Omit<ApplyOptions, 'dryRun'> = {},
 ): Promise<Plan> {
-  const { resources, problems } = parseResources(files)
-  if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
-  return await change(async database => {
+  return change(async database => {
     const stores = openStores({ ...parts, database })
-    const planned = await planResources(resources, stores, { prune, connectors: parts.connectors })
-    if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
-    check?.(planned.plan)
-    if (!dryRun) {
-      await carryOut(planned, stores)
-      await follow?.(planned.plan, database)
-    }
-    return planned.plan
+    const texts = await readTexts(stores)
+    const isAsSeen = RESOURCE_KINDS.every(kind => hasSame(texts[kind], planned.seen[kind]))
+    const { plan: now, puts } = isAsSeen ? planned : await plan(described, { ...parts, database }, options, texts)
+    await store(now, puts, stores)
+    await follow?.(now, database)
+    return now
   })
 }
 
-async function carryOut({ plan, resources }: Planned, stores: Stores): Promise<void> {
-  for (const { kind, name, action } of plan.changes) {
-    if (action === 'delete') await stores[kind].remove(name)
-    else await stores[kind].put(resources.find(one => one.kind === kind && one.value.name === name)!.value)
+/** Both, one after the other. A second time, nothing changes. */
+export async function applyResources(
+  files: readonly ResourceFile[],
+  parts: ApplyParts,
+  { dryRun = false, ...options }: ApplyOptions = {},
+): Promise<Plan> {
+  const proposal = await propose(files, parts, options)
+  return dryRun ? proposal.planned.plan : carryOut(proposal, parts, options)
+}
+
+async function plan(
+  described: readonly PlacedResource[],
+  parts: ApplyParts,
+  { prune = false, check }: PlanOptions,
+  texts?: StoredTexts,
+): Promise<Planned> {
+  const planned = await planResources(described, openStores(parts), { prune, connectors: parts.connectors }, texts)
+  if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
+  check?.(planned.plan)
+  return planned
+}
+
+/** In the order of the kinds, and what goes the other way round: those who name a thing never lack it. */
+async function store({ changes }: Plan, puts: Planned['puts'], stores: Stores): Promise<void> {
+  for (const kind of RESOURCE_KINDS)
+    await stores[kind].putAll(puts.flatMap(one => (one.kind === kind ? [one.value] : [])))
+  for (const kind of RESOURCE_KINDS.toReversed()) {
+    const gone = changes.filter(one => one.kind === kind && one.action === 'delete')
+    await stores[kind].removeAll(gone.map(({ name }) => name))
   }
+}
+
+function hasSame(now: ReadonlyMap<string, string>, seen: ReadonlyMap<string, string>): boolean {
+  return now.size === seen.size && now.entries().every(([name, text]) => seen.get(name) === text)
 }

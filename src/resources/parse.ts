@@ -3,13 +3,14 @@
 import type { z } from 'zod'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
-import { type Path, type Problem, readYaml, type YamlDocument } from '../config/yaml-source.ts'
+import { type Path, type Problem, readingYaml, throwProblems, type YamlDocument } from '../config/yaml-source.ts'
 import { writtenUserSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
 import { rotationPolicySchema } from '../rotation/policies/rotation-policy.ts'
+import { givingWay, toEnd } from '../shared/concurrency/give-way.ts'
 import { targetSchema } from '../targets/target.ts'
 import { checkResource, checkWritten } from './check.ts'
-import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
+import { nameOf, RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 
 export interface ResourceFile {
   /** As people know it: it stands in front of complaints. */
@@ -30,18 +31,35 @@ const SCHEMAS: Record<ResourceKind, z.ZodType> = {
   user: writtenUserSchema,
 }
 
+export interface ParsedFiles {
+  readonly resources: PlacedResource[]
+  readonly problems: Problem[]
+}
+
 /** Never throws for what people wrote: every problem of every file comes back, each with its place. */
-export function parseResources(files: readonly ResourceFile[]): { resources: PlacedResource[]; problems: Problem[] } {
+export function parseResources(files: readonly ResourceFile[]): ParsedFiles {
+  return toEnd(parsing(files))
+}
+
+/** The same, while others have their turn. Throws `RESOURCE_INVALID`, with every problem as `file:line:column`. */
+export async function readResources(files: readonly ResourceFile[]): Promise<PlacedResource[]> {
+  const { resources, problems } = await givingWay(parsing(files))
+  if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
+  return resources
+}
+
+function* parsing(files: readonly ResourceFile[]): Generator<void, ParsedFiles> {
   const resources: PlacedResource[] = []
   const problems: Problem[] = []
   for (const file of files) {
-    const read = readYaml(file.name, file.text)
+    const read = yield* readingYaml(file.name, file.text)
     problems.push(...read.problems)
     for (const document of read.documents) {
       for (const { entry, path } of entriesOf(document)) {
         const parsed = parseEntry(document, entry, path)
         if ('problems' in parsed) problems.push(...parsed.problems)
         else resources.push(parsed)
+        yield
       }
     }
   }
@@ -80,14 +98,17 @@ function isKind(kind: unknown): kind is ResourceKind {
 
 /** The same resource twice would make the result depend on the order of the files. */
 function findTwins(resources: readonly PlacedResource[]): Problem[] {
-  const seen = new Map<string, Problem>()
+  const seen = new Map<string, PlacedResource>()
   const problems: Problem[] = []
-  for (const { kind, value, at } of resources) {
-    const name = `${kind} ${value.name}`
-    const first = seen.get(name)
-    if (first === undefined) seen.set(name, at(['name'], name))
-    else
+  for (const resource of resources) {
+    const { at } = resource
+    const name = nameOf(resource.kind, resource.value.name)
+    const twin = seen.get(name)
+    if (twin === undefined) seen.set(name, resource)
+    else {
+      const first = twin.at(['name'], name)
       problems.push(at(['name'], `The ${name} is described already at ${first.file}:${first.line}: keep one of them.`))
+    }
   }
   return problems
 }

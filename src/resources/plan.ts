@@ -40,11 +40,16 @@ export interface Plan {
 
 type Stored = Record<ResourceKind, Map<string, Resource['value']>>
 
+/** What the stores hold, as text, by kind and name. */
+export type StoredTexts = Record<ResourceKind, ReadonlyMap<string, string>>
+
 export interface Planned {
   readonly plan: Plan
   readonly problems: readonly Problem[]
-  /** The resources as they are to be stored. */
-  readonly resources: readonly PlacedResource[]
+  /** What is to be stored, kind by kind in the order in which it is: new or changed. */
+  readonly puts: readonly Resource[]
+  /** What it follows from: while the stores hold this and nothing else, it is the plan. */
+  readonly seen: StoredTexts
 }
 
 /**
@@ -55,16 +60,23 @@ export async function planResources(
   described: readonly PlacedResource[],
   stores: Stores,
   { prune = false, connectors }: { prune?: boolean; connectors: KnownConnectors },
+  seen?: StoredTexts,
 ): Promise<Planned> {
-  const stored = await readStores(stores)
+  const texts = seen ?? (await readTexts(stores))
+  const stored = readDocuments(texts, stores)
   const resources = described.map(resource => keepAllowed(keepLearnt(resource, stored), stored))
   const changes: ResourceChange[] = []
+  const puts: Resource[] = []
   const unmanaged: { kind: ResourceKind; name: string }[] = []
   for (const kind of RESOURCE_KINDS) {
     const wanted = resources.filter(resource => resource.kind === kind)
-    for (const { value } of wanted) {
+    for (const resource of wanted) {
+      const { value } = resource
       const before = stored[kind].get(value.name)
-      if (!isFromElsewhere(before)) changes.push(...changeTo(kind, before, value))
+      const change = isFromElsewhere(before) ? undefined : changeTo(kind, before, value)
+      if (change === undefined) continue
+      changes.push(change)
+      puts.push(resource)
     }
     if (wanted.length === 0) continue
     const spokenOf = new Set(wanted.map(({ value }) => value.name))
@@ -79,10 +91,8 @@ export async function planResources(
     unchanged: resources.length - changes.length,
     unmanaged: prune ? [] : unmanaged,
     withdrawnUsers: withdrawn(resources, stored, deletions),
-    scopesGiven: scopesGivenBy(resources, stored, changes),
-    changedTargets: resources.flatMap(({ kind, value }) =>
-      kind === 'target' && changes.some(change => change.kind === kind && change.name === value.name) ? [value] : [],
-    ),
+    scopesGiven: scopesGivenBy(resources, stored, puts),
+    changedTargets: puts.flatMap(({ kind, value }) => (kind === 'target' ? [value] : [])),
   }
   const problems = [
     ...findTakenNames(resources, stored),
@@ -90,7 +100,7 @@ export async function planResources(
     ...(await findUnreachable(resources, stored.target as Map<string, Target>, goneTargets(deletions))),
     ...findUnfit(resources, stored, deletions, connectors),
   ]
-  return { plan, problems, resources }
+  return { plan, problems, puts, seen: texts }
 }
 
 /** Users of another source than files are neither changed nor deleted by them. */
@@ -149,13 +159,23 @@ function findUnfit(
   return findUnfitPolicies({ resources, policies, targets, connectors })
 }
 
-async function readStores(stores: Stores): Promise<Stored> {
-  const read = async (kind: ResourceKind) => new Map((await stores[kind].list()).map(value => [value.name, value]))
+export async function readTexts(stores: Stores): Promise<StoredTexts> {
   return {
-    role: await read('role'),
-    target: await read('target'),
-    'rotation-policy': await read('rotation-policy'),
-    user: await read('user'),
+    role: await stores.role.texts(),
+    target: await stores.target.texts(),
+    'rotation-policy': await stores['rotation-policy'].texts(),
+    user: await stores.user.texts(),
+  }
+}
+
+function readDocuments(texts: StoredTexts, stores: Stores): Stored {
+  const read = (kind: ResourceKind) =>
+    new Map(texts[kind].entries().map(([name, text]) => [name, stores[kind].read(text)]))
+  return {
+    role: read('role'),
+    target: read('target'),
+    'rotation-policy': read('rotation-policy'),
+    user: read('user'),
   }
 }
 
@@ -163,12 +183,12 @@ function changeTo(
   kind: ResourceKind,
   before: Resource['value'] | undefined,
   after: Resource['value'],
-): ResourceChange[] {
+): ResourceChange | undefined {
   const { name } = after
-  if (before === undefined) return [{ kind, name, action: 'create', differences: differences({}, after) }]
+  if (before === undefined) return { kind, name, action: 'create', differences: differences({}, after) }
   return isDeepStrictEqual(plain(before), plain(after))
-    ? []
-    : [{ kind, name, action: 'update', differences: differences(before, after) }]
+    ? undefined
+    : { kind, name, action: 'update', differences: differences(before, after) }
 }
 
 /** As the store would give it back: without the fields that are undefined. */
@@ -184,13 +204,11 @@ function deletion(kind: ResourceKind, before: Resource['value']): ResourceChange
 function scopesGivenBy(
   resources: readonly PlacedResource[],
   stored: Stored,
-  changes: readonly ResourceChange[],
+  puts: readonly Resource[],
 ): ReadonlySet<Scope> {
-  const isChanged = ({ kind, value }: Resource) =>
-    changes.some(change => change.kind === kind && change.name === value.name)
   const roles = new Map(stored.role as Map<string, Role>)
   for (const { kind, value } of resources) if (kind === 'role') roles.set(value.name, value)
-  const giving = resources.filter(isChanged).flatMap(({ kind, value }) => {
+  const giving = puts.flatMap(({ kind, value }) => {
     if (kind === 'role') return [value]
     if (kind !== 'user' || value.disabled) return []
     return value.roles.flatMap(name => roles.get(name) ?? [])

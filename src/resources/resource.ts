@@ -15,3 +15,8 @@ export type ResourceKind = Resource['kind']
 
 /** In the order in which they are applied: what is named comes before those who name it. */
 export const RESOURCE_KINDS = ['role', 'target', 'rotation-policy', 'user'] as const satisfies readonly ResourceKind[]
+
+/** As people say it, and no other has: `role ops`. */
+export function nameOf(kind: ResourceKind, name: string): string {
+  return `${kind} ${name}`
+}

@@ -18,6 +18,7 @@ export async function findUnreachable(
   for (const { value } of described) targets.set(value.name, value)
   const find = (name: string) => targets.get(name)
 
+  const places = new Map(described.map(resource => [resource.value.name, resource]))
   const problems: Problem[] = described.flatMap(({ value, at }) => {
     const why = whyLocal(value)
     return why === undefined ? [] : [at(['host'], why)]
@@ -26,7 +27,7 @@ export async function findUnreachable(
     if (target.via === undefined) continue
     const route = await findRoute(target, find)
     if (route.kind === 'open') continue
-    const place = described.find(({ value }) => value.name === route.at)
+    const place = places.get(route.at)
     const said = place === undefined ? undefined : place.at(['via'], route.why)
     // Each is reported once: where it is written, or for the target that nothing is written of.
     if (said === undefined) {

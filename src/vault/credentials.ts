@@ -455,10 +455,11 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
      */
     async followTargets(names: readonly string[]): Promise<AccountAddress[]> {
       const accounts = await rows.fromInForceOf(names)
-      const entries = await targets.getAll(names)
+      const entries = await targets.getAll(accounts.length === 0 ? [] : names)
+      const byName = new Map(entries.map(entry => [entry.name, entry]))
       const waiting = new Set(waitingOf(accounts, entries))
       for (const found of accounts) {
-        const entry = entries.find(({ name }) => name === found[0].target)
+        const entry = byName.get(found[0].target)
         if (entry !== undefined && !waiting.has(found)) await narrow(found, identityOf(entry, found[0].account))
       }
       return [...waiting].map(([row]) => addressOf(row))

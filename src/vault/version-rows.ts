@@ -3,6 +3,7 @@
 import type { Change } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { CredentialTable } from '../database/schema.ts'
+import { slices } from '../database/slices.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 
@@ -88,14 +89,17 @@ export function createVersionRows({ database }: { database: Database }) {
 
     /** Of these targets; by target and account. */
     async fromInForceOf(targets: readonly string[]): Promise<StoredVersions[]> {
-      if (targets.length === 0) return []
-      const found = await fromInForce()
-        .where('credentials.target', 'in', targets)
-        .orderBy('credentials.target')
-        .orderBy('credentials.account')
-        .orderBy('version', 'desc')
-        .execute()
-      return byAccount(found)
+      const accounts: StoredVersions[] = []
+      for (const some of slices(targets.toSorted())) {
+        const found = await fromInForce()
+          .where('credentials.target', 'in', some)
+          .orderBy('credentials.target')
+          .orderBy('credentials.account')
+          .orderBy('version', 'desc')
+          .execute()
+        accounts.push(...byAccount(found))
+      }
+      return accounts
     },
 
     /** The newest of each account for which nothing is confirmed, among those that earlier gateways stored. */

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import type { Database } from '../../database/database.ts'
-import { applyResources } from '../../resources/apply.ts'
+import { carryOut, propose } from '../../resources/apply.ts'
 import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
 import type { RotationTriggers } from '../../rotation/triggers/triggers.ts'
@@ -74,7 +74,9 @@ export function resources(
           mustHave(caller, ROTATE, missing => `A rotation-policy is changed by who has the scope ${missing} as well.`)
         }
       }
-      const planned = await applyResources(files, { database, clock, connectors }, { dryRun: true, prune, check })
+      const parts = { database, clock, connectors }
+      const proposal = await propose(files, parts, { prune, check })
+      const { plan: planned } = proposal.planned
       const waiting = await vault.waitingFor(planned.changedTargets)
       if (dryRun) return answer(planned, false, waiting)
       const event = (plan: Plan) => {
@@ -89,16 +91,13 @@ export function resources(
         return answer(planned, true, waiting)
       }
       // Somebody else may have applied in between: what really changed is reported.
+      const follow = followIn(rotationTriggers, caller.actor)
+      const expected = event(planned)
       const plan = await auditedChange(
         audit,
-        event(planned),
-        change =>
-          applyResources(
-            files,
-            { database, clock, connectors },
-            { prune, change, follow: followIn(rotationTriggers, caller.actor), check },
-          ),
-        written => event(written as Plan),
+        expected,
+        change => carryOut(proposal, parts, { prune, change, follow, check }),
+        written => (written === planned ? expected : event(written as Plan)),
       )
       await live.accessChanged()
       return answer(plan, true, await vault.followTargets(plan.changedTargets.map(({ name }) => name)))
@@ -116,7 +115,7 @@ function followIn({ planAnew, rotationAfterOffboarding }: RotationTriggers, acto
 
 function answer(plan: Plan, applied: boolean, waiting: readonly AccountAddress[]): AppliedPlan {
   const unconfirmed = waiting.map(formatAccountAddress)
-  const { changes, unchanged, unmanaged } = structuredClone(plan)
+  const { changes, unchanged, unmanaged } = plan
   return {
     applied,
     changes: changes.map(({ differences, ...change }) => ({ ...change, differences: [...differences] })),

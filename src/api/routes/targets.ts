@@ -12,7 +12,7 @@ import { type Target, targetSchema } from '../../targets/target.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import type { ApiRoutes } from './route.ts'
+import { type ApiRoutes, namePageSchema, pageOf } from './route.ts'
 
 export type { Target }
 
@@ -55,9 +55,14 @@ export function targets(app: ApiRoutes, { targets, audit, served, live, vault, d
   app.get(
     '/v1/targets',
     {
-      schema: { summary: 'All targets', tags, response: { 200: z.object({ targets: z.array(targetSchema) }) } },
+      schema: {
+        summary: 'Targets: all of them, or a page',
+        tags,
+        querystring: namePageSchema,
+        response: { 200: z.object({ targets: z.array(targetSchema) }) },
+      },
     },
-    async () => ({ targets: await targets.list() }),
+    async ({ query }) => ({ targets: await pageOf(targets, query) }),
   )
 
   app.get(

@@ -1,6 +1,7 @@
 /** Users: who there is, which factors they have enrolled, and what was tried for them. */
 
 import { z } from 'zod'
+import type { EnrolledSince } from '../../identity/factors/factors.ts'
 import { userSchema } from '../../identity/user.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
@@ -8,7 +9,7 @@ import { isoTime } from '../../shared/text/iso-time.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
-import { type ApiRoutes, timeSchema } from './route.ts'
+import { type ApiRoutes, namePageSchema, pageOf, timeSchema } from './route.ts'
 
 const userAnswerSchema = userSchema.extend({
   factors: z.array(z.object({ kind: z.string(), updatedAt: timeSchema })),
@@ -35,12 +36,17 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     '/v1/users',
     {
       schema: {
-        summary: 'All users',
+        summary: 'Users: all of them, or a page',
         tags,
+        querystring: namePageSchema,
         response: { 200: z.object({ users: z.array(userAnswerSchema) }) },
       },
     },
-    async () => ({ users: await Promise.all((await users.list()).map(withFactors)) }),
+    async ({ query }) => {
+      const page = await pageOf(users, query)
+      const enrolled = await factors.listOf(page.map(({ name }) => name))
+      return { users: page.map(user => withFactors(user, enrolled.get(user.name))) }
+    },
   )
 
   app.get(
@@ -54,7 +60,7 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
       },
     },
     async ({ params: { name } }) => ({
-      ...(await withFactors(await existing(name))),
+      ...withFactors(await existing(name), await factors.list(name)),
       failures: await failuresOf(name),
     }),
   )
@@ -97,9 +103,8 @@ export function users(app: ApiRoutes, { users, factors, lockout, audit, clock }:
     if (user === undefined) throw notFound(`There is no user ${name}.`)
     return user
   }
+}
 
-  async function withFactors(user: z.output<typeof userSchema>): Promise<UserAnswer> {
-    const enrolled = await factors.list(user.name)
-    return { ...user, factors: enrolled.map(({ kind, updatedAt }) => ({ kind, updatedAt: isoTime(updatedAt) })) }
-  }
+function withFactors(user: z.output<typeof userSchema>, enrolled: readonly EnrolledSince[] = []): UserAnswer {
+  return { ...user, factors: enrolled.map(({ kind, updatedAt }) => ({ kind, updatedAt: isoTime(updatedAt) })) }
 }

@@ -11,6 +11,7 @@ import { formatAccountAddress } from '../../shared/names.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
+import { allPages } from '../pages.ts'
 
 export const addTargets: AddCommands = (program, context) => {
   const { terminal } = context
@@ -22,7 +23,7 @@ export const addTargets: AddCommands = (program, context) => {
     .action(async () => {
       const client = await context.client()
       if (client.own?.has('targets')) return showOwn(context, await client.get<{ targets: OwnTarget[] }>('/v1/targets'))
-      const answer = await client.get<{ targets: Target[] }>('/v1/targets')
+      const answer = await allPages<'targets', Target>(client, '/v1/targets', 'targets')
       if (context.json) return terminal.json(answer)
       terminal.table(
         [
@@ -158,7 +159,7 @@ async function logins({ terminal, json, client: connect }: Context, name: string
 }
 
 async function databases(client: Client): Promise<string[]> {
-  const { targets } = await client.get<{ targets: Target[] }>('/v1/targets')
+  const { targets } = await allPages<'targets', Target>(client, '/v1/targets', 'targets')
   return targets.filter(target => factsOf(target).asks === 'logins').map(({ name }) => name)
 }
 

@@ -3,6 +3,7 @@
 import type { OneUserAnswer, UserAnswer } from '../../api/routes/users.ts'
 import type { EnrolledFactor } from '../../shared/factors.ts'
 import type { AddCommands } from '../context.ts'
+import { allPages } from '../pages.ts'
 import { localTime, relativeTime } from '../terminal/time.ts'
 import { addPassword } from './enrol/password.ts'
 import { pathOf } from './enrol/path.ts'
@@ -18,7 +19,7 @@ export const addUsers: AddCommands = (program, context) => {
     .command('list')
     .description('all users')
     .action(async () => {
-      const answer = await (await context.client()).get<{ users: UserAnswer[] }>('/v1/users')
+      const answer = await allPages<'users', UserAnswer>(await context.client(), '/v1/users', 'users')
       if (context.json) return terminal.json(answer)
       terminal.table(
         [

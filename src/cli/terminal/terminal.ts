@@ -55,7 +55,8 @@ export function createTerminal(streams: Streams) {
       stdout.write(`${text}\n`)
     },
     lines(all: readonly string[]): void {
-      for (const line of all) stdout.write(`${line}\n`)
+      // One write: a long table in as many parts takes longer than it took to make.
+      if (all.length > 0) stdout.write(`${all.join('\n')}\n`)
     },
     /** A remark that must not mix with what a script reads. */
     note(text: string): void {

@@ -2,6 +2,7 @@
 
 import { type Change, changeOf } from '../../database/change.ts'
 import type { Database } from '../../database/database.ts'
+import { slices } from '../../database/slices.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Sealer } from '../../shared/cryptography/sealer.ts'
 import { GatewayError } from '../../shared/errors.ts'
@@ -18,7 +19,14 @@ export interface Factors {
   enrolTotp(user: string, change?: Change): Promise<{ secret: Secret; url: Secret }>
   /** False when the user had no such factor. */
   removeFactor(user: string, kind: EnrolledFactor, change?: Change): Promise<boolean>
-  list(user: string): Promise<{ kind: EnrolledFactor; updatedAt: number }[]>
+  list(user: string): Promise<EnrolledSince[]>
+  /** Of each of these users who has any. */
+  listOf(users: readonly string[]): Promise<Map<string, EnrolledSince[]>>
+}
+
+export interface EnrolledSince {
+  readonly kind: EnrolledFactor
+  readonly updatedAt: number
 }
 
 interface Parts {
@@ -61,14 +69,25 @@ export function createFactors({ database, vault, clock, passwords = createPasswo
           .executeTakeFirst()
         return numDeletedRows > 0n
       }),
-    async list(user) {
+    list: async user => (await listOf([user])).get(user) ?? [],
+    listOf,
+  }
+
+  async function listOf(users: readonly string[]): Promise<Map<string, EnrolledSince[]>> {
+    const found = new Map<string, EnrolledSince[]>()
+    for (const some of slices(users)) {
       const rows = await database
         .selectFrom('factors')
-        .select(['kind', 'updated_at'])
-        .where('user', '=', user)
+        .select(['user', 'kind', 'updated_at'])
+        .where('user', 'in', some)
         .orderBy('kind')
         .execute()
-      return rows.map(row => ({ kind: row.kind as EnrolledFactor, updatedAt: row.updated_at }))
-    },
+      for (const { user, kind, updated_at: updatedAt } of rows) {
+        const factors = found.get(user) ?? []
+        found.set(user, factors)
+        factors.push({ kind: kind as EnrolledFactor, updatedAt })
+      }
+    }
+    return found
   }
 }

@@ -34,6 +34,9 @@ export interface Ending {
   readonly at?: number
 }
 
+/** All states but `ended`. */
+const LIVE = ['connecting', 'active']
+
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 export function createSessionStore({
@@ -128,8 +131,9 @@ export function createSessionStore({
 
     async list(query: SessionQuery = {}): Promise<SessionRow[]> {
       let select = database.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc')
-      if (query.state === 'live') select = select.where('state', '<>', 'ended')
-      if (query.state === 'ended') select = select.where('state', '=', 'ended')
+      // As a range of the index on states; of the ended there are so many that the one on their starts is the better road.
+      if (query.state === 'live') select = select.where('state', 'in', LIVE)
+      if (query.state === 'ended') select = select.where('state', 'not in', LIVE)
       for (const column of ['user', 'target', 'protocol'] as const) {
         if (query[column] !== undefined) select = select.where(column, '=', query[column])
       }
@@ -137,7 +141,8 @@ export function createSessionStore({
       if (since !== undefined) select = select.where('started_at', '>=', since)
       if (until !== undefined) select = select.where('started_at', '<', until)
       if (before !== undefined) {
-        select = select.where(({ or, and, eb }) =>
+        // Twice, so that the index begins there and not at the newest.
+        select = select.where('started_at', '<=', before.started_at).where(({ or, and, eb }) =>
           or([
             eb('started_at', '<', before.started_at),
             and([eb('started_at', '=', before.started_at), eb('id', '<', before.id)]),
@@ -192,7 +197,7 @@ export function createSessionStore({
       const rows = await database
         .selectFrom('sessions')
         .selectAll()
-        .where('state', '<>', 'ended')
+        .where('state', 'in', LIVE)
         .where('gateway', 'not in', [...living])
         .execute()
       return rows.map(readRow)

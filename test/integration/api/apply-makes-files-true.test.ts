@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { userSchema } from '../../../src/identity/user.ts'
-import { type ApplyOptions, applyResources } from '../../../src/resources/apply.ts'
+import { type ApplyOptions, applyResources, carryOut, propose } from '../../../src/resources/apply.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
 import { openStores } from '../../../src/resources/stores.ts'
+import { countQueries } from '../../support/count-queries.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
 const clock = { now: () => 1_800_000_000_000 }
@@ -146,6 +147,39 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     await t.rejects(apply({ targets: FILES.targets.replace('{ name: root, level: admin }, ', '') }), {
       message: /targets\.yaml:\d+:\d+: The rotation-policy p: None of its targets has an account root; web-01 has www/,
     })
+  })
+
+  t.test('many resources cost the store hardly more than few, and what another applied meanwhile counts', async t => {
+    const { database, during } = countQueries(await open(t))
+    const { apply, stores } = on(database)
+    await apply({ roles: FILES.roles })
+    const users = (count: number) =>
+      Array.from({ length: count }, (_, index) => `- { kind: user, name: user-${index}, roles: [dev] }`).join('\n')
+    const few = await during(() => apply({ users: users(1) }))
+    const many = await during(() => apply({ users: users(400) }))
+    t.equal(many.queries, few.queries)
+    t.equal((await stores.user.list()).length, 400)
+    const gone = await during(() => apply({ users: users(1) }, { prune: true }))
+    t.ok(gone.queries < few.queries + 10, `${gone.queries}`)
+    t.equal((await stores.user.list()).length, 1)
+
+    // Planned first, carried out after somebody else was there.
+    const files = [{ name: 'u.yaml', text: '{ kind: user, name: user-0, roles: [ops] }' }]
+    const parts = { database, clock, connectors }
+    const proposal = await propose(files, parts)
+    t.match(formatPlan(proposal.planned.plan)[1], /- roles: dev/)
+    await apply({ users: '{ kind: user, name: user-0, fullName: Somebody, roles: [] }' })
+    t.strictSame(formatPlan(await carryOut(proposal, parts)), [
+      '~ user user-0',
+      '    - fullName: Somebody',
+      '    + roles: ops',
+      '0 new, 1 changed, 0 deleted, 0 unchanged.',
+    ])
+    const stale = await propose(files, parts)
+    await stores.user.remove('user-0')
+    await stores.role.remove('ops')
+    await t.rejects(carryOut(stale, parts), { code: 'RESOURCE_INVALID', message: /There is no role ops/ })
+    t.strictSame(await stores.user.list(), [])
   })
 
   t.test('a dry run says the same and changes nothing', async t => {

@@ -1,7 +1,5 @@
 /** `sallyport user totp`: enrols or removes one-time codes. */
 
-import qrcode from 'qrcode'
-import { matchingStep } from '../../../identity/factors/totp.ts'
 import type { AddCommands, Context } from '../../context.ts'
 import { pathOf } from './path.ts'
 
@@ -33,12 +31,14 @@ export const addTotp: AddCommands = (user, context) => {
 }
 
 /** In its own colours, where there are any: a code drawn light on dark is not read by every app. */
-function drawQr(url: string, colours: boolean): Promise<string> {
+async function drawQr(url: string, colours: boolean): Promise<string> {
+  const { default: qrcode } = await import('qrcode')
   return qrcode.toString(url, { type: colours ? 'terminal' : 'utf8', small: true, errorCorrectionLevel: 'L' })
 }
 
 /** A try with the authenticator while the secret can still be seen. It is made here, so the code stays good for a login. */
 async function confirmCode({ terminal, now }: Context, secret: string): Promise<void> {
+  const { matchingStep } = await import('../../../identity/factors/totp.ts')
   for (;;) {
     const code = await terminal.ask('The code that it shows now (Return skips this): ')
     if (code === '') return

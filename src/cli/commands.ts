@@ -1,0 +1,66 @@
+/** All commands by name and group. Each file is loaded when its command is typed: a start that reads them all is half a second. */
+
+import type { AddCommands } from './context.ts'
+
+interface Loadable {
+  /** The commands that it adds, as they are typed. */
+  readonly names: readonly string[]
+  load(): Promise<AddCommands>
+}
+
+const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
+  'Run a gateway:': [
+    { names: ['init'], load: async () => (await import('./commands/init.ts')).addInit },
+    { names: ['start'], load: async () => (await import('./commands/start.ts')).addStart },
+    { names: ['health'], load: async () => (await import('./commands/health.ts')).addHealth },
+  ],
+  'Say who may do what:': [
+    { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApply },
+    { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplain },
+  ],
+  'People and systems:': [
+    { names: ['user'], load: async () => (await import('./commands/user.ts')).addUsers },
+    { names: ['role'], load: async () => (await import('./commands/role.ts')).addRoles },
+    { names: ['target'], load: async () => (await import('./commands/target.ts')).addTargets },
+    { names: ['credential'], load: async () => (await import('./commands/credential.ts')).addCredentials },
+    {
+      names: ['rotation-policy'],
+      load: async () => (await import('./commands/rotation-policy.ts')).addRotationPolicies,
+    },
+  ],
+  'Have an account for a time:': [
+    {
+      names: ['checkout', 'checkin', 'extend', 'checkouts'],
+      load: async () => (await import('./commands/check-out.ts')).addCheckOuts,
+    },
+  ],
+  'What happened:': [
+    { names: ['session'], load: async () => (await import('./commands/session.ts')).addSessions },
+    { names: ['schedule'], load: async () => (await import('./commands/schedule.ts')).addSchedule },
+    { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAudit },
+    { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
+  ],
+  'Keys to the API:': [
+    { names: ['login', 'logout', 'whoami'], load: async () => (await import('./commands/login.ts')).addLogins },
+    { names: ['token'], load: async () => (await import('./commands/token.ts')).addTokens },
+    { names: ['key'], load: async () => (await import('./commands/key.ts')).addKeys },
+    { names: ['ca'], load: async () => (await import('./commands/ca.ts')).addAuthorities },
+  ],
+}
+
+export const HEADINGS: readonly string[] = Object.keys(GROUPS)
+
+export interface LoadedCommands {
+  readonly heading: string
+  readonly names: readonly string[]
+  readonly add: AddCommands
+}
+
+/** What `word` begins; all of them, where no command is called that: for help, and for what somebody may have meant. */
+export async function commandsFor(word: string | undefined): Promise<LoadedCommands[]> {
+  const all = Object.entries(GROUPS).flatMap(([heading, some]) => some.map(one => ({ heading, ...one })))
+  const meant = all.filter(({ names }) => word !== undefined && names.includes(word))
+  return Promise.all(
+    (meant.length > 0 ? meant : all).map(async ({ heading, names, load }) => ({ heading, names, add: await load() })),
+  )
+}
