@@ -142,12 +142,14 @@ export function createSessionStore({
       if (until !== undefined) select = select.where('started_at', '<', until)
       if (before !== undefined) {
         // Twice, so that the index begins there and not at the newest.
-        select = select.where('started_at', '<=', before.started_at).where(({ or, and, eb }) =>
-          or([
-            eb('started_at', '<', before.started_at),
-            and([eb('started_at', '=', before.started_at), eb('id', '<', before.id)]),
-          ]),
-        )
+        select = select
+          .where('started_at', '<=', before.started_at)
+          .where(({ or, and, eb }) =>
+            or([
+              eb('started_at', '<', before.started_at),
+              and([eb('started_at', '=', before.started_at), eb('id', '<', before.id)]),
+            ]),
+          )
       }
       return (await select.limit(query.limit ?? 100).execute()).map(readRow)
     },
