@@ -22,6 +22,8 @@ export function differences(before: object, after: object): Difference[] {
 
 function compare(path: string, before: Leaf | undefined, after: Leaf | undefined): Difference[] {
   if (isDeepStrictEqual(before, after)) return []
+  // Nothing is the same as not given.
+  if ((before ?? '') === (after ?? '')) return []
   if (before === undefined) return [{ path, after: text(after!) }]
   if (after === undefined) return [{ path, before: text(before) }]
   if (typeof before === 'string' || typeof after === 'string') {

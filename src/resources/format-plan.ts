@@ -45,6 +45,9 @@ function formatDifference({ path, before, after }: Difference): string {
 
 /** Files hold what people put there: nothing of it may steer a terminal. Long texts (certificates) are cut. */
 function printable(text: string): string {
-  const tame = markUnseen(text.replace(/\p{Cc}+/gu, ' ').trim(), visibleName)
+  const seen = text.replace(/\p{Cc}+/gu, ' ').trim()
+  // Empty, or spaces and line ends alone.
+  if (seen === '') return JSON.stringify(text)
+  const tame = markUnseen(seen, visibleName)
   return tame.length > 100 ? `${tame.slice(0, 99)}…` : tame
 }

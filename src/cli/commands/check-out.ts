@@ -2,13 +2,13 @@
 
 import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { WaitingDocument } from '../../check-out/own-check-outs.ts'
+import { isoMinute } from '../../check-out/words.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import { readAccount } from '../account.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
-import { localTime } from '../terminal/time.ts'
 import { type CheckOutOptions, ownPath } from './check-out/own-path.ts'
 import { showRevealed } from './check-out/reveal.ts'
 import { takeWhenFree } from './check-out/take.ts'
@@ -110,7 +110,7 @@ async function list(context: Context, { ended, user, target, limit }: Filters): 
       })
   if (context.json) return terminal.json(answer)
   for (const one of answer.waiting ?? []) {
-    const turn = one.offeredUntil === null ? 'you wait for it' : `it is your turn until ${localTime(one.offeredUntil)}`
+    const turn = one.offeredUntil === null ? 'you wait for it' : `it is your turn until ${minuteOf(one.offeredUntil)}`
     terminal.note(`${formatAccountAddress(one)}: ${turn}`)
   }
   terminal.table(
@@ -118,7 +118,7 @@ async function list(context: Context, { ended, user, target, limit }: Filters): 
       { title: 'ACCOUNT', value: one => formatAccountAddress(one), shrinkTo: 16 },
       ...(own ? [] : [{ title: 'USER', value: (one: CheckOutDocument) => one.user, shrinkTo: 8 }]),
       { title: 'STATE', value: one => one.endReason ?? (one.revealedAt === null ? one.mode : `${one.mode}, seen`) },
-      { title: 'UNTIL', value: one => localTime(one.endedAt ?? one.until).slice(0, 16) },
+      { title: 'UNTIL', value: one => minuteOf(one.endedAt ?? one.until) },
       {
         title: 'WHY',
         value: one => [one.ticket, one.reason].filter(text => text !== null).join(' '),
@@ -139,8 +139,13 @@ function show(context: Context, checkOut: CheckOutDocument): void {
   }
   const { user, account, target, until } = checkOut
   context.terminal.line(
-    `${formatAccountAddress(checkOut)} is yours until ${localTime(until)}: log in as ${user}+${account}+${target}`,
+    `${formatAccountAddress(checkOut)} is yours until ${minuteOf(until)}: log in as ${user}+${account}+${target}`,
   )
+}
+
+/** As `ssh alice@gateway checkouts` and refusals say it. */
+function minuteOf(iso: string): string {
+  return isoMinute(Date.parse(iso))
 }
 
 /** One's own, those that have ended lately too. */

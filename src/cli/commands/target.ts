@@ -5,9 +5,11 @@ import type { OwnTarget } from '../../api/routes/own.ts'
 import type { Logins, Scan, Target } from '../../api/routes/targets.ts'
 import type { TargetFacts } from '../../protocols/facts.ts'
 import { protocolOf } from '../../protocols/registered.ts'
+import { durationWords } from '../../shared/durations.ts'
 import { messageOf } from '../../shared/errors.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import type { Account } from '../../targets/target.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
@@ -70,8 +72,10 @@ export const addTargets: AddCommands = (program, context) => {
         [
           { title: 'ACCOUNT', value: account => account.name },
           { title: 'LEVEL', value: account => account.level },
-          { title: 'LOGIN', value: account => account.login ?? '' },
-          { title: 'DEFAULT', value: account => (account.default ? 'yes' : '') },
+          { title: 'LOGIN', value: loginsOf, unlessEmpty: true },
+          { title: 'DEFAULT', value: account => (account.default ? 'yes' : ''), unlessEmpty: true },
+          { title: 'CHECK-OUT', value: checkOutOf, shrinkTo: 12, unlessEmpty: true },
+          { title: 'DEPENDENTS', value: dependentsOf, shrinkTo: 10, unlessEmpty: true },
         ],
         target.accounts,
         'It has no accounts.',
@@ -91,6 +95,27 @@ export const addTargets: AddCommands = (program, context) => {
     .description('what databases ask for at login, and whether their entries allow it; nothing is answered')
     .argument('[name]', 'not given: all')
     .action((name: string | undefined) => logins(context, name))
+}
+
+function loginsOf({ login, logins }: Account): string {
+  return logins === undefined ? (login ?? '') : `${logins.join(', ')} by turns`
+}
+
+function checkOutOf({ checkOut }: Account): string {
+  if (checkOut === undefined) return ''
+  const { mode, maxTime, required, reason, ticket, openSessions } = checkOut
+  return [
+    mode,
+    ...(maxTime === undefined ? [] : [`${durationWords(maxTime)} at most`]),
+    ...(required ? ['sessions need one'] : []),
+    ...(reason === 'required' ? ['with a reason'] : []),
+    ...(ticket === undefined ? [] : [`with a ticket ${ticket}`]),
+    ...(openSessions === 'refuse' ? [] : [`open sessions ${openSessions === 'tell' ? 'are told' : 'end'}`]),
+  ].join(', ')
+}
+
+function dependentsOf({ dependents = [] }: Account): string {
+  return dependents.map(({ program }) => program).join(', ')
 }
 
 /** To whom not all targets are shown, the accounts that they may use. */

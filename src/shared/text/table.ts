@@ -11,6 +11,8 @@ export interface Column<Row> {
   readonly shrinkTo?: number
   /** Left out when there is no room, highest number first; not given: always shown. */
   readonly optional?: number
+  /** Left out where no row has anything in it. */
+  readonly unlessEmpty?: true
   /** Colours a cell after it was measured. */
   readonly style?: (cell: string, row: Row) => string
 }
@@ -29,7 +31,9 @@ export function formatTable<Row>(
   rows: readonly Row[],
   { width, title = text => text }: TableOptions,
 ): string[] {
-  const all = columns.map(column => ({ column, cells: rows.map(row => printable(column.value(row))) }))
+  const all = columns
+    .map(column => ({ column, cells: rows.map(row => printable(column.value(row))) }))
+    .filter(({ column, cells }) => column.unlessEmpty !== true || cells.some(cell => cell !== ''))
   const { shown, widths } = fit(all, width ?? Number.POSITIVE_INFINITY)
   const line = (cell: (index: number) => { text: string; style: (text: string) => string }) =>
     shown

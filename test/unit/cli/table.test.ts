@@ -23,6 +23,13 @@ t.test('columns align, numbers to the right, nothing trails', async t => {
   t.same(formatTable(columns, rows, { width: undefined }), ['NAME    SIZE  TEXT', 'a          5  x', 'longer  1000'])
 })
 
+t.test('a column that no row has anything in is left out where it says so', async t => {
+  const rare: Column<Row>[] = [columns[0]!, { title: 'TEXT', value: row => row.text, unlessEmpty: true }]
+  const row = { name: 'a', size: 5, text: '' }
+  t.same(formatTable(rare, [row], { width: undefined }), ['NAME', 'a'])
+  t.same(formatTable(rare, [row, { ...row, text: 'x' }], { width: undefined }), ['NAME  TEXT', 'a', 'a     x'])
+})
+
 t.test('columns shrink with an ellipsis, then go, and numbers stay whole', async t => {
   const rows = [{ name: 'a-long-name-it-is', size: 123456, text: 'words that go on and on' }]
   t.same(formatTable(columns, rows, { width: 40 }).at(1), 'a-long-name-it…  123456  words that go …')

@@ -69,7 +69,13 @@ function columns(context: Context): Column<Credential>[] {
       style: (text, each) => (each.verifiedResult === 'refused' ? terminal.style('red', text) : text),
     },
     { title: 'LENT', value: each => when(each.lentAt), align: 'right', optional: 1 },
-    { title: 'FINGERPRINT', value: each => each.publicKey?.fingerprint ?? '', shrinkTo: 16, optional: 2 },
+    {
+      title: 'FINGERPRINT',
+      value: each => each.publicKey?.fingerprint ?? '',
+      shrinkTo: 16,
+      optional: 2,
+      unlessEmpty: true,
+    },
   ]
 }
 

@@ -128,15 +128,21 @@ function said(account: string, outcome: Outcome, now: number): Said {
       return { line: `${account} would be rotated by ${connector}, ${under}; version ${version} is in force.` }
     }
     case 'backed-out':
-      return { no: `${account} was not rotated; what was in force still is. The target: ${outcome.words}` }
+      return {
+        no: `${account} was not rotated; what was in force still is. The target: ${outcome.words}`,
+        hint: lookAt(account),
+      }
     case 'refused':
-      return { no: `${account} was not rotated: the target refused five candidates. Its words: ${outcome.words}` }
+      return {
+        no: `${account} was not rotated: the target refused five candidates. Its words: ${outcome.words}`,
+        hint: 'What the target takes belongs into `password` of the rotation-policy: docs/configuration.md#rotation-policies',
+      }
     case 'unknown':
       return { no: `${account}: nothing that the vault holds logs in: ${outcome.words}`, hint: mend(account) }
     case 'open': {
       const at = dueTime(outcome.nextAt, now)
-      const hint = `How it stands: sallyport credential rotations ${account}`
-      return { no: `${account}: the rotation goes on by itself, ${at} at the latest: ${outcome.words}`, hint }
+      const no = `${account}: the rotation goes on by itself, ${at} at the latest: ${outcome.words}`
+      return { no, hint: lookAt(account) }
     }
     case 'not-started': {
       const { why, words } = outcome
@@ -166,6 +172,14 @@ const HINTS: Partial<Record<string, (account: string) => string>> = {
   'changed-elsewhere': mend,
   damaged: mend,
   unknown: mend,
+  unreachable: account => `Once the target answers: sallyport credential verify ${account}`,
+  'checked-out': account =>
+    `Rotate it once it is returned. To end the check-out now: sallyport checkin ${account} --force (scope force-check-in)`,
+  busy: lookAt,
+}
+
+function lookAt(account: string): string {
+  return `How it stands: sallyport credential rotations ${account}`
 }
 
 function mend(account: string): string {
