@@ -11,7 +11,16 @@ export interface StoreTime extends Clock {
   measure(): Promise<number>
 }
 
-export function createStoreTime({ database, clock }: { database: Database; clock: Clock }): StoreTime {
+/** `measuredBy`: not given, `clock` itself. A test that moves `clock` gives the machine's, so that it moves the store's time by as much. */
+export function createStoreTime({
+  database,
+  clock,
+  measuredBy = clock,
+}: {
+  database: Database
+  clock: Clock
+  measuredBy?: Clock | undefined
+}): StoreTime {
   let aheadMs = 0
   return {
     get aheadMs() {
@@ -19,11 +28,11 @@ export function createStoreTime({ database, clock }: { database: Database; clock
     },
     now: () => clock.now() + aheadMs,
     async measure() {
-      const begin = elapsed(clock)
+      const begin = elapsed(measuredBy)
       const { rows } = await sql<{
         now: number
       }>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(database)
-      aheadMs = Math.round(rows[0]!.now - (clock.now() - (elapsed(clock) - begin) / 2))
+      aheadMs = Math.round(rows[0]!.now - (measuredBy.now() - (elapsed(measuredBy) - begin) / 2))
       return aheadMs
     },
   }

@@ -57,6 +57,8 @@ export type GatewayParts = Awaited<ReturnType<typeof createParts>>
 export interface PartsOptions {
   readonly config: Config
   readonly clock: Clock
+  /** By which the store's clock is measured, where tests move the other one. */
+  readonly measuredBy?: Clock | undefined
   readonly log: Log
   readonly gateway: string
   /** The ids of its workers that are alive. */
@@ -86,7 +88,7 @@ export const CLOSE_MS = 10_000
 
 /** What was opened is on `started`, to be closed in reverse. */
 export async function createParts(options: PartsOptions, started: AsyncDisposableStack) {
-  const { config, clock, log, gateway, workers } = options
+  const { config, clock, measuredBy, log, gateway, workers } = options
   const state: GatewayState = { stopping: false, workers: undefined }
   const metrics = createMetrics()
 
@@ -146,7 +148,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     maxAgeMs: config.api.personalTokens.maxAgeMs,
     count: what => metrics.personalTokens.inc({ what }),
   })
-  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock })
+  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock, measuredBy })
   const storeClock: Clock = storeTime ?? clock
   const schedule = createSchedule({ database, clock: storeClock })
   const rotationTriggers = createRotationTriggers({ schedule, clock: storeClock })

@@ -82,6 +82,8 @@ export interface GatewayOptions {
    * another program in the place of a worker. A gateway that people use keeps the vault's key away from what reads the bytes of strangers.
    */
   readonly testWorker?: 'in-this-process' | URL
+  /** For tests that move `clock`: by which the store's is measured, so that it moves with the gateway's. */
+  readonly measuredBy?: Clock
 }
 
 /** Starts everything, or throws a GatewayError and leaves nothing running. */
@@ -90,6 +92,7 @@ export async function startGateway({
   clock = systemClock,
   log = createLog(config.log.level),
   testWorker,
+  measuredBy,
 }: GatewayOptions): Promise<Gateway> {
   await using started = new AsyncDisposableStack()
   const gateway = newId('gw', clock.now())
@@ -103,7 +106,7 @@ export async function startGateway({
   const vaultKey = await createKeyProvider(config.vault.key).load()
   const parts = await createParts(
     {
-      ...{ config, clock, log, gateway, workers, vaultKey, cluster },
+      ...{ config, clock, measuredBy, log, gateway, workers, vaultKey, cluster },
       openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
     },
     started,

@@ -9,7 +9,7 @@ import { type Gateway, startGateway } from '../../src/gateway/start-gateway.ts'
 import { codeOfStep, stepAt } from '../../src/identity/factors/totp.ts'
 import { type UserInput, userSchema } from '../../src/identity/user.ts'
 import { type RoleInput, roleSchema } from '../../src/policy/role.ts'
-import type { Clock } from '../../src/shared/clock.ts'
+import { type Clock, systemClock } from '../../src/shared/clock.ts'
 import { createLog } from '../../src/shared/log.ts'
 import { parseAccountAddress } from '../../src/shared/names.ts'
 import { Secret } from '../../src/shared/secret.ts'
@@ -66,6 +66,8 @@ export interface TestGatewayOptions {
   /** Share what another test gateway stands on: its store, cluster, key and recordings. */
   readonly beside?: TestGateway
   readonly clock?: TestClock
+  /** What moves the gateway's clock moves that of a store with one of its own by as much. */
+  readonly storeMoves?: boolean
   /** Another program in the place of the worker's. */
   readonly workerProgram?: URL
 }
@@ -107,6 +109,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const destination: DestinationStream = { write: line => void logLines.push(line) }
   const gateway = await startGateway({
     ...{ config, clock, log: createLog(config.log.level, destination) },
+    ...(options.storeMoves === true && { measuredBy: systemClock }),
     ...(options.workerProgram === undefined
       ? config.workers === 1 && { testWorker: 'in-this-process' as const }
       : { testWorker: options.workerProgram }),
