@@ -19,6 +19,7 @@ import {
   time,
   tlsFiles,
 } from '../shared/setting-types.ts'
+import { notificationsSchema, withAbsoluteFiles } from './notifications.ts'
 
 const LONGEST_PAUSE_MS = 3_600_000
 const LONGEST_TOKEN_MS = 366 * 86_400_000
@@ -300,6 +301,7 @@ const fixed = {
       programs: z.record(nameSchema, programSchema).default({}),
     })
     .prefault({}),
+  notifications: notificationsSchema.prefault({}),
   log: z
     .strictObject({
       /** The least important lines that are written. */
@@ -360,6 +362,10 @@ export function resolveConfig(parsed: Parsed, folder: string) {
       tls: certificate(parsed.api.tls),
     },
     rotation: { programs: mapValues(parsed.rotation.programs, given => ({ ...given, path: absolute(given.path) })) },
+    notifications: {
+      ...parsed.notifications,
+      channels: mapValues(parsed.notifications.channels, given => withAbsoluteFiles(given, absolute)),
+    },
     recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
     audit: { ...parsed.audit, file: optional(parsed.audit.file), heads: heads(parsed.audit.heads) },
   }

@@ -521,6 +521,48 @@ async function watchedCheckOuts({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('check_outs_by_end').on('check_outs').column('ended_at').execute()
 }
 
+async function notifications({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('notifications')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('subject', 'text', column => column.notNull())
+    .addColumn('lines', 'text', column => column.notNull())
+    .addColumn('link', 'text')
+    .addColumn('at', 'bigint', column => column.notNull())
+    .execute()
+  await schema.createIndex('notifications_by_time').on('notifications').column('at').execute()
+  await schema
+    .createTable('notification_deliveries')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('notification', 'text', column => column.notNull())
+    .addColumn('channel', 'text', column => column.notNull())
+    .addColumn('user', 'text')
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('delivered_at', 'bigint')
+    .addColumn('dropped', 'text')
+    .execute()
+  await schema
+    .createIndex('notification_deliveries_by_notification')
+    .on('notification_deliveries')
+    .column('notification')
+    .execute()
+  await schema.createIndex('notification_deliveries_by_time').on('notification_deliveries').column('at').execute()
+  await schema
+    .createTable('notification_preferences')
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('channel', 'text', column => column.notNull())
+    .addColumn('wanted', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('notification_preferences_key', ['user', 'kind', 'channel'])
+    .execute()
+  await schema
+    .createTable('notification_marks')
+    .addColumn('key', 'text', column => column.primaryKey())
+    .addColumn('value', 'bigint', column => column.notNull())
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -543,4 +585,5 @@ export const migrations: Record<string, Migration> = {
   '0019-urgent-jobs': { up: urgentJobs },
   '0020-failed-jobs': { up: failedJobs },
   '0021-watched-check-outs': { up: watchedCheckOuts },
+  '0022-notifications': { up: notifications },
 }

@@ -32,6 +32,10 @@ export interface Schema {
   check_outs: CheckOutTable
   check_out_queue: CheckOutQueueTable
   check_out_turns: CheckOutTurnTable
+  notifications: NotificationTable
+  notification_deliveries: NotificationDeliveryTable
+  notification_preferences: NotificationPreferenceTable
+  notification_marks: NotificationMarkTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -390,4 +394,42 @@ export interface RotationBatchEntryTable {
   started_at: number | null
   /** The how many'th of the batch that came to an end. */
   place: number | null
+}
+
+/** What somebody is to be told. */
+export interface NotificationTable {
+  id: string
+  kind: string
+  subject: string
+  /** JSON: lines of text. */
+  lines: string
+  /** JSON: where more of it is to be seen. */
+  link: string | null
+  at: number
+}
+
+/** One notification by one channel to one person, or (`user` is null) to whom the channel itself reaches. Its job in `jobs` has its tries. */
+export interface NotificationDeliveryTable {
+  id: string
+  notification: string
+  channel: string
+  user: string | null
+  at: number
+  delivered_at: number | null
+  /** Nobody is to be told any more: why. */
+  dropped: string | null
+}
+
+/** What a person wants to be told of, and by which channel; of what is not in it, everything. `kind` and `channel`: `*` is each. */
+export interface NotificationPreferenceTable {
+  user: string
+  kind: string
+  channel: string
+  wanted: number
+}
+
+/** What was told lately, and is not said again soon; and up to which audit event alerts were told. */
+export interface NotificationMarkTable {
+  key: string
+  value: number
 }

@@ -12,11 +12,12 @@ import type { Database } from '../database/database.ts'
 import { createUsers } from '../identity/users.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Signer } from '../shared/cryptography/signer.ts'
+import { parseWebhookSecret, WEBHOOK_SECRET_WORDS } from '../shared/cryptography/standard-webhooks.ts'
 import { GatewayError, isRefusal, messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { parseLoginName } from '../shared/names.ts'
-import { Secret } from '../shared/secret.ts'
+import type { Secret } from '../shared/secret.ts'
 
 interface Parts {
   readonly config: Config
@@ -101,9 +102,6 @@ async function destinationsOf({ file, http, timeStamp }: HeadSettings, clock: Cl
   return destinations
 }
 
-/** Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes. */
-const SECRET = /^whsec_([A-Za-z0-9+/]{32,88}={0,2})$/
-
 async function secretOf({
   secretFile,
   secretEnvironment,
@@ -118,11 +116,7 @@ async function secretOf({
             cause,
           })
         })
-  const bytes = Buffer.from(SECRET.exec(text?.trim() ?? '')?.[1] ?? '', 'base64')
-  if (bytes.length >= 24 && bytes.length <= 64) return new Secret(bytes)
-  const make = 'for example the output of: echo whsec_$(openssl rand -base64 32)'
-  throw new GatewayError(
-    'CONFIG_INVALID',
-    `audit.heads.http: ${place} is not whsec_ and 24 to 64 bytes in base64, ${make}`,
-  )
+  const secret = parseWebhookSecret(text ?? '')
+  if (secret !== undefined) return secret
+  throw new GatewayError('CONFIG_INVALID', `audit.heads.http: ${place} is not ${WEBHOOK_SECRET_WORDS}`)
 }

@@ -1,5 +1,7 @@
 /** What is done by itself, by kind: the one table of it. A job whose kind is not in it waits for a gateway that knows it. */
 
+import type { Config } from '../config/config.ts'
+import { deliveryHandlers } from '../notifications/deliver.ts'
 import { batchHandler } from '../rotation/batches/run-batch.ts'
 import type { Rotations } from '../rotation/rotations.ts'
 import { rotationHandlers } from '../rotation/triggers/handlers.ts'
@@ -11,7 +13,11 @@ import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
 
 /** Each kind's handler is made where its work is; here they are put together. */
-export function jobHandlers(parts: GatewayParts, rotations: Rotations): Readonly<Record<string, JobHandler>> {
+export function jobHandlers(
+  parts: GatewayParts,
+  rotations: Rotations,
+  config: Config,
+): Readonly<Record<string, JobHandler>> {
   const { schedule, batches, checkOuts, log } = parts
   const plan = planParts(parts)
   const heldUntil = async (address: AccountAddress) => (await checkOuts.heldExclusively(address))?.until
@@ -23,6 +29,7 @@ export function jobHandlers(parts: GatewayParts, rotations: Rotations): Readonly
       close: (batch, state, words, counts) => batches.close(batch, state, words, 'gateway', counts),
     }),
     ...checkOutHandlers(checkOuts),
+    ...deliveryHandlers({ ...parts, clock: parts.storeClock, url: config.notifications.url ?? config.api.url }),
   }
 }
 

@@ -20,6 +20,8 @@ import { createLockout } from '../identity/lockout.ts'
 import { createPersonalTokens } from '../identity/personal-tokens.ts'
 import { createTokens } from '../identity/tokens.ts'
 import { createUsers } from '../identity/users.ts'
+import { openChannels } from '../notifications/channels/open-channels.ts'
+import { createNotify } from '../notifications/notifications.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
@@ -151,6 +153,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock, measuredBy })
   const storeClock: Clock = storeTime ?? clock
   const schedule = createSchedule({ database, clock: storeClock })
+  const channels = await openChannels(config.notifications, clock)
+  const notify = createNotify({ database, schedule, clock: storeClock, channels })
   const rotationTriggers = createRotationTriggers({ schedule, clock: storeClock })
   const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
@@ -236,6 +240,9 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     storeClock,
     outbox,
     schedule,
+    /** By which people and administrators are told of something. */
+    channels,
+    notify,
     rotationTriggers,
     checkOuts,
     reveal,

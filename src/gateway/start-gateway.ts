@@ -186,7 +186,7 @@ export async function startGateway({
   watchRotations(started)
   await lookAtPrograms(config.rotation.programs, log)
   await parts.rotationTriggers.planAnew(parts.database)
-  startSchedule(parts, { ...jobHandlers(parts, rotations), ...handlers, ...versions.handlers }, started)
+  startSchedule(parts, { ...jobHandlers(parts, rotations, config), ...handlers, ...versions.handlers }, started)
   await versions.plan()
   reviewCheckOuts(parts, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')

@@ -19,7 +19,20 @@ export const ROTATION_ID_PATTERN = /^rot_[0-9a-hjkmnp-tv-z]{26}$/
 /** The same for check-outs. */
 export const CHECK_OUT_ID_PATTERN = /^cho_[0-9a-hjkmnp-tv-z]{26}$/
 
-export type IdPrefix = 'ses' | 'lea' | 'gw' | 'tok' | 'key' | 'evt' | 'job' | 'bat' | 'rot' | 'cho' | 'coq'
+export type IdPrefix =
+  | 'ses'
+  | 'lea'
+  | 'gw'
+  | 'tok'
+  | 'key'
+  | 'evt'
+  | 'job'
+  | 'bat'
+  | 'rot'
+  | 'cho'
+  | 'coq'
+  | 'ntf'
+  | 'dlv'
 
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
 export function newId(prefix: IdPrefix, now: number): string {

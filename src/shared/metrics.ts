@@ -251,6 +251,12 @@ export function createMetrics() {
       labelNames: ['kind', 'result'],
       registers,
     }),
+    notifications: new Counter({
+      name: 'sallyport_notifications_total',
+      help: 'Tries to deliver notifications, by channel and result: delivered, failed, or dropped because nobody is to be told any more',
+      labelNames: ['channel', 'result'],
+      registers,
+    }),
     jobLateness: new Histogram({
       name: 'sallyport_job_lateness_seconds',
       help: 'How long after their time scheduled jobs began',

@@ -1,7 +1,7 @@
 /** Where heads of the audit chain are sent: a file elsewhere, an HTTP receiver, a time-stamp authority. */
 
-import { createHmac } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
 import { post } from '../../shared/network/http-post.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { type HeadTimeStamp, type SentHead, TIME_STAMP_TYPE } from './head.ts'
@@ -31,17 +31,7 @@ export function headReceiver(options: {
     name: 'http',
     async send(head) {
       const body = Buffer.from(JSON.stringify(head), 'utf8')
-      const id = `head_${head.gateway}_${head.seq}`
-      const timestamp = String(Math.floor(now() / 1000))
-      const headers: Record<string, string> = {
-        'content-type': 'application/json',
-        'webhook-id': id,
-        'webhook-timestamp': timestamp,
-      }
-      if (secret !== undefined) {
-        const mac = createHmac('sha256', secret.revealBytes()).update(`${id}.${timestamp}.`).update(body)
-        headers['webhook-signature'] = `v1,${mac.digest('base64')}`
-      }
+      const headers = webhookHeaders(`head_${head.gateway}_${head.seq}`, body, now(), secret)
       await post({ url, headers, body, timeoutMs, ca })
     },
   }

@@ -2,6 +2,9 @@
 
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 
 export interface PostOptions {
   readonly url: URL
@@ -10,35 +13,72 @@ export interface PostOptions {
   readonly timeoutMs: number
   /** PEM; not given: the certificates of the system. */
   readonly ca?: string | undefined
+  /** Connects to the host and the port of the URL; not given: whatever address the host has. */
+  readonly dial?: (host: string, port: number, signal: AbortSignal) => Promise<Duplex>
+  /** Gives it up. */
+  readonly signal?: AbortSignal
+  readonly maxAnswerBytes?: number
 }
 
 const MAX_ANSWER_BYTES = 1024 * 1024
 
-/** The body of a 2xx answer. Throws an Error that names the status or what went wrong, never what was sent. */
-export async function post({ url, headers, body, timeoutMs, ca }: PostOptions): Promise<Buffer> {
+/** An answer that is no success. */
+export class StatusError extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`the answer has the status ${status}`)
+    this.status = status
+  }
+}
+
+/** The body of a 2xx answer. Throws an Error that names the status or what went wrong, never what was sent or answered. */
+export async function post(options: PostOptions): Promise<Buffer> {
+  const { url, headers, body, timeoutMs, ca, dial, maxAnswerBytes = MAX_ANSWER_BYTES } = options
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+  const late = () => new Error(`no answer within ${timeoutMs} ms`)
+  const secure = url.protocol === 'https:'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = Number(url.port) || (secure ? 443 : 80)
+  let socket: Duplex | undefined
+  try {
+    socket = await dial?.(host, port, signal)
+  } catch (error) {
+    throw timeout.aborted ? late() : error
+  }
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
-  const signal = AbortSignal.timeout(timeoutMs)
-  const options = {
+  const failed = (error: Error) => reject(timeout.aborted ? late() : error)
+  const common = {
     method: 'POST',
     headers: { ...headers, 'content-length': String(body.length) },
     signal,
-    agent: false,
+    agent: false as const,
   }
-  const request = url.protocol === 'https:' ? httpsRequest(url, { ...options, ca }) : httpRequest(url, options)
-  request.on('error', error => reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error))
+  const overTls = (stream: Duplex) => connectTls({ socket: stream, host, servername: isIP(host) === 0 ? host : '', ca })
+  const request = secure
+    ? httpsRequest(
+        url,
+        socket === undefined ? { ...common, ca } : { ...common, createConnection: () => overTls(socket) },
+      )
+    : httpRequest(url, socket === undefined ? common : { ...common, createConnection: () => socket })
+  request.on('error', failed)
+  request.on('close', () => socket?.destroy())
   request.on('response', response => {
     const chunks: Buffer[] = []
     let size = 0
     response.on('data', (chunk: Buffer) => {
       chunks.push(chunk)
       size += chunk.length
-      if (size > MAX_ANSWER_BYTES) request.destroy(new Error('the answer is too long'))
+      if (size <= maxAnswerBytes) return
+      reject(new Error('the answer is too long'))
+      request.destroy()
     })
-    response.on('error', error => reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error))
+    response.on('error', failed)
     response.on('end', () => {
       const { statusCode = 0 } = response
       if (statusCode >= 200 && statusCode < 300) resolve(Buffer.concat(chunks))
-      else reject(new Error(`the answer has the status ${statusCode}`))
+      else reject(new StatusError(statusCode))
     })
   })
   request.end(body)

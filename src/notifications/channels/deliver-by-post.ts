@@ -1,0 +1,48 @@
+/** POSTs a message to a receiver: to no local address unless that is allowed, and not where it is redirected to. */
+
+import { dialAddress } from '../../connections/dial-address.ts'
+import { JobFailed, JobRefused } from '../../schedule/job.ts'
+import { GatewayError, messageOf } from '../../shared/errors.ts'
+import { post, StatusError } from '../../shared/network/http-post.ts'
+import { printable } from '../../shared/text/printable.ts'
+
+export interface Receiver {
+  readonly name: string
+  readonly url: URL
+  readonly ca: string | undefined
+  readonly allowLocal: boolean
+  readonly timeoutMs: number
+}
+
+/** Nobody reads it: a receiver says by its status whether it has it. */
+const MAX_ANSWER_BYTES = 64 * 1024
+
+export async function deliverByPost(
+  { name, url, ca, allowLocal, timeoutMs }: Receiver,
+  body: Buffer,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const dial = (host: string, port: number, signal: AbortSignal) =>
+    dialAddress({ name, host, port, allowLocal }, signal)
+  await post({ url, headers, body, ca, timeoutMs, dial, signal, maxAnswerBytes: MAX_ANSWER_BYTES }).catch(failed)
+}
+
+/** Says what went wrong in the receiver's stead; nothing that it answered. */
+export function failed(error: unknown): never {
+  if (error instanceof JobFailed) throw error
+  if (error instanceof GatewayError && error.code === 'TARGET_ADDRESS_REFUSED')
+    throw new JobRefused(
+      "Its address is one of the gateway's own, of its network segment, or one where a cloud gives out credentials. Where that is meant, the channel needs allowLocal: true.",
+    )
+  if (error instanceof StatusError) {
+    const { status } = error
+    if (status >= 300 && status < 400)
+      throw new JobRefused(`The receiver redirects (${status}), which is not followed: name the place itself.`)
+    if (status === 410) throw new JobRefused('The receiver is gone (410).')
+    throw new JobFailed(`The receiver answered ${status}.`)
+  }
+  throw new JobFailed(`The receiver could not be reached: ${printable(messageOf(error)).slice(0, MOST_WORDS)}.`)
+}
+
+const MOST_WORDS = 200

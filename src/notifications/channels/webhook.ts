@@ -1,0 +1,32 @@
+/** A receiver of ours by Standard Webhooks: JSON for programs, signed. */
+
+import type { WebhookSettings } from '../../config/notifications.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
+import type { Secret } from '../../shared/secret.ts'
+import { isoTime } from '../../shared/text/iso-time.ts'
+import type { Channel, Message } from './channel.ts'
+import { deliverByPost, type Receiver } from './deliver-by-post.ts'
+
+export function webhookChannel(
+  receiver: Receiver,
+  { events, people, content }: WebhookSettings,
+  secret: Secret,
+  clock: Clock,
+): Channel {
+  return {
+    ...{ kind: 'webhook', name: receiver.name, events, people, own: true, needsAddress: false, content },
+    async send(message, signal) {
+      const body = Buffer.from(JSON.stringify(webhookBody(message)), 'utf8')
+      await deliverByPost(receiver, body, webhookHeaders(message.id, body, clock.now(), secret), signal)
+    },
+  }
+}
+
+export function webhookBody({ id, kind, at, subject, lines, link, to }: Message) {
+  return {
+    type: kind,
+    timestamp: isoTime(at),
+    data: { id, subject, lines, link: link ?? null, to: to?.user ?? null },
+  }
+}

@@ -1,0 +1,96 @@
+/** Carries deliveries out: the handler of each channel's jobs. Tries, pauses and dead letters are the schedule's. */
+
+import type { Database } from '../database/database.ts'
+import type { Documents } from '../database/documents.ts'
+import type { User } from '../identity/user.ts'
+import type { JobHandler } from '../schedule/job.ts'
+import type { Clock } from '../shared/clock.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import type { Channel, Message } from './channels/channel.ts'
+import { NOTIFICATION_KINDS } from './kinds.ts'
+import type { Link } from './notification.ts'
+import { type Delivery, endDelivery, jobKindOf, readDelivery } from './rows.ts'
+
+/** A day of tries, with the pauses of the schedule. */
+const ATTEMPTS = 30
+const FIRST_PAUSE_MS = 10_000
+/** Of one channel, in one gateway, at the same time. */
+const AT_ONCE = 4
+
+export interface DeliverParts {
+  readonly database: Database
+  readonly clock: Clock
+  readonly users: Pick<Documents<User>, 'get'>
+  readonly channels: readonly Channel[]
+  /** How people reach the API, where that is configured. */
+  readonly url: string | undefined
+  readonly metrics: Pick<Metrics, 'notifications'>
+}
+
+export function deliveryHandlers(parts: DeliverParts): Record<string, JobHandler> {
+  return Object.fromEntries(
+    parts.channels.map(channel => [
+      jobKindOf(channel.name),
+      {
+        ...{ limit: AT_ONCE, attempts: ATTEMPTS, firstPauseMs: FIRST_PAUSE_MS },
+        async run({ key }, signal) {
+          await deliver(channel, key, parts, signal)
+          return undefined
+        },
+      } satisfies JobHandler,
+    ]),
+  )
+}
+
+/** Idempotent: what a gateway sent that died before it noted so is sent again with the same id. */
+async function deliver(channel: Channel, id: string, parts: DeliverParts, signal: AbortSignal): Promise<void> {
+  const { database, clock, users, url, metrics } = parts
+  const delivery = await readDelivery(database, id)
+  if (delivery === undefined || delivery.deliveredAt !== undefined || delivery.dropped !== undefined) return
+  const count = (result: 'delivered' | 'failed' | 'dropped') =>
+    metrics.notifications.inc({ channel: channel.name, result })
+  const user = delivery.user === undefined ? undefined : await users.get(delivery.user)
+  const to = recipientOf(channel, delivery, user)
+  if (typeof to === 'string') {
+    if (await endDelivery(database, id, { dropped: to })) count('dropped')
+    return
+  }
+  try {
+    await channel.send(messageOf(channel, delivery, to, url), signal)
+  } catch (error) {
+    count('failed')
+    throw error
+  }
+  if (await endDelivery(database, id, { delivered_at: clock.now() })) count('delivered')
+}
+
+/** As things are now: whom it was for may have left since. A text: why nobody is to be told. */
+function recipientOf({ needsAddress }: Channel, delivery: Delivery, user: User | undefined): Message['to'] | string {
+  if (delivery.user === undefined) return undefined
+  if (user === undefined) return 'there is no such user any more'
+  if (user.disabled) return 'the user is disabled'
+  if (needsAddress && user.email === undefined) return 'the user has no e-mail address'
+  return { user: user.name, address: user.email ?? '' }
+}
+
+/** Of what has an id and no name. */
+const NAMES_ID = /_[0-9a-z]{26}$/
+
+function messageOf(channel: Channel, delivery: Delivery, to: Message['to'], url: string | undefined): Message {
+  const { id, kind, at, subject, lines } = delivery
+  const brief = channel.content === 'brief'
+  return {
+    ...{
+      id,
+      kind,
+      at,
+      to,
+      link: delivery.link && (!brief || NAMES_ID.test(delivery.link.path)) ? linkOf(delivery.link, url) : undefined,
+    },
+    ...(brief ? { subject: `Sallyport: ${NOTIFICATION_KINDS[kind]}`, lines: [] } : { subject, lines }),
+  }
+}
+
+function linkOf({ path, command }: Link, url: string | undefined): NonNullable<Message['link']> {
+  return { command, url: url === undefined ? undefined : new URL(path, url).href }
+}

@@ -1,0 +1,61 @@
+/** What somebody may be told of: a closed set of kinds. A new one is a line here, and a row in docs/notifications.md. */
+
+/** Of people: what concerns them alone, or what they may decide. */
+const FOR_PEOPLE = {
+  'request.asked': 'somebody asks for access that you may approve',
+  'request.escalated': 'a request that nobody decided in time has come to you',
+  'request.approved': 'your request was approved, wholly or by one of several',
+  'request.denied': 'your request was denied',
+  'request.expired': 'your request was not decided in time',
+  'request.cancelled': 'a request that you could have decided was taken back',
+  'request.started': 'the access that you asked for has begun',
+  'request.ending': 'the access that you asked for ends soon',
+  'request.ended': 'the access that you asked for has ended',
+  'request.revoked': 'the access that you asked for was taken away',
+  'login.locked': 'one of your factors was locked after too many failures',
+  'login.token-created': 'a token for the API was made in your name',
+  'login.factor-changed': 'one of your factors was changed',
+} as const
+
+/** Of administrators: what needs somebody to look at it. */
+const ALERTS = {
+  'alert.worker-refused': 'a worker asked for what no worker asks for: it may be taken over',
+  'alert.evidence': 'sessions, recordings and audit log do not fit together',
+  'alert.recording-tampered': 'a recording differs from its seal',
+  'alert.audit-head': 'the heads of the audit log cannot be sent out',
+  'alert.rotation-failed': 'the credential of an account could not be changed',
+  'alert.rotation-overdue': 'the credential of an account should have been changed, and was not',
+  'alert.account-unknown': 'nothing in the vault logs in to an account',
+  'alert.credential-changed': 'the credential of an account was changed elsewhere',
+  'alert.credential-leaked': 'somebody said that a credential has leaked',
+  'alert.dependent-not-told': 'a program did not take the new credential of an account',
+  'alert.target-identity': 'a target did not prove that it is the one that was confirmed',
+  'alert.user-locked': 'a factor of a user was locked after too many failures',
+  'alert.clock': 'the clock of a gateway was set, or differs from others',
+  'alert.job': 'something that happens by itself was given up',
+  'notification.test': 'somebody wants to see whether notifications arrive',
+} as const
+
+export const NOTIFICATION_KINDS: Readonly<Record<NotificationKind, string>> = { ...FOR_PEOPLE, ...ALERTS }
+
+type PersonalKind = keyof typeof FOR_PEOPLE
+type AlertKind = keyof typeof ALERTS
+export type NotificationKind = PersonalKind | AlertKind
+
+/** A kind, all of a group (`alert.*`), or `*`: all. */
+export function isKindPattern(text: string): boolean {
+  return text === '*' || kindPatterns().includes(text)
+}
+
+export function kindPatterns(): string[] {
+  const kinds = Object.keys(NOTIFICATION_KINDS)
+  return [...new Set(kinds.map(groupOf)), ...kinds]
+}
+
+export function matchesKind(pattern: string, kind: string): boolean {
+  return pattern === '*' || pattern === kind || pattern === groupOf(kind)
+}
+
+function groupOf(kind: string): string {
+  return `${kind.split('.')[0]}.*`
+}
