@@ -1,11 +1,11 @@
 /** What policy gives for a check-out: decided like a session on the account, by the roles that let their holders check accounts out. */
 
 import { type Factor, LATER_FACTORS } from '../shared/factors.ts'
+import { windowEnd } from '../shared/hours.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import type { Account, CheckOutRule, Target } from '../targets/target.ts'
 import { decide } from './decide.ts'
 import type { AccessFacts } from './evaluate-role.ts'
-import { windowEnd } from './hours.ts'
 import type { Role } from './role.ts'
 
 export interface CheckOutTerms {

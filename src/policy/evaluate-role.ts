@@ -4,10 +4,10 @@ import { type Channel, type ProtocolName, protocolOf } from '../protocols/regist
 import { messageOf } from '../shared/errors.ts'
 import { type FactorLists, formatFactorLists, provenEnough } from '../shared/factor-lists.ts'
 import type { Factor } from '../shared/factors.ts'
+import { type Hours, windowEnd } from '../shared/hours.ts'
 import { inNetworks } from '../shared/network/networks.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
-import { type Hours, windowEnd } from './hours.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import type { Role } from './role.ts'
 

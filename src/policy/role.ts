@@ -5,12 +5,12 @@ import { type Channel, channelNames, protocolNames, protocols } from '../protoco
 import { databasePatterns } from '../shared/database-names.ts'
 import { duration } from '../shared/durations.ts'
 import { factorSchema } from '../shared/factor-schema.ts'
+import { hoursSchema } from '../shared/hours.ts'
 import { nameSchema } from '../shared/name-schema.ts'
 import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
 import { CHECK_OUT_WAYS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
-import { hoursSchema } from './hours.ts'
 
 export const matchingTarget = z
   .string()

@@ -1,9 +1,9 @@
 /** A rotation policy: when the credentials of which accounts are changed, by what, and how they look. The shape that people write in resource files. */
 
 import { z } from 'zod'
-import { isTimeZone } from '../../policy/hours.ts'
 import { roleSchema } from '../../policy/role.ts'
 import { duration } from '../../shared/durations.ts'
+import { isTimeZone } from '../../shared/hours.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { whyNoCron } from './cron.ts'
 import { passwordRuleSchema } from './password-rule.ts'

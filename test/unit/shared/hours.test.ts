@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Hours, isTimeZone, windowEnd } from '../../../src/policy/hours.ts'
 import { roleSchema } from '../../../src/policy/role.ts'
+import { type Hours, isTimeZone, windowEnd } from '../../../src/shared/hours.ts'
 
 const hours = (text: Partial<Hours>): Hours =>
   roleSchema.parse({ name: 'r', targets: {}, accounts: {}, hours: text }).hours!
