@@ -27,7 +27,7 @@ import type { Rotations } from '../rotation/rotations.ts'
 import type { AccountStatuses } from '../rotation/status.ts'
 import type { RotationTriggers } from '../rotation/triggers/triggers.ts'
 import type { Schedule } from '../schedule/schedule.ts'
-import type { Access } from '../session/access.ts'
+import type { Access, ApprovedOf } from '../session/access.ts'
 import type { Dialer } from '../session/dialer.ts'
 import type { Follow } from '../session/live/follow.ts'
 import type { LiveSessions } from '../session/live/live-sessions.ts'
@@ -71,6 +71,7 @@ export interface ApiParts {
   readonly tokens: Tokens
   readonly personalAccess: PersonalAccess
   readonly access: Access
+  readonly approvedOf: ApprovedOf
   readonly authenticator: Pick<Authenticator, 'confirmCode'>
   readonly checkOuts: CheckOuts
   readonly reveal: Reveal

@@ -563,6 +563,60 @@ async function notifications({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Sessions that rest on a request, found by it. */
+async function sessionRequests({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('sessions').addColumn('request', 'text').execute()
+  await schema
+    .createIndex('sessions_by_request')
+    .on('sessions')
+    .column('request')
+    .where('request' as never, 'is not', null)
+    .execute()
+}
+
+/** What people ask for: see `access-requests/request.ts`. */
+async function accessRequests({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('access_requests')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('revision', 'bigint', column => column.notNull())
+    .addColumn('role', 'text', column => column.notNull())
+    .addColumn('offer', 'text', column => column.notNull())
+    .addColumn('wish', 'text', column => column.notNull())
+    .addColumn('given', 'text')
+    .addColumn('extension_of', 'text')
+    .addColumn('asked_at', 'bigint', column => column.notNull())
+    .addColumn('stage', 'bigint', column => column.notNull())
+    .addColumn('stage_since', 'bigint', column => column.notNull())
+    .addColumn('expires_at', 'bigint', column => column.notNull())
+    .addColumn('starts_at', 'bigint')
+    .addColumn('ends_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .addColumn('ended_by', 'text')
+    .addColumn('words', 'text')
+    .addColumn('withdrawn', 'bigint', column => column.notNull().defaultTo(0))
+    .execute()
+  await schema.createIndex('access_requests_by_user').on('access_requests').columns(['user', 'state']).execute()
+  await schema.createIndex('access_requests_by_state').on('access_requests').columns(['state', 'expires_at']).execute()
+  await schema.createIndex('access_requests_by_time').on('access_requests').columns(['asked_at', 'id']).execute()
+  await schema
+    .createTable('access_decisions')
+    .addColumn('request', 'text', column => column.notNull())
+    .addColumn('approver', 'text', column => column.notNull())
+    .addColumn('stage', 'bigint', column => column.notNull())
+    .addColumn('decision', 'text', column => column.notNull())
+    .addColumn('reason', 'text')
+    .addColumn('by_rule', 'text', column => column.notNull())
+    .addColumn('factors', 'text', column => column.notNull())
+    .addColumn('decided_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('access_decisions_key', ['request', 'stage', 'approver'])
+    .execute()
+  await schema.createIndex('access_decisions_by_approver').on('access_decisions').column('approver').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -586,4 +640,6 @@ export const migrations: Record<string, Migration> = {
   '0020-failed-jobs': { up: failedJobs },
   '0021-watched-check-outs': { up: watchedCheckOuts },
   '0022-notifications': { up: notifications },
+  '0023-session-requests': { up: sessionRequests },
+  '0024-access-requests': { up: accessRequests },
 }

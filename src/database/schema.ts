@@ -36,6 +36,8 @@ export interface Schema {
   notification_deliveries: NotificationDeliveryTable
   notification_preferences: NotificationPreferenceTable
   notification_marks: NotificationMarkTable
+  access_requests: AccessRequestTable
+  access_decisions: AccessDecisionTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -124,6 +126,8 @@ export interface SessionTable {
   account: string
   target: string
   role: string
+  /** The approved request that it rests on; null: none, or not known to gateways of before. */
+  request: string | null
   source: string
   /** connecting, active or ended */
   state: string
@@ -369,6 +373,50 @@ export interface CheckOutTurnTable {
   account: string
   target: string
   turn: number
+}
+
+/** What somebody asks for. `wish` (asked for) and `given` (by what was approved; null: not approved) are JSON. */
+export interface AccessRequestTable {
+  id: string
+  /** access, or permanent */
+  kind: string
+  user: string
+  state: string
+  /** Grows with every change, which compares it. */
+  revision: number
+  role: string
+  offer: string
+  wish: string
+  given: string | null
+  /** The request that gets more time by it. */
+  extension_of: string | null
+  asked_at: number
+  /** The step of the approval that it waits for, from 0, and since when. */
+  stage: number
+  stage_since: number
+  /** Until then it is decided; once approved: until then it is used, where the time counts from first use. */
+  expires_at: number
+  starts_at: number | null
+  ends_at: number | null
+  ended_at: number | null
+  ended_by: string | null
+  words: string | null
+  /** 1: its user was removed. Whatever the state says, it gives nothing, to whoever has the name by now. */
+  withdrawn: number
+}
+
+export interface AccessDecisionTable {
+  request: string
+  approver: string
+  stage: number
+  /** approve or deny */
+  decision: string
+  reason: string | null
+  /** By which approver of the offer they might: `role:leads`. */
+  by_rule: string
+  /** What was proven anew for it; with commas. */
+  factors: string
+  decided_at: number
 }
 
 /** Many accounts that somebody has rotated: see `rotation/batches/`. `selection` is JSON. */

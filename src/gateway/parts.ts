@@ -1,5 +1,6 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
+import { createApprovedOf } from '../access-requests/request-rows.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
@@ -132,7 +133,6 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
 
   const sessions = createSessionStore({ database, clock, gateway })
   const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })
-  const access = createAccess({ roles, targets, clock, defaults: config.authentication.factors })
   const live = await createLiveSessions({ cluster, clock, log })
   started.defer(() => live.close())
   const follow = await createFollow({
@@ -152,6 +152,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   })
   const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock, measuredBy })
   const storeClock: Clock = storeTime ?? clock
+  const approvedOf = createApprovedOf({ database, clock: storeClock, aheadMs: () => storeTime?.aheadMs ?? 0 })
+  const access = createAccess({ roles, targets, approvedOf, clock, defaults: config.authentication.factors })
   const schedule = createSchedule({ database, clock: storeClock })
   const channels = await openChannels(config.notifications, clock)
   const notify = createNotify({ database, schedule, clock: storeClock, channels })
@@ -248,6 +250,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     reveal,
     batches,
     access,
+    approvedOf,
     live,
     favourites: createFavourites({ database, clock }),
     follow,

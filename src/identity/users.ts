@@ -8,7 +8,7 @@ import { type User, userSchema } from './user.ts'
 
 export function createUsers({ database, clock }: { database: Database; clock: Clock }): Documents<User> {
   const documents = createDocuments<User>('users', stored => userSchema.parse(stored), { database, clock })
-  /** Takes their factors, tokens, favourites and what they were to be told along, first: whoever gets the same name later must not inherit them. */
+  /** Takes their factors, tokens, favourites, what they asked for and were to be told along, first: whoever gets the same name later must not inherit them. */
   async function removeAll(names: readonly string[]): Promise<void> {
     for (const table of ['factors', 'api_tokens', 'favourites', 'notification_preferences'] as const) {
       for (const some of slices(names)) await database.deleteFrom(table).where('user', 'in', some).execute()
@@ -20,6 +20,7 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
         .where('user', 'in', some)
         .where('delivered_at', 'is', null)
         .execute()
+      await database.updateTable('access_requests').set({ withdrawn: 1 }).where('user', 'in', some).execute()
     }
     await documents.removeAll(names)
   }

@@ -3,9 +3,10 @@
 import type { Principal } from '../identity/principal.ts'
 import { messageOf, type Refusal, refuse } from '../shared/errors.ts'
 import { seesHolder } from './check-out.ts'
-import { DENIED, decide } from './decide.ts'
+import { DENIED, decide, type No } from './decide.ts'
 import type { AccessFacts, Evaluation } from './evaluate-role.ts'
 import { type Grant, mintGrant } from './grant.ts'
+import type { Offered } from './offers.ts'
 
 export interface AuthorizeFacts extends AccessFacts {
   /** Who asks, proven. Its own source address counts, whatever `sourceAddress` says. */
@@ -16,6 +17,8 @@ export interface AuthorizeFacts extends AccessFacts {
 
 /** A refusal, with what every role said: for the audit log, never for the person. */
 export interface Denial extends Refusal {
+  /** What would be given if it was asked for and approved: the lowest level first. */
+  readonly onRequest: readonly Offered[]
   readonly evaluations: readonly Evaluation[]
 }
 
@@ -28,7 +31,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
   try {
     const roles = facts.roles.filter(role => principal.roles.includes(role.name))
     const decision = decide({ ...facts, roles, sourceAddress: principal.sourceAddress }, principal.proven)
-    if (!decision.granted) return deny(decision.message, decision.detail, decision.evaluations)
+    if (!decision.granted) return deny(decision.message, decision)
     return mintGrant({
       session,
       user: principal.user,
@@ -36,6 +39,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       account: decision.account,
       database: decision.database,
       role: decision.roles.map(role => role.name).join(','),
+      request: decision.request,
       channels: decision.channels,
       endsAt: decision.endsAt,
       idleMs: decision.idleMs,
@@ -46,10 +50,14 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       seesHolder: seesHolder(decision.roles),
     })
   } catch (error) {
-    return deny(DENIED, `the policy could not be evaluated: ${messageOf(error)}`, [])
+    return deny(DENIED, {
+      detail: `the policy could not be evaluated: ${messageOf(error)}`,
+      evaluations: [],
+      onRequest: [],
+    })
   }
 }
 
-function deny(message: string, detail: string, evaluations: readonly Evaluation[]): Denial {
-  return { ...refuse('ACCESS_DENIED', message, detail), evaluations }
+function deny(message: string, { detail, evaluations, onRequest }: Omit<No, 'granted' | 'message'>): Denial {
+  return { ...refuse('ACCESS_DENIED', message, detail), evaluations, onRequest }
 }

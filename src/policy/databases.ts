@@ -35,6 +35,32 @@ export function opensEveryDatabase(role: Role, target: Target): boolean {
   return [openedBy(target), role.databases].every(patterns => patterns?.includes(EVERY) ?? false)
 }
 
+/**
+ * Of the databases that a role gives those that were asked for too, as the role would write them; not asked for: the role's. Where the
+ * role gives the target's own alone, that is all there is to ask for.
+ */
+export function commonDatabases(
+  given: readonly string[] | undefined,
+  asked: readonly string[] | undefined,
+  target: Target,
+): string[] | undefined {
+  if (asked === undefined) return given === undefined ? undefined : [...given]
+  if (given === undefined) {
+    const own = databaseOf(undefined, target)
+    return own !== undefined && asked.some(pattern => matchesPattern(pattern, own)) ? undefined : []
+  }
+  return given.flatMap(one => asked.flatMap(other => commonPattern(one, other)))
+}
+
+/** What both patterns match, as a pattern; none where there is no such thing. */
+function commonPattern(one: string, other: string): string[] {
+  const [longer, shorter] = one.length >= other.length ? [one, other] : [other, one]
+  // `shop*` and `shop` are of different lengths, and have `shop` in common.
+  if (!longer.endsWith('*')) return matchesPattern(shorter, longer) ? [longer] : []
+  if (!shorter.endsWith('*')) return matchesPattern(longer, shorter) ? [shorter] : []
+  return matchesPattern(shorter, longer.slice(0, -1)) ? [longer] : []
+}
+
 /** For administrators: `report_* (orders opens shop, report_*)`. */
 export function describeDatabases(role: Role, target: Target | undefined): string {
   const given = role.databases?.join(', ') ?? "the target's own"

@@ -5,9 +5,11 @@ import type { Factor } from '../shared/factors.ts'
 import { bytesOf } from '../shared/size-text.ts'
 import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
+import { type CountedRole, countedRoles, withBestRequest } from './approved.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
 import { type AccessFacts, channelsGiven, type Evaluation, evaluateRole, failures, inScope } from './evaluate-role.ts'
+import { type Offered, offeredInstead } from './offers.ts'
 import type { Role } from './role.ts'
 
 export type Decision = Yes | No
@@ -19,7 +21,9 @@ export interface Yes {
   readonly account: Account
   /** The one that the target is asked for; undefined where it has none. */
   readonly database: string | undefined
-  readonly roles: readonly Role[]
+  readonly roles: readonly CountedRole[]
+  /** The approved request that it rests on. */
+  readonly request?: string
   readonly channels: ReadonlySet<Channel>
   readonly endsAt: number
   readonly idleMs: number | undefined
@@ -37,6 +41,8 @@ export interface No {
   readonly message: string
   /** For the audit log. */
   readonly detail: string
+  /** What would be given if it was asked for and approved: the lowest level first. */
+  readonly onRequest: readonly Offered[]
   readonly evaluations: readonly Evaluation[]
 }
 
@@ -46,10 +52,16 @@ export const DENIED = 'Access denied: this target and account are not allowed fo
 /**
  * Yes when at least one role holds in full. Permissions of all roles that hold add up (channels); limits take the strictest
  * (end, idle time, what is recorded): no permission outlives or escapes the terms of the role that gives it. A role of which
- * one condition fails, its factors included, adds neither. `proven` undefined: factors are not asked about.
+ * one condition fails, its factors included, adds neither. Of approved requests one counts, where it adds something: a channel, or as `added`
+ * says. `proven` undefined: factors are not asked about.
  */
-export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefined): Decision {
-  const { request, target, roles } = facts
+export function decide(
+  facts: AccessFacts,
+  proven: ReadonlySet<Factor> | undefined,
+  added: (role: CountedRole, outright: readonly CountedRole[]) => number = () => 0,
+): Decision {
+  const { request, target } = facts
+  const roles = countedRoles(facts.roles, facts.approved, target)
   if (request.target === undefined) {
     return no('The login name does not say which target: use user+account+target.', 'no target is named')
   }
@@ -60,11 +72,17 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
   }
   const evaluated = roles.map(role => ({ role, evaluation: evaluateRole(role, facts, account, proven) }))
   const evaluations = evaluated.map(({ evaluation }) => evaluation)
-  const holding = evaluated.filter(({ evaluation }) => failures(evaluation).length === 0)
+  const holding = withBestRequest(
+    evaluated
+      .filter(({ evaluation }) => failures(evaluation).length === 0)
+      .map(({ role, evaluation: { endsAt } }) => ({ role, endsAt })),
+    (role, outright) => channelsAdded(role, outright, facts) + added(role, outright),
+  )
   if (target === undefined || account === undefined || holding.length === 0) {
-    return no(messageFor(evaluations), detailFor(facts, account, evaluations), evaluations)
+    return no(messageFor(evaluations), detailFor(facts, account, evaluations), evaluations, offeredInstead(facts))
   }
   const granting = holding.map(({ role }) => role)
+  const by = granting.find(role => role.by !== undefined)?.by
   const idleTimes = granting.map(role => role.idle).filter(time => time !== undefined)
   return {
     granted: true,
@@ -72,8 +90,9 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     account,
     database: databaseOf(request.database, target),
     roles: granting,
+    ...(by === undefined ? {} : { request: by.request }),
     channels: new Set(granting.flatMap(role => channelsGiven(role, facts))),
-    endsAt: Math.min(...holding.map(({ evaluation }) => evaluation.endsAt)),
+    endsAt: Math.min(...holding.map(({ endsAt }) => endsAt)),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
     recordInput: granting.some(role => role.recordInput),
     recordExecInput: granting.some(role => role.recordExecInput),
@@ -81,6 +100,11 @@ export function decide(facts: AccessFacts, proven: ReadonlySet<Factor> | undefin
     recording: granting.some(role => role.recording === 'before-relay') ? 'before-relay' : 'within-bound',
     evaluations,
   }
+}
+
+function channelsAdded(role: CountedRole, outright: readonly CountedRole[], facts: AccessFacts): number {
+  const given = new Set(outright.flatMap(one => channelsGiven(one, facts)))
+  return channelsGiven(role, facts).filter(channel => !given.has(channel)).length
 }
 
 function execOutputBytes(limit: Role['execOutputLimit']): number {
@@ -99,6 +123,7 @@ export function deniedNow(evaluations: readonly Evaluation[]): string {
   const reasons = evaluations.map(evaluation =>
     failures(evaluation)
       .map(({ name, why }) => {
+        if (name === 'request') return `allowed ${why}`
         if (name === 'hours') return `allowed ${why}`
         return name === 'source' ? 'not allowed from your network' : `needs ${why}`
       })
@@ -128,6 +153,11 @@ function detailFor(
   return nearly.length > 0 ? nearly.join('; ') : `no role of the user allows ${what}${where}`
 }
 
-function no(message: string, detail: string, evaluations: readonly Evaluation[] = []): No {
-  return { granted: false, message, detail, evaluations }
+function no(
+  message: string,
+  detail: string,
+  evaluations: readonly Evaluation[] = [],
+  onRequest: readonly Offered[] = [],
+): No {
+  return { granted: false, message, detail, onRequest, evaluations }
 }

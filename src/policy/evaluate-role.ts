@@ -6,7 +6,9 @@ import { type FactorLists, formatFactorLists, provenEnough } from '../shared/fac
 import type { Factor } from '../shared/factors.ts'
 import { type Hours, windowEnd } from '../shared/hours.ts'
 import { inNetworks } from '../shared/network/networks.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
 import type { Account, Target } from '../targets/target.ts'
+import type { ApprovedAccess, CountedRole } from './approved.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import type { Role } from './role.ts'
@@ -28,6 +30,8 @@ export interface AccessFacts {
   readonly target: Target | undefined
   /** The roles that the user holds now, read from the store for this decision (`roles.heldBy(user)`). */
   readonly roles: readonly Role[]
+  /** The user's requests that were approved and are not over; not given: none. */
+  readonly approved?: readonly ApprovedAccess[]
   /** The gateway's factor lists, for roles that name none. */
   readonly defaults: FactorLists
   /** The address of the peer's socket; undefined: not known yet, and no condition on it holds. */
@@ -37,7 +41,16 @@ export interface AccessFacts {
 }
 
 export interface Condition {
-  readonly name: 'protocol' | 'target' | 'account' | 'databases' | 'channels' | 'hours' | 'source' | 'factors'
+  readonly name:
+    | 'protocol'
+    | 'target'
+    | 'account'
+    | 'databases'
+    | 'channels'
+    | 'request'
+    | 'hours'
+    | 'source'
+    | 'factors'
   readonly holds: boolean
   /** For administrators and the audit log, for example `10.9.8.7 is not in 10.0.0.0/16`. */
   readonly why: string
@@ -46,6 +59,8 @@ export interface Condition {
 /** The outcome of evaluating a role for a request. */
 export interface Evaluation {
   readonly role: string
+  /** It is what this approved request has of the role. */
+  readonly request?: string
   readonly conditions: readonly Condition[]
   /** Milliseconds since the epoch: when the role's maximum time or its hours end, whichever is first. */
   readonly endsAt: number
@@ -64,7 +79,7 @@ Evaluates `role` for `account` on the target of the facts. `proven` undefined: b
  * not asked about. An error in one condition means that it does not hold.
  */
 export function evaluateRole(
-  role: Role,
+  role: CountedRole,
   facts: AccessFacts,
   account: Account | undefined,
   proven: ReadonlySet<Factor> | undefined,
@@ -75,13 +90,17 @@ export function evaluateRole(
 
 /** The conditions on time, source and factors, whatever the role applies to. `proven` as for `evaluateRole`. */
 export function evaluateTerms(
-  role: Role,
+  role: CountedRole,
   { now, sourceAddress, defaults }: Pick<AccessFacts, 'now' | 'sourceAddress' | 'defaults'>,
   proven: ReadonlySet<Factor> | undefined,
 ): Evaluation {
   const lists = role.factors ?? defaults
   let windowEndsAt = Number.POSITIVE_INFINITY
+  const { by } = role
   const conditions = [
+    ...(by === undefined
+      ? []
+      : [condition('request', describeRequest(by), () => by.startsAt <= now && now < by.endsAt)]),
     condition('hours', role.hours === undefined ? 'always' : formatHours(role.hours), () => {
       const end = role.hours === undefined ? Number.POSITIVE_INFINITY : windowEnd(role.hours, now)
       windowEndsAt = end ?? now
@@ -96,7 +115,8 @@ export function evaluateTerms(
   if (proven !== undefined) {
     conditions.push(condition('factors', formatFactorLists(lists), () => provenEnough(lists, proven)))
   }
-  return { role: role.name, conditions, endsAt: Math.min(now + role.maxSession, windowEndsAt) }
+  const endsAt = Math.min(now + role.maxSession, windowEndsAt, by?.endsAt ?? Number.POSITIVE_INFINITY)
+  return { role: role.name, ...(by === undefined ? {} : { request: by.request }), conditions, endsAt }
 }
 
 /** Whether a role applies to a request at all; the other conditions say whether it holds now and for this source. */
@@ -185,6 +205,11 @@ function condition(name: Condition['name'], why: string, test: () => boolean): C
 /** `mon, tue 08:00 to 18:00 Europe/Berlin` */
 function formatHours({ days, from, to, zone }: Hours): string {
   return `${days.length === 7 ? 'every day' : days.join(', ')} ${from} to ${to} ${zone}`
+}
+
+/** `by req_… from 2026-11-18T12:00:00Z to 2026-11-18T14:00:00Z` */
+function describeRequest({ request, startsAt, endsAt }: ApprovedAccess): string {
+  return `by ${request} from ${isoTime(startsAt)} to ${isoTime(endsAt)}`
 }
 
 function describeSelector(selector: Role['targets'] & Role['accounts']): string {

@@ -4,6 +4,7 @@ import type { Channel } from '../protocols/registered.ts'
 import { messageOf } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Promptness } from '../shared/vocabulary.ts'
+import type { Account } from '../targets/target.ts'
 import { decide } from './decide.ts'
 import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
 import { rememberFactorMs } from './required-factors.ts'
@@ -21,6 +22,8 @@ export interface Explanation {
   /** What is given, when allowed. */
   readonly given?: {
     readonly account: string
+    /** The approved request that it rests on. */
+    readonly request?: string
     /** Of a target that has several. */
     readonly database?: string
     /** Where databases are reached: how long a code that was accepted counts again, for further connections; 0: it is good for one. */
@@ -35,16 +38,27 @@ export interface Explanation {
     readonly execOutputLimitBytes?: number | 'none'
     readonly recording: Promptness
   }
+  /** What would be given if it was asked for and approved, when not allowed: the lowest level first. */
+  readonly onRequest: readonly OfferExplanation[]
   /** Every role of the user, with the conditions that hold and those that do not. */
   readonly roles: readonly RoleExplanation[]
 }
 
 export interface RoleExplanation {
   readonly role: string
+  /** It is what this approved request has of the role. */
+  readonly request?: string
   readonly holds: boolean
   readonly conditions: readonly Condition[]
   /** One of these lists must be proven for the role to count. */
   readonly factors: FactorLists
+}
+
+export interface OfferExplanation {
+  readonly role: string
+  readonly offer: string
+  readonly account: string
+  readonly level: Account['level']
 }
 
 /** Factors are taken as proven, and without a `sourceAddress` the source as allowed; both stand in what comes back. */
@@ -62,12 +76,19 @@ export function explain(facts: ExplainFacts): Explanation {
       const conditions = evaluation.conditions.map(one => (sourceKnown ? one : withSources(one, role)))
       return {
         role: role.name,
+        ...(evaluation.request === undefined ? {} : { request: evaluation.request }),
         holds: failures(evaluation).length === 0,
         conditions,
         factors: role.factors ?? defaults,
       }
     })
-    if (!decision.granted) return { allowed: false, verdict: `No: ${decision.detail}.`, roles }
+    if (!decision.granted) {
+      const onRequest = decision.onRequest.map(({ role, name, account: { name: account, level } }) => ({
+        ...{ role: role.name, offer: name, account, level },
+      }))
+      const offered = onRequest.length === 0 ? '' : ' It can be asked for.'
+      return { allowed: false, verdict: `No: ${decision.detail}.${offered}`, onRequest, roles }
+    }
     const {
       account,
       database,
@@ -80,11 +101,14 @@ export function explain(facts: ExplainFacts): Explanation {
       recording,
     } = decision
     const names = decision.roles.map(role => role.name).join(', ')
+    const rest = decision.request === undefined ? '' : `, and the approved request ${decision.request}`
     return {
       allowed: true,
-      verdict: `Yes, by ${decision.roles.length > 1 ? 'the roles' : 'the role'} ${names}.`,
+      verdict: `Yes, by ${decision.roles.length > 1 ? 'the roles' : 'the role'} ${names}${rest}.`,
+      onRequest: [],
       given: {
         account: account.name,
+        ...(decision.request === undefined ? {} : { request: decision.request }),
         ...(database === undefined ? {} : { database, rememberFactorMs: rememberFactorMs(asked) }),
         channels: [...channels],
         endsAt,
@@ -109,5 +133,5 @@ function withSources(condition: Condition, role: Role): Condition {
 }
 
 function refused(verdict: string): Explanation {
-  return { allowed: false, verdict, roles: [] }
+  return { allowed: false, verdict, onRequest: [], roles: [] }
 }

@@ -13,6 +13,8 @@ export interface GrantTerms {
   readonly database?: string | undefined
   /** The names of the roles that give it together, with commas between. */
   readonly role: string
+  /** The approved request that it rests on, `req_…`; undefined: it is given outright. */
+  readonly request?: string | undefined
   readonly channels: ReadonlySet<Channel>
   /** Milliseconds since the epoch: the end of the role's maximum time or of its hours, whichever is first. */
   readonly endsAt: number
@@ -52,6 +54,9 @@ class GrantProof {
   }
   get role(): string {
     return this.#terms.role
+  }
+  get request(): string | undefined {
+    return this.#terms.request
   }
   get endsAt(): number {
     return this.#terms.endsAt

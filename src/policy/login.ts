@@ -4,6 +4,7 @@ import { type FactorLists, formatFactorLists, provenEnough } from '../shared/fac
 import { type Factor, GUESSABLE_FACTORS } from '../shared/factors.ts'
 import { deniedNow } from './decide.ts'
 import { type AccessFacts, evaluateScope, evaluateTerms, failures } from './evaluate-role.ts'
+import { offersFor } from './offers.ts'
 import { LONGEST_SESSION_MS, type Role } from './role.ts'
 
 export type LoginFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
@@ -75,11 +76,14 @@ export function decideLogin(facts: LoginFacts, proven: ReadonlySet<Factor>): Log
   }
 }
 
-/** Whether a role speaks of an account of the target, or of this one: whoever has none must not learn that there is such a thing. */
+/** Whether a role speaks of an account of the target, or of this one, be it on request: whoever has none must not learn that there is such a thing. */
 export function mayKnow(facts: AccessFacts, account?: string): boolean {
   const { target, roles } = facts
   const accounts = (target?.accounts ?? []).filter(({ name }) => account === undefined || name === account)
-  return roles.some(role => accounts.some(one => evaluateScope(role, facts, one).every(({ holds }) => holds)))
+  return (
+    roles.some(role => accounts.some(one => evaluateScope(role, facts, one).every(({ holds }) => holds))) ||
+    (target !== undefined && offersFor(roles, target, { account }).length > 0)
+  )
 }
 
 function holding(facts: LoginFacts, proven: ReadonlySet<Factor> | undefined): Role[] | undefined {

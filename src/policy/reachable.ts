@@ -2,8 +2,8 @@
 
 import type { Factor } from '../shared/factors.ts'
 import type { Target } from '../targets/target.ts'
+import { type CountedRole, countedRoles } from './approved.ts'
 import { type AccessFacts, appliesTo, evaluateTerms, failures } from './evaluate-role.ts'
-import type { Role } from './role.ts'
 
 export interface Reachable {
   readonly target: string
@@ -14,7 +14,7 @@ export interface Reachable {
   readonly labels: Readonly<Record<string, string>>
 }
 
-export type WhoFacts = Pick<AccessFacts, 'roles' | 'defaults' | 'sourceAddress' | 'now'>
+export type WhoFacts = Pick<AccessFacts, 'roles' | 'approved' | 'defaults' | 'sourceAddress' | 'now'>
 
 /**
  * The accounts on these targets that `decide` would give when asked for by name, without a database. What a role says of hours, sources and
@@ -25,10 +25,12 @@ export function reachableAmong(
   proven: ReadonlySet<Factor> | undefined,
 ): (targets: readonly Target[]) => Reachable[] {
   const roles = facts.roles.filter(role => failures(evaluateTerms(role, facts, proven)).length === 0)
-  return targets => (roles.length === 0 ? [] : targets.flatMap(target => onTarget(target, facts, roles)))
+  const approved = facts.approved?.filter(({ startsAt, endsAt }) => startsAt <= facts.now && facts.now < endsAt)
+  return targets =>
+    roles.length === 0 ? [] : targets.flatMap(target => onTarget(target, facts, countedRoles(roles, approved, target)))
 }
 
-function onTarget(target: Target, facts: WhoFacts, roles: readonly Role[]): Reachable[] {
+function onTarget(target: Target, facts: WhoFacts, roles: readonly CountedRole[]): Reachable[] {
   const { name, protocol, description, labels } = target
   const request = { protocol, target: name }
   return target.accounts

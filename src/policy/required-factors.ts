@@ -3,9 +3,9 @@
 import { GatewayError } from '../shared/errors.ts'
 import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Account } from '../targets/target.ts'
+import { type CountedRole, countedRoles } from './approved.ts'
 import { chooseAccount } from './choose-account.ts'
 import { type AccessFacts, evaluateRole, evaluateScope, failures } from './evaluate-role.ts'
-import type { Role } from './role.ts'
 
 /**
  * The factor lists of those of the user's roles that would grant the request if the factors were proven, or, where hours or
@@ -32,10 +32,10 @@ export function rememberFactorMs(facts: AccessFacts): number {
   return times.length === 0 ? 0 : Math.min(...times)
 }
 
-function rolesThatMatch(facts: AccessFacts): Role[] {
+function rolesThatMatch(facts: AccessFacts): CountedRole[] {
   const account = chooseAccount(facts)
   const accounts: (Account | undefined)[] = account === 'several' ? facts.target!.accounts : [account]
-  const inQuestion = facts.roles.flatMap(role => {
+  const inQuestion = countedRoles(facts.roles, facts.approved, facts.target).flatMap(role => {
     const spokenOf = accounts.find(one => evaluateScope(role, facts, one).every(({ holds }) => holds))
     return spokenOf === undefined ? [] : [{ role, evaluation: evaluateRole(role, facts, spokenOf, undefined) }]
   })

@@ -10,7 +10,8 @@ import { nameSchema } from '../shared/name-schema.ts'
 import { parseNetwork } from '../shared/network/networks.ts'
 import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
-import { CHECK_OUT_WAYS, LEVELS, PROMPTNESS } from '../shared/vocabulary.ts'
+import { CHECK_OUT_WAYS, PROMPTNESS } from '../shared/vocabulary.ts'
+import { accountSelectorSchema, onRequestSchema } from './on-request.ts'
 
 export const matchingTarget = z
   .string()
@@ -33,8 +34,10 @@ export const roleSchema = z.strictObject({
     names: z.array(matchingTarget).optional(),
     labels: z.record(z.string(), z.string()).optional(),
   }),
-  /** Which accounts on them: by name, or by level. */
-  accounts: z.strictObject({ names: z.array(nameSchema).optional(), levels: z.array(z.enum(LEVELS)).optional() }),
+  /** Which accounts on them it gives outright: by name, or by level. */
+  accounts: accountSelectorSchema,
+  /** What it gives on request beside that, on the same targets and terms. */
+  onRequest: onRequestSchema.optional(),
   /** Which databases of targets that have several, of those that the target opens. Not given: the target's own alone. */
   databases: databasePatterns.optional(),
   protocols: z

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net'
 import type { User } from '../identity/user.ts'
 import { ownDatabaseClosed } from '../policy/databases.ts'
+import { offerName } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import type { Complaint } from '../protocols/facts.ts'
 import { protocolOf } from '../protocols/registered.ts'
@@ -34,6 +35,7 @@ export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string,
     ...(kind === 'target' && Array.isArray(fields.accounts)
       ? fields.accounts.map((_, index) => ['accounts', index, 'checkOut', 'maxTime'])
       : []),
+    ...(kind === 'role' ? durationsOfOffers(fields.onRequest) : []),
   ]
   return written.flatMap(path => {
     const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], fields)
@@ -47,6 +49,16 @@ const DURATIONS: Partial<Record<ResourceKind, readonly (readonly string[])[]>> =
   'rotation-policy': [['every'], ['jitter'], ['verifyEvery'], ['retention', 'for']],
 }
 
+function durationsOfOffers(offers: unknown): (string | number)[][] {
+  if (!Array.isArray(offers)) return []
+  return offers.flatMap((offer, index) => [
+    ...['maxTime', 'validFor'].map(field => ['onRequest', index, field]),
+    ...(Array.isArray(offer?.stages)
+      ? offer.stages.map((_: unknown, stage: number) => ['onRequest', index, 'stages', stage, 'within'])
+      : []),
+  ])
+}
+
 function checkRole(role: Role): Complaint[] {
   const times = ['maxSession', 'idle'] as const
   return [
@@ -57,7 +69,34 @@ function checkRole(role: Role): Complaint[] {
       .filter(field => (role[field] ?? 0) > LONGEST_MS)
       .map(field => ({ path: [field], message: `${field} is at most 366d.` })),
     ...checkTime(role.checkOut?.maxTime, ['checkOut', 'maxTime']),
+    ...checkOffers(role),
   ]
+}
+
+function checkOffers({ onRequest = [], channels }: Role): Complaint[] {
+  const twice = listedTwice(
+    onRequest.map(offerName),
+    'onRequest',
+    name => `There is an offer ${name} already: give them names, or make one of both.`,
+  )
+  const each = onRequest.flatMap((offer, index) => {
+    const at = ['onRequest', index]
+    const { names = [], levels = [] } = offer.accounts
+    const lacking = (offer.channels ?? []).filter(channel => !channels.includes(channel))
+    return [
+      ...checkTime(offer.maxTime, [...at, 'maxTime']),
+      ...checkTime(offer.validFor, [...at, 'validFor']),
+      ...(offer.stages ?? []).flatMap(({ within }, stage) => checkTime(within, [...at, 'stages', stage, 'within'])),
+      ...(names.length + levels.length === 0
+        ? [{ path: [...at, 'accounts'], message: 'It offers no account: say names or levels.' }]
+        : []),
+      ...lacking.map(channel => ({
+        path: [...at, 'channels'],
+        message: `The role does not give ${channel}: an offer gives no more channels than its role.`,
+      })),
+    ]
+  })
+  return [...twice, ...each]
 }
 
 function checkTime(ms: number | undefined, path: (string | number)[]): Complaint[] {

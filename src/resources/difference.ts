@@ -14,6 +14,8 @@ type Leaves = Map<string, Leaf>
 
 const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor', 'every', 'jitter', 'verifyEvery', 'retention.for'])
 
+const DURATION_INSIDE = /(^|\.)checkOut\.maxTime$|^onRequest\..*\.(maxTime|validFor|within)$/
+
 /** Empty when they are the same. Lists of names or keys are compared by their members. */
 export function differences(before: object, after: object): Difference[] {
   const [old, now] = [leavesOf(before), leavesOf(after)]
@@ -46,21 +48,17 @@ function leavesOf(value: object, prefix = '', leaves: Leaves = new Map()): Leave
     if (member === undefined) continue
     if (Array.isArray(member)) addList(path, member, leaves)
     else if (typeof member === 'object' && member !== null) leavesOf(member, path, leaves)
-    else
-      leaves.set(
-        path,
-        DURATIONS.has(path) || path.endsWith('checkOut.maxTime') ? formatDuration(member) : String(member),
-      )
+    else leaves.set(path, DURATIONS.has(path) || DURATION_INSIDE.test(path) ? formatDuration(member) : String(member))
   }
   return leaves
 }
 
 function addList(path: string, members: unknown[], leaves: Leaves): void {
-  for (const member of members) {
-    if (typeof member === 'object' && member !== null && 'name' in member) {
-      const { name, ...rest } = member
-      leavesOf(rest, `${path}.${String(name)}`, leaves)
-    }
+  for (const [index, member] of members.entries()) {
+    if (typeof member !== 'object' || member === null || Array.isArray(member)) continue
+    // Counted from 1 where it has no name of its own.
+    const { name = index + 1, ...rest } = member as { name?: unknown }
+    leavesOf(rest, `${path}.${String(name)}`, leaves)
   }
   const plain = members.filter(member => typeof member !== 'object' || Array.isArray(member))
   if (plain.length > 0) {

@@ -5,6 +5,7 @@ import { nearest } from '../config/nearest.ts'
 import type { Problem } from '../config/yaml-source.ts'
 import type { User } from '../identity/user.ts'
 import { scopesAtMost } from '../policy/api-scopes.ts'
+import { rolesNamedBy } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import { protocolOf } from '../protocols/registered.ts'
 import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
@@ -242,6 +243,7 @@ function findLooseEnds(
       ? []
       : value.roles.flatMap((role, index) => (roles.has(role) ? [] : [at(['roles', index], unknownRole(role, roles))])),
   )
+  problems.push(...unknownApprovers(resources, roles))
   const gone = new Set(deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name))
   const rewritten = new Set(namesOf(resources, 'user'))
   for (const user of stored.user.values() as Iterable<User>) {
@@ -256,6 +258,19 @@ function findLooseEnds(
     }
   }
   return problems
+}
+
+/** A role of which nobody could approve, since there is none of that name. */
+function unknownApprovers(resources: readonly PlacedResource[], roles: ReadonlySet<string>): Problem[] {
+  return resources.flatMap(({ kind, value, at }) =>
+    kind !== 'role'
+      ? []
+      : (value.onRequest ?? []).flatMap((offer, index) =>
+          rolesNamedBy(offer)
+            .filter(role => !roles.has(role))
+            .map(role => at(['onRequest', index], unknownRole(role, roles))),
+        ),
+  )
 }
 
 function unknownRole(role: string, roles: ReadonlySet<string>): string {

@@ -1,6 +1,7 @@
 /** Gathers the facts that policy decides on, from the stores of today, and asks it. */
 
 import type { Principal, PrincipalFacts } from '../identity/principal.ts'
+import type { ApprovedAccess } from '../policy/approved.ts'
 import { authorize, type Denial } from '../policy/authorize.ts'
 import { type CheckOutDenied, type CheckOutTerms, decideCheckOut } from '../policy/check-out.ts'
 import { type Decision, decide } from '../policy/decide.ts'
@@ -59,6 +60,9 @@ export interface Access {
   known(principal: PrincipalFacts): Promise<(target: Target, account?: string) => boolean>
 }
 
+/** The user's requests that were approved and are not over. */
+export type ApprovedOf = (user: string) => Promise<readonly ApprovedAccess[]>
+
 /** Targets are read and evaluated so many at a time: others have their turn in between. */
 const TARGETS_AT_ONCE = 500
 
@@ -67,11 +71,17 @@ export function namesNoTarget({ protocol, login }: Pick<LoginRequest, 'protocol'
   return protocolOf(protocol).selfService && login.target === undefined
 }
 
-export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clock; defaults: FactorLists }): Access {
-  const { roles, targets, clock, defaults } = parts
+export function createAccess(parts: {
+  roles: Roles
+  targets: Targets
+  approvedOf: ApprovedOf
+  clock: Clock
+  defaults: FactorLists
+}): Access {
+  const { roles, targets, approvedOf, clock, defaults } = parts
 
   async function gather(held: readonly string[], { protocol, login, database }: Asked): Promise<AccessFacts> {
-    const { account, target } = login
+    const { user, account, target } = login
     return {
       request: {
         protocol,
@@ -81,6 +91,8 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       },
       target: target === undefined ? undefined : await targets.get(target),
       roles: await roles.heldBy({ roles: held, disabled: false }),
+      // Asked whoever it is, and before anything is proven: its time must not tell users from unknown names.
+      approved: await approvedOf(user),
       defaults,
       now: clock.now(),
     }
@@ -97,7 +109,8 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       return { factors: requiredFactors(facts), rememberFactorMs: rememberFactorMs(facts) }
     },
     async decide(principal, session, request) {
-      return authorize({ ...(await gather(principal.roles, request)), principal, session })
+      const login = { ...request.login, user: principal.user }
+      return authorize({ ...(await gather(principal.roles, { ...request, login })), principal, session })
     },
     async decideLogin({ roles: held, proven, sourceAddress }) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })
@@ -114,9 +127,9 @@ export function createAccess(parts: { roles: Roles; targets: Targets; clock: Clo
       const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
       return decideCheckOut({ ...facts, sourceAddress }, proven)
     },
-    async reachable({ roles: held, proven, sourceAddress }, names) {
+    async reachable({ user, roles: held, proven, sourceAddress }, names) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })
-      const facts = { roles: heldRoles, defaults, sourceAddress, now: clock.now() }
+      const facts = { roles: heldRoles, approved: await approvedOf(user), defaults, sourceAddress, now: clock.now() }
       const among = reachableAmong(facts, withAskable(proven))
       if (names !== undefined) return among(await targets.getAll(names))
       const found: Reachable[] = []

@@ -12,6 +12,7 @@ export function sessionDocument(row: SessionRow) {
     target: row.target,
     ...(row.details.database === undefined ? {} : { database: row.details.database }),
     role: row.role,
+    ...(row.request === null ? {} : { request: row.request }),
     source: row.source,
     gateway: row.gateway,
     state: row.state,

@@ -31,6 +31,7 @@ export type IdPrefix =
   | 'rot'
   | 'cho'
   | 'coq'
+  | 'req'
   | 'ntf'
   | 'dlv'
 

@@ -22,7 +22,7 @@ const login = z
 /** Longer is no ticket. */
 export const MOST_TICKET = 128
 
-const ticket = z
+export const ticketPattern = z
   .string()
   .max(256)
   .superRefine((source, context) => {
@@ -42,7 +42,7 @@ const checkOutSchema = z.strictObject({
   required: z.boolean().default(false),
   reason: z.enum(['required', 'optional']).default('optional'),
   /** A ticket of this form is demanded. */
-  ticket: ticket.optional(),
+  ticket: ticketPattern.optional(),
   /** Where others have sessions on it when somebody wants it for themselves alone: no; they are told; they end. */
   openSessions: z.enum(['refuse', 'tell', 'end']).default('refuse'),
 })

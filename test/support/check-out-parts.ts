@@ -1,5 +1,6 @@
 /** Check-outs on a store of their own, with policy as it is, and short words for what tests do with them. */
 
+import { createApprovedOf } from '../../src/access-requests/request-rows.ts'
 import { createOutbox } from '../../src/audit/chain/outbox.ts'
 import { createAccountUse } from '../../src/check-out/account-use.ts'
 import { type Asker, createCheckOuts } from '../../src/check-out/check-outs.ts'
@@ -35,7 +36,8 @@ export async function createCheckOutWorld(database: Database, options: CheckOutW
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })
   const targets = createTargets({ database, clock })
-  const access = createAccess({ roles, targets, clock, defaults: [['publickey']] })
+  const approvedOf = createApprovedOf({ database, clock, aheadMs: () => 0 })
+  const access = createAccess({ roles, targets, approvedOf, clock, defaults: [['publickey']] })
   const counted: string[] = []
   const schedule = createSchedule({ database, clock })
   const leases = createLeaseRows({ database, clock })

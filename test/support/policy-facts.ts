@@ -1,9 +1,10 @@
 /** Short words for tests of policy: a role, a target, a principal, and the facts of a request, with everything else usual. */
 
 import { mintPrincipal } from '../../src/identity/principal.ts'
+import type { ApprovedAccess } from '../../src/policy/approved.ts'
 import type { AuthorizeFacts } from '../../src/policy/authorize.ts'
 import { type Role, type RoleInput, roleSchema } from '../../src/policy/role.ts'
-import type { ProtocolName } from '../../src/protocols/registered.ts'
+import { channelNames, type ProtocolName } from '../../src/protocols/registered.ts'
 import type { Factor } from '../../src/shared/factors.ts'
 import { type Target, type TargetInput, targetSchema } from '../../src/targets/target.ts'
 
@@ -26,10 +27,21 @@ export function target(input: Partial<TargetInput> = {}): Target {
 
 export const NOW = Date.parse('2026-11-18T12:00:00Z')
 
+/** The request `req_1` of the role ops for root@web-01, for two hours from now, unless told otherwise. */
+export function approved(input: Partial<ApprovedAccess> = {}): ApprovedAccess {
+  return {
+    ...{ request: 'req_1', role: 'ops', offer: 'root', channels: channelNames() },
+    ...{ targets: { names: ['web-01'] }, accounts: { names: ['root'] } },
+    ...{ startsAt: NOW, endsAt: NOW + 7_200_000 },
+    ...input,
+  }
+}
+
 interface LoginRequest {
   login?: string
   protocol?: ProtocolName
   roles?: Role[]
+  approved?: ApprovedAccess[]
   heldAtLogin?: string[]
   target?: Target | undefined
   proven?: Factor[]
@@ -57,6 +69,7 @@ export function facts(wish: LoginRequest = {}): AuthorizeFacts {
     },
     target: 'target' in wish ? wish.target : target(),
     roles,
+    ...(wish.approved === undefined ? {} : { approved: wish.approved }),
     defaults: [
       ['publickey', 'totp'],
       ['password', 'totp'],

@@ -7,7 +7,7 @@ import { factorSchema } from '../../shared/factor-schema.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
-import { PROMPTNESS } from '../../shared/vocabulary.ts'
+import { LEVELS, PROMPTNESS } from '../../shared/vocabulary.ts'
 import { findRoute, hopName } from '../../targets/route.ts'
 import type { Target } from '../../targets/target.ts'
 import type { ApiParts } from '../parts.ts'
@@ -34,6 +34,8 @@ const explanationSchema = z.object({
   given: z
     .object({
       account: z.string(),
+      /** The approved request that it rests on. */
+      request: z.string().optional(),
       /** Why the vault would not lend the credential all the same; not given: it would. */
       credential: z.string().optional(),
       /** Of a target that has several. */
@@ -63,9 +65,13 @@ const explanationSchema = z.object({
       broken: z.string().optional(),
     })
     .optional(),
+  /** What would be given if it was asked for and approved: the lowest level first. */
+  onRequest: z.array(z.object({ role: z.string(), offer: z.string(), account: z.string(), level: z.enum(LEVELS) })),
   roles: z.array(
     z.object({
       role: z.string(),
+      /** It is what this approved request has of the role. */
+      request: z.string().optional(),
       holds: z.boolean(),
       conditions: z.array(z.object({ name: z.string(), holds: z.boolean(), why: z.string() })),
       /** One of these lists must be proven in full. */
@@ -75,7 +81,10 @@ const explanationSchema = z.object({
 })
 export type Explanation = z.output<typeof explanationSchema>
 
-export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors, clock, vault }: ApiParts): void {
+export function explain(
+  app: ApiRoutes,
+  { users, roles, targets, approvedOf, defaultFactors, clock, vault }: ApiParts,
+): void {
   app.get(
     '/v1/explain',
     {
@@ -92,6 +101,7 @@ export function explain(app: ApiRoutes, { users, roles, targets, defaultFactors,
         user,
         target,
         roles: await roles.heldBy(user),
+        approved: await approvedOf(query.user),
         request: {
           protocol: query.protocol ?? target?.protocol,
           target: query.target,

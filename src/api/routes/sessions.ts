@@ -19,6 +19,8 @@ export const sessionSchema = z.object({
   /** Of a PostgreSQL session. */
   database: z.string().optional(),
   role: z.string(),
+  /** The approved request that it rests on. */
+  request: z.string().optional(),
   source: z.string(),
   gateway: z.string(),
   state: z.string(),

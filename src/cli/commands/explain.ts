@@ -57,13 +57,14 @@ function readTarget(text: string): { account?: string; target: string } {
   return NAME_PATTERN.test(text) ? { target: text } : readAccount(text)
 }
 
-function show({ allowed, verdict, given, via, roles }: Explanation, terminal: Terminal, at: number): void {
+function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, terminal: Terminal, at: number): void {
   const { style } = terminal
   terminal.line(style(['bold', allowed ? 'green' : 'red'], printable(verdict)))
   if (given !== undefined) {
     terminal.line()
     terminal.facts([
       ['account', given.account],
+      ['request', given.request],
       ['credential', given.credential],
       ['via', via && describeVia(via)],
       ['database', given.database],
@@ -76,9 +77,17 @@ function show({ allowed, verdict, given, via, roles }: Explanation, terminal: Te
       ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],
     ])
   }
-  for (const { role, holds, conditions, factors } of roles) {
+  if (onRequest.length > 0) {
     terminal.line()
-    terminal.line(`${mark(holds)} ${style('bold', printable(role))}`)
+    terminal.line('On request:')
+    for (const { role, account, level } of onRequest) {
+      terminal.line(`  ${printable(account)} (${level}), by the role ${printable(role)}`)
+    }
+  }
+  for (const { role, request, holds, conditions, factors } of roles) {
+    terminal.line()
+    const asked = request === undefined ? '' : `, as ${request} asked for it`
+    terminal.line(`${mark(holds)} ${style('bold', printable(role))}${asked}`)
     for (const { name, holds, why } of conditions) {
       terminal.line(`  ${mark(holds)} ${name.padEnd(9)} ${style(holds ? 'dim' : 'red', printable(why))}`)
     }

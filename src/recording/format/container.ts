@@ -40,6 +40,8 @@ export const headerSchema = z.object({
     target: z.string(),
     database: z.string().optional(),
     role: z.string(),
+    /** The approved request that the session rests on. */
+    request: z.string().optional(),
     source: z.string(),
     gateway: z.string(),
     startedAt: z.number(),

@@ -165,6 +165,8 @@ export interface RecordingSubject {
   /** Of a PostgreSQL session. */
   readonly database?: string
   readonly role: string
+  /** The approved request that the session rests on. */
+  readonly request?: string
   readonly source: string
   readonly gateway: string
   /** Milliseconds since the epoch. */

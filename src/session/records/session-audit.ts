@@ -67,6 +67,7 @@ export function createSessionAudit(audit: Audit) {
                 account: accountOf(decision),
                 ...databaseOf(decision),
                 role: decision.role,
+                ...requestOf(decision),
                 endsAt: decision.endsAt,
               },
             }),
@@ -148,7 +149,13 @@ export const stateEvents = {
     kind: 'session.started',
     actor: grant.user,
     session: grant.session,
-    data: { account: accountOf(grant), ...loginDetail(grant), ...databaseOf(grant), role: grant.role },
+    data: {
+      account: accountOf(grant),
+      ...loginDetail(grant),
+      ...databaseOf(grant),
+      role: grant.role,
+      ...requestOf(grant),
+    },
   }),
 
   leaseEnded: (actor: string, session: string, lease: string, more = {}): AuditEvent => ({
@@ -184,6 +191,10 @@ export const stateEvents = {
 
 function accountOf({ account, target }: Grant): string {
   return formatAccountAddress({ account: account.name, target: target.name })
+}
+
+function requestOf({ request }: Grant): { request?: string } {
+  return request === undefined ? {} : { request }
 }
 
 function databaseOf({ database }: { database: string | undefined }): { database?: string } {

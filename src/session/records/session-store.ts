@@ -14,6 +14,8 @@ export interface SessionQuery {
   readonly user?: string
   readonly target?: string
   readonly protocol?: string
+  /** Those that rest on this approved request. */
+  readonly request?: string
   /** Milliseconds since the epoch: started at or after. */
   readonly since?: number
   /** Started before. */
@@ -66,6 +68,7 @@ export function createSessionStore({
           account: grant.account.name,
           target: grant.target.name,
           role: grant.role,
+          request: grant.request ?? null,
           source,
           state: 'connecting',
           started_at: clock.now(),
@@ -134,7 +137,7 @@ export function createSessionStore({
       // As a range of the index on states; of the ended there are so many that the one on their starts is the better road.
       if (query.state === 'live') select = select.where('state', 'in', LIVE)
       if (query.state === 'ended') select = select.where('state', 'not in', LIVE)
-      for (const column of ['user', 'target', 'protocol'] as const) {
+      for (const column of ['user', 'target', 'protocol', 'request'] as const) {
         if (query[column] !== undefined) select = select.where(column, '=', query[column])
       }
       const { since, until, before } = query

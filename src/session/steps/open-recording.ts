@@ -25,7 +25,7 @@ function subjectOf(
   { source, protocol }: Downstream,
   gateway: string,
 ): RecordingSubject {
-  const { session, user, role, database } = grant
+  const { session, user, role, request, database } = grant
   return {
     session,
     protocol,
@@ -34,6 +34,7 @@ function subjectOf(
     target: grant.target.name,
     ...(database === undefined ? {} : { database }),
     role,
+    ...(request === undefined ? {} : { request }),
     source: source.address,
     gateway,
     startedAt,

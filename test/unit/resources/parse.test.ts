@@ -12,6 +12,41 @@ const DATABASE = 'kind: target\nname: t\nprotocol: postgres\nhost: h\n'
 
 const POLICY = 'kind: rotation-policy\nname: p\ntargets: { names: [web-*] }\n'
 
+t.test('what a role offers on request makes sense, or is told what is wrong with it, and where', async t => {
+  const offer = (fields: string) => complaints(`${ROLE}onRequest:\n  - { accounts: { names: [root] }, ${fields} }\n`)
+  const cases: [string, string][] = [
+    ['reason: optional', 'an offer has approvers (any one of them), or stages, and one of the two'],
+    ['approvers: [leads]', 'an approver is role:NAME, user:NAME or manager'],
+    ['approvers: [manager], maxTime: 3600', 'onRequest.0.maxTime lacks its unit: write 3600s, m, h or d.'],
+    ['approvers: [manager], maxTime: 0s', 'maxTime must be more than 0s.'],
+    ['approvers: [manager], channels: [agent]', 'The role does not give agent:'],
+    ['approvers: [manager], ticket: "("', 'the pattern of tickets: '],
+    ['approvers: [manager], stages: [{ groups: [{ of: [manager] }] }]', 'and one of the two'],
+    ['stages: [{ groups: [{ of: [manager] }], within: 1h }]', 'within and escalateTo stand together'],
+  ]
+  for (const [fields, expected] of cases) {
+    const found = offer(fields)
+    t.equal(found.length, 1, fields)
+    t.ok(found[0]?.includes(expected), `${fields}: ${found[0]}`)
+    t.match(found[0], /^f1\.yaml:\d+:\d+: /)
+  }
+  t.match(complaints(`${ROLE}onRequest: [{ accounts: {}, approvers: [manager] }]`), [/It offers no account/])
+  const twice = '{ accounts: { names: [root] }, approvers: [manager] }'
+  t.match(complaints(`${ROLE}onRequest: [${twice}, ${twice}]`), [/There is an offer root already/])
+  t.strictSame(offer('stages: [{ groups: [{ of: [role:leads], count: 2 }], within: 1h, escalateTo: [manager] }]'), [])
+})
+
+t.test('a user has a manager, a person, attributes and working hours, of a form that can be used', async t => {
+  const user = (fields: string) => complaints(`kind: user\nname: u\n${fields}\n`)
+  t.strictSame(
+    user('manager: bob\nperson: a@example.com\nattributes: { team: payments }\nworkingHours: { to: "18:00" }'),
+    [],
+  )
+  t.match(user('person: "a b"'), [/a person is said in letters/])
+  t.match(user('attributes: { team: "a\\u0007" }'), [/no control characters/])
+  t.match(user('workingHours: { zone: Berlin }'), [/a time zone is named as in/])
+})
+
 t.test('a rotation policy that makes no sense is told what is wrong with it, and where', async t => {
   const cases: [string, string][] = [
     ['every: 86400000', 'f1.yaml:4:8: every lacks its unit: write 86400000s, m, h or d.'],

@@ -1,6 +1,7 @@
 /** A decision asks the store for what it is about, however much else there is. */
 
 import t from 'tap'
+import { createApprovedOf } from '../../../src/access-requests/request-rows.ts'
 import { mintPrincipal } from '../../../src/identity/principal.ts'
 import { createRoles } from '../../../src/policy/roles.ts'
 import { createAccess } from '../../../src/session/access.ts'
@@ -30,7 +31,8 @@ eachStore(
     const { database, during } = countQueries(await open())
     const roles = createRoles({ database, clock })
     const targets = createTargets({ database, clock })
-    const access = createAccess({ roles, targets, clock, defaults: [['publickey', 'totp']] })
+    const approvedOf = createApprovedOf({ database, clock, aheadMs: () => 0 })
+    const access = createAccess({ roles, targets, approvedOf, clock, defaults: [['publickey', 'totp']] })
     await roles.putAll([role(), role({ name: 'dev', accounts: { levels: ['basic'] } })])
     await targets.put(target())
     const decide = async () => {
@@ -38,7 +40,7 @@ eachStore(
       await access.requirement(principal.roles, request, principal.sourceAddress)
     }
     const before = await during(decide)
-    t.same(before, { queries: 4, rows: 6 })
+    t.same(before, { queries: 6, rows: 6 })
     await roles.putAll(Array.from({ length: 1000 }, (_, index) => role({ name: `role-${index}` })))
     await targets.putAll(Array.from({ length: 1000 }, (_, index) => target({ name: `host-${index}` })))
     t.same(await during(decide), before)

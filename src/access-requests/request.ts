@@ -1,0 +1,70 @@
+/** An access request: what somebody asks for beyond what their roles give outright, its states, and what may happen in each. */
+
+import type { Role } from '../policy/role.ts'
+import type { Channel } from '../protocols/registered.ts'
+
+/** What is asked for, or given: never more than was asked for. */
+export interface AskedAccess {
+  readonly targets: Role['targets']
+  readonly accounts: Role['accounts']
+  readonly channels: readonly Channel[]
+  /** Not given: those of the role. */
+  readonly databases?: readonly string[] | undefined
+  readonly lengthMs: number
+  /** Milliseconds since the epoch, as all times here; not given: at once. */
+  readonly startsAt?: number | undefined
+}
+
+/** With what is said of it, and how. */
+export interface RequestWish extends AskedAccess {
+  readonly reason?: string | undefined
+  readonly ticket?: string | undefined
+  /** The address that it was asked from. */
+  readonly source: string
+  /** As the offer said when it was asked for. */
+  readonly clock: 'approval' | 'first-use'
+}
+
+export interface RequestedAccess {
+  /** `req_…` */
+  readonly id: string
+  /** `permanent`: the wish that a role be changed; it gives nothing by itself. */
+  readonly kind: 'access' | 'permanent'
+  readonly user: string
+  readonly role: string
+  /** By `offerName` of the policy. */
+  readonly offer: string
+  readonly wish: RequestWish
+  /** The request that gets more time by it. */
+  readonly extensionOf: string | undefined
+  readonly askedAt: number
+  /** Grows with every change. */
+  readonly revision: number
+  readonly state: RequestState
+}
+
+export type RequestState =
+  /** Waits for the step `stage` of its approval. */
+  | { readonly is: 'pending'; readonly stage: number; readonly stageSince: number; readonly expiresAt: number }
+  /** Not begun: it begins at a time, or with the first use. */
+  | {
+      readonly is: 'approved'
+      readonly given: AskedAccess
+      readonly startsAt: number
+      readonly begins:
+        | { readonly with: 'time'; readonly endsAt: number }
+        | { readonly with: 'first-use'; readonly useBy: number }
+    }
+  | { readonly is: 'active'; readonly given: AskedAccess; readonly startsAt: number; readonly endsAt: number }
+  | {
+      readonly is: 'denied' | 'expired' | 'cancelled' | 'ended' | 'revoked'
+      /** What had been approved. */
+      readonly given: AskedAccess | undefined
+      readonly startsAt: number | undefined
+      readonly endsAt: number | undefined
+      readonly at: number
+      readonly by: string
+      readonly words: string | undefined
+    }
+
+export type RequestStateName = RequestState['is']
