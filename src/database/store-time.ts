@@ -1,4 +1,7 @@
-/** The time of a PostgreSQL store: the one that all gateways on it can be compared with. */
+/**
+ * The time of a PostgreSQL store: the one that all gateways on it can be compared with. Between two measurements it goes on by what nobody can
+ * set, so that a gateway whose own clock is set does nothing before its time.
+ */
 
 import { sql } from 'kysely'
 import { type Clock, elapsed } from '../shared/clock.ts'
@@ -22,17 +25,19 @@ export function createStoreTime({
   measuredBy?: Clock | undefined
 }): StoreTime {
   let aheadMs = 0
+  let measured: { readonly at: number; readonly steady: number } | undefined
   return {
     get aheadMs() {
       return aheadMs
     },
-    now: () => clock.now() + aheadMs,
+    now: () => (measured === undefined ? clock.now() : Math.round(measured.at + elapsed(clock) - measured.steady)),
     async measure() {
       const begin = elapsed(measuredBy)
       const { rows } = await sql<{
         now: number
       }>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`.execute(database)
       aheadMs = Math.round(rows[0]!.now - (measuredBy.now() - (elapsed(measuredBy) - begin) / 2))
+      measured = { at: clock.now() + aheadMs, steady: elapsed(clock) }
       return aheadMs
     },
   }

@@ -28,7 +28,7 @@ export function createCredentialVersions(
   served: ServedProtocols,
   { vault: { probe, versions } }: Config,
 ): CredentialVersions {
-  const { audit, clock, database, log, metrics, storeClock, rotationPolicies: policies, targets, vault } = parts
+  const { audit, database, log, metrics, storeClock, rotationPolicies: policies, targets, vault } = parts
   const closing = new AbortController()
   const retention = createVersionRetention({
     ...{ database, vault, targets, policies, journal, audit, metrics, log },
@@ -52,7 +52,7 @@ export function createCredentialVersions(
       }),
     close: () => closing.abort(new GatewayError('GATEWAY_STOPPING', 'The gateway is stopping.')),
     restores: createRestores({
-      ...{ audit, clock, journal, limits: probe, logins, states, vault, served: served.of },
+      ...{ audit, clock: storeClock, journal, limits: probe, logins, states, vault, served: served.of },
       inForce: parts.rotationTriggers.credentialInForce,
       pause: async (ms, signal) => void (await sleep(ms, undefined, { signal })),
       closing: closing.signal,

@@ -25,7 +25,7 @@ export function jobHandlers(
     ...rotationHandlers({ ...plan, rotations, heldUntil }),
     [ROTATE_BATCH]: batchHandler({
       ...{ rows: batches.rows, rotations, schedule, clock: plan.clock, heldUntil, log },
-      rotatedAt: address => rotatedAt(plan.database, address),
+      rotatedAt: address => rotatedAt(plan, address),
       close: (batch, state, words, counts) => batches.close(batch, state, words, 'gateway', counts),
     }),
     ...checkOutHandlers(checkOuts),

@@ -104,8 +104,11 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
       : createRedisCluster({ url, ...(await redisTrust(config)), gateway, workers, clock, log })
   started.defer(() => cluster.close())
 
+  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock, measuredBy })
+  await storeTime?.measure()
+  const storeClock: Clock = storeTime ?? clock
   const targets = createTargets({ database, clock })
-  const vault = await createVault({ database, key: options.vaultKey, clock, targets })
+  const vault = await createVault({ database, key: options.vaultKey, clock, storeClock, targets })
   const signer = await vault.signingKey()
   const audit = await options.openAudit({ database, signer, metrics })
   const recordingStore = createFolderStore({ folder: config.recording.folder, clock })
@@ -150,8 +153,6 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     maxAgeMs: config.api.personalTokens.maxAgeMs,
     count: what => metrics.personalTokens.inc({ what }),
   })
-  const storeTime = config.database.startsWith('sqlite:') ? undefined : createStoreTime({ database, clock, measuredBy })
-  const storeClock: Clock = storeTime ?? clock
   const approvedOf = createApprovedOf({ database, clock: storeClock, aheadMs: () => storeTime?.aheadMs ?? 0 })
   const access = createAccess({ roles, targets, approvedOf, clock, defaults: config.authentication.factors })
   const schedule = createSchedule({ database, clock: storeClock })

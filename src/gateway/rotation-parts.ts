@@ -12,8 +12,8 @@ export type RotationParts = ReturnType<typeof createRotationParts>
 const VERIFY_WITHIN_MS = 90_000
 
 export function createRotationParts(parts: GatewayParts, dialTarget: AdministratorDialer) {
-  const { audit, clock, database, gateway, outbox, storeClock, targets, vault } = parts
-  const states = createAccountStates({ database, clock })
+  const { audit, database, gateway, outbox, storeClock, targets, vault } = parts
+  const states = createAccountStates({ database, clock: storeClock })
   return {
     states,
     journal: createJournal({ database, outbox, gateway, clock: storeClock, follow: states.follow }),

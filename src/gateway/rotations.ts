@@ -79,7 +79,7 @@ export function createGatewayRotations(
 
   const rotations = createRotations({
     ...{ journal, outbox, logins, vault, states, log, ended },
-    verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock, log }),
+    verifyAccount: createVerifyAccount({ outbox, journal, logins, states, vault, clock: storeClock, log }),
     connectors: createConnectors({
       ofProtocol: name => served.of(name).connectors ?? [],
       programs: createProgramConnectors(programs, served.all, log),

@@ -21,6 +21,8 @@ export interface JobFilter {
 }
 
 const MOST_LISTED = 1000
+/** No two clocks of what writes here differ by more. */
+const SAME_TIME_MS = 60_000
 const MOST_COUNTED = 10_000
 
 export type JobRows = ReturnType<typeof createJobRows>
@@ -237,6 +239,28 @@ export function createJobRows({ database, clock }: { database: Database; clock: 
         .where('claimed_by', '=', seen.claimed_by)
         .where('claimed_until', '=', seen.claimed_until)
         .execute()
+    },
+
+    /**
+     * What was planned, or failed, later than now was so by a clock that has been set back: it comes after as long as it was to wait then. A
+     * difference of gateways' clocks is none. Gives how many there were.
+     */
+    async bringBack(): Promise<number> {
+      const now = clock.now()
+      const soonest = now + SAME_TIME_MS
+      const last = sql<number>`case when failed_at > planned_at then failed_at else planned_at end`
+      const { numUpdatedRows } = await database
+        .updateTable('jobs')
+        .set({
+          due_at: sql<number>`due_at - (${last} - ${now})`,
+          planned_at: sql<number>`case when planned_at > ${now} then ${now} else planned_at end`,
+          failed_at: sql<number | null>`case when failed_at > ${now} then ${now} else failed_at end`,
+        })
+        .where(({ eb, or }) => or([eb('planned_at', '>', soonest), eb('failed_at', '>', soonest)]))
+        .where('due_at', '>', now)
+        .where('claimed_by', 'is', null)
+        .executeTakeFirst()
+      return Number(numUpdatedRows)
     },
 
     /** When the next job of these kinds that nobody has is due. */

@@ -40,6 +40,8 @@ const SHORTEST_SLEEP_MS = 20
 const COMMITTED_WITHIN_MS = 1000
 const SLEEP_THEN_MS = 100
 const COUNT_EVERY_MS = 15_000
+/** More than a clock that is being adjusted loses between two counts. */
+const SET_BACK_MS = 5000
 const CLOSE_MS = 10_000
 
 export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
@@ -60,6 +62,7 @@ export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
   let timer: NodeJS.Timeout | undefined
   let plannedUntil = Number.NEGATIVE_INFINITY
   let countedAt = Number.NEGATIVE_INFINITY
+  let lastTime: { readonly wall: number; readonly steady: number } | undefined
 
   /** How many of the kind may begin now. */
   function roomOf(kind: string): number {
@@ -160,6 +163,20 @@ export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
       for (const state of ['due', 'failed', 'given-up'] as const) metrics.jobs.set({ kind, state }, counts[state])
     }
     await claims.endForgotten()
+    if (wasSetBack()) await bringBack()
+  }
+
+  /** Also true at the first look: nobody was there to see it. */
+  function wasSetBack(): boolean {
+    const before = lastTime
+    lastTime = { wall: clock.now(), steady: elapsed(clock) }
+    return before === undefined || lastTime.wall - before.wall - (lastTime.steady - before.steady) < -SET_BACK_MS
+  }
+
+  async function bringBack(): Promise<void> {
+    const jobs = await rows.bringBack()
+    if (jobs === 0) return
+    log.warn({ jobs }, 'the clock was set back: jobs that were planned by it come after as long as they were to wait')
   }
 
   function look(): Promise<void> {

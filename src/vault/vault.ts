@@ -156,17 +156,19 @@ interface Parts {
   readonly database: Database
   readonly key: KeyEncryptionKey
   readonly clock: Clock
+  /** Of what is told of versions: the same for all gateways of the store. Not given: `clock`. */
+  readonly storeClock?: Clock
   readonly targets: TargetEntries
 }
 
 /** Throws `VAULT_KEY_MISMATCH`, and has then written nothing. */
-export async function createVault({ database, key, clock, targets }: Parts): Promise<Vault> {
+export async function createVault({ database, key, clock, storeClock = clock, targets }: Parts): Promise<Vault> {
   await checkKey(database, clock, key)
   const seal = (purpose: string, bytes: Uint8Array) => sealEnvelope(key, purpose, bytes)
   const open = (purpose: string, sealed: string) => openEnvelope(key, purpose, sealed)
-  const credentials = createCredentials({ database, clock, targets, seal, open })
+  const credentials = createCredentials({ database, clock: storeClock, targets, seal, open })
   const history = createVersionHistory({
-    ...{ database, clock, inForce: credentials.inForce },
+    ...{ database, clock: storeClock, inForce: credentials.inForce },
     sealed: createSealedVersions({ seal, open }),
   })
   const codes = createOneTimeCodes({ database, clock })

@@ -6,7 +6,7 @@ import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, parseAccountAddress } from '../../shared/names.ts'
 import type { RotationOutcome } from '../outcome.ts'
 import type { Rotations } from '../rotations.ts'
-import { type PlanRotationsParts, planAccount, planRotations } from './plan-rotations.ts'
+import { isFuture, type PlanRotationsParts, planAccount, planRotations } from './plan-rotations.ts'
 import {
   exposes,
   PLAN_ROTATIONS,
@@ -48,7 +48,7 @@ export function rotationHandlers(parts: RotationHandlerParts): Readonly<Record<s
   async function isDone({ plannedAt }: Job, { basis }: RotationPayload, address: AccountAddress): Promise<boolean> {
     if (basis === undefined) return false
     const rotatedAt = await planAccount(parts, address, plannedAt)
-    return rotatedAt !== undefined && rotatedAt > plannedAt
+    return rotatedAt !== undefined && rotatedAt > plannedAt && !isFuture(rotatedAt, clock.now())
   }
 
   async function follow(

@@ -11,7 +11,7 @@ import type { Targets } from '../../targets/targets.ts'
 import { policyOf, type RotationPolicies } from '../policies/policies.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
 import { payloadOf, ROTATE, rotationJob, VERIFY } from './rotation-job.ts'
-import { latestRotation, nextRotation, nextVerification } from './times.ts'
+import { isSetTime, latestRotation, nextRotation, nextVerification } from './times.ts'
 
 export interface PlanRotationsParts {
   readonly database: Database
@@ -73,9 +73,21 @@ export async function planAccount(
   return rotatedAt
 }
 
-/** When the gateway last rotated the account. */
-export async function rotatedAt(database: Database, address: AccountAddress): Promise<number | undefined> {
-  return (await heldAt(database, address))[0]?.rotatedAt
+/** When the gateway last rotated the account; undefined also where a clock that was wrong put that into the future: nothing follows from it. */
+export async function rotatedAt(
+  { database, clock }: Pick<PlanRotationsParts, 'database' | 'clock'>,
+  address: AccountAddress,
+): Promise<number | undefined> {
+  const at = (await heldAt(database, address))[0]?.rotatedAt
+  return at === undefined || isFuture(at, clock.now()) ? undefined : at
+}
+
+/** No two clocks of what writes to a store differ by more. */
+const SAME_TIME_MS = 60_000
+
+/** Whether only a clock that was wrong can have said this. */
+export function isFuture(at: number, now: number): boolean {
+  return at > now + SAME_TIME_MS
 }
 
 type PlanChange = (on: Database) => Promise<void>
@@ -107,7 +119,7 @@ async function changesFor(
     if (next !== undefined) {
       wanted?.get(ROTATE)?.add(key)
       const isOver = wanted === undefined && rotate?.state === 'running'
-      if (isOver || !stands(rotate, next.basis, latestRotation(policy, now))) {
+      if (isOver || !stands(rotate, next.basis, policy, now)) {
         const { dueAt, ...why } = next
         changes.push(on =>
           schedule.plan({ ...rotationJob(held, dueAt, { ...why, by: 'gateway' }), replace: !isOver }, on),
@@ -127,13 +139,17 @@ async function changesFor(
 }
 
 /** Whether what is planned may stay: it follows from the same, or from something that comes first. */
-function stands(job: Job | undefined, basis: string, latest: number): boolean {
+function stands(job: Job | undefined, basis: string, policy: RotationPolicy, now: number): boolean {
   if (job === undefined) return false
   // What it comes to decides when the next one is.
   if (job.state === 'running') return true
   const planned = payloadOf(job)
   if (planned?.trigger !== 'interval' && planned?.trigger !== 'cron') return job.state !== 'given-up'
-  return planned.basis === basis && (job.dueAt <= latest || job.attempts > 0)
+  if (planned.basis !== basis) return false
+  if (job.attempts > 0) return true
+  // A clock that was wrong may have moved it between two set times.
+  if (planned.trigger === 'cron' && !isSetTime(policy, job.dueAt)) return false
+  return job.dueAt <= latestRotation(policy, now)
 }
 
 function basisOf({ payload }: Job): unknown {

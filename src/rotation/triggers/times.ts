@@ -55,6 +55,12 @@ export function latestRotation({ every, jitter = 0, at }: Timing, now: number): 
   return Math.min(...times) + jitter
 }
 
+/** Whether a rotation may begin then by the policy's set times: at one of them, or within the jitter behind it. */
+export function isSetTime({ at, jitter = 0 }: Timing, time: number): boolean {
+  const first = at === undefined ? undefined : nextTime(at, time - jitter - 1)
+  return first !== undefined && first <= time
+}
+
 /** The first time is spread over the interval, and each later one a tenth more or less. */
 export function nextVerification(
   { verifyEvery }: Timing,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { latestRotation, nextRotation, nextVerification } from '../../../src/rotation/triggers/times.ts'
+import { isSetTime, latestRotation, nextRotation, nextVerification } from '../../../src/rotation/triggers/times.ts'
 
 const NOW = Date.UTC(2026, 10, 27, 12)
 const DAY = 86_400_000
@@ -59,4 +59,32 @@ t.test('a verification comes again about as often as asked for', async t => {
   t.equal(nextVerification(policy, true, NOW, 0.25), NOW + DAY / 4)
   t.equal(nextVerification(policy, false, NOW, 0.5), NOW + DAY)
   t.equal(nextVerification(never, false, NOW), undefined)
+})
+
+t.test('a time is one of the set times, or within the jitter behind one, and no other', async t => {
+  const HOUR = 3_600_000
+  const policy = (jitter: number) => ({ ...never, jitter, at: { cron: '0 3 * * sun', zone: 'Europe/Berlin' } })
+  for (const [time, jitter, expected] of [
+    ['2026-11-29T02:00:00Z', 0, true],
+    ['2026-11-29T02:00:01Z', 0, false],
+    ['2026-11-29T01:59:59Z', 2 * HOUR, false],
+    ['2026-11-29T03:59:59Z', 2 * HOUR, true],
+    ['2026-11-29T04:00:01Z', 2 * HOUR, false],
+    ['2026-07-05T01:00:00Z', 0, true],
+    ['2026-07-05T02:00:00Z', 0, false],
+  ] as const)
+    t.equal(isSetTime(policy(jitter), Date.parse(time)), expected, `${time}, ${jitter} ms behind at most`)
+  t.equal(isSetTime(never, NOW), false)
+  fc.assert(
+    fc.property(
+      fc.nat(2 * 365 * DAY),
+      fc.nat(3 * DAY),
+      fc.double({ min: 0, max: 0.99, noNaN: true }),
+      (after, jitter, random) => {
+        const planned = nextRotation(policy(jitter), undefined, NOW + after, random)!
+        return isSetTime(policy(jitter), planned.dueAt)
+      },
+    ),
+    { numRuns: 200 },
+  )
 })

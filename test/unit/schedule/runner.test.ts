@@ -63,8 +63,9 @@ function heldJobs(limit: number, more: Partial<JobHandler> = {}) {
 
 t.test('of many that are due at once so many run as may, in the order of their times', async t => {
   const held = heldJobs(2)
-  const { schedule, runner } = await prepare(t, { held: held.handler })
-  for (const n of [4, 2, 5, 1, 3]) await schedule.plan({ kind: 'held', key: `${n}`, dueAt: START - 10 + n })
+  const { clock, schedule, runner } = await prepare(t, { held: held.handler })
+  for (const n of [4, 2, 5, 1, 3]) await schedule.plan({ kind: 'held', key: `${n}`, dueAt: START + n })
+  clock.wall += 10
   await runner.look()
   await runner.look()
   t.same(
@@ -239,4 +240,54 @@ t.test('how many are due, run and have failed is in the metrics', async t => {
   t.match(jobs, /state="running"} 1/)
   t.match(jobs, /state="due"} [23]/)
   t.match(await metric('sallyport_job_lateness_seconds'), /le="1",kind="held"} 0\n.*le="5",kind="held"} 1/)
+})
+
+const YEAR = 365 * 86_400_000
+
+t.test('a clock that is set back a year holds up nothing that was planned or failed by it', async t => {
+  const thrown = [new Error('not yet')]
+  const again: number[] = []
+  const { clock, schedule, runner } = await prepare(t, {
+    k: {
+      limit: 9,
+      async run(job) {
+        if (job.key === 'fails' && thrown.length > 0) throw thrown.pop()
+        again.push(clock.wall)
+        return { again: clock.wall + 3_600_000 }
+      },
+    },
+  })
+  await schedule.plan({ kind: 'k', key: 'before', dueAt: START + 50_000 })
+  clock.wall += YEAR
+  await schedule.plan({ kind: 'k', key: 'fails', dueAt: clock.wall })
+  await schedule.plan({ kind: 'k', key: 'hourly', dueAt: clock.wall })
+  await schedule.plan({ kind: 'other', key: 'later', dueAt: clock.wall + 60_000 })
+  const jobs = async () => Object.fromEntries((await schedule.list()).map(job => [job.key, job]))
+  for (;;) {
+    await runner.look()
+    const { fails, hourly, before } = await jobs()
+    const settled = [fails, hourly, before].every(job => job!.state !== 'running' && job!.dueAt > clock.wall)
+    if (settled && fails!.attempts === 1) break
+  }
+  t.equal(again.length, 2, 'what was due by then is done once')
+  clock.wall -= YEAR
+  // Counted every 15 seconds.
+  clock.steady += 20_000
+  clock.wall += 20_000
+  await runner.look()
+  const { fails, hourly, later, before } = await jobs()
+  t.ok(fails!.dueAt - clock.wall <= 6250, 'after its pause')
+  t.equal(hourly!.dueAt, clock.wall + 3_600_000)
+  t.equal(before!.dueAt, clock.wall + 3_600_000)
+  t.equal(later!.dueAt, clock.wall + 60_000)
+})
+
+t.test('a clock that is set forward a year lets jobs begin no faster than at any other time', async t => {
+  const held = heldJobs(50, { paceMs: 1000 })
+  const { clock, schedule, runner } = await prepare(t, { held: held.handler })
+  for (let n = 0; n < 20; n++) await schedule.plan({ kind: 'held', key: `${n}`, dueAt: START + n * 86_400_000 })
+  clock.wall += YEAR
+  await runner.look()
+  await runner.look()
+  t.equal(held.begun.length, 1)
 })
