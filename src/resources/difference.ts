@@ -16,10 +16,36 @@ const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor', 'every', 'jit
 
 const DURATION_INSIDE = /(^|\.)checkOut\.maxTime$|^onRequest\..*\.(maxTime|validFor|within)$/
 
-/** Empty when they are the same. Lists of names or keys are compared by their members. */
+/** Empty when they are the same, and only then; an empty text is the same as none. Lists of names or keys are compared by their members. */
 export function differences(before: object, after: object): Difference[] {
   const [old, now] = [leavesOf(before), leavesOf(after)]
-  return [...new Set([...old.keys(), ...now.keys()])].flatMap(path => compare(path, old.get(path), now.get(path)))
+  const found = [...new Set([...old.keys(), ...now.keys()])].flatMap(path =>
+    compare(path, old.get(path), now.get(path)),
+  )
+  return found.length > 0 ? found : compareWhole(before, after)
+}
+
+/** What has no leaf of its own: the order of what has names, a list or map without members. */
+function compareWhole(before: object, after: object): Difference[] {
+  const [old, now] = [plain(before), plain(after)]
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])].flatMap(path => {
+    const byName = compare(path, namesOf(old[path]), namesOf(now[path]))
+    return byName.length > 0 ? byName : compare(path, jsonOf(old[path]), jsonOf(now[path]))
+  })
+}
+
+function namesOf(value: unknown): string | undefined {
+  const names = Array.isArray(value) ? value.map(member => (member as { name?: unknown } | null)?.name) : []
+  return names.length > 0 && names.every(name => typeof name === 'string') ? names.join(', ') : undefined
+}
+
+function jsonOf(value: unknown): string | undefined {
+  return value === '' ? undefined : JSON.stringify(value)
+}
+
+/** Without the fields that are undefined. */
+function plain(value: object): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(value))
 }
 
 function compare(path: string, before: Leaf | undefined, after: Leaf | undefined): Difference[] {
