@@ -6,7 +6,7 @@ import { GatewayError } from '../shared/errors.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import type { CheckOutRows } from './rows.ts'
 import { mayUse } from './take.ts'
-import { isoMinute } from './words.ts'
+import { checkOutCommand, isoMinute } from './words.ts'
 
 export function createAccountUse({ rows, clock }: { rows: CheckOutRows; clock: Clock }): AccountUse {
   return {
@@ -20,11 +20,11 @@ export function createAccountUse({ rows, clock }: { rows: CheckOutRows; clock: C
       if (use.may === 'use') return Object.fromEntries(use.within === undefined ? [] : [['checkOut', use.within.id]])
       const name = formatAccountAddress(address)
       if (use.why === 'required') {
-        const message = `${name} is lent only within a check-out: ssh ${user}@gateway checkout ${name}`
+        const message = `${name} is lent only within a check-out: ${checkOutCommand(user, name, rule)}`
         throw new GatewayError('CHECK_OUT_REQUIRED', message)
       }
       const whom = seesHolder ? ` by ${use.by.user}` : ''
-      const message = `${name} is checked out${whom} until ${isoMinute(use.by.until)}. Try again then, or wait for it: ssh ${user}@gateway checkout ${name} --wait`
+      const message = `${name} is checked out${whom} until ${isoMinute(use.by.until)}. Try again then, or wait for it: ${checkOutCommand(user, name, rule, '--wait')}`
       throw new GatewayError('ACCOUNT_CHECKED_OUT', message, {
         cause: new Error(`${use.by.user} has it: ${use.by.id}`),
       })

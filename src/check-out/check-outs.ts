@@ -19,7 +19,7 @@ import type { CheckOutJobs } from './jobs.ts'
 import { createCheckOutRows, type QueueEntry } from './rows.ts'
 import { mayTake, type Obstacle } from './take.ts'
 import { checkWords, longestUntil, untilOf } from './wish.ts'
-import { isoMinute } from './words.ts'
+import { checkOutCommand, isoMinute } from './words.ts'
 
 /** So long the first in a queue has to take what has become free. */
 export const OFFER_MS = 2 * 60_000
@@ -208,7 +208,7 @@ export async function createCheckOuts(parts: Parts) {
       const name = formatAccountAddress(address)
       if (wish.shared && rule.mode === 'exclusive')
         throw new GatewayError('BAD_REQUEST', `${name} is checked out by one person at a time; leave out --shared.`)
-      const { reason, ticket } = checkWords(rule, wish)
+      const { reason, ticket } = checkWords(rule, wish, checkOutCommand(person.user, name, rule))
       const startedAt = clock.now()
       const until = untilOf(
         startedAt,

@@ -17,6 +17,8 @@ const UNFIT = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/u
 export function checkWords(
   { reason: demanded, ticket: pattern }: CheckOutRule,
   wish: { readonly reason?: string | undefined; readonly ticket?: string | undefined },
+  /** A whole command that has what is demanded. */
+  example: string,
 ): { reason: string | undefined; ticket: string | undefined } {
   const reason = wish.reason?.trim() || undefined
   const ticket = wish.ticket?.trim() || undefined
@@ -28,9 +30,9 @@ export function checkWords(
     if (UNFIT.test(text)) throw bad(`The ${name} has characters that are not seen.`)
     if ([...text].length > most) throw bad(`The ${name} has more than ${most} characters.`)
   }
-  if (demanded === 'required' && reason === undefined) throw bad('This account needs a reason: --reason "...".')
+  if (demanded === 'required' && reason === undefined) throw bad(`This account needs a reason, as in: ${example}`)
   if (pattern !== undefined) {
-    if (ticket === undefined) throw bad(`This account needs a ticket of the form ${pattern}: --ticket ...`)
+    if (ticket === undefined) throw bad(`This account needs a ticket of the form ${pattern}, as in: ${example}`)
     if (!linearPattern(pattern).matches(ticket)) throw bad(`The ticket is not of the form ${pattern}.`)
   }
   return { reason, ticket }

@@ -1,5 +1,6 @@
 /** What people read of a check-out that they cannot have now, and of times. */
 
+import type { CheckOutRule } from '../targets/target.ts'
 import type { Obstacle } from './take.ts'
 
 /** `2026-11-27 14:30 UTC`: the minute that has not begun before it is over. */
@@ -22,4 +23,19 @@ export function obstacleText(name: string, obstacle: Obstacle, seesHolder: boole
     case 'sessions':
       return `${name} is in use: ${obstacle.count === 1 ? 'a session of somebody else is' : `${obstacle.count} sessions of others are`} open on it.`
   }
+}
+
+/** What somebody types to have it, with all that the account's entry demands. A shell takes one pair of quotes away. */
+export function checkOutCommand(
+  user: string,
+  name: string,
+  { reason, ticket }: Pick<CheckOutRule, 'reason' | 'ticket'>,
+  ...options: string[]
+): string {
+  return [
+    `ssh ${user}@gateway checkout ${name}`,
+    ...options,
+    ...(reason === 'required' ? [`--reason "'...'"`] : []),
+    ...(ticket === undefined ? [] : ['--ticket ...']),
+  ].join(' ')
 }

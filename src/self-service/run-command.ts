@@ -66,7 +66,7 @@ async function run(
   }
   const { least, most } = command.words
   if (positionals.length < least) throw usage(command, `${command.name} needs ${command.usage}.`)
-  if (positionals.length > most) throw usage(command, `${command.name} does not take "${positionals[most]}".`)
+  if (positionals.length > most) throw tooMany(command, positionals[most]!, values)
   const width = conversation.terminal?.size.columns
   const out = createOutput({
     ...{ json: values.json === true, width },
@@ -109,7 +109,7 @@ export async function complain(
 ): Promise<ExitCode> {
   const { message, hint, exit } = wordsFor(error)
   if (exit === EXIT.broken) log.error({ err: error, session }, 'a command of a user broke')
-  const lines = [`Sallyport: ${printable(message)}`, ...(hint === undefined ? [] : [printable(hint)])]
+  const lines = [`Sallyport: ${printable(message)}`, ...(hint?.split('\n').map(printable) ?? [])]
   await conversation.complain(lines.map(line => `${line}\n`).join(''))
   return exit
 }
@@ -131,6 +131,16 @@ function unknownCommand(name: string, user: string): CommandError {
 
 function usage(command: Command, message: string): CommandError {
   return new CommandError(EXIT.usage, message, usageOf(command))
+}
+
+function tooMany(command: Command, word: string, options: Record<string, string | boolean | undefined>): CommandError {
+  const [option] = Object.keys(options).filter(name => typeof options[name] === 'string')
+  const quotes = `Your own shell takes quotes away: a text of several words needs two pairs, --${option} "'...'".\n`
+  return new CommandError(
+    EXIT.usage,
+    `${command.name} does not take "${word}".`,
+    `${option === undefined ? '' : quotes}${usageOf(command)}`,
+  )
 }
 
 function usageOf({ name, usage }: Command): string {

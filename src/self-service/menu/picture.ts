@@ -62,7 +62,11 @@ export function pictureOf(shown: Shown, size: TerminalSize): Picture {
 function titleOf({ choice, user, reading }: Shown, columns: number): Line {
   const count = choice.found.length.toLocaleString('en')
   const all = choice.entries.length.toLocaleString('en')
-  const right = reading ? 'reading...' : choice.search === '' ? `${all} accounts` : `${count} of ${all}`
+  const right = reading
+    ? 'reading...'
+    : choice.search === ''
+      ? `${all} ${all === '1' ? 'account' : 'accounts'}`
+      : `${count} of ${all}`
   const left = `Sallyport${GAP}${user}`
   const space = columns - widthOf(left) - right.length
   return { text: cut(space < 2 ? left : left + ' '.repeat(space) + right, columns), style: 'strong' }

@@ -81,6 +81,11 @@ t.test('commands by ssh, without a target', async t => {
       [['explain'], 2, /needs <account@target>.\nusage: explain/],
       [['explain', 'a/b'], 2, /written as root@web-01/],
       [['whoami', 'x'], 2, /does not take "x"/],
+      [
+        ['checkout', 'root@web-01', '--reason', 'disk', 'full'],
+        2,
+        /take "full"\.\nYour own shell .* --reason "'\.\.\.'"\.\nusage/,
+      ],
       [['whoami', '--colour'], 2, /Unknown option '--colour'/],
       [['sessions', '--limit', '0'], 2, /--limit is a number/],
       [["whoami '"], 2, /is not closed/],

@@ -144,7 +144,9 @@ t.test('an account is checked out', async t => {
     const refused = await onTarget('alice', 'true').ended
     t.match(
       refused.stderr,
-      new RegExp(`lent only within a check-out: ssh alice@gateway checkout ${name}.*CHECK_OUT_REQUIRED`, 's'),
+      new RegExp(
+        `lent only within a check-out: ssh alice@gateway checkout ${name} --reason "'...'" --ticket ... .CHECK_OUT_REQUIRED`,
+      ),
     )
     t.match((await ask('alice', 'checkout', name)).stderr, /needs a reason/)
     t.match(

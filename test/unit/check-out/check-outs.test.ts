@@ -171,7 +171,10 @@ t.test('what is demanded is asked for in words', async t => {
     const rule = { reason: 'required', ticket: '(INC|CHG)-\\d{4,8}', required: true } as const
     const { checkOuts, as, session, refusals, setRole } = await createCheckOutWorld(await store.open(), { rule })
     const take = (wish: { reason?: string; ticket?: string }) => checkOuts.take(as('alice'), ROOT, wish)
-    await t.rejects(take({ ticket: 'INC-4711' }), { code: 'BAD_REQUEST', message: /needs a reason/ })
+    await t.rejects(take({ ticket: 'INC-4711' }), {
+      code: 'BAD_REQUEST',
+      message: /needs a reason, as in: ssh alice@gateway checkout root@web-01 --reason "'...'" --ticket ...$/,
+    })
     await t.rejects(take({ reason: 'disk' }), { code: 'BAD_REQUEST', message: /needs a ticket of the form/ })
     await t.rejects(take({ reason: 'disk', ticket: 'INC-4711; rm' }), {
       code: 'BAD_REQUEST',
