@@ -19,14 +19,14 @@ export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCo
       ...document.waiting.map(one => ({
         ...one,
         state: one.offeredUntil === null ? 'waiting' : 'your turn',
-        at: one.offeredUntil ?? one.askedAt,
+        until: one.offeredUntil === null ? '' : isoMinute(Date.parse(one.offeredUntil)),
         way: '',
         why: '',
       })),
       ...document.checkOuts.map(one => ({
         ...one,
         state: stateOf(one),
-        at: one.endedAt ?? one.until,
+        until: isoMinute(Date.parse(one.endedAt ?? one.until)),
         why: whyOf(one),
       })),
     ]
@@ -34,7 +34,7 @@ export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCo
       [
         { title: 'ACCOUNT', value: one => formatAccountAddress(one), shrinkTo: 16 },
         { title: 'STATE', value: one => one.state },
-        { title: 'UNTIL', value: one => isoMinute(Date.parse(one.at)) },
+        { title: 'UNTIL', value: one => one.until },
         { title: 'WAY', value: one => one.way, optional: 2 },
         { title: 'WHY', value: one => one.why, shrinkTo: 8, optional: 1 },
       ],

@@ -196,6 +196,7 @@ t.test('an account is checked out', async t => {
       '--reveal',
     ).ended
     t.equal(wrong.status, 4)
+    t.match(wrong.stdout, /is yours until [^\n]*\nOne-time code: /, 'what is said first stands first')
     t.same(await audited('credential.revealed'), [])
     const begin = sshd.privateKey.split('\n')[1]!
     const { status, stdout } = await inTerminal(
@@ -355,7 +356,7 @@ t.test('an account is checked out', async t => {
     const { status, stdout } = await inTerminal(
       front,
       [
-        { size: [24, 80], expect: '1 accounts' },
+        { size: [24, 80], expect: '1 account\x1b' },
         { type: '\x0f', expect: '[yours until' },
         { expect: `${name} is yours until` },
         { type: '\x0f', expect: `Returned ${name}` },

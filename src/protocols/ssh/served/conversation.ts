@@ -42,8 +42,9 @@ export class SshConversation implements Conversation {
     return this.#write(text, false)
   }
 
+  /** A terminal is one stream: as two, a client shows a question before what was said ahead of it. */
   complain(text: string): Promise<void> {
-    return this.#write(text, true)
+    return this.#write(text, this.terminal === undefined)
   }
 
   listen(listener: Listener | undefined): void {
