@@ -85,9 +85,9 @@ export function createGatewayRotations(
       programs: createProgramConnectors(programs, served.all, log),
     }),
     policyOf: ({ target, account }) => rotationPolicies.of(target, account),
-    async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
+    async tellDependents({ rotation, entry, candidate: { material }, later, opened }, signal) {
       const { by, candidate: version } = rotation
-      const words = await dependents.tell({ entry, version, material, by }, signal)
+      const words = await dependents.tell({ entry, version, material, by, opened }, signal)
       if (words !== undefined && later)
         await planToTell(schedule, rotation, { by, dueAt: storeClock.now() + TELL_AGAIN_MS })
       return words

@@ -7,8 +7,9 @@ import { GatewayError } from '../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import { type Account, accountFor, type Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
-import { type CredentialMaterial, eraseMaterial } from '../vault/lease.ts'
+import { type CredentialMaterial, eraseMaterial, secretsOf } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { OpenedSecrets } from './opened-secrets.ts'
 import { withinLimit } from './time-limit.ts'
 import { safeWords, wordsOfThrown } from './words.ts'
 
@@ -50,9 +51,32 @@ interface Parts {
   readonly verifyWithinMs: number
 }
 
-export type Logins = ReturnType<typeof createLogins>
+export interface Logins {
+  open(
+    address: AccountAddress,
+    version: number,
+    target: Target,
+    purpose: Purpose,
+  ): Promise<Opened | Extract<Tried, { result: 'damaged' | 'withheld' }>>
+  /** Undefined where the target's entry, or the account in it, is gone. */
+  entryOf(address: AccountAddress): Promise<Entry | undefined>
+  dial(entry: Entry, purpose: Purpose): () => Dialer
+  /** Logs in with a version, and out. */
+  verify(
+    connector: Pick<Connector, 'verify'>,
+    entry: Entry,
+    version: number,
+    purpose: Purpose,
+    signal: AbortSignal,
+  ): Promise<Tried>
+  /** The same, for one act: what it opens is kept in `opened` until that is disposed of, and the words of its logins hold none of it. */
+  during(opened: OpenedSecrets): Logins
+}
 
-export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs }: Parts) {
+/** `act`: keeps what is opened. */
+export function createLogins(parts: Parts, act?: OpenedSecrets): Logins {
+  const { vault, targets, audit, dialTarget, verifyWithinMs } = parts
+
   async function open(
     address: AccountAddress,
     version: number,
@@ -62,7 +86,9 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
     const data = { account: formatAccountAddress(address), version, for: what, ...(rotation && { rotation }) }
     await audit.append({ kind: 'credential.used-for-rotation', actor: by, data })
     try {
-      return new Opened(await vault.openVersion(address, version, target))
+      const opened = new Opened(await vault.openVersion(address, version, target))
+      act?.add(address, version, opened.material)
+      return opened
     } catch (error) {
       if (!(error instanceof GatewayError) || error.code === 'DATABASE_UNAVAILABLE') throw error
       const damaged = error.code === 'VAULT_DAMAGED' || error.code === 'NOT_FOUND'
@@ -72,8 +98,8 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
 
   return {
     open,
+    during: opened => createLogins(parts, opened),
 
-    /** Undefined where the target's entry, or the account in it, is gone. */
     async entryOf({ account: name, target: of }: AccountAddress): Promise<Entry | undefined> {
       const target = await targets.get(of)
       const account = target?.accounts.find(each => each.name === name)
@@ -85,24 +111,21 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
       () =>
         dialTarget(target, by),
 
-    /** Logs in with a version, and out. */
-    async verify(
-      connector: Pick<Connector, 'verify'>,
-      { target, account }: Entry,
-      version: number,
-      purpose: Purpose,
-      signal: AbortSignal,
-    ): Promise<Tried> {
+    async verify(connector, { target, account }, version, purpose, signal) {
       const opened = await open({ account: account.name, target: target.name }, version, target, purpose)
       if (!(opened instanceof Opened)) return opened
       using _ = opened
       const { material } = opened
+      const known = act?.all ?? secretsOf(material)
       const tried = await withinLimit<Verification>(
         verifyWithinMs,
         signal,
         limit =>
           connector.verify(
-            { target, account: accountFor(account, material), material, dialer: dialTarget(target, purpose.by) },
+            {
+              ...{ target, account: accountFor(account, material), material, opened: known },
+              dialer: dialTarget(target, purpose.by),
+            },
             limit,
           ),
         {
@@ -110,7 +133,7 @@ export function createLogins({ vault, targets, audit, dialTarget, verifyWithinMs
           broken: error => ({ result: 'unreachable', words: wordsOfThrown(error) }),
         },
       )
-      return tried.result === 'works' ? tried : { ...tried, words: safeWords(tried.words, [material]) }
+      return tried.result === 'works' ? tried : { ...tried, words: safeWords(tried.words, known) }
     },
   }
 }

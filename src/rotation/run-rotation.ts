@@ -13,6 +13,7 @@ import type { Connectors } from './connectors.ts'
 import { defaultPolicy } from './default-policy.ts'
 import { CLAIM_MS, ClaimLost, type Rotation } from './journal.ts'
 import type { Entry } from './logins.ts'
+import { OpenedSecrets } from './opened-secrets.ts'
 import type { RotationPolicy } from './policies/rotation-policy.ts'
 import { type Act, nextAct } from './rotation.ts'
 import { wordsOfThrown } from './words.ts'
@@ -35,12 +36,14 @@ const ABOUT_THE_ACCOUNT: ReadonlySet<ErrorCode> = new Set([
 /** Gives it as it is when there is nothing to do now: closed, or to be tried again later. Throws ClaimLost, and what `signal` aborts for. */
 export async function runRotation(parts: RunParts, claimed: Rotation, signal: AbortSignal): Promise<Rotation> {
   using claim = keepClaim(parts, claimed, signal)
+  using opened = new OpenedSecrets()
+  const withLogins = { ...parts, opened, logins: parts.logins.during(opened) }
   let rotation = claimed
   // What logs in may be another one since it was tried; and that it was, the journal alone says, which is not sealed.
   let act = rotation.state === 'verified' ? 'probe' : nextAct(rotation)
   while (act !== 'nothing') {
     claim.signal.throwIfAborted()
-    const step = await take(parts, act, rotation, claim.signal).catch(error => {
+    const step = await take(withLogins, act, rotation, claim.signal).catch(error => {
       if (!(error instanceof GatewayError) || !ABOUT_THE_ACCOUNT.has(error.code)) throw error
       return postpone({ journal: parts.journal, signal: claim.signal }, rotation, wordsOfThrown(error))
     })
@@ -50,7 +53,12 @@ export async function runRotation(parts: RunParts, claimed: Rotation, signal: Ab
   return rotation
 }
 
-async function take(parts: RunParts, act: Act, rotation: Rotation, signal: AbortSignal): Promise<Step> {
+async function take(
+  parts: RunParts & { readonly opened: OpenedSecrets },
+  act: Act,
+  rotation: Rotation,
+  signal: AbortSignal,
+): Promise<Step> {
   const { journal, logins, connectors, policyOf } = parts
   const entry = await logins.entryOf(rotation)
   const connector = entry && connectors.named(entry.target, rotation.connector)

@@ -10,6 +10,7 @@ import type { AccountStates, VerifiedResult } from './account-states.ts'
 import { changedElsewhere, verified } from './events.ts'
 import type { Journal } from './journal.ts'
 import type { Entry, Logins, Purpose } from './logins.ts'
+import { OpenedSecrets } from './opened-secrets.ts'
 import type { VerifyOutcome } from './outcome.ts'
 
 interface Parts {
@@ -55,12 +56,13 @@ export function createVerifyAccount(parts: Parts) {
     entry: Entry,
     version: number,
     purpose: Purpose,
+    tries: Pick<Logins, 'verify'>,
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const address = { account: entry.account.name, target: entry.target.name }
     const [last] = await journal.list({ ...address, open: false, limit: 1 })
     if (last === undefined || last.candidate <= version || last.state === 'finished') return undefined
-    const tried = await logins.verify(connector, entry, last.candidate, purpose, signal)
+    const tried = await tries.verify(connector, entry, last.candidate, purpose, signal)
     if (tried.result !== 'works') return undefined
     await vault.makeCurrent(address, last.candidate, { replacing: version }, write =>
       outbox.change(async (on, record) => {
@@ -91,7 +93,9 @@ export function createVerifyAccount(parts: Parts) {
   ): Promise<VerifyOutcome> => {
     const address = { account: entry.account.name, target: entry.target.name }
     const purpose: Purpose = { by, for: 'verify' }
-    const tried = await logins.verify(connector, entry, version, purpose, signal)
+    using opened = new OpenedSecrets()
+    const tries = logins.during(opened)
+    const tried = await tries.verify(connector, entry, version, purpose, signal)
     signal.throwIfAborted()
     switch (tried.result) {
       case 'works':
@@ -103,7 +107,7 @@ export function createVerifyAccount(parts: Parts) {
         return { result: 'unreachable', version, words: tried.words }
       case 'refused':
       case 'damaged': {
-        const late = await lateCandidate(connector, entry, version, purpose, signal)
+        const late = await lateCandidate(connector, entry, version, purpose, tries, signal)
         if (late !== undefined)
           return {
             result: 'works',

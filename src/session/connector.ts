@@ -1,5 +1,6 @@
 /** What a protocol implements so that the credentials of its accounts can be verified and changed at the target. */
 
+import type { Secret } from '../shared/secret.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
 import type { Dialer } from './dialer.ts'
@@ -21,6 +22,8 @@ export interface CredentialChange {
   readonly candidate: CredentialMaterial
   /** Who makes the change where the account does not change itself: a privileged account on the same target. */
   readonly as: AccountLogin | undefined
+  /** As of a login: what else the target, or a program, may know. */
+  readonly opened?: readonly Secret[]
   /** Of candidates: the first has 1. */
   readonly attempt?: number
 }

@@ -44,6 +44,10 @@ export class Secret {
     this.#erased = true
   }
 
+  get isErased(): boolean {
+    return this.#erased
+  }
+
   get byteLength(): number {
     return this.#bytes.length
   }

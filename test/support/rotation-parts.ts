@@ -96,9 +96,9 @@ export async function createRotationWorld({ database, connectors, ...options }: 
       programs: [],
     }),
     policyOf: async () => policy,
-    async tellDependents({ rotation, entry, candidate: { material }, later }, signal) {
+    async tellDependents({ rotation, entry, candidate: { material }, later, opened }, signal) {
       const { by, candidate: version } = rotation
-      const words = await dependents.tell({ entry, version, material, by }, signal)
+      const words = await dependents.tell({ entry, version, material, by, opened }, signal)
       if (words !== undefined && later) await planToTell(schedule, rotation, { by, dueAt: clock.now() + TELL_AGAIN_MS })
       return words
     },

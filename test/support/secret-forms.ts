@@ -37,3 +37,10 @@ export function secretForms(secret: string): Map<string, Buffer> {
 export function formsIn(bytes: Buffer, secret: string): string[] {
   return [...secretForms(secret)].filter(([, form]) => bytes.includes(form)).map(([name]) => name)
 }
+
+/** RFC 4648 §6, without padding. */
+export function base32(bytes: Buffer): string {
+  const bits = [...bytes].map(byte => byte.toString(2).padStart(8, '0')).join('')
+  const groups = bits.match(/.{1,5}/g) ?? []
+  return groups.map(group => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(group.padEnd(5, '0'), 2)]).join('')
+}

@@ -8,6 +8,7 @@ import type { Vault } from '../../vault/vault.ts'
 import type { AccountStates } from '../account-states.ts'
 import { type Journal, LONGEST_PAUSE_MS, type Rotation } from '../journal.ts'
 import type { Entry, Logins, Opened, Purpose, Tried } from '../logins.ts'
+import type { OpenedSecrets } from '../opened-secrets.ts'
 import type { RotationPolicy } from '../policies/rotation-policy.ts'
 import type { Act } from '../rotation.ts'
 
@@ -22,7 +23,13 @@ export interface ActParts {
   >
   /** Where else the credential is written is told of the new one. Gives what went wrong there, in words; `later`: it is then told again by a job. */
   readonly tellDependents: (
-    told: { readonly rotation: Rotation; readonly entry: Entry; readonly candidate: Opened; readonly later: boolean },
+    told: {
+      readonly rotation: Rotation
+      readonly entry: Entry
+      readonly candidate: Opened
+      readonly later: boolean
+      readonly opened: OpenedSecrets
+    },
     signal: AbortSignal,
   ) => Promise<string | undefined>
   /** Who has it checked out for themselves alone, in words; undefined: nobody. */
@@ -39,6 +46,8 @@ export interface ActParts {
 
 /** Of one rotation, as things are now. */
 export interface Scene extends ActParts {
+  /** By these logins, and others of the same rotation before. */
+  readonly opened: OpenedSecrets
   readonly entry: Entry
   readonly connector: Connector
   readonly policy: RotationPolicy

@@ -10,7 +10,7 @@ import { Opened } from '../logins.ts'
 import { MOST_CANDIDATES } from '../rotation.ts'
 import { newestVersion } from '../stored-version.ts'
 import { withinLimit } from '../time-limit.ts'
-import { safeWords, wordsOfThrown } from '../words.ts'
+import { wordsOfThrown } from '../words.ts'
 import { inForce, postpone, purposeOf, type Scene, type Step, verify } from './act.ts'
 import { probe } from './probe.ts'
 
@@ -55,6 +55,7 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     current: (current as Opened | undefined)?.material,
     as: as as AccountLogin | undefined,
     attempt: rotation.attempt,
+    opened: scene.opened.all,
   }
   const result = await withinLimit<ChangeResult>(
     scene.changeWithinMs,
@@ -65,8 +66,7 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
       broken: error => ({ result: 'uncertain', words: wordsOfThrown(error) }),
     },
   )
-  const secrets = [asked.candidate, asked.current, asked.as?.material]
-  const words = result.result === 'changed' ? '' : safeWords(result.words, secrets)
+  const words = result.result === 'changed' ? '' : scene.opened.safe(result.words)
   return interpret(scene, rotation, result.result, words)
 }
 

@@ -8,7 +8,7 @@ import { versionsBefore } from '../dual.ts'
 import type { Rotation } from '../journal.ts'
 import { Opened } from '../logins.ts'
 import { withinLimit } from '../time-limit.ts'
-import { safeWords, wordsOfThrown } from '../words.ts'
+import { wordsOfThrown } from '../words.ts'
 import { inForce, postpone, purposeOf, type Scene, type Step } from './act.ts'
 import { openPrivileged } from './change.ts'
 import { tellDependents } from './tell-dependents.ts'
@@ -57,7 +57,7 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
   using as = await openForFinish(scene, rotation)
   const asked = {
     ...{ target, account: accountFor(account, opened.material), dial: logins.dial(entry, purpose), as: as.login },
-    ...{ current: former.material, candidate: opened.material },
+    ...{ current: former.material, candidate: opened.material, opened: scene.opened.all },
   }
   const result = await withinLimit<ChangeResult>(
     scene.changeWithinMs,
@@ -69,8 +69,7 @@ export async function finish(scene: Scene, rotation: Rotation): Promise<Step> {
     },
   )
   if (result.result === 'changed') return finished('')
-  const words = safeWords(result.words, [former.material, opened.material])
-  return postpone(scene, rotation, `version ${replaced} may still log in: ${words}`)
+  return postpone(scene, rotation, `version ${replaced} may still log in: ${scene.opened.safe(result.words)}`)
 }
 
 /** What is in force: another one than the candidate, where somebody stored it meanwhile. */

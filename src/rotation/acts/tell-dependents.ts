@@ -14,5 +14,5 @@ export async function tellDependents(scene: Scene, rotation: Rotation): Promise<
   using opened = candidate
   // A step that waits for them tells them again by itself.
   const later = connector.finish === undefined
-  return (await scene.tellDependents({ rotation, entry, candidate: opened, later }, signal)) ?? ''
+  return (await scene.tellDependents({ rotation, entry, candidate: opened, later, opened: scene.opened }, signal)) ?? ''
 }

@@ -6,6 +6,7 @@ import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts
 import { type Account, accountFor } from '../../targets/target.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import type { Entry } from '../logins.ts'
+import type { OpenedSecrets } from '../opened-secrets.ts'
 import { askProgram } from '../program/ask-program.ts'
 import type { Program } from '../program/run-program.ts'
 import type { DependentStates } from './dependent-states.ts'
@@ -21,6 +22,8 @@ export interface Told {
   readonly material: CredentialMaterial
   /** Who asked for the change. */
   readonly by: string
+  /** For the same purpose: its words must hold none of it. */
+  readonly opened: OpenedSecrets
 }
 
 export interface Dependents {
@@ -41,7 +44,7 @@ export function createDependents({ programs, states, outbox, counted, log }: Par
   /** Undefined: it has it. */
   async function tellOne(
     name: string,
-    { entry, version, material }: Told,
+    { entry, version, material, opened }: Told,
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const address = addressOf(entry)
@@ -57,6 +60,7 @@ export function createDependents({ programs, states, outbox, counted, log }: Par
       account: accountFor(account, material),
       credential: material,
       credentialVersion: version,
+      opened: opened.all,
     } as const
     const answer = await askProgram({ ...program, name }, request, signal, log)
     return answer.kind === 'answered' && answer.result === 'told' ? undefined : answer.words || 'it gave no reason'

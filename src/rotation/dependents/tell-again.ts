@@ -8,6 +8,7 @@ import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountStates } from '../account-states.ts'
 import { type Logins, Opened } from '../logins.ts'
+import { OpenedSecrets } from '../opened-secrets.ts'
 import { type Dependents, NOT_TOLD } from './dependents.ts'
 
 export const TELL_DEPENDENTS = 'tell-dependents'
@@ -27,7 +28,7 @@ export async function planToTell(
 
 interface Parts {
   readonly dependents: Dependents
-  readonly logins: Pick<Logins, 'entryOf' | 'open'>
+  readonly logins: Pick<Logins, 'entryOf' | 'during'>
   readonly vault: Pick<Vault, 'standing'>
   readonly states: Pick<AccountStates, 'mended'>
 }
@@ -43,10 +44,11 @@ export function tellAgain({ dependents, logins, vault, states }: Parts): JobHand
       if (entry === undefined || standing === undefined) return undefined
       const by = byOf(job)
       const { version } = standing
-      const opened = await logins.open(address, version, entry.target, { by, for: 'dependents' })
-      if (!(opened instanceof Opened)) throw new GatewayError('CREDENTIAL_UNAVAILABLE', opened.words)
-      using credential = opened
-      const words = await dependents.tell({ entry, version, material: credential.material, by }, signal)
+      using opened = new OpenedSecrets()
+      const one = await logins.during(opened).open(address, version, entry.target, { by, for: 'dependents' })
+      if (!(one instanceof Opened)) throw new GatewayError('CREDENTIAL_UNAVAILABLE', one.words)
+      using credential = one
+      const words = await dependents.tell({ entry, version, material: credential.material, by, opened }, signal)
       if (words !== undefined) throw new GatewayError('CREDENTIAL_UNAVAILABLE', words)
       await states.mended(address, NOT_TOLD)
       return undefined

@@ -23,17 +23,20 @@ export interface ProgramConnectorParts {
 export function createProgramConnector({ name, program, verifyLogin, log }: ProgramConnectorParts): Connector {
   const named = { ...program, name }
   const change = async (action: 'change' | 'finish', asked: CredentialChange, signal: AbortSignal) => {
-    const { target, account, current, candidate, as, attempt } = asked
-    return changeOf(await askProgram(named, { action, target, account, current, candidate, as, attempt }, signal, log))
+    const { target, account, current, candidate, as, attempt, opened } = asked
+    const request = { action, target, account, current, candidate, as, attempt, opened }
+    return changeOf(await askProgram(named, request, signal, log))
   }
   return {
     name,
     kinds: program.kinds,
     async verify(login, signal) {
       if (program.verify === 'login') return verifyLogin(login, signal)
-      const { target, account, material: credential, dialer } = login
+      const { target, account, material: credential, dialer, opened } = login
       dialer.close()
-      return verificationOf(await askProgram(named, { action: 'verify', target, account, credential }, signal, log))
+      return verificationOf(
+        await askProgram(named, { action: 'verify', target, account, credential, opened }, signal, log),
+      )
     },
     change: (asked, signal) => change('change', asked, signal),
     ...(program.finish && { finish: (asked, signal) => change('finish', asked, signal) }),

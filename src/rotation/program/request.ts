@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createPrivateKey } from 'node:crypto'
 import type { AccountLogin } from '../../session/connector.ts'
-import { erasableBytes } from '../../shared/secret.ts'
+import { erasableBytes, type Secret } from '../../shared/secret.ts'
 import { type Account, loginOf, type Target } from '../../targets/target.ts'
 import type { CredentialMaterial } from '../../vault/lease.ts'
 import type { Action } from './answer.ts'
@@ -23,6 +23,8 @@ export interface ProgramRequest {
   readonly candidate?: CredentialMaterial | undefined
   readonly as?: AccountLogin | undefined
   readonly attempt?: number | undefined
+  /** What it is not told, and may know all the same. */
+  readonly opened?: readonly Secret[] | undefined
 }
 
 /** Throws where a password is not text. Whoever calls it erases what it gives. */

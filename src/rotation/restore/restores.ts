@@ -12,6 +12,7 @@ import type { Vault } from '../../vault/vault.ts'
 import type { CredentialVersion } from '../../vault/version-history.ts'
 import type { Journal } from '../journal.ts'
 import type { Entry } from '../logins.ts'
+import { OpenedSecrets } from '../opened-secrets.ts'
 import { newestVersion } from '../stored-version.ts'
 import type { ProbeOutcome, RestoredVersion, TriedVersion } from './outcome.ts'
 import { type TryParts, tryVersion } from './try-version.ts'
@@ -127,7 +128,9 @@ export function createRestores(parts: RestoresParts): Restores {
     if (wanted === undefined) throw new GatewayError('NOT_FOUND', `The vault holds no version ${version} of ${name}.`)
     if (wanted.current && (await vault.standing(address))?.unconfirmed === undefined)
       throw new GatewayError('CONFLICT', `Version ${version} of ${name} is in force already.`)
-    const tried = await tryVersion(parts, { entry, version, kind: wanted.kind, inForce: false, by }, signal)
+    using opened = new OpenedSecrets()
+    const act = { ...parts, logins: logins.during(opened) }
+    const tried = await tryVersion(act, { entry, version, kind: wanted.kind, inForce: false, by }, signal)
     switch (tried.result) {
       case 'works':
         return putInForce(address, wanted, versions, { by, verified: true, words: '' })
@@ -157,6 +160,8 @@ export function createRestores(parts: RestoresParts): Restores {
     const { entry, versions } = await find(address)
     const inForce = versions.find(({ current }) => current)?.version
     const order = inOrder(versions, clock.now())
+    using opened = new OpenedSecrets()
+    const act = { ...parts, logins: logins.during(opened) }
     const tried: TriedVersion[] = []
     const over = (result: ProbeOutcome['result'], lives?: number, version = inForce): ProbeOutcome => {
       const left = order.map(each => each.version).filter(each => !tried.some(one => one.version === each))
@@ -174,7 +179,7 @@ export function createRestores(parts: RestoresParts): Restores {
       }
       if (refusals >= limits.tries) return over('stopped')
       if (refusals > 0) await pause(limits.pauseMs, signal)
-      const one = await tryVersion(parts, { entry, version, kind, inForce: current, by }, signal)
+      const one = await tryVersion(act, { entry, version, kind, inForce: current, by }, signal)
       tried.push(one)
       switch (one.result) {
         case 'works': {

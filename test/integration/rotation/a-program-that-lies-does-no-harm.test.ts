@@ -33,7 +33,7 @@ const SETTINGS: ProgramSettings = {
 let accounts = 0
 
 /** A rotation by this program, and which versions log in after it. */
-async function rotateBy(t: Test, body: string, timeout = 20_000) {
+async function rotateBy(t: Test, body: string, timeout = 20_000, verify: ProgramSettings['verify'] = 'login') {
   const account = `app${++accounts}`
   await server.psql(`create role ${account} login password 'first'`)
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-program-'))
@@ -42,7 +42,7 @@ async function rotateBy(t: Test, body: string, timeout = 20_000) {
   const log = createLog('silent')
   const PG = { PGHOST: server.host, PGPORT: String(server.port), PGUSER: server.superuser, PGDATABASE: 'postgres' }
   const environment = { ...PG, PGPASSWORD: server.superPassword, COUNT: join(folder, 'count') }
-  const program: ProgramSettings = { ...SETTINGS, path, environment, timeout }
+  const program: ProgramSettings = { ...SETTINGS, path, environment, timeout, verify }
   const [connector] = createProgramConnectors({ 'by-psql': program }, SERVED, log)
   const world = await rotationWorldOf(t, { connectors: [connector!] })
   t.teardown(() => rmSync(folder, { recursive: true }))
@@ -60,7 +60,7 @@ async function rotateBy(t: Test, body: string, timeout = 20_000) {
   const verified = await world.rotations.verify(address, 'owner')
   t.equal(verified.result, 'works', 'what the vault lends logs in')
   const asked = () => readFileSync(environment.COUNT, 'utf8').length
-  return { outcome, inForce, asked }
+  return { outcome, inForce, asked, world, address }
 }
 
 t.test('one that does what it says', async t => {
@@ -105,6 +105,30 @@ t.test('one that takes none is asked five times, and no more', async t => {
   t.match(outcome, { result: 'refused', words: /as it says/ })
   t.equal(inForce, 1)
   t.equal(asked(), 5)
+})
+
+t.test('one that says what it was told before says it to nobody', async t => {
+  // Each password that it was told, but for those of this moment, as it is and backwards.
+  const says = `request=$(cat); told="$COUNT.told"; touch "$told"
+now=$(printf '%s' "$request" | jq -r '[.credential, .candidate, .current] | map(.password? // empty) | .[]')
+words=$(printf '%s\\n' "$now" | grep -vxFf - "$told" | tee -a /dev/stderr)
+printf '%s\\n' "$now" >>"$told"
+case $request in *'"action":"verify"'*) result=works;; *) result=candidate-refused;; esac
+jq -cn --arg result $result --arg words "$words $(printf '%s' "$words" | rev)" '{$result, $words}'
+test $result = works`
+  const { outcome, world, address } = await rotateBy(t, says, undefined, 'program')
+  t.match(outcome, { result: 'refused', words: /withheld/ })
+  const events = await world.audit.list({ limit: 1000 })
+  const kept = JSON.stringify([outcome, events, await world.journal.list({ ...address, limit: 10 })])
+  const versions = await world.vault.history(address)
+  t.equal(versions.length, 6)
+  const target = (await world.targets.get('orders'))!
+  for (const { version } of versions) {
+    const material = await world.vault.openVersion(address, version, target)
+    const password = material.kind === 'password' ? material.password.reveal() : ''
+    for (const form of [password, [...password].reverse().join('')])
+      t.notOk(kept.includes(JSON.stringify(form).slice(1, -1)), `version ${version}`)
+  }
 })
 
 t.test('one that could not be run is named when the gateway starts', async t => {

@@ -325,7 +325,7 @@ t.test('a connector that says what is not so is not believed', async t => {
           })),
         ],
       },
-      ...{ outcome: { result: 'backed-out', words: /held the credential/ }, version: 1 },
+      ...{ outcome: { result: 'backed-out', words: /withheld/ }, version: 1 },
     },
   ]
   for (const { promise, options, outcome, version } of lies) {

@@ -192,7 +192,7 @@ t.test('a Linux host', { skip }, async t => {
   t.test('when it may have changed or not, that is what is said', async t => {
     for (const [program, words] of [
       ['read line; echo "no luck with $line" >&2; exit 1', /exit status 1/],
-      ['read line; echo "$line" | base64 >&2; exit 3', /a line with a secret.*exit status 3/],
+      ['read line; echo "$line" | base64 >&2; exit 3', /withheld.*exit status 3/],
       ['read line; kill -9 $$', /signal/],
       ['read line; yes', /more than is read/],
       ['read line; kill -9 $PPID', /lost|closed/],

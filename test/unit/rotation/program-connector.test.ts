@@ -7,15 +7,18 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -84,6 +87,15 @@ function connectorAt(path: string, { timeout = 20_000, verify = 'program', finis
   }
 }
 
+/** A zombie is dead. */
+function isAlive(pid: string): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
 const answers = (result: string, code = result === 'changed' || result === 'works' ? 0 : 1) =>
   `#!/bin/sh\ncat >/dev/null\necho '{"result":"${result}","words":"as it says"}'\nexit ${code}\n`
 
@@ -117,7 +129,7 @@ print(json.dumps({"result": "changed"}))
   })
   t.same(given, ['--flag', '$HOME'])
   // What tap gives to every child, and Python sets by itself.
-  const own = Object.keys(environment).filter(name => !/^(_TAPJS_|NODE_OPTIONS$|LC_CTYPE$)/.test(name))
+  const own = Object.keys(environment).filter(name => !/^(_TAPJS_|NODE_OPTIONS$|LC_CTYPE$|SALLYPORT_RUN$)/.test(name))
   t.same(own.sort(), ['LANG', 'PATH', 'SEEN'])
   t.notOk(open.includes(realpathSync(import.meta.filename)), 'no file of the gateway')
   t.ok(group, 'a process group of its own')
@@ -128,13 +140,15 @@ print(json.dumps({"result": "changed"}))
 t.test('a private key is told as a file, with the line of its public half', async t => {
   const script = `#!/bin/sh\nrequest=$(cat)\nread() { printf '%s' "$request" | jq -r "$1"; }
 public=$(read .candidate.privateKey | openssl pkey -pubout -outform DER | tail -c 32 | base64)
-printf '{"result":"not-changed","words":"%s %s"}' "$public" "$(read .candidate.publicKey)"\nexit 1\n`
+printf '%s %s' "$public" "$(read .candidate.publicKey)" >"$SEEN"\necho '{"result":"changed"}'\n`
   const { secret, public: line } = generateKeyPair('ed25519')
   const candidate = await acceptMaterial({ kind: 'private-key', privateKey: new Secret(secret.reveal()) })
   const [type, blob] = line.trim().split(' ')
   const half = Buffer.from(blob!, 'base64').subarray(-32).toString('base64')
-  const { change } = connectorOf(t, script)
-  t.same(await change({ candidate, current: undefined }), { result: 'not-changed', words: `${half} ${type} ${blob}` })
+  const SEEN = join(t.testdir(), 'seen')
+  const { change } = connectorOf(t, script, { environment: { SEEN } })
+  t.same(await change({ candidate, current: undefined }), { result: 'changed' })
+  t.equal(readFileSync(SEEN, 'utf8'), `${half} ${type} ${blob}`)
 })
 
 t.test('what it answers and how it exits must say the same', async t => {
@@ -163,6 +177,21 @@ t.test('whatever else it does, what came of it is not known, and it is over', as
     'says more': `echo '{"result":"changed","extra":1}'`,
     'says a list': `echo '["changed"]'`,
     'says bytes that are no text': `printf '{"result":"changed","words":"\\377"}'`,
+    'says it behind a byte order mark': `printf '\\357\\273\\277%s' ${json}`,
+    'says it in UTF-16': `printf '%s' ${json} | iconv -t UTF-16`,
+    'says yes and no': `echo '{"result":"not-changed","result":"changed"}'`,
+    'says it twice by another name': `echo '{"result":"not-changed","r\\u0065sult":"changed"}'`,
+    'says it of the prototype': `echo '{"__proto__":{"result":"changed"}}'`,
+    'says it with a prototype': `echo '{"result":"changed","__proto__":"words"}'`,
+    'says it of its constructor': `echo '{"constructor":"x","result":"changed"}'`,
+    'says no number': `echo '{"result":"changed","words":NaN}'`,
+    'says a list of words': `echo '{"result":"changed","words":["a"]}'`,
+    'says it as a result that objects have': `echo '{"result":"toString"}'`,
+    'says it with a NUL behind': `printf '%s\\0' ${json}`,
+    'says it in pieces, with more behind': `printf '{"result":'; sleep 0.1; printf '"changed"}'; sleep 0.1; echo x`,
+    'says that it failed, and exits well': `echo '{"result":"not-changed"}'`,
+    'says that it went well, and exits badly': `echo ${json}; exit 1`,
+    'floods its errors': `yes error >&2`,
     'writes megabytes': `yes '{"result":"changed"}'`,
     'writes megabytes of errors, and ends itself': `yes error | head -c 5000000 >&2; kill -9 $$`,
     hangs: `sleep 100`,
@@ -204,12 +233,67 @@ ${end}
     await sleep(300)
     t.equal(readFileSync(file).length, size, 'it writes no more')
   }
-  const daemon = `#!/bin/sh\nsetsid sh -c 'echo $$ >"$ALIVE"; exec sleep 20' &
-while [ ! -s "$ALIVE" ]; do sleep 0.05; done\necho '{"result":"changed"}'\n`
-  writeFileSync(file, '')
-  const { change } = connectorOf(t, daemon, { environment: { ALIVE: file } })
-  t.match(await change(), { result: 'changed' }, 'also what left its group and holds its output open')
-  process.kill(Number(readFileSync(file, 'utf8')))
+})
+
+t.test('what left its process group ends with it too', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-daemons-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'alive')
+  const has = (count: number) => `while [ "$(wc -l <"$ALIVE")" -lt ${count} ]; do sleep 0.05; done`
+  const daemon = join(folder, 'daemon.py')
+  writeFileSync(
+    daemon,
+    `import os, signal, sys, time
+# A daemon as books have it: two forks, a session of its own, nothing that ends it, and nothing of its streams where it is told so.
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(each, signal.SIG_IGN)
+if sys.argv[1] == "closed":
+    for fd in range(3): os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+with open(os.environ.get("ALIVE") or sys.argv[2], "a") as alive: print(os.getpid(), file=alive)
+time.sleep(600)
+`,
+  )
+  const bomb = join(folder, 'bomb.py')
+  writeFileSync(
+    bomb,
+    `import os, time
+# Each of forty begins the next one, in a session of its own, and another that only sleeps.
+for left in range(40):
+    with open(os.environ["ALIVE"], "a") as alive: print(os.getpid(), file=alive)
+    time.sleep(0.02)
+    if os.fork() == 0:
+        os.setsid()
+        with open(os.environ["ALIVE"], "a") as alive: print(os.getpid(), file=alive)
+        time.sleep(600)
+    if os.fork(): os._exit(0)
+time.sleep(600)
+`,
+  )
+  const ways: Record<string, [script: string, result: string]> = {
+    'a daemon that holds its output open': [`python3 ${daemon} open\n${has(1)}`, 'changed'],
+    'a daemon without a stream of ours': [`python3 ${daemon} closed\n${has(1)}`, 'changed'],
+    'one that knows nothing of its environment': [`env -i python3 ${daemon} open ${file}\n${has(1)}`, 'changed'],
+    'one that was begun by a shell in the background': [
+      `setsid sh -c 'echo $$ >>"$ALIVE"; exec sleep 600' >/dev/null 2>&1 &\n${has(1)}`,
+      'changed',
+    ],
+    'its own end comes by the time limit': [`python3 ${daemon} closed\n${has(1)}\nsleep 600`, 'uncertain'],
+    'many, while they still begin others': [`setsid python3 ${bomb} &\n${has(10)}`, 'changed'],
+  }
+  for (const [name, [script, result]] of Object.entries(ways)) {
+    writeFileSync(file, '')
+    const body = `#!/bin/sh\n${script}\necho '{"result":"changed"}'\n`
+    const { change } = connectorOf(t, body, { timeout: 4000, environment: { ALIVE: file } })
+    t.match(await change(), { result }, name)
+    const pids = readFileSync(file, 'utf8').trim().split('\n')
+    t.ok(pids.length > 0 && pids[0] !== '', 'it had begun')
+    t.same(pids.filter(isAlive), [], `${name}: nothing is left`)
+    const told = readFileSync(file, 'utf8').length
+    await sleep(100)
+    t.equal(readFileSync(file, 'utf8').length, told, 'and nothing begins anew')
+  }
 })
 
 t.test('a rotation that is stopped stops it', async t => {
@@ -234,7 +318,7 @@ t.test('nothing that it writes brings the secret anywhere', async t => {
     const script = `#!/bin/sh\nsecret=$(jq -r .candidate.password)\nprintf 'it is %s' "$secret" | ${encode} >&2
 words=$(printf 'it is %s' "$secret" | ${encode} | tr -d '\\n')\nprintf '{"result":"not-changed","words":"%s"}' "$words"\nexit 1\n`
     const { change, logged } = connectorOf(t, script)
-    t.match(await change(), { result: 'not-changed', words: /^withheld[^(]*\(stderr: withheld/ }, encode)
+    t.match(await change(), { result: 'not-changed', words: /^\[[^(]*withheld[^(]*\(stderr: \[.*withheld/ }, encode)
     t.match(logged.join(''), /withheld/)
   }
   const erased = password(CANDIDATE)
@@ -243,8 +327,8 @@ words=$(printf 'it is %s' "$secret" | ${encode} | tr -d '\\n')\nprintf '{"result
   eraseMaterial(erased)
   await changing
   t.notMatch(slow.logged.join(''), /Zk3/, 'nor after it was erased, when it cannot be compared')
-  const { change, logged } = connectorOf(t, `#!/bin/sh\necho 'no such \x1b[31mhost' >&2\nexit 3\n`)
-  t.match(await change(), { result: 'uncertain', words: /stderr: no such \\e\[31mhost/ }, 'what is none of it is told')
+  const { change, logged } = connectorOf(t, `#!/bin/sh\necho 'no such \x1b[31m host' >&2\nexit 3\n`)
+  t.match(await change(), { result: 'uncertain', words: /stderr: no such … host/ }, 'what is none of it is told')
   t.match(logged.join(''), 'no such')
 })
 

@@ -3,6 +3,7 @@
 import type { AccountLogin, ChangeResult, CredentialChange } from '../../../session/connector.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { loginOf } from '../../../targets/target.ts'
+import { secretsOf } from '../../../vault/lease.ts'
 import type { PostgresTarget } from '../target.ts'
 import type { TargetRefusal } from '../target-side/target-refusal.ts'
 import { connectUpstream, ownParameters, type PostgresUpstream } from '../target-side/upstream.ts'
@@ -47,12 +48,14 @@ export async function changePassword(change: CredentialChange, signal: AbortSign
   }
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(CHANGE_MS)])
   const itself = loginOf(login.account) === role
+  const secrets = [login.material, candidate, change.current]
+    .flatMap(given => (given === undefined ? [] : secretsOf(given)))
+    .concat(change.opened ?? [])
   const opened = await open(change, login, deadline)
   if ('error' in opened) {
     if (itself && (await isDone(change, deadline))) return { result: 'changed' }
-    return notChanged(`the login as ${loginOf(login.account)}: ${wordsOf(opened.error)}`)
+    return notChanged(`the login as ${loginOf(login.account)}: ${wordsOf(opened.error, secrets)}`)
   }
-  const secrets = [login.material, candidate].flatMap(material => ('password' in material ? [material.password] : []))
   const session = openSqlSession(opened.upstream, secrets, deadline)
   try {
     const { processId } = opened.upstream.startup
@@ -76,8 +79,13 @@ async function open(
 }
 
 /** Of an account that changes itself: the candidate may be in force since an earlier try. */
-async function isDone({ target, account, dial, candidate }: CredentialChange, signal: AbortSignal): Promise<boolean> {
-  return (await verifyLogin({ target, account, dialer: dial(), material: candidate }, signal)).result === 'works'
+async function isDone(
+  { target, account, dial, candidate, opened }: CredentialChange,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (
+    (await verifyLogin({ target, account, dialer: dial(), material: candidate, opened }, signal)).result === 'works'
+  )
 }
 
 interface Alteration {

@@ -29,15 +29,14 @@ export interface SqlSession {
   close(): void
 }
 
-/** `signal` cuts it. `secrets` are the passwords that the server may know, and its words must not hold. */
+/** `signal` cuts it. `secrets` are what the server may know, and its words must not hold. */
 export function openSqlSession(
   upstream: PostgresUpstream,
   secrets: readonly Secret[],
   signal: AbortSignal,
 ): SqlSession {
   const { socket, early, startup } = upstream
-  const read = (body: Buffer) =>
-    secrets.reduce((refusal, secret) => refusal.keeping(secret, startup.sentInClear), new TargetRefusal(body))
+  const read = (body: Buffer) => new TargetRefusal(body).keeping(secrets, startup.sentInClear)
   const cut = () => socket.destroy()
   signal.addEventListener('abort', cut, { once: true })
   if (signal.aborted) cut()

@@ -21,7 +21,7 @@ export async function verifyLogin(login: LoginAtTarget, signal: AbortSignal): Pr
       : unreachable('the target lets this account in without asking for its password, so no password can be verified')
   } catch (error) {
     return error instanceof TargetLoginFailed && error.cause instanceof TargetRefusal
-      ? judge(error.cause)
+      ? judge(error.cause.keeping(login.opened ?? [], false))
       : unreachable(wordsOf(error))
   }
 }

@@ -52,7 +52,7 @@ export async function logIn(
     return { parameters: reported, processId, cancelKey, proven, sentInClear }
   } catch (error) {
     if (!(error instanceof TargetRefusal)) throw error
-    const kept = error.keeping(password, conversation.sentInClear)
+    const kept = error.keeping([password], conversation.sentInClear)
     throw conversation.proven ? kept.afterProof() : kept
   }
 }

@@ -1,8 +1,10 @@
-/** A target's own "no" at login: its words cleaned and bounded, and without the credential; what of it a person may see. */
+/** A target's own "no": of its words what is plain ones, bounded and without any secret; what of it a person may see. */
 
 import { GatewayError } from '../../../shared/errors.ts'
-import { holdsSecret } from '../../../shared/holds-secret.ts'
 import type { Secret } from '../../../shared/secret.ts'
+import { plainWords } from '../../../shared/text/plain-words.ts'
+import { mayShareSecret } from '../../../shared/text/shares-secret.ts'
+import { shortened } from '../../../shared/text/shortened.ts'
 import { readError } from '../wire/server-answers.ts'
 
 const MOST_WORDS = 300
@@ -25,7 +27,7 @@ export class TargetRefusal extends Error {
   constructor(body: Buffer, { withheld = false, proven = false } = {}) {
     const answer = readError(body)
     const sqlstate = SQLSTATE.test(answer.sqlstate) ? answer.sqlstate : 'XX000'
-    const words = withheld ? undefined : cleaned(answer.message)
+    const words = withheld ? undefined : shortened(plainWords(answer.message).join(' '), MOST_WORDS)
     super(`the target answered ${sqlstate}: ${words ?? '(words that could hold the credential)'}`)
     this.name = 'TargetRefusal'
     this.sqlstate = sqlstate
@@ -39,9 +41,9 @@ export class TargetRefusal extends Error {
     return new TargetRefusal(this.#body, { withheld: this.words === undefined, proven: true })
   }
 
-  /** The same without its words, where they hold the password, or the target has it in the clear and could write it in any code. */
-  keeping(password: Secret, sentInClear: boolean): TargetRefusal {
-    const withheld = sentInClear || holdsSecret(this.#body, password.revealBytes())
+  /** The same without its words, where they share a piece with one of the secrets, or the target has the password in the clear. */
+  keeping(secrets: readonly Secret[], sentInClear: boolean): TargetRefusal {
+    const withheld = sentInClear || mayShareSecret(this.#body.toString('utf8'), secrets)
     return withheld ? new TargetRefusal(this.#body, { withheld, proven: this.proven }) : this
   }
 }
@@ -63,14 +65,4 @@ function textFor(target: string, { sqlstate, words }: TargetRefusal): string {
   return words === undefined
     ? `The target ${target} refused the login (SQLSTATE ${sqlstate}); its words are withheld, as they could hold the credential.`
     : `The target ${target} says: ${words} [SQLSTATE ${sqlstate}]`
-}
-
-/** One line without control characters and what is not seen: a hostile target writes it. */
-function cleaned(text: string): string {
-  const line = text
-    .replace(/\s+/gu, ' ')
-    .trim()
-    .replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '?')
-  const characters = [...line]
-  return characters.length <= MOST_WORDS ? line : `${characters.slice(0, MOST_WORDS).join('')}…`
 }

@@ -7,7 +7,7 @@ import { GatewayError, messageOf } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
 import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
-import type { CredentialMaterial } from '../../../vault/lease.ts'
+import { type CredentialMaterial, secretsOf } from '../../../vault/lease.ts'
 import type { SshTarget } from '../target.ts'
 import { OwnChannels } from '../target-side/own-channels.ts'
 import { CredentialRefused } from '../target-side/target-login.ts'
@@ -37,7 +37,7 @@ async function connect(login: LoginAtTarget, signal: AbortSignal): Promise<SshUp
   } catch (error) {
     login.dialer.close()
     if (!(error instanceof GatewayError) || error.code === 'INTERNAL') throw error
-    return failed(error, login.material)
+    return failed(error, login)
   } finally {
     if (material.kind === 'private-key') material.privateKey.erase()
   }
@@ -55,8 +55,8 @@ export function copyOf<M extends CredentialMaterial>(material: M): M {
   return { ...material, privateKey: new Secret(material.privateKey.revealBytes()) }
 }
 
-function failed({ code, message, cause }: GatewayError, material: CredentialMaterial): FailedLogin {
-  const secrets = material.kind === 'password' ? [material.password.revealBytes()] : []
+function failed({ code, message, cause }: GatewayError, { material, opened = [] }: LoginAtTarget): FailedLogin {
+  const secrets = [...secretsOf(material), ...opened]
   if (cause instanceof CredentialRefused)
     return { result: 'refused', words: withoutSecrets(`${cause.message}${kindOf(material)}\n${cause.said}`, secrets) }
   const why = cause === undefined ? message : messageOf(cause)

@@ -3,6 +3,7 @@
 import type { ChangeResult, Connector, CredentialChange } from '../../../session/connector.ts'
 import { PrivateKeyError } from '../../../shared/private-key/private-key-error.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import { loginOf } from '../../../targets/target.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
@@ -34,7 +35,7 @@ interface Keys {
 type Work = (files: KeysFiles, keys: Keys) => Promise<ChangeResult>
 
 async function atTarget(
-  { target, account, dial, current, candidate, as }: CredentialChange,
+  { target, account, dial, current, candidate, as, opened }: CredentialChange,
   own: CredentialMaterial | undefined,
   signal: AbortSignal,
   work: Work,
@@ -46,14 +47,14 @@ async function atTarget(
   if (by === undefined)
     return notChanged('no key of the account is known to work, and no other account may change it (reconcile)')
   const keys = { candidate: newKey, current: await publicKeyOf(current), comment: `${account.name}@${target.name}` }
-  const host = await logIn({ target, ...by, dialer: dial() }, bounded)
+  const host = await logIn({ target, ...by, dialer: dial(), opened }, bounded)
   if ('result' in host) {
     // Once more after it was done, and the old one is gone.
     const works =
       as === undefined &&
       own !== candidate &&
       host.result === 'refused' &&
-      (await verifyLogin({ target, account, material: candidate, dialer: dial() }, bounded)).result === 'works'
+      (await verifyLogin({ target, account, material: candidate, dialer: dial(), opened }, bounded)).result === 'works'
     return works ? { result: 'changed' } : notChanged(`${loginOf(by.account)} cannot log in: ${host.words}`)
   }
   try {
@@ -79,7 +80,9 @@ async function openFiles(
   } catch (error) {
     if (!(error instanceof Error)) throw error
     return {
-      words: signal.aborted ? 'it took too long, or was given up' : `the target opens no session: ${error.message}`,
+      words: signal.aborted
+        ? 'it took too long, or was given up'
+        : `the target opens no session: ${withoutSecrets(error.message, [])}`,
     }
   }
 }

@@ -5,9 +5,10 @@
 
 import type { AccountLogin, ChangeResult, Connector, CredentialChange } from '../../../session/connector.ts'
 import { messageOf } from '../../../shared/errors.ts'
+import type { Secret } from '../../../shared/secret.ts'
 import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import { loginOf } from '../../../targets/target.ts'
-import type { CredentialMaterial } from '../../../vault/lease.ts'
+import { type CredentialMaterial, secretsOf } from '../../../vault/lease.ts'
 import type { OwnChannels } from '../target-side/own-channels.ts'
 import { Conversation, type End, endInWords } from './conversation.ts'
 import { logIn, verifyLogin } from './log-in.ts'
@@ -32,7 +33,7 @@ export const sshPassword: Connector = {
 }
 
 async function change(change: CredentialChange, signal: AbortSignal): Promise<ChangeResult> {
-  const { target, account, dial, current, candidate, as } = change
+  const { target, account, dial, current, candidate, as, opened } = change
   if (candidate.kind !== 'password') return notChanged('ssh-password changes passwords; this is a private key')
   const unfit = whyUnfit(candidate.password.revealBytes())
   if (unfit !== undefined) return { result: 'candidate-refused', words: unfit }
@@ -44,13 +45,13 @@ async function change(change: CredentialChange, signal: AbortSignal): Promise<Ch
   if (by === undefined)
     return notChanged('no password of the account is known to work, and no other account may change it (reconcile)')
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(CHANGE_MS)])
-  const host = await logIn({ target, ...by, dialer: dial() }, bounded)
+  const host = await logIn({ target, ...by, dialer: dial(), opened }, bounded)
   if ('result' in host) {
     // Once more after it was done.
     const works =
       as === undefined &&
       host.result === 'refused' &&
-      (await verifyLogin({ target, account, material: candidate, dialer: dial() }, bounded)).result === 'works'
+      (await verifyLogin({ target, account, material: candidate, dialer: dial(), opened }, bounded)).result === 'works'
     return works ? { result: 'changed' } : notChanged(`${loginOf(by.account)} cannot log in: ${host.words}`)
   }
   try {
@@ -73,11 +74,11 @@ class PasswordChange {
   readonly #own: Buffer | undefined
   readonly #candidate: Buffer
   readonly #signal: AbortSignal
-  readonly #secrets: readonly Buffer[]
+  readonly #secrets: readonly Secret[]
 
   constructor(
     host: OwnChannels,
-    { account, current, as }: CredentialChange,
+    { account, current, candidate: material, as, opened = [] }: CredentialChange,
     by: AccountLogin,
     candidate: Buffer,
     signal: AbortSignal,
@@ -88,7 +89,7 @@ class PasswordChange {
     this.#own = passwordOf(by.material)
     this.#candidate = candidate
     this.#signal = signal
-    this.#secrets = [candidate, ...[current, by.material].flatMap(material => passwordOf(material) ?? [])]
+    this.#secrets = [material, current, by.material].flatMap(given => (given ? secretsOf(given) : [])).concat(opened)
   }
 
   async run(): Promise<ChangeResult> {

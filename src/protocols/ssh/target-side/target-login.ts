@@ -3,11 +3,11 @@
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { boolean, message, string, uint32, WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import type { CredentialMaterial } from '../../../vault/lease.ts'
 import type { SSH_METHODS } from '../facts/target.ts'
 import type { SshTarget } from '../target.ts'
 import { MESSAGE } from '../transport/messages.ts'
-import { plain } from '../transport/texts.ts'
 import type { Transport } from '../transport/transport.ts'
 import { type Answer, answersFor, type Prompt } from './answer-prompts.ts'
 import { readSigningKey, type SigningKey } from './private-key.ts'
@@ -146,9 +146,9 @@ export class TargetLogin {
 
   /** What it means that the target closed the connection meanwhile, with its own words. */
   disconnected(words: string): GatewayError {
-    const why = `the target closed the connection${words === '' ? '' : `: ${plain(words)}`}`
+    const why = `the target closed the connection${words === '' ? '' : `: ${this.#quoted(words)}`}`
     const refused = this.#method !== 'none' && TOO_MANY.test(words)
-    return loginFailed(refused ? new CredentialRefused(why, this.#banner) : new Error(why))
+    return loginFailed(refused ? this.#refusal(why) : new Error(why))
   }
 
   /** A signature is good for this connection alone; a password is sent only once it is known that the target takes one. */
@@ -161,14 +161,14 @@ export class TargetLogin {
 
   /** `partial`: what it was given is right, and it wants more. */
   #failure(offered: string[], partial: boolean): void {
-    const list = offered.join(', ') || 'nothing'
+    const list = this.#quoted(offered.join(', ')) || 'nothing'
     const next = this.#following().find(method => offered.includes(method) && this.#allowed.includes(method))
     if (this.#method !== 'none') {
       if (partial && next !== undefined && ++this.#rounds <= MAX_ROUNDS) this.#try(next)
       else this.#refused(`the target refused ${this.#method} and offers ${list}`)
       return
     }
-    if (next === undefined) this.#refuse(`offers ${list.slice(0, MAX_SHOWN)}`)
+    if (next === undefined) this.#refuse(`offers ${list}`)
     else this.#try(next)
   }
 
@@ -256,7 +256,7 @@ export class TargetLogin {
   /** Below the floor of the target's entry, or not to be answered at all. */
   #refuse(what: string): void {
     const text =
-      `The target ${this.#target.name} ${plain(what)}; what it may ask for with this credential is ${this.#allowed.join(', ')}. ` +
+      `The target ${this.#target.name} ${what}; what it may ask for with this credential is ${this.#allowed.join(', ')}. ` +
       'Its entry says so (authentication), or the kind of the credential.'
     this.#end(new GatewayError('TARGET_AUTHENTICATION_REFUSED', text))
   }
@@ -266,7 +266,17 @@ export class TargetLogin {
   }
 
   #refused(why: string): void {
-    this.#end(loginFailed(new CredentialRefused(why, this.#banner)))
+    this.#end(loginFailed(this.#refusal(why)))
+  }
+
+  #refusal(why: string): CredentialRefused {
+    return new CredentialRefused(why, this.#quoted(this.#banner))
+  }
+
+  /** Of the target's own words what may be shown and logged: it knows the password. */
+  #quoted(words: string): string {
+    const secrets = this.#credential.kind === 'password' ? [this.#credential.password] : []
+    return withoutSecrets(words, secrets, { most: MAX_SHOWN })
   }
 
   #end(error: GatewayError): void {

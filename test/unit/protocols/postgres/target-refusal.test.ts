@@ -8,7 +8,10 @@ const PASSWORD = 'tr0ub4dor & größe'
 /** The body of an ErrorResponse, and what a person reads of it. */
 const body = (sqlstate: string, message: string) => error(sqlstate, message, 'FATAL').subarray(5)
 const told = (sqlstate: string, message: string, sentInClear = false) =>
-  new TargetLoginFailed('orders', new TargetRefusal(body(sqlstate, message)).keeping(new Secret(PASSWORD), sentInClear))
+  new TargetLoginFailed(
+    'orders',
+    new TargetRefusal(body(sqlstate, message)).keeping([new Secret(PASSWORD)], sentInClear),
+  )
 
 t.test('what a target says of the login is told as its words, with its SQLSTATE', async t => {
   t.match(told('3D000', 'database "x" does not exist'), {
@@ -35,7 +38,7 @@ t.test('a SQLSTATE that says yes, or that speaks of the own login of the person,
 
 t.test('the words of a hostile target are one short line without controls', async t => {
   const hostile = told('XX000', `\x1b]0;evil\x07 a\r\nFATAL: \u202eb\u2028c\0${'x'.repeat(10_000)}`)
-  t.equal(hostile.message, 'The target orders says: ?]0;evil? a FATAL: ?b c [SQLSTATE XX000]')
+  t.equal(hostile.message, 'The target orders says: … a FATAL: … c [SQLSTATE XX000]')
   t.ok(told('XX000', '😀'.repeat(5000)).message.length < 700)
   t.ok(new TargetRefusal(body('XX000', 'y'.repeat(60_000))).message.length < 400, 'in the log, too')
 })
@@ -52,6 +55,7 @@ t.test('words that hold the vaulted secret are withheld, however it is written',
     `${bytes.toString('base64').slice(0, 3)}${bytes.toString('base64').slice(3)}`,
     encodeURIComponent(PASSWORD),
     bytes.toString('hex').replace(/../g, '%$&'),
+    [...PASSWORD].reverse().join(' '),
   ]) {
     const refusal = told('XX000', `the secret is ${written}, ha`)
     t.match(refusal.message, /\(SQLSTATE XX000\); its words are withheld/, written)
