@@ -49,6 +49,7 @@ export type AuditKind =
   | 'credential.pinned'
   | 'credential.unpinned'
   | 'credential.versions-deleted'
+  | 'rotation.records-deleted'
   | 'credential.confirmed'
   | 'credential.used-for-proof'
   | 'credential.used-for-hop'

@@ -299,6 +299,8 @@ const fixed = {
     .strictObject({
       /** Programs that change credentials, or that are told of new ones, by the name that policies and accounts call them. */
       programs: z.record(nameSchema, programSchema).default({}),
+      /** How long rotations and batches that are over, and jobs that were given up, are remembered beside the audit log. */
+      keepRecords: durationText.prefault('365d'),
     })
     .prefault({}),
   notifications: notificationsSchema.prefault({}),
@@ -361,7 +363,10 @@ export function resolveConfig(parsed: Parsed, folder: string) {
       socket: absolute(parsed.api.socket ?? join(dataFolder, 'sallyport.sock')),
       tls: certificate(parsed.api.tls),
     },
-    rotation: { programs: mapValues(parsed.rotation.programs, given => ({ ...given, path: absolute(given.path) })) },
+    rotation: {
+      ...parsed.rotation,
+      programs: mapValues(parsed.rotation.programs, given => ({ ...given, path: absolute(given.path) })),
+    },
     notifications: {
       ...parsed.notifications,
       channels: mapValues(parsed.notifications.channels, given => withAbsoluteFiles(given, absolute)),

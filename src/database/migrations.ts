@@ -617,6 +617,15 @@ async function accessRequests({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('access_decisions_by_approver').on('access_decisions').column('approver').execute()
 }
 
+/** How late it surely is, for what is deleted by its age. */
+async function retentionTime({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('retention_time')
+    .addColumn('id', 'bigint', column => column.primaryKey())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -642,4 +651,5 @@ export const migrations: Record<string, Migration> = {
   '0022-notifications': { up: notifications },
   '0023-session-requests': { up: sessionRequests },
   '0024-access-requests': { up: accessRequests },
+  '0025-retention-time': { up: retentionTime },
 }

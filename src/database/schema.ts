@@ -29,6 +29,7 @@ export interface Schema {
   rotations: RotationTable
   credential_states: CredentialStateTable
   dependent_states: DependentStateTable
+  retention_time: RetentionTimeTable
   check_outs: CheckOutTable
   check_out_queue: CheckOutQueueTable
   check_out_turns: CheckOutTurnTable
@@ -231,6 +232,12 @@ export interface DoctorRoundTable {
   /** Up to where the audit log was whole. */
   chain_seq: number
   chain_hash: string
+}
+
+/** One row, `id` 1: how late it was, surely, when the last round deleted what was too old. */
+export interface RetentionTimeTable {
+  id: number
+  at: number
 }
 
 /** The accounts that a user wants to see first. */

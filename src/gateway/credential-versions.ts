@@ -2,8 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
+import { deleteOldRecords } from '../rotation/old-records.ts'
 import { createRestores, type Restores } from '../rotation/restore/restores.ts'
 import { createVersionRetention, type VersionRetention } from '../rotation/retention.ts'
+import { createRetentionTime } from '../rotation/retention-time.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { GatewayParts } from './parts.ts'
@@ -14,7 +16,7 @@ export interface CredentialVersions {
   readonly restores: Restores
   readonly retention: VersionRetention
   readonly handlers: Readonly<Record<string, JobHandler>>
-  /** Has old versions deleted once a day, by one of the gateways. */
+  /** Has old versions, and what is only remembered of rotations, deleted once a day, by one of the gateways. */
   plan(): Promise<void>
   close(): void
 }
@@ -26,12 +28,13 @@ export function createCredentialVersions(
   parts: GatewayParts,
   { states, journal, logins }: RotationParts,
   served: ServedProtocols,
-  { vault: { probe, versions } }: Config,
+  { vault: { probe, versions }, rotation: { keepRecords: keptMs } }: Config,
 ): CredentialVersions {
   const { audit, database, log, metrics, storeClock, rotationPolicies: policies, targets, vault } = parts
   const closing = new AbortController()
+  const time = createRetentionTime({ database, clock: storeClock })
   const retention = createVersionRetention({
-    ...{ database, vault, targets, policies, journal, audit, metrics, log },
+    ...{ database, vault, targets, policies, journal, states, time, audit, metrics, log },
     otherwise: versions,
   })
   return {
@@ -40,16 +43,21 @@ export function createCredentialVersions(
       [DELETE_OLD_VERSIONS]: {
         limit: 1,
         async run(_job, signal) {
+          const now = await time.latest()
           await retention.round(signal)
+          await deleteOldRecords({ database, audit, keptMs }, now, signal)
+          await time.ended(now)
           return { again: storeClock.now() + DAY_MS }
         },
       },
     },
-    plan: () =>
-      parts.schedule.plan({
+    async plan() {
+      await time.begin()
+      await parts.schedule.plan({
         ...{ kind: DELETE_OLD_VERSIONS, key: 'all' },
         ...{ dueAt: storeClock.now() + DAY_MS, jitterMs: DAY_MS / 24 },
-      }),
+      })
+    },
     close: () => closing.abort(new GatewayError('GATEWAY_STOPPING', 'The gateway is stopping.')),
     restores: createRestores({
       ...{ audit, clock: storeClock, journal, limits: probe, logins, states, vault, served: served.of },

@@ -7,9 +7,11 @@ import type { Metrics } from '../shared/metrics.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { AccountStates } from './account-states.ts'
 import { KEPT_OF_DUAL } from './dual.ts'
 import type { Journal } from './journal.ts'
 import { policyOf, type RotationPolicies } from './policies/policies.ts'
+import type { RetentionTime } from './retention-time.ts'
 
 /** Both let a version go: so many are kept, and each so long after it was replaced. */
 export interface Kept {
@@ -25,6 +27,8 @@ interface Parts {
   readonly targets: Targets
   readonly policies: Pick<RotationPolicies, 'list'>
   readonly journal: Pick<Journal, 'list'>
+  readonly states: Pick<AccountStates, 'get'>
+  readonly time: Pick<RetentionTime, 'latest'>
   readonly audit: AuditLog
   readonly metrics: Pick<Metrics, 'versionsDeleted'>
   readonly otherwise: Kept
@@ -33,11 +37,14 @@ interface Parts {
 
 export type VersionRetention = ReturnType<typeof createVersionRetention>
 
+/** That what is in force logs in says nothing of the other login; what so many later ones did not change, none does. */
+const CANDIDATES_OF_DUAL = 20
+
 /** Accounts that are looked at before others have their turn. */
 const PAGE = 500
 
 export function createVersionRetention(parts: Parts) {
-  const { database, vault, targets, policies, journal, audit, metrics, otherwise, log } = parts
+  const { database, vault, targets, policies, journal, states, time, audit, metrics, otherwise, log } = parts
 
   /** Throws what the store throws. */
   async function retire(address: AccountAddress, { keep, forMs, dual = false }: Kept): Promise<number[]> {
@@ -46,7 +53,12 @@ export function createVersionRetention(parts: Parts) {
     const [last] = await journal.list({ account, target, limit: 1 })
     const never = last === undefined || last.state === 'finished' ? [] : [last.former, last.candidate]
     if (dual) never.push(...(await lastInForce(address)))
-    const gone = await vault.retire(address, { keep, olderThanMs: forMs, never }, write =>
+    const { state } = (await states.get(address)) ?? {}
+    // Whatever is kept may be what logs in.
+    if (state === 'unknown') return []
+    const keepCandidates = dual ? Math.max(keep, CANDIDATES_OF_DUAL) : keep
+    const retention = { keep, olderThanMs: forMs, never, keepCandidates, now: await time.latest() }
+    const gone = await vault.retire(address, retention, write =>
       audit.change(write, versions => ({
         ...{ kind: 'credential.versions-deleted', actor: 'gateway' },
         data: { account, target, versions, keep, forMs },

@@ -46,7 +46,16 @@ export interface Retention {
   readonly olderThanMs: number
   /** As an open rotation names. */
   readonly never: readonly number[]
+  /** So many candidates that rotations gave up stay; not given: as many as `keep`. */
+  readonly keepCandidates?: number
+  /** How late it surely is; not given: what the clock says. */
+  readonly now?: number
 }
+
+/** While the version in force has not logged in: any of these may be what does. */
+const KEPT_UNVERIFIED = 10
+/** A change that seemed to have failed does not reach a target later. */
+const LATE_MS = 86_400_000
 
 interface Parts {
   readonly database: Database
@@ -135,12 +144,12 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
     },
 
     /**
-     * Deletes versions beyond both count and age, and gives which. Never the one in force, candidates, pinned ones, or any where nothing
-     * says which is in force.
+     * Deletes versions beyond both count and age, and candidates that rotations gave up beyond their count, and gives which. Never the one in
+     * force, pinned ones, what may be the only copy of what is valid at the target, or any where nothing says which is in force.
      */
     async retire(
       address: AccountAddress,
-      { keep, olderThanMs, never }: Retention,
+      { keep, olderThanMs, never, keepCandidates = keep, now = clock.now() }: Retention,
       change = changeOf(database),
     ): Promise<number[]> {
       const current = await inForce(address)
@@ -148,18 +157,34 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
       const { account, target } = address
       const retired = await change<number[] | false>(async on => {
         const rows = await versionsOf(on, address)
-          .select(['version', 'created_at', 'current_at', 'cause', 'pinned'])
-          .where('version', '<=', current)
+          .select(['version', 'created_at', 'current_at', 'cause', 'pinned', 'verified_at', 'verified_result'])
           .orderBy('version', 'desc')
           .execute()
-        const before = clock.now() - olderThanMs
-        let replacedAt = Number.POSITIVE_INFINITY
+        const verified = rows.find(({ version }) => version === current)
+        // Something else is valid there.
+        if (verified?.verified_result === 'refused') return false
+        const workedAt = verified?.verified_result === 'works' ? verified.verified_at : null
+        const staysAnyway = (version: number, pinned: number) => pinned === 1 || never.includes(version)
         const gone: number[] = []
-        for (const [index, row] of rows.entries()) {
-          const wanted = index < keep || row.version === current || row.pinned === 1 || never.includes(row.version)
-          if (!wanted && replacedAt <= before) gone.push(row.version)
+
+        const above = rows.filter(({ version }) => version > current)
+        for (const [index, { version, created_at, cause, pinned }] of above.entries()) {
+          const byRotation = cause === 'rotated' || cause === 'reconciled'
+          // The newest stays in any case: no number is given twice.
+          if (!byRotation || index < Math.max(1, keepCandidates) || staysAnyway(version, pinned)) continue
+          if (workedAt !== null && workedAt - created_at >= LATE_MS) gone.push(version)
+        }
+
+        const from = rows.filter(({ version }) => version <= current)
+        const lastWorked = from.find(({ verified_result }) => verified_result === 'works')?.version
+        const before = Math.min(now, clock.now()) - olderThanMs
+        let replacedAt = Number.POSITIVE_INFINITY
+        for (const [index, { version, current_at, created_at, cause, pinned }] of from.entries()) {
+          const mayBeValid = workedAt === null && (index <= KEPT_UNVERIFIED || version === lastWorked)
+          const wanted = index < keep || version === current || mayBeValid || staysAnyway(version, pinned)
+          if (!wanted && replacedAt <= before) gone.push(version)
           // Of what earlier gateways stored each was in force; a candidate that never was has replaced nothing.
-          replacedAt = row.current_at ?? (row.cause === null ? row.created_at : replacedAt)
+          replacedAt = current_at ?? (cause === null ? created_at : replacedAt)
         }
         if (gone.length === 0) return false
         const deleted = await on

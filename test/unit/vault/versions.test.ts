@@ -239,6 +239,7 @@ t.test('a clock that is set back reorders nothing, and no version is retired bef
   const never: number[] = []
   t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 0, never }), [], 'they were replaced later than now')
   clock.move(4 * 86_400_000)
+  await vault.noteVerified(ROOT, 4, { at: clock.now(), result: 'works' })
   t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 0, never }), [3, 2, 1])
 })
 
@@ -250,6 +251,7 @@ t.test('versions are retired by count and age; what may still be needed stays', 
     clock.move(day)
   }
   await vault.prepareVersion(ROOT, password('candidate'), ROTATED)
+  await vault.noteVerified(ROOT, 8, { at: clock.now(), result: 'works' })
   await vault.pinVersion(ROOT, 2, true)
   await t.rejects(vault.pinVersion(ROOT, 77, true), { code: 'NOT_FOUND' })
   t.same(await vault.retire(ROOT, { keep: 20, olderThanMs: 0, never: [] }), [], 'so many are kept')
@@ -261,6 +263,57 @@ t.test('versions are retired by count and age; what may still be needed stays', 
   await vault.pinVersion(ROOT, 2, false)
   t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 0, never: [] }), [7, 2, 1])
   t.equal(await vault.setCredential(ROOT, password('next'), 'owner'), 10, 'no number is given twice')
+})
+
+t.test('what may be valid at the target stays while the version in force has not logged in', async t => {
+  const { vault, clock } = await parts(t)
+  const day = 86_400_000
+  const note = (version: number, result: 'works' | 'refused' | 'unreachable') =>
+    vault.noteVerified(ROOT, version, { at: clock.now(), result })
+  const retire = () => vault.retire(ROOT, { keep: 1, olderThanMs: 0, never: [] })
+  for (let version = 1; version <= 15; version++) await vault.setCredential(ROOT, password(`p${version}`), 'owner')
+  await note(2, 'works')
+  clock.move(400 * day)
+  t.same(await retire(), [4, 3, 1], 'one of the ten before it, or the one that worked')
+  await note(15, 'unreachable')
+  t.same(await retire(), [])
+  await note(15, 'refused')
+  t.same(await retire(), [], 'another is valid: any of them')
+  await note(15, 'works')
+  t.same(await retire(), [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 2])
+})
+
+t.test('candidates that rotations gave up are retired by their count, once they can be valid no more', async t => {
+  const { vault, clock } = await parts(t)
+  const day = 86_400_000
+  await vault.setCredential(ROOT, password('first'), 'owner')
+  await vault.prepareVersion(ROOT, password('a key pair'), { by: 'alice', cause: 'generated' })
+  for (let version = 3; version <= 9; version++) await vault.prepareVersion(ROOT, password(`p${version}`), ROTATED)
+  const retire = (more: object = {}) => vault.retire(ROOT, { keep: 3, olderThanMs: 0, never: [], ...more })
+  const works = () => vault.noteVerified(ROOT, 1, { at: clock.now(), result: 'works' })
+  await works()
+  clock.move(2 * day)
+  t.same(await retire(), [], 'a change that was on its way may have come later')
+  await vault.noteVerified(ROOT, 1, { at: clock.now(), result: 'refused' })
+  t.same(await retire(), [], 'any of them may be what is valid')
+  await works()
+  await vault.pinVersion(ROOT, 4, true)
+  t.same(await retire({ keepCandidates: 20 }), [])
+  t.same(await retire({ never: [5] }), [6, 3])
+  t.same(await retire({ keep: 1 }), [8, 7, 5], 'what somebody had generated is theirs')
+  t.equal(await stateOf(vault), '9? 4? 2? 1!')
+  t.equal(await vault.prepareVersion(ROOT, password('next'), ROTATED), 10, 'no number is given twice')
+})
+
+t.test('nothing is retired by a time that is not sure', async t => {
+  const { vault, clock } = await parts(t)
+  const day = 86_400_000
+  for (const text of ['first', 'second']) await vault.setCredential(ROOT, password(text), 'owner')
+  await vault.noteVerified(ROOT, 2, { at: clock.now(), result: 'works' })
+  const now = clock.now() + 2 * day
+  clock.move(400 * day)
+  t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 365 * day, never: [], now }), [])
+  t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 365 * day, never: [], now: now + 400 * day }), [1])
 })
 
 t.test('the history says what was seen of each version', async t => {
