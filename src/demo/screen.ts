@@ -59,7 +59,7 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
       step(
         '4. Have dba on orders to yourself for an hour',
         `${sshAs('alice')} checkout ${SQL_ACCOUNT} --for 1h`,
-        `With checkin ${SQL_ACCOUNT} in its place it is returned, and gets another password.`,
+        `Others are refused meanwhile. With checkin ${SQL_ACCOUNT} in the place of checkout it is returned, and gets another password.`,
       ),
       '',
     ].join('\n'),

@@ -32,7 +32,8 @@ export function relativeTime(iso: string, now: number): string {
 export function dueTime(iso: string, now: number): string {
   const ahead = Date.parse(iso) - now
   if (ahead <= -SECOND) return relativeTime(iso, now)
-  return ahead < SECOND ? 'now' : `in ${formatDuration(Math.floor(ahead / SECOND) * SECOND)}`
+  const seconds = Math.floor(ahead / SECOND)
+  return seconds < 1 ? 'now' : `in ${seconds < 10 ? `${seconds}s` : formatDuration(seconds * SECOND)}`
 }
 
 /** `0.4s`, `42s`, `5m 03s`, `12h`, `2d 04h`: two units at most, and one when the second is nothing. */

@@ -44,10 +44,11 @@ export const checkout: Command = {
     const checkOut =
       (reveals && notYetShown((await own.list()).checkOuts, address)) || (await take(call, own, address, reveals))
     if (!reveals) {
-      await out.show(checkOut, () => [sentenceOf(checkOut)])
+      const sentence = await sentenceOf(call, checkOut)
+      await out.show(checkOut, () => [sentence])
       return EXIT.ok
     }
-    if (!out.json) await out.note(sentenceOf(checkOut))
+    if (!out.json) await out.note(await sentenceOf(call, checkOut))
     return reveal(call, own, checkOut, toAge)
   },
 }
@@ -65,10 +66,16 @@ export function forMsOf(text: string | boolean | undefined): number | undefined 
   throw new CommandError(EXIT.usage, '--for is a number and s, m, h or d, for example 2h.')
 }
 
-export function sentenceOf(checkOut: CheckOutDocument): string {
+/** With what they do next. */
+async function sentenceOf({ parts, person }: Call, checkOut: CheckOutDocument): Promise<string> {
   const { user, account, target, mode, until } = checkOut
-  const address = formatAccountAddress(checkOut)
-  return `${address} is yours${mode === 'shared' ? ', shared,' : ''} until ${isoMinute(Date.parse(until))}: ssh ${user}+${account}+${target}@gateway`
+  const look = await parts.access.look(person, { account, target })
+  const name = `${user}+${account}+${target}`
+  const next =
+    look.granted && look.target.protocol !== 'ssh'
+      ? `by a client of ${look.target.protocol}, as ${name}`
+      : `ssh ${name}@gateway`
+  return `${formatAccountAddress(checkOut)} is yours${mode === 'shared' ? ', shared,' : ''} until ${isoMinute(Date.parse(until))}: ${next}`
 }
 
 async function take(

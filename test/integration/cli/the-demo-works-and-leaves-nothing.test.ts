@@ -42,7 +42,11 @@ t.test('the demo', async t => {
     const { identityFile, totpSecret } = ssh
     const code = () => codeAt(totpSecret, -1)
     const result = await startSsh(ssh, 'alice', { identityFile, code }, 'checkout dba@orders --for 1h').ended
-    t.match(result, { status: 0, stdout: /^dba@orders is yours until/ }, result.stderr)
+    t.match(
+      result,
+      { status: 0, stdout: /^dba@orders is yours until .* UTC: by a client of postgres, as alice\+dba\+orders\n$/ },
+      result.stderr,
+    )
   })
 
   await t.test('ssh by key and code reaches the host, which is another one than the gateway', async t => {

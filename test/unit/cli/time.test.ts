@@ -1,5 +1,12 @@
 import t from 'tap'
-import { formatBytes, formatDuration, parseDuration, parseTime, relativeTime } from '../../../src/cli/terminal/time.ts'
+import {
+  dueTime,
+  formatBytes,
+  formatDuration,
+  parseDuration,
+  parseTime,
+  relativeTime,
+} from '../../../src/cli/terminal/time.ts'
 
 t.test('a duration shows two units at most', async t => {
   const shown: [number, string][] = [
@@ -56,4 +63,9 @@ t.test('people type times as they think of them', async t => {
     t.throws(() => parseTime(wrong, '--since', now), { exit: 2, message: /^--since: / }, wrong)
   }
   t.throws(() => parseDuration('5 m', '--from'), { exit: 2, message: /^--from: / })
+})
+
+t.test('what is to come is told in whole seconds', async t => {
+  const told = [0, 400, 3_000, 3_900, 42_000, 303_000, 7_200_000].map(ms => dueTime(new Date(ms).toISOString(), 0))
+  t.same(told, ['now', 'now', 'in 3s', 'in 3s', 'in 42s', 'in 5m 03s', 'in 2h'])
 })

@@ -91,5 +91,5 @@ function kindOf({ kind, publicKey }: Credential): string {
 function whyOf({ cause, trigger, restoredFrom }: Credential): string {
   if (restoredFrom !== null) return `restored from ${restoredFrom}`
   if (cause === null) return 'stored'
-  return trigger === null ? cause : `${cause} (${trigger})`
+  return trigger === null || cause === 'reconciled' ? cause : `${cause} (${trigger})`
 }
