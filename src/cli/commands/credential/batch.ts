@@ -44,7 +44,7 @@ export function addBatches(credential: Command, context: Context): void {
       const answer = await (await context.client()).get<RotationBatch & { ended: RotationBatchEntry[] }>(pathOf(id))
       if (context.json) return terminal.json(answer)
       for (const entry of answer.ended) if (entry.state !== 'rotated') terminal.line(lineOf(entry))
-      terminal.line(`${answer.state}: ${summaryOf(answer)}.`)
+      terminal.line(`${answer.state === 'stopped' ? '' : `${answer.state}: `}${summaryOf(answer)}.`)
     })
 
   batch

@@ -93,7 +93,7 @@ export async function followBatch(context: Context, id: string): Promise<void> {
   }
 }
 
-/** `7 of 40 rotated, 1 failed, 4 at work` */
+/** `7 of 40 rotated, 1 failed, 4 at work`; `3 of 40 rotated, 37 not begun; stopped by owner` */
 export function summaryOf({ counts, state, words: why }: RotationBatch): string {
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0)
   const parts = [
@@ -102,8 +102,10 @@ export function summaryOf({ counts, state, words: why }: RotationBatch): string 
     ...(counts.waits > 0 ? [`${counts.waits} when they are returned`] : []),
     ...(counts.open > 0 ? [`${counts.open} go on by themselves`] : []),
     ...(counts.running > 0 ? [`${counts.running} at work`] : []),
+    ...(state === 'stopped' && counts.waiting > 0 ? [`${counts.waiting} not begun`] : []),
   ]
-  return `${parts.join(', ')}${state === 'stopped' ? `; stopped: ${printable(why)}` : ''}`
+  const end = why.startsWith('stopped') ? printable(why) : 'stopped'
+  return `${parts.join(', ')}${state === 'stopped' ? `; ${end}` : ''}`
 }
 
 export function lineOf({ account, state, words: why }: RotationBatchEntry): string {
