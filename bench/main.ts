@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { benchAccess } from './access.ts'
 import { benchPostgres } from './postgres.ts'
 import { benchRecording } from './recording.ts'
 import { isReached, judged, type Row } from './row.ts'
@@ -11,7 +12,13 @@ import { benchSsh } from './ssh.ts'
 import { formatRows } from './table.ts'
 import { benchVault } from './vault.ts'
 
-const PARTS = { ssh: benchSsh, postgres: benchPostgres, recording: benchRecording, vault: benchVault }
+const PARTS = {
+  ssh: benchSsh,
+  postgres: benchPostgres,
+  recording: benchRecording,
+  vault: benchVault,
+  access: benchAccess,
+}
 const USAGE = `npm run bench -- [--only ${Object.keys(PARTS).join('|')}] [--quick] [--json]
   --only    one part
   --quick   a first impression
