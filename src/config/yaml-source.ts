@@ -1,7 +1,6 @@
 /** Reads YAML so that every complaint can name its line and column. Used for the configuration and for resource files. */
 
 import { Composer, type Document, isAlias, isCollection, isMap, isScalar, LineCounter, Parser, visit } from 'yaml'
-import { toEnd } from '../shared/concurrency/give-way.ts'
 import { type ErrorCode, GatewayError, messageOf } from '../shared/errors.ts'
 
 /** Something wrong at a place in a file. `line` and `column` count from 1. */
@@ -33,28 +32,25 @@ export interface YamlFile {
   readonly problems: Problem[]
 }
 
-/** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
-export function readYaml(file: string, text: string): YamlFile {
-  return toEnd(readingYaml(file, text))
+/** What a text says, by document, as plain values; none where there is a problem. */
+export interface YamlValues {
+  readonly values: readonly unknown[]
+  readonly problems: Problem[]
 }
 
-/** The same, with a pause after each document. */
-export function* readingYaml(file: string, text: string): Generator<void, YamlFile> {
-  const lines = new LineCounter()
-  const problem: ProblemAt = (offset, message) => {
-    const { line, col } = lines.linePos(offset)
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1), message }
-  }
+/** Reads all documents of a text (`---` separates them). Never throws: what cannot be read is among the problems. */
+export function readYaml(file: string, text: string): YamlFile {
+  return placed(file, text, readValues(file, text))
+}
+
+/** The first half of {@link readYaml}: it can be done in another thread. */
+export function readValues(file: string, text: string): YamlValues {
   const early = refusal(text)
-  if (early !== undefined) return { documents: [], problems: [{ file, line: 1, column: 1, message: early }] }
-  // The nodes of many documents are more than all that is said by them: they are made again where a place is asked for.
-  let again: Document.Parsed[] | undefined
-  const nodesOf = (index: number) => {
-    again ??= Array.from(parse(text, new LineCounter()))
-    return again[index]!
-  }
+  if (early !== undefined) return { values: [], problems: [{ file, line: 1, column: 1, message: early }] }
+  const lines = new LineCounter()
+  const problem = placing(file, lines)
   try {
-    const documents: YamlDocument[] = []
+    const values: unknown[] = []
     const syntax: Problem[] = []
     const unfit: Problem[] = []
     for (const document of parse(text, lines)) {
@@ -62,15 +58,38 @@ export function* readingYaml(file: string, text: string): Generator<void, YamlFi
         syntax.push(problem(error.pos[0], describeYamlError(error.code, error.message)))
       // A document that cannot be read says nothing for certain, of those behind it neither.
       if (syntax.length === 0) unfit.push(...nodeProblems(document, problem))
-      const index = documents.length
-      if (syntax.length + unfit.length === 0)
-        documents.push(open(file, document.toJS({ maxAliasCount: MAX_ALIASES }), () => nodesOf(index), problem))
-      yield
+      if (syntax.length + unfit.length === 0) values.push(document.toJS({ maxAliasCount: MAX_ALIASES }))
     }
     const problems = syntax.length > 0 ? syntax : unfit
-    return { documents: problems.length > 0 ? [] : documents, problems }
+    return { values: problems.length > 0 ? [] : values, problems }
   } catch (error) {
-    return { documents: [], problems: [problem(0, `This YAML cannot be read: ${messageOf(error)}.`)] }
+    return { values: [], problems: [problem(0, `This YAML cannot be read: ${messageOf(error)}.`)] }
+  }
+}
+
+/** The other half: the values know their places. These are looked up in the text, once one is asked for: the nodes of many documents are far more than what they say. */
+export function placed(file: string, text: string, { values, problems }: YamlValues): YamlFile {
+  let nodes: { readonly documents: readonly Document.Parsed[]; readonly problem: ProblemAt } | undefined
+  const read = () => {
+    const lines = new LineCounter()
+    return { documents: Array.from(parse(text, lines)), problem: placing(file, lines) }
+  }
+  const at = (index: number, path: Path, message: string, wantKey: boolean) => {
+    nodes ??= read()
+    return nodes.problem(offsetOf(nodes.documents[index]!, path, wantKey), message)
+  }
+  const documents = values.map((value, index) => ({
+    ...{ file, value },
+    problemAt: (path: Path, message: string) => at(index, path, message, false),
+    problemAtKey: (path: Path, message: string) => at(index, path, message, true),
+  }))
+  return { documents, problems }
+}
+
+function placing(file: string, lines: LineCounter): ProblemAt {
+  return (offset, message) => {
+    const { line, col } = lines.linePos(offset)
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1), message }
   }
 }
 
@@ -134,27 +153,18 @@ function nodeProblems(document: Document.Parsed, problem: ProblemAt): Problem[] 
   return problems
 }
 
-function open(file: string, value: unknown, nodes: () => Document.Parsed, problem: ProblemAt): YamlDocument {
-  const offset = (path: Path, wantKey: boolean): number => {
-    const document = nodes()
-    let node: unknown = document.contents
-    let found = startOf(node) ?? 0
-    for (const [index, key] of path.entries()) {
-      if (isAlias(node)) node = node.resolve(document)
-      if (!isCollection(node)) return found
-      const pair = isMap(node) ? node.items.find(item => isScalar(item.key) && item.key.value === key) : undefined
-      if (wantKey && index === path.length - 1) return startOf(pair?.key) ?? found
-      node = pair === undefined ? node.get(key, true) : pair.value
-      found = startOf(node) ?? startOf(pair?.key) ?? found
-    }
-    return found
+function offsetOf(document: Document.Parsed, path: Path, wantKey: boolean): number {
+  let node: unknown = document.contents
+  let found = startOf(node) ?? 0
+  for (const [index, key] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document)
+    if (!isCollection(node)) return found
+    const pair = isMap(node) ? node.items.find(item => isScalar(item.key) && item.key.value === key) : undefined
+    if (wantKey && index === path.length - 1) return startOf(pair?.key) ?? found
+    node = pair === undefined ? node.get(key, true) : pair.value
+    found = startOf(node) ?? startOf(pair?.key) ?? found
   }
-  return {
-    file,
-    value,
-    problemAt: (path, message) => problem(offset(path, false), message),
-    problemAtKey: (path, message) => problem(offset(path, true), message),
-  }
+  return found
 }
 
 function startOf(node: unknown): number | undefined {

@@ -3,7 +3,15 @@
 import type { z } from 'zod'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
-import { type Path, type Problem, readingYaml, throwProblems, type YamlDocument } from '../config/yaml-source.ts'
+import { readYamlFiles } from '../config/yaml-files.ts'
+import {
+  type Path,
+  type Problem,
+  readYaml,
+  throwProblems,
+  type YamlDocument,
+  type YamlFile,
+} from '../config/yaml-source.ts'
 import { writtenUserSchema } from '../identity/user.ts'
 import { roleSchema } from '../policy/role.ts'
 import { rotationPolicySchema } from '../rotation/policies/rotation-policy.ts'
@@ -38,23 +46,22 @@ export interface ParsedFiles {
 
 /** Never throws for what people wrote: every problem of every file comes back, each with its place. */
 export function parseResources(files: readonly ResourceFile[]): ParsedFiles {
-  return toEnd(parsing(files))
+  return toEnd(parsing(files.map(({ name, text }) => readYaml(name, text))))
 }
 
 /** The same, while others have their turn. Throws `RESOURCE_INVALID`, with every problem as `file:line:column`. */
 export async function readResources(files: readonly ResourceFile[]): Promise<PlacedResource[]> {
-  const { resources, problems } = await givingWay(parsing(files))
+  const { resources, problems } = await givingWay(parsing(await readYamlFiles(files)))
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
   return resources
 }
 
-function* parsing(files: readonly ResourceFile[]): Generator<void, ParsedFiles> {
+function* parsing(files: readonly YamlFile[]): Generator<void, ParsedFiles> {
   const resources: PlacedResource[] = []
   const problems: Problem[] = []
   for (const file of files) {
-    const read = yield* readingYaml(file.name, file.text)
-    problems.push(...read.problems)
-    for (const document of read.documents) {
+    problems.push(...file.problems)
+    for (const document of file.documents) {
       for (const { entry, path } of entriesOf(document)) {
         const parsed = parseEntry(document, entry, path)
         if ('problems' in parsed) problems.push(...parsed.problems)

@@ -14,6 +14,7 @@ import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
+import { StoredDocuments } from './stored-documents.ts'
 import type { Stores } from './stores.ts'
 import { findUnfitPolicies, type KnownConnectors } from './unfit-policies.ts'
 import { findUnreachable } from './unreachable.ts'
@@ -39,7 +40,7 @@ export interface Plan {
   readonly scopesGiven: ReadonlySet<Scope>
 }
 
-type Stored = Record<ResourceKind, Map<string, Resource['value']>>
+type Stored = Record<ResourceKind, StoredDocuments>
 
 /** What the stores hold, as text, by kind and name. */
 export type StoredTexts = Record<ResourceKind, ReadonlyMap<string, string>>
@@ -65,13 +66,17 @@ export async function planResources(
 ): Promise<Planned> {
   const texts = seen ?? (await readTexts(stores))
   const stored = readDocuments(texts, stores)
-  const resources = described.map(resource => keepAllowed(keepLearnt(resource, stored), stored))
+  // Of what is stored in these very words nothing more is asked: in a house with many, that is nearly all.
+  const same = new Set(described.filter(({ kind, value }) => stored[kind].isSame(value)))
+  const resources = described.map(one => (same.has(one) ? one : keepAllowed(keepLearnt(one, stored), stored)))
+  const others = resources.filter(one => !same.has(one))
   const changes: ResourceChange[] = []
   const puts: Resource[] = []
   const unmanaged: { kind: ResourceKind; name: string }[] = []
   for (const kind of RESOURCE_KINDS) {
     const wanted = resources.filter(resource => resource.kind === kind)
-    for (const resource of wanted) {
+    for (const resource of others) {
+      if (resource.kind !== kind) continue
       const { value } = resource
       const before = stored[kind].get(value.name)
       const change = isFromElsewhere(before) ? undefined : changeTo(kind, before, value)
@@ -81,8 +86,8 @@ export async function planResources(
     }
     if (wanted.length === 0) continue
     const spokenOf = new Set(wanted.map(({ value }) => value.name))
-    for (const [name, before] of stored[kind]) {
-      if (!spokenOf.has(name) && !isFromElsewhere(before)) unmanaged.push({ kind, name })
+    for (const name of stored[kind].names()) {
+      if (!spokenOf.has(name) && !isFromElsewhere(stored[kind].get(name))) unmanaged.push({ kind, name })
     }
   }
   // The other way round: those who name a thing go before it.
@@ -91,14 +96,14 @@ export async function planResources(
     changes: [...changes, ...deletions],
     unchanged: resources.length - changes.length,
     unmanaged: prune ? [] : unmanaged,
-    withdrawnUsers: withdrawn(resources, stored, deletions),
+    withdrawnUsers: withdrawn(others, stored, deletions),
     scopesGiven: scopesGivenBy(resources, stored, puts),
     changedTargets: puts.flatMap(({ kind, value }) => (kind === 'target' ? [value] : [])),
   }
   const problems = [
-    ...findTakenNames(resources, stored),
+    ...findTakenNames(others, stored),
     ...findLooseEnds(resources, stored, deletions),
-    ...(await findUnreachable(resources, stored.target as Map<string, Target>, goneTargets(deletions))),
+    ...(await findUnreachable(resources, after<Target>('target', resources, stored, deletions))),
     ...findUnfit(resources, stored, deletions, connectors),
   ]
   return { plan, problems, puts, seen: texts }
@@ -137,8 +142,16 @@ function keepAllowed(resource: PlacedResource, stored: Stored): PlacedResource {
   return { ...resource, value: { ...now, allowLocal: before.allowLocal } }
 }
 
-function goneTargets(deletions: readonly ResourceChange[]): ReadonlySet<string> {
-  return new Set(deletions.filter(({ kind }) => kind === 'target').map(({ name }) => name))
+/** Those of a kind, once the files are applied, by name. */
+function after<T extends Resource['value']>(
+  kind: ResourceKind,
+  resources: readonly Resource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+): ReadonlyMap<string, T> {
+  const gone = new Set(deletions.filter(one => one.kind === kind).map(({ name }) => name))
+  const wanted = resources.flatMap(one => (one.kind === kind ? [one.value] : []))
+  return stored[kind].after(wanted, gone) as Map<string, never>
 }
 
 /** Rotation policies, once the files are applied. */
@@ -150,13 +163,9 @@ function findUnfit(
 ): Problem[] {
   // Nothing else makes one unfit.
   if (!resources.some(({ kind }) => kind === 'rotation-policy' || kind === 'target')) return []
-  const after = <T extends Resource['value']>(wanted: ResourceKind): T[] => {
-    const values = new Map(stored[wanted])
-    for (const { kind, name } of deletions) if (kind === wanted) values.delete(name)
-    for (const { kind, value } of resources) if (kind === wanted) values.set(value.name, value)
-    return [...values.values()] as T[]
-  }
-  const [policies, targets] = [after<RotationPolicy>('rotation-policy'), after<Target>('target')]
+  const policies = [...after<RotationPolicy>('rotation-policy', resources, stored, deletions).values()]
+  if (policies.length === 0) return []
+  const targets = after<Target>('target', resources, stored, deletions).values()
   return findUnfitPolicies({ resources, policies, targets, connectors })
 }
 
@@ -170,13 +179,12 @@ export async function readTexts(stores: Stores): Promise<StoredTexts> {
 }
 
 function readDocuments(texts: StoredTexts, stores: Stores): Stored {
-  const read = (kind: ResourceKind) =>
-    new Map(texts[kind].entries().map(([name, text]) => [name, stores[kind].read(text)]))
+  const of = (kind: ResourceKind) => new StoredDocuments(texts[kind], stores[kind].read)
   return {
-    role: read('role'),
-    target: read('target'),
-    'rotation-policy': read('rotation-policy'),
-    user: read('user'),
+    role: of('role'),
+    target: of('target'),
+    'rotation-policy': of('rotation-policy'),
+    user: of('user'),
   }
 }
 
@@ -207,8 +215,8 @@ function scopesGivenBy(
   stored: Stored,
   puts: readonly Resource[],
 ): ReadonlySet<Scope> {
-  const roles = new Map(stored.role as Map<string, Role>)
-  for (const { kind, value } of resources) if (kind === 'role') roles.set(value.name, value)
+  if (puts.length === 0) return new Set()
+  const roles = after<Role>('role', resources, stored, [])
   const giving = puts.flatMap(({ kind, value }) => {
     if (kind === 'role') return [value]
     if (kind !== 'user' || value.disabled) return []
@@ -236,7 +244,7 @@ function findLooseEnds(
   stored: Stored,
   deletions: readonly ResourceChange[],
 ): Problem[] {
-  const roles = new Set([...stored.role.keys(), ...namesOf(resources, 'role')])
+  const roles = new Set([...stored.role.names(), ...namesOf(resources, 'role')])
   for (const { kind, name } of deletions) if (kind === 'role') roles.delete(name)
   const problems = resources.flatMap(({ kind, value, at }) =>
     kind !== 'user'
@@ -244,6 +252,7 @@ function findLooseEnds(
       : value.roles.flatMap((role, index) => (roles.has(role) ? [] : [at(['roles', index], unknownRole(role, roles))])),
   )
   problems.push(...unknownApprovers(resources, roles))
+  if (!deletions.some(({ kind }) => kind === 'role')) return problems
   const gone = new Set(deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name))
   const rewritten = new Set(namesOf(resources, 'user'))
   for (const user of stored.user.values() as Iterable<User>) {

@@ -6,16 +6,12 @@ import { findRoute } from '../targets/route.ts'
 import type { Target } from '../targets/target.ts'
 import type { PlacedResource } from './parse.ts'
 
-/** Of what the files describe, and of what the store keeps beside it: `gone` are those that would be deleted. */
+/** `targets`: as they will be, what the files describe and what the store keeps beside it. */
 export async function findUnreachable(
   resources: readonly PlacedResource[],
-  stored: ReadonlyMap<string, Target>,
-  gone: ReadonlySet<string>,
+  targets: ReadonlyMap<string, Target>,
 ): Promise<Problem[]> {
   const described = resources.flatMap(resource => (resource.kind === 'target' ? [resource] : []))
-  const targets = new Map(stored)
-  for (const name of gone) targets.delete(name)
-  for (const { value } of described) targets.set(value.name, value)
   const find = (name: string) => targets.get(name)
 
   const places = new Map(described.map(resource => [resource.value.name, resource]))
