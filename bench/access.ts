@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { createApprovedOf } from '../src/access-requests/request-rows.ts'
 import { type Database, openDatabase } from '../src/database/database.ts'
 import { slices } from '../src/database/slices.ts'
 import { mintPrincipal } from '../src/identity/principal.ts'
@@ -33,10 +34,12 @@ interface Size {
   readonly targets: number
   readonly roles: number
   readonly sessions: number
+  /** Open ones. */
+  readonly requests: number
 }
 
-const WHOLE: Size = { users: 10_000, targets: 10_000, roles: 1000, sessions: 100_000 }
-const QUICK: Size = { users: 1000, targets: 1000, roles: 100, sessions: 10_000 }
+const WHOLE: Size = { users: 10_000, targets: 10_000, roles: 1000, sessions: 100_000, requests: 10_000 }
+const QUICK: Size = { users: 1000, targets: 1000, roles: 100, sessions: 10_000, requests: 1000 }
 
 export async function benchAccess({ quick, folder, stack, say }: BenchOptions): Promise<Row[]> {
   const size = quick ? QUICK : WHOLE
@@ -50,7 +53,7 @@ export async function benchAccess({ quick, folder, stack, say }: BenchOptions): 
     ['PostgreSQL', await server.createDatabase()],
   ] as const) {
     say(`${size.sessions} sessions, ${store}`)
-    await fillSessions(url, size)
+    await fillStore(url, size)
     await using gateway = await startGateway(join(folder, store), url)
     const time = async (name: string, argv: string[], atMost: number, rounds = 3) => {
       say(`${name}, ${store}`)
@@ -74,7 +77,7 @@ export async function benchAccess({ quick, folder, stack, say }: BenchOptions): 
 }
 
 /** As documents of a few files, none larger than one may be. */
-export async function writeResources(folder: string, { users, targets, roles }: Size): Promise<void> {
+async function writeResources(folder: string, { users, targets, roles }: Size): Promise<void> {
   await mkdir(folder)
   const kinds: Record<string, [count: number, describe: (index: number) => string]> = {
     role: [
@@ -100,7 +103,7 @@ export async function writeResources(folder: string, { users, targets, roles }: 
   }
 }
 
-async function fillSessions(url: string, { users, targets, sessions, roles }: Size): Promise<void> {
+async function fillStore(url: string, { users, targets, sessions, roles, requests }: Size): Promise<void> {
   const database = await openDatabase(url)
   const now = clock.now()
   const rows = Array.from({ length: sessions }, (_, index) => {
@@ -108,13 +111,27 @@ async function fillSessions(url: string, { users, targets, sessions, roles }: Si
     const target = index % targets
     const role = roleName(target % roles)
     return {
-      ...{ id: newId('ses', startedAt), gateway: 'gw_bench', protocol: 'ssh', user: userName(index % users), role },
+      ...{
+        id: newId('ses', startedAt),
+        request: null,
+        gateway: 'gw_bench',
+        protocol: 'ssh',
+        user: userName(index % users),
+        role,
+      },
       ...{ account: index % 50 === 0 ? 'root' : 'deploy', target: targetName(target), source: '198.51.100.7' },
       ...{ state: 'ended', started_at: startedAt, ended_at: startedAt + 60_000, end_reason: 'client-closed' },
       ...{ recording: `${index}.rec`, recording_hash: null, recording_bytes: 0, details: '{}' },
     }
   })
   for (const some of slices(rows)) await database.insertInto('sessions').values(some).execute()
+  const open = Array.from({ length: requests }, (_, index) => ({
+    ...{ id: newId('req', now), kind: 'access', user: userName(index % users), state: 'pending', revision: 1 },
+    ...{ role: roleName(index % roles), offer: 'level admin', wish: '{}', given: null, extension_of: null },
+    ...{ asked_at: now, stage: 0, stage_since: now, expires_at: now + DAY_MS, starts_at: null, ends_at: null },
+    ...{ ended_at: null, ended_by: null, words: null, withdrawn: 0 },
+  }))
+  for (const some of slices(open)) await database.insertInto('access_requests').values(some).execute()
   await database.destroy()
 }
 
@@ -155,7 +172,10 @@ async function decisionTimes(url: string, size: Size, count: number): Promise<nu
   const database: Database = await openDatabase(url)
   const parts = { database, clock }
   const defaults = [['publickey', 'totp']] as const
-  const access = createAccess({ ...parts, roles: createRoles(parts), targets: createTargets(parts), defaults })
+  const access = createAccess({
+    ...{ ...parts, roles: createRoles(parts), targets: createTargets(parts), defaults },
+    approvedOf: createApprovedOf({ database, clock, aheadMs: () => 0 }),
+  })
   const times: number[] = []
   for (let index = 0; index < count; index++) {
     const user = (index * 7919) % size.users
