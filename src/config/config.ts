@@ -164,6 +164,15 @@ const WITHOUT_NUL = /^[^\0]*$/
 /** The engine waits for a minute. */
 const LONGEST_PROGRAM_MS = 55_000
 
+const accountPatterns = z.array(
+  z
+    .string()
+    .regex(
+      /^(?:[^*]*\*?[^*]*|[^*@]*\*?[^*@]*@[^*@]*\*?[^*@]*)$/,
+      'an account is written as app@orders, with one * at most in its name and one in that of its target',
+    ),
+)
+
 const programSchema = z.strictObject({
   /** The file that is run. It belongs to root or to the gateway's user, and nobody else can write to it. */
   path,
@@ -185,9 +194,9 @@ const programSchema = z.strictObject({
   /** Who tries whether a credential works: the gateway by a login of its own, or the program. */
   verify: z.enum(['login', 'program']).default('login'),
   /** Accounts whose entries may name it as a dependent, which is told of each new credential: `app@orders`, `*@db-1`. */
-  dependentsOf: z
-    .array(z.string().regex(/^[^*]*\*?[^*]*$/, 'an account is written as app@orders, with one * at most'))
-    .default([]),
+  dependentsOf: accountPatterns.default([]),
+  /** Accounts whose credentials it may be given as a connector, those of `reconcile` among them; not given: all, as before there was this. */
+  connectorOf: accountPatterns.optional(),
   /** Whether it is asked again once the new credential is in force, to take away the one before. */
   finish: z.boolean().default(false),
 })

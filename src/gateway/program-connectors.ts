@@ -27,7 +27,12 @@ export function createProgramConnectors(
 
 /** Says at the start which of them could not be run; it is looked at again each time. Never rejects. */
 export async function lookAtPrograms(programs: Readonly<Record<string, ProgramSettings>>, log: Log): Promise<void> {
-  for (const [program, { path }] of Object.entries(programs)) {
+  for (const [program, { path, connectorOf }] of Object.entries(programs)) {
+    if (connectorOf === undefined)
+      log.warn(
+        { program },
+        `rotation.programs.${program}: without connectorOf whoever applies rotation policies can have it told the credential of any account; name those that it is meant for (connectorOf: [app@orders]), or none ([])`,
+      )
     try {
       await using _ = await openProgram(path)
     } catch (error) {

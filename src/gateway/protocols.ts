@@ -7,8 +7,12 @@ import { GatewayError } from '../shared/errors.ts'
 export type ServedProtocols = Awaited<ReturnType<typeof loadProtocols>>
 
 /** What the protocols' connectors are called, and whose targets each is for. */
-export function connectorsOf({ all }: Pick<ServedProtocols, 'all'>): ReadonlyMap<string, string | undefined> {
-  return new Map([...all].flatMap(([protocol, { connectors = [] }]) => connectors.map(({ name }) => [name, protocol])))
+export function connectorsOf({
+  all,
+}: Pick<ServedProtocols, 'all'>): ReadonlyMap<string, { readonly protocol: string }> {
+  return new Map(
+    [...all].flatMap(([protocol, { connectors = [] }]) => connectors.map(({ name }) => [name, { protocol }])),
+  )
 }
 
 export async function loadProtocols() {

@@ -14,6 +14,7 @@ import { sqliteFile } from '../database/sqlite-file.ts'
 import type { DoctorParts } from '../evidence/doctor/doctor.ts'
 import { createDoctorRounds, type DoctorRounds } from '../evidence/doctor/rounds.ts'
 import { type ProtocolName, protocolNames } from '../protocols/registered.ts'
+import type { KnownConnector } from '../resources/unfit-policies.ts'
 import type { Rotations } from '../rotation/rotations.ts'
 import { createAccountStatuses } from '../rotation/status.ts'
 import { createClockWatch } from '../session/recovery/clock-watch.ts'
@@ -327,10 +328,7 @@ async function apiParts(
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     served: served.of,
-    connectors: new Map([
-      ...connectorsOf(served),
-      ...Object.keys(config.rotation.programs).map(name => [name, undefined] as const),
-    ]),
+    connectors: new Map<string, KnownConnector>([...connectorsOf(served), ...Object.entries(config.rotation.programs)]),
     proveTarget: proof => proveTarget(served, proof),
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,

@@ -4,11 +4,18 @@ import { nearest } from '../config/nearest.ts'
 import type { Problem } from '../config/yaml-source.ts'
 import { policyOf } from '../rotation/policies/policies.ts'
 import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
+import { isMeantFor } from '../rotation/program/meant-for.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { PlacedResource } from './parse.ts'
 
-/** What can change credentials, by name: of which protocol's targets; undefined: of any (a program). */
-export type KnownConnectors = ReadonlyMap<string, string | undefined>
+/** What can change credentials: of which protocol's targets, or of which accounts (a program); not given: of any. */
+export interface KnownConnector {
+  readonly protocol?: string
+  readonly connectorOf?: readonly string[] | undefined
+}
+
+/** By name. */
+export type KnownConnectors = ReadonlyMap<string, KnownConnector>
 
 export interface PolicyFacts {
   readonly resources: readonly PlacedResource[]
@@ -53,7 +60,13 @@ export function findUnfitPolicies({ resources, policies, targets, connectors }: 
       const policy = policyOf(sorted, target, account)
       if (policy === undefined) continue
       const { connector, reconcile } = policy
-      const whose = connector === undefined ? undefined : connectors.get(connector)
+      const { protocol: whose, connectorOf } = connectors.get(connector ?? '') ?? {}
+      const told = [account.name, ...(reconcile === undefined ? [] : [reconcile])]
+      const foreign = connectorOf && told.find(name => !isMeantFor(connectorOf, { account: name, target: target.name }))
+      if (foreign !== undefined) {
+        const message = `It has ${connector} told the credential of ${foreign}@${target.name}, for which the gateway's configuration does not mean that program (rotation.programs.${connector}.connectorOf).`
+        complain(policy, 'connector', target, message)
+      }
       if (whose !== undefined && whose !== target.protocol) {
         const message = `It selects ${addressOf(account, target)}, and ${connector} changes credentials of ${whose} targets alone: leave connector out, or select those.`
         complain(policy, 'connector', target, message)

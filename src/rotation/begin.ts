@@ -12,6 +12,7 @@ import { forNextTurn } from './dual.ts'
 import type { Journal, NewRotation, Rotation } from './journal.ts'
 import { type Entry, type Logins, Opened, type Purpose } from './logins.ts'
 import type { RotationPolicy } from './policies/rotation-policy.ts'
+import { notMeant } from './program/connector.ts'
 import { newestVersion } from './stored-version.ts'
 
 /** Somebody else began one in this moment. */
@@ -76,7 +77,11 @@ export async function chooseConnector(
   const address = { account: entry.account.name, target: entry.target.name }
   const kind = await kindOf(vault, address, former)
   const connector = connectors.choose(entry.target, kind, name)
-  if (connector !== undefined) return connector.name
+  if (connector !== undefined) {
+    if (connector.isMeantFor?.(address) === false)
+      throw new GatewayError('BAD_REQUEST', `The connector ${notMeant(connector.name, address)}.`)
+    return connector.name
+  }
   throw new GatewayError(
     'BAD_REQUEST',
     name === undefined

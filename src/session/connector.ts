@@ -1,5 +1,6 @@
 /** What a protocol implements so that the credentials of its accounts can be verified and changed at the target. */
 
+import type { AccountAddress } from '../shared/names.ts'
 import type { Secret } from '../shared/secret.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { CredentialMaterial } from '../vault/lease.ts'
@@ -50,6 +51,8 @@ export interface Connector {
   readonly name: string
   /** Which kinds of credentials it changes. */
   readonly kinds: readonly CredentialMaterial['kind'][]
+  /** Whether it may be given this account's credential; not given: any that its targets have. */
+  isMeantFor?(address: AccountAddress): boolean
   /** Logs in anew with this credential, and out. Never throws for what the target does. */
   verify(login: LoginAtTarget, signal: AbortSignal): Promise<Verification>
   /** Makes the candidate valid at the target. Never throws for what the target does; done twice, it is done. */

@@ -8,6 +8,7 @@ import type { CredentialMaterial } from '../../vault/lease.ts'
 import type { Entry } from '../logins.ts'
 import type { OpenedSecrets } from '../opened-secrets.ts'
 import { askProgram } from '../program/ask-program.ts'
+import { isMeantFor } from '../program/meant-for.ts'
 import type { Program } from '../program/run-program.ts'
 import type { DependentStates } from './dependent-states.ts'
 
@@ -50,7 +51,7 @@ export function createDependents({ programs, states, outbox, counted, log }: Par
     const address = addressOf(entry)
     const program = Object.hasOwn(programs, name) ? programs[name] : undefined
     if (program === undefined) return `rotation.programs of this gateway has no ${name}`
-    if (!program.dependentsOf.some(pattern => matches(pattern, formatAccountAddress(address)))) {
+    if (!isMeantFor(program.dependentsOf, address)) {
       return `it is not meant for this account: rotation.programs.${name}.dependentsOf`
     }
     const { target, account } = entry
@@ -119,10 +120,4 @@ function hasVersion({ version, failed }: { version: number | undefined; failed: 
 
 function addressOf({ target, account }: Entry): AccountAddress {
   return { account: account.name, target: target.name }
-}
-
-function matches(pattern: string, text: string): boolean {
-  const [before, after] = pattern.split('*', 2)
-  if (after === undefined) return pattern === text
-  return text.length >= pattern.length - 1 && text.startsWith(before!) && text.endsWith(after)
 }

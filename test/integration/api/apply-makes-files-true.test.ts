@@ -4,6 +4,7 @@ import { userSchema } from '../../../src/identity/user.ts'
 import { type ApplyOptions, applyResources, carryOut, propose } from '../../../src/resources/apply.ts'
 import { formatPlan } from '../../../src/resources/format-plan.ts'
 import { openStores } from '../../../src/resources/stores.ts'
+import type { KnownConnector } from '../../../src/resources/unfit-policies.ts'
 import { countQueries } from '../../support/count-queries.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 
@@ -33,9 +34,12 @@ hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okW
 
 type Texts = Partial<typeof FILES & { policies: string }>
 
-const connectors = new Map([
-  ['ssh-password', 'ssh'],
-  ['postgres-role', 'postgres'],
+const connectors = new Map<string, KnownConnector>([
+  ['ssh-password', { protocol: 'ssh' }],
+  ['postgres-role', { protocol: 'postgres' }],
+  ['appliance', { connectorOf: ['*@web-*'] }],
+  ['billing', { connectorOf: ['app@billing', 'www@web-*'] }],
+  ['nobodys', { connectorOf: [] }],
 ])
 
 function on(database: Database) {
@@ -129,11 +133,20 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     const refused: [string, RegExp][] = [
       [
         `${web}, connector: ssh-pasword`,
-        /policies\.yaml:1:\d+: There is no connector ssh-pasword; did you mean ssh-password\? \(postgres-role, ssh-password\)/,
+        /policies\.yaml:1:\d+: There is no connector ssh-pasword; did you mean ssh-password\? \(appliance, billing, nobodys, postgres-role, ssh-password\)/,
       ],
       [
         `${web}, connector: postgres-role`,
         /It selects root@web-01, and postgres-role changes credentials of postgres targets alone/,
+      ],
+      [
+        `${web}, connector: billing`,
+        /It has billing told the credential of root@web-01, for which .* \(rotation\.programs\.billing\.connectorOf\)/,
+      ],
+      [`${web}, connector: nobodys`, /It has nobodys told the credential of root@web-01/],
+      [
+        `${web}, accounts: { names: [www] }, connector: billing, reconcile: root`,
+        /It has billing told the credential of root@web-01/,
       ],
       [`${web}, reconcile: rot`, /None of its targets has an account rot; web-01 has root, www\. Did you mean root\?/],
       [`${web}, reconcile: root`, /It selects root@web-01, which cannot mend itself: give root a policy of its own/],
@@ -141,6 +154,8 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     for (const [text, message] of refused) {
       await t.rejects(apply({ policies: policy(text) }), { code: 'RESOURCE_INVALID', message })
     }
+    for (const fits of ['connector: appliance', 'accounts: { names: [www] }, connector: billing'])
+      t.equal((await apply({ policies: policy(`${web}, ${fits}`) })).changes.length, 1, fits)
     const first = policy(`${web}, accounts: { names: [root] }`, 'a-root')
     await apply({ policies: `- ${first}\n- ${policy(`${web}, reconcile: root`)}` })
     // The target loses the account that mends the others.

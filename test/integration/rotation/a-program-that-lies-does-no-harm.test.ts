@@ -28,7 +28,7 @@ const says = (result: string, code: number) => `echo '{"result":"${result}","wor
 const SERVED = new Map([['postgres', { connectors: [postgresRole] }]])
 const SETTINGS: ProgramSettings = {
   ...{ path: '/bin/true', arguments: [], environment: {}, timeout: 1000, kinds: ['password'], dependentsOf: [] },
-  ...{ verify: 'login', finish: false },
+  ...{ verify: 'login', finish: false, connectorOf: ['*@orders'] },
 }
 let accounts = 0
 
@@ -139,6 +139,32 @@ t.test('one that could not be run is named when the gateway starts', async t => 
   t.match(lines.join(''), /rotation\.programs\.missing: the program \/no\/such\/program cannot be opened/)
   t.match(lines.join(''), /rotation\.programs\.folder: .*it is not a file/)
   t.equal(lines.length, 2)
+  await lookAtPrograms({ earlier: { ...SETTINGS, connectorOf: undefined } }, log)
+  t.match(lines[2], /rotation\.programs\.earlier: without connectorOf .* any account/)
+})
+
+t.test('one is given no credential of an account that the configuration does not mean it for', async t => {
+  const log = createLog('silent')
+  const path = join(t.testdir({ program: '' }), 'program')
+  writeFileSync(path, `#!/bin/sh\ncat >"$SEEN"; echo '{"result":"changed"}'`, { mode: 0o755 })
+  const SEEN = join(t.testdirName, 'seen')
+  const programs = { mine: { ...SETTINGS, path, environment: { SEEN }, connectorOf: ['app@orders'] } }
+  const world = await rotationWorldOf(t, { connectors: createProgramConnectors(programs, SERVED, log) })
+  const { host, port } = server
+  await world.targets.put(
+    targetSchema.parse({
+      ...{ name: 'orders', protocol: 'postgres', host, port, tls: 'disable', allowLocal: true },
+      accounts: [{ name: 'dba' }],
+    }),
+  )
+  const address = { account: 'dba', target: 'orders' }
+  await world.vault.setCredential(address, { kind: 'password', password: new Secret('first') }, 'owner')
+  await t.rejects(world.rotations.rotate(address, { trigger: 'by-hand', by: 'owner' }), {
+    code: 'BAD_REQUEST',
+    message: /mine is not meant for dba@orders: rotation\.programs\.mine\.connectorOf/,
+  })
+  t.equal((await world.vault.history(address)).length, 1, 'no candidate was stored')
+  t.throws(() => readFileSync(SEEN), /ENOENT/, 'it was not started')
 })
 
 t.test('a program has no name of a connector of the gateway’s own', async t => {

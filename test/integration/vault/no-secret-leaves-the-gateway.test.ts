@@ -77,7 +77,7 @@ const gateway = await startTestGateway({
     config.audit.file = join(config.dataFolder, 'audit.jsonl')
     config.rotation.programs.broken = {
       ...{ path: program, arguments: [PLANTED], environment: {}, timeout: 10_000, kinds: ['password'] },
-      ...{ dependentsOf: [], verify: 'login', finish: false },
+      ...{ dependentsOf: [], connectorOf: ['batch@orders'], verify: 'login', finish: false },
     }
   },
 })

@@ -112,6 +112,15 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
   for (const [text, expected] of cases) t.equal(complaint(text).slice(0, expected.length), expected, text)
 })
 
+t.test('a program is for the accounts that it names; one of an earlier configuration for all', async t => {
+  const programs = (text: string) =>
+    parseConfig('/etc/sallyport.yaml', `rotation: { programs: { p: { path: /p, ${text} } } }`).rotation.programs.p
+  t.match(programs('timeout: 5s, dependentsOf: [app@orders, "*"]'), { connectorOf: undefined })
+  t.same(programs('connectorOf: [app@orders, "*@db-*", "svc*@*"]')!.connectorOf, ['app@orders', '*@db-*', 'svc*@*'])
+  for (const wrong of ['"**@db"', '"*a*@db"', '"app@*-*"'])
+    t.match(complaint(`rotation: { programs: { p: { path: /p, connectorOf: [${wrong}] } } }`), /written as app@orders/)
+})
+
 t.test('all problems are told at once, in their order', async t => {
   const lines = complaint('zoo: 1\nlog: { level: loud }\nssh: { port: x, enabled: 1 }').split('\n')
   t.strictSame(

@@ -47,6 +47,7 @@ interface Options {
   readonly environment?: Record<string, string>
   readonly verify?: 'login' | 'program'
   readonly finish?: boolean
+  readonly connectorOf?: string[]
 }
 
 function connectorOf(t: Test, script: string, options: Options = {}) {
@@ -359,6 +360,29 @@ t.test('the example in the documentation does what it says', async t => {
   t.match(await change({ current: password(CANDIDATE) }), { result: 'uncertain' })
   t.same(logged, [])
 })
+
+t.test(
+  'it is given the credentials alone of the accounts that it is meant for, also of the privileged one',
+  async t => {
+    const meantFor = ['app@legacy', '*@other*']
+    const script = answers('changed')
+    t.match(await connectorOf(t, script, { connectorOf: meantFor }).change(), { result: 'changed' })
+    const as = { account: { ...account, name: 'root', login: 'root' }, material: password('of root') }
+    t.match(await connectorOf(t, script, { connectorOf: meantFor }).change({ as }), {
+      result: 'not-changed',
+      words:
+        "legacy-system is not meant for root@legacy: rotation.programs.legacy-system.connectorOf of the gateway's configuration",
+    })
+    for (const other of [[], ['app@legac'], ['app'], ['*@orders'], ['ap*@leg*x'], ['svc-app@legacy']]) {
+      const { change, finish, verify } = connectorOf(t, answers('works'), { connectorOf: other })
+      for (const act of [change, finish])
+        t.match(await act(), { result: 'not-changed', words: /not meant for app@legacy/ })
+      t.match(await verify(), { result: 'unreachable', words: /not meant for app@legacy/ })
+    }
+    for (const own of [['*'], ['app@*'], ['*@legacy'], ['a*@leg*'], ['*p@*y'], ['nobody@x', 'app@legacy']])
+      t.match(await connectorOf(t, script, { connectorOf: own }).change(), { result: 'changed' }, String(own))
+  },
+)
 
 t.test('a program that others could have written is not run', async t => {
   const folder = t.testdir({ real: {} })
