@@ -12,6 +12,8 @@ export interface CheckOut extends AccountAddress {
   /** `cho_…` */
   readonly id: string
   readonly user: string
+  /** The other accounts that are the same login at the same server, when it began: whoever has this one has those. */
+  readonly also: readonly AccountAddress[]
   /** Nobody else may have it, nor sessions on it. */
   readonly exclusive: boolean
   readonly way: CheckOutWay

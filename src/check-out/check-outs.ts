@@ -10,8 +10,9 @@ import type { Access } from '../session/access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
-import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
+import { sameLoginAs } from '../targets/same-login.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type CheckOut, type CheckOutEnd, isOpen } from './check-out.ts'
 import { events } from './events.ts'
@@ -86,11 +87,15 @@ export async function createCheckOuts(parts: Parts) {
     for (const listener of listeners) listener(payload.toString('utf8'))
   })
 
-  /** Work on the check-outs of one account, one after the other on all gateways. */
-  function change<T>(address: AccountAddress, work: (on: Database, record: RecordEvent) => Promise<T>): Promise<T> {
+  /** Work on the check-outs of one account, and of those that are the same login: one after the other on all gateways. */
+  function change<T>(
+    address: AccountAddress,
+    work: (on: Database, record: RecordEvent, accounts: readonly AccountAddress[]) => Promise<T>,
+  ): Promise<T> {
     return outbox.change(async (on, record) => {
-      await rows.takeTurn(address, on)
-      return work(on, record)
+      const accounts = await sameLoginAs(address, on)
+      await rows.takeTurn(accounts, on)
+      return work(on, record, accounts)
     })
   }
 
@@ -101,6 +106,7 @@ export async function createCheckOuts(parts: Parts) {
   async function finish(
     on: Database,
     record: RecordEvent,
+    accounts: readonly AccountAddress[],
     checkOut: CheckOut,
     end: { reason: CheckOutEnd; by: string; session?: string },
   ) {
@@ -113,20 +119,20 @@ export async function createCheckOuts(parts: Parts) {
     await jobs.cancelEnd(checkOut.id, on)
     if (checkOut.revealedAt !== undefined) await jobs.rotateRevealed(checkOut, on)
     else await jobs.afterCheckIn(checkOut, on)
-    await passTurn(on, record, checkOut)
+    await passTurn(on, record, accounts)
     return ended
   }
 
   /** Where the account is free, whoever is first in the queue has it offered; whose offer has lapsed is not in it any more. */
-  async function passTurn(on: Database, record: RecordEvent, address: AccountAddress): Promise<void> {
+  async function passTurn(on: Database, record: RecordEvent, accounts: readonly AccountAddress[]): Promise<void> {
     const now = clock.now()
-    const open = await rows.openOf(address, on)
+    const open = await rows.openOf(accounts, on)
     if (open.some(one => isOpen(one, now))) return
-    for (const entry of await rows.queueOf(address, on)) {
+    for (const entry of await rows.queueOf(accounts, on)) {
       if (entry.offeredUntil === undefined) {
         await rows.offer(entry.id, now + OFFER_MS, on)
         record(events.offered(entry, now + OFFER_MS))
-        await jobs.tellAt(address, now + OFFER_MS, on)
+        await jobs.tellAt(entry, now + OFFER_MS, on)
         return
       }
       if (entry.offeredUntil > now) return
@@ -136,11 +142,15 @@ export async function createCheckOuts(parts: Parts) {
   }
 
   /** What is over in time and not written down as such yet. */
-  async function endOverdue(on: Database, record: RecordEvent, address: AccountAddress): Promise<CheckOutEnd[]> {
+  async function endOverdue(
+    on: Database,
+    record: RecordEvent,
+    accounts: readonly AccountAddress[],
+  ): Promise<CheckOutEnd[]> {
     const ends: CheckOutEnd[] = []
-    for (const one of await rows.openOf(address, on)) {
+    for (const one of await rows.openOf(accounts, on)) {
       if (isOpen(one, clock.now())) continue
-      if (await finish(on, record, one, { reason: 'time-over', by: 'gateway' })) ends.push('time-over')
+      if (await finish(on, record, accounts, one, { reason: 'time-over', by: 'gateway' })) ends.push('time-over')
     }
     return ends
   }
@@ -167,7 +177,7 @@ export async function createCheckOuts(parts: Parts) {
     person: Asker,
     address: AccountAddress,
   ) {
-    const place = queue.findIndex(entry => entry.user === person.user)
+    const place = queue.findIndex(entry => entry.user === person.user && isSameAccount(entry, address))
     if (place >= 0) return place + 1
     const entry: QueueEntry = {
       id: newId('coq', clock.now()),
@@ -188,9 +198,9 @@ export async function createCheckOuts(parts: Parts) {
   ): Promise<CheckOut | undefined> {
     const found = await rows.get(id)
     if (found === undefined || found.state.is === 'ended') return undefined
-    const ended = await change(found, async (on, record) => {
+    const ended = await change(found, async (on, record, accounts) => {
       const now = await rows.get(id, on)
-      return now !== undefined && still(now) ? finish(on, record, now, end) : undefined
+      return now !== undefined && still(now) ? finish(on, record, accounts, now, end) : undefined
     })
     if (ended === undefined) return undefined
     count(end.reason)
@@ -217,14 +227,15 @@ export async function createCheckOuts(parts: Parts) {
         `${name} can be checked out for`,
       )
       const ends: CheckOutEnd[] = []
-      const taken = await change(address, async (on, record): Promise<Taken> => {
-        ends.push(...(await endOverdue(on, record, address)))
-        await passTurn(on, record, address)
-        const queue = await rows.queueOf(address, on)
-        const inSessions = (await vault.sessionsOn(address, on)).map(({ user }) => user)
-        const standing = { open: await rows.openOf(address, on), queue, inSessions }
-        const verdict = mayTake(standing, { user: person.user, rule }, clock.now())
-        const mine = queue.find(entry => entry.user === person.user)
+      const taken = await change(address, async (on, record, accounts): Promise<Taken> => {
+        ends.push(...(await endOverdue(on, record, accounts)))
+        await passTurn(on, record, accounts)
+        const queue = await rows.queueOf(accounts, on)
+        const inSessions: string[] = []
+        for (const one of accounts) inSessions.push(...(await vault.sessionsOn(one, on)).map(({ user }) => user))
+        const standing = { open: await rows.openOf(accounts, on), queue, inSessions }
+        const verdict = mayTake(standing, { user: person.user, address, rule }, clock.now())
+        const mine = queue.find(entry => entry.user === person.user && isSameAccount(entry, address))
         switch (verdict.may) {
           case 'keep':
             throw new GatewayError('CONFLICT', `You have ${name} already, until ${isoMinute(verdict.mine.until)}.`)
@@ -243,6 +254,9 @@ export async function createCheckOuts(parts: Parts) {
               id: newId('cho', startedAt),
               user: person.user,
               ...address,
+              also: accounts
+                .filter(one => !isSameAccount(one, address))
+                .map(({ account, target }) => ({ account, target })),
               exclusive: rule.mode === 'exclusive',
               ...{ way, openSessions: rule.openSessions, reason, ticket, startedAt, until, gateway },
               source: person.sourceAddress,
@@ -272,14 +286,14 @@ export async function createCheckOuts(parts: Parts) {
 
     /** Undefined where they have none of it. */
     async checkIn(person: Pick<Asker, 'user' | 'session'>, address: AccountAddress): Promise<CheckOut | undefined> {
-      const mine = (await rows.openOf(address)).find(one => one.user === person.user)
+      const mine = (await rows.openOf([address])).find(one => one.user === person.user)
       return mine && endOne(mine.id, { reason: 'returned', by: person.user, ...sessionOf(person) }, () => true)
     },
 
     /** Longer by `forMs`, or as long as it may be. Policy is asked anew; the longest time counts from the start. Throws as `take` does, and `NOT_FOUND`. */
     async extend(person: Asker, address: AccountAddress, forMs: number | undefined): Promise<CheckOut> {
       const name = formatAccountAddress(address)
-      const mine = (await rows.openOf(address)).find(one => one.user === person.user && isOpen(one, clock.now()))
+      const mine = (await rows.openOf([address])).find(one => one.user === person.user && isOpen(one, clock.now()))
       if (mine === undefined) throw new GatewayError('NOT_FOUND', `You have not checked out ${name}.`)
       const terms = await termsFor(person, address, mine.way)
       const longest = longestUntil(terms, mine.way, mine.startedAt)
@@ -342,16 +356,16 @@ export async function createCheckOuts(parts: Parts) {
 
     /** Where an offer has lapsed, the next in the queue has their turn. */
     passTurn: (address: AccountAddress): Promise<void> =>
-      change(address, (on, record) => passTurn(on, record, address)),
+      change(address, (on, record, accounts) => passTurn(on, record, accounts)),
 
     /** Undefined: they did not wait for it. */
     async leaveQueue(person: Pick<Asker, 'user' | 'session'>, address: AccountAddress): Promise<boolean> {
-      const left = await change(address, async (on, record) => {
-        const entry = (await rows.queueOf(address, on)).find(({ user }) => user === person.user)
+      const left = await change(address, async (on, record, accounts) => {
+        const entry = (await rows.queueOf([address], on)).find(({ user }) => user === person.user)
         if (entry === undefined) return false
         await rows.leaveQueue(entry.id, on)
         record(events.leftQueue(entry, 'left', person.session))
-        await passTurn(on, record, address)
+        await passTurn(on, record, accounts)
         return true
       })
       if (left) await changed(address)
@@ -372,9 +386,10 @@ export async function createCheckOuts(parts: Parts) {
       }
     },
 
-    /** Who has the account for themselves alone now; undefined: nobody. */
+    /** Who has the account, or one that is the same login, for themselves alone now; undefined: nobody. */
     async heldExclusively(address: AccountAddress): Promise<CheckOut | undefined> {
-      return (await rows.openOf(address)).find(one => one.exclusive && isOpen(one, clock.now()))
+      const accounts = await sameLoginAs(address, parts.database)
+      return (await rows.openOf(accounts)).find(one => one.exclusive && isOpen(one, clock.now()))
     },
 
     /** Of the accounts that they may use now, those that somebody else has alone. */

@@ -1,9 +1,10 @@
 /** Check-outs, the queue for them and its turns in the store. Nobody else writes to these tables. */
 
+import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { CheckOutQueueTable, CheckOutTable } from '../database/schema.ts'
 import type { Factor } from '../shared/factors.ts'
-import type { AccountAddress } from '../shared/names.ts'
+import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '../shared/names.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import { after, type CheckOut, type CheckOutAct, type CheckOutEnd } from './check-out.ts'
 import type { Waiting } from './take.ts'
@@ -23,15 +24,12 @@ export type QueueEntry = Waiting & AccountAddress
 export type CheckOutRows = ReturnType<typeof createCheckOutRows>
 
 export function createCheckOutRows(database: Database) {
-  const of = ({ account, target }: AccountAddress, on: Database) =>
-    on.selectFrom('check_outs').selectAll().where('target', '=', target).where('account', '=', account)
-
   return {
-    /** First in every transaction on an account's check-outs: others on the same account wait until it is over. */
-    async takeTurn({ account, target }: AccountAddress, on: Database): Promise<void> {
+    /** First in every transaction on check-outs of accounts that are one: others on them wait until it is over. Always in the same order. */
+    async takeTurn(accounts: readonly AccountAddress[], on: Database): Promise<void> {
       await on
         .insertInto('check_out_turns')
-        .values({ account, target, turn: 1 })
+        .values(accounts.map(({ account, target }) => ({ account, target, turn: 1 })))
         .onConflict(conflict =>
           conflict
             .columns(['account', 'target'])
@@ -64,17 +62,23 @@ export function createCheckOutRows(database: Database) {
       return row && readRow(row)
     },
 
-    /** Those of an account that are not written down as ended. */
-    async openOf(address: AccountAddress, on = database): Promise<CheckOut[]> {
-      return (await of(address, on).where('ended_at', 'is', null).orderBy('started_at').execute()).map(readRow)
+    /** Those of these accounts that are not written down as ended. */
+    async openOf(accounts: readonly AccountAddress[], on = database): Promise<CheckOut[]> {
+      const open = on.selectFrom('check_outs').selectAll().where('ended_at', 'is', null)
+      const rows = await open.where(isOneOf(accounts)).orderBy('started_at').execute()
+      return rows.map(readRow)
     },
 
-    /** Of these targets' accounts, what is open and what ended since then. */
+    /** What is open of these targets' accounts, or of others that may be the same login, and what of these targets' has ended since then. */
     async openOrEndedSince(targets: readonly string[], since: number): Promise<CheckOut[]> {
       const all = database.selectFrom('check_outs').selectAll()
       const wanted = new Set(targets)
       const ended = await all.where('ended_at', '>=', since).execute()
-      const found = ended.filter(({ target }) => wanted.has(target)).map(readRow)
+      const several = await all.where('ended_at', 'is', null).where('also', 'is not', null).execute()
+      const found = [
+        ...ended.filter(({ target }) => wanted.has(target)),
+        ...several.filter(({ target }) => !wanted.has(target)),
+      ].map(readRow)
       for (let from = 0; from < targets.length; from += 500) {
         const some = targets.slice(from, from + 500)
         const open = await all.where('ended_at', 'is', null).where('target', 'in', some).execute()
@@ -128,13 +132,9 @@ export function createCheckOutRows(database: Database) {
       return (await select.limit(limit).execute()).map(readRow)
     },
 
-    /** Who waits for an account; the first is next: who has it offered, then who asked first. */
-    async queueOf({ account, target }: AccountAddress, on = database): Promise<QueueEntry[]> {
-      const all = on
-        .selectFrom('check_out_queue')
-        .selectAll()
-        .where('account', '=', account)
-        .where('target', '=', target)
+    /** Who waits for accounts that are one; the first is next: who has it offered, then who asked first. */
+    async queueOf(accounts: readonly AccountAddress[], on = database): Promise<QueueEntry[]> {
+      const all = on.selectFrom('check_out_queue').selectAll().where(isOneOf(accounts))
       const rows = await all.orderBy('asked_at').orderBy('id').execute()
       return rows
         .map(readEntry)
@@ -163,10 +163,16 @@ export function createCheckOutRows(database: Database) {
   }
 }
 
+function isOneOf(accounts: readonly AccountAddress[]) {
+  const each = accounts.map(({ account, target }) => sql`(target = ${target} and account = ${account})`)
+  return sql<boolean>`(${sql.join(each, sql` or `)})`
+}
+
 function rowOf(checkOut: CheckOut): CheckOutTable {
   const { id, user, account, target, way, source, gateway, until, state } = checkOut
   return {
     ...{ id, user, account, target, way, source, gateway, until },
+    also: checkOut.also.length === 0 ? null : checkOut.also.map(formatAccountAddress).join(' '),
     exclusive: checkOut.exclusive ? 1 : 0,
     open_sessions: checkOut.openSessions,
     reason: checkOut.reason ?? null,
@@ -184,6 +190,7 @@ function readRow(row: CheckOutTable): CheckOut {
   const { id, user, account, target, source, gateway, until, ended_at: endedAt } = row
   return {
     ...{ id, user, account, target, source, gateway, until },
+    also: (row.also ?? '').split(' ').flatMap(name => parseAccountAddress(name) ?? []),
     exclusive: row.exclusive === 1,
     way: row.way as CheckOutWay,
     openSessions: row.open_sessions as CheckOut['openSessions'],

@@ -1,5 +1,6 @@
 /** Whether somebody may have an account now: facts in, a verdict out. Nothing here looks anything up or waits. */
 
+import { type AccountAddress, isSameAccount } from '../shared/names.ts'
 import type { CheckOutRule } from '../targets/target.ts'
 import { type CheckOut, isOpen } from './check-out.ts'
 
@@ -11,6 +12,7 @@ export interface Waiting {
   readonly offeredUntil: number | undefined
 }
 
+/** Of an account, and of the others that are the same login at the same server. */
 export interface Standing {
   /** Those that are not written down as ended. */
   readonly open: readonly CheckOut[]
@@ -22,6 +24,7 @@ export interface Standing {
 
 export interface Wish {
   readonly user: string
+  readonly address: AccountAddress
   readonly rule: Pick<CheckOutRule, 'mode' | 'openSessions'>
 }
 
@@ -39,12 +42,12 @@ export type Verdict =
   /** They have it already. */
   | { readonly may: 'keep'; readonly mine: CheckOut }
 
-export function mayTake({ open, queue, inSessions }: Standing, { user, rule }: Wish, now: number): Verdict {
+export function mayTake({ open, queue, inSessions }: Standing, { user, address, rule }: Wish, now: number): Verdict {
   const held = open.filter(one => isOpen(one, now))
-  const mine = held.find(one => one.user === user)
+  const mine = held.find(one => one.user === user && isSameAccount(one, address))
   if (mine !== undefined) return { may: 'keep', mine }
   const exclusive = rule.mode === 'exclusive'
-  const against = held.filter(one => exclusive || one.exclusive)
+  const against = held.filter(one => one.user !== user && (exclusive || one.exclusive))
   if (against.length > 0) {
     const by = against.reduce((last, one) => (one.until > last.until ? one : last))
     return { may: 'wait', obstacle: { why: 'held', by } }
@@ -66,20 +69,24 @@ export type Use =
   | { readonly may: 'not'; readonly why: 'held'; readonly by: CheckOut }
   | { readonly may: 'not'; readonly why: 'required' }
 
-/** Whether the account may be lent to a session of this user; `asHop`: on the way to another target, by that one's entry. */
+/**
+ * Whether the account may be lent to a session of this user, by what is open of it and of those that are the same login; `asHop`: on the way to
+ * another target, by that one's entry.
+ */
 export function mayUse(
   open: readonly CheckOut[],
   {
     user,
-    rule,
+    address,
+    required,
     asHop,
-  }: { readonly user: string; readonly rule: Pick<CheckOutRule, 'required'>; readonly asHop: boolean },
+  }: { readonly user: string; readonly address: AccountAddress; readonly required: boolean; readonly asHop: boolean },
   now: number,
 ): Use {
   const held = open.filter(one => isOpen(one, now))
   const by = held.find(one => one.exclusive && one.user !== user)
   if (by !== undefined) return { may: 'not', why: 'held', by }
-  const within = held.find(one => one.user === user)
-  if (rule.required && !asHop && within === undefined) return { may: 'not', why: 'required' }
+  const within = held.find(one => one.user === user && isSameAccount(one, address))
+  if (required && !asHop && within === undefined) return { may: 'not', why: 'required' }
   return { may: 'use', within }
 }

@@ -3,7 +3,7 @@
 import type { LiveSession } from '../session/live/live-sessions.ts'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
-import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
 import { type CheckOut, isOpen } from './check-out.ts'
 import type { CheckOutRows } from './rows.ts'
 import { isoMinute } from './words.ts'
@@ -58,10 +58,17 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
     const began = clock.now()
     const found = await rows.openOrEndedSince(targets, lookedAt - STORED_AFTER_MS)
     lookedAt = began
-    const byAccount = Map.groupBy(found, formatAccountAddress)
-    const of = (address: AccountAddress) => byAccount.get(formatAccountAddress(address)) ?? []
+    // Of accounts that are the same login it is too, for sessions of others.
+    const byAccount = Map.groupBy(
+      found.flatMap(one => [one, ...one.also].map(address => ({ name: formatAccountAddress(address), one }))),
+      ({ name }) => name,
+    )
+    const of = (address: AccountAddress) =>
+      (byAccount.get(formatAccountAddress(address)) ?? []).map(({ one }) => ({ address, one }))
     for (const session of watched) {
-      if (!holderGoesOn(session, of(ownOf(session)))) session.abort('check-out-ended')
+      const own = ownOf(session)
+      const ofOwn = of(own).flatMap(({ one }) => (isSameAccount(one, own) ? [one] : []))
+      if (!holderGoesOn(session, ofOwn)) session.abort('check-out-ended')
       else makeRoom(session, session.accounts.flatMap(of))
     }
   }
@@ -83,20 +90,19 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
   }
 
   /** For whoever has one of its accounts alone. */
-  function makeRoom({ grant, abort, downstream }: WatchedSession, ofAccounts: readonly CheckOut[]): void {
+  function makeRoom(session: WatchedSession, held: readonly { address: AccountAddress; one: CheckOut }[]): void {
+    const { grant, abort, downstream } = session
     const { user, session: id } = grant
-    const others = ofAccounts.filter(one => one.exclusive && one.user !== user && isOpen(one, clock.now()))
+    const others = held.filter(({ one }) => one.exclusive && one.user !== user && isOpen(one, clock.now()))
     // By `refuse` nobody has it before the sessions of others are over: one that is there all the same had ended for the store.
-    if (others.some(({ openSessions }) => openSessions !== 'tell')) {
+    if (others.some(({ one }) => one.openSessions !== 'tell')) {
       abort('account-checked-out')
       return
     }
-    for (const one of others.filter(other => !told.get(id)?.has(other.id))) {
+    for (const { address, one } of others) {
+      if (told.get(id)?.has(one.id) === true) continue
       told.set(id, (told.get(id) ?? new Set()).add(one.id))
-      const what =
-        one.account === grant.account.name && one.target === grant.target.name
-          ? 'this account'
-          : formatAccountAddress(one)
+      const what = isSameAccount(address, ownOf(session)) ? 'this account' : formatAccountAddress(address)
       downstream.notify(`Somebody has checked ${what} out until ${isoMinute(one.until)}; this session goes on.`)
     }
   }

@@ -7,6 +7,7 @@
  */
 
 import { type CreateTableBuilder, type Kysely, type Migration, sql } from 'kysely'
+import { jsonText } from './json-text.ts'
 
 const resource = (table: CreateTableBuilder<string, never>) =>
   table
@@ -626,6 +627,23 @@ async function retentionTime({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Accounts that are the same login: targets by their host, and those that a check-out is of besides its own. */
+async function sameLogins(database: Kysely<never>): Promise<void> {
+  const { schema } = database
+  await schema
+    .createIndex('targets_by_host')
+    .on('targets')
+    .expression(sql`(lower(${jsonText(database, 'document', 'host')}))`)
+    .execute()
+  await schema.alterTable('check_outs').addColumn('also', 'text').execute()
+  await schema
+    .createIndex('check_outs_of_several')
+    .on('check_outs')
+    .column('ended_at')
+    .where('also' as never, 'is not', null)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -652,4 +670,5 @@ export const migrations: Record<string, Migration> = {
   '0023-session-requests': { up: sessionRequests },
   '0024-access-requests': { up: accessRequests },
   '0025-retention-time': { up: retentionTime },
+  '0026-same-logins': { up: sameLogins },
 }

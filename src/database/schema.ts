@@ -357,6 +357,8 @@ export interface CheckOutTable {
   gateway: string
   started_at: number
   until: number
+  /** Other accounts that are the same login, as `admin@web-01 root@www`; not there: none was. */
+  also?: string | null
   /** When the credential was shown to the person. */
   revealed_at: number | null
   ended_at: number | null

@@ -1,5 +1,6 @@
 /** A plan as lines of plain text, as `sallyport apply` and the audit log show it. */
 
+import { formatAccountAddress } from '../shared/names.ts'
 import { markUnseen, visibleName } from '../shared/text/unseen.ts'
 import type { Difference } from './difference.ts'
 import type { Plan, ResourceChange } from './plan.ts'
@@ -10,8 +11,15 @@ const SIGNS = { create: '+', update: '~', delete: '-' } as const
  * What a changed resource's line begins with tells the action: `+` new, `~` changed, `-` gone. Never empty. `waiting`: accounts whose
  * credential is not lent for the changed target until somebody confirms it.
  */
-export function formatPlan({ changes, unchanged, unmanaged }: Plan, waiting: readonly string[] = []): string[] {
+export function formatPlan(
+  { changes, unchanged, unmanaged, sameLogins }: Plan,
+  waiting: readonly string[] = [],
+): string[] {
   const lines = changes.flatMap(formatChange)
+  for (const group of sameLogins) {
+    const names = group.map(formatAccountAddress).join(', ')
+    lines.push(`! the same login at one server: ${names}; who has one of them checked out alone has all of them`)
+  }
   for (const account of waiting) {
     lines.push(`! credential ${account} must be confirmed: sallyport credential confirm ${account}`)
   }

@@ -9,11 +9,13 @@ import { rolesNamedBy } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import { protocolOf } from '../protocols/registered.ts'
 import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
+import type { AccountAddress } from '../shared/names.ts'
 import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
 import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
+import { sameLogins } from './same-logins.ts'
 import { StoredDocuments } from './stored-documents.ts'
 import type { Stores } from './stores.ts'
 import { findUnfitPolicies, type KnownConnectors } from './unfit-policies.ts'
@@ -36,6 +38,8 @@ export interface Plan {
   readonly withdrawnUsers: readonly string[]
   /** As they are to be, where they are new or changed: their credentials may have to be confirmed. */
   readonly changedTargets: readonly Target[]
+  /** Of accounts that can be checked out: those that are one with others, in groups. */
+  readonly sameLogins: readonly (readonly AccountAddress[])[]
   /** What new and changed roles, and the roles of new and changed users, give at the API: whoever applies them must have it. */
   readonly scopesGiven: ReadonlySet<Scope>
 }
@@ -92,18 +96,21 @@ export async function planResources(
   }
   // The other way round: those who name a thing go before it.
   const deletions = prune ? unmanaged.toReversed().map(one => deletion(one.kind, stored[one.kind].get(one.name)!)) : []
+  const targets = after<Target>('target', resources, stored, deletions)
+  const changedTargets = puts.flatMap(({ kind, value }) => (kind === 'target' ? [value] : []))
   const plan = {
     changes: [...changes, ...deletions],
     unchanged: resources.length - changes.length,
     unmanaged: prune ? [] : unmanaged,
     withdrawnUsers: withdrawn(others, stored, deletions),
     scopesGiven: scopesGivenBy(resources, stored, puts),
-    changedTargets: puts.flatMap(({ kind, value }) => (kind === 'target' ? [value] : [])),
+    changedTargets,
+    sameLogins: sameLogins(changedTargets, [...targets.values()]),
   }
   const problems = [
     ...findTakenNames(others, stored),
     ...findLooseEnds(resources, stored, deletions),
-    ...(await findUnreachable(resources, after<Target>('target', resources, stored, deletions))),
+    ...(await findUnreachable(resources, targets)),
     ...findUnfit(resources, stored, deletions, connectors),
   ]
   return { plan, problems, puts, seen: texts }

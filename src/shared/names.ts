@@ -44,6 +44,10 @@ export function parseAccountAddress(text: string): AccountAddress | undefined {
   return { account: parts[0]!, target: parts[1]! }
 }
 
+export function isSameAccount(one: AccountAddress, other: AccountAddress): boolean {
+  return one.account === other.account && one.target === other.target
+}
+
 export function formatAccountAddress({ account, target }: AccountAddress): string {
   return `${account}@${target}`
 }

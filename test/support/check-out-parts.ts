@@ -74,16 +74,17 @@ export async function createCheckOutWorld(database: Database, options: CheckOutW
   const use = createAccountUse(checkOuts)
   return {
     ...{ clock, users, targets, roles, checkOuts, counted, refusals, setRule, setRole, as },
-    /** A session of this user on root@web-01 begins; its id, or the code of the refusal. */
-    async session(user: string, id: string, asHop = false): Promise<string> {
-      const target = (await targets.get('web-01'))!
+    /** A session of this user on root@web-01, or another account, begins; its id, or the code of the refusal. */
+    async session(user: string, id: string, asHop = false, address = ROOT): Promise<string> {
+      const target = (await targets.get(address.target))!
+      const account = target.accounts.find(({ name }) => name === address.account)!
       try {
         await database.transaction().execute(async on => {
-          await use.lend({ user, account: target.accounts[0]!, target, seesHolder: false, asHop }, on)
+          await use.lend({ user, account, target, seesHolder: false, asHop }, on)
           await on
             .insertInto('leases')
             .values({
-              ...{ id: `lea_${id}`, session: id, check_out: null, user, ...ROOT, credential_version: 1 },
+              ...{ id: `lea_${id}`, session: id, check_out: null, user, ...address, credential_version: 1 },
               ...{ started_at: clock.now(), until: clock.now() + HOUR, ended_at: null },
             })
             .execute()

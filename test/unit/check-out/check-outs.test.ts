@@ -242,11 +242,11 @@ eachStore(t, 'whatever happens in whatever order, nobody shares what is exclusiv
           }
         })
         await Promise.all(moves)
-        const now = (await checkOuts.rows.openOf(ROOT)).filter(({ until }) => until > clock.now())
+        const now = (await checkOuts.rows.openOf([ROOT])).filter(({ until }) => until > clock.now())
         if (now.length > 1) return false
         // Who began while it was free may be there still: their check-out waited for them.
         if (now.length === 1 && open.some(one => one.user !== now[0]!.user)) return false
-        const queue = await checkOuts.rows.queueOf(ROOT)
+        const queue = await checkOuts.rows.queueOf([ROOT])
         if (queue.slice(1).some(({ offeredUntil }) => offeredUntil !== undefined)) return false
       }
       return true

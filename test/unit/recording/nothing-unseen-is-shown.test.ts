@@ -61,6 +61,7 @@ const TEXTS: Record<string, (text: string) => string | Promise<string>> = {
       changes: [{ kind: 'role', name: 'x', action: 'update', differences: [{ path: 'a', before: text, after: text }] }],
       unchanged: 0,
       unmanaged: [],
+      sameLogins: [],
     } as unknown as Parameters<typeof formatPlan>[0]).join('\n'),
   'a text export': text => joined(exportText(subject, eventsOf(text))),
   'a JSON export': text => joined(exportJsonLines(subject, eventsOf(text))),

@@ -13,10 +13,9 @@ const policy = (password: object) =>
 function linesOf(before: object, after: object): string[] {
   const change = { kind: 'rotation-policy' as const, name: 'servers', action: 'update' as const }
   const changes = [{ ...change, differences: differences(before, after) }]
-  return formatPlan({ changes, unchanged: 0, unmanaged: [] } as unknown as Parameters<typeof formatPlan>[0]).slice(
-    1,
-    -1,
-  )
+  return formatPlan({ changes, unchanged: 0, unmanaged: [], sameLogins: [] } as unknown as Parameters<
+    typeof formatPlan
+  >[0]).slice(1, -1)
 }
 
 t.test('of what is new nothing is said that is empty', async t => {
