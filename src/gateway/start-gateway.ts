@@ -44,6 +44,7 @@ import { gatewayCertificate, protocolCertificates } from './served-certificates.
 import { startSchedule } from './start-schedule.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { upgradeStore } from './upgrade-store.ts'
+import { type NotificationWatch, watchNotifications } from './watch-notifications.ts'
 import { forkWorker, workerInThisProcess } from './workers/worker-channel.ts'
 import { workerConfig } from './workers/worker-config.ts'
 import type { WorkerParts } from './workers/worker-parts.ts'
@@ -62,6 +63,7 @@ export interface Gateway extends Addresses {
   readonly api: { socket?: string; url?: string }
   readonly parts: GatewayParts
   readonly doctorRounds: DoctorRounds
+  readonly notificationWatch: NotificationWatch
   /** For tests: the worker in this process, where there is one. */
   readonly worker?: WorkerParts
   readonly rotations: Rotations
@@ -190,6 +192,7 @@ export async function startGateway({
   startSchedule(parts, { ...jobHandlers(parts, rotations, config), ...handlers, ...versions.handlers }, started)
   await versions.plan()
   reviewCheckOuts(parts, started)
+  const notificationWatch = await watchNotifications(parts, config.notifications, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
   const running = started.move()
@@ -211,6 +214,7 @@ export async function startGateway({
     ...listening,
     parts,
     doctorRounds,
+    notificationWatch,
     rotations,
     ...(worker === undefined ? {} : { worker }),
     reopen: () => audit.reopen(),

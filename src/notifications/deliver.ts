@@ -92,5 +92,5 @@ function messageOf(channel: Channel, delivery: Delivery, to: Message['to'], url:
 }
 
 function linkOf({ path, command }: Link, url: string | undefined): NonNullable<Message['link']> {
-  return { command, url: url === undefined ? undefined : new URL(path, url).href }
+  return { command, url: url === undefined ? undefined : `${url.replace(/\/$/, '')}${path}` }
 }

@@ -29,13 +29,15 @@ const MOST_LINES = 30
 const MOST_LINE = 500
 
 /** One line each, nothing that steers a terminal or turns the direction of text, and bounded. */
-export function bounded<T extends Pick<Notification, 'subject' | 'lines'>>(given: T): T & { lines: string[] } {
+export function bounded(given: Notification): Notification & { readonly lines: readonly string[] } {
+  const { link } = given
   const lines = given.lines ?? []
   const kept = lines.slice(0, lines.length > MOST_LINES ? MOST_LINES - 1 : MOST_LINES)
   const more = lines.length - kept.length
   return {
     ...given,
     subject: line(given.subject, MOST_SUBJECT),
+    link: link && { path: link.path, command: line(link.command, MOST_SUBJECT) },
     lines: [...kept.map(text => line(text, MOST_LINE)), ...(more > 0 ? [`… and ${more} more lines`] : [])],
   }
 }

@@ -87,3 +87,19 @@ function deliveryOf({ id, channel, user, kind, subject, lines, link, at, deliver
     ...{ deliveredAt: delivered_at ?? undefined, dropped: dropped ?? undefined },
   }
 }
+
+/** Some of those that were to be told before then, and were not. */
+export async function undeliveredBefore(on: Database, before: number): Promise<{ id: string; channel: string }[]> {
+  return on
+    .selectFrom('notification_deliveries')
+    .select(['id', 'channel'])
+    .where('at', '<', before)
+    .where('delivered_at', 'is', null)
+    .where('dropped', 'is', null)
+    .execute()
+}
+
+export async function deleteBefore(on: Database, before: number): Promise<void> {
+  await on.deleteFrom('notification_deliveries').where('at', '<', before).execute()
+  await on.deleteFrom('notifications').where('at', '<', before).execute()
+}
