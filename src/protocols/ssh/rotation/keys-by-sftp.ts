@@ -45,11 +45,12 @@ export class KeysBySftp implements KeysFiles {
 
   async read(path: string): Promise<KeysFile> {
     try {
-      const { mode, size } = await this.#sftp.linkAttributes(path)
+      const seen = await this.#sftp.linkAttributes(path)
+      const { mode, size = 0n } = seen
       if ((mode & KIND) === LINK) return { kind: 'unfit', words: `${path} ${IS_LINK}` }
       if ((mode & KIND) !== REGULAR) return { kind: 'unfit', words: `${path} is no file` }
       if (size > MOST_FILE_BYTES) return { kind: 'unfit', words: `${path} ${TOO_LARGE}` }
-      const bytes = await this.#sftp.read(path, MOST_FILE_BYTES)
+      const bytes = await this.#sftp.read(path, MOST_FILE_BYTES, seen)
       if (bytes.length > MOST_FILE_BYTES) return { kind: 'unfit', words: `${path} ${TOO_LARGE}` }
       return { kind: 'file', bytes, seen: fingerprint(bytes) }
     } catch (error) {
@@ -74,7 +75,12 @@ export class KeysBySftp implements KeysFiles {
     }
     try {
       await this.#sftp.replace(beside, path)
-      return { kind: 'written' }
+      const now = await this.read(path)
+      if (now.kind === 'file' && now.bytes.equals(bytes)) return { kind: 'written' }
+      const unchanged = now.kind === 'none' ? seen === undefined : now.kind === 'file' && now.seen === seen
+      await this.#sftp.remove(beside).catch(() => undefined)
+      const words = `${path}: the target says that it was changed, and it reads otherwise`
+      return { kind: unchanged ? 'not-written' : 'uncertain', words }
     } catch (error) {
       const words = `${path} cannot be changed: ${wordsOf(error)}`
       if (error instanceof SftpLost) return { kind: 'uncertain', words }

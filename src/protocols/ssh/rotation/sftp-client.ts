@@ -13,9 +13,12 @@ const READ_FLAGS = 0x1
 const NEW_FLAGS = 0x2 | 0x8 | 0x20
 const PIECE = 32 * 1024
 const MOST_PACKET = 256 * 1024
+const MOST_HANDLE = 256
+const CHANGED = 'it changed meanwhile: try again'
 
 export interface Attributes {
-  readonly size: bigint
+  /** Undefined: it does not say. */
+  readonly size: bigint | undefined
   readonly uid: number
   readonly gid: number
   /** With the kind of the file. */
@@ -44,7 +47,9 @@ export class SftpLost extends Error {
 
 export class SftpClient {
   #program: Program | undefined
-  #received = Buffer.alloc(0)
+  /** Of one answer; grows as more comes: a piece may be one byte. */
+  #received = Buffer.alloc(4096)
+  #bytes = 0
   #next = 0
   #waiting: ((packet: WireReader) => void) | undefined
   #lost: Error | undefined
@@ -80,24 +85,30 @@ export class SftpClient {
     return attributesIn(await this.#ask(SFTP.ATTRS, SFTP.LSTAT, string(path)))
   }
 
-  /** At most so many bytes. */
-  async read(path: string, most: number): Promise<Buffer> {
+  /** At most so many bytes and a piece more, of the file that was looked at before: a link may stand in its place by now. */
+  async read(path: string, most: number, seen: Attributes): Promise<Buffer> {
     const handle = await this.#open(path, READ_FLAGS)
     const pieces: Buffer[] = []
     let bytes = 0
     try {
+      const opened = attributesIn(await this.#ask(SFTP.ATTRS, SFTP.FSTAT, string(handle)))
+      if (!isAlike(opened, seen) || opened.size !== seen.size) throw new SftpRefused(STATUS.OK, CHANGED)
       while (bytes <= most) {
         const fields = [string(handle), uint64(BigInt(bytes)), uint32(PIECE)]
         const piece = await this.#ask(SFTP.DATA, SFTP.READ, ...fields)
-        pieces.push(Buffer.from(piece.string()))
-        if (pieces.at(-1)!.length === 0) throw new SftpLost('the target answers with nothing')
-        bytes += pieces.at(-1)!.length
+        const read = Buffer.from(piece.string())
+        if (read.length === 0) throw new SftpLost('the target answers with nothing')
+        if (read.length > PIECE) throw new SftpLost('the target answers with more than it was asked for')
+        pieces.push(read)
+        bytes += read.length
       }
     } catch (error) {
       if (!(error instanceof SftpRefused) || error.code !== STATUS.EOF) throw error
     } finally {
       await this.#close(handle)
     }
+    if (bytes <= most && seen.size !== undefined && BigInt(bytes) !== seen.size)
+      throw new SftpRefused(STATUS.OK, CHANGED)
     return Buffer.concat(pieces)
   }
 
@@ -136,7 +147,9 @@ export class SftpClient {
   async #open(path: string, flags: number, mode?: number): Promise<Buffer> {
     const attributes = mode === undefined ? [uint32(0)] : [uint32(ATTRIBUTE.MODE), uint32(mode)]
     const answer = await this.#ask(SFTP.HANDLE, SFTP.OPEN, string(path), uint32(flags), ...attributes)
-    return Buffer.from(answer.string())
+    const handle = Buffer.from(answer.string())
+    if (handle.length > MOST_HANDLE) throw new SftpLost('the target answers something else')
+    return handle
   }
 
   async #close(handle: Buffer): Promise<void> {
@@ -148,6 +161,8 @@ export class SftpClient {
     if (uid >= 0 && (made.uid !== uid || made.gid !== gid))
       await this.#ask(SFTP.STATUS, SFTP.FSETSTAT, string(handle), uint32(ATTRIBUTE.OWNER), uint32(uid), uint32(gid))
     await this.#ask(SFTP.STATUS, SFTP.FSETSTAT, string(handle), uint32(ATTRIBUTE.MODE), uint32(mode & 0o7777))
+    const now = attributesIn(await this.#ask(SFTP.ATTRS, SFTP.FSTAT, string(handle)))
+    if (!isAlike(now, { uid, gid, mode })) throw new SftpRefused(STATUS.OK, 'its owner, group or mode cannot be kept')
   }
 
   /** The fields behind the id of the answer that is wanted. Throws SftpRefused, SftpLost. */
@@ -175,20 +190,26 @@ export class SftpClient {
   }
 
   #hear(bytes: Buffer): void {
-    this.#received = Buffer.concat([this.#received, bytes])
-    if (this.#received.length < 4) return
-    const length = this.#received.readUInt32BE(0)
-    if (length > MOST_PACKET || this.#received.length > MOST_PACKET + 4) {
-      this.#over(new SftpLost('the target answers with too much'))
-      return
+    const length = this.#bytes + bytes.length
+    if (length > MOST_PACKET + 4) this.#over(new SftpLost('the target answers with too much'))
+    if (this.#lost !== undefined) return
+    if (length > this.#received.length) {
+      const larger = Buffer.alloc(Math.max(length, 2 * this.#received.length))
+      this.#received.copy(larger, 0, 0, this.#bytes)
+      this.#received = larger
     }
-    if (this.#received.length < 4 + length) return
-    const packet = this.#received.subarray(4, 4 + length)
-    this.#received = this.#received.subarray(4 + length)
+    bytes.copy(this.#received, this.#bytes)
+    this.#bytes = length
+    const end = length < 4 ? 4 : 4 + this.#received.readUInt32BE(0)
     const waiting = this.#waiting
-    this.#waiting = undefined
-    if (waiting === undefined) this.#over(new SftpLost('the target answers what was not asked'))
-    else waiting(new WireReader(packet))
+    if (end > MOST_PACKET + 4) this.#over(new SftpLost('the target answers with too much'))
+    // One question at a time: nothing comes behind its answer.
+    else if (waiting === undefined || length > end) this.#over(new SftpLost('the target answers what was not asked'))
+    else if (length === end && length > 4) {
+      this.#waiting = undefined
+      this.#bytes = 0
+      waiting(new WireReader(Buffer.from(this.#received.subarray(4, end))))
+    }
   }
 
   #over(error: SftpLost): void {
@@ -200,8 +221,14 @@ export class SftpClient {
 
 function attributesIn(fields: WireReader): Attributes {
   const flags = fields.uint32()
-  const size = flags & ATTRIBUTE.SIZE ? fields.uint64() : 0n
+  const size = flags & ATTRIBUTE.SIZE ? fields.uint64() : undefined
   // −1: it does not say.
   const [uid, gid] = flags & ATTRIBUTE.OWNER ? [fields.uint32(), fields.uint32()] : [-1, -1]
   return { size, uid, gid, mode: flags & ATTRIBUTE.MODE ? fields.uint32() : 0 }
+}
+
+/** Of owners alone where both are said. */
+function isAlike(one: Omit<Attributes, 'size'>, other: Omit<Attributes, 'size'>): boolean {
+  const sameOwner = one.uid < 0 || other.uid < 0 || (one.uid === other.uid && one.gid === other.gid)
+  return sameOwner && one.mode === other.mode
 }
