@@ -9,7 +9,7 @@ import { createReveal } from '../check-out/reveal.ts'
 import { createCheckOutWatch, type WatchedSession } from '../check-out/watch.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { createRedisCluster } from '../cluster/redis.ts'
-import type { Config } from '../config/config.ts'
+import { type Config, settingsOf } from '../config/config.ts'
 import { readTrusted } from '../config/tls-files.ts'
 import { createRefusedConnections } from '../connections/refused-connections.ts'
 import { type Database, MOST_CONNECTIONS, openDatabase } from '../database/database.ts'
@@ -188,6 +188,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     rotationTriggers
       .verificationAfterRefusal(address, database)
       .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned'))
+  const maxTries: BrokerParts['maxTries'] = protocol => settingsOf(config, protocol).maxAuthTries ?? 1
   const gateways = storeTime && createStoreGateways({ database, clock: storeTime, gateway, workers })
   const reaper = createReaper({
     cluster,
@@ -225,6 +226,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     sessionAudit,
     changesIn,
     loginRefused,
+    maxTries,
     recordings,
     users,
     roles,

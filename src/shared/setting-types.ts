@@ -45,6 +45,8 @@ export interface PortSettings {
   readonly maxUnauthenticated: number
   readonly maxPerSource: number
   readonly proxyProtocol: { readonly from: readonly string[] }
+  /** How many proofs may be wrong in one login, of a protocol that asks more than once. */
+  readonly maxAuthTries?: number | undefined
   /** Of a protocol that shows a certificate. */
   readonly tls?: TlsFiles | undefined
 }

@@ -2,6 +2,7 @@
 
 import type { Authenticator } from '../../identity/authenticator.ts'
 import type { Principal } from '../../identity/principal.ts'
+import type { Source } from '../../identity/proof.ts'
 import type { Grant } from '../../policy/grant.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -13,6 +14,7 @@ import type { Lease } from '../../vault/lease.ts'
 import type { Access } from '../access.ts'
 import type { LoginClient } from '../protocol.ts'
 import { endSession } from '../records/end-session.ts'
+import type { Ending } from '../records/session-store.ts'
 import { GATEWAY_STOPPING } from '../session-end.ts'
 import { authenticate } from '../steps/authenticate.ts'
 import type { Authenticated } from '../steps/authenticated.ts'
@@ -26,6 +28,8 @@ export interface BrokerParts extends LendingParts {
   readonly targets: Pick<Targets, 'get'>
   /** The target refused a login with the credential of this account. Never rejects. */
   readonly loginRefused: (address: AccountAddress) => Promise<void>
+  /** How many proofs may be wrong in one login. */
+  readonly maxTries: (protocol: ProtocolName) => number
   readonly clock: Clock
 }
 
@@ -35,14 +39,30 @@ interface Decided {
   readonly source: string
 }
 
+interface Asked {
+  readonly is: 'asked'
+}
+
+/** It was lent its credential, or refused it: there is no second time. */
+interface Lent extends Decided {
+  readonly is: 'lent'
+  readonly startedAt: number
+  /** What is being lent, and not handed over yet. */
+  readonly lending: Set<Promise<unknown>>
+  /** Whose credentials were lent, the granted one first: where there is one, row and leases must end. */
+  readonly accounts: AccountAddress[]
+}
+
+interface OpenLogin {
+  readonly is: 'login'
+  readonly who: Authenticated
+  readonly protocol: ProtocolName
+  readonly source: Source
+  readonly endsAt: number
+}
+
 /** How far a session, or a login, has come. There is no way back. */
-type Held =
-  | { readonly is: 'asked' }
-  | { readonly is: 'login'; readonly who: Authenticated; readonly protocol: ProtocolName; readonly endsAt: number }
-  | ({ readonly is: 'granted' } & Decided)
-  /** It was lent its credential, or refused it: there is no second time. */
-  | ({ readonly is: 'lent'; readonly startedAt: number; readonly accounts: AccountAddress[] } & Decided)
-  | { readonly is: 'over' }
+type Held = Asked | OpenLogin | ({ readonly is: 'granted' } & Decided) | Lent | { readonly is: 'over' }
 
 /** How far a session has come, as the one who keeps the table of requests asks. */
 export type SessionState = Held['is']
@@ -51,6 +71,7 @@ export type SessionState = Held['is']
 export interface HeldLogin {
   readonly user: string
   readonly protocol: ProtocolName
+  readonly source: Source
   /** False once its time is over. */
   readonly mayOpen: boolean
   /** Undefined once they could not log in like this any more. */
@@ -87,12 +108,70 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
   const grantOf = (session: string) => held(session, 'granted', 'lent').authorized.grant
 
+  function ask(session: string): Asked {
+    if (sessions.has(session)) throw new GatewayError('CONFLICT', 'There is a session of this id already.')
+    const asked: Asked = { is: 'asked' }
+    sessions.set(session, asked)
+    return asked
+  }
+
+  /** It was given back while it was being decided: then nothing comes of it. */
+  function decided(session: string, asked: Asked, next: Held): void {
+    if (sessions.get(session) !== asked) throw new GatewayError('SESSION_ENDED', 'The session has ended.')
+    sessions.set(session, next)
+  }
+
+  /** What was being lent when the session ended is not handed over. */
+  async function lend<L extends Lease | Refusal>(session: string, lent: Lent, lending: Promise<L>): Promise<L> {
+    lent.lending.add(lending)
+    try {
+      const lease = await lending
+      if (isRefusal(lease)) return lease
+      if (sessions.get(session) === lent) return lease
+      lease.erase()
+      throw new GatewayError('SESSION_ENDED', 'The session has ended.')
+    } finally {
+      lent.lending.delete(lending)
+    }
+  }
+
+  /** Written down behind what is still being lent: a lease that begins after its end would have none. */
+  async function finish({ authorized, lending }: Lent, ending: Ending): Promise<void> {
+    await Promise.allSettled(lending)
+    await endSession(parts, authorized.grant, ending)
+  }
+
+  /** Nothing stays lent to a session whose end nobody told. */
+  async function giveBack(lent: Lent): Promise<void> {
+    await Promise.allSettled(lent.lending)
+    if (lent.accounts.length === 0) return
+    const { session } = lent.authorized.grant
+    parts.log.error({ session }, 'a session was given back without its end: it is ended as interrupted')
+    await finish(lent, { reason: 'interrupted' })
+  }
+
   /** What is asked for inside of another login is asked for by whoever logged in there. */
   async function prove(session: string, client: LoginClient): Promise<Authenticated | Refusal> {
-    if (sessions.has(session)) throw new GatewayError('CONFLICT', 'There is a session of this id already.')
-    sessions.set(session, { is: 'asked' })
     const outer = client.outer === undefined ? undefined : held(client.outer, 'login').who
     return authenticate(parts, client, session, outer)
+  }
+
+  async function leaseFor(
+    { authorized, source, accounts }: Lent,
+    details: Record<string, string>,
+  ): Promise<Lease | Refusal> {
+    const lease = await lendCredential(parts, authorized, source, details)
+    if (!isRefusal(lease)) accounts.push(lease.address)
+    return lease
+  }
+
+  async function leaseForHop({ authorized, accounts }: Lent, wanted: NamedHop): Promise<Lease> {
+    const { grant } = authorized
+    const hop = granted(await hopOnTheWay(grant, wanted, find))
+    const promised = granted(await vault.lease(grant, hop))
+    await changes.lendForHop(promised, hop)
+    accounts.push(promised.address)
+    return granted(promised.open())
   }
 
   async function personOf({ renew }: Authenticated): Promise<Principal | undefined> {
@@ -103,22 +182,25 @@ export function createBroker(parts: BrokerParts): HeldSessions {
   return {
     async admit(session, client) {
       if (parts.stopping()) return GATEWAY_STOPPING
+      const asked = ask(session)
       const who = await prove(session, client)
       if (isRefusal(who)) return who
       const authorized = await authorizeSession(parts, client, session, who)
       if (isRefusal(authorized)) return authorized
-      sessions.set(session, { is: 'granted', authorized, source: client.source.address })
+      decided(session, asked, { is: 'granted', authorized, source: client.source.address })
       return authorized.grant
     },
 
     async admitLogin(session, client) {
       if (parts.stopping()) return GATEWAY_STOPPING
+      const asked = ask(session)
       const who = await prove(session, client)
       if (isRefusal(who)) return who
       const terms = await access.decideLogin(who.principal)
       await sessionAudit.loginDecided(client, session, who, terms)
       if (isRefusal(terms)) return terms
-      sessions.set(session, { is: 'login', who, protocol: client.protocol, endsAt: terms.endsAt })
+      const { protocol, source } = client
+      decided(session, asked, { is: 'login', who, protocol, source, endsAt: terms.endsAt })
       return { principal: who.principal, terms }
     },
 
@@ -132,12 +214,10 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     },
 
     async lease({ session }, details) {
-      const decided = held(session, 'granted')
-      const accounts: AccountAddress[] = []
-      sessions.set(session, { ...decided, is: 'lent', startedAt: clock.now(), accounts })
-      const lease = await lendCredential(parts, decided.authorized, decided.source, details)
-      if (!isRefusal(lease)) accounts.push(lease.address)
-      return lease
+      const known = held(session, 'granted')
+      const lent: Lent = { ...known, is: 'lent', startedAt: clock.now(), lending: new Set(), accounts: [] }
+      sessions.set(session, lent)
+      return lend(session, lent, leaseFor(lent, details))
     },
 
     async findHop({ session }, name) {
@@ -150,12 +230,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
     async lendForHop({ session }, wanted) {
       const lent = held(session, 'lent')
-      const { grant } = lent.authorized
-      const hop = granted(await hopOnTheWay(grant, wanted, find))
-      const promised = granted(await vault.lease(grant, hop))
-      await changes.lendForHop(promised, hop)
-      lent.accounts.push(promised.address)
-      return granted(promised.open())
+      return lend(session, lent, leaseForHop(lent, wanted))
     },
 
     async hopFailed({ session }, hop, error) {
@@ -183,9 +258,10 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     },
 
     async end({ session }, ending) {
-      const grant = grantOf(session)
+      const known = held(session, 'granted', 'lent')
       sessions.set(session, { is: 'over' })
-      await endSession(parts, grant, ending)
+      // What was granted and never lent has nothing that could end.
+      if (known.is === 'lent') await finish(known, ending)
     },
 
     async proveCode(session, answer) {
@@ -195,15 +271,19 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     },
 
     forget(session) {
+      const known = sessions.get(session)
       sessions.delete(session)
+      if (known?.is !== 'lent') return
+      void giveBack(known)
     },
 
     stateOf: session => sessions.get(session)?.is,
 
     login(session) {
-      const { who, protocol, endsAt } = held(session, 'login')
+      const { who, protocol, source, endsAt } = held(session, 'login')
       return {
         protocol,
+        source,
         user: who.principal.user,
         get mayOpen() {
           return clock.now() < endsAt
@@ -223,12 +303,12 @@ function addressOf({ account, target }: Pick<Grant, 'account' | 'target'>): Acco
   return { account: account.name, target: target.name }
 }
 
-/** The hop as its entry is now, where the way to the granted target goes through it. */
 function granted<T>(value: T | Refusal): T {
   if (isRefusal(value)) throw new GatewayError(value.code, value.detail ?? value.message)
   return value
 }
 
+/** The hop as its entry is now, where the way to the granted target goes through it. */
 async function hopOnTheWay(grant: Grant, wanted: NamedHop, find: FindTarget): Promise<Hop | Refusal> {
   const route = await findRoute(grant.target, find)
   const hops = route.kind === 'broken' ? [] : route.hops

@@ -1,7 +1,7 @@
 /** The first step of the pipeline: asks for proofs until one list of factors that policy accepts is proven in full. */
 
 import type { Attempt, Authenticator } from '../../identity/authenticator.ts'
-import { protocolOf } from '../../protocols/registered.ts'
+import { type ProtocolName, protocolOf } from '../../protocols/registered.ts'
 import { isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
 import { formatFactorLists, nextFactors } from '../../shared/factor-lists.ts'
 import type { Factor } from '../../shared/factors.ts'
@@ -19,6 +19,8 @@ interface Parts {
   readonly authenticator: Authenticator
   readonly access: Access
   readonly sessionAudit: SessionAudit
+  /** How many proofs may be wrong in one login. */
+  readonly maxTries: (protocol: ProtocolName) => number
 }
 
 /**
@@ -50,7 +52,7 @@ async function collectProofs(
   const attempt = await parts.authenticator.begin(login.user, source)
   if (isRefusal(attempt)) return attempt
   const requirement = await parts.access.requirement(attempt.roles, request, source.address)
-  return prove(client, login, attempt, requirement)
+  return prove(parts, client, login, attempt, requirement)
 }
 
 /**
@@ -58,7 +60,7 @@ async function collectProofs(
  * for; anything else that is missing belongs to the connection around.
  */
 async function authenticateInside(
-  { access }: Parts,
+  parts: Parts,
   client: LoginClient,
   request: LoginRequest,
   { attempt: around, renew }: Authenticated,
@@ -70,20 +72,24 @@ async function authenticateInside(
   if (person === undefined || person.user !== login.user) {
     return refuse('LOGIN_REFUSED', 'The login around this connection is no longer good. Log in again.')
   }
-  const requirement = await access.requirement(person.roles, request, person.sourceAddress)
+  const requirement = await parts.access.requirement(person.roles, request, person.sourceAddress)
   const { factors } = requirement
   const principal = await attempt.principal(factors)
   if (principal !== undefined) {
     return { login, principal, trail: [], renew: () => attempt.principal(factors), attempt }
   }
   const next = nextFactors(factors, attempt.proven).filter(factor => LATER_FACTORS.includes(factor))
-  if (next.length > 0) return prove(client, login, attempt, requirement, next)
+  if (next.length > 0) return prove(parts, client, login, attempt, requirement, next)
   const message = `Access denied now: needs ${formatFactorLists(factors)}. Log in to the gateway with that.`
   return refuse('ACCESS_DENIED', message, `proven around it: ${[...attempt.proven].join(', ')}`)
 }
 
-/** Asks for proofs until there are enough; `first`: which may come, where that is not what the requirement says. */
+/**
+ * Asks for proofs until there are enough; `first`: which may come, where that is not what the requirement says. Whoever goes on after as many
+ * wrong ones as a login may have, or shows again what is proven, is looked at no more: an honest side of the user has closed by then.
+ */
 async function prove(
+  { maxTries }: Pick<Parts, 'maxTries'>,
   client: LoginClient,
   login: LoginName,
   attempt: Attempt,
@@ -92,6 +98,7 @@ async function prove(
 ): Promise<Authenticated | Refusal> {
   const { protocol } = client
   const { trail } = attempt
+  let tries = 0
   while (true) {
     const proof = await client.nextProof(first)
     if (proof === undefined) {
@@ -100,7 +107,13 @@ async function prove(
       const text = attempt.usedCode ? [USED_CODE, usedCode].filter(Boolean).join(' ') : loginRefused
       return refuse(code, text, trail.join('; ') || 'nothing was proven')
     }
+    if (tries >= maxTries(protocol)) {
+      const why = [...trail, 'more tries than one login may have'].join('; ')
+      return refuse('TOO_MANY_TRIES', 'Too many tries on one connection.', why)
+    }
+    const before = attempt.proven.size
     const accepted = await attempt.verify(proof, { ...requirement, until: client.loginOver })
+    if (attempt.proven.size === before) tries++
     const principal = accepted ? await attempt.principal(requirement.factors) : undefined
     if (principal !== undefined) {
       return { login, principal, trail, renew: () => attempt.principal(requirement.factors), attempt }
