@@ -1,5 +1,6 @@
 /** Lets the workers of a gateway use its cluster: the methods that they may call (`client.ts` is their side). */
 
+import { GatewayError } from '../shared/errors.ts'
 import type { Cluster } from './cluster.ts'
 
 /** To subscribe is to have a channel's messages delivered. */
@@ -13,6 +14,9 @@ export interface ClusterServer {
   /** The worker is gone. */
   close(): void
 }
+
+/** So many channels one worker listens to. */
+const MOST_CHANNELS = 4096
 
 export function createClusterServer(
   cluster: Cluster,
@@ -35,9 +39,18 @@ export function createClusterServer(
       publish: (...values) => cluster.publish(...values),
       livingGateways: () => cluster.livingGateways(),
       async subscribe(channel) {
-        const subscription = cluster.subscribe(channel, payload => deliver(channel, payload))
+        const known = subscriptions.get(channel)
+        if (known === undefined && subscriptions.size >= MOST_CHANNELS)
+          throw new GatewayError('TOO_MANY_CONNECTIONS', 'Too many channels are listened to; try again in a moment.')
+        // Once: a second subscription would stay when the channel is unsubscribed from.
+        const subscription = known ?? cluster.subscribe(channel, payload => deliver(channel, payload))
         subscriptions.set(channel, subscription)
-        await subscription
+        try {
+          await subscription
+        } catch (error) {
+          if (subscriptions.get(channel) === subscription) subscriptions.delete(channel)
+          throw error
+        }
         if (closed) await unsubscribe(channel)
       },
       unsubscribe,

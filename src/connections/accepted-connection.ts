@@ -10,6 +10,8 @@ export interface AcceptedConnection {
   readonly socket: Socket
   /** The peer of the socket. */
   readonly source: Source
+  /** Random bytes that the gateway has for this connection alone, where it has a login proven: `IncomingConnection`. */
+  readonly nonce?: Buffer
   /** Its slot, or why there is none; of a balancer's connection how to acquire one once the source is known. */
   readonly slot: ConnectionSlot | NoSlot | AcquireSlot
   /** Sets how the connection is closed when it is evicted. */
@@ -30,13 +32,14 @@ const UNCOUNTED: ConnectionSlot = {
 
 /** Reads the PROXY header where there is one, then passes the connection to the handler. Never rejects. */
 export async function identifySource(
-  { socket, source, slot }: Omit<AcceptedConnection, 'onEvict'>,
+  { socket, source, nonce, slot }: Omit<AcceptedConnection, 'onEvict'>,
   {
     handle,
     broken,
   }: { handle: (connection: IncomingConnection) => void; broken: (source: string, why: string) => void },
 ): Promise<void> {
-  if (typeof slot !== 'function') return handle({ socket, source, slot })
+  const common = { socket, ...(nonce === undefined ? {} : { nonce }) }
+  if (typeof slot !== 'function') return handle({ ...common, source, slot })
   socket.on('error', () => socket.destroy())
   const header = await readProxyHeader(socket)
   switch (header.kind) {
@@ -46,11 +49,11 @@ export async function identifySource(
       broken(source.address, `a balancer's PROXY header: ${header.why}`)
       return void socket.destroy()
     case 'local':
-      return handle({ socket, source, slot: UNCOUNTED })
+      return handle({ ...common, source, slot: UNCOUNTED })
     case 'proxied': {
       const acquired = await slot(header.source).catch(() => undefined)
       if (acquired === undefined) socket.destroy()
-      else handle({ socket, source: header.source, slot: acquired })
+      else handle({ ...common, source: header.source, slot: acquired })
     }
   }
 }

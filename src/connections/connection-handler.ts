@@ -9,6 +9,8 @@ import type { Fault } from './sources.ts'
 export interface IncomingConnection {
   readonly socket: Socket
   readonly source: Source
+  /** What a key signs to log in on this connection must have it in it: that is how those who verify it know the connection. */
+  readonly nonce?: Buffer
   /** Its slot within the connection limits; or why there is none. */
   readonly slot: ConnectionSlot | NoSlot
 }

@@ -17,6 +17,8 @@ export interface SignedProof {
   readonly algorithm: string
   readonly data: Buffer
   readonly signature: Buffer
+  /** What the data's own connection began with, as far as that says which connection it is. */
+  readonly beginning?: Buffer
 }
 
 export type ProofOf<Kind extends string> = Extract<Proof, { readonly kind: Kind }>

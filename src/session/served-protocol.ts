@@ -74,10 +74,10 @@ export interface ServedProtocol {
   /** The keys that stand for the gateway itself: each is made once for all gateways of a store. */
   readonly ownKeys?: Readonly<Record<string, () => Promise<OwnKey>>>
   /**
-   * Where its clients prove a key: what connection the key has signed for, with this login name; undefined where it has not. It counts for
-   * no other connection.
+   * Where its clients prove a key: whether the key has signed for this login name, on the connection that was given this nonce
+   * (`IncomingConnection`), and so for no other.
    */
-  connectionOfKeyProof?(proof: ProofOf<'publickey'>, login: string): string | undefined
+  keySignedFor?(proof: ProofOf<'publickey'>, login: string, nonce: Buffer): boolean
   /**
    * Finds the target that is asked for inside of a login that names none, where the protocol has that. A refusal is in the audit log, and
    * counts among those that a login may have.

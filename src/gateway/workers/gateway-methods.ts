@@ -117,11 +117,13 @@ export interface GatewayMethodsParts {
   readonly ownKeys: Readonly<Record<string, OwnKeys>>
   readonly cluster: WorkerCluster
   /** The client of a login, for as long as it proves. Throws `FORBIDDEN` for a source that is no connection of this worker. */
-  readonly clientOf: (session: string, claim: Claim) => LoginClient
+  readonly clientOf: (session: string, claim: Claim) => LoginClient & { admitted(): void }
   readonly loginOver: (session: string) => void
   readonly released: (session: string) => void
   readonly acquireSlot: GatewayMethods['acquireSlot']
   readonly acquireInnerSlot: GatewayMethods['acquireInnerSlot']
+  /** Whether the worker may say that of a connection, which it had, and of a session that nothing has come of. */
+  readonly mayReport: (refused: RefusedConnection) => Promise<boolean>
 }
 
 /** For one worker. */
@@ -131,6 +133,14 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
 
   const codes = createLentCodes()
   const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
+
+  /** A session that there is already, of whichever worker, does not begin again: its events and its end are its own. */
+  async function newClient(session: string, claim: Claim) {
+    const client = clientOf(session, claim)
+    if (await parts.sessionRecords.isKnown(session))
+      throw new GatewayError('CONFLICT', 'There is a session of this id already.')
+    return client
+  }
 
   async function personOf(session: string) {
     const person = await broker.login(session).person()
@@ -142,12 +152,17 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     ...cluster,
 
     async admit(session, claim) {
-      const grant = await broker.admit(session, clientOf(session, claim))
-      return isRefusal(grant) ? told(grant) : grant.terms
+      const client = await newClient(session, claim)
+      const grant = await broker.admit(session, client)
+      if (isRefusal(grant)) return told(grant)
+      client.admitted()
+      return grant.terms
     },
     async admitLogin(session, claim) {
-      const admitted = await broker.admitLogin(session, clientOf(session, claim))
+      const client = await newClient(session, claim)
+      const admitted = await broker.admitLogin(session, client)
       if (isRefusal(admitted)) return told(admitted)
+      client.admitted()
       const { principal, terms } = admitted
       return { principal: principal.facts, terms }
     },
@@ -249,10 +264,10 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
 
     acquireSlot: options.acquireSlot,
     acquireInnerSlot: options.acquireInnerSlot,
-    async connectionRefused({ session, ...data }) {
-      // No login has come of it yet: an event in the name of one that is another's would be made up.
-      if (session !== undefined && (await sessions.get(session)) !== undefined)
-        throw new GatewayError('FORBIDDEN', 'There is a session of this id, and its connection was not refused.')
+    async connectionRefused(refused) {
+      if (!(await options.mayReport(refused)))
+        throw new GatewayError('FORBIDDEN', 'There was no such connection, or what came of it is known.')
+      const { session, ...data } = refused
       await audit.append({
         kind: 'connection.refused',
         actor: 'unknown',

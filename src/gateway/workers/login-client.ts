@@ -20,6 +20,8 @@ export interface LoginClientParts {
   readonly cut: AbortSignal
   /** Whether the key has signed for this connection and this login name. */
   readonly provesKey: (proof: Extract<Proof, { kind: 'publickey' }>) => boolean
+  /** It is decided, and was let in. */
+  readonly admitted: () => void
   /** The worker sent what no worker sends. */
   readonly refused: (why: string) => void
 }
@@ -31,6 +33,7 @@ export class RemoteLoginClient implements LoginClient {
   readonly database
   readonly outer
   readonly loginOver: AbortSignal
+  readonly admitted: () => void
   answered = false
   readonly #parts: LoginClientParts
 
@@ -42,6 +45,7 @@ export class RemoteLoginClient implements LoginClient {
     this.database = database
     this.outer = outer
     this.loginOver = parts.loginOver
+    this.admitted = parts.admitted
     this.#parts = parts
   }
 

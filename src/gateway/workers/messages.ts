@@ -14,12 +14,16 @@ import type { WorkerConfig } from './worker-config.ts'
 
 export type ToWorker =
   | Begin
-  /** Comes with the connection's socket. `refused`: there is no slot for it. `balanced`: its PROXY header must be read first. */
+  /**
+   * Comes with the connection's socket. `nonce`: of this connection alone. `refused`: there is no slot for it. `balanced`: its PROXY header
+   * must be read first.
+   */
   | {
       readonly kind: 'connection'
       readonly connection: number
       readonly protocol: ProtocolName
       readonly source: Source
+      readonly nonce: Buffer
       readonly refused?: NoSlot
       readonly balanced?: boolean
     }

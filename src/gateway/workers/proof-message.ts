@@ -17,7 +17,12 @@ export const proofMessage = z.strictObject({
   bytes: bytesUpTo(MOST_BYTES),
   /** Of a public key. */
   signed: z
-    .strictObject({ algorithm: z.string().max(64), data: bytesUpTo(MOST_BYTES), signature: bytesUpTo(MOST_BYTES) })
+    .strictObject({
+      algorithm: z.string().max(64),
+      data: bytesUpTo(MOST_BYTES),
+      signature: bytesUpTo(MOST_BYTES),
+      beginning: bytesUpTo(MOST_BYTES).optional(),
+    })
     .optional(),
 })
 

@@ -15,19 +15,28 @@ import { CHECK_OUT_WAYS } from '../../shared/vocabulary.ts'
 import { MOST_HOPS } from '../../targets/route.ts'
 import type { CheckOutWishMessage, GatewayMethods } from './gateway-methods.ts'
 import { bytesUpTo } from './proof-message.ts'
+import type { Rate } from './rate.ts'
 
-export interface Request<Values> {
+interface Asked<Values> {
   readonly values: z.ZodType<Values>
   /**
    * Where the first value names a session, how far it must have come: `new` is one that this worker has not named yet. Not given: it is of
    * no session.
    */
   readonly when?: readonly (SessionState | 'new')[]
-  /** How often for one session, or for its lease, at most; not given: as often as the worker likes. */
-  readonly times?: number
   /** It may have been sent before the worker knew that the session is over: then it is answered so, and nothing else. */
   readonly late?: true
+  /** How many of one worker may wait for their answers at a time; not given: as many as all its requests together. */
+  readonly atOnce?: number
 }
+
+/**
+ * How often, at most, and no request is without one of them. `times`: in the life of one session; more is no worker of ours. `rate`: for one
+ * session, or, where it is of none, for the worker; more is refused, and no alarm: clients may be the cause.
+ */
+type HowOften = { readonly times: number; readonly rate?: never } | { readonly rate: Rate; readonly times?: never }
+
+export type Request<Values> = Asked<Values> & HowOften
 
 export type Requests = { readonly [M in keyof GatewayMethods]: Request<Parameters<GatewayMethods[M]>> }
 
@@ -66,20 +75,29 @@ const checkOutWish = z.strictObject({
 /** What sessions send to each other through the cluster: following, and what protocols have between their processes. */
 const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
 const matching = (pattern: () => string) => text(128).refine(value => new RegExp(`^(?:${pattern()})$`).test(value))
-const sentOn = matching(() => `follow-data:[0-9a-f]{32}|${ofProtocol()}`)
+const followed = matching(() => 'follow-data:[0-9a-f]{32}')
 const heardOn = matching(() => `follow|session-kill|session-notice|access-changed|${ofProtocol()}`)
 const key = matching(ofProtocol)
-/** A follower's chunk is at most about 256 KB. */
-const payload = bytesUpTo(1024 * 1024)
+/** A follower's chunk is at most about 256 KB; protocols send each other keys. */
+const published = z.union([z.tuple([followed, bytesUpTo(512 * 1024)]), z.tuple([key, bytesUpTo(1024)])])
 const milliseconds = z.number().int().min(0).max(60_000)
+
+/** What clients cause by their connections, however many come at once. */
+const OF_A_WORKER: Rate = { burst: 5000, perSecond: 2000 }
+/** What is sent at each change of roles, users or targets, and those may come in great numbers. */
+const AT_CHANGES: Rate = { burst: 10_000, perSecond: 1000 }
+/** What a person looks at, who types fast, and searches with each key. */
+const LOOKED_AT: Rate = { burst: 200, perSecond: 50 }
+/** What leaves an event in the audit log, or costs a try. */
+const DONE: Rate = { burst: 100, perSecond: 5 }
 
 export const REQUESTS = {
   // Who somebody is, and whether they may: the gateway asks for the proofs by itself.
   admit: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
   admitLogin: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
-  loginOver: { values: z.tuple([session]), when: ['asked', 'granted', 'login', 'lent'], late: true },
-  knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]) },
-  stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent', 'login'], late: true },
+  loginOver: { values: z.tuple([session]), when: ['asked', 'granted', 'login', 'lent'], rate: DONE, late: true },
+  knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]), rate: OF_A_WORKER },
+  stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent', 'login'], rate: AT_CHANGES, late: true },
 
   // What is lent: once, to the session that it was granted to, while that lasts.
   lease: { values: z.tuple([session, details, publicKey]), when: ['granted'], times: 1 },
@@ -115,49 +133,74 @@ export const REQUESTS = {
     when: ['granted', 'lent'],
     times: 1,
   },
-  release: { values: z.tuple([session]), when: ['new', 'asked', 'granted', 'lent', 'login', 'over'], late: true },
+  release: {
+    values: z.tuple([session]),
+    when: ['new', 'asked', 'granted', 'lent', 'login', 'over'],
+    rate: DONE,
+    late: true,
+  },
 
   // What a person asks for herself on a login that names no target.
-  person: { values: z.tuple([session]), when: ['login'], late: true },
+  person: { values: z.tuple([session]), when: ['login'], rate: AT_CHANGES, late: true },
   look: {
     values: z.tuple([session, z.strictObject({ account: name.optional(), target: name })]),
     when: ['login'],
+    rate: LOOKED_AT,
     late: true,
   },
-  reachable: { values: z.tuple([session, z.array(name).max(10_000).optional()]), when: ['login'], late: true },
-  findInside: { values: z.tuple([session, text(255), z.number().int().min(0)]), when: ['login'], late: true },
-  favourites: { values: z.tuple([session]), when: ['login'], late: true },
-  toggleFavourite: { values: z.tuple([session, address]), when: ['login'], late: true },
+  reachable: {
+    values: z.tuple([session, z.array(name).max(10_000).optional()]),
+    when: ['login'],
+    rate: LOOKED_AT,
+    atOnce: 200,
+    late: true,
+  },
+  findInside: {
+    values: z.tuple([session, text(255), z.number().int().min(0)]),
+    when: ['login'],
+    rate: LOOKED_AT,
+    late: true,
+  },
+  favourites: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  toggleFavourite: { values: z.tuple([session, address]), when: ['login'], rate: LOOKED_AT, late: true },
   sessions: {
     values: z.tuple([
       session,
       z.strictObject({ limit: z.number().int().min(1).max(1000), state: z.enum(['live', 'ended']).optional() }),
     ]),
     when: ['login'],
+    rate: LOOKED_AT,
     late: true,
   },
-  user: { values: z.tuple([session]), when: ['login'], late: true },
+  user: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
   createToken: {
     values: z.tuple([
       session,
       z.strictObject({ name: text(256).optional(), scopes, validForMs: z.number(), session: session.optional() }),
     ]),
     when: ['login'],
+    rate: DONE,
     late: true,
   },
-  tokens: { values: z.tuple([session]), when: ['login'], late: true },
-  revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], late: true },
+  tokens: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], rate: DONE, late: true },
   takeCheckOut: {
     values: z.tuple([session, address, checkOutWish]),
     when: ['login'],
+    rate: DONE,
     late: true,
   },
-  checkIn: { values: z.tuple([session, address]), when: ['login'], late: true },
-  extendCheckOut: { values: z.tuple([session, address, z.number().optional()]), when: ['login'], late: true },
-  checkOuts: { values: z.tuple([session]), when: ['login'], late: true },
-  leaveQueue: { values: z.tuple([session, address]), when: ['login'], late: true },
+  checkIn: { values: z.tuple([session, address]), when: ['login'], rate: DONE, late: true },
+  extendCheckOut: {
+    values: z.tuple([session, address, z.number().optional()]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
+  checkOuts: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  leaveQueue: { values: z.tuple([session, address]), when: ['login'], rate: DONE, late: true },
   /** Wrong ones count for the lockout. */
-  proveCode: { values: z.tuple([session, bytesUpTo(4096)]), when: ['login'], late: true },
+  proveCode: { values: z.tuple([session, bytesUpTo(4096)]), when: ['login'], rate: DONE, late: true },
   /** With a code of its own each: the gateway verifies it, and shows a credential once. */
   revealCheckOut: {
     values: z.tuple([
@@ -167,6 +210,7 @@ export const REQUESTS = {
       publicKey,
     ]),
     when: ['login'],
+    rate: DONE,
     late: true,
   },
   selfService: {
@@ -176,24 +220,27 @@ export const REQUESTS = {
       z.record(text(32), text(1024)).refine(all => Object.keys(all).length <= 8),
     ]),
     when: ['login'],
+    rate: DONE,
     late: true,
   },
 
   // Connections.
-  acquireSlot: { values: z.tuple([connection, source]) },
-  acquireInnerSlot: { values: z.tuple([connection]) },
+  acquireSlot: { values: z.tuple([connection, source]), rate: OF_A_WORKER },
+  acquireInnerSlot: { values: z.tuple([connection]), rate: OF_A_WORKER },
   connectionRefused: {
     values: z.tuple([
       z.strictObject({ protocol, source: text(64), code, why: text(4096), session: session.optional() }),
     ]),
+    rate: OF_A_WORKER,
   },
 
   // The cluster.
-  publish: { values: z.tuple([sentOn, payload]) },
-  subscribe: { values: z.tuple([heardOn]) },
-  unsubscribe: { values: z.tuple([heardOn]) },
-  remember: { values: z.tuple([key, text(8192), milliseconds]) },
-  recall: { values: z.tuple([key]) },
-  forget: { values: z.tuple([key]) },
-  livingGateways: { values: z.tuple([]) },
+  publish: { values: published, rate: OF_A_WORKER, atOnce: 128 },
+  subscribe: { values: z.tuple([heardOn]), rate: OF_A_WORKER },
+  unsubscribe: { values: z.tuple([heardOn]), rate: OF_A_WORKER },
+  /** What is kept ends by itself, within a minute: so few of it are there at a time. */
+  remember: { values: z.tuple([key, text(8192), milliseconds]), rate: { burst: 500, perSecond: 100 } },
+  recall: { values: z.tuple([key]), rate: OF_A_WORKER },
+  forget: { values: z.tuple([key]), rate: OF_A_WORKER },
+  livingGateways: { values: z.tuple([]), rate: OF_A_WORKER },
 } as const satisfies Requests

@@ -132,7 +132,7 @@ class Worker {
   }
 
   #handle(
-    { connection, protocol, source, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
+    { connection, protocol, source, nonce, refused, balanced }: Extract<ToWorker, { kind: 'connection' }>,
     socket: Socket | undefined,
   ): void {
     const send = this.#host.send
@@ -153,6 +153,7 @@ class Worker {
     this.#listeners!.handle(protocol, {
       socket,
       source,
+      nonce,
       slot: balanced ? acquireSlot : (refused ?? slot),
       onEvict: () => undefined,
     })

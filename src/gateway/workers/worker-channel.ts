@@ -1,11 +1,12 @@
 /** What a gateway and one of its workers talk through: a process of its own, or, for tests alone, this very process. */
 
-import { fork } from 'node:child_process'
+import type { ForkOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { deserialize, serialize } from 'node:v8'
 import type { Clock } from '../../shared/clock.ts'
 import { messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
+import { forkWatched } from './fork-watched.ts'
 import type { ToWorker } from './messages.ts'
 import { serve } from './serve.ts'
 import type { WorkerParts } from './worker-parts.ts'
@@ -16,6 +17,8 @@ export interface WorkerChannel {
   send(message: ToWorker, socket?: Socket, sent?: (error: Error | null) => void): void
   /** What the worker says, as it came: nobody has looked at it yet. */
   onMessage(listener: (message: unknown) => void): void
+  /** It has sent what no worker of ours sends, or reads nothing of what it is sent. Nothing is read of it any more. */
+  readonly broken: Promise<string>
   /** How it ended: `exit code 0`, `SIGKILL`. */
   readonly exited: Promise<string>
   readonly pid: number | undefined
@@ -26,32 +29,44 @@ export interface WorkerChannel {
 
 export type OpenChannel = () => WorkerChannel
 
+/** So many messages may be on their way to a worker. */
+const MOST_UNREAD = 50_000
+
 export function forkWorker(
   user: WorkersUser | undefined,
   program = new URL('./main.ts', import.meta.url),
 ): WorkerChannel {
-  const worker = fork(program, {
+  const broken = Promise.withResolvers<string>()
+  const options: ForkOptions = {
     serialization: 'advanced',
     // Whoever may send a signal must not get a debugger, and with it what is lent.
     execArgv: [...process.execArgv.filter(isNoPreload), '--disable-sigusr1'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: environmentOf(process.env),
     ...user,
-  })
+  }
+  const worker = forkWatched(program, options, broken.resolve)
+  let unread = 0
   const exited = Promise.withResolvers<string>()
   worker.on('error', error => {
     if (worker.pid === undefined) exited.resolve(messageOf(error))
   })
   worker.once('exit', (code, signal) => exited.resolve(signal ?? `exit code ${code}`))
   return {
-    send(message, socket, sent = () => undefined) {
+    send(message, socket, told = () => undefined) {
       // What cannot be sent was for a worker that is gone: its exit tells.
-      if (!worker.connected) sent(new Error('the worker is gone'))
+      if (!worker.connected) return told(new Error('the worker is gone'))
+      if (++unread > MOST_UNREAD) broken.resolve('nothing is read of what it is sent')
+      const sent = (error: Error | null) => {
+        unread--
+        told(error)
+      }
       // A connection stays open here until the worker has it.
-      else if (socket === undefined) worker.send(message, sent)
+      if (socket === undefined) worker.send(message, sent)
       else worker.send(message, socket, { keepOpen: true }, sent)
     },
     onMessage: listener => void worker.on('message', listener),
+    broken: broken.promise,
     copiesSockets: true,
     exited: exited.promise,
     get pid() {
@@ -117,6 +132,7 @@ export function workerInThisProcess({ clock, log, serving }: InThisProcess): Wor
       })
     },
     onMessage: listener => void listeners.push(listener),
+    broken: new Promise(() => undefined),
     exited: exited.promise,
     pid: undefined,
     copiesSockets: false,

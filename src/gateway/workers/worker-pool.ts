@@ -11,16 +11,18 @@ import { GatewayError } from '../../shared/errors.ts'
 import type { ProcessMetrics } from '../../shared/metrics.ts'
 import type { Listeners } from '../listeners.ts'
 import { CLOSE_MS, type WorkerSessions } from '../parts.ts'
-import { createKeyProofs } from './key-proofs.ts'
 import type { Begin } from './messages.ts'
+import { createReportReader } from './read-report.ts'
 import { type Exit, WorkerProcess, type WorkerProcessOptions } from './worker-process.ts'
 
-export interface WorkerPoolOptions extends Omit<WorkerProcessOptions, 'begin' | 'keyProofs'> {
+export interface WorkerPoolOptions extends Omit<WorkerProcessOptions, 'begin' | 'readReport'> {
   readonly begin: Omit<Begin, 'kind' | 'gateway'>
   readonly size: number
   /** The ids of those that are alive are kept in here. */
   readonly ids: Set<string>
 }
+
+type PoolOptions = WorkerPoolOptions & Pick<WorkerProcessOptions, 'readReport'>
 
 export interface WorkerPool extends Listeners, WorkerSessions {}
 
@@ -39,28 +41,28 @@ const MISSED_IS_HUNG = 6
 
 /** Resolves when all are ready; throws what keeps one from starting. They are ended with `started`, if `drain` did not. */
 export async function createWorkerPool(options: WorkerPoolOptions, started: AsyncDisposableStack): Promise<WorkerPool> {
-  const pool = new Pool(options)
+  const readReport = await createReportReader(options.parts.metrics.registry)
+  const pool = new Pool({ ...options, readReport })
   started.defer(() => pool.drain(0, AbortSignal.abort()))
   await pool.start()
   return pool
 }
 
 class Pool implements WorkerPool {
-  readonly #options: WorkerPoolOptions
+  readonly #options: PoolOptions
   /** All that run, and those of them that take connections. */
   readonly #workers = new Set<WorkerProcess>()
   readonly #ready = new Set<WorkerProcess>()
   /** Of those that died: their sessions are ended and their recordings sealed. */
   readonly #pendingCleanups = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
-  readonly #keyProofs = createKeyProofs()
   #started = 0
   #pauseMs = 0
   /** What those counted that are no more: a counter never falls. */
   #counted: Promise<ProcessMetrics> = Promise.resolve([])
   #pinging: NodeJS.Timeout | undefined
 
-  constructor(options: WorkerPoolOptions) {
+  constructor(options: PoolOptions) {
     this.#options = options
   }
 
@@ -152,7 +154,6 @@ class Pool implements WorkerPool {
     const worker = new WorkerProcess({
       ...this.#options,
       begin: { kind: 'begin', gateway: id, ...begin },
-      keyProofs: this.#keyProofs,
     })
     this.#workers.add(worker)
     void worker.exited.then(exit => this.#gone(worker, exit))

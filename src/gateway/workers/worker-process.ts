@@ -1,11 +1,8 @@
 /** A worker as its gateway knows it: starts the process, passes connections to it, and receives its messages. */
 
-import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { z } from 'zod'
 import type { WatchedSession } from '../../check-out/watch.ts'
-import type { AcceptedConnection, AcquireSlot } from '../../connections/accepted-connection.ts'
-import type { ConnectionSlot, NoSlot } from '../../connections/connection-limits.ts'
+import type { AcceptedConnection } from '../../connections/accepted-connection.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { HeldSessions } from '../../session/broker/create-broker.ts'
@@ -19,11 +16,12 @@ import type { ServedProtocols } from '../protocols.ts'
 import { brokerFor } from './broker-for.ts'
 import { type Claim, createGatewayMethods, type GatewayMethods } from './gateway-methods.ts'
 import { guardRequests } from './guard-requests.ts'
-import type { KeyProofs } from './key-proofs.ts'
 import { RemoteLoginClient } from './login-client.ts'
 import { type Begin, type FromWorker, fromWorker, type ToWorker, type WorkerMethods } from './messages.ts'
+import { Allowance, type Rate } from './rate.ts'
 import type { OpenChannel, WorkerChannel } from './worker-channel.ts'
 import { createWorkerCluster } from './worker-cluster.ts'
+import { WorkerConnections } from './worker-connections.ts'
 
 export interface WorkerProcessOptions {
   readonly begin: Begin
@@ -34,8 +32,8 @@ export interface WorkerProcessOptions {
   /** The ids of the gateway's workers that are alive. */
   readonly ids: ReadonlySet<string>
   readonly openChannel: OpenChannel
-  /** For which session here each connection has proven a key. */
-  readonly keyProofs: KeyProofs
+  /** Gives what a worker counted, or what is wrong with what it says. */
+  readonly readReport: (said: unknown) => Report | string
 }
 
 /** How the process ended; `told`: because it was told to. */
@@ -51,25 +49,14 @@ const LONGEST_LOGIN_MS = 15 * 60_000
 /** So many requests are refused before a worker is killed. */
 const MOST_REFUSED = 8
 
-const reportSchema = z.object({
-  sessions: z.number().int().min(0).max(1_000_000),
-  taking: z.boolean(),
-  metrics: z
-    .array(
-      z.array(
-        z.looseObject({
-          help: z.string(),
-          name: z.string(),
-          type: z.string(),
-          aggregator: z.string(),
-          values: z.array(z.looseObject({ value: z.number(), labels: z.record(z.string(), z.unknown()) })),
-        }),
-      ),
-    )
-    .max(4),
-})
-/** Until a worker has taken a connection: then it is cut. */
-const HAND_OVER_MS = 5000
+/** So many sessions and logins of one worker may be held for it, from their first question until it gives them back. */
+const MOST_HELD = 20_000
+/** More than any worker of ours sends: at each message the gateway has to look. */
+const MESSAGES: Rate = { burst: 100_000, perSecond: 20_000 }
+/** Sessions that are opened inside of one login: by many `ssh -J` at once, or from the menu. */
+const INSIDE: Rate = { burst: 500, perSecond: 20 }
+
+const NO_REPORT: Report = { sessions: 0, taking: true, metrics: [] }
 
 export class WorkerProcess {
   readonly id: string
@@ -85,19 +72,15 @@ export class WorkerProcess {
   readonly #over = new AbortController()
   /** Those that log in, each until it is released. */
   readonly #logins = new Map<string, AbortController>()
-  /** Where its connections come from, as far as that is known. */
-  readonly #sources = new Map<number, Source>()
+  /** How often something may still be opened inside of each. */
+  readonly #inside = new Map<string, Allowance>()
+  readonly #connections: WorkerConnections
+  readonly #messages = new Allowance(MESSAGES, performance.now())
   #refusals = 0
   readonly #started = Promise.withResolvers<void>()
-  /** Connections that it has or is to have, those of them that hold a slot, and (below) those that it has not said yet that it has. */
-  readonly #connections = new Set<number>()
-  readonly #slots = new Map<number, ConnectionSlot>()
-  /** Of those whose source is not known yet. */
-  readonly #slotRequests = new Map<number, AcquireSlot>()
-  readonly #onTheirWay = new Map<number, { readonly socket: Socket; readonly patience: NodeJS.Timeout }>()
-  #numbers = 0
+  #killed = false
   #told = false
-  #lastReport: Report = { sessions: 0, taking: true, metrics: [] }
+  #lastReport: Report = NO_REPORT
 
   constructor(options: WorkerProcessOptions) {
     const { begin, parts, ids, openChannel } = options
@@ -114,10 +97,14 @@ export class WorkerProcess {
       ...{ audit: parts.audit, broker: this.#broker, cluster: cluster.methods },
       clientOf: (session, claim) => this.#clientOf(session, claim),
       loginOver: session => this.#logins.get(session)?.abort(),
-      released: session => guarded.released(session),
-      acquireSlot: (connection, source) => this.#acquireSlot(connection, source),
-      // Of a balancer's own connections none has a slot.
-      acquireInnerSlot: async connection => this.#slots.get(connection)?.acquireInner(),
+      released: session => {
+        this.#logins.delete(session)
+        this.#inside.delete(session)
+        guarded.released(session)
+      },
+      acquireSlot: (connection, source) => this.#connections.acquireSlot(connection, source),
+      acquireInnerSlot: connection => this.#connections.acquireInnerSlot(connection),
+      mayReport: ({ source, session }) => this.#mayReport(source, session, guarded.wasHere),
     })
     const guarded = guardRequests(methods, this.#broker.stateOf, (method, why) => this.#refused(method, why))
     this.#rpc = createRpc<WorkerMethods, GatewayMethods>(
@@ -126,7 +113,12 @@ export class WorkerProcess {
       method => this.#refused(method, 'there is no such request'),
     )
     this.#channel = openChannel()
+    this.#connections = new WorkerConnections(this.#channel)
     this.#channel.onMessage(message => this.#hear(message))
+    void this.#channel.broken.then(why => {
+      this.#refused('channel', why)
+      this.kill()
+    })
     this.exited = this.#channel.exited.then(how => ({ how, told: this.#told && how === 'exit code 0' }))
     void this.exited.then(({ how }) => this.#gone(how))
     this.#channel.send(begin)
@@ -141,8 +133,9 @@ export class WorkerProcess {
     return this.#connections.size
   }
 
+  /** Of one that may be somebody else's nothing counts. */
   get lastReport(): Report {
-    return this.#lastReport
+    return this.#refusals > 0 ? NO_REPORT : this.#lastReport
   }
 
   /** Resolves when it takes connections. Throws what keeps it from starting. */
@@ -150,45 +143,8 @@ export class WorkerProcess {
     return this.#started.promise
   }
 
-  take(protocol: ProtocolName, { socket, source, slot, onEvict }: AcceptedConnection): void {
-    const connection = ++this.#numbers
-    this.#connections.add(connection)
-    const how = this.#noteOf(connection, slot)
-    onEvict(() => this.#send({ kind: 'cut', connection }))
-    // It stays open here until the worker has it: what is lost on the way would be open for ever.
-    this.#onTheirWay.set(connection, { socket, patience: setTimeout(() => this.#left(connection), HAND_OVER_MS) })
-    const { address, port } = source
-    if (!('balanced' in (how ?? {}))) this.#sources.set(connection, { address, port })
-    this.#channel.send(
-      { kind: 'connection', connection, protocol, source: { address, port }, ...how },
-      socket,
-      error => {
-        if (error !== null) this.#left(connection)
-      },
-    )
-  }
-
-  #noteOf(connection: number, slot: AcceptedConnection['slot']): { refused: NoSlot } | { balanced: true } | undefined {
-    if (typeof slot === 'function') {
-      this.#slotRequests.set(connection, slot)
-      return { balanced: true }
-    }
-    if ('full' in slot) return { refused: slot }
-    this.#slots.set(connection, slot)
-    return undefined
-  }
-
-  async #acquireSlot(connection: number, source: Source): Promise<NoSlot | undefined> {
-    const acquire = this.#slotRequests.get(connection)
-    if (acquire === undefined) throw new GatewayError('FORBIDDEN', 'The source of this connection is known.')
-    this.#slotRequests.delete(connection)
-    const slot = await acquire(source)
-    if (this.#connections.has(connection)) this.#sources.set(connection, source)
-    if ('full' in slot) return slot
-    // It may have left while it waited.
-    if (this.#connections.has(connection)) this.#slots.set(connection, slot)
-    else slot.release()
-    return undefined
+  take(protocol: ProtocolName, accepted: AcceptedConnection): void {
+    this.#connections.take(protocol, accepted)
   }
 
   async report(): Promise<Report> {
@@ -196,15 +152,15 @@ export class WorkerProcess {
     const reported = this.#rpc.call('report').then(
       report => {
         this.missed = 0
-        const parsed = reportSchema.safeParse(report)
-        if (parsed.success) this.#lastReport = parsed.data as unknown as Report
-        else this.#refused('report', parsed.error.issues[0]?.message ?? 'no report')
+        const read = this.#options.readReport(report)
+        if (typeof read === 'string') this.#refused('report', read)
+        else this.#lastReport = read
       },
       () => undefined,
     )
     await Promise.race([reported, pause(REPORT_TIMEOUT_MS, undefined, { signal: late.signal }).catch(() => undefined)])
     late.abort()
-    return this.#lastReport
+    return this.lastReport
   }
 
   /** Asks whether it is there: `missed` tells. */
@@ -223,7 +179,9 @@ export class WorkerProcess {
     this.#send({ kind: 'hurry' })
   }
 
+  /** What it has sent by then is not heard any more. */
   kill(): void {
+    this.#killed = true
     this.#channel.kill()
   }
 
@@ -243,26 +201,61 @@ export class WorkerProcess {
     }))
   }
 
-  /** A client of one of its connections, for as long as it logs in. */
+  /** A client of one of its connections, or one inside of a login, for as long as it logs in. */
   #clientOf(session: string, claim: Claim): RemoteLoginClient {
-    const { keyProofs, served } = this.#options
-    const { protocol, login, source } = claim
-    if (claim.outer === undefined && !this.#sources.values().some(known => isSame(known, source))) {
-      this.#refused('admit', `it has no connection from ${source.address}:${source.port}`)
-      throw new GatewayError('FORBIDDEN', 'There is no such connection.')
-    }
+    const { served } = this.#options
+    const { protocol, login } = claim
+    if (this.#logins.size >= MOST_HELD) this.#forbid('admit', 'it gives back no sessions')
+    const from = claim.outer === undefined ? this.#connections.forLogin(claim.source) : this.#inner(claim, claim.outer)
+    if (from === undefined)
+      return this.#forbid('admit', `it has no connection of ${claim.source.address}:${claim.source.port} for a login`)
+    const { source, nonce, admitted } = from
     const over = new AbortController()
     this.#logins.set(session, over)
     const cut = AbortSignal.any([this.#over.signal, AbortSignal.timeout(LONGEST_LOGIN_MS)])
     return new RemoteLoginClient({
-      ...{ session, claim, worker: this.#rpc, cut },
+      ...{ session, worker: this.#rpc, cut, admitted },
+      claim: { ...claim, source },
       loginOver: AbortSignal.any([over.signal, cut]),
-      provesKey: proof => {
-        const connection = served.of(protocol).connectionOfKeyProof?.(proof, login)
-        return connection !== undefined && keyProofs.isOf(connection, session)
-      },
+      provesKey: proof => nonce !== undefined && served.of(protocol).keySignedFor?.(proof, login, nonce) === true,
       refused: why => this.#refused('nextProof', why),
     })
+  }
+
+  /** Comes from where the login around it does, and by the same protocol; whose key that was is known there. */
+  #inner({ protocol, source }: Claim, outer: string) {
+    const around = this.#broker.login(outer)
+    if (!isSame(source, around.source) || protocol !== around.protocol)
+      this.#forbid('admit', `the login around it is one by ${around.protocol} from ${around.source.address}`)
+    const allowance = this.#inside.get(outer) ?? new Allowance(INSIDE, performance.now())
+    this.#inside.set(outer, allowance)
+    if (!allowance.take(performance.now()))
+      throw new GatewayError(
+        'TOO_MANY_CONNECTIONS',
+        'Too much is opened at once inside of one login; try again in a moment.',
+      )
+    return { source: around.source, nonce: undefined, admitted: () => undefined }
+  }
+
+  /** Of a connection that there is, in a session that came no further than its login here, or in none. */
+  async #mayReport(
+    source: string,
+    session: string | undefined,
+    wasHere: (session: string) => boolean,
+  ): Promise<boolean> {
+    if (!this.#connections.mayReport(source)) return false
+    if (session === undefined) return true
+    const { sessions, sessionRecords } = this.#options.parts
+    const state = this.#broker.stateOf(session)
+    if (state === 'asked' || state === 'login') return true
+    if (state !== undefined) return false
+    // No event in the name of a session, or a login, that is another's.
+    return wasHere(session) ? (await sessions.get(session)) === undefined : !(await sessionRecords.isKnown(session))
+  }
+
+  #forbid(request: string, why: string): never {
+    this.#refused(request, why)
+    throw new GatewayError('FORBIDDEN', 'There is no such connection.')
   }
 
   /** What no worker of ours asks: it may be somebody else's by now. */
@@ -271,7 +264,7 @@ export class WorkerProcess {
     const { audit, log, metrics } = parts
     metrics.workerRequestsRefused.inc()
     if (++this.#refusals > MOST_REFUSED) return
-    const facts = { worker: this.id, request: request.slice(0, 64), why }
+    const facts = { worker: this.id, request: request.slice(0, 64), why: why.slice(0, 256) }
     log.error(
       { alert: true, pid: this.pid, ...facts },
       'a worker asked for what no worker asks for: it may be taken over',
@@ -292,6 +285,12 @@ export class WorkerProcess {
   }
 
   #hear(said: unknown): void {
+    if (this.#killed) return
+    if (!this.#messages.take(performance.now())) {
+      this.#refused('message', 'more messages than any worker sends')
+      this.kill()
+      return
+    }
     const parsed = fromWorker.safeParse(said)
     if (!parsed.success) {
       this.#refused('message', parsed.error.issues[0]?.message ?? 'no message')
@@ -305,46 +304,13 @@ export class WorkerProcess {
       case 'failed':
         this.#started.reject(new GatewayError(message.failure.code, message.failure.message))
         break
-      case 'entered':
-        if (this.#connections.has(message.connection)) this.#arrived(message.connection)
-        else this.#send({ kind: 'cut', connection: message.connection })
-        break
-      case 'authenticated':
-        this.#slots.get(message.connection)?.authenticated()
-        break
-      case 'inner-released':
-        this.#slots.get(message.connection)?.releaseInner()
-        break
-      case 'reached':
-        this.#slots.get(message.connection)?.reached(message.stage)
-        break
-      case 'blamed':
-        this.#slots.get(message.connection)?.blame(message.fault)
-        break
-      case 'disconnected':
-        this.#left(message.connection)
-        break
       case 'call':
       case 'answer':
         this.#rpc.receive(message)
+        break
+      default:
+        this.#connections.hear(message)
     }
-  }
-
-  /** The worker has it, or never will: what is open of it here is closed. */
-  #arrived(connection: number): void {
-    const onItsWay = this.#onTheirWay.get(connection)
-    clearTimeout(onItsWay?.patience)
-    if (this.#channel.copiesSockets) onItsWay?.socket.destroy()
-    this.#onTheirWay.delete(connection)
-  }
-
-  #left(connection: number): void {
-    this.#arrived(connection)
-    this.#slots.get(connection)?.release()
-    this.#slots.delete(connection)
-    this.#slotRequests.delete(connection)
-    this.#sources.delete(connection)
-    this.#connections.delete(connection)
   }
 
   #gone(how: string): void {
@@ -353,7 +319,8 @@ export class WorkerProcess {
     this.#over.abort()
     this.#forgetCluster()
     this.#logins.clear()
-    for (const connection of [...this.#connections]) this.#left(connection)
+    this.#inside.clear()
+    this.#connections.close()
   }
 }
 

@@ -3,7 +3,7 @@
 import type { HandlerParts, ServedProtocol } from '../../session/served-protocol.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { createSshConnectionHandler } from './client-side/connection-handler.ts'
-import { sessionOfKeyProof } from './client-side/key-proof.ts'
+import { keySignedFor } from './client-side/key-proof.ts'
 import type { SshSettings } from './facts/settings.ts'
 import { connectHop } from './hops/connect-hop.ts'
 import { findInside } from './jump/find-inside.ts'
@@ -38,7 +38,7 @@ export default {
     'ssh-host-ed25519': async () => generateKeyPair('ed25519'),
     'ssh-host-ecdsa': async () => generateKeyPair('ecdsa'),
   },
-  connectionOfKeyProof: sessionOfKeyProof,
+  keySignedFor,
   findInside,
   createHandler,
   prove: proveSshTarget,

@@ -16,6 +16,8 @@ export interface SessionRecords {
   sealNotes(session: string): Promise<SealNote[]>
   /** The session's events of these kinds, in the order of the chain; signatures are not checked. */
   events(session: string, kinds: readonly AuditKind[]): Promise<AuditRow[]>
+  /** Whether there is, or was, a session or a login of this id: it has a row, or an event of any kind. */
+  isKnown(session: string): Promise<boolean>
 }
 
 /** The events that have a recording's hash, and where in their data. */
@@ -45,6 +47,10 @@ export function createSessionRecords(parts: {
 
   return {
     events,
+    async isKnown(session) {
+      const [row, [event]] = await Promise.all([sessions.get(session), listEvents(database, { session, limit: 1 })])
+      return row !== undefined || event !== undefined
+    },
     async sealNotes(session) {
       const notes: SealNote[] = []
       const row = await sessions.get(session)

@@ -137,6 +137,14 @@ await gateway.addRole({
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpuePnAS'
 const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys: [key] })
 await gateway.addUser({ name: 'bob', roles: ['admins'], publicKeys: [key] })
+await gateway.addRole({
+  name: 'people',
+  targets,
+  accounts: { names: ['root'] },
+  factors: [['password', 'totp']],
+  maxSession: '1h',
+})
+const carol = await gateway.addUser({ name: 'carol', roles: ['people'] })
 
 /** The worker of now; one that was killed is replaced. */
 async function worker(killed?: Master): Promise<Master> {
@@ -149,9 +157,16 @@ async function worker(killed?: Master): Promise<Master> {
 
 /** Somebody connects; gives from where. */
 async function connection(master: Master): Promise<{ address: string; port: number }> {
-  const socket = connect(gateway.ssh!.port, '127.0.0.1').on('error', () => undefined)
-  t.teardown(() => socket.destroy())
+  let arrived = false
+  function dial(): void {
+    const socket = connect(gateway.ssh!.port, '127.0.0.1').on('error', () => undefined)
+    // Without a worker that is ready it is cut.
+    socket.once('close', () => arrived || setTimeout(dial, 50))
+    t.teardown(() => socket.destroy())
+  }
+  dial()
   const message = await master.heard(message => message.kind === 'connection' && message)
+  arrived = true
   master.order({ send: { kind: 'entered', connection: message.connection } })
   return message.source as never
 }
@@ -173,6 +188,14 @@ async function admitted(master: Master, login = 'alice+root+web-01'): Promise<st
 }
 
 const events = async (session: string) => (await parts.audit.list({ session })).map(({ kind }) => kind)
+
+const codeOf = (user: typeof carol) => ({ kind: 'totp', bytes: Buffer.from(user.code()) })
+
+/** One that an earlier worker had. */
+async function anEarlierSession(): Promise<string> {
+  const [event] = await parts.audit.list({ kind: 'login.accepted' })
+  return event!.session!
+}
 
 /** Resolves when as many requests were refused as were counted before, and one more for each of these. */
 async function refusals(count: number): Promise<string[]> {
@@ -210,9 +233,9 @@ t.test('it gets the credential of its own session, once, and that is in the audi
   })
   t.match((await master.call('recordingKeys', session)).failed, { code: 'FORBIDDEN' })
   t.same((await refusals(3)).slice(0, 3).sort(), ['lease', 'lendForHop', 'recordingKeys'])
-  const madeUp = { protocol: 'ssh', source: '192.0.2.1', code: 'ACCESS_DENIED', why: 'by a stranger', session }
+  const madeUp = { protocol: 'ssh', source: '127.0.0.1', code: 'ACCESS_DENIED', why: 'by a stranger', session }
   t.match((await master.call('connectionRefused', madeUp)).failed, { code: 'FORBIDDEN' }, 'no event of a session')
-  t.match((await events(session)).slice(-2), ['lease.ended', 'session.ended'])
+  t.same((await events(session)).slice(-2), ['lease.ended', 'session.ended'])
 })
 
 t.test('a hop is lent on its way alone', async t => {
@@ -231,12 +254,11 @@ t.test('a hop is lent on its way alone', async t => {
 
 t.test('it cannot say that somebody logged in who did not', async t => {
   const master = await worker()
-  const source = await connection(master)
-  const claim = (login: string) => ({ protocol: 'ssh', source, login })
+  const claim = async (login: string) => ({ protocol: 'ssh', source: await connection(master), login })
   const wrong = newSession()
   let tries = 0
   master.proof = () => (tries++ === 0 ? typed('a guess')() : nothing())
-  t.match(await master.call('admit', wrong, claim('bob+admin+web-01')), {
+  t.match(await master.call('admit', wrong, await claim('bob+admin+web-01')), {
     value: { refused: true, code: 'LOGIN_REFUSED' },
   })
   t.match((await master.call('lease', wrong, {}, await master.receiver('wrong'))).failed, { code: 'FORBIDDEN' })
@@ -245,10 +267,10 @@ t.test('it cannot say that somebody logged in who did not', async t => {
   const before = (await refusals(0)).length
   const blob = Buffer.from(key.split(' ')[1]!, 'base64')
   master.proof = () => ({ answered: true, proof: { kind: 'publickey', bytes: blob } })
-  const claimed = await master.call('admit', newSession(), claim('bob+admin+web-01'))
+  const claimed = await master.call('admit', newSession(), await claim('bob+admin+web-01'))
   t.match(claimed, { value: { refused: true } }, 'a key that it says was proven')
   master.proof = typed(alice.password)
-  const elsewhere = { ...claim('alice+root+web-01'), source: { address: '192.0.2.1', port: 1 } }
+  const elsewhere = { ...(await claim('alice+root+web-01')), source: { address: '192.0.2.1', port: 1 } }
   t.match((await master.call('admit', newSession(), elsewhere)).failed, { code: 'FORBIDDEN' })
   t.equal((await refusals(before + 2)).length, before + 2)
 })
@@ -294,8 +316,62 @@ t.test('what it was lent is written down, also when it is killed at that moment'
     readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('taken-over-worker'),
   )!
   process.kill(pid, 'SIGKILL')
+  taken = master
   while (!(await events(session)).includes('session.ended')) await pause(20)
   t.same((await events(session)).slice(2), ['lease.started', 'lease.ended', 'session.ended'])
+})
+
+t.test('a login has one connection, a session inside of it its source, and neither another one its id', async t => {
+  const master = await worker(taken)
+  const before = (await refusals(0)).length
+  const outer = newSession()
+  const source = await connection(master)
+  const proofs = [typed(carol.password), () => ({ answered: true, proof: codeOf(carol) })]
+  master.proof = () => proofs.shift()?.()
+  const claim = { protocol: 'ssh', source, login: 'carol' }
+  t.match(await master.call('admitLogin', outer, claim), { value: { principal: { user: 'carol' } } })
+  t.match((await master.call('admitLogin', newSession(), claim)).failed, { code: 'FORBIDDEN' }, 'a second login')
+
+  const inner = newSession()
+  const inside = { ...claim, login: 'carol+root+web-01', outer }
+  const elsewhere = { ...inside, source: { address: '192.0.2.1', port: 1 } }
+  t.match((await master.call('admit', inner, elsewhere)).failed, { code: 'FORBIDDEN' }, 'a source of its own')
+  const other = { ...inside, protocol: 'postgres' }
+  t.match((await master.call('admit', newSession(), other)).failed, { code: 'FORBIDDEN' }, 'a protocol of its own')
+  t.same((await refusals(before + 3)).slice(before), ['admit', 'admit', 'admit'])
+  const sameId = await master.call('admit', await anEarlierSession(), { ...inside })
+  t.match(sameId.failed, { code: 'CONFLICT' }, 'the id of a session that there was in another worker')
+  const session = newSession()
+  t.match(await master.call('admit', session, inside), { value: { user: 'carol' } })
+  await master.call('lease', session, {}, await master.receiver('inner'))
+  t.match(await parts.sessions.get(session), { source: '127.0.0.1' })
+
+  const refused = { protocol: 'ssh', source: '127.0.0.1', code: 'ACCESS_DENIED', why: 'made up' }
+  t.same(
+    await master.call('connectionRefused', { ...refused, session: outer }).then(answer => answer.failed),
+    undefined,
+  )
+  const ofOthers = await anEarlierSession()
+  for (const [what, report] of [
+    ['no connection', { ...refused, source: '192.0.2.1' }],
+    ['a session of its own that has begun', { ...refused, session }],
+    ['a login of another worker', { ...refused, session: ofOthers }],
+  ] as const)
+    t.match((await master.call('connectionRefused', report)).failed, { code: 'FORBIDDEN' }, what)
+  t.notOk((await events(ofOthers)).includes('connection.refused'))
+
+  master.order({ send: { kind: 'call', method: 'release', values: [session] } })
+  while (!(await events(session)).includes('session.ended')) await pause(20)
+  t.same((await events(session)).slice(-2), ['lease.ended', 'session.ended'], 'given back without its end')
+})
+
+t.test('what would end the gateway by the channel between them ends the worker', async t => {
+  const before = (await refusals(0)).length
+  let master = await worker()
+  master.order({ send: { cmd: 'NODE_HANDLE_ACK' } })
+  master = await worker(master)
+  await admitted(master)
+  t.same((await refusals(before + 1)).slice(before), ['channel'])
 })
 
 t.test('no worker has the key in its memory, in any form, nor in its environment', async t => {

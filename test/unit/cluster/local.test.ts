@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
+import type { Cluster } from '../../../src/cluster/cluster.ts'
 import { createLocalCluster } from '../../../src/cluster/local.ts'
+import { createClusterServer } from '../../../src/cluster/server.ts'
 import { clusterPromises, movableClock } from '../../support/cluster-promises.ts'
 
 t.test('the local cluster keeps what every cluster promises', t =>
@@ -40,3 +42,36 @@ t.test('counters of strangers who came and went do not stay in memory', async t 
   t.ok(grown < 8_000_000, `grew by ${grown} bytes`)
   t.equal((await cluster.counted('source:199999')).count, 1)
 })
+
+t.test(
+  'a worker that subscribes again and again has one subscription of a channel, and not too many channels',
+  async t => {
+    const cluster = createLocalCluster({ clock: movableClock(), gateway: 'gw_one' })
+    let subscribed = 0
+    const counting: Cluster = {
+      ...cluster,
+      async subscribe(...values) {
+        subscribed++
+        const leave = await cluster.subscribe(...values)
+        return async () => {
+          subscribed--
+          await leave()
+        }
+      },
+    }
+    const heard: string[] = []
+    const { methods, close } = createClusterServer(counting, channel => void heard.push(channel))
+    await Promise.all(Array.from({ length: 100 }, () => methods.subscribe('follow')))
+    t.equal(subscribed, 1)
+    await cluster.publish('follow', Buffer.alloc(0))
+    await new Promise(setImmediate)
+    t.same(heard, ['follow'])
+    await methods.unsubscribe('follow')
+    t.equal(subscribed, 0)
+    for (let i = 0; i < 4096; i++) await methods.subscribe(`postgres-cancel:${i}`)
+    await t.rejects(methods.subscribe('one more'), { code: 'TOO_MANY_CONNECTIONS' })
+    close()
+    await new Promise(setImmediate)
+    t.equal(subscribed, 0)
+  },
+)

@@ -72,7 +72,7 @@ class SshConnectionHandler implements ConnectionHandler {
     this.#hostKeys = parseHostKeys(options.hostKeys)
   }
 
-  handle({ socket, source, slot }: IncomingConnection): void {
+  handle({ socket, source, nonce, slot }: IncomingConnection): void {
     socket.on('error', () => socket.destroy())
     if ('full' in slot) {
       this.#options.metrics.connectionsRefused.inc({ protocol: 'ssh', because: slot.because })
@@ -86,7 +86,7 @@ class SshConnectionHandler implements ConnectionHandler {
       this.#refused(source, 'TOO_MANY_CONNECTIONS', slot.full, session)
       return
     }
-    this.#begin({ stream: socket, source, slot, hostKeys: this.#hostKeys })
+    this.#begin({ stream: socket, source, slot, hostKeys: this.#hostKeys, nonce })
   }
 
   async close(): Promise<void> {
@@ -95,7 +95,7 @@ class SshConnectionHandler implements ConnectionHandler {
   }
 
   /** A connection from the network, or one inside of another. */
-  #begin({ stream, source, slot, hostKeys, inside }: Beginning): void {
+  #begin({ stream, source, slot, hostKeys, nonce, inside }: Beginning): void {
     const { limits, clock, metrics } = this.#options
     let downstream: SshDownstream | undefined
     const loggedIn = () => {
@@ -110,7 +110,7 @@ class SshConnectionHandler implements ConnectionHandler {
 
     const transport: Transport = new Transport(
       stream,
-      { side: 'server', hostKeys },
+      { side: 'server', hostKeys, cookie: nonce },
       {
         message: (type, payload) => {
           if (type === MESSAGE.USERAUTH_REQUEST) {

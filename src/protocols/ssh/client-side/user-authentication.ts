@@ -114,6 +114,7 @@ export class UserAuthentication {
   /** No more proofs: the client left, took too long, or is let in. */
   end(): void {
     this.#over = true
+    this.#transport.forgetHashed()
     // A client that is let in without a question may have sent a password.
     for (const payload of this.#waiting.splice(0)) payload.fill(0)
     this.#proof = undefined
@@ -167,7 +168,9 @@ export class UserAuthentication {
     const data = Buffer.concat([string(this.#transport.sessionId), signedBytes])
     const signature = Buffer.from(fields.string())
     if (verifyUserSignature(blob, algorithm, signature, data)) {
-      this.#offer({ kind: 'publickey', blob: Buffer.from(blob), signed: { algorithm, data, signature } })
+      const beginning = this.#transport.hashed
+      const signed = { algorithm, data, signature, ...(beginning === undefined ? {} : { beginning }) }
+      this.#offer({ kind: 'publickey', blob: Buffer.from(blob), signed })
     } else {
       this.#tries += 1
       this.#refuse()

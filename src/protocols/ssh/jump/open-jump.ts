@@ -37,6 +37,8 @@ export interface Beginning {
   readonly source: Source
   readonly slot: ConnectionSlot
   readonly hostKeys: HostKeys
+  /** Stands in what a key signs on it. */
+  readonly nonce?: Buffer | undefined
   readonly inside?: Inside
 }
 

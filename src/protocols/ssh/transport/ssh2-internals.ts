@@ -39,7 +39,14 @@ export interface KeyExchange {
   /** The hash of the connection's first exchange. */
   sessionID: Buffer
   negotiated: { kex: string; serverHostKey: string }
+  computeSecret(peer: Buffer): Buffer | Error
+  convertPublicKey(key: Buffer): Buffer
+  getPublicKey(): Buffer
+  _kexinit: Buffer
   _remoteKexinit: Buffer
+  _identRaw: Buffer
+  _remoteIdentRaw: Buffer
+  _hostKey: ParsedKey
 }
 
 export interface Ssh2Protocol {
@@ -69,6 +76,8 @@ interface ProtocolConfig {
   hostKeys?: Record<string, ParsedKey>
   hostVerifier?: (blob: Buffer) => boolean
   offer: Offer
+  /** Ours: of our first KEXINIT (RFC 4253 §7.1), where it is not to be ssh2's own. */
+  cookie?: Buffer | undefined
   ident: string
   onWrite: (bytes: Buffer) => void
   onError: (error: Error) => void
@@ -140,6 +149,7 @@ export function seeFirstKexinit(protocol: Ssh2Protocol): void {
 
 export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
   const protocol = new Ssh2ProtocolClass(config)
+  if (config.cookie !== undefined) setCookie(protocol, config.cookie)
   const listeners: ((exchange: KeyExchange) => void)[] = []
   let current: KeyExchange | undefined
   Object.defineProperty(protocol, '_kex', {
@@ -153,6 +163,22 @@ export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
   })
   protocol.sallyportExchanges = listeners
   return protocol
+}
+
+/** ssh2 has the message here before it is sent. */
+function setCookie(protocol: Ssh2Protocol, cookie: Buffer): void {
+  let current: Buffer | undefined
+  let first = true
+  Object.defineProperty(protocol, '_kexinit', {
+    configurable: true,
+    enumerable: true,
+    get: () => current,
+    set(kexinit: Buffer | undefined) {
+      if (first) kexinit?.set(cookie, 1)
+      if (kexinit !== undefined) first = false
+      current = kexinit
+    },
+  })
 }
 
 export function createOffer(lists: {

@@ -6,6 +6,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import { messageOf } from '../../../shared/errors.ts'
 import { message, string, uint32 } from '../../../shared/ssh-encoding/wire.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
+import { keepHashed } from './hashed-exchange.ts'
 import { showCertificates } from './host-certificate.ts'
 import { installHybrid } from './hybrid-key-exchange.ts'
 import { DISCONNECT, MESSAGE } from './messages.ts'
@@ -41,7 +42,8 @@ export const RELAY_WAITING_BYTES = 48 * 1024 * 1024
 const WAITING_OVERHEAD = 128
 
 export type TransportRole =
-  | { readonly side: 'server'; readonly hostKeys: HostKeys }
+  /** `cookie`: of the first KEXINIT, where it is not just any. */
+  | { readonly side: 'server'; readonly hostKeys: HostKeys; readonly cookie?: Buffer | undefined }
   | {
       readonly side: 'client'
       readonly hostKeyAlgorithms: readonly string[]
@@ -110,6 +112,7 @@ export class Transport {
   #keysAt: number
   #waiting = 0
   #keyExchangeTimer: NodeJS.Timeout | undefined
+  #hashed: (() => Buffer | undefined) | undefined
 
   constructor(socket: Duplex, role: TransportRole, listener: TransportListener, limits: RekeyLimits, clock: Clock) {
     this.socket = socket
@@ -122,7 +125,7 @@ export class Transport {
       server: this.#isServer,
       ident: SOFTWARE,
       ...(role.side === 'server'
-        ? { hostKeys: role.hostKeys.byAlgorithm, offer: role.hostKeys.offer }
+        ? { hostKeys: role.hostKeys.byAlgorithm, offer: role.hostKeys.offer, cookie: role.cookie }
         : { hostVerifier: blob => role.verifyHostKey(blob), offer: clientOffer(role.hostKeyAlgorithms) }),
       onWrite: bytes => this.#write(bytes),
       // OpenSSL has no words for a tag that is wrong.
@@ -141,6 +144,7 @@ export class Transport {
     })
     if (role.side === 'server') showCertificates(protocol, role.hostKeys.byAlgorithm)
     protocol.sallyportKexinit = installHybrid(protocol, this.#isServer, KEY_EXCHANGES)
+    if (role.side === 'server') this.#hashed = keepHashed(protocol)
     protocol.sallyport = (type, payload) => this.#message(type, payload)
     correctExtensionInfo(protocol, () => this.#sendExtensionInfo())
     this.#protocol = protocol
@@ -165,6 +169,15 @@ export class Transport {
   /** The hash of the first key exchange: what user authentication signs (RFC 4252 §7). */
   get sessionId(): Buffer {
     return this.#protocol._kex!.sessionID
+  }
+
+  /** Of a server: what `sessionId` is the hash of (RFC 4253 §8), until nobody has to be told any more. */
+  get hashed(): Buffer | undefined {
+    return this.#hashed?.()
+  }
+
+  forgetHashed(): void {
+    this.#hashed = undefined
   }
 
   /** True from our or the peer's KEXINIT to the new keys: meanwhile what is sent waits, so do not send more than is due. */
