@@ -102,7 +102,7 @@ export async function startGateway({
   await mkdir(config.dataFolder, { recursive: true, mode: 0o700 })
   started.use(holdAlone(config.database))
   const inThisProcess = testWorker === 'in-this-process'
-  const workersUser = config.workersUser === undefined ? undefined : workersUserOf(config.workersUser)
+  const workersUser = inThisProcess ? undefined : workersUserOf(config.workersUser, log)
   const size = inThisProcess ? 1 : workersOf(config)
   const workers = new Set<string>()
   const cluster = createLocalCluster({ clock, gateway, workers })

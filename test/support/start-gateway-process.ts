@@ -21,6 +21,10 @@ export interface GatewayProcessOptions {
   readonly auditFile?: string
   /** Where its own files go; by default the test gateway's folder, which must have been stopped. */
   readonly dataFolder?: string
+  /** As whom its workers run, of a test that runs as root. */
+  readonly workersUser?: string
+  /** What of root's rights it has, as systemd names them, and no new ones: for a test that runs as root. */
+  readonly capabilities?: readonly string[]
 }
 
 /** Shares store, cluster, vault key and recordings with `prepared`. The process is the caller's to end. */
@@ -37,6 +41,7 @@ export async function startGatewayProcess(
     JSON.stringify({
       dataFolder: options.dataFolder ?? folder,
       workers: options.workers ?? 1,
+      workersUser: options.workersUser,
       database: config.database,
       cluster: config.cluster,
       vault: { key: config.vault.key },
@@ -51,7 +56,9 @@ export async function startGatewayProcess(
   // With the signal ignored, a write beyond the limit fails as on a full disk.
   const limit = options.fileSizeLimitKiB === undefined ? '' : `trap '' XFSZ; ulimit -f ${options.fileSizeLimitKiB}; `
   // The test runner's own hooks would handle signals in the child.
-  const command = `unset NODE_OPTIONS; ${limit}exec "$0" "$@"`
+  const rights = options.capabilities?.map(name => `,+${name.replace('CAP_', '').toLowerCase()}`).join('')
+  const run = rights === undefined ? '' : `setpriv --bounding-set=-all${rights} --inh-caps=-all --no-new-privs `
+  const command = `unset NODE_OPTIONS; ${limit}exec ${run}"$0" "$@"`
   const child = startChild('bash', ['-c', command, program, 'start', '--config', file], {
     folder,
     logFile: join(folder, 'process.log'),

@@ -2,14 +2,25 @@
 
 import { execFileSync } from 'node:child_process'
 import { GatewayError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
 
 export interface WorkersUser {
   readonly uid: number
   readonly gid: number
 }
 
+/** The user of this name; none where none is named, which the log of a gateway of root's has then. Throws as `userOf`. */
+export function workersUserOf(name: string | undefined, log: Log): WorkersUser | undefined {
+  if (name !== undefined) return userOf(name)
+  if (process.getuid?.() === 0)
+    log.warn(
+      'the workers, which read the bytes of strangers, run as root like the gateway: name another user as workersUser',
+    )
+  return undefined
+}
+
 /** Throws `CONFIG_INVALID` where there is no such user, or the gateway may not start a process as another. */
-export function workersUserOf(name: string): WorkersUser {
+function userOf(name: string): WorkersUser {
   if (process.getuid?.() !== 0)
     throw new GatewayError('CONFIG_INVALID', 'workersUser: only a gateway that is started as root can have it.')
   const idOf = (kind: '-u' | '-g') => {

@@ -400,35 +400,53 @@ t.test('no worker has the key in its memory, in any form, nor in its environment
   t.ok(Math.max(...holder) > 0, 'the gateway itself has it: it can be found')
 })
 
-t.test('workers of a gateway that root starts run as another user', { skip: process.getuid?.() !== 0 }, async t => {
-  const recordings = mkdtempSync(join(tmpdir(), 'sallyport-recordings-'))
-  chownSync(recordings, 65_534, 65_534)
-  const own = await startTestGateway({
-    configure(config) {
-      config.workers = 2
-      config.log.level = 'silent'
-      config.workersUser = 'nobody'
-      config.recording.folder = recordings
-    },
-  })
-  t.teardown(() => own.close())
-  t.teardown(() => rmSync(recordings, { recursive: true, force: true }))
-  const workers = processesUnder(process.pid).filter(pid =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts'),
-  )
-  t.ok(workers.length >= 2)
-  const ids = workers.map(pid => /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.slice(1))
-  t.same(ids.filter(([real, effective] = []) => real === '65534' && effective === '65534').length, 2)
-  t.equal(statSync(join(own.folder, 'vault.key')).mode & 0o077, 0, 'which nobody else reads')
-
-  await t.rejects(
-    startTestGateway({
+t.test(
+  'as the systemd unit starts it, the workers are another user and may nothing',
+  { skip: process.getuid?.() !== 0 },
+  async t => {
+    const recordings = mkdtempSync(join(tmpdir(), 'sallyport-recordings-'))
+    t.teardown(() => rmSync(recordings, { recursive: true, force: true }))
+    chownSync(recordings, 65_534, 65_534)
+    const own = await startTestGateway({
       configure(config) {
-        config.workers = 2
         config.log.level = 'silent'
-        config.workersUser = 'nobody'
+        config.recording.folder = recordings
       },
-    }),
-    { code: 'CONFIG_INVALID', message: /It must belong to their user/ },
-  )
-})
+    })
+    t.teardown(() => own.close())
+    await own.stop()
+    const unit = readFileSync(new URL('../../../docs/sallyport.service', import.meta.url), 'utf8')
+    const capabilities = /^CapabilityBoundingSet=(.+)$/m.exec(unit)![1]!.split(' ')
+    t.match(unit, /^NoNewPrivileges=yes$/m)
+    const { child } = await startGatewayProcess(own, { workers: 2, workersUser: 'nobody', capabilities })
+    const workers = processesUnder(child.pid).filter(pid =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts'),
+    )
+    t.equal(workers.length, 2)
+    for (const pid of workers) {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      t.match(status, /^Uid:\s+65534\s+65534\s+65534\s+65534$/m)
+      t.match(status, /^Groups:\s*(?:65534\s*)?$/m, 'and in no group of others')
+      t.match(status, /^CapPrm:\s+0+$/m)
+      t.match(status, /^NoNewPrivs:\s+1$/m)
+    }
+    t.equal(statSync(join(own.folder, 'vault.key')).mode & 0o077, 0, 'which nobody else reads')
+    t.equal(statSync(own.folder).mode & 0o077, 0, 'nor what else is there')
+    await child.end('SIGTERM')
+    t.notOk(
+      workers.some(pid => processesUnder(process.pid).includes(pid)),
+      'and they end with it',
+    )
+
+    await t.rejects(
+      startTestGateway({
+        configure(config) {
+          config.workers = 2
+          config.log.level = 'silent'
+          config.workersUser = 'nobody'
+        },
+      }),
+      { code: 'CONFIG_INVALID', message: /It must belong to their user/ },
+    )
+  },
+)
