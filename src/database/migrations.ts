@@ -644,6 +644,11 @@ async function sameLogins(database: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** What is told of a version is sealed, too. */
+async function sealedFacts({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('credentials').addColumn('facts', 'text').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -671,4 +676,5 @@ export const migrations: Record<string, Migration> = {
   '0024-access-requests': { up: accessRequests },
   '0025-retention-time': { up: retentionTime },
   '0026-same-logins': { up: sameLogins },
+  '0027-sealed-facts': { up: sealedFacts },
 }

@@ -85,6 +85,8 @@ export interface CredentialTable {
   pinned: ColumnType<number, number | undefined, number>
   /** The public half of a private key, sealed for this version. */
   public: string | null
+  /** What the columns beside the secret say, sealed for this version; null: an earlier gateway stored it. */
+  facts: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 /**

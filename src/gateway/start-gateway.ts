@@ -297,8 +297,9 @@ async function listenOn(
   })
 }
 
-function doctorParts({ database, clock, signer, reaper }: GatewayParts, config: Config): DoctorParts {
+function doctorParts({ database, clock, signer, reaper, vault }: GatewayParts, config: Config): DoctorParts {
   return {
+    alteredVersions: vault.alteredVersions,
     ...{ database, clock, publicKeyPem: signer.publicKeyPem },
     folder: config.recording.folder,
     living: () => reaper.living(),

@@ -15,6 +15,7 @@ import { acceptMaterial, decodeMaterial, encodeMaterial } from './credential.ts'
 import type { CredentialMaterial } from './lease.ts'
 import { createSealedVersions, type Form, type OpenedVersion, stricterOf } from './sealed-versions.ts'
 import { type Standing, standingOf } from './standing.ts'
+import { createVersionFacts } from './version-facts.ts'
 import { addressOf, createVersionRows, type Page, type StoredVersion, type StoredVersions } from './version-rows.ts'
 
 /** Why a version was stored. */
@@ -77,6 +78,7 @@ interface Content {
 export function createCredentials({ database, clock, targets, ...sealing }: Parts) {
   const rows = createVersionRows({ database })
   const versions = createSealedVersions(sealing)
+  const facts = createVersionFacts(sealing)
 
   const entryIdentity = async ({ account, target }: AccountAddress): Promise<TargetIdentity | undefined> => {
     const entry = await targets.get(target)
@@ -181,11 +183,12 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
       if (written !== 1n) return false
       await inside
         .updateTable('credentials')
-        .set({ ...rewritten, ...also })
+        .set(rewritten)
         .where('account', '=', account)
         .where('target', '=', target)
         .where('version', '=', row.version)
         .execute()
+      if (also.current_at !== undefined) await facts.change(inside, row, also)
       return true
     })
   }
@@ -244,14 +247,18 @@ export function createCredentials({ database, clock, targets, ...sealing }: Part
   ): Promise<number> {
     return rows.add(
       address,
-      () => clock.now(),
-      version => ({
-        ...versions.seal({ ...address, version }, form, identity, bytes),
-        ...{ kind, sealed: '', created_by: by, cause, trigger: trigger ?? null, copy_of: copyOf ?? null },
-        current_at: form === 'in-force' ? clock.now() : null,
-        ...{ verified_at: null, verified_result: null },
-        public: publicKey === undefined ? null : versions.sealPublic({ ...address, version }, publicKey),
-      }),
+      version => {
+        const now = clock.now()
+        const of = {
+          ...{ kind, created_at: now, created_by: by, cause, trigger: trigger ?? null, copy_of: copyOf ?? null },
+          ...{ current_at: form === 'in-force' ? now : null, verified_at: null, verified_result: null, pinned: 0 },
+        }
+        return {
+          ...{ ...of, ...versions.seal({ ...address, version }, form, identity, bytes), sealed: '' },
+          public: publicKey === undefined ? null : versions.sealPublic({ ...address, version }, publicKey),
+          facts: facts.seal({ ...address, version }, of),
+        }
+      },
       change,
       async (inside, version) => {
         if (form === 'candidate') return

@@ -31,7 +31,9 @@ import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
 import { createSigner, generateSigningKey, readOrMakeOwnKey } from './own-keys.ts'
 import { createSealedVersions } from './sealed-versions.ts'
+import { createVersionFacts } from './version-facts.ts'
 import {
+  type AlteredVersion,
   type CredentialVersion,
   createVersionHistory,
   type Retention,
@@ -95,6 +97,8 @@ export interface Vault {
   listCredentials(page?: Page): Promise<ListedCredential[]>
   /** All versions of one account, newest first, without secrets. */
   history(address: AccountAddress): Promise<CredentialVersion[]>
+  /** Versions of which the store says something else than what was sealed of them. */
+  alteredVersions(): AsyncGenerator<AlteredVersion, void>
   /** How the version in force stands to its target as that is now; undefined where there is none. */
   standing(address: AccountAddress): Promise<CredentialStanding | undefined>
   /** The number of the version in force, whether it may be lent or not; undefined where nothing says which it is. */
@@ -170,6 +174,7 @@ export async function createVault({ database, key, clock, storeClock = clock, ta
   const history = createVersionHistory({
     ...{ database, clock: storeClock, inForce: credentials.inForce },
     sealed: createSealedVersions({ seal, open }),
+    facts: createVersionFacts({ seal, open }),
   })
   const codes = createOneTimeCodes({ database, clock })
   /** Ready to be used at its target. */
@@ -191,6 +196,7 @@ export async function createVault({ database, key, clock, storeClock = clock, ta
     restoreCredential: credentials.restore,
     listCredentials: (page = { limit: 1000 }) => credentials.list(page),
     history: history.history,
+    alteredVersions: history.altered,
     noteVerified: history.noteVerified,
     pinVersion: history.pin,
     retire: history.retire,

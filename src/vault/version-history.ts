@@ -8,6 +8,7 @@ import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import type { Cause } from './credentials.ts'
 import type { CredentialMaterial } from './lease.ts'
 import type { SealedVersions } from './sealed-versions.ts'
+import { FACTS, type FactsAre, type VersionFactsOf } from './version-facts.ts'
 
 export const VERIFICATION_RESULTS = ['works', 'refused', 'unreachable'] as const
 export type VerificationResult = (typeof VERIFICATION_RESULTS)[number]
@@ -36,6 +37,14 @@ export interface CredentialVersion extends AccountAddress {
   readonly candidate: boolean
   /** The public half of a key pair (RFC 4253 §6.6); undefined for passwords, what earlier gateways stored, and a damaged one. */
   readonly publicKey: Buffer | undefined
+  /** Whether what is told here was sealed; where the row says something else, this is what was. */
+  readonly facts: FactsAre
+}
+
+/** `changed`: the columns that say something else; none: what was sealed does not open. */
+export interface AlteredVersion extends AccountAddress {
+  readonly version: number
+  readonly changed: readonly string[]
 }
 
 /** Which versions stay. */
@@ -61,13 +70,15 @@ interface Parts {
   readonly database: Database
   readonly clock: Clock
   readonly sealed: SealedVersions
+  readonly facts: VersionFactsOf
   readonly inForce: (address: AccountAddress) => Promise<number | undefined>
 }
 
-const SHOWN = ['account', 'target', 'version', 'kind', 'created_at', 'created_by', 'cause', 'trigger'] as const
-const MORE = ['copy_of', 'current_at', 'verified_at', 'verified_result', 'pinned', 'public'] as const
+const SHOWN = ['account', 'target', 'version', 'public', 'facts'] as const
+/** Opened in one go: a login waits for no more. */
+const PAGE = 50
 
-export function createVersionHistory({ database, clock, sealed, inForce }: Parts) {
+export function createVersionHistory({ database, clock, sealed, facts: versionFacts, inForce }: Parts) {
   const versionsOf = (on: Database, { account, target }: AccountAddress) =>
     on.selectFrom('credentials').where('account', '=', account).where('target', '=', target)
 
@@ -77,14 +88,8 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
     version: number,
     facts: { verified_at: number; verified_result: string } | { pinned: number },
   ): Promise<void> {
-    const { numUpdatedRows } = await on
-      .updateTable('credentials')
-      .set(facts)
-      .where('account', '=', account)
-      .where('target', '=', target)
-      .where('version', '=', version)
-      .executeTakeFirst()
-    if (numUpdatedRows === 0n) throw noVersion({ account, target }, version)
+    if (!(await versionFacts.change(on, { account, target, version }, facts)))
+      throw noVersion({ account, target }, version)
   }
 
   return {
@@ -93,7 +98,7 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
       const current = await inForce(address)
       const rows = await versionsOf(database, address)
         .select(SHOWN)
-        .select(MORE)
+        .select(FACTS)
         .select(({ selectFrom }) =>
           selectFrom('leases')
             .select(({ fn }) => fn.max('leases.started_at').as('lent_at'))
@@ -105,27 +110,54 @@ export function createVersionHistory({ database, clock, sealed, inForce }: Parts
         .select(({ eb }) => eb('bound', 'is not', null).as('is_bound'))
         .orderBy('version', 'desc')
         .execute()
-      return rows.map(row => ({
-        account: row.account,
-        target: row.target,
-        version: row.version,
-        kind: row.kind as CredentialMaterial['kind'],
-        createdAt: row.created_at,
-        createdBy: row.created_by,
-        cause: (row.cause as Cause | null) ?? undefined,
-        trigger: row.trigger ?? undefined,
-        restoredFrom: row.copy_of ?? undefined,
-        inForceAt: row.current_at ?? undefined,
-        verified:
-          row.verified_at === null
-            ? undefined
-            : { at: row.verified_at, result: row.verified_result as VerificationResult },
-        lentAt: row.lent_at === null ? undefined : Number(row.lent_at),
-        pinned: row.pinned === 1,
-        current: row.version === current,
-        candidate: current !== undefined && row.version > current && Boolean(row.is_bound),
-        publicKey: publicOf(row),
-      }))
+      return rows.map(row => {
+        const { are, facts } = versionFacts.read(row)
+        const { verified_at: at, verified_result: result } = facts
+        return {
+          account: row.account,
+          target: row.target,
+          version: row.version,
+          kind: facts.kind as CredentialMaterial['kind'],
+          createdAt: facts.created_at,
+          createdBy: facts.created_by,
+          cause: (facts.cause as Cause | null) ?? undefined,
+          trigger: facts.trigger ?? undefined,
+          restoredFrom: facts.copy_of ?? undefined,
+          inForceAt: facts.current_at ?? undefined,
+          verified: at === null ? undefined : { at, result: result as VerificationResult },
+          lentAt: row.lent_at === null ? undefined : Number(row.lent_at),
+          pinned: facts.pinned === 1,
+          current: row.version === current,
+          candidate: current !== undefined && row.version > current && Boolean(row.is_bound),
+          publicKey: publicOf(row),
+          facts: are,
+        }
+      })
+    },
+
+    /** Versions of which the store says something else than what was sealed; by account, target and version. */
+    async *altered(): AsyncGenerator<AlteredVersion, void> {
+      for (let after: AccountAddress & { version: number } = { target: '', account: '', version: 0 }; ; ) {
+        const { target, account, version } = after
+        const page = await database
+          .selectFrom('credentials')
+          .select(['account', 'target', 'version', 'facts', ...FACTS])
+          .where(({ eb, refTuple, tuple }) =>
+            eb(refTuple('account', 'target', 'version'), '>', tuple(account, target, version)),
+          )
+          .orderBy('account')
+          .orderBy('target')
+          .orderBy('version')
+          .limit(PAGE)
+          .execute()
+        for (const row of page) {
+          const { are, changed } = versionFacts.read(row)
+          if (are === 'altered') yield { account: row.account, target: row.target, version: row.version, changed }
+        }
+        const last = page.at(-1)
+        if (last === undefined || page.length < PAGE) return
+        after = last
+      }
     },
 
     /** Throws `NOT_FOUND`. */

@@ -1,5 +1,6 @@
 /** Reads and writes the rows of credentials' versions. What they say is checked elsewhere. */
 
+import type { Insertable } from 'kysely'
 import type { Change } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { CredentialTable } from '../database/schema.ts'
@@ -23,7 +24,7 @@ export interface StoredVersion extends AccountAddress {
 /** The versions of one account from the one in force up, newest first; perhaps more. Never empty. */
 export type StoredVersions = readonly [StoredVersion, ...StoredVersion[]]
 
-export type NewVersion = Omit<CredentialTable, 'version' | 'account' | 'target' | 'created_at' | 'pinned'>
+export type NewVersion = Omit<Insertable<CredentialTable>, 'version' | 'account' | 'target'>
 
 const MAX_RACES = 20
 
@@ -119,7 +120,6 @@ export function createVersionRows({ database }: { database: Database }) {
      */
     async add(
       address: AccountAddress,
-      now: () => number,
       make: (version: number) => NewVersion,
       change: Change,
       also: (on: Database, version: number) => Promise<void> = async () => undefined,
@@ -136,7 +136,7 @@ export function createVersionRows({ database }: { database: Database }) {
         const stored = await change(async inside => {
           const { numInsertedOrUpdatedRows } = await inside
             .insertInto('credentials')
-            .values({ ...row, created_at: now() })
+            .values(row)
             .onConflict(conflict => conflict.columns(['account', 'target', 'version']).doNothing())
             .executeTakeFirst()
           if (numInsertedOrUpdatedRows !== 1n) return false

@@ -11,6 +11,7 @@ import { WireReader } from '../../shared/ssh-encoding/wire.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import { CAUSES } from '../../vault/credentials.ts'
 import { type CredentialMaterial, eraseMaterial } from '../../vault/lease.ts'
+import { FACTS_ARE } from '../../vault/version-facts.ts'
 import { type CredentialVersion, VERIFICATION_RESULTS } from '../../vault/version-history.ts'
 import { auditedChange } from '../audited.ts'
 import { notFound } from '../errors.ts'
@@ -46,6 +47,8 @@ const versionSchema = z.object({
   /** Newer than the one in force, and not lent. */
   candidate: z.boolean(),
   publicKey: publicKeySchema,
+  /** `sealed`: the vault vouches for what is said here. `unsealed`: an earlier gateway stored it. `altered`: somebody changed the row in the store. */
+  facts: z.enum(FACTS_ARE),
 })
 export type Credential = z.output<typeof versionSchema>
 
@@ -226,6 +229,7 @@ function documentOf(version: CredentialVersion): Credential {
     ...{ inForceAt: timeOrNull(inForceAt), lentAt: timeOrNull(lentAt), verifiedAt: timeOrNull(verified?.at) },
     verifiedResult: verified?.result ?? null,
     publicKey: publicKey === undefined ? null : publicKeyOf(publicKey, version),
+    facts: version.facts,
   }
 }
 

@@ -9,6 +9,9 @@ import { verifyRecording } from '../../recording/store/verify.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { newId } from '../../shared/ids.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { AlteredVersion } from '../../vault/version-history.ts'
 import { examine, sealsOf } from './examine.ts'
 import { type FactSources, factsOf, type SessionFacts, sessionFacts } from './facts.ts'
 import type { Finding, FindingCode } from './finding.ts'
@@ -16,6 +19,8 @@ import type { Finding, FindingCode } from './finding.ts'
 export interface DoctorParts extends FactSources {
   readonly publicKeyPem: string
   readonly clock: Clock
+  /** Versions of credentials of which the store says something else than what was sealed. */
+  readonly alteredVersions: Vault['alteredVersions']
   /** The gateways that live; undefined where nobody knows now. */
   readonly living: () => Promise<ReadonlySet<string> | undefined>
 }
@@ -73,6 +78,12 @@ export async function* examineAll(
   const chain = chainFrom === undefined ? { head: undefined, found: [] } : await walk(parts, chainFrom)
   yield* all(chain.found)
 
+  for await (const altered of parts.alteredVersions()) {
+    signal?.throwIfAborted()
+    yield* all([alteredFinding(altered)])
+    if (gentle) await setImmediate()
+  }
+
   const living = await parts.living()
   const from = since === undefined ? undefined : firstIdOf(since)
   let worked = performance.now()
@@ -102,6 +113,16 @@ export async function* examineAll(
   // To the end: the next round begins at the beginning.
   if (reading) readUpTo = ''
   return { sessions, findings, counts, recordingsRead, bytesRead, readUpTo, chain: chain.head }
+}
+
+function alteredFinding({ changed, version, ...address }: AlteredVersion): Finding {
+  const what =
+    changed.length === 0 ? 'what was sealed of it does not open' : `its row says another ${changed.join(', ')}`
+  return {
+    code: 'history-altered',
+    session: null,
+    what: `version ${version} of ${formatAccountAddress(address)}: ${what}`,
+  }
 }
 
 async function walk(

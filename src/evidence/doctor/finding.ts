@@ -37,6 +37,8 @@ export const FINDING_ADVICE = {
   'event-altered':
     'An event of the audit log was changed: run sallyport audit verify, and ask who can write the store.',
   'audit-broken': 'Run sallyport audit verify, and compare with the copy and the heads elsewhere.',
+  'history-altered':
+    'What the store says of a version (when, why, by whom, verified, pinned) was changed: believe the audit log, and ask who can write the store.',
   'row-foreign': 'A row that no gateway writes: ask who can write the store.',
 } as const
 

@@ -72,7 +72,7 @@ t.test(`after ${KILLS} kills each session has one start, one end, one seal and o
     problems = await recordProblems(place)
   }
   t.same(problems, [])
-  const doctor = { ...place, clock: systemClock, living: async () => undefined }
+  const doctor = { ...place, clock: systemClock, living: async () => undefined, alteredVersions: async function* () {} }
   const named = await Array.fromAsync(examineAll(doctor, { chainFrom: START, read: { after: '', atMostBytes: 1e9 } }))
   t.same(named, [], 'and the doctor finds nothing')
   const rows = await database.selectFrom('sessions').select('end_reason').execute()

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { newId } from '../../../src/shared/ids.ts'
+import { Secret } from '../../../src/shared/secret.ts'
 import { createTestRecordings, testSubject } from '../../support/recording-parts.ts'
 import { asOwner } from '../../support/run-cli.ts'
 import { startScriptedGateway } from '../../support/scripted-session.ts'
@@ -344,4 +345,21 @@ t.test('rounds read the recordings in shares, one after the other', async t => {
   t.ok(JSON.parse(told!.data).recordingsRead > 3)
   t.equal((await gateway.doctorRounds.state()).readUpTo, '', 'all were read')
   t.ok((await gateway.doctorRounds.state()).chain.seq > 0)
+})
+
+t.test('what the store says of a credential’s version is held against what was sealed', async t => {
+  await gateway.addTarget({ name: 'vaulted', protocol: 'ssh', host: '192.0.2.7', accounts: [{ name: 'root' }] })
+  await parts.vault.setCredential(
+    { account: 'root', target: 'vaulted' },
+    { kind: 'password', password: new Secret('hush') },
+    'owner',
+  )
+  const row = database.updateTable('credentials').where('target', '=', 'vaulted')
+  await row.set({ created_by: 'mallory' }).execute()
+  const altered = async () => (await doctor()).found.filter(({ code }) => code === 'history-altered')
+  t.match(await altered(), [{ session: null, what: 'version 1 of root@vaulted: its row says another created_by' }])
+  const history = await asOwner(gateway, ['--no-color', 'credential', 'history', 'root@vaulted'])
+  t.match(history, { stdout: /altered .* owner/, stderr: /Somebody changed what the store says/ })
+  await row.set({ created_by: 'owner' }).execute()
+  t.same(await altered(), [])
 })

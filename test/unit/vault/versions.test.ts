@@ -316,6 +316,58 @@ t.test('nothing is retired by a time that is not sure', async t => {
   t.same(await vault.retire(ROOT, { keep: 1, olderThanMs: 365 * day, never: [], now: now + 400 * day }), [1])
 })
 
+t.test('what the history says is sealed: a row that somebody changed is named, and what was sealed counts', async t => {
+  const { vault, clock, database } = await parts(t)
+  await vault.setCredential(ROOT, password('first'), 'owner')
+  clock.move(1000)
+  await vault.prepareVersion(ROOT, password('second'), ROTATED)
+  await vault.makeCurrent(ROOT, 2, { replacing: 1 })
+  await vault.noteVerified(ROOT, 2, { at: clock.now(), result: 'works' })
+  await Promise.all([vault.pinVersion(ROOT, 1, true), vault.noteVerified(ROOT, 1, { at: 5, result: 'refused' })])
+  const told = await vault.history(ROOT)
+  t.same(
+    told.map(({ facts }) => facts),
+    ['sealed', 'sealed'],
+  )
+  t.same(await Array.fromAsync(vault.alteredVersions()), [])
+
+  const lies = {
+    ...{ kind: 'private-key', created_at: 1, created_by: 'mallory', cause: 'restored', trigger: 'leak', copy_of: 7 },
+    ...{ current_at: 2, verified_at: 3, verified_result: 'unreachable', pinned: 0 },
+  }
+  for (const [column, value] of Object.entries(lies)) {
+    const before = await database
+      .selectFrom('credentials')
+      .selectAll()
+      .where('version', '=', 1)
+      .executeTakeFirstOrThrow()
+    const set = (row: object) => database.updateTable('credentials').set(row).where('version', '=', 1).execute()
+    await set({ [column]: value })
+    t.same(await Array.fromAsync(vault.alteredVersions()), [{ ...ROOT, version: 1, changed: [column] }])
+    const { facts, ...seen } = (await vault.history(ROOT))[1]!
+    const { facts: _, ...expected } = told[1]!
+    t.equal(facts, 'altered', column)
+    t.same(seen, expected, 'what was sealed counts')
+    // Nor does a later change of the gateway's own make it good.
+    await vault.noteVerified(ROOT, 1, { at: 5, result: 'refused' })
+    const own = column === 'verified_at' || column === 'verified_result'
+    t.equal((await vault.history(ROOT))[1]!.facts, own ? 'sealed' : 'altered')
+    await set(before)
+  }
+
+  const sealedOf = async (version: number) =>
+    (await database.selectFrom('credentials').select('facts').where('version', '=', version).executeTakeFirstOrThrow())
+      .facts
+  const own = await sealedOf(1)
+  for (const facts of [await sealedOf(2), `${own!.slice(0, -6)}AAAAAA`, '']) {
+    await database.updateTable('credentials').set({ facts }).where('version', '=', 1).execute()
+    t.same(await Array.fromAsync(vault.alteredVersions()), [{ ...ROOT, version: 1, changed: [] }])
+  }
+  await database.updateTable('credentials').set({ facts: null }).where('version', '=', 1).execute()
+  await vault.pinVersion(ROOT, 1, false)
+  t.match((await vault.history(ROOT))[1], { facts: 'unsealed', pinned: false }, 'nobody vouches for it, then or later')
+})
+
 t.test('the history says what was seen of each version', async t => {
   const { vault, clock } = await parts(t)
   await vault.setCredential(ROOT, password('first'), 'owner')

@@ -21,6 +21,8 @@ export function addHistory(credential: Command, context: Context): void {
       const credentials = await versionsOf(context, account)
       if (context.json) return terminal.json({ credentials })
       terminal.table(columns(context), credentials, `The vault holds no credential for ${account}.`)
+      if (credentials.some(({ facts }) => facts === 'altered'))
+        terminal.note('Somebody changed what the store says of a version (altered). Ask: sallyport doctor')
     })
 
   credential
@@ -79,9 +81,9 @@ function columns(context: Context): Column<Credential>[] {
   ]
 }
 
-function stateOf({ current, candidate, pinned }: Credential): string {
+function stateOf({ current, candidate, pinned, facts }: Credential): string {
   const state = current ? 'in force' : candidate ? 'candidate' : ''
-  return [state, pinned ? 'pinned' : ''].filter(Boolean).join(', ')
+  return [state, pinned ? 'pinned' : '', facts === 'altered' ? 'altered' : ''].filter(Boolean).join(', ')
 }
 
 function kindOf({ kind, publicKey }: Credential): string {
