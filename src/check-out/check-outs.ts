@@ -238,7 +238,10 @@ export async function createCheckOuts(parts: Parts) {
         const mine = queue.find(entry => entry.user === person.user && isSameAccount(entry, address))
         switch (verdict.may) {
           case 'keep':
-            throw new GatewayError('CONFLICT', `You have ${name} already, until ${isoMinute(verdict.mine.until)}.`)
+            throw new GatewayError(
+              'CONFLICT',
+              `You have ${name} already, until ${isoMinute(verdict.mine.until)}. For longer: extend ${name}. To have it otherwise, give it back first: checkin ${name}.`,
+            )
           case 'wait': {
             const { obstacle } = verdict
             const place = wish.wait

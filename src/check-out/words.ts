@@ -5,8 +5,16 @@ import type { Obstacle } from './take.ts'
 
 /** `2026-11-27 14:30 UTC`: the minute that has not begun before it is over. */
 export function isoMinute(ms: number): string {
-  const minute = new Date(Math.ceil(ms / 60_000) * 60_000)
-  return `${minute.toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  return minute(Math.ceil(ms / 60_000))
+}
+
+/** When it ends, rounded up; when it has ended, rounded down: nothing has ended in a minute to come. */
+export function untilMinute({ until, endedAt }: { readonly until: string; readonly endedAt: string | null }): string {
+  return endedAt === null ? isoMinute(Date.parse(until)) : minute(Math.floor(Date.parse(endedAt) / 60_000))
+}
+
+function minute(minutes: number): string {
+  return `${new Date(minutes * 60_000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 /** Who has it is named only to those who may know. */

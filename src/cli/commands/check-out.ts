@@ -2,7 +2,7 @@
 
 import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { WaitingDocument } from '../../check-out/own-check-outs.ts'
-import { isoMinute } from '../../check-out/words.ts'
+import { isoMinute, untilMinute } from '../../check-out/words.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import { readAccount } from '../account.ts'
@@ -118,7 +118,7 @@ async function list(context: Context, { ended, user, target, limit }: Filters): 
       { title: 'ACCOUNT', value: one => formatAccountAddress(one), shrinkTo: 16 },
       ...(own ? [] : [{ title: 'USER', value: (one: CheckOutDocument) => one.user, shrinkTo: 8 }]),
       { title: 'STATE', value: one => one.endReason ?? (one.revealedAt === null ? one.mode : `${one.mode}, seen`) },
-      { title: 'UNTIL', value: one => minuteOf(one.endedAt ?? one.until) },
+      { title: 'UNTIL', value: one => untilMinute(one) },
       {
         title: 'WHY',
         value: one => [one.ticket, one.reason].filter(text => text !== null).join(' '),

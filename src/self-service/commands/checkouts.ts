@@ -1,5 +1,5 @@
 import type { CheckOutDocument } from '../../check-out/check-out.ts'
-import { isoMinute } from '../../check-out/words.ts'
+import { isoMinute, untilMinute } from '../../check-out/words.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
 import type { Call, Command } from '../command.ts'
@@ -26,7 +26,7 @@ export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCo
       ...document.checkOuts.map(one => ({
         ...one,
         state: stateOf(one),
-        until: isoMinute(Date.parse(one.endedAt ?? one.until)),
+        until: untilMinute(one),
         why: whyOf(one),
       })),
     ]
