@@ -2,6 +2,7 @@
 
 import type { Database } from '../database/database.ts'
 import type { AccessRequestTable } from '../database/schema.ts'
+import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { AskedAccess, RequestedAccess, RequestState, RequestStateName, RequestWish } from './request.ts'
@@ -28,6 +29,47 @@ export function createApprovedOf({ database, clock, aheadMs }: ApprovedOfParts) 
     return rows
       .flatMap(row => approvedBy(readRequest(row), clock.now()))
       .map(one => ({ ...one, startsAt: one.startsAt - ahead, endsAt: one.endsAt - ahead }))
+  }
+}
+
+/** The sessions of these that rested on a request: what it had given them, at the time at which they began. By session. */
+export type ApprovedThen = ReturnType<typeof createApprovedThen>
+
+export function createApprovedThen({ database }: { database: Database }) {
+  return async (
+    sessions: readonly { readonly id: string; readonly request: string | null; readonly started_at: number }[],
+  ): Promise<Map<string, ApprovedAccess>> => {
+    const ids = [...new Set(sessions.flatMap(({ request }) => request ?? []))]
+    const requests = new Map<string, RequestedAccess>()
+    for (const some of slices(ids)) {
+      const rows = await database.selectFrom('access_requests').selectAll().where('id', 'in', some).execute()
+      for (const row of rows) requests.set(row.id, readRequest(row))
+    }
+    return new Map(
+      sessions.flatMap(({ id, request, started_at: startsAt }) => {
+        const found = requests.get(request ?? '')
+        const given = found !== undefined && 'given' in found.state ? found.state.given : undefined
+        if (found === undefined || given === undefined) return []
+        const { targets, accounts, channels, databases, lengthMs } = given
+        const { id: name, role, offer } = found
+        return [
+          [
+            id,
+            {
+              request: name,
+              role,
+              offer,
+              targets,
+              accounts,
+              channels,
+              databases,
+              startsAt,
+              endsAt: startsAt + lengthMs,
+            },
+          ],
+        ]
+      }),
+    )
   }
 }
 

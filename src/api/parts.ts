@@ -1,5 +1,6 @@
 /** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
 
+import type { ApprovedThen } from '../access-requests/request-rows.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { CheckOuts } from '../check-out/check-outs.ts'
 import type { Reveal } from '../check-out/reveal.ts'
@@ -72,6 +73,7 @@ export interface ApiParts {
   readonly personalAccess: PersonalAccess
   readonly access: Access
   readonly approvedOf: ApprovedOf
+  readonly approvedThen: ApprovedThen
   readonly authenticator: Pick<Authenticator, 'confirmCode'>
   readonly checkOuts: CheckOuts
   readonly reveal: Reveal

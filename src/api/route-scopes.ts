@@ -56,6 +56,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/schedule/:id/retry': ['operate', 'rotate'],
 
   'GET /v1/explain': ['read'],
+  'POST /v1/simulate': ['simulate', 'administrate'],
   'GET /v1/users': ['read'],
   'GET /v1/users/:name': ['read'],
   'POST /v1/users/:name/unlock': ['operate'],

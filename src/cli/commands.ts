@@ -17,6 +17,7 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
   'Say who may do what:': [
     { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApply },
     { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplain },
+    { names: ['simulate'], load: async () => (await import('./commands/simulate.ts')).addSimulate },
   ],
   'People and systems:': [
     { names: ['user'], load: async () => (await import('./commands/user.ts')).addUsers },

@@ -1,6 +1,6 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
-import { createApprovedOf } from '../access-requests/request-rows.ts'
+import { createApprovedOf, createApprovedThen } from '../access-requests/request-rows.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
@@ -254,6 +254,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     batches,
     access,
     approvedOf,
+    approvedThen: createApprovedThen({ database }),
     live,
     favourites: createFavourites({ database, clock }),
     follow,

@@ -53,7 +53,7 @@ export function windowEnd(hours: Hours, now: number): number | undefined {
   for (let day = today - 1; day <= today + MOST_DAYS; day++) {
     // What begins on a later day does not hold this moment.
     if (day > today && end === undefined) return undefined
-    const window = windowOn(hours, day)
+    const window = knownWindow(hours, day)
     if (window === undefined) continue
     if (end === undefined ? window.start <= now && now < window.end : window.start <= end) {
       end = Math.max(end ?? 0, window.end)
@@ -64,8 +64,23 @@ export function windowEnd(hours: Hours, now: number): number | undefined {
   return end === undefined ? undefined : Number.POSITIVE_INFINITY
 }
 
+interface Window {
+  readonly start: number
+  readonly end: number
+}
+
+/** Of hours that are asked again and again, as for thousands of sessions; they go with the hours themselves. */
+const known = new WeakMap<Hours, Map<number, Window | undefined>>()
+
+function knownWindow(hours: Hours, day: number): Window | undefined {
+  const windows = known.get(hours) ?? new Map<number, Window | undefined>()
+  known.set(hours, windows)
+  if (!windows.has(day)) windows.set(day, windowOn(hours, day))
+  return windows.get(day)
+}
+
 /** `day` counts from 1970-01-01 in the calendar of the zone. */
-function windowOn(hours: Hours, day: number): { start: number; end: number } | undefined {
+function windowOn(hours: Hours, day: number): Window | undefined {
   const weekday = WEEKDAYS[new Date(day * DAY_MS).getUTCDay()]!
   const from = minutes(hours.from)
   const to = minutes(hours.to)

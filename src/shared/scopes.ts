@@ -12,6 +12,7 @@ export const SCOPES = [
   'reveal',
   'restore',
   'force-check-in',
+  'simulate',
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
@@ -27,6 +28,7 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   reveal: 'reads recordings with what they hide',
   restore: 'puts an earlier version of a credential in force again',
   'force-check-in': 'ends the check-outs of others',
+  simulate: 'sees what a change of roles, users and targets would have meant for recorded sessions',
 }
 
 /** What every user has. */

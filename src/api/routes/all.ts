@@ -23,6 +23,7 @@ import { rotations } from './rotations.ts'
 import type { ApiRoutes } from './route.ts'
 import { schedule } from './schedule.ts'
 import { sessions } from './sessions.ts'
+import { simulate } from './simulate.ts'
 import { targets } from './targets.ts'
 import { tokens } from './tokens.ts'
 import { users } from './users.ts'
@@ -46,6 +47,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   rotationBatches,
   targets,
   explain,
+  simulate,
   tokens,
   own,
   ownCheckOuts,

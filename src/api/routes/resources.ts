@@ -13,11 +13,13 @@ import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ApiRoutes } from './route.ts'
 
+export const filesSchema = z
+  .array(z.strictObject({ name: z.string().max(1024), text: z.string() }))
+  .min(1)
+  .max(1000)
+
 const applySchema = z.strictObject({
-  files: z
-    .array(z.strictObject({ name: z.string().max(1024), text: z.string() }))
-    .min(1)
-    .max(1000),
+  files: filesSchema,
   dryRun: z.boolean().default(false),
   prune: z.boolean().default(false),
 })
@@ -42,7 +44,7 @@ const planSchema = z.object({
 })
 export type AppliedPlan = z.output<typeof planSchema>
 
-const BODY_LIMIT_BYTES = 16 * 1024 * 1024
+export const BODY_LIMIT_BYTES = 16 * 1024 * 1024
 /** So much of a change stands in its audit event. */
 const AUDITED_LINES = 150
 const ROTATE: ReadonlySet<Scope> = new Set(['rotate'])
