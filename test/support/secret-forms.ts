@@ -3,10 +3,22 @@
 /** A key, or what was computed from a secret: bytes that no text has. */
 export function bytesForms(bytes: Buffer): Map<string, Buffer> {
   const hex = bytes.toString('hex')
+  const each = (write: (byte: number) => string, between = '') => Buffer.from([...bytes].map(write).join(between))
+  const hexOf = (byte: number) => byte.toString(16).padStart(2, '0')
+  const octalOf = (byte: number) => byte.toString(8).padStart(3, '0')
   const forms = new Map([
     ['plain', bytes],
+    ['backwards', Buffer.from(bytes).reverse()],
     ['hex', Buffer.from(hex)],
     ['HEX', Buffer.from(hex.toUpperCase())],
+    ['hex with colons', each(hexOf, ':')],
+    ['hex with blanks', each(hexOf, ' ')],
+    ['octal', each(octalOf, ' ')],
+    ['\\x', each(byte => `\\x${hexOf(byte)}`)],
+    ['percent signs', each(byte => `%${hexOf(byte)}`)],
+    ['quoted-printable', each(byte => `=${hexOf(byte).toUpperCase()}`)],
+    ['decimal', each(String, ' ')],
+    ['base32', Buffer.from(base32(bytes))],
   ])
   for (const offset of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(offset), bytes])
@@ -28,6 +40,10 @@ export function secretForms(secret: string): Map<string, Buffer> {
     ['URL', Buffer.from(encodeURIComponent(secret))],
     ['JSON', Buffer.from(JSON.stringify(secret).slice(1, -1))],
     ['SQL', Buffer.from(secret.replaceAll("'", "''"))],
+    ['HTML', Buffer.from([...secret].map(character => `&#${character.codePointAt(0)};`).join(''))],
+    ['backwards, by characters', Buffer.from([...secret].reverse().join(''))],
+    ['in capitals', Buffer.from(secret.toUpperCase())],
+    ['in small letters', Buffer.from(secret.toLowerCase())],
     ['UTF-16LE', Buffer.from(secret, 'utf16le')],
     ['UTF-16BE', Buffer.from(secret, 'utf16le').swap16()],
   ])

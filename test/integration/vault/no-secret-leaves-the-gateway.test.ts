@@ -55,7 +55,7 @@ const linux =
   noHost === undefined ? await startLinuxHost({ accounts: [{ name: 'op', password: passwords.op }] }) : undefined
 t.teardown(() => linux?.stop())
 
-// A program that says how it was called, fails in every way in turn, and repeats what it was told.
+// A program that says how it was called, fails in every way in turn, and repeats what it was told, each time in another way.
 const program = join(folder, 'program')
 const called = join(folder, 'called')
 writeFileSync(
@@ -63,9 +63,14 @@ writeFileSync(
   `#!/bin/sh
 tr '\\0' '\\n' </proc/$$/cmdline >>${called}; tr '\\0' '\\n' </proc/$$/environ >>${called}
 request=$(cat)
-echo "$request" >&2
-case $(wc -l <${called}) in *[02468]) echo "{\\"result\\":\\"not-changed\\",\\"words\\":$(echo "$request" | jq .candidate.password)}"; exit 1;; esac
-echo "$request"
+echo >>${called}.times
+case $(wc -l <${called}.times) in
+  1) say=cat;; 2) say=rev;; 3) say='od -An -v -w999 -tx1';; 4) say='od -An -v -w999 -to1';; 5) say='base32 -w0';; 6) say='tr a-z A-Z';;
+  *) echo "$request" >&2; echo "$request"; exit 0;;
+esac
+words=$(printf '%s' "$request" | jq -j .candidate.password | $say | tee /dev/stderr)
+jq -cn --arg words "$words" '{result: "not-changed", $words}'
+exit 1
 `,
   { mode: 0o755 },
 )
@@ -174,8 +179,9 @@ t.test('every road is walked', async t => {
   t.not((await run('credential', 'rotate', 'app@gone')).exit, 0, 'a target that is not there')
   t.not((await run('credential', 'rotate', 'wrong@orders')).exit, 0, 'a password that was changed elsewhere')
   t.equal((await run('credential', 'reconcile', 'wrong@orders')).exit, 0)
-  // A program that repeats what it was told, twice: once as words, once as no answer at all.
-  for (let i = 0; i < 2; i++) t.not((await run('credential', 'rotate', 'batch@orders')).exit, 0, 'a broken program')
+  // A program that repeats what it was told: as words in many ways, and once as no answer at all.
+  for (let i = 0; i < 7; i++) t.not((await run('credential', 'rotate', 'batch@orders')).exit, 0, 'a broken program')
+  t.ok(readFileSync(`${called}.times`).length >= 7, 'it said it in all of them')
   await run('credential', 'verify', 'app@orders')
   await run('credential', 'restore', 'app@orders', '--version', '1')
   await run('credential', 'history', 'app@orders')
