@@ -1,11 +1,13 @@
 /** The gateway that is measured, in a process of its own: reads what it needs from its argument, serves until stdin ends. */
 
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { pino } from 'pino'
 import { defaultConfig } from '../src/config/config.ts'
 import { startGateway } from '../src/gateway/start-gateway.ts'
 import { userSchema } from '../src/identity/user.ts'
 import { roleSchema } from '../src/policy/role.ts'
+import { newId } from '../src/shared/ids.ts'
 import { createLog } from '../src/shared/log.ts'
 import { parseAccountAddress } from '../src/shared/names.ts'
 import { Secret } from '../src/shared/secret.ts'
@@ -64,4 +66,25 @@ await users.put(
 await factors.setPassword('bench', new Secret(setup.password))
 
 process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)
-process.stdin.resume().once('end', () => void gateway.stop())
+
+/** So many rotations are due now, these first; what was due before is not any more. */
+async function planDue({ due, first }: { due: number; first: string[] }): Promise<void> {
+  const { database } = gateway.parts
+  await database.deleteFrom('jobs').where('kind', '=', 'rotate').where('claimed_by', 'is', null).execute()
+  const now = Date.now()
+  const keys = Array.from({ length: due }, (_, index) => first[index] ?? `nobody${index}@nowhere`)
+  const payload = JSON.stringify({ trigger: 'interval', by: 'bench' })
+  for (let from = 0; from < keys.length; from += 500) {
+    const rows = keys.slice(from, from + 500).map((key, index) => ({
+      ...{ id: newId('job', now), kind: 'rotate', key, payload, urgent: 0, attempts: 0, claimed_until: 0 },
+      // Within one second, in this order.
+      ...{ due_at: now - 1000 + Math.floor((from + index) / 10), planned_at: now },
+    }))
+    await database.insertInto('jobs').values(rows).execute()
+  }
+  process.stdout.write('planned\n')
+}
+
+createInterface({ input: process.stdin })
+  .on('line', line => void planDue(JSON.parse(line)))
+  .once('close', () => void gateway.stop())

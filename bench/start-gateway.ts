@@ -12,6 +12,8 @@ export interface MeasuredGateway {
   readonly ports: { readonly ssh: number; readonly postgres: number }
   /** Has the garbage of all its processes collected. */
   collectGarbage(): Promise<void>
+  /** Says a line to it, and waits for one that begins like this. */
+  tell(line: string, answer: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -43,6 +45,11 @@ export async function startMeasuredGateway(setup: GatewaySetup): Promise<Measure
       const collected = printed('collected', processes.length)
       for (const pid of processes) process.kill(pid, 'SIGUSR2')
       await collected
+    },
+    async tell(line, answer) {
+      const answered = printed(answer)
+      child.stdin.write(`${line}\n`)
+      await answered
     },
     async stop() {
       child.stdin.end()

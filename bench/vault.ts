@@ -17,6 +17,7 @@ import { createRotationWorld } from '../test/support/rotation-parts.ts'
 import { startLinuxHost, whyNoLinuxHost } from '../test/support/start-linux-host.ts'
 import { startPostgres } from '../test/support/start-postgres.ts'
 import type { BenchOptions } from './options.ts'
+import { rotationsDue } from './rotations-due.ts'
 import type { Row } from './row.ts'
 
 const GROUP = 'Vault'
@@ -45,6 +46,8 @@ export async function benchVault({ quick, folder, stack, say }: BenchOptions): P
   }
   say(`rotations, ${ACCOUNTS} accounts at once`)
   rows.push(...(await rotations(join(folder, 'rotations.db'), server, quick ? 10_000 : 30_000, stack)))
+  for (const due of await rotationsDue(server, { quick, folder: join(folder, 'due'), stack, say }))
+    rows.push({ group: GROUP, ...due })
   return rows
 }
 
