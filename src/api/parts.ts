@@ -17,6 +17,9 @@ import type { Factors } from '../identity/factors/factors.ts'
 import type { Lockout } from '../identity/lockout.ts'
 import type { Tokens } from '../identity/tokens.ts'
 import type { User } from '../identity/user.ts'
+import type { Channel } from '../notifications/channels/channel.ts'
+import type { Deliveries } from '../notifications/deliveries.ts'
+import type { OwnChoices } from '../notifications/own-choices.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
@@ -109,6 +112,10 @@ export interface ApiParts {
   /** Of the key that signs recordings and audit events. */
   readonly publicKeyPem: string
   readonly schedule: Schedule
+  /** By which people and administrators are told of something. */
+  readonly channels: readonly Channel[]
+  readonly deliveries: Deliveries
+  readonly ownChoices: OwnChoices
   readonly doctor: DoctorParts
   readonly doctorRounds: DoctorRounds
   readonly clockWatch: Pick<ClockWatch, 'state'>

@@ -30,6 +30,8 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/own/check-outs/:target/:account/check-in': ['own'],
   'POST /v1/own/check-outs/:target/:account/reveal': ['own'],
   'DELETE /v1/own/check-outs/:target/:account/waiting': ['own'],
+  'GET /v1/own/notifications': ['own'],
+  'PUT /v1/own/notifications': ['own'],
 
   'GET /v1/check-outs': ['read', 'force-check-in'],
   'GET /v1/check-outs/:id': ['read', 'force-check-in'],
@@ -54,6 +56,11 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/schedule': ['read', 'rotate'],
   // Which of them, the job says: to have it tried again is to have it done.
   'POST /v1/schedule/:id/retry': ['operate', 'rotate'],
+
+  'GET /v1/notifications': ['audit', 'operate'],
+  'GET /v1/notifications/channels': ['read'],
+  'POST /v1/notifications/test': ['operate'],
+  'POST /v1/notifications/:id/retry': ['operate'],
 
   'GET /v1/explain': ['read'],
   'POST /v1/simulate': ['simulate', 'administrate'],

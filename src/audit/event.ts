@@ -90,6 +90,9 @@ export type AuditKind =
   | 'rotation-batch.ended'
   | 'job.given-up'
   | 'job.retried'
+  | 'notification.tested'
+  | 'notification.retried'
+  | 'notification.preference-changed'
   | 'audit.head-failed'
   | 'audit.head-sent-again'
 

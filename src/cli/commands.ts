@@ -38,6 +38,10 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
   'What happened:': [
     { names: ['session'], load: async () => (await import('./commands/session.ts')).addSessions },
     { names: ['schedule'], load: async () => (await import('./commands/schedule.ts')).addSchedule },
+    {
+      names: ['notification'],
+      load: async () => (await import('./commands/notification.ts')).addNotifications,
+    },
     { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAudit },
     { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
   ],

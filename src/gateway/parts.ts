@@ -22,7 +22,9 @@ import { createPersonalTokens } from '../identity/personal-tokens.ts'
 import { createTokens } from '../identity/tokens.ts'
 import { createUsers } from '../identity/users.ts'
 import { openChannels } from '../notifications/channels/open-channels.ts'
+import { createDeliveries } from '../notifications/deliveries.ts'
 import { createNotify } from '../notifications/notifications.ts'
+import { createOwnChoices } from '../notifications/own-choices.ts'
 import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
@@ -248,6 +250,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     /** By which people and administrators are told of something. */
     channels,
     notify,
+    deliveries: createDeliveries({ database, schedule, clock: storeClock }),
+    ownChoices: createOwnChoices({ database, audit, channels }),
     rotationTriggers,
     checkOuts,
     reveal,

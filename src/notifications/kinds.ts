@@ -36,6 +36,7 @@ const ALERTS = {
   'notification.test': 'somebody wants to see whether notifications arrive',
 } as const
 
+export const PERSONAL_KINDS: Readonly<Record<PersonalKind, string>> = FOR_PEOPLE
 export const NOTIFICATION_KINDS: Readonly<Record<NotificationKind, string>> = { ...FOR_PEOPLE, ...ALERTS }
 
 type PersonalKind = keyof typeof FOR_PEOPLE
@@ -56,6 +57,7 @@ export function matchesKind(pattern: string, kind: string): boolean {
   return pattern === '*' || pattern === kind || pattern === groupOf(kind)
 }
 
-function groupOf(kind: string): string {
+/** `request.asked`: `request.*`. */
+export function groupOf(kind: string): string {
   return `${kind.split('.')[0]}.*`
 }

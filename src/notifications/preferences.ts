@@ -13,3 +13,17 @@ export async function preferencesOf(on: Database, users: readonly string[]): Pro
   }
   return rows.map(({ wanted, ...row }) => ({ ...row, wanted: wanted === 1 }))
 }
+
+/** What is said of a group, or of all channels, stands in the place of what was said of its parts. */
+export async function prefer(on: Database, { wanted, ...key }: Preference): Promise<void> {
+  const { user, kind, channel } = key
+  let parts = on.deleteFrom('notification_preferences').where('user', '=', user)
+  if (channel !== '*') parts = parts.where('channel', '=', channel)
+  if (kind.endsWith('.*')) parts = parts.where('kind', 'like', `${kind.slice(0, -1)}%`)
+  else if (kind !== '*') parts = parts.where('kind', '=', kind)
+  await parts.execute()
+  await on
+    .insertInto('notification_preferences')
+    .values({ ...key, wanted: wanted ? 1 : 0 })
+    .execute()
+}

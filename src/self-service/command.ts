@@ -6,6 +6,7 @@ import type { OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Documents } from '../database/documents.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { User } from '../identity/user.ts'
+import type { Choice, Choices } from '../notifications/own-choices.ts'
 import type { No, Yes } from '../policy/decide.ts'
 import type { Access } from '../session/access.ts'
 import type { Conversation } from '../session/conversation.ts'
@@ -48,6 +49,11 @@ export interface CommandParts {
   readonly favourites: Favourites
   /** Of the person of this login. */
   readonly checkOutsOf: (login: Login) => OwnCheckOuts
+  /** The same. */
+  readonly notificationsOf: (login: Login) => {
+    list(): Promise<Choices>
+    choose(choice: Choice): Promise<void>
+  }
   readonly audit: Audit
   readonly clock: Clock
 }

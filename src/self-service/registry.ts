@@ -8,11 +8,24 @@ import { explain } from './commands/explain.ts'
 import { extend } from './commands/extend.ts'
 import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
+import { notifications } from './commands/notifications.ts'
 import { sessions } from './commands/sessions.ts'
 import { targets } from './commands/targets.ts'
 import { tokens } from './commands/tokens.ts'
 import { whoami } from './commands/whoami.ts'
 
-const ALL: readonly Command[] = [whoami, targets, explain, checkout, checkin, extend, checkouts, sessions, keys, tokens]
+const ALL: readonly Command[] = [
+  whoami,
+  targets,
+  explain,
+  checkout,
+  checkin,
+  extend,
+  checkouts,
+  sessions,
+  notifications,
+  keys,
+  tokens,
+]
 
 export const COMMANDS: readonly Command[] = [helpFor(ALL), ...ALL]

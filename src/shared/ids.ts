@@ -19,6 +19,9 @@ export const ROTATION_ID_PATTERN = /^rot_[0-9a-hjkmnp-tv-z]{26}$/
 /** The same for check-outs. */
 export const CHECK_OUT_ID_PATTERN = /^cho_[0-9a-hjkmnp-tv-z]{26}$/
 
+/** The same for deliveries of notifications. */
+export const DELIVERY_ID_PATTERN = /^dlv_[0-9a-hjkmnp-tv-z]{26}$/
+
 export type IdPrefix =
   | 'ses'
   | 'lea'

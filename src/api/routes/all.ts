@@ -12,8 +12,10 @@ import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
 import { leaks } from './leaks.ts'
+import { notifications } from './notifications.ts'
 import { own } from './own.ts'
 import { ownCheckOuts } from './own-check-outs.ts'
+import { ownNotifications } from './own-notifications.ts'
 import { recordings } from './recordings.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
@@ -35,6 +37,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   audit,
   doctor,
   schedule,
+  notifications,
   credentials,
   credentialVersions,
   leaks,
@@ -51,6 +54,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   tokens,
   own,
   ownCheckOuts,
+  ownNotifications,
   checkOuts,
   keys,
   ca,

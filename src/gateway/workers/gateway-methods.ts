@@ -9,6 +9,7 @@ import type { PersonalToken } from '../../identity/personal-tokens.ts'
 import type { PrincipalFacts } from '../../identity/principal.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { User } from '../../identity/user.ts'
+import type { Choice, Choices } from '../../notifications/own-choices.ts'
 import type { GrantTerms } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { Reachable } from '../../policy/reachable.ts'
@@ -83,6 +84,8 @@ export interface GatewayMethods extends WorkerCluster {
   toggleFavourite(session: string, address: AccountAddress): Promise<boolean>
   sessions(session: string, query: { limit: number; state?: 'live' | 'ended' | undefined }): Promise<SessionRow[]>
   user(session: string): Promise<User | undefined>
+  notificationChoices(session: string): Promise<Choices>
+  chooseNotification(session: string, choice: Choice): Promise<void>
   createToken(
     session: string,
     wish: TokenWish,
@@ -235,6 +238,8 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       return sessions.list({ user: broker.login(session).user, limit, ...(state === undefined ? {} : { state }) })
     },
     user: async session => users.get((await personOf(session)).user),
+    notificationChoices: async session => parts.ownChoices.of((await personOf(session)).user),
+    chooseNotification: async (session, choice) => parts.ownChoices.choose((await personOf(session)).user, choice),
     async createToken(session, wish) {
       const { text, ...made } = await personalAccess.create(await personOf(session), { ...wish, session })
       return { ...made, text: text.revealBytes() }

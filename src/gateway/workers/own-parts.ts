@@ -68,6 +68,10 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
         return { ...facts, shown: { as: 'text', text: text! } }
       },
     }),
+    notificationsOf: () => ({
+      list: () => gateway.call('notificationChoices', id),
+      choose: choice => gateway.call('chooseNotification', id, choice),
+    }),
     audit: {
       append({ kind, data = {} }: AuditEvent) {
         if (kind !== 'self-service.opened' && kind !== 'self-service.command')

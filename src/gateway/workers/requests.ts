@@ -173,6 +173,13 @@ export const REQUESTS = {
     late: true,
   },
   user: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  notificationChoices: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  chooseNotification: {
+    values: z.tuple([session, z.strictObject({ kind: text(64), channel: text(64), wanted: z.boolean() })]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
   createToken: {
     values: z.tuple([
       session,

@@ -47,6 +47,8 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   toggleFavourite: [SESSION, ADDRESS],
   sessions: [SESSION, { limit: 10 }],
   user: [SESSION],
+  notificationChoices: [SESSION],
+  chooseNotification: [SESSION, { kind: 'request.asked', channel: 'mail', wanted: false }],
   createToken: [SESSION, { scopes: 'all', validForMs: 1000 }],
   tokens: [SESSION],
   revokeToken: [SESSION, 'laptop'],
