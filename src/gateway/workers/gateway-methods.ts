@@ -132,7 +132,7 @@ export interface GatewayMethodsParts {
 /** For one worker. */
 export function createGatewayMethods(options: GatewayMethodsParts): GatewayMethods {
   const { parts, audit, broker, served, ownKeys, cluster, clientOf, loginOver, released } = options
-  const { access, favourites, personalAccess, sessions, targets, users, vault } = parts
+  const { access, favourites, personalAccess, recordings, sessions, targets, users, vault } = parts
 
   const codes = createLentCodes()
   const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
@@ -202,9 +202,14 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       return broker.activate({ session })
     },
     channelDenied: (session, what, why) => broker.channelDenied({ session }, what, why),
-    end(session, ending) {
+    end(session, { reason, sealed, tampered }) {
       codes.forget(session)
-      return broker.end({ session }, ending)
+      // Which file is a session's own is not for the worker to say.
+      const file = recordings.fileOf({ session })
+      return broker.end(
+        { session },
+        { reason, sealed: sealed && { ...sealed, file }, tampered: tampered && { ...tampered, file } },
+      )
     },
     release(session) {
       codes.forget(session)

@@ -58,7 +58,8 @@ const claim = z.strictObject({
   database: text(MOST_CLAIMED).optional(),
   outer: session.optional(),
 })
-const details = z.record(text(64), text(16_384)).refine(all => Object.keys(all).length <= 32, 'too many details')
+/** They are kept in the session's row. */
+const details = z.record(text(64), text(2048)).refine(all => Object.keys(all).length <= 32, 'too many details')
 const publicKey = bytesUpTo(256)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 

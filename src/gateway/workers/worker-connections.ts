@@ -124,16 +124,16 @@ export class WorkerConnections {
 
   /** The connection from there, for the one login that may come of it; undefined where there is none, or it has had its login. */
   forLogin({ address, port }: Source): (LoginConnection & { admitted(): void }) | undefined {
-    for (const connection of this.#byAddress.get(address) ?? []) {
-      if (connection.source.port !== port || connection.asked) continue
-      connection.asked = true
-      const { source, nonce } = connection
-      const admitted = () => {
-        connection.admitted = true
-      }
-      return { source, nonce, admitted }
+    const from = [...(this.#byAddress.get(address) ?? [])].filter(one => one.source.port === port && !one.asked)
+    // One that left may have left the port to another.
+    const connection = from.find(one => !this.#left.has(one)) ?? from.at(-1)
+    if (connection === undefined) return undefined
+    connection.asked = true
+    const { source, nonce } = connection
+    const admitted = () => {
+      connection.admitted = true
     }
-    return undefined
+    return { source, nonce, admitted }
   }
 
   /** Whether something may be refused of a connection from there: there is one, or was a moment ago, and not too much was. */
