@@ -67,7 +67,9 @@ async function openLeases(session: string): Promise<number> {
 }
 
 async function ended(session: string): Promise<void> {
-  while ((await parts.sessions.get(session))?.state !== 'ended') await pause(5)
+  // The row first, and the chain of events a moment later.
+  while (!(await events(session)).includes('session.ended')) await pause(5)
+  t.equal((await parts.sessions.get(session))?.state, 'ended')
 }
 
 t.test('a session that is given back without its end is ended, in its row and in the audit log', async t => {
