@@ -18,6 +18,7 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
     { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApply },
     { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplain },
     { names: ['simulate'], load: async () => (await import('./commands/simulate.ts')).addSimulate },
+    { names: ['policy'], load: async () => (await import('./commands/policy.ts')).addPolicy },
   ],
   'People and systems:': [
     { names: ['user'], load: async () => (await import('./commands/user.ts')).addUsers },

@@ -1,11 +1,11 @@
-/** Rules are tried before they count: on recorded sessions. */
+/** Rules are tried before they count: on recorded sessions, and on tests of their own. */
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { SimulationAnswer } from '../../../src/api/routes/simulate.ts'
 import { newId } from '../../../src/shared/ids.ts'
-import { asOwner, withToken } from '../../support/run-cli.ts'
+import { asOwner, cli, withToken } from '../../support/run-cli.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 
 const RESOURCES = `
@@ -82,4 +82,65 @@ t.test('a token with the scope simulate may do that, and one with read may not',
   }
   t.equal((await withToken(gateway, await made('simulate'), ['simulate', '-f', stricter])).exit, 1)
   t.equal((await withToken(gateway, await made('read'), ['simulate', '-f', stricter])).exit, 4)
+})
+
+t.test('policy test answers for CI, by files without a gateway, or by what one has', async t => {
+  fileOf('resources.yaml', RESOURCES)
+  const tests = fileOf(
+    'policy.yaml',
+    `
+resources: [resources.yaml]
+cases:
+  - name: "ops are root # everywhere"
+    given: { user: alice, target: web-01, account: root }
+    expect: { allowed: true, roles: [ops], maxTime: 12h }
+  - given: { roles: [ops], target: web-01, account: root, proven: [password] }
+    expect: { allowed: false }
+`,
+  )
+  const { exit, stdout } = await cli(['policy', 'test', tests])
+  t.equal(exit, 0)
+  t.equal(stdout, 'pass  ops are root # everywhere\npass  case 2: ops to root@web-01\n\n2 passed, 0 failed.\n')
+  const stricterFile = fileOf('strict.yaml', RESOURCES.replace('levels: [admin]', 'levels: [basic]'))
+  const failing = await cli(['policy', 'test', tests, '-f', stricterFile, '--tap'])
+  t.equal(failing.exit, 1)
+  t.equal(
+    failing.stdout,
+    `TAP version 14
+1..2
+not ok 1 - ops are root \\# everywhere
+  ---
+  problems: ["expected allowed, and it is refused"]
+  decided: "refused: no role of the user allows root@web-01"
+  ...
+ok 2 - case 2: ops to root@web-01
+`,
+  )
+  t.match((await cli(['policy', 'test', tests, '-f', stricterFile, '--json'])).json(), {
+    passed: 1,
+    failed: 1,
+    cases: [{ passed: false }, {}],
+  })
+  const online = fileOf(
+    'online.yaml',
+    'cases:\n  - given: { user: alice, target: web-01 }\n    expect: { allowed: true }\n',
+  )
+  t.match(await owner(['policy', 'test', online]), { exit: 0, stdout: /1 passed/ })
+  t.equal((await cli(['policy', 'test', online], { env: { SALLYPORT_SOCKET: '/nowhere/sallyport.sock' } })).exit, 3)
+  for (const [text, words] of [
+    ['cases: []', /wrong\.yaml:1:8: cases: the list must not be empty/],
+    [
+      'cases:\n  - given: { user: alice, tarket: web-01 }\n    expect: { allowed: true }',
+      /wrong\.yaml:2:27: .*tarket is not known; did you mean target\?/,
+    ],
+    ['', /there is nothing in it/],
+    [
+      'resources: [nowhere]\ncases:\n  - { given: { user: a, target: b }, expect: { allowed: true } }',
+      /nowhere cannot be read/,
+    ],
+  ] as const) {
+    const wrong = await cli(['policy', 'test', fileOf('wrong.yaml', text)])
+    t.equal(wrong.exit, 2, text)
+    t.match(wrong.stderr, words)
+  }
 })
