@@ -1,4 +1,4 @@
-/** The vault: what a lease costs among 100,000 credentials, how many rotations a minute there are, and how long `credential status` takes. */
+/** The vault: what a lease costs among 100,000 credentials, how many rotations a minute there are, and how long `credential status` and `checkout list` take. */
 
 import { join } from 'node:path'
 import { type Database, openDatabase } from '../src/database/database.ts'
@@ -16,6 +16,7 @@ import { anyTarget, grantFor } from '../test/support/identity-parts.ts'
 import { createRotationWorld } from '../test/support/rotation-parts.ts'
 import { startLinuxHost, whyNoLinuxHost } from '../test/support/start-linux-host.ts'
 import { startPostgres } from '../test/support/start-postgres.ts'
+import { checkOutListSeconds } from './check-outs.ts'
 import type { BenchOptions } from './options.ts'
 import { rotationsDue } from './rotations-due.ts'
 import type { Row } from './row.ts'
@@ -43,6 +44,10 @@ export async function benchVault({ quick, folder, stack, say }: BenchOptions): P
     rows.push({ ...row(`vault.lease, p99, ${name}`, 'ms', quantile(times, 0.99)), target: { atMost: 5 } })
     say(`credential status, ${name}`)
     rows.push({ ...row(`credential status, ${name}`, 's', await statusSeconds(database)), target: { atMost: 1 } })
+    say(`checkout list, ${name}`)
+    const { everybodys, own } = await checkOutListSeconds(database)
+    rows.push({ ...row(`checkout list, everybody's, ${name}`, 's', everybodys), target: { atMost: 1 } })
+    rows.push({ ...row(`checkout list, one's own, ${name}`, 's', own), target: { atMost: 1 } })
   }
   say(`rotations, ${ACCOUNTS} accounts at once`)
   rows.push(...(await rotations(join(folder, 'rotations.db'), server, quick ? 10_000 : 30_000, stack)))
