@@ -9,10 +9,12 @@ import type { CheckOutTerms } from '../policy/check-out.ts'
 import type { Access } from '../session/access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
+import type { Factor } from '../shared/factors.ts'
 import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import { sameLoginAs } from '../targets/same-login.ts'
+import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type CheckOut, type CheckOutEnd, isOpen } from './check-out.ts'
 import { events } from './events.ts'
@@ -60,18 +62,24 @@ interface Parts {
   readonly database: Database
   readonly outbox: Outbox
   readonly audit: AuditAppender
-  readonly access: Pick<Access, 'checkOutTerms' | 'reachable'>
+  readonly access: Pick<Access, 'checkOutTerms' | 'reachable' | 'known'>
+  readonly targets: Pick<Targets, 'getAll'>
   readonly users: {
     get(name: string): Promise<{ readonly roles: readonly string[]; readonly disabled: boolean } | undefined>
   }
   readonly vault: Pick<Vault, 'endLeases' | 'sessionsOn' | 'startLoan'>
   readonly cluster: Pick<Cluster, 'publish' | 'subscribe'>
   readonly jobs: CheckOutJobs
+  /** Whether its credential is to be changed at the target, or that goes on now. */
+  readonly changeOf: (address: AccountAddress, on: Database) => Promise<'to-begin' | 'going-on' | undefined>
   /** The store's, where several gateways share it. */
   readonly clock: Clock
   readonly gateway: string
   readonly count: (what: Counted) => void
 }
+
+/** Why a credential is not shown now. */
+export type NotRevealed = 'shown-before' | 'over' | 'rotating'
 
 export type Counted = 'started' | 'extended' | 'revealed' | 'queued' | CheckOutEnd
 
@@ -321,24 +329,28 @@ export async function createCheckOuts(parts: Parts) {
 
     termsFor,
 
-    /** Notes that it is shown now, and has that audited: only then may it be. Once: undefined where it was, or is over. Throws `AUDIT_UNAVAILABLE`. */
+    /** Notes that it is shown now, and has that audited: only then may it be. Else why not. Throws `AUDIT_UNAVAILABLE`. */
     async noteRevealed(
       checkOut: CheckOut,
       { version, to }: { version: number; to: string },
       session?: string,
-    ): Promise<CheckOut | undefined> {
-      const shown = await change(checkOut, async (on, record) => {
+    ): Promise<CheckOut | NotRevealed> {
+      const shown = await change(checkOut, async (on, record): Promise<CheckOut | NotRevealed> => {
         const now = await rows.get(checkOut.id, on)
-        if (now === undefined || now.revealedAt !== undefined) return undefined
+        if (now === undefined || !isOpen(now, clock.now())) return 'over'
+        if (now.revealedAt !== undefined) return 'shown-before'
+        // What is in force at the target is not known, or no longer what is shown; one that has not begun waits for who has it alone.
+        const changing = await parts.changeOf(checkOut, on)
+        if (changing === 'going-on' || (changing === 'to-begin' && !now.exclusive)) return 'rotating'
         const revealed = await rows.act(now, { act: 'reveal', at: clock.now() }, on)
-        if (revealed === undefined) return undefined
+        if (revealed === undefined) return 'over'
         const { id, user, account, target, until } = revealed
         const lease = newId('lea', clock.now())
         await vault.startLoan({ id: lease, checkOut: id, user, address: { account, target }, version, until }, on)
         record(events.revealed(revealed, { lease, version, to }, session))
         return revealed
       })
-      if (shown === undefined) return undefined
+      if (typeof shown === 'string') return shown
       count('revealed')
       await audit.flush()
       return shown
@@ -377,6 +389,7 @@ export async function createCheckOuts(parts: Parts) {
 
     /** Decides anew for all that are open: those that would not be given today end. */
     async review(): Promise<void> {
+      for (const address of await rows.waitedFor()) await reviewQueue(address)
       for await (const some of rows.open()) {
         for (const one of some) {
           const now = clock.now()
@@ -389,10 +402,11 @@ export async function createCheckOuts(parts: Parts) {
       }
     },
 
-    /** Who has the account, or one that is the same login, for themselves alone now; undefined: nobody. */
-    async heldExclusively(address: AccountAddress): Promise<CheckOut | undefined> {
-      const accounts = await sameLoginAs(address, parts.database)
-      return (await rows.openOf(accounts)).find(one => one.exclusive && isOpen(one, clock.now()))
+    /** Who has the account, or one that is the same login, for themselves alone now; undefined: nobody, and in a transaction, until that is over. */
+    async heldExclusively(address: AccountAddress, on?: Database): Promise<CheckOut | undefined> {
+      const accounts = await sameLoginAs(address, on ?? parts.database)
+      if (on !== undefined) await rows.takeTurn(accounts, on)
+      return (await rows.openOf(accounts, on)).find(one => one.exclusive && isOpen(one, clock.now()))
     },
 
     /** Of the accounts that they may use now, those that somebody else has alone. */
@@ -415,6 +429,30 @@ export async function createCheckOuts(parts: Parts) {
       return () => void listeners.delete(listener)
     },
     close: unsubscribe,
+  }
+
+  /** Whoever waits and could not have it any more, whatever they proved, keeps nobody else from their turn. */
+  async function reviewQueue(address: AccountAddress): Promise<void> {
+    const gone = new Set<string>()
+    for (const entry of await rows.queueOf([address])) if (!(await mayWait(entry))) gone.add(entry.id)
+    if (gone.size === 0) return
+    await change(address, async (on, record, accounts) => {
+      for (const entry of await rows.queueOf([address], on)) {
+        if (!gone.has(entry.id)) continue
+        await rows.leaveQueue(entry.id, on)
+        record(events.leftQueue(entry, 'access withdrawn'))
+      }
+      await passTurn(on, record, accounts)
+    })
+    await changed(address)
+  }
+
+  async function mayWait({ user: name, account, target }: QueueEntry): Promise<boolean> {
+    const user = await users.get(name)
+    if (user === undefined || user.disabled) return false
+    const person = { user: name, roles: user.roles, proven: new Set<Factor>(), sourceAddress: '' }
+    const [entry] = await parts.targets.getAll([target])
+    return entry !== undefined && (await access.known(person))(entry, account)
   }
 
   async function mayKeep({ user: name, account, target, way, proven, source }: CheckOut): Promise<boolean> {

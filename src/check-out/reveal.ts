@@ -9,7 +9,7 @@ import { eraseMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 import { encryptTo } from './age.ts'
 import { type CheckOut, isOpen } from './check-out.ts'
-import type { Asker, CheckOuts } from './check-outs.ts'
+import type { Asker, CheckOuts, NotRevealed } from './check-outs.ts'
 import { credentialText } from './credential-text.ts'
 
 export interface RevealWish {
@@ -50,7 +50,7 @@ export function createReveal({ checkOuts, vault }: Parts): Reveal {
         'BAD_REQUEST',
         'It was checked out for sessions. Check it in, and out again with --reveal.',
       )
-    if (found.revealedAt !== undefined) throw shownBefore()
+    if (found.revealedAt !== undefined) throw notRevealed('shown-before', formatAccountAddress(found))
     return found
   }
 
@@ -72,7 +72,7 @@ export function createReveal({ checkOuts, vault }: Parts): Reveal {
       )
     const { version } = standing
     const noted = await checkOuts.noteRevealed(checkOut, { version, to: toAge ?? 'terminal' }, person.session)
-    if (noted === undefined) throw shownBefore()
+    if (typeof noted === 'string') throw notRevealed(noted, formatAccountAddress(address))
     const material = await vault.openVersion(address, version, target)
     try {
       const entry = target.accounts.find(each => each.name === account)
@@ -87,6 +87,16 @@ export function createReveal({ checkOuts, vault }: Parts): Reveal {
   }
 }
 
-function shownBefore(): GatewayError {
-  return new GatewayError('CONFLICT', 'It was shown already, and it is shown once. Check it in, and out again.')
+function notRevealed(why: NotRevealed, name: string): GatewayError {
+  switch (why) {
+    case 'shown-before':
+      return new GatewayError('CONFLICT', 'It was shown already, and it is shown once. Check it in, and out again.')
+    case 'over':
+      return new GatewayError('NOT_FOUND', `Your check-out of ${name} has ended; nothing was shown.`)
+    case 'rotating':
+      return new GatewayError(
+        'CONFLICT',
+        `The credential of ${name} is being changed at its target now; nothing was shown. Ask again in a minute, with another code.`,
+      )
+  }
 }

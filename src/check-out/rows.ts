@@ -141,6 +141,11 @@ export function createCheckOutRows(database: Database) {
         .sort((a, b) => Number(a.offeredUntil === undefined) - Number(b.offeredUntil === undefined))
     },
 
+    /** The accounts that somebody waits for. */
+    async waitedFor(): Promise<AccountAddress[]> {
+      return database.selectFrom('check_out_queue').select(['account', 'target']).distinct().execute()
+    },
+
     async waitingOf(user: string): Promise<QueueEntry[]> {
       const all = database.selectFrom('check_out_queue').selectAll().where('user', '=', user)
       return (await all.orderBy('asked_at').execute()).map(readEntry)

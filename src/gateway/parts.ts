@@ -29,6 +29,7 @@ import { createRoles } from '../policy/roles.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
 import { createBatches } from '../rotation/batches/batches.ts'
+import { changeOf } from '../rotation/journal.ts'
 import { createRotationPolicies } from '../rotation/policies/policies.ts'
 import { createRotationTriggers } from '../rotation/triggers/triggers.ts'
 import { createSchedule } from '../schedule/schedule.ts'
@@ -165,8 +166,9 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
   const checkOuts = await createCheckOuts({
-    ...{ database, outbox, audit, access, users, vault, cluster, gateway },
+    ...{ database, outbox, audit, access, users, targets, vault, cluster, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
+    changeOf,
     clock: storeClock,
     count: what => metrics.checkOuts.inc({ what }),
   })

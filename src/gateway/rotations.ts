@@ -93,8 +93,8 @@ export function createGatewayRotations(
       return words
     },
     tellSessions: (rotation, openSessions) => tellSessions(parts, rotation, openSessions),
-    heldBy: async address => {
-      const held = await parts.checkOuts.heldExclusively(address)
+    heldBy: async (address, on) => {
+      const held = await parts.checkOuts.heldExclusively(address, on)
       return held && `${held.user} has checked it out until ${isoMinute(held.until)}`
     },
     living: () => reaper.living(),

@@ -41,6 +41,17 @@ export interface Rotation extends AccountAddress, Progress {
 
 export type NewRotation = AccountAddress & Pick<Rotation, 'way' | 'former' | 'trigger' | 'by' | 'connector' | 'policy'>
 
+/** Whether a credential is to be changed at its target: `going-on` from when it may be another there until the vault lends that one. */
+export async function changeOf(
+  { account, target }: AccountAddress,
+  on: Database,
+): Promise<'to-begin' | 'going-on' | undefined> {
+  const open = on.selectFrom('rotations').select('state').where('ended_at', 'is', null)
+  const row = await open.where('account', '=', account).where('target', '=', target).executeTakeFirst()
+  if (row === undefined || row.state === 'current') return undefined
+  return row.state === 'prepared' ? 'to-begin' : 'going-on'
+}
+
 /** Another gateway goes on with it. */
 export class ClaimLost extends Error {}
 

@@ -1,14 +1,12 @@
 /** Waits in the queue for an account: one calm line, until it is theirs or they leave. */
 
+import { askAgainMs } from '../check-out/how-soon.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../check-out/own-check-outs.ts'
 import { onceAborted } from '../session/session-end.ts'
 import { EXIT } from '../shared/exit-codes.ts'
 import type { AccountAddress } from '../shared/names.ts'
 import { type Call, CommandError } from './command.ts'
 import { createKeyReader } from './menu/keys.ts'
-
-/** Whoever is first has it so long after it is free, at most. */
-const EVERY_MS = 1000
 
 /** `again` asks whether it can be had now. Throws CommandError where they leave the queue. */
 export async function waitForTurn(
@@ -33,7 +31,7 @@ export async function waitForTurn(
       const line = `${answer.words} You are number ${answer.place} of those who wait; Ctrl-C leaves.`
       if (line !== said) await out.note(line)
       said = line
-      await pause(left.signal)
+      await pause(askAgainMs(answer.place), left.signal)
       if (!left.signal.aborted) answer = await again()
     }
   } finally {
@@ -44,9 +42,9 @@ export async function waitForTurn(
   throw new CommandError(EXIT.no, 'You have left the queue.')
 }
 
-function pause(left: AbortSignal): Promise<void> {
+function pause(ms: number, left: AbortSignal): Promise<void> {
   return new Promise(resolve => {
-    const timer = setTimeout(resolve, EVERY_MS)
+    const timer = setTimeout(resolve, ms)
     onceAborted(left, () => {
       clearTimeout(timer)
       resolve()

@@ -11,6 +11,7 @@ import { userSchema } from '../../src/identity/user.ts'
 import { createUsers } from '../../src/identity/users.ts'
 import { type RoleInput, roleSchema } from '../../src/policy/role.ts'
 import { createRoles } from '../../src/policy/roles.ts'
+import { changeOf } from '../../src/rotation/journal.ts'
 import { createRotationTriggers } from '../../src/rotation/triggers/triggers.ts'
 import { createSchedule } from '../../src/schedule/schedule.ts'
 import { createAccess } from '../../src/session/access.ts'
@@ -42,12 +43,13 @@ export async function createCheckOutWorld(database: Database, options: CheckOutW
   const schedule = createSchedule({ database, clock })
   const leases = createLeaseRows({ database, clock })
   const checkOuts = await createCheckOuts({
-    ...{ database, access, users, clock, gateway: 'gw_test' },
+    ...{ database, access, users, targets, clock, gateway: 'gw_test' },
     outbox: createOutbox({ database, gateway: 'gw_test', clock }),
     audit: { append: async event => void refusals.push(event.kind), flush: async () => undefined },
     vault: { endLeases: leases.end, sessionsOn: leases.openOf, startLoan: leases.startLoan },
     cluster: createLocalCluster({ clock, gateway: 'gw_test' }),
     jobs: planCheckOutJobs(schedule, createRotationTriggers({ schedule, clock })),
+    changeOf,
     count: what => void counted.push(what),
   })
   const refusals: string[] = []

@@ -1,6 +1,7 @@
 /** What the acts of a rotation have in common: what they are made of, and what may come of one. */
 
 import type { Outbox } from '../../audit/chain/outbox.ts'
+import type { Database } from '../../database/database.ts'
 import type { Connector } from '../../session/connector.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
@@ -32,8 +33,8 @@ export interface ActParts {
     },
     signal: AbortSignal,
   ) => Promise<string | undefined>
-  /** Who has it checked out for themselves alone, in words; undefined: nobody. */
-  readonly heldBy: (address: AccountAddress) => Promise<string | undefined>
+  /** Who has it checked out for themselves alone, in words; undefined: nobody, and in a transaction, until that is over. */
+  readonly heldBy: (address: AccountAddress, on?: Database) => Promise<string | undefined>
   /** Open sessions that have the old one hear of it, or end. Gives why not all of them did; undefined: they did. */
   readonly tellSessions: (
     rotation: Rotation,

@@ -14,8 +14,23 @@ import { wordsOfThrown } from '../words.ts'
 import { inForce, postpone, purposeOf, type Scene, type Step, verify } from './act.ts'
 import { probe } from './probe.ts'
 
+/** Somebody has taken the account since it was asked. */
+class Taken extends Error {}
+
+/** Who has the account alone, in words, where they took it while what is in force was tried. */
+function begin({ journal, heldBy }: Scene, prepared: Rotation): Promise<Rotation | string> {
+  const free: WithTransition = async on => {
+    const holder = prepared.state === 'prepared' ? await heldBy(prepared, on) : undefined
+    if (holder !== undefined) throw new Taken(holder)
+  }
+  return journal.advance(prepared, { type: 'change-begins' }, '', free).catch(error => {
+    if (error instanceof Taken) return error.message
+    throw error
+  })
+}
+
 export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
-  const { journal, entry, logins, signal } = scene
+  const { entry, logins, signal } = scene
   const { target, account } = entry
   if (prepared.state === 'prepared') {
     const holder = await scene.heldBy(prepared)
@@ -44,7 +59,8 @@ export async function change(scene: Scene, prepared: Rotation): Promise<Step> {
     if (each !== undefined && 'words' in each) return notSent(scene, prepared, each.words)
 
   signal.throwIfAborted()
-  const rotation = await journal.advance(prepared, { type: 'change-begins' })
+  const rotation = await begin(scene, prepared)
+  if (typeof rotation === 'string') return postpone(scene, prepared, rotation)
   const asked: CredentialChange = {
     ...{
       target,

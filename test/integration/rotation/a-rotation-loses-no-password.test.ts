@@ -436,12 +436,16 @@ t.test('an account that somebody has checked out for themselves is not rotated',
     t.match(outcome, { result: 'not-started', why: 'checked-out', words: /alice/ })
     t.equal((await world.vault.history(place.address)).length, 1)
   })
-  let asked = 0
-  // From the moment on in which the candidate was stored.
-  await inWorld(place, { heldBy: () => (asked++ === 0 ? undefined : 'bob has it') }, async world => {
-    t.match(await world.rotations.rotate(place.address, byHand), { result: 'open', words: 'bob has it' })
-    t.same(await living(world, place.address), [1])
-  })
+  // From the moment on in which the candidate was stored, and while what is in force was tried: the second is asked in the journal's transaction.
+  for (const free of [1, 2]) {
+    const other = await newPlace()
+    let asked = 0
+    await inWorld(other, { heldBy: () => (asked++ < free ? undefined : 'bob has it') }, async world => {
+      t.match(await world.rotations.rotate(other.address, byHand), { result: 'open', words: 'bob has it' })
+      t.match(await world.journal.openOf(other.address), { state: 'prepared' })
+      t.same(await living(world, other.address), [1])
+    })
+  }
 })
 
 t.test('a candidate that arrived after it was given up is found by the next verification', async t => {

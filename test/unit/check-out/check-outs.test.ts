@@ -89,6 +89,33 @@ eachStore(t, 'the first who waits has their turn for a time, then the next', asy
   ])
 })
 
+eachStore(t, "who waits and loses the access is in nobody's way, however many wait", async (t, store) => {
+  const database = await store.open()
+  const { checkOuts, as, users, clock, events, setRole } = await createCheckOutWorld(database)
+  await checkOuts.take(as('alice'), ROOT, {})
+  for (const user of ['bob', 'carol']) {
+    t.match(await checkOuts.take(as(user), ROOT, { wait: true }), { taken: false })
+    clock.move(1)
+  }
+  const others = Array.from({ length: 1000 }, (_, index) => ({
+    ...{ id: `coq_${index}`, user: `user-${index}`, ...ROOT, asked_at: clock.now() - HOUR, offered_until: null },
+  }))
+  for (let from = 0; from < others.length; from += 100)
+    await database
+      .insertInto('check_out_queue')
+      .values(others.slice(from, from + 100))
+      .execute()
+  t.match(await checkOuts.take(as('carol'), ROOT, { wait: true }), { place: 1002 })
+  await users.put({ ...(await users.get('bob'))!, disabled: true })
+  await checkOuts.review()
+  t.match(await checkOuts.take(as('carol'), ROOT, { wait: true }), { place: 1 }, 'the others are no users')
+  t.equal((await events()).filter(kind => kind === 'check-out.left-queue').length, 1001)
+  await checkOuts.checkIn({ user: 'alice' }, ROOT)
+  await setRole({ accounts: { names: ['other'] } })
+  await checkOuts.review()
+  t.same(await checkOuts.waitingOf('carol'), [], 'her role does not speak of it any more')
+})
+
 eachStore(t, 'it is extended by policy of now, up to the longest time from its start', async (t, store) => {
   const world = await createCheckOutWorld(await store.open(), {
     rule: { maxTime: '3h' },

@@ -2,14 +2,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CheckOutDocument } from '../../../check-out/check-out.ts'
+import { askAgainMs } from '../../../check-out/how-soon.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
 import type { AccountAddress } from '../../../shared/names.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
 import { CliError } from '../../exit.ts'
 import { type CheckOutOptions, ownPath } from './own-path.ts'
-
-const EVERY_MS = 1000
 
 type Answer = CheckOutDocument | { readonly words: string; readonly place: number }
 
@@ -33,7 +32,7 @@ export async function takeWhenFree(
       const line = `${answer.words} You are number ${answer.place} of those who wait; Ctrl-C leaves.`
       if (line !== said) terminal.note(line)
       said = line
-      await pause(EVERY_MS, undefined, { signal: left.signal }).catch(() => undefined)
+      await pause(askAgainMs(answer.place), undefined, { signal: left.signal }).catch(() => undefined)
       if (!left.signal.aborted) continue
       await client.send('DELETE', `${path}/waiting`)
       throw new CliError(EXIT.no, 'You have left the queue.')
