@@ -124,6 +124,7 @@ async function list(context: Context, { ended, user, target, limit }: Filters): 
         value: one => [one.ticket, one.reason].filter(text => text !== null).join(' '),
         shrinkTo: 8,
         optional: 1,
+        unlessEmpty: true,
       },
       { title: 'ID', value: one => one.id, optional: 2 },
     ],

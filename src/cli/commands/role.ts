@@ -1,6 +1,7 @@
 /** `sallyport role`: what the holders of a role may do. */
 
 import type { RoleAnswer } from '../../api/routes/roles.ts'
+import { differences } from '../../resources/difference.ts'
 import type { AddCommands } from '../context.ts'
 import { selectorOf } from '../selector.ts'
 import { formatDuration } from '../terminal/time.ts'
@@ -42,7 +43,10 @@ export const addRoles: AddCommands = (program, context) => {
         ['targets', selectorOf(role.targets)],
         ['accounts', selectorOf(role.accounts)],
         ['protocols', role.protocols.join(', ')],
+        ['databases', role.databases?.join(', ')],
         ['channels', role.channels.join(', ')],
+        ['checks out', checkOutOf(role)],
+        ['on request', role.onRequest && linesOf(role.onRequest)],
         ['at the API', role.api?.join(', ')],
         ['hours', hours && `${hours.days.join(', ')} ${hours.from} to ${hours.to} ${hours.zone}`],
         ['from', sources?.join(', ')],
@@ -56,4 +60,19 @@ export const addRoles: AddCommands = (program, context) => {
         ['recording', role.recording],
       ])
     })
+}
+
+/** `in sessions and shown, 8h at most, told who has it` */
+function checkOutOf({ checkOut }: RoleAnswer): string | undefined {
+  if (checkOut === undefined) return undefined
+  const { ways, maxTime, seeHolder } = checkOut
+  const how = ways.map(way => (way === 'inject' ? 'in sessions' : 'shown')).join(' and ')
+  return `${how}, ${formatDuration(maxTime)} at most${seeHolder ? ', told who has it' : ''}`
+}
+
+/** As `apply` shows it. */
+function linesOf(value: object): string {
+  return differences({}, value)
+    .map(({ path, after }) => `${path} ${after}`)
+    .join('; ')
 }

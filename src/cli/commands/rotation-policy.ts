@@ -24,7 +24,7 @@ export const addRotationPolicies: AddCommands = (program, context) => {
           { title: 'TARGETS', value: policy => selectorOf(policy.targets), shrinkTo: 12 },
           { title: 'ACCOUNTS', value: accountsOf, shrinkTo: 10 },
           { title: 'ROTATED', value: policy => timesOf(policy) ?? 'by hand', shrinkTo: 14 },
-          { title: 'VERIFIED', value: policy => verifiedOf(policy) ?? '', optional: 1 },
+          { title: 'VERIFIED', value: policy => verifiedOf(policy) ?? '', optional: 1, unlessEmpty: true },
         ],
         answer.policies,
         'There are no rotation policies. Describe them in files, then: sallyport apply -f FOLDER',

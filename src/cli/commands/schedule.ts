@@ -49,7 +49,7 @@ export const addSchedule: AddCommands = (program, context) => {
           { title: 'FOR', value: job => job.key, shrinkTo: 16 },
           { title: 'DUE', value: job => dueTime(job.dueAt, context.now()), align: 'right' },
           { title: 'STATE', value: stateOf, style: (text, job) => coloured(text, job) },
-          { title: 'LAST ERROR', value: job => job.lastError ?? '', shrinkTo: 16, optional: 1 },
+          { title: 'LAST ERROR', value: job => job.lastError ?? '', shrinkTo: 16, optional: 1, unlessEmpty: true },
         ],
         answer.jobs,
         'Nothing is planned that matches.',

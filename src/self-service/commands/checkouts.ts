@@ -36,7 +36,7 @@ export async function listCheckOuts({ parts, login, out }: Call): Promise<ExitCo
         { title: 'STATE', value: one => one.state },
         { title: 'UNTIL', value: one => one.until },
         { title: 'WAY', value: one => one.way, optional: 2 },
-        { title: 'WHY', value: one => one.why, shrinkTo: 8, optional: 1 },
+        { title: 'WHY', value: one => one.why, shrinkTo: 8, optional: 1, unlessEmpty: true },
       ],
       rows,
       'You have no account checked out.',

@@ -298,6 +298,7 @@ t.test('an account is checked out', async t => {
       t.match(notRotated, { exit: 1, stderr: new RegExp(`until ${until}\n.*checkin ${name} --force`) })
       const shownTarget = await asOwner(gateway, ['target', 'show', 'web-01'], { columns: 120 })
       t.match(shownTarget.stdout, /CHECK-OUT.*\n.*basic +exclusive\n/)
+      t.match((await asOwner(gateway, ['role', 'show', 'ops'])).stdout, /^checks out +in sessions.*, 8h at most/m)
       t.match(
         (await withToken(gateway, alice!, ['checkouts'], { columns: 80 })).stdout,
         /ACCOUNT.*STATE.*UNTIL.*WHY.*by cli/s,

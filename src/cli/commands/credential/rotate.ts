@@ -81,7 +81,7 @@ export function addRotation(credential: Command, context: Context): void {
             { title: 'VERSIONS', value: each => `${each.from} to ${each.to}`, optional: 2 },
             { title: 'WHY', value: each => each.trigger, shrinkTo: 7 },
             { title: 'BY', value: each => each.by, shrinkTo: 5, optional: 1 },
-            { title: 'WORDS', value: each => each.words, shrinkTo: 12 },
+            { title: 'WORDS', value: each => each.words, shrinkTo: 12, unlessEmpty: true },
           ],
           answer.rotations,
           'No rotations match.',

@@ -84,7 +84,7 @@ export function addStatus(credential: Command, context: Context): void {
         { title: 'VERIFIED', value: each => time(each.verifiedAt, 'never'), align: 'right' },
         { title: 'DUE', value: each => (each.dueAt === null ? '' : dueTime(each.dueAt, now)), align: 'right' },
         { title: 'POLICY', value: each => each.policy ?? '', shrinkTo: 8, optional: 1 },
-        { title: 'WORDS', value: each => each.words, shrinkTo: 12 },
+        { title: 'WORDS', value: each => each.words, shrinkTo: 12, unlessEmpty: true },
       ],
       accounts,
       none,

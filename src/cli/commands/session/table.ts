@@ -12,7 +12,7 @@ export function sessionColumns(now: number, style: StyleText): Column<Session>[]
     { title: 'SESSION', value: session => session.id },
     { title: 'USER', value: session => session.user, shrinkTo: 8 },
     { title: 'ACCOUNT', value: session => `${session.account}@${session.target}`, shrinkTo: 12 },
-    { title: 'DATABASE', value: session => session.database ?? '', optional: 6, shrinkTo: 8 },
+    { title: 'DATABASE', value: session => session.database ?? '', optional: 6, shrinkTo: 8, unlessEmpty: true },
     { title: 'PROTOCOL', value: session => session.protocol, optional: 2 },
     { title: 'FROM', value: session => session.source, optional: 4, shrinkTo: 9 },
     { title: 'STARTED', value: session => relativeTime(session.startedAt, now), align: 'right' },
