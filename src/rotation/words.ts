@@ -2,16 +2,13 @@
 
 import { GatewayError } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
-import { printable } from '../shared/text/printable.ts'
-import { mayShareSecret } from '../shared/text/shares-secret.ts'
-import { shortened } from '../shared/text/shortened.ts'
-import { WITHHELD } from '../shared/text/without-secrets.ts'
+import { unlessSecret } from '../shared/text/without-secrets.ts'
 
 const MOST_CHARACTERS = 400
 
 /** `opened`: all that whoever says it may know. A connector has left out what is no plain word; what it says itself is among them. */
 export function safeWords(words: string, opened: readonly Secret[]): string {
-  return mayShareSecret(words, opened) ? WITHHELD : shortened(printable(words).trim(), MOST_CHARACTERS)
+  return unlessSecret(words, opened, MOST_CHARACTERS)
 }
 
 /** What may be said of something that a connector threw, which it should not: only what we know the words of. */

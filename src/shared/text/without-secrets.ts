@@ -5,6 +5,7 @@
 
 import type { Secret } from '../secret.ts'
 import { plainWords } from './plain-words.ts'
+import { printable } from './printable.ts'
 import { mayShareSecret } from './shares-secret.ts'
 import { shortened } from './shortened.ts'
 
@@ -20,4 +21,9 @@ export function withoutSecrets(
   const shown = plainWords(text).join('; ')
   // Also of what is left: what stood between may have kept two parts of a secret apart.
   return mayShareSecret(text, secrets) || mayShareSecret(shown, secrets) ? WITHHELD : shortened(shown, most, kept)
+}
+
+/** Words of the gateway's own, with plain ones of others in them: all, or nothing. */
+export function unlessSecret(words: string, secrets: readonly Secret[], most: number): string {
+  return mayShareSecret(words, secrets) ? WITHHELD : shortened(printable(words).trim(), most)
 }

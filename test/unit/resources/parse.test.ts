@@ -172,6 +172,14 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
     [`${DATABASE}authentication: [md5, md5]`, 'f1.yaml:5:23: md5 is there twice.'],
     [`${TARGET}hostKeys: [ssh-ed25519 AAAA]`, 'f1.yaml:5:12: This host key cannot be used: '],
     [
+      `${TARGET}hostKeys: ["@cert-authority * ssh-ed25519 AAAA"]`,
+      'f1.yaml:5:12: Certificates of hosts are not taken: ',
+    ],
+    [
+      `${TARGET}hostKeys: [ssh-ed25519-cert-v01@openssh.com AAAA]`,
+      'f1.yaml:5:12: Certificates of hosts are not taken: ',
+    ],
+    [
       'kind: target\nname: t\nprotocol: ssh\nhost: h:22',
       'f1.yaml:4:7: A host is a name or an address alone; a port is written in the field port.',
     ],

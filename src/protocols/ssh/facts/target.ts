@@ -40,5 +40,7 @@ export const sshTarget = {
 
 function wrongKey(line: string): string {
   if (line.includes('PRIVATE KEY')) return 'This is a private key: take it out, and never write one here.'
+  if (/^@cert-authority\b|-cert-v\d+@/.test(line))
+    return "Certificates of hosts are not taken: write the host's own key, which it shows as well; `sallyport target scan` prints it."
   return 'This host key cannot be used: one is written as in "ssh-ed25519 AAAA…", `sallyport target scan` prints it; RSA from 2048 bits.'
 }

@@ -6,13 +6,15 @@ import { systemClock } from '../../../shared/clock.ts'
 import { GatewayError, messageOf } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import { WireReader } from '../../../shared/ssh-encoding/wire.ts'
-import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
+import { unlessSecret } from '../../../shared/text/without-secrets.ts'
 import { type CredentialMaterial, secretsOf } from '../../../vault/lease.ts'
 import type { SshTarget } from '../target.ts'
 import { OwnChannels } from '../target-side/own-channels.ts'
 import { CredentialRefused } from '../target-side/target-login.ts'
 import { connectTarget, type SshUpstream } from '../target-side/upstream.ts'
 import { NO_REKEYING } from '../transport/transport.ts'
+
+const MOST_CHARACTERS = 400
 
 export type FailedLogin = Exclude<Verification, { result: 'works' }>
 
@@ -58,11 +60,16 @@ export function copyOf<M extends CredentialMaterial>(material: M): M {
 function failed({ code, message, cause }: GatewayError, { material, opened = [] }: LoginAtTarget): FailedLogin {
   const secrets = [...secretsOf(material), ...opened]
   if (cause instanceof CredentialRefused)
-    return { result: 'refused', words: withoutSecrets(`${cause.message}${kindOf(material)}\n${cause.said}`, secrets) }
+    return { result: 'refused', words: said([`${cause.message}${kindOf(material)}`, cause.said], secrets) }
   const why = cause === undefined ? message : messageOf(cause)
   // It was not refused: what the code says to people does not hold.
   const words = code === 'TARGET_LOGIN_FAILED' || cause === undefined ? why : `${message} (${why})`
-  return { result: 'unreachable', words: withoutSecrets(words, secrets) }
+  return { result: 'unreachable', words: said([words], secrets) }
+}
+
+/** Of the target's own words the login has left out what is no plain word; fingerprints and addresses are ours. */
+function said(words: readonly string[], secrets: readonly Secret[]): string {
+  return unlessSecret(words.filter(each => each !== '').join('; '), secrets, MOST_CHARACTERS)
 }
 
 /** A target may take other kinds of keys alone. */

@@ -1,8 +1,8 @@
 /** A connection to a host that we are logged in to, for channels of the gateway's own: opens them, and hands each what is for it. */
 
 import { message, string, uint32, WireError, WireReader } from '../../../shared/ssh-encoding/wire.ts'
+import { withoutSecrets } from '../../../shared/text/without-secrets.ts'
 import { DISCONNECT, MESSAGE, OPEN_FAILURE } from '../transport/messages.ts'
-import { plain } from '../transport/texts.ts'
 import { RELAY_WAITING_BYTES, type Transport, type TransportListener } from '../transport/transport.ts'
 import type { SshUpstream } from './upstream.ts'
 
@@ -11,6 +11,8 @@ export const WINDOW = 2 * 1024 * 1024
 /** The most that either side puts into one message. */
 export const MAX_PACKET = 32 * 1024
 /** So much may be on its way to the host before our channels wait. */
+/** So much of what a host says of a refusal is shown. */
+const MAX_SHOWN = 120
 const MUCH_BYTES = 1024 * 1024
 /** A host that takes less in one message than this wants to keep us busy. */
 const SMALLEST_PACKET = 256
@@ -222,7 +224,7 @@ export class OwnChannels implements TransportListener, OwnLine {
   #failed(fields: WireReader): void {
     const opening = this.#take(fields.uint32())
     const reason = REASON[fields.uint32()] ?? 'for no known reason'
-    const words = plain(fields.utf8()).slice(0, 120)
+    const words = withoutSecrets(fields.utf8(), [], { most: MAX_SHOWN })
     opening.failed(new ChannelRefused(`${reason}${words === '' ? '' : ` (${words})`}`))
   }
 
