@@ -64,6 +64,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
 
   'GET /v1/explain': ['read'],
   'POST /v1/simulate': ['simulate', 'administrate'],
+  'GET /v1/reports/separation': ['audit', 'administrate'],
   'GET /v1/users': ['read'],
   'GET /v1/users/:name': ['read'],
   'POST /v1/users/:name/unlock': ['operate'],

@@ -45,6 +45,7 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
     },
     { names: ['audit'], load: async () => (await import('./commands/audit.ts')).addAudit },
     { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
+    { names: ['report'], load: async () => (await import('./commands/report.ts')).addReports },
   ],
   'Keys to the API:': [
     { names: ['login', 'logout', 'whoami'], load: async () => (await import('./commands/login.ts')).addLogins },

@@ -17,6 +17,7 @@ import { own } from './own.ts'
 import { ownCheckOuts } from './own-check-outs.ts'
 import { ownNotifications } from './own-notifications.ts'
 import { recordings } from './recordings.ts'
+import { reports } from './reports.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
 import { rotationBatches } from './rotation-batches.ts'
@@ -51,6 +52,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   targets,
   explain,
   simulate,
+  reports,
   tokens,
   own,
   ownCheckOuts,

@@ -1,4 +1,4 @@
-/** Rules are tried before they count: on recorded sessions, and on tests of their own. */
+/** Rules are tried before they count: on recorded sessions, and on tests of their own. And who changes, uses and reviews them is told apart. */
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -143,4 +143,28 @@ ok 2 - case 2: ops to root@web-01
     t.equal(wrong.exit, 2, text)
     t.match(wrong.stderr, words)
   }
+})
+
+t.test('report separation names who is several of admin, approver and auditor', async t => {
+  t.match(await owner(['report', 'separation']), { exit: 0, stdout: /^Nobody is several/ })
+  const nothing = 'targets: {}, accounts: {}'
+  const several = `
+- { kind: role, name: boss, ${nothing}, api: [administrate] }
+- { kind: role, name: lead, ${nothing} }
+- { kind: role, name: dev, targets: { names: [web-01] }, accounts: {}, onRequest: [{ accounts: { levels: [admin] }, approvers: ['role:lead'] }] }
+- { kind: user, name: bea, roles: [boss], person: bea }
+- { kind: user, name: bea-lead, roles: [lead], person: bea }
+`
+  t.equal((await owner(['apply', '-f', '-'], several)).exit, 0)
+  const { exit, stdout } = await owner(['report', 'separation'])
+  t.equal(exit, 1)
+  t.match(stdout, /^1 person is several of admin, approver and auditor\.\nIn all: admin 1, approver 1, auditor 0\./)
+  t.match(stdout, /bea +bea, bea-lead +approver +role:lead for level admin of the role dev/)
+  const ca = fileOf('gateway.crt', (await owner(['key', 'certificate'])).stdout)
+  const { stdout: made } = await owner(['token', 'create', 'auditing', '--user', 'bea', '--scope', 'audit', '--json'])
+  const { token } = JSON.parse(made) as { token: string }
+  const seen = await withToken(gateway, { token, ca }, ['report', 'separation', '--json'])
+  t.match(seen.json(), {
+    several: [{ person: 'bea', duties: [{ duty: 'admin' }, { duty: 'approver' }, { duty: 'auditor' }] }],
+  })
 })
