@@ -7,13 +7,18 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { openDatabase } from '../../../src/database/database.ts'
+import { verifyRecording } from '../../../src/recording/store/verify.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import type { RpcMessage } from '../../../src/shared/rpc.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { countInMemory, processesUnder } from '../../support/process-memory.ts'
+import { startSsh } from '../../support/ssh-client.ts'
 import { startTestGateway, type TestGateway } from '../../support/start-gateway.ts'
 import { startGatewayProcess } from '../../support/start-gateway-process.ts'
+import { startSshd } from '../../support/start-sshd.ts'
 import { fromText, MASTER, toText } from '../../support/taken-over-worker.ts'
+import { addWeb01 } from '../../support/web-01.ts'
 
 const PASSWORDS = { root: 'the password of root', admin: 'the password of admin', hop: 'the password of the hop' }
 
@@ -413,12 +418,16 @@ t.test(
         config.recording.folder = recordings
       },
     })
-    t.teardown(() => own.close())
+    const sshd = await startSshd()
+    t.teardown(() => sshd.stop())
+    const person = await addWeb01(own, sshd, { factors: [['password']] })
     await own.stop()
     const unit = readFileSync(new URL('../../../docs/sallyport.service', import.meta.url), 'utf8')
     const capabilities = /^CapabilityBoundingSet=(.+)$/m.exec(unit)![1]!.split(' ')
     t.match(unit, /^NoNewPrivileges=yes$/m)
-    const { child } = await startGatewayProcess(own, { workers: 2, workersUser: 'nobody', capabilities })
+    const { child, ssh } = await startGatewayProcess(own, { workers: 2, workersUser: 'nobody', capabilities })
+    t.teardown(() => own.close())
+    t.teardown(() => child.end('SIGTERM'))
     const workers = processesUnder(child.pid).filter(pid =>
       readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/main.ts'),
     )
@@ -432,6 +441,23 @@ t.test(
     }
     t.equal(statSync(join(own.folder, 'vault.key')).mode & 0o077, 0, 'which nobody else reads')
     t.equal(statSync(own.folder).mode & 0o077, 0, 'nor what else is there')
+
+    const session = startSsh(ssh, `alice+${sshd.account}+web-01`, { password: person.password }, 'echo ready; cat')
+    await session.printed(/ready/)
+    for (const pid of workers) process.kill(pid, 'SIGKILL')
+    t.equal((await session.ended).status, 255)
+    const store = await openDatabase(own.config.database)
+    t.teardown(() => store.destroy())
+    for (;;) {
+      const row = await store.selectFrom('sessions').selectAll().executeTakeFirstOrThrow()
+      if (row.state === 'ended' && row.recording_hash !== null) {
+        t.equal(row.end_reason, 'interrupted', 'the gateway seals what its workers have written')
+        const file = join(recordings, row.recording)
+        t.match(await verifyRecording(file, own.parts.signer.publicKeyPem), { ok: true, reason: 'interrupted' })
+        break
+      }
+      await pause(50)
+    }
     await child.end('SIGTERM')
     t.notOk(
       workers.some(pid => processesUnder(process.pid).includes(pid)),
