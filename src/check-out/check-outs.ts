@@ -1,39 +1,33 @@
 /** Checking accounts out and in: every change in one transaction with its audit events, with what must follow, and with whose turn it is then. */
 
-import type { Outbox, RecordEvent } from '../audit/chain/outbox.ts'
+import type { Outbox } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
-import type { PrincipalFacts } from '../identity/principal.ts'
-import type { CheckOutTerms } from '../policy/check-out.ts'
 import type { Access } from '../session/access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
-import type { Factor } from '../shared/factors.ts'
 import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import { sameLoginAs } from '../targets/same-login.ts'
-import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type CheckOut, type CheckOutEnd, isOpen } from './check-out.ts'
+import { createCheckOutEnds } from './ends.ts'
 import { events } from './events.ts'
 import type { CheckOutJobs } from './jobs.ts'
-import { createCheckOutRows, type QueueEntry } from './rows.ts'
+import { createCheckOutQueue, OFFER_MS } from './queue.ts'
+import { createReview } from './review.ts'
+import { createCheckOutRows } from './rows.ts'
+import type { AccessOfNow } from './still-allowed.ts'
 import { mayTake, type Obstacle } from './take.ts'
+import { type Asker, createTermsFor } from './terms.ts'
+import { changeInTurn } from './turn.ts'
 import { checkWords, longestUntil, untilOf } from './wish.ts'
 import { checkOutCommand, isoMinute } from './words.ts'
 
-/** So long the first in a queue has to take what has become free. */
-export const OFFER_MS = 2 * 60_000
-
 /** What is shown of what others have. */
 const MOST_TAKEN = 1000
-
-/** Who asks, as policy knows them now; `session`: the login in which they do. */
-export interface Asker extends PrincipalFacts {
-  readonly session?: string
-}
 
 export interface CheckOutWish {
   /** Not given: an hour, or what is allowed. */
@@ -58,15 +52,11 @@ export type Taken =
       readonly place: number | undefined
     }
 
-interface Parts {
+interface Parts extends AccessOfNow {
   readonly database: Database
   readonly outbox: Outbox
   readonly audit: AuditAppender
   readonly access: Pick<Access, 'checkOutTerms' | 'reachable' | 'known'>
-  readonly targets: Pick<Targets, 'getAll'>
-  readonly users: {
-    get(name: string): Promise<{ readonly roles: readonly string[]; readonly disabled: boolean } | undefined>
-  }
   readonly vault: Pick<Vault, 'endLeases' | 'sessionsOn' | 'startLoan'>
   readonly cluster: Pick<Cluster, 'publish' | 'subscribe'>
   readonly jobs: CheckOutJobs
@@ -88,134 +78,21 @@ const CHANNEL = 'check-outs'
 export type CheckOuts = Awaited<ReturnType<typeof createCheckOuts>>
 
 export async function createCheckOuts(parts: Parts) {
-  const { outbox, audit, access, users, vault, cluster, jobs, clock, gateway, count } = parts
+  const { outbox, audit, access, vault, cluster, jobs, clock, gateway, count } = parts
   const rows = createCheckOutRows(parts.database)
+  const queue = createCheckOutQueue({ rows, jobs, clock })
+  const termsFor = createTermsFor(parts)
   const listeners = new Set<(address: string) => void>()
   const unsubscribe = await cluster.subscribe(CHANNEL, payload => {
     for (const listener of listeners) listener(payload.toString('utf8'))
   })
 
-  /** Work on the check-outs of one account, and of those that are the same login: one after the other on all gateways. */
-  function change<T>(
-    address: AccountAddress,
-    work: (on: Database, record: RecordEvent, accounts: readonly AccountAddress[]) => Promise<T>,
-  ): Promise<T> {
-    return outbox.change(async (on, record) => {
-      const accounts = await sameLoginAs(address, on)
-      await rows.takeTurn(accounts, on)
-      return work(on, record, accounts)
-    })
-  }
-
   /** Whoever watches the account looks now; where the others cannot be told, they look by themselves within a second. */
   const changed = (address: AccountAddress) =>
     cluster.publish(CHANNEL, Buffer.from(formatAccountAddress(address), 'utf8')).catch(() => undefined)
-
-  async function finish(
-    on: Database,
-    record: RecordEvent,
-    accounts: readonly AccountAddress[],
-    checkOut: CheckOut,
-    end: { reason: CheckOutEnd; by: string; session?: string },
-  ) {
-    const ended = await rows.act(checkOut, { act: 'end', at: clock.now(), ...end }, on)
-    if (ended === undefined) return undefined
-    for (const lease of await vault.endLeases({ kind: 'check-out', checkOut: checkOut.id }, on)) {
-      record(events.leaseEnded(checkOut, lease, end))
-    }
-    record(events.ended(ended, end))
-    await jobs.cancelEnd(checkOut.id, on)
-    if (checkOut.revealedAt !== undefined) await jobs.rotateRevealed(checkOut, on)
-    else await jobs.afterCheckIn(checkOut, on)
-    await passTurn(on, record, accounts)
-    return ended
-  }
-
-  /** Where the account is free, whoever is first in the queue has it offered; whose offer has lapsed is not in it any more. */
-  async function passTurn(on: Database, record: RecordEvent, accounts: readonly AccountAddress[]): Promise<void> {
-    const now = clock.now()
-    const open = await rows.openOf(accounts, on)
-    if (open.some(one => isOpen(one, now))) return
-    for (const entry of await rows.queueOf(accounts, on)) {
-      if (entry.offeredUntil === undefined) {
-        await rows.offer(entry.id, now + OFFER_MS, on)
-        record(events.offered(entry, now + OFFER_MS))
-        await jobs.tellAt(entry, now + OFFER_MS, on)
-        return
-      }
-      if (entry.offeredUntil > now) return
-      await rows.leaveQueue(entry.id, on)
-      record(events.leftQueue(entry, 'the offer lapsed'))
-    }
-  }
-
-  /** What is over in time and not written down as such yet. */
-  async function endOverdue(
-    on: Database,
-    record: RecordEvent,
-    accounts: readonly AccountAddress[],
-  ): Promise<CheckOutEnd[]> {
-    const ends: CheckOutEnd[] = []
-    for (const one of await rows.openOf(accounts, on)) {
-      if (isOpen(one, clock.now())) continue
-      if (await finish(on, record, accounts, one, { reason: 'time-over', by: 'gateway' })) ends.push('time-over')
-    }
-    return ends
-  }
-
-  async function termsFor(person: Asker, address: AccountAddress, way?: CheckOutWay): Promise<CheckOutTerms> {
-    const terms = await access.checkOutTerms(person, address)
-    const name = formatAccountAddress(address)
-    const no =
-      terms.granted && way !== undefined && !terms.ways.has(way)
-        ? way === 'reveal'
-          ? `None of your roles lets you see the credential of ${name}.`
-          : `None of your roles lets you check out ${name} for sessions; one lets you see its credential (--reveal).`
-        : undefined
-    if (terms.granted && no === undefined) return terms
-    const refusal = terms.granted ? { message: no!, detail: no! } : terms
-    await audit.append(events.refused(person, address, refusal.detail))
-    throw new NotAllowed(refusal.message, terms.granted ? undefined : terms.missing)
-  }
-
-  async function joinQueue(
-    on: Database,
-    record: RecordEvent,
-    queue: QueueEntry[],
-    person: Asker,
-    address: AccountAddress,
-  ) {
-    const place = queue.findIndex(entry => entry.user === person.user && isSameAccount(entry, address))
-    if (place >= 0) return place + 1
-    const entry: QueueEntry = {
-      id: newId('coq', clock.now()),
-      user: person.user,
-      ...address,
-      askedAt: clock.now(),
-      offeredUntil: undefined,
-    }
-    await rows.enqueue(entry, on)
-    record(events.queued(entry, person.session))
-    return queue.length + 1
-  }
-
-  async function endOne(
-    id: string,
-    end: { reason: CheckOutEnd; by: string; session?: string },
-    still: (one: CheckOut) => boolean,
-  ): Promise<CheckOut | undefined> {
-    const found = await rows.get(id)
-    if (found === undefined || found.state.is === 'ended') return undefined
-    const ended = await change(found, async (on, record, accounts) => {
-      const now = await rows.get(id, on)
-      return now !== undefined && still(now) ? finish(on, record, accounts, now, end) : undefined
-    })
-    if (ended === undefined) return undefined
-    count(end.reason)
-    await changed(ended)
-    await audit.flush().catch(() => undefined)
-    return ended
-  }
+  const change = changeInTurn(outbox, rows)
+  const ends = createCheckOutEnds({ rows, queue, change, changed, vault, jobs, audit, clock, count })
+  const { endOne } = ends
 
   return {
     /** Throws `NotAllowed`, `BAD_REQUEST` and `AUDIT_UNAVAILABLE`, in words for the person. */
@@ -234,16 +111,16 @@ export async function createCheckOuts(parts: Parts) {
         longestUntil(terms, way, startedAt),
         `${name} can be checked out for`,
       )
-      const ends: CheckOutEnd[] = []
+      const ended: CheckOutEnd[] = []
       const taken = await change(address, async (on, record, accounts): Promise<Taken> => {
-        ends.push(...(await endOverdue(on, record, accounts)))
-        await passTurn(on, record, accounts)
-        const queue = await rows.queueOf(accounts, on)
+        ended.push(...(await ends.endOverdue(on, record, accounts)))
+        await queue.passTurn(on, record, accounts)
+        const waiting = await rows.queueOf(accounts, on)
         const inSessions: string[] = []
         for (const one of accounts) inSessions.push(...(await vault.sessionsOn(one, on)).map(({ user }) => user))
-        const standing = { open: await rows.openOf(accounts, on), queue, inSessions }
+        const standing = { open: await rows.openOf(accounts, on), queue: waiting, inSessions }
         const verdict = mayTake(standing, { user: person.user, address, rule }, clock.now())
-        const mine = queue.find(entry => entry.user === person.user && isSameAccount(entry, address))
+        const mine = waiting.find(entry => entry.user === person.user && isSameAccount(entry, address))
         switch (verdict.may) {
           case 'keep':
             throw new GatewayError(
@@ -253,8 +130,8 @@ export async function createCheckOuts(parts: Parts) {
           case 'wait': {
             const { obstacle } = verdict
             const place = wish.wait
-              ? await joinQueue(on, record, queue, person, address)
-              : mine && queue.indexOf(mine) + 1
+              ? await queue.join(on, record, waiting, person, address)
+              : mine && waiting.indexOf(mine) + 1
             // It is not their fault that they cannot take it: their turn goes on.
             if (obstacle.why === 'sessions' && mine?.offeredUntil !== undefined)
               await rows.offer(mine.id, clock.now() + OFFER_MS, on)
@@ -288,10 +165,10 @@ export async function createCheckOuts(parts: Parts) {
         if (taken.taken) await endOne(taken.checkOut.id, { reason: 'returned', by: 'gateway' }, () => true)
         throw error
       })
-      for (const end of ends) count(end)
+      for (const end of ended) count(end)
       if (taken.taken) count('started')
       else if (wish.wait && taken.place !== undefined) count('queued')
-      if (taken.taken || ends.length > 0) await changed(address)
+      if (taken.taken || ended.length > 0) await changed(address)
       return taken
     },
 
@@ -371,7 +248,7 @@ export async function createCheckOuts(parts: Parts) {
 
     /** Where an offer has lapsed, the next in the queue has their turn. */
     passTurn: (address: AccountAddress): Promise<void> =>
-      change(address, (on, record, accounts) => passTurn(on, record, accounts)),
+      change(address, (on, record, accounts) => queue.passTurn(on, record, accounts)),
 
     /** Undefined: they did not wait for it. */
     async leaveQueue(person: Pick<Asker, 'user' | 'session'>, address: AccountAddress): Promise<boolean> {
@@ -380,27 +257,14 @@ export async function createCheckOuts(parts: Parts) {
         if (entry === undefined) return false
         await rows.leaveQueue(entry.id, on)
         record(events.leftQueue(entry, 'left', person.session))
-        await passTurn(on, record, accounts)
+        await queue.passTurn(on, record, accounts)
         return true
       })
       if (left) await changed(address)
       return left
     },
 
-    /** Decides anew for all that are open: those that would not be given today end. */
-    async review(): Promise<void> {
-      for (const address of await rows.waitedFor()) await reviewQueue(address)
-      for await (const some of rows.open()) {
-        for (const one of some) {
-          const now = clock.now()
-          if (!isOpen(one, now)) {
-            await endOne(one.id, { reason: 'time-over', by: 'gateway' }, still => !isOpen(still, clock.now()))
-          } else if (!(await mayKeep(one))) {
-            await endOne(one.id, { reason: 'access-withdrawn', by: 'gateway' }, () => true)
-          }
-        }
-      }
-    },
+    review: createReview({ rows, queue, ends, change, changed, accessOfNow: parts, clock }),
 
     /** Who has the account, or one that is the same login, for themselves alone now; undefined: nobody, and in a transaction, until that is over. */
     async heldExclusively(address: AccountAddress, on?: Database): Promise<CheckOut | undefined> {
@@ -429,48 +293,6 @@ export async function createCheckOuts(parts: Parts) {
       return () => void listeners.delete(listener)
     },
     close: unsubscribe,
-  }
-
-  /** Whoever waits and could not have it any more, whatever they proved, keeps nobody else from their turn. */
-  async function reviewQueue(address: AccountAddress): Promise<void> {
-    const gone = new Set<string>()
-    for (const entry of await rows.queueOf([address])) if (!(await mayWait(entry))) gone.add(entry.id)
-    if (gone.size === 0) return
-    await change(address, async (on, record, accounts) => {
-      for (const entry of await rows.queueOf([address], on)) {
-        if (!gone.has(entry.id)) continue
-        await rows.leaveQueue(entry.id, on)
-        record(events.leftQueue(entry, 'access withdrawn'))
-      }
-      await passTurn(on, record, accounts)
-    })
-    await changed(address)
-  }
-
-  async function mayWait({ user: name, account, target }: QueueEntry): Promise<boolean> {
-    const user = await users.get(name)
-    if (user === undefined || user.disabled) return false
-    const person = { user: name, roles: user.roles, proven: new Set<Factor>(), sourceAddress: '' }
-    const [entry] = await parts.targets.getAll([target])
-    return entry !== undefined && (await access.known(person))(entry, account)
-  }
-
-  async function mayKeep({ user: name, account, target, way, proven, source }: CheckOut): Promise<boolean> {
-    const user = await users.get(name)
-    if (user === undefined || user.disabled) return false
-    const person = { user: name, roles: user.roles, proven, sourceAddress: source }
-    const terms = await access.checkOutTerms(person, { account, target })
-    return terms.granted && terms.ways.has(way)
-  }
-}
-
-/** Policy says no. `missing`: it would say yes if these were proven as well. */
-export class NotAllowed extends GatewayError {
-  readonly missing: readonly string[]
-
-  constructor(message: string, missing: readonly string[] = []) {
-    super('ACCESS_DENIED', message)
-    this.missing = missing
   }
 }
 

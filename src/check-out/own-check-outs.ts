@@ -6,8 +6,9 @@ import type { Secret } from '../shared/secret.ts'
 import { isoTime } from '../shared/text/iso-time.ts'
 import { encryptTo } from './age.ts'
 import { type CheckOutDocument, checkOutDocument, isOpen } from './check-out.ts'
-import { type Asker, type CheckOuts, type CheckOutWish, NotAllowed } from './check-outs.ts'
+import type { CheckOuts, CheckOutWish } from './check-outs.ts'
 import type { Reveal, Revealed, RevealWish } from './reveal.ts'
+import { type Asker, NotAllowed } from './terms.ts'
 import { obstacleText } from './words.ts'
 
 /** What was ended lately is listed as well. */

@@ -9,8 +9,9 @@ import { eraseMaterial } from '../vault/lease.ts'
 import type { Vault } from '../vault/vault.ts'
 import { encryptTo } from './age.ts'
 import { type CheckOut, isOpen } from './check-out.ts'
-import type { Asker, CheckOuts, NotRevealed } from './check-outs.ts'
+import type { CheckOuts, NotRevealed } from './check-outs.ts'
 import { credentialText } from './credential-text.ts'
+import type { Asker } from './terms.ts'
 
 export interface RevealWish {
   /** `cho_…` */

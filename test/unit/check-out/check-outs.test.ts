@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { OFFER_MS } from '../../../src/check-out/check-outs.ts'
+import { OFFER_MS } from '../../../src/check-out/queue.ts'
 import { createCheckOutWatch, type WatchedSession } from '../../../src/check-out/watch.ts'
 import { createLog } from '../../../src/shared/log.ts'
 import type { AccountAddress } from '../../../src/shared/names.ts'
