@@ -1,7 +1,7 @@
 /** What somebody is told: facts for people, in words that are safe to show anywhere. Never a secret. */
 
 import { printable } from '../shared/text/printable.ts'
-import type { NotificationKind } from './kinds.ts'
+import { NOTIFICATION_KINDS, type NotificationKind } from './kinds.ts'
 
 /** A person, by their name here; a channel of the configuration; or whoever the channels reach that want such kinds. */
 export type Recipient = { readonly user: string } | { readonly channel: string } | 'administrators'
@@ -36,7 +36,7 @@ export function bounded(given: Notification): Notification & { readonly lines: r
   const more = lines.length - kept.length
   return {
     ...given,
-    subject: line(given.subject, MOST_SUBJECT),
+    subject: line(given.subject, MOST_SUBJECT) || NOTIFICATION_KINDS[given.kind],
     link: link && { path: link.path, command: line(link.command, MOST_SUBJECT) },
     lines: [...kept.map(text => line(text, MOST_LINE)), ...(more > 0 ? [`… and ${more} more lines`] : [])],
   }

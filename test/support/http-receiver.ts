@@ -21,7 +21,10 @@ export interface HttpReceiver {
   close(): Promise<void>
 }
 
-export async function startHttpReceiver(tls?: { key: string; cert: string }): Promise<HttpReceiver> {
+export async function startHttpReceiver(
+  tls?: { key: string; cert: string },
+  address = '127.0.0.1',
+): Promise<HttpReceiver> {
   const received: Received[] = []
   let changed = Promise.withResolvers<void>()
   let how: Parameters<HttpReceiver['answer']>[0] = response => void response.writeHead(204).end()
@@ -37,10 +40,10 @@ export async function startHttpReceiver(tls?: { key: string; cert: string }): Pr
     })
   }
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, address, resolve))
   const { port } = server.address() as AddressInfo
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://localhost:${port}/hooks/sallyport`,
+    url: `${tls === undefined ? 'http' : 'https'}://${address === '127.0.0.1' ? 'localhost' : address}:${port}/hooks/sallyport`,
     received,
     async until(count) {
       while (received.length < count) await changed.promise

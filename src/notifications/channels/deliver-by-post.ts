@@ -29,12 +29,8 @@ export async function deliverByPost(
 }
 
 /** Says what went wrong in the receiver's stead; nothing that it answered. */
-export function failed(error: unknown): never {
-  if (error instanceof JobFailed) throw error
-  if (error instanceof GatewayError && error.code === 'TARGET_ADDRESS_REFUSED')
-    throw new JobRefused(
-      "Its address is one of the gateway's own, of its network segment, or one where a cloud gives out credentials. Where that is meant, the channel needs allowLocal: true.",
-    )
+function failed(error: unknown): never {
+  if (isAddressRefused(error)) throw addressRefused()
   if (error instanceof StatusError) {
     const { status } = error
     if (status >= 300 && status < 400)
@@ -42,7 +38,24 @@ export function failed(error: unknown): never {
     if (status === 410) throw new JobRefused('The receiver is gone (410).')
     throw new JobFailed(`The receiver answered ${status}.`)
   }
-  throw new JobFailed(`The receiver could not be reached: ${printable(messageOf(error)).slice(0, MOST_WORDS)}.`)
+  throw new JobFailed(`The receiver could not be reached: ${networkWords(error)}.`)
 }
 
 const MOST_WORDS = 200
+
+export function isAddressRefused(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'TARGET_ADDRESS_REFUSED'
+}
+
+export function addressRefused(): JobRefused {
+  return new JobRefused(
+    "Its address is one of the gateway's own, of its network segment, or one where a cloud gives out credentials. Where that is meant, the channel needs allowLocal: true.",
+  )
+}
+
+/** What the network or TLS says, and never the other side: of a certificate for other names, the names would be its words. */
+export function networkWords(error: unknown): string {
+  const { code, originalCode = code } = error as { code?: string; originalCode?: string }
+  if (originalCode === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another name'
+  return printable(messageOf(error)).slice(0, MOST_WORDS)
+}

@@ -4,13 +4,10 @@ import type { Duplex } from 'node:stream'
 import { type EmailSettings, MAIL_ADDRESS } from '../../config/notifications.ts'
 import { dialAddress } from '../../connections/dial-address.ts'
 import { JobFailed, JobRefused } from '../../schedule/job.ts'
-import { messageOf } from '../../shared/errors.ts'
-import { printable } from '../../shared/text/printable.ts'
 import type { Channel, ChannelFiles, Message } from './channel.ts'
-import { failed } from './deliver-by-post.ts'
+import { addressRefused, isAddressRefused, networkWords } from './deliver-by-post.ts'
 
 const PORTS = { starttls: 587, implicit: 465, none: 25 } as const
-const MOST_WORDS = 200
 
 export function emailChannel(name: string, settings: EmailSettings, { ca, secret }: ChannelFiles): Channel {
   const { host, tls, user, from, to, people, events, content, allowLocal, timeout: timeoutMs } = settings
@@ -18,7 +15,8 @@ export function emailChannel(name: string, settings: EmailSettings, { ca, secret
   const options = {
     ...{ host, port, secure: tls === 'implicit', requireTLS: tls === 'starttls', ignoreTLS: tls === 'none' },
     tls: { minVersion: 'TLSv1.2' as const, rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) },
-    ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs },
+    // Later than ours, which is for all of it.
+    ...{ connectionTimeout: 2 * timeoutMs, greetingTimeout: 2 * timeoutMs, socketTimeout: 2 * timeoutMs },
     ...{ socketCloseTimeout: 1000, maxResponseSize: MAX_ANSWER_BYTES, logger: false as const },
     ...{ disableFileAccess: true, disableUrlAccess: true },
   }
@@ -80,30 +78,24 @@ interface SmtpError {
   readonly code?: string
   readonly command?: string
   readonly responseCode?: number
+  /** What the server said: it stands in the message, too. */
+  readonly response?: string
 }
 
-/** By the codes alone: a server's words might be anybody's. */
+/** By the codes alone, where the server has said something: its words might be anybody's. */
 function wordsFor(error: unknown): JobFailed {
   if (error instanceof JobFailed) return error
-  const { code, command = '', responseCode } = error as SmtpError
+  if (isAddressRefused(error)) return addressRefused()
+  const { code, command = '', responseCode, response } = error as SmtpError
   const at = responseCode === undefined ? '' : ` (${responseCode})`
-  if (code === 'ETLS') {
-    const why = printable(messageOf(error)).slice(0, MOST_WORDS)
-    return new JobFailed(
-      responseCode === undefined
-        ? `No TLS with the mail server: ${why}.`
-        : `The mail server offers no TLS${at}, and nothing is sent without it.`,
-    )
-  }
   if (code === 'EAUTH') return new JobFailed(`The mail server did not take the user and the password${at}.`)
+  if (code === 'ETLS' && response !== undefined)
+    return new JobFailed(`The mail server offers no TLS${at}, and nothing is sent without it.`)
   if (responseCode !== undefined) {
     const what = /^[A-Z ]{1,20}$/.test(command) ? ` at ${command}` : ''
     const words = `The mail server refused it${what}${at}.`
     return responseCode >= 500 && code === 'EENVELOPE' ? new JobRefused(words) : new JobFailed(words)
   }
-  try {
-    failed(error)
-  } catch (thrown) {
-    return thrown as JobFailed
-  }
+  if (response !== undefined) return new JobFailed('The mail server says what no mail server says.')
+  return new JobFailed(`The mail server could not be reached: ${networkWords(error)}.`)
 }

@@ -49,19 +49,15 @@ export async function post(options: PostOptions): Promise<Buffer> {
   }
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const failed = (error: Error) => reject(timeout.aborted ? late() : error)
-  const common = {
-    method: 'POST',
-    headers: { ...headers, 'content-length': String(body.length) },
-    signal,
-    agent: false as const,
-  }
-  const overTls = (stream: Duplex) => connectTls({ socket: stream, host, servername: isIP(host) === 0 ? host : '', ca })
-  const request = secure
-    ? httpsRequest(
-        url,
-        socket === undefined ? { ...common, ca } : { ...common, createConnection: () => overTls(socket) },
-      )
-    : httpRequest(url, socket === undefined ? common : { ...common, createConnection: () => socket })
+  const common = { method: 'POST', headers: { ...headers, 'content-length': String(body.length) }, signal }
+  // An agent, also a new one (`agent: false`), would make connections of its own.
+  const connection = (stream: Duplex) => ({
+    createConnection: () =>
+      secure ? connectTls({ socket: stream, host, servername: isIP(host) === 0 ? host : '', ca }) : stream,
+  })
+  const settings =
+    socket === undefined ? { ...common, ca, agent: false as const } : { ...common, ...connection(socket) }
+  const request = secure ? httpsRequest(url, settings) : httpRequest(url, settings)
   request.on('error', failed)
   request.on('close', () => socket?.destroy())
   request.on('response', response => {

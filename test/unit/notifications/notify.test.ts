@@ -132,6 +132,44 @@ t.test('a channel for what others run says no names', async t => {
   t.equal(message!.subject, 'Sallyport: nothing in the vault logs in to an account')
 })
 
+t.test(
+  'what was sent, and not noted, is sent again with the same id; one receiver that hangs holds up no other',
+  async t => {
+    const database = await openDatabase('sqlite::memory:')
+    t.teardown(() => database.destroy())
+    const { channel, until, sent } = memoryChannel()
+    const hung = memoryChannel({ name: 'hung' })
+    const lost: Channel = {
+      ...channel,
+      async send(message, signal) {
+        await channel.send(message, signal)
+        if (sent.length === 1) throw new Error('the answer was lost')
+      },
+    }
+    const hanging: Channel = {
+      ...hung.channel,
+      send: (_message, signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
+    }
+    const { notify, deliverBy, schedule, deliveries, clock } = await prepareNotifications(t, database, [lost, hanging])
+    const runner = deliverBy('gw_a', { alone: true })
+    for (let n = 0; n < 6; n++) await notify({ ...ALERT, to: [{ channel: 'hung' }] })
+    await notify({ ...ALERT, to: [{ channel: 'ops' }] })
+    await until(1)
+    const failed = async () => (await schedule.list({ kind: 'notify:ops', state: 'failed' }))[0]
+    while ((await failed()) === undefined) await new Promise(resolve => setImmediate(resolve))
+    const job = (await failed())!
+    t.ok(job.dueAt > clock.now(), 'after a pause')
+    t.equal(job.lastError, "An unexpected error: the gateway's log has it.")
+    await schedule.retry(job.id)
+    await runner.look()
+    await until(2)
+    t.equal(sent[0]!.id, sent[1]!.id)
+    const mine = async () => (await deliveries()).find(one => one.channel === 'ops')!
+    while ((await mine()).delivered_at === null) await new Promise(resolve => setImmediate(resolve))
+  },
+)
+
 await eachStore(t, 'two gateways deliver each of many notifications once', async (t, store) => {
   const MANY = 100
   const { channel, until, sent } = memoryChannel()
