@@ -40,6 +40,8 @@ export interface RotationWorldOptions {
   readonly pause?: (ms: number) => Promise<void>
   /** How long a connector may take. */
   readonly withinMs?: number
+  /** Why open sessions were not told, or ended. */
+  readonly notTold?: () => string | undefined
   readonly heldBy?: (account: string) => string | undefined
   readonly programs?: Readonly<Record<string, DependentProgram>>
 }
@@ -104,7 +106,7 @@ export async function createRotationWorld({ database, connectors, ...options }: 
     },
     tellSessions: async ({ account }) => {
       told.push(account)
-      return undefined
+      return options.notTold?.()
     },
     heldBy: async ({ account }) => options.heldBy?.(account),
     living: async () => new Set([gateway, ...(options.living?.() ?? [])]),

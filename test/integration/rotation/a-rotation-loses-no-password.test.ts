@@ -448,6 +448,22 @@ t.test('an account that somebody has checked out for themselves is not rotated',
   }
 })
 
+t.test(
+  'sessions that are to end and cannot be reached are ended by the next try, and nothing of that stays',
+  async t => {
+    const place = await newPlace()
+    let asked = 0
+    const notTold = () => (asked++ === 0 ? 'the cluster is away' : undefined)
+    await inWorld(place, { policy: { openSessions: 'cut' }, notTold }, async world => {
+      const first = await world.rotations.rotate(place.address, byHand)
+      t.match(first, { result: 'open', words: /open sessions could not be ended yet.*the cluster is away/ })
+      t.match(await world.journal.openOf(place.address), { state: 'current' }, 'the new one is lent meanwhile')
+      t.match(await world.rotations.rotate(place.address, byHand), { result: 'rotated', words: '' })
+      t.equal(world.told.length, 2)
+    })
+  },
+)
+
 t.test('a candidate that arrived after it was given up is found by the next verification', async t => {
   const place = await newPlace()
   let late: Promise<ChangeResult> | undefined
