@@ -1,6 +1,7 @@
 /** Weekly hours in a time zone: whether a moment lies in them, and when the window that holds it ends. */
 
 import { z } from 'zod'
+import { BoundedMap } from './bounded-map.ts'
 
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 
@@ -69,13 +70,24 @@ interface Window {
   readonly end: number
 }
 
-/** Of hours that are asked again and again, as for thousands of sessions; they go with the hours themselves. */
-const known = new WeakMap<Hours, Map<number, Window | undefined>>()
+/**
+ * Windows that were asked for, by what the hours say and the day: each costs a few dozen readings of a clock, and roles are read from the store
+ * anew for every login.
+ */
+const known = new BoundedMap<Map<number, Window | undefined>>(256)
+const MOST_KNOWN_DAYS = 400
 
 function knownWindow(hours: Hours, day: number): Window | undefined {
-  const windows = known.get(hours) ?? new Map<number, Window | undefined>()
-  known.set(hours, windows)
-  if (!windows.has(day)) windows.set(day, windowOn(hours, day))
+  const key = `${hours.days.join()} ${hours.from} ${hours.to} ${hours.zone}`
+  let windows = known.get(key)
+  if (windows === undefined) {
+    windows = new Map()
+    known.set(key, windows)
+  }
+  if (!windows.has(day)) {
+    if (windows.size >= MOST_KNOWN_DAYS) windows.clear()
+    windows.set(day, windowOn(hours, day))
+  }
   return windows.get(day)
 }
 
@@ -133,8 +145,19 @@ function wallClock(zone: string): Intl.DateTimeFormat {
   return clock
 }
 
+/** One moment is asked about again and again: for each role, and for what is and what would be. By zone. */
+const lastRead = new Map<string, { readonly instant: number; readonly wall: number }>()
+
 /** What the wall clock of the zone shows at an instant, written as if it were UTC. Whole seconds. */
 function wallTime(zone: string, instant: number): number {
+  const last = lastRead.get(zone)
+  if (last?.instant === instant) return last.wall
+  const wall = readClock(zone, instant)
+  lastRead.set(zone, { instant, wall })
+  return wall
+}
+
+function readClock(zone: string, instant: number): number {
   const part: Record<string, number> = {}
   for (const { type, value } of wallClock(zone).formatToParts(instant)) part[type] = Number(value)
   return Date.UTC(part.year!, part.month! - 1, part.day, part.hour, part.minute, part.second)

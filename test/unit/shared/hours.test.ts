@@ -118,3 +118,20 @@ t.test('property: inside means that the wall clock is inside, except in the hour
     { numRuns: 300 },
   )
 })
+
+t.test('what was asked before is answered as the first time, after years of other days too', async t => {
+  const hours: Hours = { days: ['mon', 'sun'], from: '22:00', to: '03:30', zone: 'Europe/Berlin' }
+  const moments = Array.from({ length: 900 }, (_, day) => Date.UTC(2025, 0, 1 + day, day % 24, 15))
+  const first = moments.map(moment => windowEnd(hours, moment))
+  t.same(
+    moments.map(moment => windowEnd({ ...hours }, moment)),
+    first,
+  )
+  t.same(
+    moments.toReversed().map(moment => windowEnd(hours, moment)),
+    first.toReversed(),
+  )
+  t.ok(first.some(end => end === undefined) && first.some(end => end !== undefined))
+  const other = { ...hours, zone: 'UTC' }
+  t.not(windowEnd(other, Date.UTC(2025, 6, 6, 23)), windowEnd(hours, Date.UTC(2025, 6, 6, 23)))
+})
