@@ -5,7 +5,185 @@ import type { AccessRequestTable } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
 import type { Clock } from '../shared/clock.ts'
-import type { AskedAccess, RequestedAccess, RequestState, RequestStateName, RequestWish } from './request.ts'
+import {
+  type AskedAccess,
+  OPEN_STATES,
+  type RequestedAccess,
+  type RequestState,
+  type RequestStateName,
+  type RequestWish,
+} from './request.ts'
+import { plannedEnd } from './transition.ts'
+
+export type RequestRows = ReturnType<typeof createRequestRows>
+
+export interface RequestQuery {
+  readonly user?: string | undefined
+  readonly states?: readonly RequestStateName[] | undefined
+  readonly roles?: readonly string[] | undefined
+  /** Those that come after this one in the list. */
+  readonly before?: Pick<RequestedAccess, 'id' | 'askedAt'> | undefined
+  readonly limit: number
+}
+
+export interface Decision {
+  readonly approver: string
+  readonly stage: number
+  readonly decision: 'approve' | 'deny'
+  readonly reason: string | undefined
+  /** By which approver of the offer they might. */
+  readonly rule: string
+  /** What was proven anew for it. */
+  readonly factors: string
+  readonly at: number
+}
+
+export function createRequestRows(database: Database) {
+  return {
+    async insert(request: RequestedAccess, on: Database): Promise<void> {
+      await on
+        .insertInto('access_requests')
+        .values({ ...rowOf(request), withdrawn: 0 })
+        .execute()
+    },
+
+    async get(id: string, on: Database = database): Promise<RequestedAccess | undefined> {
+      const row = await on.selectFrom('access_requests').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && readRequest(row)
+    },
+
+    /** False where somebody else has changed it since `before` was read. */
+    async change(before: RequestedAccess, after: RequestedAccess, on: Database): Promise<boolean> {
+      const { numUpdatedRows } = await on
+        .updateTable('access_requests')
+        .set(rowOf(after))
+        .where('id', '=', before.id)
+        .where('revision', '=', before.revision)
+        .executeTakeFirst()
+      return numUpdatedRows > 0n
+    },
+
+    /** Whether it gives something still: whoever ends it in this moment comes before, or after this transaction. */
+    async hold(id: string, on: Database): Promise<RequestedAccess | undefined> {
+      await on
+        .updateTable('access_requests')
+        .set(({ ref }) => ({ revision: ref('revision') }))
+        .where('id', '=', id)
+        .execute()
+      const row = await on
+        .selectFrom('access_requests')
+        .selectAll()
+        .where('id', '=', id)
+        .where('state', 'in', ['approved', 'active'])
+        .where('withdrawn', '=', 0)
+        .executeTakeFirst()
+      return row && readRequest(row)
+    },
+
+    /** What this user asked for, and this request, are as they are until the transaction is over. */
+    async holdOf(user: string, id: string, on: Database): Promise<void> {
+      await on
+        .updateTable('access_requests')
+        .set(({ ref }) => ({ revision: ref('revision') }))
+        .where(({ or, and, eb }) =>
+          or([eb('id', '=', id), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
+        )
+        .execute()
+    },
+
+    /** Newest first. */
+    async list(
+      { user, states, roles, before, limit }: RequestQuery,
+      on: Database = database,
+    ): Promise<RequestedAccess[]> {
+      let select = on.selectFrom('access_requests').selectAll().orderBy('asked_at', 'desc').orderBy('id', 'desc')
+      if (user !== undefined) select = select.where('user', '=', user)
+      if (states !== undefined) select = select.where('state', 'in', states)
+      if (roles !== undefined) select = select.where('role', 'in', roles.length > 0 ? roles : [''])
+      if (before !== undefined)
+        select = select.where(({ or, and, eb }) =>
+          or([
+            eb('asked_at', '<', before.askedAt),
+            and([eb('asked_at', '=', before.askedAt), eb('id', '<', before.id)]),
+          ]),
+        )
+      return (await select.limit(limit).execute()).map(readRequest)
+    },
+
+    /** Those that something can still become of, so many at a time, with whether their user was removed. */
+    async *open(size: number): AsyncGenerator<{ request: RequestedAccess; withdrawn: boolean }[]> {
+      let after = ''
+      for (;;) {
+        const rows = await database
+          .selectFrom('access_requests')
+          .selectAll()
+          .where('state', 'in', OPEN_STATES)
+          .where('id', '>', after)
+          .orderBy('id')
+          .limit(size)
+          .execute()
+        if (rows.length === 0) return
+        yield rows.map(row => ({ request: readRequest(row), withdrawn: row.withdrawn === 1 }))
+        after = rows.at(-1)!.id
+      }
+    },
+
+    /** Of one user: how many are open, and how many were asked for since. */
+    async countOf(user: string, since: number, on: Database): Promise<{ open: number; since: number }> {
+      const rows = await on
+        .selectFrom('access_requests')
+        .select(['state', 'asked_at'])
+        .where('user', '=', user)
+        .where(({ or, eb }) => or([eb('state', 'in', OPEN_STATES), eb('asked_at', '>=', since)]))
+        .execute()
+      return {
+        open: rows.filter(({ state }) => OPEN_STATES.some(open => open === state)).length,
+        since: rows.filter(({ asked_at }) => asked_at >= since).length,
+      }
+    },
+
+    async decide(request: string, decision: Decision, on: Database): Promise<void> {
+      const { approver, stage, reason, rule, factors, at } = decision
+      await on
+        .insertInto('access_decisions')
+        .values({
+          ...{ request, approver, stage, factors },
+          ...{ decision: decision.decision, reason: reason ?? null, by_rule: rule, decided_at: at },
+        })
+        .execute()
+    },
+
+    /** In their order. */
+    async decisionsOn(request: string, on: Database = database): Promise<Decision[]> {
+      const rows = await on
+        .selectFrom('access_decisions')
+        .selectAll()
+        .where('request', '=', request)
+        .orderBy('decided_at')
+        .orderBy('approver')
+        .execute()
+      return rows.map(({ approver, stage, decision, reason, by_rule, factors, decided_at }) => ({
+        ...{ approver, stage, factors },
+        decision: decision as Decision['decision'],
+        ...{ reason: reason ?? undefined, rule: by_rule, at: decided_at },
+      }))
+    },
+
+    /** Who has approved what this user has now, or will. */
+    async approversOf(user: string, on: Database = database): Promise<string[]> {
+      const rows = await on
+        .selectFrom('access_requests')
+        .innerJoin('access_decisions', 'access_decisions.request', 'access_requests.id')
+        .select('access_decisions.approver')
+        .distinct()
+        .where('access_requests.user', '=', user)
+        .where('access_requests.state', 'in', ['approved', 'active'])
+        .where('access_decisions.decision', '=', 'approve')
+        .execute()
+      return rows.map(({ approver }) => approver).sort()
+    },
+  }
+}
 
 interface ApprovedOfParts {
   readonly database: Database
@@ -105,13 +283,53 @@ export function readRequest(row: AccessRequestTable): RequestedAccess {
   }
 }
 
+/** All but whether its user was removed: that is never taken back. */
+function rowOf(request: RequestedAccess): Omit<AccessRequestTable, 'withdrawn'> {
+  const { id, kind, user, role, offer, wish, extensionOf, askedAt, revision, state } = request
+  return {
+    ...{ id, kind, user, role, offer, revision },
+    wish: JSON.stringify(wish),
+    extension_of: extensionOf ?? null,
+    asked_at: askedAt,
+    state: state.is,
+    given: state.given === undefined ? null : JSON.stringify(state.given),
+    ...{ stage: 0, stage_since: askedAt, expires_at: askedAt },
+    ...{ starts_at: null, ends_at: null, ended_at: null, ended_by: null, words: null },
+    ...columnsOf(state),
+  }
+}
+
+function columnsOf(state: RequestState): Partial<AccessRequestTable> {
+  switch (state.is) {
+    case 'pending':
+      return { stage: state.stage, stage_since: state.stageSince, expires_at: state.expiresAt }
+    case 'approved':
+    case 'active': {
+      const useBy = state.is === 'approved' && state.begins.with === 'first-use' ? state.begins.useBy : state.startsAt
+      return { starts_at: state.startsAt, ends_at: plannedEnd(state) ?? null, expires_at: useBy }
+    }
+    case 'denied':
+    case 'expired':
+    case 'cancelled':
+    case 'ended':
+    case 'revoked':
+      return {
+        starts_at: state.startsAt ?? null,
+        ends_at: state.endsAt ?? null,
+        ended_at: state.at,
+        ended_by: state.by,
+        words: state.words ?? null,
+      }
+  }
+}
+
 function readState(row: AccessRequestTable): RequestState {
   const is = row.state as RequestStateName
   const given = row.given === null ? undefined : (JSON.parse(row.given) as AskedAccess)
   const [startsAt, endsAt] = [row.starts_at ?? undefined, row.ends_at ?? undefined]
   switch (is) {
     case 'pending':
-      return { is, stage: row.stage, stageSince: row.stage_since, expiresAt: row.expires_at }
+      return { is, stage: row.stage, stageSince: row.stage_since, expiresAt: row.expires_at, given: given! }
     case 'approved': {
       const begins =
         endsAt === undefined

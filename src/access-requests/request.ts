@@ -3,6 +3,21 @@
 import type { Role } from '../policy/role.ts'
 import type { Channel } from '../protocols/registered.ts'
 
+export const REQUEST_STATES = [
+  'pending',
+  'approved',
+  'active',
+  'denied',
+  'expired',
+  'cancelled',
+  'ended',
+  'revoked',
+] as const
+export type RequestStateName = (typeof REQUEST_STATES)[number]
+
+/** Those in which something can still become of it. */
+export const OPEN_STATES = ['pending', 'approved', 'active'] as const satisfies readonly RequestStateName[]
+
 /** What is asked for, or given: never more than was asked for. */
 export interface AskedAccess {
   readonly targets: Role['targets']
@@ -45,7 +60,14 @@ export interface RequestedAccess {
 
 export type RequestState =
   /** Waits for the step `stage` of its approval. */
-  | { readonly is: 'pending'; readonly stage: number; readonly stageSince: number; readonly expiresAt: number }
+  | {
+      readonly is: 'pending'
+      readonly stage: number
+      readonly stageSince: number
+      readonly expiresAt: number
+      /** What is left of the wish: an approver may give less. */
+      readonly given: AskedAccess
+    }
   /** Not begun: it begins at a time, or with the first use. */
   | {
       readonly is: 'approved'
@@ -66,5 +88,3 @@ export type RequestState =
       readonly by: string
       readonly words: string | undefined
     }
-
-export type RequestStateName = RequestState['is']

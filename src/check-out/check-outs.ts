@@ -1,9 +1,10 @@
 /** Checking accounts out and in: every change in one transaction with its audit events, with what must follow, and with whose turn it is then. */
 
-import type { Outbox } from '../audit/chain/outbox.ts'
+import type { Outbox, RecordEvent } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
+import { checkWords } from '../policy/wish-words.ts'
 import type { Access } from '../session/access.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
@@ -23,7 +24,7 @@ import type { AccessOfNow } from './still-allowed.ts'
 import { mayTake, type Obstacle } from './take.ts'
 import { type Asker, createTermsFor } from './terms.ts'
 import { changeInTurn } from './turn.ts'
-import { checkWords, longestUntil, untilOf } from './wish.ts'
+import { longestUntil, untilOf } from './wish.ts'
 import { checkOutCommand, isoMinute } from './words.ts'
 
 /** What is shown of what others have. */
@@ -62,6 +63,8 @@ interface Parts extends AccessOfNow {
   readonly jobs: CheckOutJobs
   /** Whether its credential is to be changed at the target, or that goes on now. */
   readonly changeOf: (address: AccountAddress, on: Database) => Promise<'to-begin' | 'going-on' | undefined>
+  /** Throws where the approved request that it rests on is over by now. */
+  readonly useRequest: (request: string, on: Database, record: RecordEvent) => Promise<void>
   /** The store's, where several gateways share it. */
   readonly clock: Clock
   readonly gateway: string
@@ -78,7 +81,7 @@ const CHANNEL = 'check-outs'
 export type CheckOuts = Awaited<ReturnType<typeof createCheckOuts>>
 
 export async function createCheckOuts(parts: Parts) {
-  const { outbox, audit, access, vault, cluster, jobs, clock, gateway, count } = parts
+  const { outbox, audit, access, vault, cluster, jobs, useRequest, clock, gateway, count } = parts
   const rows = createCheckOutRows(parts.database)
   const queue = createCheckOutQueue({ rows, jobs, clock })
   const termsFor = createTermsFor(parts)
@@ -103,7 +106,7 @@ export async function createCheckOuts(parts: Parts) {
       const name = formatAccountAddress(address)
       if (wish.shared && rule.mode === 'exclusive')
         throw new GatewayError('BAD_REQUEST', `${name} is checked out by one person at a time; leave out --shared.`)
-      const { reason, ticket } = checkWords(rule, wish, checkOutCommand(person.user, name, rule))
+      const { reason, ticket } = checkWords(rule, wish, 'This account', checkOutCommand(person.user, name, rule))
       const startedAt = clock.now()
       const until = untilOf(
         startedAt,
@@ -152,9 +155,10 @@ export async function createCheckOuts(parts: Parts) {
               revealedAt: undefined,
               state: { is: 'open' },
             }
+            if (terms.request !== undefined) await useRequest(terms.request, on, record)
             await rows.insert(checkOut, on)
             if (mine !== undefined) await rows.leaveQueue(mine.id, on)
-            record(events.started(checkOut, terms.role, person.session))
+            record(events.started(checkOut, terms, person.session))
             await jobs.endAt(checkOut, on)
             return { taken: true, checkOut }
           }
@@ -264,7 +268,7 @@ export async function createCheckOuts(parts: Parts) {
       return left
     },
 
-    review: createReview({ rows, queue, ends, change, changed, accessOfNow: parts, clock }),
+    ...createReview({ rows, queue, ends, change, changed, accessOfNow: parts, clock }),
 
     /** Who has the account, or one that is the same login, for themselves alone now; undefined: nobody, and in a transaction, until that is over. */
     async heldExclusively(address: AccountAddress, on?: Database): Promise<CheckOut | undefined> {

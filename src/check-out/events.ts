@@ -2,6 +2,7 @@
 
 import type { AuditEvent } from '../audit/event.ts'
 import type { PrincipalFacts } from '../identity/principal.ts'
+import type { CheckOutTerms } from '../policy/check-out.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import { isoTime } from '../shared/text/iso-time.ts'
 import type { CheckOut, CheckOutEnd } from './check-out.ts'
@@ -14,13 +15,18 @@ interface End {
 }
 
 export const events = {
-  started: (checkOut: CheckOut, role: string, session?: string): AuditEvent => ({
+  started: (
+    checkOut: CheckOut,
+    { role, request }: Pick<CheckOutTerms, 'role' | 'request'>,
+    session?: string,
+  ): AuditEvent => ({
     ...common('check-out.started', checkOut.user, session),
     data: {
       ...named(checkOut),
       mode: checkOut.exclusive ? 'exclusive' : 'shared',
       way: checkOut.way,
       role,
+      ...(request === undefined ? {} : { request }),
       until: isoTime(checkOut.until),
       source: checkOut.source,
       ...(checkOut.reason === undefined ? {} : { reason: checkOut.reason }),

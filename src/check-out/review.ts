@@ -2,13 +2,15 @@
 
 import type { Clock } from '../shared/clock.ts'
 import type { AccountAddress } from '../shared/names.ts'
-import { isOpen } from './check-out.ts'
+import { type CheckOut, isOpen } from './check-out.ts'
 import type { CheckOutEnds } from './ends.ts'
 import { events } from './events.ts'
 import type { CheckOutQueue } from './queue.ts'
 import type { CheckOutRows } from './rows.ts'
 import { type AccessOfNow, createStillAllowed } from './still-allowed.ts'
 import type { Change } from './turn.ts'
+
+const MOST_OF_ONE = 1000
 
 interface Parts {
   readonly rows: CheckOutRows
@@ -20,7 +22,14 @@ interface Parts {
   readonly clock: Clock
 }
 
-export function createReview({ rows, queue, ends, change, changed, accessOfNow, clock }: Parts): () => Promise<void> {
+interface Review {
+  /** All of them, and all who wait. */
+  review(): Promise<void>
+  /** What one user has. */
+  reviewOf(user: string): Promise<void>
+}
+
+export function createReview({ rows, queue, ends, change, changed, accessOfNow, clock }: Parts): Review {
   const still = createStillAllowed(accessOfNow)
 
   /** Whoever waits and could not have it any more, whatever they proved, keeps nobody else from their turn. */
@@ -39,17 +48,21 @@ export function createReview({ rows, queue, ends, change, changed, accessOfNow, 
     await changed(address)
   }
 
-  return async () => {
-    for (const address of await rows.waitedFor()) await reviewQueue(address)
-    for await (const some of rows.open()) {
-      for (const one of some) {
-        const now = clock.now()
-        if (!isOpen(one, now)) {
-          await ends.endOne(one.id, { reason: 'time-over', by: 'gateway' }, one => !isOpen(one, clock.now()))
-        } else if (!(await still.mayKeep(one))) {
-          await ends.endOne(one.id, { reason: 'access-withdrawn', by: 'gateway' }, () => true)
-        }
-      }
+  async function reviewOne(one: CheckOut): Promise<void> {
+    if (!isOpen(one, clock.now())) {
+      await ends.endOne(one.id, { reason: 'time-over', by: 'gateway' }, one => !isOpen(one, clock.now()))
+    } else if (!(await still.mayKeep(one))) {
+      await ends.endOne(one.id, { reason: 'access-withdrawn', by: 'gateway' }, () => true)
     }
+  }
+
+  return {
+    async review() {
+      for (const address of await rows.waitedFor()) await reviewQueue(address)
+      for await (const some of rows.open()) for (const one of some) await reviewOne(one)
+    },
+    async reviewOf(user) {
+      for (const one of await rows.list({ user, state: 'open', limit: MOST_OF_ONE })) await reviewOne(one)
+    },
   }
 }

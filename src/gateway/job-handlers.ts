@@ -9,6 +9,7 @@ import { type PlanRotationsParts, rotatedAt } from '../rotation/triggers/plan-ro
 import { ROTATE_BATCH } from '../rotation/triggers/rotation-job.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { AccountAddress } from '../shared/names.ts'
+import { requestHandlers } from './access-request-jobs.ts'
 import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
 
@@ -18,7 +19,7 @@ export function jobHandlers(
   rotations: Rotations,
   config: Config,
 ): Readonly<Record<string, JobHandler>> {
-  const { schedule, batches, checkOuts, log } = parts
+  const { schedule, batches, checkOuts, requests, log } = parts
   const plan = planParts(parts)
   const heldUntil = async (address: AccountAddress) => (await checkOuts.heldExclusively(address))?.until
   return {
@@ -29,6 +30,7 @@ export function jobHandlers(
       close: (batch, state, words, counts) => batches.close(batch, state, words, 'gateway', counts),
     }),
     ...checkOutHandlers(checkOuts),
+    ...requestHandlers(requests),
     ...deliveryHandlers({ ...parts, clock: parts.storeClock, url: config.notifications.url ?? config.api.url }),
   }
 }

@@ -1,6 +1,8 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
 import { createApprovedOf, createApprovedThen } from '../access-requests/request-rows.ts'
+import { createRequests } from '../access-requests/requests.ts'
+
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
@@ -56,6 +58,7 @@ import { createMetrics, type Metrics } from '../shared/metrics.ts'
 import { createTargets } from '../targets/targets.ts'
 import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { createVault } from '../vault/vault.ts'
+import { planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
@@ -165,8 +168,21 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
+  const requests = await createRequests({
+    ...{ database, outbox, audit, access, users, roles, targets, cluster },
+    jobs: planRequestJobs(schedule),
+    async endUses({ id, user }) {
+      const failed = (error: unknown) => log.error({ err: error, request: id }, 'what rests on a request may go on')
+      await live.requestEnded(id).catch(failed)
+      await checkOuts.reviewOf(user).catch(failed)
+    },
+    clock: storeClock,
+    count: what => metrics.accessRequests.inc({ what }),
+  })
+  started.defer(() => requests.close())
+  const useRequest = requests.use
   const checkOuts = await createCheckOuts({
-    ...{ database, outbox, audit, access, users, targets, vault, cluster, gateway },
+    ...{ database, outbox, audit, access, users, targets, vault, cluster, useRequest, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
     changeOf,
     clock: storeClock,
@@ -183,7 +199,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const accountUse = createAccountUse(checkOuts)
   /** Of sessions that this store opens: their rows say where they are. */
   const changesIn = (store: SessionStore) =>
-    createSessionChanges({ outbox, audit, sessions: store, vault, accountUse, leasesEnded, log })
+    createSessionChanges({ outbox, audit, sessions: store, vault, accountUse, useRequest, leasesEnded, log })
   const changes = changesIn(sessions)
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
@@ -255,6 +271,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     deliveries: createDeliveries({ database, schedule, clock: storeClock }),
     ownChoices: createOwnChoices({ database, audit, channels }),
     rotationTriggers,
+    requests,
     checkOuts,
     reveal,
     batches,

@@ -37,7 +37,7 @@ import { createParts, type GatewayParts } from './parts.ts'
 import { lookAtPrograms } from './program-connectors.ts'
 import { connectorsOf, loadProtocols, type ServedProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
-import { reviewCheckOuts } from './review-check-outs.ts'
+import { reviewAccess } from './review-access.ts'
 import { createRotationParts } from './rotation-parts.ts'
 import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
@@ -191,7 +191,7 @@ export async function startGateway({
   await parts.rotationTriggers.planAnew(parts.database)
   startSchedule(parts, { ...jobHandlers(parts, rotations, config), ...handlers, ...versions.handlers }, started)
   await versions.plan()
-  reviewCheckOuts(parts, started)
+  reviewAccess(parts, started)
   const notificationWatch = await watchNotifications(parts, config.notifications, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 

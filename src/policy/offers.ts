@@ -5,7 +5,7 @@ import { LEVELS } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import { offeredChannels } from './approved.ts'
 import { type AccessFacts, appliesTo } from './evaluate-role.ts'
-import { matchesAccount, matchesTarget } from './match.ts'
+import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import { type Offer, offerName } from './on-request.ts'
 import type { Role } from './role.ts'
 
@@ -31,13 +31,14 @@ export interface Wanted {
 export function offersFor(roles: readonly Role[], target: Target, wanted: Wanted): Offered[] {
   const found = roles.flatMap(role => {
     const { onRequest = [] } = role
+    const ofProtocol: readonly Channel[] = channelsFor(role, target.protocol)
     if (!role.protocols.includes(target.protocol) || !matchesTarget(role.targets, target)) return []
     return onRequest.flatMap(offer =>
       target.accounts
         .filter(account => matchesAccount(offer.accounts, account) && isWanted(account, wanted))
         .map(account => ({
           ...{ role, offer, account, target, name: offerName(offer) },
-          channels: offeredChannels(role, offer),
+          channels: offeredChannels(role, offer).filter(channel => ofProtocol.includes(channel)),
         })),
     )
   })

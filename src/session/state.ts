@@ -7,6 +7,7 @@ export type EndReason =
   | 'deadline'
   | 'idle'
   | 'access-revoked'
+  | 'request-ended'
   | 'credential-rotated'
   | 'check-out-ended'
   | 'account-checked-out'
@@ -30,6 +31,7 @@ export const END_REASON_TEXT: Record<EndReason, string> = {
   deadline: 'the session reached its maximum time',
   idle: 'the session was idle for too long',
   'access-revoked': 'the access was withdrawn',
+  'request-ended': 'the access that was approved for a time is over',
   'credential-rotated': 'the credential of the account was rotated',
   'check-out-ended': 'the check-out of the account has ended',
   'account-checked-out': 'somebody has checked the account out',

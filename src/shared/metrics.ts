@@ -70,6 +70,12 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    accessRequests: new Counter({
+      name: 'sallyport_access_requests_total',
+      help: 'What has happened to access requests: asked, approved, denied, expired, began, ended, revoked and so on',
+      labelNames: ['what'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -51,6 +51,7 @@ export async function createCheckOutWorld(database: Database, options: CheckOutW
     cluster: createLocalCluster({ clock, gateway: 'gw_test' }),
     jobs: planCheckOutJobs(schedule, createRotationTriggers({ schedule, clock })),
     changeOf,
+    useRequest: async () => undefined,
     count: what => void counted.push(what),
   })
   const refusals: string[] = []

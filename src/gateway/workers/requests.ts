@@ -77,7 +77,7 @@ const checkOutWish = z.strictObject({
 const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
 const matching = (pattern: () => string) => text(128).refine(value => new RegExp(`^(?:${pattern()})$`).test(value))
 const followed = matching(() => 'follow-data:[0-9a-f]{32}')
-const heardOn = matching(() => `follow|session-kill|session-notice|access-changed|${ofProtocol()}`)
+const heardOn = matching(() => `follow|session-kill|session-notice|access-changed|request-ended|${ofProtocol()}`)
 const key = matching(ofProtocol)
 /** A follower's chunk is at most about 256 KB; protocols send each other keys. */
 const published = z.union([z.tuple([followed, bytesUpTo(512 * 1024)]), z.tuple([key, bytesUpTo(1024)])])

@@ -14,6 +14,7 @@ const WARNING_MS = 5 * 60_000
 const KILL_CHANNEL = 'session-kill'
 const NOTICE_CHANNEL = 'session-notice'
 const ACCESS_CHANNEL = 'access-changed'
+const REQUEST_CHANNEL = 'request-ended'
 
 /** The abort reason of a session's signal: why it must end. */
 export class SessionEnd extends Error {
@@ -119,6 +120,8 @@ export interface LiveSessions {
   end(id: string, reason: EndReason): void
   /** Ends the session wherever it runs; not given: because an administrator wants it. Resolves once the wish is delivered. */
   kill(id: string, reason?: EndReason): Promise<void>
+  /** Ends whatever rests on this approved request, wherever it runs. Resolves once the wish is delivered. */
+  requestEnded(request: string): Promise<void>
   /** Words to the session's person, wherever it runs. Resolves once they are delivered; best effort from there on. */
   notify(id: string, text: string): Promise<void>
   /** Looks at deadlines and idle times now; it happens every second by itself. */
@@ -155,6 +158,10 @@ export async function createLiveSessions(parts: {
     for (const one of watched) one.tick()
   }
 
+  function endRequest(request: string): void {
+    for (const session of sessions.values()) if (session.grant.request === request) session.abort('request-ended')
+  }
+
   async function decideAnew(): Promise<void> {
     accessChanges++
     for (const listener of listeners) listener()
@@ -180,6 +187,7 @@ export async function createLiveSessions(parts: {
       sessions.get(id)?.downstream.notify(text)
     }),
     cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
+    cluster.subscribe(REQUEST_CHANNEL, payload => endRequest(payload.toString('utf8'))),
   ])
 
   // What the others said while they could not be reached is lost.
@@ -213,6 +221,10 @@ export async function createLiveSessions(parts: {
       if (local !== undefined) return local.abort(reason)
       // To a gateway of the version before, a reason would be part of the id.
       await cluster.publish(KILL_CHANNEL, Buffer.from(reason === 'killed' ? id : `${id} ${reason}`, 'utf8'))
+    },
+    async requestEnded(request) {
+      endRequest(request)
+      await cluster.publish(REQUEST_CHANNEL, Buffer.from(request, 'utf8'))
     },
     async notify(id, text) {
       const local = sessions.get(id)

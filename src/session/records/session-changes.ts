@@ -1,6 +1,6 @@
 /** The changes of a session's state: lease, row and seal together, each in one transaction with its audit events. */
 
-import type { Outbox } from '../../audit/chain/outbox.ts'
+import type { Outbox, RecordEvent } from '../../audit/chain/outbox.ts'
 import type { AuditAppender } from '../../audit/event.ts'
 import type { Database } from '../../database/database.ts'
 import type { Grant } from '../../policy/grant.ts'
@@ -23,8 +23,8 @@ export interface SessionFacts {
 
 export interface SessionChanges {
   /**
-   * The lease is lent and the session opened, and both audited: it may be opened then. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` throws: it must then
-   * not go on.
+   * The lease is lent and the session opened, and both audited: it may be opened then. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` and `UseRequest` throw: it
+   * must then not go on.
    */
   begin(lease: PromisedLease, facts: SessionFacts): Promise<void>
   /** A hop's credential is lent to the session as well, and audited. Throws as `begin` does: it must then not be used. */
@@ -44,17 +44,24 @@ export interface SessionChanges {
   noteSeal(session: string, seal: FoundSeal): Promise<boolean>
 }
 
+/**
+ * In the transaction in which something is lent by an approved request: it is used from now on. Throws `ACCESS_DENIED` where it is over by
+ * then, in words for the user.
+ */
+export type UseRequest = (request: string, on: Database, record: RecordEvent) => Promise<void>
+
 export function createSessionChanges(parts: {
   outbox: Outbox
   audit: AuditAppender
   sessions: SessionStore
   vault: Pick<Vault, 'startLease' | 'endLeases'>
   accountUse: AccountUse
+  useRequest: UseRequest
   /** What follows when a session does not have what these leases lent any more: in the same transaction. */
   leasesEnded: (leases: readonly string[], on: Database) => Promise<void>
   log: Log
 }): SessionChanges {
-  const { outbox, audit, sessions, vault, accountUse, leasesEnded, log } = parts
+  const { outbox, audit, sessions, vault, accountUse, useRequest, leasesEnded, log } = parts
 
   /** Those of a session, each with its event. */
   async function endLeases(session: string, on: Database, ended: (lease: string) => void): Promise<void> {
@@ -76,6 +83,7 @@ export function createSessionChanges(parts: {
     async begin(lease, { source, recording, details }) {
       const { grant } = lease
       await outbox.change(async (on, record) => {
+        if (grant.request !== undefined) await useRequest(grant.request, on, record)
         const within = await accountUse.lend(usedBy(grant, grant, false), on)
         await vault.startLease(lease, on)
         await sessions.open(grant, source, recording, { ...details, ...within }, on)

@@ -59,6 +59,7 @@ async function createWorld(database: Database, folder: string, clock: TestClock,
   const changes = createSessionChanges({
     ...{ outbox, audit, sessions, vault, log },
     accountUse: { lend: async () => ({}) },
+    useRequest: async () => undefined,
     leasesEnded: async () => undefined,
   })
   const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })

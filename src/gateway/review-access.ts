@@ -1,12 +1,12 @@
-/** Check-outs are decided anew at start, after every change of access, and now and then: what would not be given today ends. */
+/** Check-outs and requests are decided anew at start, after every change of access, and now and then: what would not be given today ends. */
 
 import type { GatewayParts } from './parts.ts'
 
 /** What changed while no gateway heard of it. */
 const EVERY_MS = 60_000
 
-export function reviewCheckOuts(
-  { checkOuts, live, log }: Pick<GatewayParts, 'checkOuts' | 'live' | 'log'>,
+export function reviewAccess(
+  { checkOuts, requests, live, log }: Pick<GatewayParts, 'checkOuts' | 'requests' | 'live' | 'log'>,
   started: AsyncDisposableStack,
 ): void {
   let running: Promise<void> | undefined
@@ -18,9 +18,12 @@ export function reviewCheckOuts(
     running ??= (async () => {
       while (again && !closed) {
         again = false
-        await checkOuts
-          .review()
-          .catch(error => log.warn({ err: error }, 'check-outs could not be decided anew; trying again'))
+        for (const [what, one] of [
+          ['requests', requests],
+          ['check-outs', checkOuts],
+        ] as const) {
+          await one.review().catch(error => log.warn({ err: error }, `${what} could not be decided anew; trying again`))
+        }
       }
       running = undefined
     })()

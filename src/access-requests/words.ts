@@ -1,0 +1,18 @@
+/** The commands that people are told to type, whole. */
+
+import type { Offer } from '../policy/on-request.ts'
+
+/** `ssh alice@gateway request root@web-01 --for 2h --reason "'...'"`: with what the offer demands. */
+export function requestCommand(
+  user: string,
+  account: string,
+  { reason, ticket }: Pick<Offer, 'reason' | 'ticket'>,
+  ...options: string[]
+): string {
+  return [
+    `ssh ${user}@gateway request ${account}`,
+    ...options,
+    ...(reason === 'required' ? [`--reason "'...'"`] : []),
+    ...(ticket === undefined ? [] : ['--ticket ...']),
+  ].join(' ')
+}
