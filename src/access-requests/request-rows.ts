@@ -15,8 +15,6 @@ import {
 } from './request.ts'
 import { plannedEnd } from './transition.ts'
 
-export type RequestRows = ReturnType<typeof createRequestRows>
-
 export interface RequestQuery {
   readonly user?: string | undefined
   readonly states?: readonly RequestStateName[] | undefined

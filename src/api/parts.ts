@@ -1,6 +1,7 @@
 /** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
 
 import type { ApprovedThen } from '../access-requests/request-rows.ts'
+import type { Requests } from '../access-requests/requests.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { CheckOuts } from '../check-out/check-outs.ts'
 import type { Reveal } from '../check-out/reveal.ts'
@@ -78,6 +79,7 @@ export interface ApiParts {
   readonly approvedOf: ApprovedOf
   readonly approvedThen: ApprovedThen
   readonly authenticator: Pick<Authenticator, 'confirmCode'>
+  readonly requests: Requests
   readonly checkOuts: CheckOuts
   readonly reveal: Reveal
   readonly users: Documents<User>

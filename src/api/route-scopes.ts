@@ -33,6 +33,16 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'GET /v1/own/notifications': ['own'],
   'PUT /v1/own/notifications': ['own'],
 
+  // Which of them, the request and the caller say: nobody decides by a scope.
+  'GET /v1/requests': ['own', 'read', 'revoke-requests'],
+  'GET /v1/requests/:id': ['own', 'read', 'revoke-requests'],
+  'POST /v1/requests': ['own'],
+  'POST /v1/requests/:id/extend': ['own'],
+  'POST /v1/requests/:id/approve': ['own'],
+  'POST /v1/requests/:id/deny': ['own'],
+  'POST /v1/requests/:id/cancel': ['own'],
+  'POST /v1/requests/:id/revoke': ['own', 'revoke-requests'],
+
   'GET /v1/check-outs': ['read', 'force-check-in'],
   'GET /v1/check-outs/:id': ['read', 'force-check-in'],
   'POST /v1/check-outs/:id/check-in': ['force-check-in'],

@@ -36,6 +36,9 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
       load: async () => (await import('./commands/check-out.ts')).addCheckOuts,
     },
   ],
+  'Ask for access, and decide:': [
+    { names: ['request'], load: async () => (await import('./commands/request.ts')).addRequests },
+  ],
   'What happened:': [
     { names: ['session'], load: async () => (await import('./commands/session.ts')).addSessions },
     { names: ['schedule'], load: async () => (await import('./commands/schedule.ts')).addSchedule },

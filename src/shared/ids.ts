@@ -21,6 +21,8 @@ export const CHECK_OUT_ID_PATTERN = /^cho_[0-9a-hjkmnp-tv-z]{26}$/
 
 /** The same for deliveries of notifications. */
 export const DELIVERY_ID_PATTERN = /^dlv_[0-9a-hjkmnp-tv-z]{26}$/
+/** The same for requests. */
+export const REQUEST_ID_PATTERN = /^req_[0-9a-hjkmnp-tv-z]{26}$/
 
 export type IdPrefix =
   | 'ses'

@@ -13,11 +13,12 @@ export const SCOPES = [
   'restore',
   'force-check-in',
   'simulate',
+  'revoke-requests',
 ] as const
 export type Scope = (typeof SCOPES)[number]
 
 export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
-  own: "sees one's own sessions, targets and tokens; explains one's own access; revokes one's own tokens; checks accounts out",
+  own: "sees one's own sessions, targets and tokens; explains one's own access; revokes one's own tokens; checks accounts out; asks for access, and decides on what others ask for",
   'own-replay': "replays and exports the recordings of one's own sessions",
   read: "sees sessions, users, roles, targets, credentials' versions; explains; reads metrics",
   audit: 'as read; replays, exports, follows, verifies recordings; reads the audit log; asks the doctor',
@@ -29,6 +30,7 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   restore: 'puts an earlier version of a credential in force again',
   'force-check-in': 'ends the check-outs of others',
   simulate: 'sees what a change of roles, users and targets would have meant for recorded sessions',
+  'revoke-requests': 'sees what people asked for, and takes away what was approved',
 }
 
 /** What every user has. */

@@ -18,6 +18,7 @@ import { ownCheckOuts } from './own-check-outs.ts'
 import { ownNotifications } from './own-notifications.ts'
 import { recordings } from './recordings.ts'
 import { reports } from './reports.ts'
+import { requests } from './requests.ts'
 import { resources } from './resources.ts'
 import { roles } from './roles.ts'
 import { rotationBatches } from './rotation-batches.ts'
@@ -58,6 +59,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   ownCheckOuts,
   ownNotifications,
   checkOuts,
+  requests,
   keys,
   ca,
 ]

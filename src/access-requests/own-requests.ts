@@ -1,0 +1,153 @@
+/** Asking and deciding as `ssh alice@gateway` and the API do it for whoever is logged in, and for nobody else. Answers are plain data. */
+
+import type { Documents } from '../database/documents.ts'
+import type { User } from '../identity/user.ts'
+import type { SessionStore } from '../session/records/session-store.ts'
+import { GatewayError } from '../shared/errors.ts'
+import type { Secret } from '../shared/secret.ts'
+import { describeStage } from './approvals.ts'
+import type { AskWish } from './choose-offer.ts'
+import { type History, historyOf } from './history.ts'
+import type { RequestedAccess } from './request.ts'
+import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
+import { type Actor, type GivenLess, NeedsCode, type Requests } from './requests.ts'
+
+const MOST_LISTED = 100
+
+/** `mine`: one's own, newest first; `to-decide`: those on which one may decide now, oldest first. */
+export type RequestView = 'mine' | 'to-decide'
+
+export interface RequestDetails extends RequestDocument {
+  /** By whom it is decided, where it waits: `2 of role:leads, and role:security`. */
+  readonly approvers: string | null
+  readonly decisions: readonly ReturnType<typeof decisionDocument>[]
+  /** The accounts that it opens now: the first of them, and how many there are. */
+  readonly opens: { readonly accounts: readonly string[]; readonly count: number }
+  /** Sessions that rest on it. */
+  readonly sessions: readonly { readonly id: string; readonly account: string; readonly live: boolean }[]
+  /** For those who decide: what this person did before, and what is unusual. */
+  readonly history: History | null
+  readonly mayDecide: boolean
+  /** Whether a decision needs a one-time code of that moment. */
+  readonly needsCode: boolean
+}
+
+export type DecideAnswer =
+  | { readonly is: 'decided'; readonly request: RequestDocument }
+  /** Once more, with a code. */
+  | { readonly is: 'needs-code' }
+
+export interface OwnRequests {
+  /** `lower`: an account of a lower level that would do as well. */
+  ask(wish: AskWish): Promise<{ request: RequestDocument; lower: { account: string; level: string } | null }>
+  extend(id: string, wish: Pick<AskWish, 'forMs' | 'reason' | 'ticket'>): Promise<RequestDocument>
+  list(view: RequestView): Promise<RequestDocument[]>
+  show(id: string): Promise<RequestDetails>
+  approve(id: string, how: { less?: GivenLess; reason?: string | undefined }, code?: Secret): Promise<DecideAnswer>
+  deny(id: string, reason: string | undefined, code?: Secret): Promise<DecideAnswer>
+  cancel(id: string): Promise<RequestDocument>
+  revoke(id: string, reason: string | undefined): Promise<RequestDocument>
+}
+
+export interface ShowParts {
+  readonly requests: Requests
+  readonly sessions: Pick<SessionStore, 'list'>
+  readonly users: Pick<Documents<User>, 'get'>
+}
+
+interface Parts extends ShowParts {
+  /** As they are now. Throws where they could not be here any more. */
+  readonly person: () => Promise<Actor>
+  readonly proveCode: (code: Secret) => Promise<boolean>
+}
+
+export function createOwnRequests({ requests, sessions, users, person, proveCode }: Parts): OwnRequests {
+  async function decide(decision: (prove?: () => Promise<boolean>) => Promise<RequestedAccess>, code?: Secret) {
+    try {
+      const request = await decision(code === undefined ? undefined : () => proveCode(code))
+      return { is: 'decided' as const, request: requestDocument(request) }
+    } catch (error) {
+      if (error instanceof NeedsCode) return { is: 'needs-code' as const }
+      throw error
+    }
+  }
+
+  return {
+    async ask(wish) {
+      const { request, lower } = await requests.ask(await person(), wish)
+      return { request: requestDocument(request), lower: lower ?? null }
+    },
+
+    async extend(id, wish) {
+      return requestDocument(await requests.askForMore(await person(), id, wish))
+    },
+
+    async list(view) {
+      const { user } = await person()
+      const found =
+        view === 'mine' ? await requests.rows.list({ user, limit: MOST_LISTED }) : await requests.toDecide(user)
+      return found.slice(0, MOST_LISTED).map(requestDocument)
+    },
+
+    async show(id) {
+      const { user } = await person()
+      const request = await requests.rows.get(id)
+      const details = request && (await detailsOf({ requests, sessions, users }, request, user))
+      if (details === undefined || !(details.knows || request!.user === user))
+        throw new GatewayError('NOT_FOUND', 'There is no such request that you may see.')
+      const { knows: _, ...shown } = details
+      return shown
+    },
+
+    async approve(id, how, code) {
+      const asker = await person()
+      return decide(prove => requests.approve(asker, id, how, prove), code)
+    },
+
+    async deny(id, reason, code) {
+      const asker = await person()
+      return decide(prove => requests.deny(asker, id, reason, prove), code)
+    },
+
+    async cancel(id) {
+      return requestDocument(await requests.cancel(await person(), id))
+    },
+
+    async revoke(id, reason) {
+      return requestDocument(await requests.revokeAsApprover(await person(), id, reason))
+    },
+  }
+}
+
+/** With what is seen of it beside. `reader`: who looks; `knows`: whether they may, as somebody who decides. Not given: an administrator. */
+export async function detailsOf(
+  { requests, sessions, users }: ShowParts,
+  request: RequestedAccess,
+  reader?: string,
+): Promise<RequestDetails & { readonly knows: boolean }> {
+  const { id, state } = request
+  const [decisions, opens, resting, user, offered] = await Promise.all([
+    requests.rows.decisionsOn(id),
+    requests.opens(request),
+    sessions.list({ request: id, limit: MOST_LISTED }),
+    reader === undefined ? undefined : users.get(reader),
+    requests.offerOf(request.role, request.offer),
+  ])
+  const may = user === undefined ? undefined : await requests.mayDecideOn(request, user)
+  const isDecider = may?.may === true || decisions.some(({ approver }) => approver === reader)
+  const stage = state.is === 'pending' ? state.stage : undefined
+  return {
+    ...requestDocument(request),
+    approvers: stage === undefined || offered === undefined ? null : describeStage({ offer: offered.offer, stage }),
+    decisions: decisions.map(decisionDocument),
+    opens: { accounts: opens.accounts, count: opens.count },
+    sessions: resting.map(row => ({
+      ...{ id: row.id, account: `${row.account}@${row.target}` },
+      live: row.state !== 'ended',
+    })),
+    history: isDecider || reader === undefined ? await historyOf(sessions, request, opens.targets) : null,
+    mayDecide: may?.may === true,
+    needsCode: may?.may === true && offered?.offer.freshFactor !== false,
+    knows: isDecider || (may?.may === false && may.knows),
+  }
+}

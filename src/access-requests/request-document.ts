@@ -1,0 +1,75 @@
+/** Requests as the API, `--json` and people's tables give them. Times are ISO 8601 in UTC. */
+
+import { durationWords } from '../shared/durations.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
+import type { AskedAccess, RequestedAccess } from './request.ts'
+import type { Decision } from './request-rows.ts'
+import { plannedEnd } from './transition.ts'
+
+export function requestDocument(request: RequestedAccess) {
+  const { id, kind, user, role, offer, wish, extensionOf, askedAt, state } = request
+  const begins = state.is === 'approved' || state.is === 'active' ? state : undefined
+  const until = begins === undefined ? undefined : plannedEnd(begins)
+  const ended = 'by' in state ? state : undefined
+  return {
+    ...{ id, kind, state: state.is, user, role, offer },
+    // What it gives, or would: an approver may have given less than was asked for.
+    ...accessDocument(state.given ?? wish),
+    asked: accessDocument(wish),
+    reason: wish.reason ?? null,
+    ticket: wish.ticket ?? null,
+    source: wish.source,
+    clock: wish.clock,
+    extensionOf: extensionOf ?? null,
+    askedAt: isoTime(askedAt),
+    /** Until then it is decided, or once approved with a clock that begins with the first use, used. */
+    waitsUntil: isoOrNull(waitsUntil(state)),
+    startsAt: isoOrNull(begins?.startsAt ?? ended?.startsAt),
+    endsAt: isoOrNull(until ?? ended?.endsAt),
+    endedAt: isoOrNull(ended?.at),
+    endedBy: ended?.by ?? null,
+    words: ended?.words ?? null,
+  }
+}
+export type RequestDocument = ReturnType<typeof requestDocument>
+
+export function decisionDocument({ approver, stage, decision, reason, rule, factors, at }: Decision) {
+  return {
+    approver,
+    step: stage + 1,
+    decision,
+    reason: reason ?? null,
+    rule,
+    freshFactor: factors !== '',
+    at: isoTime(at),
+  }
+}
+
+/** `root@web-01`, or what it is chosen by. */
+export function wantedText({ targets, accounts }: Pick<RequestDocument, 'targets' | 'accounts'>): string {
+  const which = [...(accounts.names ?? []), ...(accounts.levels ?? []).map(level => `level ${level}`)].join(', ')
+  const where = [
+    ...(targets.names ?? []),
+    ...Object.entries(targets.labels ?? {}).map(([key, value]) => `${key}=${value}`),
+  ].join(', ')
+  return accounts.names?.length === 1 && targets.names?.length === 1 ? `${which}@${where}` : `${which} on ${where}`
+}
+
+function accessDocument({ targets, accounts, channels, databases, lengthMs }: AskedAccess) {
+  return {
+    targets: { names: [...(targets.names ?? [])], labels: { ...targets.labels } },
+    accounts: { names: [...(accounts.names ?? [])], levels: [...(accounts.levels ?? [])] },
+    channels: [...channels],
+    databases: databases === undefined ? null : [...databases],
+    for: durationWords(lengthMs),
+  }
+}
+
+function waitsUntil(state: RequestedAccess['state']): number | undefined {
+  if (state.is === 'pending') return state.expiresAt
+  return state.is === 'approved' && state.begins.with === 'first-use' ? state.begins.useBy : undefined
+}
+
+function isoOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : isoTime(ms)
+}

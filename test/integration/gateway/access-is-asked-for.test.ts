@@ -1,0 +1,196 @@
+/** Access that is asked for: asked, approved, used by real clients, and taken away on both sides at once. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import t from 'tap'
+import type { RequestDocument } from '../../../src/access-requests/request-document.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import { asOwner, withToken } from '../../support/run-cli.ts'
+import { clientOptions, startClient } from '../../support/ssh-client.ts'
+import { startTestGateway } from '../../support/start-gateway.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+import { makeKey, startSshd } from '../../support/start-sshd.ts'
+
+const [postgres, sshd] = await Promise.all([startPostgres(), startSshd()])
+for (const server of [postgres, sshd]) t.teardown(() => server.stop())
+const gateway = await startTestGateway({ storeMoves: true })
+t.teardown(() => gateway.close())
+const { parts } = gateway
+const { account } = sshd
+const { superuser, superPassword } = postgres
+const identityFile = makeKey(sshd.folder, 'alice', 'ed25519')
+const leadKey = makeKey(sshd.folder, 'lee', 'ed25519')
+const keyOf = (file: string) => [readFileSync(`${file}.pub`, 'utf8').trim()]
+
+const ops = (onRequest: Parameters<typeof gateway.addRole>[0]['onRequest']) =>
+  gateway.addRole({
+    ...{ name: 'ops', targets: { names: ['web-01', 'orders'] }, accounts: {}, factors: [['publickey'], ['password']] },
+    onRequest,
+    checkOut: {},
+  })
+const OFFER = { accounts: { levels: ['admin' as const] }, approvers: ['role:leads'], maxTime: '4h' }
+await ops([OFFER])
+await gateway.addRole({ name: 'leads', targets: {}, accounts: {}, factors: [['publickey']] })
+await gateway.addTarget(
+  {
+    ...{ name: 'web-01', protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys },
+    accounts: [{ name: account, level: 'admin', checkOut: { mode: 'shared' } }],
+  },
+  { [account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
+)
+await gateway.addTarget(
+  {
+    ...{ name: 'orders', protocol: 'postgres', host: postgres.host, port: postgres.port, tls: 'disable' },
+    accounts: [{ name: superuser, level: 'admin' }],
+  },
+  { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
+)
+const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys: keyOf(identityFile) })
+const lee = await gateway.addUser({ name: 'lee', roles: ['leads'], publicKeys: keyOf(leadKey) })
+
+const ca = join(gateway.folder, 'ca.pem')
+writeFileSync(ca, (await asOwner(gateway, ['key', 'certificate'])).stdout)
+const tokenOf = async (user: string) => {
+  const person = { user, proven: new Set(['publickey'] as const), sourceAddress: '127.0.0.1' }
+  const made = await parts.personalAccess.create(person, { scopes: 'all', validForMs: 8 * 3_600_000 })
+  return { token: made.text.reveal(), ca }
+}
+const tokens = { alice: await tokenOf('alice'), lee: await tokenOf('lee') }
+const as = (user: keyof typeof tokens, ...argv: string[]) =>
+  withToken(gateway, tokens[user], ['request', ...argv], { stdin: lee.code() })
+const asked = async (...argv: string[]) => {
+  const { stdout, stderr, exit } = await as('alice', 'create', ...argv, '--reason', 'INC-4711', '--json')
+  t.equal(exit, 0, stderr)
+  return (JSON.parse(stdout) as { request: RequestDocument }).request.id
+}
+const approve = async (id: string, ...argv: string[]) => {
+  const { exit, stderr } = await as('lee', 'approve', id, '--stdin', ...argv)
+  t.equal(exit, 0, stderr)
+}
+const at = gateway.ssh!
+const ssh = (login: string, ...command: string[]) =>
+  startClient(
+    'ssh',
+    ['-F', 'none', ...clientOptions({ identityFile }), '-p', String(at.port), '-l', login, at.host, ...command],
+    { identityFile },
+  )
+const onWeb = (...command: string[]) => ssh(`alice+${account}+web-01`, ...command)
+const psql = () => {
+  const { host, port } = gateway.postgres!
+  const user = `alice+${superuser}+orders`
+  const connection = `host=${host} port=${port} user=${user} dbname=postgres sslmode=require`
+  return startClient('env', [`PGPASSWORD=${alice.password}`, 'psql', '-X', '-A', '-t', connection], { identityFile })
+}
+const latest = async () => (await parts.sessions.list({ user: 'alice', limit: 1 }))[0]!
+const backends = async () => {
+  const query = "select count(*) from pg_stat_activity where query like '%it-began%' and pid <> pg_backend_pid()"
+  return Number(await postgres.psql(query))
+}
+
+t.test('an engineer asks, a lead sees what it opens and approves with a code, and real clients are let in', async t => {
+  const before = await onWeb('true').ended
+  t.equal(before.status, 255, 'not without asking')
+  const web = await asked(`${account}@web-01`, '--for', '2h')
+  const orders = await asked('--target', 'orders', '--level', 'admin')
+  t.match((await as('lee', 'list', '--to-decide')).stdout, new RegExp(`${web}.*\n.*${orders}`))
+  const shown = JSON.parse((await as('lee', 'show', web, '--json')).stdout)
+  t.match(shown, {
+    user: 'alice',
+    reason: 'INC-4711',
+    approvers: 'role:leads',
+    opens: { accounts: [`${account}@web-01`], count: 1 },
+    ...{ mayDecide: true, needsCode: true },
+    history: { sessions: 0, unusual: [/No session of alice there within 90 days/, /asked from 127.0.0.1/] },
+  })
+  t.match((await as('lee', 'show', web)).stdout, /decided by +role:leads/)
+  const wrong = await withToken(gateway, tokens.lee, ['request', 'approve', web, '--stdin'], { stdin: '000000' })
+  t.match(wrong.stderr, /code is not right/)
+  t.equal((await as('alice', 'approve', web, '--stdin')).exit !== 0, true, 'not by herself')
+  await approve(web)
+  await approve(orders, '--for', '30m')
+  t.match((await as('alice', 'list')).stdout, /active/)
+
+  t.equal((await onWeb('true').ended).status, 0)
+  const row = await latest()
+  t.match(row, { request: web, role: 'ops' })
+  const recording = await parts.recordings.read(row.id)
+  t.equal(recording.header.subject.request, web, 'the recording says by which request')
+  const events = (await parts.audit.list({ limit: 1000 })).map(({ kind, data }) => ({ kind, ...JSON.parse(data) }))
+  const granted = events.filter(({ kind, request }) => kind === 'decision.granted' && request === web)
+  t.equal(granted.length, 1)
+  t.match(
+    events.filter(({ kind, request }) => kind === 'access-request.approved' && request === orders),
+    [{ rule: 'role:leads', for: '30m' }],
+  )
+})
+
+t.test('what is revoked closes on both sides within a second, in both protocols', async t => {
+  const requests = (await parts.requests.rows.list({ user: 'alice', states: ['active'], limit: 10 })).map(
+    ({ id }) => id,
+  )
+  const inShell = onWeb('echo it-began; exec sleep 600')
+  const inPsql = psql()
+  inPsql.stdin.write("select 'it-began', pg_sleep(600);\n")
+  await inShell.printed(/it-began/)
+  while ((await backends()) === 0) await setTimeout(20)
+  t.equal((await ssh('alice', 'checkout', `${account}@web-01`).ended).status, 0)
+  const began = performance.now()
+  for (const id of requests) {
+    const { exit, stderr } = await as('lee', 'revoke', id, '--reason', 'enough')
+    t.equal(exit, 0, stderr)
+  }
+  t.match((await inShell.ended).stderr, /the access that was approved for a time is over/)
+  t.match((await inPsql.ended).stderr, /the access that was approved for a time is over|terminating/)
+  t.comment(`both sessions had ended ${Math.round(performance.now() - began)} ms after revoke was typed`)
+  while ((await backends()) > 0) await setTimeout(20)
+  t.pass('the backend is gone')
+  for (const { id } of await parts.sessions.list({ user: 'alice', limit: 2 }))
+    t.equal((await gateway.ended(id)).reason, 'request-ended')
+  while ((await parts.checkOuts.list({ user: 'alice', state: 'open', limit: 1 })).length > 0) await setTimeout(20)
+  t.match(await parts.checkOuts.list({ user: 'alice', state: 'ended', limit: 1 }), [
+    { state: { reason: 'access-withdrawn' } },
+  ])
+  t.equal((await onWeb('true').ended).status, 255)
+})
+
+t.test('it ends by itself at its time', async t => {
+  const id = await asked(`${account}@web-01`, '--for', '10m')
+  await approve(id)
+  const session = onWeb('echo it-began; exec sleep 600')
+  await session.printed(/it-began/)
+  gateway.clock.advance(10 * 60_000)
+  t.match((await session.ended).stderr, /SESSION_ENDED|is over|maximum time/)
+  while ((await parts.requests.rows.get(id))!.state.is !== 'ended') await setTimeout(20)
+  t.equal((await onWeb('true').ended).status, 255)
+})
+
+t.test('disabled, or with a role that does not offer it any more, one has nothing', async t => {
+  const first = await asked(`${account}@web-01`)
+  await approve(first)
+  const session = onWeb('echo it-began; exec sleep 600')
+  await session.printed(/it-began/)
+  await ops([{ ...OFFER, accounts: { levels: ['basic'] } }])
+  await parts.live.accessChanged()
+  t.equal((await session.ended).status, 255)
+  while ((await parts.requests.rows.get(first))!.state.is !== 'revoked') await setTimeout(20)
+  await ops([OFFER])
+  const second = await asked(`${account}@web-01`)
+  await approve(second)
+  const again = onWeb('echo it-began; exec sleep 600')
+  await again.printed(/it-began/)
+  await parts.users.put({ ...(await parts.users.get('alice'))!, disabled: true })
+  await parts.live.accessChanged()
+  t.equal((await again.ended).status, 255)
+  while ((await parts.requests.rows.get(second))!.state.is !== 'revoked') await setTimeout(20)
+  await parts.users.put({ ...(await parts.users.get('alice'))!, disabled: false })
+})
+
+t.test('the owner sees all and may revoke, and decides on nothing', async t => {
+  const id = await asked(`${account}@web-01`)
+  t.match((await asOwner(gateway, ['request', 'list', '--all'])).stdout, new RegExp(id))
+  t.match((await asOwner(gateway, ['request', 'show', id])).stdout, /alice/)
+  t.not((await asOwner(gateway, ['request', 'approve', id])).exit, 0)
+  t.equal((await asOwner(gateway, ['request', 'revoke', id, '--reason', 'no'])).exit, 0)
+  t.match((await as('alice', 'list', '--json')).stdout, /"revoked"/)
+})
