@@ -56,7 +56,9 @@ export async function runProgram(program: Program, input: Buffer, signal: AbortS
     if (failed !== undefined) {
       return { kind: 'not-started', why: `the program ${program.path} cannot be started: ${messageOf(failed)}` }
     }
-    const marks = { environment: `${MARK}=${mark}`, streams: await streamsOf(child.pid!), since }
+    // Not waited for: it may be over before it is listened to.
+    const streams = streamsOf(child.pid!)
+    const marks = async () => ({ environment: `${MARK}=${mark}`, streams: await streams, since })
     return await attend(child, program, { input, marks, signal })
   } catch (error) {
     return { kind: 'not-started', why: messageOf(error) }
@@ -75,7 +77,11 @@ function started(child: ChildProcess): Promise<Error | undefined> {
 async function attend(
   child: ChildProcess,
   { timeout }: Program,
-  { input, marks, signal }: { readonly input: Buffer; readonly marks: Marks; readonly signal: AbortSignal },
+  {
+    input,
+    marks,
+    signal,
+  }: { readonly input: Buffer; readonly marks: () => Promise<Marks>; readonly signal: AbortSignal },
 ): Promise<Run> {
   child.on('error', () => undefined)
   const { stdin, stdout, stderr } = child as { stdin: NodeJS.WritableStream; stdout: Readable; stderr: Readable }
@@ -103,7 +109,7 @@ async function attend(
   try {
     const [code, by] = await over.promise
     endGroup(child)
-    await endDescendants(marks)
+    await endDescendants(await marks())
     await bothClosed(stdout, stderr)
     if (killed !== undefined) return { kind: 'killed', why: killed, errors: errors() }
     if (code === null) return { kind: 'killed', why: `it was ended by ${by}`, errors: errors() }
