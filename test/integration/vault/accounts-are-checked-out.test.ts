@@ -33,6 +33,13 @@ t.test('an account is checked out', async t => {
   const ask = (user: string, ...command: string[]) => as(user, ...command).ended
   const json = async (user: string, ...command: string[]) => JSON.parse((await ask(user, ...command, '--json')).stdout)
   const onTarget = (user: string, ...command: string[]) => as(`${user}+${account}+web-01`, ...command)
+  /** Nothing is shown while it is being changed. */
+  const notChanging = async () => {
+    const open = () => parts.database.selectFrom('rotations').select('id').where('ended_at', 'is', null).execute()
+    const due = () => parts.schedule.list({ kind: 'rotate', key: name, dueBy: parts.storeClock.now() })
+    while ((await open()).length > 0 || (await due()).some(({ state }) => state !== 'given-up'))
+      await new Promise(resolve => setTimeout(resolve, 50))
+  }
   const audited = async (kind: string) =>
     (await parts.audit.list({ limit: 1000 }))
       .filter(event => event.kind === kind)
@@ -226,6 +233,7 @@ t.test('an account is checked out', async t => {
   })
 
   await t.test('or encrypted to her own key', async t => {
+    await notChanging()
     const identity = await generateX25519Identity()
     const recipient = await identityToRecipient(identity)
     t.match((await ask('alice', 'checkout', name, '--to-age', 'ssh-ed25519')).stderr, /no SSH key/)
@@ -323,6 +331,7 @@ t.test('an account is checked out', async t => {
       t.equal((await ended('2')).length, 2)
       t.ok((await ended('100')).includes(id))
 
+      await notChanging()
       const identity = await generateX25519Identity()
       const recipient = await identityToRecipient(identity)
       const wrong = await withToken(gateway, alice!, ['checkout', name, '--to-age', recipient, '--stdin'], {
