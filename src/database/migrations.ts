@@ -649,6 +649,22 @@ async function sealedFacts({ schema }: Kysely<never>): Promise<void> {
   await schema.alterTable('credentials').addColumn('facts', 'text').execute()
 }
 
+/** Many that wait for one person come in one message. */
+async function carriedNotifications({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('notification_deliveries').addColumn('carried_by', 'text').execute()
+  await schema
+    .createIndex('notification_deliveries_waiting')
+    .on('notification_deliveries')
+    .columns(['channel', 'user', 'id'])
+    .where('carried_by' as never, 'is', null)
+    .execute()
+  await schema
+    .createIndex('notification_deliveries_by_carrier')
+    .on('notification_deliveries')
+    .column('carried_by')
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -677,4 +693,5 @@ export const migrations: Record<string, Migration> = {
   '0025-retention-time': { up: retentionTime },
   '0026-same-logins': { up: sameLogins },
   '0027-sealed-facts': { up: sealedFacts },
+  '0028-carried-notifications': { up: carriedNotifications },
 }

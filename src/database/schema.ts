@@ -477,6 +477,8 @@ export interface NotificationDeliveryTable {
   delivered_at: number | null
   /** Nobody is to be told any more: why. */
   dropped: string | null
+  /** In whose message it comes: its own, or another's to the same. Null: no try has begun. */
+  carried_by: string | null
 }
 
 /** What a person wants to be told of, and by which channel; of what is not in it, everything. `kind` and `channel`: `*` is each. */

@@ -9,7 +9,7 @@ import type { Metrics } from '../shared/metrics.ts'
 import type { Channel, Message } from './channels/channel.ts'
 import { NOTIFICATION_KINDS } from './kinds.ts'
 import type { Link } from './notification.ts'
-import { type Delivery, endDelivery, jobKindOf, readDelivery } from './rows.ts'
+import { carryOthers, claimDelivery, type Delivery, endDeliveries, jobKindOf, readDelivery } from './rows.ts'
 
 /** A day of tries, with the pauses of the schedule. */
 const ATTEMPTS = 30
@@ -47,21 +47,23 @@ async function deliver(channel: Channel, id: string, parts: DeliverParts, signal
   const { database, clock, users, url, metrics } = parts
   const delivery = await readDelivery(database, id)
   if (delivery === undefined || delivery.deliveredAt !== undefined || delivery.dropped !== undefined) return
-  const count = (result: 'delivered' | 'failed' | 'dropped') =>
-    metrics.notifications.inc({ channel: channel.name, result })
+  if (!(await claimDelivery(database, id))) return
+  const others = channel.combines ? await carryOthers(database, delivery) : []
+  const count = (result: 'delivered' | 'failed' | 'dropped', times = 1) =>
+    metrics.notifications.inc({ channel: channel.name, result }, times)
   const user = delivery.user === undefined ? undefined : await users.get(delivery.user)
   const to = recipientOf(channel, delivery, user)
   if (typeof to === 'string') {
-    if (await endDelivery(database, id, { dropped: to })) count('dropped')
+    count('dropped', await endDeliveries(database, id, { dropped: to }))
     return
   }
   try {
-    await channel.send(messageOf(channel, delivery, to, url), signal)
+    await channel.send(messageOf(channel, [delivery, ...others], to, url), signal)
   } catch (error) {
     count('failed')
     throw error
   }
-  if (await endDelivery(database, id, { delivered_at: clock.now() })) count('delivered')
+  count('delivered', await endDeliveries(database, id, { delivered_at: clock.now() }))
 }
 
 /** As things are now: whom it was for may have left since. A text: why nobody is to be told. */
@@ -75,19 +77,25 @@ function recipientOf({ needsAddress }: Channel, delivery: Delivery, user: User |
 
 /** Of what has an id and no name. */
 const NAMES_ID = /_[0-9a-z]{26}$/
+/** Of those that come with another. */
+const MOST_LISTED = 100
 
-function messageOf(channel: Channel, delivery: Delivery, to: Message['to'], url: string | undefined): Message {
-  const { id, kind, at, subject, lines } = delivery
+function messageOf(
+  channel: Channel,
+  [delivery, ...others]: readonly [Delivery, ...Delivery[]],
+  to: Message['to'],
+  url: string | undefined,
+): Message {
+  const { id, kind, at, lines, link } = delivery
   const brief = channel.content === 'brief'
+  const subjectOf = (one: Delivery) => (brief ? `Sallyport: ${NOTIFICATION_KINDS[one.kind]}` : one.subject)
+  const listed = others.slice(0, MOST_LISTED).map(one => `- ${subjectOf(one)}`)
+  const more = others.length - listed.length
   return {
-    ...{
-      id,
-      kind,
-      at,
-      to,
-      link: delivery.link && (!brief || NAMES_ID.test(delivery.link.path)) ? linkOf(delivery.link, url) : undefined,
-    },
-    ...(brief ? { subject: `Sallyport: ${NOTIFICATION_KINDS[kind]}`, lines: [] } : { subject, lines }),
+    ...{ id, kind, at, to },
+    subject: `${subjectOf(delivery)}${others.length === 0 ? '' : `, and ${others.length} more`}`,
+    lines: [...(brief ? [] : lines), ...listed, ...(more > 0 ? [`… and ${more} more`] : [])],
+    link: link !== undefined && (!brief || NAMES_ID.test(link.path)) ? linkOf(link, url) : undefined,
   }
 }
 

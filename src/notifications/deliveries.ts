@@ -14,6 +14,8 @@ export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
 export interface ListedDelivery {
   readonly id: string
+  /** In whose message it comes: its own, or that of another to the same. */
+  readonly carrier: string
   readonly kind: NotificationKind
   readonly subject: string
   readonly channel: string
@@ -42,7 +44,7 @@ export interface Deliveries {
   /** The newest first. */
   list(filter: DeliveryFilter): Promise<ListedDelivery[]>
   /** Has one that failed or was given up tried again now, with as many tries as at first. False where there is no such. */
-  retry(delivery: Pick<ListedDelivery, 'id' | 'channel'>, change: Change): Promise<boolean>
+  retry(delivery: Pick<ListedDelivery, 'carrier' | 'channel'>, change: Change): Promise<boolean>
 }
 
 export function createDeliveries(parts: {
@@ -58,10 +60,12 @@ export function createDeliveries(parts: {
         .selectFrom('notification_deliveries as delivery')
         .innerJoin('notifications as told', 'told.id', 'delivery.notification')
         .leftJoin('jobs as job', join =>
-          join.onRef('job.key', '=', 'delivery.id').on('job.kind', '=', sql<string>`'notify:' || delivery.channel`),
+          join
+            .on('job.key', '=', sql<string>`coalesce(delivery.carried_by, delivery.id)`)
+            .on('job.kind', '=', sql<string>`'notify:' || delivery.channel`),
         )
         .select(['delivery.id', 'delivery.channel', 'delivery.user', 'delivery.delivered_at', 'delivery.dropped'])
-        .select(['delivery.at', 'told.kind', 'told.subject'])
+        .select(['delivery.at', 'delivery.carried_by', 'told.kind', 'told.subject'])
         .select(['job.attempts', 'job.last_error', 'job.given_up_at', 'job.due_at'])
         // Their ids sort by time.
         .orderBy('delivery.id', 'desc')
@@ -76,6 +80,7 @@ export function createDeliveries(parts: {
         const state = stateOf(row)
         const isOver = state === 'delivered' || state === 'dropped'
         return {
+          carrier: row.carried_by ?? id,
           ...{ id, channel, user: user ?? undefined, kind: row.kind as NotificationKind, subject, state, at },
           deliveredAt: delivered_at ?? undefined,
           nextAt: isOver || given_up_at !== null ? undefined : (due_at ?? undefined),
@@ -85,14 +90,14 @@ export function createDeliveries(parts: {
       })
     },
 
-    async retry({ id, channel }, change) {
+    async retry({ carrier: key, channel }, change) {
       const kind = jobKindOf(channel)
-      const [job] = await schedule.list({ kind, key: id })
+      const [job] = await schedule.list({ kind, key })
       if (job === undefined) return false
       if (job.state === 'failed') return change(on => schedule.retry(job.id, on))
       if (job.state !== 'given-up') return false
       return change(async on => {
-        await schedule.plan({ kind, key: id, dueAt: clock.now() }, on)
+        await schedule.plan({ kind, key, dueAt: clock.now() }, on)
         return true
       })
     },

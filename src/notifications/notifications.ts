@@ -33,9 +33,42 @@ export function createNotify(parts: {
     }
   }
 
-  return async (notification, on) => {
-    if (channels.length === 0) return
-    if (on !== undefined) await write(notification, on)
-    else await database.transaction().execute(transaction => write(notification, transaction))
+  const waiting: Waiting[] = []
+  let writing = false
+
+  async function store(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await database.transaction().execute(async on => {
+        for (const { notification } of batch) await write(notification, on)
+      })
+      for (const { done } of batch) done.resolve()
+    } catch (error) {
+      // One that cannot be stored is no reason to lose the others.
+      if (batch.length > 1) for (const one of batch) await store([one])
+      else batch[0]!.done.reject(error)
+    }
   }
+
+  /** What came while one transaction was under way goes into the next: however many come at once, they take one connection. */
+  async function writeAll(): Promise<void> {
+    writing = true
+    while (waiting.length > 0) await store(waiting.splice(0, BATCH))
+    writing = false
+  }
+
+  return (notification, on) => {
+    if (channels.length === 0) return Promise.resolve()
+    if (on !== undefined) return write(notification, on)
+    const done = Promise.withResolvers<void>()
+    waiting.push({ notification, done })
+    if (!writing) void writeAll()
+    return done.promise
+  }
+}
+
+const BATCH = 100
+
+interface Waiting {
+  readonly notification: Notification
+  readonly done: PromiseWithResolvers<void>
 }

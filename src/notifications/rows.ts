@@ -44,7 +44,7 @@ export async function insertNotification(
     .execute()
   const deliveries = to.map(({ channel, user }) => ({
     ...{ id: newId('dlv', now), notification, channel, user: user ?? null, at: now },
-    ...{ delivered_at: null, dropped: null },
+    ...{ delivered_at: null, dropped: null, carried_by: null },
   }))
   for (const some of slices(deliveries)) await on.insertInto('notification_deliveries').values(some).execute()
   return deliveries.map(({ id, channel }) => ({ id, channel }))
@@ -62,20 +62,61 @@ export async function readDelivery(on: Database, id: string): Promise<Delivery |
   return row && deliveryOf(row)
 }
 
-/** False where that was noted before. */
-export async function endDelivery(
+/** Has it come in a message of its own. False where it comes in another's. */
+export async function claimDelivery(on: Database, id: string): Promise<boolean> {
+  const { numUpdatedRows } = await on
+    .updateTable('notification_deliveries')
+    .set({ carried_by: id })
+    .where('id', '=', id)
+    .where(({ eb, or }) => or([eb('carried_by', 'is', null), eb('carried_by', '=', id)]))
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** So few come each for itself. */
+const FEW = 4
+/** In one message. */
+const MOST_CARRIED = 500
+
+/** Has others that wait for the same person, or place, come in its message, where they are many; gives all that do. */
+export async function carryOthers(
   on: Database,
-  id: string,
+  { id, channel, user }: Pick<Delivery, 'id' | 'channel' | 'user'>,
+): Promise<Delivery[]> {
+  const waiting = await on
+    .selectFrom('notification_deliveries')
+    .select('id')
+    .where('channel', '=', channel)
+    .where('user', user === undefined ? 'is' : '=', user ?? null)
+    .where('carried_by', 'is', null)
+    .where('delivered_at', 'is', null)
+    .where('dropped', 'is', null)
+    .orderBy('id')
+    .limit(MOST_CARRIED)
+    .execute()
+  if (waiting.length > FEW) {
+    const ids = waiting.map(one => one.id)
+    const free = on.updateTable('notification_deliveries').where('id', 'in', ids).where('carried_by', 'is', null)
+    await free.set({ carried_by: id }).execute()
+  }
+  const all = withNotification(on).where('delivery.carried_by', '=', id).where('delivery.id', '!=', id)
+  return (await all.orderBy('delivery.id').execute()).map(deliveryOf)
+}
+
+/** Of all that came in the message of this one: how many that were not noted before. */
+export async function endDeliveries(
+  on: Database,
+  carrier: string,
   change: { readonly delivered_at: number } | { readonly dropped: string },
-): Promise<boolean> {
+): Promise<number> {
   const { numUpdatedRows } = await on
     .updateTable('notification_deliveries')
     .set(change)
-    .where('id', '=', id)
+    .where('carried_by', '=', carrier)
     .where('delivered_at', 'is', null)
     .where('dropped', 'is', null)
     .executeTakeFirst()
-  return numUpdatedRows > 0n
+  return Number(numUpdatedRows)
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof withNotification>['executeTakeFirstOrThrow']>>

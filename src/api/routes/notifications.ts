@@ -16,6 +16,8 @@ const idSchema = z.string().regex(DELIVERY_ID_PATTERN, "a delivery's id is dlv_ 
 
 const deliverySchema = z.object({
   id: z.string(),
+  /** In whose message it comes: its own, or that of another to the same. */
+  carrier: z.string(),
   kind: z.string(),
   subject: z.string(),
   channel: z.string(),

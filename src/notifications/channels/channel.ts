@@ -23,6 +23,8 @@ export interface Channel extends ChannelFacts {
   /** Whether a person needs an e-mail address to be reached. */
   readonly needsAddress: boolean
   readonly content: 'full' | 'brief'
+  /** Whether many that wait for the same come in one message: people read it, programs count. */
+  readonly combines: boolean
   /**
    * Resolves when it was taken over there. Throws JobFailed, or JobRefused where trying again is of no use: in words for administrators,
    * which hold nothing that the other side said.

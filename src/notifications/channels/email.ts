@@ -39,7 +39,7 @@ export function emailChannel(name: string, settings: EmailSettings, { ca, secret
   }
 
   return {
-    ...{ kind: 'email', name, events, people, own: to.length > 0, needsAddress: true, content },
+    ...{ kind: 'email', name, events, people, own: to.length > 0, needsAddress: true, content, combines: true },
     async send(message, signal) {
       const addresses = message.to === undefined ? to : [message.to.address]
       // A user's comes from a resource file, which may say anything.

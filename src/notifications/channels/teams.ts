@@ -5,7 +5,7 @@ import { deliverByPost, type Receiver } from './deliver-by-post.ts'
 
 export function teamsChannel(receiver: Receiver, facts: Pick<Channel, 'events' | 'content'>): Channel {
   return {
-    ...{ kind: 'teams', name: receiver.name, ...facts, people: false, own: true, needsAddress: false },
+    ...{ kind: 'teams', name: receiver.name, ...facts, people: false, own: true, needsAddress: false, combines: true },
     async send(message, signal) {
       const body = Buffer.from(JSON.stringify(teamsBody(message)), 'utf8')
       await deliverByPost(receiver, body, { 'content-type': 'application/json' }, signal)

@@ -15,7 +15,16 @@ export function webhookChannel(
   clock: Clock,
 ): Channel {
   return {
-    ...{ kind: 'webhook', name: receiver.name, events, people, own: true, needsAddress: false, content },
+    ...{
+      kind: 'webhook',
+      name: receiver.name,
+      events,
+      people,
+      own: true,
+      needsAddress: false,
+      content,
+      combines: false,
+    },
     async send(message, signal) {
       const body = Buffer.from(JSON.stringify(webhookBody(message)), 'utf8')
       await deliverByPost(receiver, body, webhookHeaders(message.id, body, clock.now(), secret), signal)

@@ -16,6 +16,7 @@ function memoryChannel(facts: Partial<Channel> = {}) {
   let changed = Promise.withResolvers<void>()
   const channel: Channel = {
     ...{ kind: 'webhook', name: 'ops', events: ['*'], people: true, own: true, needsAddress: false, content: 'full' },
+    combines: false,
     ...facts,
     async send(message) {
       sent.push(message)
@@ -84,6 +85,20 @@ t.test('what was written in a transaction that did not come to pass is told to n
     sent.map(({ subject }) => subject),
     [ALERT.subject],
   )
+})
+
+t.test('of many that are written at once, one that cannot be is no loss to the others', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const { channel } = memoryChannel()
+  const { notify, deliveries } = await prepareNotifications(t, database, [channel])
+  const bad = { ...ALERT, subject: undefined as unknown as string }
+  const results = await Promise.allSettled([ALERT, bad, ALERT, ALERT].map(one => notify(one)))
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+  )
+  t.equal((await deliveries()).length, 3)
 })
 
 t.test('whoever has left, or cannot be reached, is not told any more', async t => {
@@ -169,6 +184,29 @@ t.test(
     while ((await mine()).delivered_at === null) await new Promise(resolve => setImmediate(resolve))
   },
 )
+
+await eachStore(t, 'many that wait for one person come in one message, each in one alone', async (t, store) => {
+  const MANY = 60
+  const database = await store.open()
+  const { channel, sent } = memoryChannel({ combines: true })
+  const { notify, deliverBy, deliveries, addUser } = await prepareNotifications(t, database, [channel])
+  await addUser({ name: 'alice' })
+  await addUser({ name: 'bob' })
+  for (let n = 0; n < MANY; n++)
+    await notify({ kind: 'request.asked', subject: `request ${n}.`, to: [{ user: 'alice' }] })
+  await notify({ kind: 'request.asked', subject: 'for bob', lines: ['a line'], to: [{ user: 'bob' }] })
+  deliverBy('gw_a')
+  deliverBy('gw_b')
+  while ((await deliveries()).some(one => one.delivered_at === null))
+    await new Promise(resolve => setTimeout(resolve, 10))
+  const text = sent.map(({ subject, lines }) => [subject, ...lines].join('\n')).join('\n')
+  for (let n = 0; n < MANY; n++) t.equal(text.split(`request ${n}.`).length, 2, `request ${n}`)
+  t.ok(sent.length < MANY / 2, `${sent.length} messages`)
+  t.match(
+    sent.find(({ to }) => to?.user === 'bob'),
+    { subject: 'for bob', lines: ['a line'] },
+  )
+})
 
 await eachStore(t, 'two gateways deliver each of many notifications once', async (t, store) => {
   const MANY = 100
