@@ -6,6 +6,8 @@ import { channelNames } from '../../protocols/registered.ts'
 import { propose } from '../../resources/apply.ts'
 import { type ListedSession, simulate as simulateProposal } from '../../resources/simulate.ts'
 import { openStores } from '../../resources/stores.ts'
+import { createSemaphore } from '../../shared/concurrency/semaphore.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import type { ApiParts } from '../parts.ts'
 import { BODY_LIMIT_BYTES, filesSchema } from './resources.ts'
@@ -78,10 +80,14 @@ const NEVER_KNOWN = [
   'Check-outs, lockouts, and whether the vault would have lent the credential.',
 ]
 
+/** One after the other: each reads all that is recorded, and its scope is one of those that see and do not change. */
+const MOST_WAITING = 4
+
 export function simulate(
   app: ApiRoutes,
   { database, clock, connectors, sessions, approvedThen, defaultFactors }: ApiParts,
 ): void {
+  const oneAtATime = createSemaphore(1, MOST_WAITING)
   app.post(
     '/v1/simulate',
     {
@@ -93,24 +99,31 @@ export function simulate(
         response: { 200: simulationSchema },
       },
     },
-    async ({ body: { files, prune, limit, ...window } }) => {
-      const proposal = await propose(files, { database, clock, connectors }, { prune })
-      const until = window.until === undefined ? clock.now() : Date.parse(window.until)
-      const since = window.since === undefined ? until - DAYS_30_MS : Date.parse(window.since)
-      const parts = { stores: openStores({ database, clock }), sessions, approvedThen, defaults: defaultFactors }
-      const { counts, ...simulation } = await simulateProposal(proposal, parts, { since, until, limit })
-      const { 'refused-already': refusedAlready, 'not-known': notKnown, ...rest } = counts
-      return {
-        since: isoTime(since),
-        until: isoTime(until),
-        changes: proposal.planned.plan.changes.length,
-        sessions: simulation.sessions,
-        counts: { ...rest, refusedAlready, notKnown },
-        listed: simulation.listed.map(listedAnswer),
-        cannotKnow: [...(simulation.assumed === 0 ? [] : [assumedWords(simulation.assumed)]), ...NEVER_KNOWN],
-      }
-    },
+    ({ body }) => oneAtATime(() => simulated(body)).catch(refuseWhereBusy),
   )
+
+  async function simulated({ files, prune, limit, ...window }: z.output<typeof bodySchema>): Promise<SimulationAnswer> {
+    const proposal = await propose(files, { database, clock, connectors }, { prune })
+    const until = window.until === undefined ? clock.now() : Date.parse(window.until)
+    const since = window.since === undefined ? until - DAYS_30_MS : Date.parse(window.since)
+    const parts = { stores: openStores({ database, clock }), sessions, approvedThen, defaults: defaultFactors }
+    const { counts, ...simulation } = await simulateProposal(proposal, parts, { since, until, limit })
+    const { 'refused-already': refusedAlready, 'not-known': notKnown, ...rest } = counts
+    return {
+      since: isoTime(since),
+      until: isoTime(until),
+      changes: proposal.planned.plan.changes.length,
+      sessions: simulation.sessions,
+      counts: { ...rest, refusedAlready, notKnown },
+      listed: simulation.listed.map(listedAnswer),
+      cannotKnow: [...(simulation.assumed === 0 ? [] : [assumedWords(simulation.assumed)]), ...NEVER_KNOWN],
+    }
+  }
+}
+
+function refuseWhereBusy(error: unknown): never {
+  if (!(error instanceof GatewayError) || error.code !== 'TOO_MANY_CONNECTIONS') throw error
+  throw new GatewayError('CONFLICT', 'Other simulations are running on this gateway: try again in a moment.')
 }
 
 function listedAnswer({ session, outcome }: ListedSession): SimulationAnswer['listed'][number] {
