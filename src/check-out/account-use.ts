@@ -4,10 +4,11 @@ import type { AccountUse } from '../session/account-use.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { formatAccountAddress, isSameAccount } from '../shared/names.ts'
+import { isoMinute } from '../shared/text/iso-time.ts'
 import { sameLoginAs } from '../targets/same-login.ts'
 import type { CheckOutRows } from './rows.ts'
 import { mayUse } from './take.ts'
-import { checkOutCommand, isoMinute } from './words.ts'
+import { checkOutCommand } from './words.ts'
 
 export function createAccountUse({ rows, clock }: { rows: CheckOutRows; clock: Clock }): AccountUse {
   return {

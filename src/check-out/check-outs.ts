@@ -10,6 +10,7 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
+import { isoMinute } from '../shared/text/iso-time.ts'
 import type { CheckOutWay } from '../shared/vocabulary.ts'
 import { sameLoginAs } from '../targets/same-login.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -25,7 +26,7 @@ import { mayTake, type Obstacle } from './take.ts'
 import { type Asker, createTermsFor } from './terms.ts'
 import { changeInTurn } from './turn.ts'
 import { longestUntil, untilOf } from './wish.ts'
-import { checkOutCommand, isoMinute } from './words.ts'
+import { checkOutCommand } from './words.ts'
 
 /** What is shown of what others have. */
 const MOST_TAKEN = 1000

@@ -4,9 +4,9 @@ import type { LiveSession } from '../session/live/live-sessions.ts'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import { type AccountAddress, formatAccountAddress, isSameAccount } from '../shared/names.ts'
+import { isoMinute } from '../shared/text/iso-time.ts'
 import { type CheckOut, isOpen } from './check-out.ts'
 import type { CheckOutRows } from './rows.ts'
-import { isoMinute } from './words.ts'
 
 const EVERY_MS = 1000
 /** What ended so long before the last look may have been stored after it. */

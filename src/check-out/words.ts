@@ -1,20 +1,12 @@
 /** What people read of a check-out that they cannot have now, and of times. */
 
+import { isoMinute, minuteText } from '../shared/text/iso-time.ts'
 import type { CheckOutRule } from '../targets/target.ts'
 import type { Obstacle } from './take.ts'
 
-/** `2026-11-27 14:30 UTC`: the minute that has not begun before it is over. */
-export function isoMinute(ms: number): string {
-  return minute(Math.ceil(ms / 60_000))
-}
-
 /** When it ends, rounded up; when it has ended, rounded down: nothing has ended in a minute to come. */
 export function untilMinute({ until, endedAt }: { readonly until: string; readonly endedAt: string | null }): string {
-  return endedAt === null ? isoMinute(Date.parse(until)) : minute(Math.floor(Date.parse(endedAt) / 60_000))
-}
-
-function minute(minutes: number): string {
-  return `${new Date(minutes * 60_000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  return endedAt === null ? isoMinute(Date.parse(until)) : minuteText(Math.floor(Date.parse(endedAt) / 60_000))
 }
 
 /** Who has it is named only to those who may know. */

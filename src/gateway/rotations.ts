@@ -1,7 +1,6 @@
 /** Rotations in a gateway: put together, gone on with at the start and in rounds, and counted. In the gateway's own process, which has the vault's key. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isoMinute } from '../check-out/words.ts'
 import type { Config } from '../config/config.ts'
 import { createConnectors } from '../rotation/connectors.ts'
 import { createDependentStates } from '../rotation/dependents/dependent-states.ts'
@@ -14,6 +13,7 @@ import { planAccount } from '../rotation/triggers/plan-rotations.ts'
 import { createVerifyAccount } from '../rotation/verify-account.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import { formatAccountAddress } from '../shared/names.ts'
+import { isoMinute } from '../shared/text/iso-time.ts'
 import { planParts } from './job-handlers.ts'
 import type { GatewayParts } from './parts.ts'
 import { createProgramConnectors } from './program-connectors.ts'

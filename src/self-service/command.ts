@@ -1,6 +1,7 @@
 /** What a command of `ssh alice@gateway` is: one file in `commands/` each, named in `registry.ts`. */
 
 import type { ParseArgsOptionsConfig } from 'node:util'
+import type { OwnRequests } from '../access-requests/own-requests.ts'
 import type { Audit } from '../audit/event.ts'
 import type { OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Documents } from '../database/documents.ts'
@@ -49,6 +50,8 @@ export interface CommandParts {
   readonly favourites: Favourites
   /** Of the person of this login. */
   readonly checkOutsOf: (login: Login) => OwnCheckOuts
+  /** The same. */
+  readonly requestsOf: (login: Login) => OwnRequests
   /** The same. */
   readonly notificationsOf: (login: Login) => {
     list(): Promise<Choices>

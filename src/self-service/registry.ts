@@ -4,11 +4,14 @@ import type { Command } from './command.ts'
 import { checkin } from './commands/checkin.ts'
 import { checkout } from './commands/checkout.ts'
 import { checkouts } from './commands/checkouts.ts'
+import { approve, deny } from './commands/decide.ts'
 import { explain } from './commands/explain.ts'
 import { extend } from './commands/extend.ts'
 import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
 import { notifications } from './commands/notifications.ts'
+import { request } from './commands/request.ts'
+import { requests } from './commands/requests.ts'
 import { sessions } from './commands/sessions.ts'
 import { targets } from './commands/targets.ts'
 import { tokens } from './commands/tokens.ts'
@@ -22,6 +25,10 @@ const ALL: readonly Command[] = [
   checkin,
   extend,
   checkouts,
+  request,
+  requests,
+  approve,
+  deny,
   sessions,
   notifications,
   keys,

@@ -2,9 +2,10 @@
 
 import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { WaitingDocument } from '../../check-out/own-check-outs.ts'
-import { isoMinute, untilMinute } from '../../check-out/words.ts'
+import { untilMinute } from '../../check-out/words.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 import { readAccount } from '../account.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'

@@ -1,12 +1,14 @@
 /** `sallyport request`: asking for access by a personal token, deciding on what others ask for, and for whoever may, seeing all and revoking. */
 
+import type { RequestDetails as Details } from '../../access-requests/own-requests.ts'
 import type { RequestDocument } from '../../access-requests/request-document.ts'
+import { requestColumns, requestFacts, requestText } from '../../access-requests/request-text.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
+import { printable } from '../../shared/text/printable.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
 import { parseTime } from '../terminal/time.ts'
-import { type Details, sayRequest, showRequest, tableOf } from './request/show.ts'
 import { type AskOptions, wishOf } from './request/wish.ts'
 
 interface DecideOptions {
@@ -21,7 +23,7 @@ export const addRequests: AddCommands = (program, context) => {
   const { terminal } = context
   const noun = program.command('request').description('ask for access, and decide on what others ask for')
   const say = (request: RequestDocument) =>
-    context.json ? terminal.json(request) : terminal.lines(sayRequest(request))
+    context.json ? terminal.json(request) : terminal.line(printable(requestText(request)))
 
   noun
     .command('create')
@@ -49,7 +51,7 @@ export const addRequests: AddCommands = (program, context) => {
         wish,
       )
       if (context.json) return terminal.json(answer)
-      terminal.lines(sayRequest(answer.request))
+      terminal.line(printable(requestText(answer.request)))
       if (answer.lower !== null)
         terminal.note(
           `${answer.lower.account} (${answer.lower.level}) would do with less: ask for that, where it serves.`,
@@ -78,7 +80,7 @@ export const addRequests: AddCommands = (program, context) => {
         'to-decide': 'Nothing waits for you.',
         all: 'There are no requests.',
       }
-      terminal.table(tableOf(view), answer.requests, none[view])
+      terminal.table(requestColumns(view !== 'mine'), answer.requests, none[view])
     })
 
   noun
@@ -88,7 +90,7 @@ export const addRequests: AddCommands = (program, context) => {
     .action(async (id: string) => {
       const details = await detailsOf(await context.client(), id)
       if (context.json) terminal.json(details)
-      else showRequest(terminal, details)
+      else terminal.facts(requestFacts(details))
     })
 
   noun

@@ -1,5 +1,7 @@
 /** What a worker may have its gateway do: each request of the table in `requests.ts`, carried out where the vault's key is. */
 
+import type { AskWish } from '../../access-requests/choose-offer.ts'
+import type { DecideAnswer, OwnRequests, RequestView } from '../../access-requests/own-requests.ts'
 import type { AuditAppender } from '../../audit/event.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
 import type { Revealed, RevealWish } from '../../check-out/reveal.ts'
@@ -25,7 +27,7 @@ import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '.
 import type { AccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { Target } from '../../targets/target.ts'
-import { checkOutsOf } from '../check-outs-of.ts'
+import { checkOutsOf, requestsOf } from '../own-of-login.ts'
 import type { GatewayParts } from '../parts.ts'
 import type { ServedProtocols } from '../protocols.ts'
 import { type HandedCredential, handOver } from './handed-credential.ts'
@@ -36,6 +38,14 @@ import type { WorkerCluster } from './worker-cluster.ts'
 export interface Claim extends Pick<LoginClient, 'protocol' | 'source' | 'login' | 'outer'> {
   readonly database?: string | undefined
 }
+
+export type ExtendMessage = Parameters<OwnRequests['extend']>[1]
+
+export type DecisionMessage =
+  | { readonly is: 'approve'; readonly forMs?: number | undefined; readonly reason?: string | undefined }
+  | { readonly is: 'deny'; readonly reason?: string | undefined }
+
+export type EndMessage = { readonly is: 'cancel' } | { readonly is: 'revoke'; readonly reason?: string | undefined }
 
 export type CheckOutWishMessage = Parameters<OwnCheckOuts['take']>[1]
 
@@ -97,6 +107,12 @@ export interface GatewayMethods extends WorkerCluster {
   extendCheckOut(session: string, address: AccountAddress, forMs?: number): ReturnType<OwnCheckOuts['extend']>
   checkOuts(session: string): ReturnType<OwnCheckOuts['list']>
   leaveQueue(session: string, address: AccountAddress): Promise<boolean>
+  askAccess(session: string, wish: AskWish): ReturnType<OwnRequests['ask']>
+  requests(session: string, view: RequestView): ReturnType<OwnRequests['list']>
+  showRequest(session: string, id: string): ReturnType<OwnRequests['show']>
+  extendRequest(session: string, id: string, wish: ExtendMessage): ReturnType<OwnRequests['extend']>
+  decideRequest(session: string, id: string, decision: DecisionMessage, code?: Buffer): Promise<DecideAnswer>
+  endRequest(session: string, id: string, how: EndMessage): ReturnType<OwnRequests['cancel']>
   proveCode(session: string, code: Buffer): Promise<boolean>
   revealCheckOut(session: string, wish: RevealWish, code: Buffer, receiver: Buffer): Promise<RevealedMessage>
   /** Resolves when what was asked for is in the audit log. */
@@ -136,6 +152,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
 
   const codes = createLentCodes()
   const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
+  const requests = (session: string) => requestsOf(parts, broker, session)
 
   /** A session that there is already, of whichever worker, does not begin again: its events and its end are its own. */
   async function newClient(session: string, claim: Claim) {
@@ -254,6 +271,19 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       const { user } = broker.login(session)
       return personalAccess.revoke(user, name, { actor: user, session })
     },
+    askAccess: (session, wish) => requests(session).ask(wish),
+    requests: (session, view) => requests(session).list(view),
+    showRequest: (session, id) => requests(session).show(id),
+    extendRequest: (session, id, wish) => requests(session).extend(id, wish),
+    decideRequest(session, id, decision, code) {
+      const secret = code && new Secret(code)
+      const { reason } = decision
+      return decision.is === 'deny'
+        ? requests(session).deny(id, reason, secret)
+        : requests(session).approve(id, { less: { forMs: decision.forMs }, reason }, secret)
+    },
+    endRequest: (session, id, how) =>
+      how.is === 'cancel' ? requests(session).cancel(id) : requests(session).revoke(id, how.reason),
     takeCheckOut: (session, address, wish) => checkOuts(session).take(address, wish),
     checkIn: (session, address) => checkOuts(session).checkIn(address),
     extendCheckOut: (session, address, forMs) => checkOuts(session).extend(address, forMs),

@@ -51,6 +51,18 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
       endOf: ({ createdAt, expiresAt }) => Math.min(expiresAt, createdAt + tokensMaxAgeMs),
       revoke: (_user, name) => gateway.call('revokeToken', id, name),
     },
+    requestsOf: () => ({
+      ask: wish => gateway.call('askAccess', id, wish),
+      extend: (request, wish) => gateway.call('extendRequest', id, request, wish),
+      list: view => gateway.call('requests', id, view),
+      show: request => gateway.call('showRequest', id, request),
+      approve: (request, { less, reason }, code) =>
+        gateway.call('decideRequest', id, request, { is: 'approve', forMs: less?.forMs, reason }, code?.revealBytes()),
+      deny: (request, reason, code) =>
+        gateway.call('decideRequest', id, request, { is: 'deny', reason }, code?.revealBytes()),
+      cancel: request => gateway.call('endRequest', id, request, { is: 'cancel' }),
+      revoke: (request, reason) => gateway.call('endRequest', id, request, { is: 'revoke', reason }),
+    }),
     checkOutsOf: () => ({
       take: (address, wish) => gateway.call('takeCheckOut', id, address, wish),
       checkIn: address => gateway.call('checkIn', id, address),

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import type { AskWish } from '../../access-requests/choose-offer.ts'
 import { type ProtocolName, protocolNames } from '../../protocols/registered.ts'
 import type { SessionState } from '../../session/broker/create-broker.ts'
 import { END_REASON_TEXT } from '../../session/state.ts'
@@ -11,7 +12,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
 import { NAME_PATTERN } from '../../shared/names.ts'
 import { isScope, type Scope } from '../../shared/scopes.ts'
-import { CHECK_OUT_WAYS } from '../../shared/vocabulary.ts'
+import { CHECK_OUT_WAYS, LEVELS } from '../../shared/vocabulary.ts'
 import { MOST_HOPS } from '../../targets/route.ts'
 import type { CheckOutWishMessage, GatewayMethods } from './gateway-methods.ts'
 import { bytesUpTo } from './proof-message.ts'
@@ -72,6 +73,17 @@ const checkOutWish = z.strictObject({
   way: z.enum(CHECK_OUT_WAYS).optional(),
   toAge: text(4096).optional(),
 }) as unknown as z.ZodType<CheckOutWishMessage>
+
+/** As it was typed: whether there is one, the gateway says. */
+const request = text(64)
+const askWish = z.strictObject({
+  on: z.strictObject({ target: text(256) }),
+  account: text(256).optional(),
+  level: z.enum(LEVELS).optional(),
+  forMs: z.number().optional(),
+  reason: text(4096).optional(),
+  ticket: text(4096).optional(),
+}) as unknown as z.ZodType<AskWish>
 
 /** What sessions send to each other through the cluster: following, and what protocols have between their processes. */
 const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
@@ -192,6 +204,46 @@ export const REQUESTS = {
   },
   tokens: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
   revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], rate: DONE, late: true },
+  askAccess: { values: z.tuple([session, askWish]), when: ['login'], rate: DONE, late: true },
+  requests: { values: z.tuple([session, z.enum(['mine', 'to-decide'])]), when: ['login'], rate: LOOKED_AT, late: true },
+  showRequest: { values: z.tuple([session, request]), when: ['login'], rate: LOOKED_AT, late: true },
+  extendRequest: {
+    values: z.tuple([
+      session,
+      request,
+      z.strictObject({ forMs: z.number().optional(), reason: text(4096).optional(), ticket: text(4096).optional() }),
+    ]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
+  decideRequest: {
+    values: z.tuple([
+      session,
+      request,
+      z.union([
+        z.strictObject({ is: z.literal('approve'), forMs: z.number().optional(), reason: text(4096).optional() }),
+        z.strictObject({ is: z.literal('deny'), reason: text(4096).optional() }),
+      ]),
+      bytesUpTo(512).optional(),
+    ]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
+  endRequest: {
+    values: z.tuple([
+      session,
+      request,
+      z.union([
+        z.strictObject({ is: z.literal('cancel') }),
+        z.strictObject({ is: z.literal('revoke'), reason: text(4096).optional() }),
+      ]),
+    ]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
   takeCheckOut: {
     values: z.tuple([session, address, checkOutWish]),
     when: ['login'],

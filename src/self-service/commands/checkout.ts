@@ -1,12 +1,11 @@
 import { type CheckOutDocument, notYetShown } from '../../check-out/check-out.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
-import { isoMinute } from '../../check-out/words.ts'
 import { durationText } from '../../shared/durations.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { type AccountAddress, formatAccountAddress, parseAccountAddress } from '../../shared/names.ts'
-import { Secret } from '../../shared/secret.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 import { printable } from '../../shared/text/printable.ts'
-import { askLine } from '../ask-line.ts'
+import { askCode } from '../ask-code.ts'
 import { type Call, type Command, CommandError } from '../command.ts'
 import { showCredential } from '../show-credential.ts'
 import { toPerson } from '../to-person.ts'
@@ -95,7 +94,7 @@ async function take(
   const once = () => own.take(address, wish).catch(toPerson)
   let answer: TakeAnswer = await once()
   if (answer.is === 'needs-code') {
-    if (!(await own.proveCode(await askCode(call)))) throw wrongCode()
+    if (!(await own.proveCode(await askCode(call, 'nothing was shown')))) throw wrongCode()
     answer = await once()
   }
   if (answer.is === 'not-now' && wish.wait) answer = await waitForTurn(call, own, address, answer, once)
@@ -110,7 +109,7 @@ async function reveal(
   { id }: CheckOutDocument,
   toAge: string | undefined,
 ): Promise<ExitCode> {
-  const code = await askCode(call)
+  const code = await askCode(call, 'nothing was shown')
   const { kind, version, login, shown } = await own.reveal({ checkOut: id, toAge }, code).catch(toPerson)
   const { out, conversation } = call
   if (shown.as === 'text') {
@@ -119,13 +118,6 @@ async function reveal(
   }
   await out.show({ checkOut: id, kind, version, login, age: shown.text }, () => shown.text.trimEnd().split('\n'))
   return EXIT.ok
-}
-
-/** Of this moment: the one of the login does not count. */
-async function askCode({ conversation }: Call): Promise<Secret> {
-  const typed = await askLine(conversation, 'One-time code: ', false)
-  if (typed === undefined || typed === '') throw new CommandError(EXIT.no, 'No code was given; nothing was shown.')
-  return new Secret(typed)
 }
 
 function wrongCode(): CommandError {

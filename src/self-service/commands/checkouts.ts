@@ -1,7 +1,8 @@
 import type { CheckOutDocument } from '../../check-out/check-out.ts'
-import { isoMinute, untilMinute } from '../../check-out/words.ts'
+import { untilMinute } from '../../check-out/words.ts'
 import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 import type { Call, Command } from '../command.ts'
 
 export const checkouts: Command = {

@@ -1,6 +1,6 @@
-import { isoMinute } from '../../check-out/words.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 import type { Command } from '../command.ts'
 import { toPerson } from '../to-person.ts'
 import { addressOf, forMsOf } from './checkout.ts'

@@ -1,7 +1,6 @@
 /** The menu: a picker on the whole screen, from which sessions are begun, and to which they come back. */
 
 import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
-import { isoMinute } from '../../check-out/words.ts'
 import type { Conversation } from '../../session/conversation.ts'
 import type { Login } from '../../session/run-login.ts'
 import { onceAborted } from '../../session/session-end.ts'
@@ -11,6 +10,7 @@ import { EXIT, type ExitCode } from '../../shared/exit-codes.ts'
 import type { Log } from '../../shared/log.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 import type { CommandParts } from '../command.ts'
 import { inOrder, reachableFirst } from '../reachable-first.ts'
 import { type Choice, inView, type LoginRequest, NO_CHOICE, press, withEntries } from './choice.ts'

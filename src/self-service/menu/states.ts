@@ -1,8 +1,8 @@
 /** Which accounts are checked out, in a few words for the list. */
 
 import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
-import { isoMinute } from '../../check-out/words.ts'
 import { formatAccountAddress } from '../../shared/names.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
 
 /** By address. Times are UTC. */
 export function statesOf({

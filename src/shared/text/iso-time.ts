@@ -2,3 +2,13 @@
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString()
 }
+
+/** `2026-11-27 14:30 UTC`: the minute that has not begun before it is over. */
+export function isoMinute(ms: number): string {
+  return minuteText(Math.ceil(ms / 60_000))
+}
+
+/** `minutes` since the epoch. */
+export function minuteText(minutes: number): string {
+  return `${new Date(minutes * 60_000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}

@@ -186,6 +186,48 @@ t.test('disabled, or with a role that does not offer it any more, one has nothin
   await parts.users.put({ ...(await parts.users.get('alice'))!, disabled: false })
 })
 
+t.test('all of it by ssh, with nothing installed', async t => {
+  const asLee = (...command: string[]) =>
+    startClient(
+      'ssh',
+      ['-F', 'none', ...clientOptions({ identityFile: leadKey })].concat(
+        '-p',
+        String(at.port),
+        '-l',
+        'lee',
+        at.host,
+        ...command,
+      ),
+      { identityFile: leadKey },
+    )
+  const made = await ssh('alice', 'request', `${account}@web-01`, '--for', '1h', '--reason', "'INC-4711 disk'").ended
+  t.equal(made.status, 0, made.stderr)
+  const [id] = /req_[0-9a-z]{26}/.exec(made.stdout)!
+  t.match((await ssh('alice', 'requests').ended).stdout, new RegExp(`${id}.*pending.*INC-4711 disk`))
+  t.match((await asLee('requests').ended).stdout, new RegExp(`Waiting for you:\n.*\n${id}.*alice`))
+  t.match((await asLee('request', 'show', id).ended).stdout, /decided by +role:leads/)
+  const foreign = await asLee('request', 'cancel', id).ended
+  t.match(foreign.stderr, /There is no such request that you may see/)
+  t.match((await ssh('alice', 'approve', id).ended).stderr, /Nobody decides on what they ask for themselves/)
+  const approving = asLee('approve', id, '--for', '30m')
+  await approving.printed(/One-time code/)
+  approving.stdin.end(`${lee.code()}\n`)
+  const approved = await approving.ended
+  t.equal(approved.status, 0, approved.stderr)
+  t.match(approved.stdout, /for 30m is active until/)
+  const session = onWeb('echo it-began; exec sleep 600')
+  await session.printed(/it-began/)
+  t.equal((await ssh('alice', 'request', 'cancel', id).ended).status, 0)
+  t.match((await session.ended).stderr, /the access that was approved for a time is over/)
+  const second = /req_[0-9a-z]{26}/.exec(
+    (await ssh('alice', 'request', '--target', 'web-01', '--level', 'admin', '--reason', 'x').ended).stdout,
+  )![0]
+  const denying = asLee('deny', second, '--reason', "'not today'")
+  await denying.printed(/One-time code/)
+  denying.stdin.end(`${lee.code()}\n`)
+  t.match((await denying.ended).stdout, /is denied: not today/)
+})
+
 t.test('the owner sees all and may revoke, and decides on nothing', async t => {
   const id = await asked(`${account}@web-01`)
   t.match((await asOwner(gateway, ['request', 'list', '--all'])).stdout, new RegExp(id))

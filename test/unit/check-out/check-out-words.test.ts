@@ -1,7 +1,8 @@
 /** The times that people read of check-outs. */
 
 import t from 'tap'
-import { isoMinute, untilMinute } from '../../../src/check-out/words.ts'
+import { untilMinute } from '../../../src/check-out/words.ts'
+import { isoMinute } from '../../../src/shared/text/iso-time.ts'
 
 t.test('an end to come is never a minute that is over before it, one that was never a minute to come', async t => {
   const at = (seconds: string) => `2026-11-28T00:29:${seconds}.000Z`

@@ -1,0 +1,85 @@
+/** Requests as people read them, in a sentence or in facts. */
+
+import { isoMinute } from '../shared/text/iso-time.ts'
+import type { Column } from '../shared/text/table.ts'
+import type { RequestDetails } from './own-requests.ts'
+import { type RequestDocument, wantedText } from './request-document.ts'
+
+/** What has become of it, and what comes next. Names that others typed are not made safe to show here. */
+export function requestText(request: RequestDocument): string {
+  return `${request.id}: ${wantedText(request)} for ${request.for} is ${stateText(request)}.`
+}
+
+export function stateText({ state, endsAt, startsAt, waitsUntil, words }: RequestDocument): string {
+  switch (state) {
+    case 'pending':
+      return `waiting for its decision until ${minuteOf(waitsUntil)}`
+    case 'approved':
+      return endsAt === null
+        ? `approved: its time begins with the first use, until ${minuteOf(waitsUntil)}`
+        : `approved from ${minuteOf(startsAt)} until ${minuteOf(endsAt)}`
+    case 'active':
+      return `active until ${minuteOf(endsAt)}`
+    default:
+      return `${state}${words === null ? '' : `: ${words}`}`
+  }
+}
+
+/** All that is to be said of one, for somebody who decides or has asked. */
+export function requestFacts(details: RequestDetails): [string, string | undefined][] {
+  const { asked, opens, history } = details
+  const more = opens.count > opens.accounts.length ? ` and ${opens.count - opens.accounts.length} more` : ''
+  return [
+    ['request', details.id],
+    ['user', details.user],
+    ['what', wantedText(details)],
+    ['kind', details.kind === 'permanent' ? 'for good' : undefined],
+    ['more time for', details.extensionOf ?? undefined],
+    ['role', `${details.role}, offer ${details.offer}`],
+    ['for', details.for === asked.for ? details.for : `${details.for}, of ${asked.for} that were asked for`],
+    ['channels', details.channels.join(', ')],
+    ['databases', details.databases?.join(', ')],
+    ['state', stateText(details)],
+    ['reason', details.reason ?? undefined],
+    ['ticket', details.ticket ?? undefined],
+    ['asked', `${minuteOf(details.askedAt)}, from ${details.source}`],
+    ['decided by', details.approvers ?? undefined],
+    ['opens', opens.count === 0 ? 'nothing that is there now' : `${opens.accounts.join(', ')}${more}`],
+    ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [
+      decision === 'approve' ? 'approved' : 'denied',
+      `by ${approver} (${rule}) at ${minuteOf(at)}${reason === null ? '' : `: ${reason}`}`,
+    ]),
+    ...details.sessions.map(({ id, account, live }): [string, string] => [
+      'session',
+      `${id} on ${account}${live ? ', live' : ''}`,
+    ]),
+    ['before', history === null ? undefined : `${history.sessions} sessions there within 90 days`],
+    ...(history?.last ?? []).map(({ id, account, startedAt }): [string, string] => [
+      '',
+      `${minuteOf(startedAt)} ${account} ${id}`,
+    ]),
+    ...(history?.unusual ?? []).map((text): [string, string] => ['unusual', text]),
+  ]
+}
+
+function minuteOf(iso: string | null): string {
+  return iso === null ? '' : isoMinute(Date.parse(iso))
+}
+
+/** `others`: of several people. */
+export function requestColumns(others: boolean): Column<RequestDocument>[] {
+  return [
+    { title: 'ID', value: one => one.id },
+    ...(others ? [{ title: 'USER', value: (one: RequestDocument) => one.user, shrinkTo: 8 }] : []),
+    { title: 'WHAT', value: wantedText, shrinkTo: 12 },
+    { title: 'FOR', value: one => one.for },
+    { title: 'STATE', value: one => one.state },
+    { title: 'UNTIL', value: one => minuteOf(one.endedAt ?? one.endsAt ?? one.waitsUntil) },
+    {
+      title: 'WHY',
+      value: one => [one.ticket, one.reason].filter(text => text !== null).join(' '),
+      shrinkTo: 8,
+      optional: 1,
+    },
+  ]
+}
