@@ -12,15 +12,8 @@ import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
 import type { OwnKey } from '../shared/own-key.ts'
 import { identityOf } from '../targets/identity.ts'
 import type { Target } from '../targets/target.ts'
-import {
-  type Cause,
-  type CredentialStanding,
-  createCredentials,
-  type InForce,
-  type ListedCredential,
-  type Origin,
-  type TargetEntries,
-} from './credentials.ts'
+import type { CredentialStanding, TargetEntries } from './account-versions.ts'
+import { type Cause, createCredentials, type InForce, type ListedCredential, type Origin } from './credentials.ts'
 import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'

@@ -28,6 +28,8 @@ export type NewVersion = Omit<Insertable<CredentialTable>, 'version' | 'account'
 
 const MAX_RACES = 20
 
+export type VersionRows = ReturnType<typeof createVersionRows>
+
 export function createVersionRows({ database }: { database: Database }) {
   const rows = () =>
     database
