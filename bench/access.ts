@@ -19,7 +19,7 @@ import { createTargets } from '../src/targets/targets.ts'
 import { initKeyFile } from '../src/vault/key-provider.ts'
 import { startChild } from '../test/support/child.ts'
 import { startPostgres } from '../test/support/start-postgres.ts'
-import { median } from './measure.ts'
+import { median, quantile } from './measure.ts'
 import type { BenchOptions } from './options.ts'
 import type { Row } from './row.ts'
 
@@ -202,11 +202,6 @@ async function decisionTimes(url: string, size: Size, count: number): Promise<nu
 
 function row(name: string, unit: Row['unit'], value: number): Row {
   return { group: GROUP, name, unit, values: { Sallyport: value } }
-}
-
-function quantile(times: readonly number[], part: number): number {
-  const sorted = times.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!
 }
 
 /** The role of their own team, and a few others. */

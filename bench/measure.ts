@@ -46,6 +46,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** What so great a part of the values (0 to 1) does not exceed. */
+export function quantile(times: readonly number[], part: number): number {
+  const sorted = times.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!
+}
+
 /**
  * Runs every lane once a round, each round beginning with the next one: what else the machine does then hits all lanes alike.
  * Gives all results of each lane.

@@ -17,6 +17,7 @@ import { createRotationWorld } from '../test/support/rotation-parts.ts'
 import { startLinuxHost, whyNoLinuxHost } from '../test/support/start-linux-host.ts'
 import { startPostgres } from '../test/support/start-postgres.ts'
 import { checkOutListSeconds } from './check-outs.ts'
+import { quantile } from './measure.ts'
 import type { BenchOptions } from './options.ts'
 import { rotationsDue } from './rotations-due.ts'
 import type { Row } from './row.ts'
@@ -163,11 +164,6 @@ async function rotations(
 
 function row(name: string, unit: Row['unit'], value: number): Row {
   return { group: GROUP, name, unit, values: { Sallyport: value } }
-}
-
-function quantile(times: readonly number[], part: number): number {
-  const sorted = times.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!
 }
 
 /** Its bytes are wiped when they are taken. */

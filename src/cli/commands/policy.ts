@@ -39,7 +39,7 @@ export const addPolicy: AddCommands = (program, context) => {
     .addHelpText('after', '\nThe exit code is 1 where a case fails, and 2 where a file is wrong.')
     .action(async (paths: string[], { file, tap }: Options) => {
       const run: RunCase[] = []
-      for (const test of await readFiles(paths, terminal)) run.push(...(await runFile(test, file, context)))
+      for (const test of await readFiles(paths, terminal, '')) run.push(...(await runFile(test, file, context)))
       const failed = run.filter(({ problems }) => problems.length > 0).length
       if (context.json) terminal.json({ passed: run.length - failed, failed, cases: run.map(jsonOf) })
       else terminal.lines(tap ? tapOf(run) : linesOf(run, failed, terminal))
@@ -58,12 +58,15 @@ async function runFile(test: NamedText, chosen: string[] | undefined, context: C
   if (!checked.ok) throw wrong(checked.problems.map(formatProblem))
   const { resources, factors = defaultConfig('.').authentication.factors, cases } = checked.value
   const named = chosen ?? resources?.map(path => resolve(dirname(test.name), path))
-  const world = named === undefined ? await worldOfGateway(context) : await worldOfFiles(named, context.terminal)
+  const world =
+    named === undefined
+      ? await worldOfGateway(context)
+      : await worldOfFiles(named, chosen === undefined ? `${test.name}: resources: ` : '-f: ', context.terminal)
   return cases.map((one, index) => ({ name: one.name ?? nameOf(one, index), ...runCase(one, world, factors) }))
 }
 
-async function worldOfFiles(paths: readonly string[], terminal: Terminal): Promise<PolicyWorld> {
-  const { resources, problems } = parseResources(await readFiles(paths, terminal))
+async function worldOfFiles(paths: readonly string[], named: string, terminal: Terminal): Promise<PolicyWorld> {
+  const { resources, problems } = parseResources(await readFiles(paths, terminal, named))
   if (problems.length > 0) throw wrong(problems.map(formatProblem))
   const of = <T>(kind: string) =>
     new Map(resources.flatMap(one => (one.kind === kind ? [[one.value.name, one.value as T] as const] : [])))

@@ -33,12 +33,13 @@ export const addSimulate: AddCommands = (program, context) => {
     .option('--limit <count>', 'how many sessions are listed, up to 1000; all are counted', '100')
     .addHelpText('after', '\nThe exit code is 1 where a session would have been refused.')
     .action(async ({ file, prune = false, since, until, limit }: Options) => {
-      const files = await readFiles(file, terminal)
       const now = context.now()
-      const answer = await (await context.client()).send<SimulationAnswer>('POST', '/v1/simulate', {
-        ...{ files, prune, since: parseTime(since, '--since', now), limit: Number(limit) },
+      const body = {
+        ...{ prune, since: parseTime(since, '--since', now), limit: Number(limit) },
         ...(until === undefined ? {} : { until: parseTime(until, '--until', now) }),
-      })
+        files: await readFiles(file, terminal),
+      }
+      const answer = await (await context.client()).send<SimulationAnswer>('POST', '/v1/simulate', body)
       if (context.json) terminal.json(answer)
       else show(answer, terminal)
       if (answer.counts.refused > 0) throw new CliError(EXIT.no, '')

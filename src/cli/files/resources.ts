@@ -12,9 +12,13 @@ export interface NamedText {
   readonly text: string
 }
 
-/** `-` is stdin. Throws a usage error for what cannot be read. */
-export async function readFiles(paths: readonly string[], terminal: Pick<Terminal, 'stdin'>): Promise<NamedText[]> {
-  const read = (path: string) => (path === '-' ? readStdin(terminal) : readResources(path))
+/** `-` is stdin. Throws a usage error for what cannot be read; `named`: by which option it was. */
+export async function readFiles(
+  paths: readonly string[],
+  terminal: Pick<Terminal, 'stdin'>,
+  named = '-f: ',
+): Promise<NamedText[]> {
+  const read = (path: string) => (path === '-' ? readStdin(terminal) : readResources(path, named))
   return (await Promise.all(paths.map(read))).flat()
 }
 
@@ -24,7 +28,7 @@ async function readStdin({ stdin }: Pick<Terminal, 'stdin'>): Promise<NamedText[
   ]
 }
 
-async function readResources(path: string): Promise<NamedText[]> {
+async function readResources(path: string, named: string): Promise<NamedText[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [{ name: path, text: await readFile(path, 'utf8') }]
     const names = (await readdir(path, { recursive: true })).filter(name => /\.ya?ml$/.test(name)).sort()
@@ -33,7 +37,7 @@ async function readResources(path: string): Promise<NamedText[]> {
     )
     if (files.length > 0) return files
   } catch (error) {
-    throw new CliError(EXIT.usage, `-f: ${path} cannot be read: ${messageOf(error)}.`)
+    throw new CliError(EXIT.usage, `${named}${path} cannot be read: ${messageOf(error)}.`)
   }
-  throw new CliError(EXIT.usage, `-f: the folder ${path} has no .yaml files.`)
+  throw new CliError(EXIT.usage, `${named}the folder ${path} has no .yaml files.`)
 }

@@ -2,6 +2,7 @@
 
 import type { Database } from '../../database/database.ts'
 import type { SessionTable } from '../../database/schema.ts'
+import { slices } from '../../database/slices.ts'
 import { type Grant, loginDetail } from '../../policy/grant.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -178,8 +179,7 @@ export function createSessionStore({
     /** Those of these sessions that have ended. */
     async endedAmong(ids: readonly string[]): Promise<string[]> {
       const ended: string[] = []
-      for (let from = 0; from < ids.length; from += 500) {
-        const some = ids.slice(from, from + 500)
+      for (const some of slices(ids)) {
         const rows = await database
           .selectFrom('sessions')
           .select('id')

@@ -69,6 +69,11 @@ t.test('simulate names the sessions that new roles would have refused, and says 
     /^None of the 2 sessions .* would have been refused\.\nchanged resources +0\nas before +2, of which the files touch 0/,
   )
   t.equal((await owner(['role', 'list', '--json'])).stdout, before.stdout, 'nothing was changed')
+  t.match(await owner(['simulate', '-f', stricter, '--since', 'gestern']), {
+    exit: 2,
+    stderr: /--since: "gestern" is not a time/,
+  })
+  t.match(await owner(['simulate', '-f', stricter, '--limit', 'all']), { exit: 2, stderr: /limit/ })
   const wrong = await owner(['simulate', '-f', '-'], '{ kind: user, name: bob, roles: [nobody] }')
   t.equal(wrong.exit, 1)
   t.match(wrong.stderr, /stdin:1:\d+: There is no role nobody/)
@@ -136,7 +141,7 @@ ok 2 - case 2: ops to root@web-01
     ['', /there is nothing in it/],
     [
       'resources: [nowhere]\ncases:\n  - { given: { user: a, target: b }, expect: { allowed: true } }',
-      /nowhere cannot be read/,
+      /^sallyport: .*wrong\.yaml: resources: .*nowhere cannot be read/,
     ],
   ] as const) {
     const wrong = await cli(['policy', 'test', fileOf('wrong.yaml', text)])
