@@ -101,6 +101,28 @@ t.test('its end on one gateway ends the sessions on the other', async t => {
   t.equal((await onTarget(here, 'bob', 'true').ended).status, 0)
 })
 
+t.test('access that was approved ends on all gateways when it is revoked on one', async t => {
+  await gateway.addRole({
+    ...{ name: 'elevated', targets: { names: ['web-01'] }, accounts: {}, factors: [['publickey']] },
+    onRequest: [{ accounts: { names: [account] }, approvers: ['user:bob'], freshFactor: false }],
+  })
+  await gateway.addUser({ name: 'dan', roles: ['elevated'], publicKeys })
+  const made = await ssh(other.ssh, 'dan', 'request', `${account}@web-01`, '--reason', 'x', '--json').ended
+  t.equal(made.status, 0, made.stderr)
+  const { id } = JSON.parse(made.stdout).request
+  // bob and dan log in with one key here: that makes them one person.
+  t.match((await ssh(here, 'bob', 'approve', id).ended).stderr, /another user of yours/)
+  await parts.users.put({ ...(await parts.users.get('bob'))!, publicKeys: [] })
+  const as = { user: 'bob', roles: ['ops'], proven: new Set(['publickey'] as const), sourceAddress: '127.0.0.1' }
+  await parts.requests.approve(as, id, {})
+  const sessions = [here, other.ssh].map(at => onTarget(at, 'dan', 'echo it-began; exec sleep 600'))
+  for (const session of sessions) await session.printed(/it-began/)
+  await parts.requests.revokeAsApprover(as, id, 'done')
+  for (const session of sessions)
+    t.match((await session.ended).stderr, /the access that was approved for a time is over/)
+  await parts.users.put({ ...(await parts.users.get('bob'))!, publicKeys })
+})
+
 t.test(
   'the one that lent it is killed: the account is hers all the same, and her sessions elsewhere go on',
   async t => {
