@@ -199,24 +199,32 @@ export function createVersionHistory({ database, clock, sealed, facts: versionFa
         const staysAnyway = (version: number, pinned: number) => pinned === 1 || never.includes(version)
         const gone: number[] = []
 
+        // Of candidates: made by a rotation, and what was sent to the target has come or does not come any more.
+        const isOver = ({ cause, created_at }: { cause: string | null; created_at: number }) =>
+          (cause === 'rotated' || cause === 'reconciled') && workedAt !== null && workedAt - created_at >= LATE_MS
+
         const above = rows.filter(({ version }) => version > current)
-        for (const [index, { version, created_at, cause, pinned }] of above.entries()) {
-          const byRotation = cause === 'rotated' || cause === 'reconciled'
+        for (const [index, row] of above.entries()) {
           // The newest stays in any case: no number is given twice.
-          if (!byRotation || index < Math.max(1, keepCandidates) || staysAnyway(version, pinned)) continue
-          if (workedAt !== null && workedAt - created_at >= LATE_MS) gone.push(version)
+          if (index < Math.max(1, keepCandidates) || staysAnyway(row.version, row.pinned)) continue
+          if (isOver(row)) gone.push(row.version)
         }
 
         const from = rows.filter(({ version }) => version <= current)
         const lastWorked = from.find(({ verified_result }) => verified_result === 'works')?.version
         const before = Math.min(now, clock.now()) - olderThanMs
         let replacedAt = Number.POSITIVE_INFINITY
-        for (const [index, { version, current_at, created_at, cause, pinned }] of from.entries()) {
-          const mayBeValid = workedAt === null && (index <= KEPT_UNVERIFIED || version === lastWorked)
+        for (const [index, row] of from.entries()) {
+          const { version, current_at, created_at, cause, pinned } = row
+          // Of what earlier gateways stored, which gave no cause, each was in force.
+          const neverInForce = current_at === null && cause !== null
+          const mayBeValid =
+            (workedAt === null && (index <= KEPT_UNVERIFIED || version === lastWorked)) ||
+            (neverInForce && !isOver(row))
           const wanted = index < keep || version === current || mayBeValid || staysAnyway(version, pinned)
           if (!wanted && replacedAt <= before) gone.push(version)
-          // Of what earlier gateways stored each was in force; a candidate that never was has replaced nothing.
-          replacedAt = current_at ?? (cause === null ? created_at : replacedAt)
+          // A candidate that never was in force has replaced nothing.
+          replacedAt = current_at ?? (neverInForce ? replacedAt : created_at)
         }
         if (gone.length === 0) return false
         const deleted = await on

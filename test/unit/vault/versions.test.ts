@@ -305,6 +305,23 @@ t.test('candidates that rotations gave up are retired by their count, once they 
   t.equal(await vault.prepareVersion(ROOT, password('next'), ROTATED), 10, 'no number is given twice')
 })
 
+t.test('a candidate that was given up before another came in force stays as long', async t => {
+  const { vault, clock } = await parts(t)
+  await vault.setCredential(ROOT, password('first'), 'owner')
+  await vault.prepareVersion(ROOT, password('a key pair'), { by: 'alice', cause: 'generated' })
+  await vault.prepareVersion(ROOT, password('on its way'), ROTATED)
+  await vault.prepareVersion(ROOT, password('arrived'), ROTATED)
+  await vault.makeCurrent(ROOT, 4, { replacing: 1 })
+  const works = () => vault.noteVerified(ROOT, 4, { at: clock.now(), result: 'works' })
+  const retire = () => vault.retire(ROOT, { keep: 1, olderThanMs: 0, never: [] })
+  await works()
+  t.same(await retire(), [1], 'a change that was on its way may come later')
+  clock.move(2 * 86_400_000)
+  t.same(await retire(), [], 'what is in force has logged in before that alone')
+  await works()
+  t.same(await retire(), [3], 'what somebody had generated is theirs')
+})
+
 t.test('nothing is retired by a time that is not sure', async t => {
   const { vault, clock } = await parts(t)
   const day = 86_400_000
