@@ -269,7 +269,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     channels,
     notify,
     deliveries: createDeliveries({ database, schedule, clock: storeClock }),
-    ownChoices: createOwnChoices({ database, audit, channels }),
+    ownChoices: createOwnChoices({ database, audit, notify, channels }),
     rotationTriggers,
     requests,
     checkOuts,

@@ -3,18 +3,17 @@
 /** Of people: what concerns them alone, or what they may decide. */
 const FOR_PEOPLE = {
   'request.asked': 'somebody asks for access that you may approve',
-  'request.escalated': 'a request that nobody decided in time has come to you',
+  'request.escalated': 'a request that nobody decided in time: one that has come to you, or one of yours',
   'request.approved': 'your request was approved, wholly or by one of several',
   'request.denied': 'your request was denied',
-  'request.expired': 'your request was not decided in time',
-  'request.cancelled': 'a request that you could have decided was taken back',
+  'request.expired': 'your request was not decided, or not used, in time',
   'request.started': 'the access that you asked for has begun',
-  'request.ending': 'the access that you asked for ends soon',
   'request.ended': 'the access that you asked for has ended',
   'request.revoked': 'the access that you asked for was taken away',
   'login.locked': 'one of your factors was locked after too many failures',
   'login.token-created': 'a token for the API was made in your name',
   'login.factor-changed': 'one of your factors was changed',
+  'login.notifications-off': 'what concerns your login is no longer told to you',
 } as const
 
 /** Of administrators: what needs somebody to look at it. */

@@ -4,6 +4,7 @@ import type { AuditLog } from '../audit/audit-log.ts'
 import type { Database } from '../database/database.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { groupOf, matchesKind, PERSONAL_KINDS } from './kinds.ts'
+import type { Notify } from './notifications.ts'
 import { prefer, preferencesOf } from './preferences.ts'
 import { type ChannelFacts, isWanted } from './recipients.ts'
 
@@ -35,9 +36,10 @@ export interface Choice {
 export function createOwnChoices(parts: {
   readonly database: Database
   readonly audit: Pick<AuditLog, 'change'>
+  readonly notify: Notify
   readonly channels: readonly Pick<ChannelFacts, 'name' | 'people'>[]
 }): OwnChoices {
-  const { database, audit } = parts
+  const { database, audit, notify } = parts
   const channels = parts.channels.filter(({ people }) => people).map(({ name }) => name)
   const kinds = Object.keys(PERSONAL_KINDS)
 
@@ -63,8 +65,17 @@ export function createOwnChoices(parts: {
         throw new GatewayError('BAD_REQUEST', `There is no such channel. ${words}`)
       }
       const data = { kind, channel, wanted }
+      const words = `${kind === '*' ? 'anything' : kind}${channel === '*' ? '' : ` by ${channel}`} any more`
       await audit.change(
-        on => prefer(on, { user, ...data }),
+        async on => {
+          // By the channels that tell of it now: whoever has somebody's login does not keep from them what is done with it.
+          if (!wanted && kinds.some(one => one.startsWith('login.') && matchesKind(kind, one)))
+            await notify(
+              { kind: 'login.notifications-off', subject: `You chose not to be told of ${words}`, to: [{ user }] },
+              on,
+            )
+          await prefer(on, { user, ...data })
+        },
         () => ({ kind: 'notification.preference-changed', actor: user, data }),
       )
     },

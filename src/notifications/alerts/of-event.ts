@@ -131,7 +131,7 @@ const OF_EVENT: Partial<Record<AuditKind, (facts: Facts) => Alert[]>> = {
         subject: `The ${factor} of ${user} is locked after too many failures`,
       },
       {
-        ...{ kind: 'login.locked', key: `${user} ${factor} ${from}`, lines, to: [{ user }] },
+        ...{ kind: 'login.locked', key: `${user} ${factor}`, lines, to: [{ user }] },
         subject: `Your ${factor} is locked after too many failures`,
       },
     ]

@@ -169,15 +169,20 @@ t.test('a person chooses by ssh what they are told of, for themselves alone', as
   const before = await choices()
   t.same(before.channels, ['mail'])
   t.equal(byMail(before).length, before.kinds.length)
-  t.same(byMail(await choices('off', 'request.*')), ['login.locked', 'login.token-created', 'login.factor-changed'])
+  const login = ['login.locked', 'login.token-created', 'login.factor-changed', 'login.notifications-off']
+  t.same(byMail(await choices('off', 'request.*')), login)
   t.ok(byMail(await choices('on', 'request.asked', 'mail')).includes('request.asked'))
+  const letters = mail.received.length
   await ask('off', 'login.locked')
+  t.match(
+    (await mail.until(letters + 1)).at(-1)!.text,
+    /^Subject: You chose not to be told of login\.locked any more\r$/m,
+  )
   t.match((await ask()).stdout, /^login\.locked +off/m)
   const sent = mail.received.length
   await parts.notify({ kind: 'request.ended', subject: 'not wanted', to: [{ user: 'alice' }] })
   await parts.notify({ kind: 'request.asked', subject: 'wanted', to: [{ user: 'alice' }] })
-  const letters = await mail.until(sent + 1)
-  t.match(letters.at(-1)!.text, /^Subject: wanted\r$/m)
+  t.match((await mail.until(sent + 1)).at(-1)!.text, /^Subject: wanted\r$/m)
   for (const [command, words] of [
     [['off', 'nothing.here'], /no such kind.*request\.\*/],
     [['off', 'all', 'siem'], /no such channel\. There are: mail/],

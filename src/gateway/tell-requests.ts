@@ -1,0 +1,136 @@
+/** Who is told of access requests: the requester of every step, in its transaction; those who may decide, and nobody else, by a job that finds them. */
+
+import { isWho } from '../access-requests/approvals.ts'
+import type { RequestHappening } from '../access-requests/events.ts'
+import type { RequestedAccess } from '../access-requests/request.ts'
+import { requestDocument, wantedText } from '../access-requests/request-document.ts'
+import type { Requests, Transition } from '../access-requests/requests.ts'
+import type { User } from '../identity/user.ts'
+import type { NotificationKind } from '../notifications/kinds.ts'
+import type { Notify } from '../notifications/notifications.ts'
+import { stagesOf } from '../policy/on-request.ts'
+import type { JobHandler } from '../schedule/job.ts'
+import type { GatewayParts } from './parts.ts'
+
+const TELL_APPROVERS = 'tell-approvers'
+const PAGE = 500
+const MOST_NAMED = 10
+
+/** What the requester reads, by what has happened. */
+const STEPS: Partial<Record<RequestHappening, readonly [kind: NotificationKind, words: string]>> = {
+  'approved-by-one': ['request.approved', 'was approved by one of those who must'],
+  approved: ['request.approved', 'was approved'],
+  escalated: ['request.escalated', 'was not decided in time, and has gone to others as well'],
+  denied: ['request.denied', 'was denied'],
+  expired: ['request.expired', 'was not decided, or not used, in time'],
+  began: ['request.started', 'is open now'],
+  extended: ['request.approved', 'lasts longer now'],
+  ended: ['request.ended', 'has ended'],
+  revoked: ['request.revoked', 'was taken away'],
+}
+
+type Parts = Pick<GatewayParts, 'requests' | 'notify' | 'schedule' | 'storeClock' | 'users' | 'channels'>
+
+/** Until what is on `started` is closed. Where no channel is configured, nobody is told. */
+export function tellOfRequests(
+  { requests, notify, schedule, storeClock, channels }: Omit<Parts, 'users'>,
+  started: AsyncDisposableStack,
+): void {
+  if (channels.length === 0) return
+  const forget = requests.onTransition(async (transition, on) => {
+    const { what, request } = transition
+    const step = stepOf(transition)
+    if (step !== undefined) await notify(step, on)
+    if (request.state.is !== 'pending') return
+    if (what === 'asked' || what === 'escalated' || what === 'approved-by-one') {
+      const payload = { escalated: what === 'escalated' }
+      await schedule.plan(
+        { kind: TELL_APPROVERS, key: request.id, dueAt: storeClock.now(), payload, replace: true },
+        on,
+      )
+    }
+  })
+  started.defer(async () => forget())
+}
+
+export function approversHandler({ requests, notify, users }: Omit<Parts, 'channels'>): Record<string, JobHandler> {
+  return {
+    [TELL_APPROVERS]: {
+      limit: 2,
+      async run({ key, payload }) {
+        const request = await requests.rows.get(key)
+        if (request?.state.is !== 'pending') return undefined
+        const to = await decidersOf(request, requests, users)
+        if (to.length === 0) return undefined
+        const escalated = (payload as { escalated?: unknown }).escalated === true
+        const { accounts, count } = await requests.opens(request)
+        await notify({ ...wishOf(request, escalated, accounts, count), to: to.map(user => ({ user })) })
+        return undefined
+      },
+    },
+  }
+}
+
+/** Also those whose working hours are over: they read it when they begin again. */
+async function decidersOf(
+  request: RequestedAccess,
+  { offerOf, mayDecideOn }: Pick<Requests, 'offerOf' | 'mayDecideOn'>,
+  users: Pick<GatewayParts['users'], 'get' | 'pages'>,
+): Promise<string[]> {
+  const [found, requester] = [await offerOf(request.role, request.offer), await users.get(request.user)]
+  const stage = found && request.state.is === 'pending' ? stagesOf(found.offer)[request.state.stage] : undefined
+  if (stage === undefined || requester === undefined) return []
+  const named = [...stage.groups.flatMap(({ of }) => of), ...(stage.escalateTo ?? [])]
+  const deciders: string[] = []
+  for await (const some of users.pages(PAGE)) {
+    for (const user of some) {
+      if (user.disabled || !named.some(who => isWho(who, user, requester))) continue
+      const atWork: User = { ...user, workingHours: undefined }
+      if ((await mayDecideOn(request, atWork)).may) deciders.push(user.name)
+    }
+  }
+  return deciders
+}
+
+function linkTo({ id }: RequestedAccess) {
+  return { path: `/v1/requests/${id}`, command: `sallyport request show ${id}` }
+}
+
+function wishOf(request: RequestedAccess, escalated: boolean, accounts: readonly string[], count: number) {
+  const document = requestDocument(request)
+  const { user, reason, ticket, waitsUntil, role } = document
+  const opens = accounts.slice(0, MOST_NAMED).join(', ')
+  const more = count > MOST_NAMED ? ` and ${count - MOST_NAMED} more` : ''
+  const what = request.kind === 'permanent' ? 'for good' : `for ${document.for}`
+  return {
+    kind: escalated ? 'request.escalated' : 'request.asked',
+    subject: `${user} asks for ${wantedText(document)} ${what}`,
+    lines: [
+      ...(opens === '' ? [] : [`It opens: ${opens}${more}`]),
+      ...(reason === null ? [] : [`Reason: ${reason}`]),
+      ...(ticket === null ? [] : [`Ticket: ${ticket}`]),
+      `By the role: ${role}`,
+      ...(waitsUntil === null ? [] : [`To be decided until: ${waitsUntil}`]),
+      'Deciding needs your own login.',
+    ],
+    link: linkTo(request),
+  } as const
+}
+
+function stepOf({ what, request, by }: Transition): Parameters<Notify>[0] | undefined {
+  const step = STEPS[what]
+  if (step === undefined) return undefined
+  const document = requestDocument(request)
+  const { words, endsAt } = document
+  return {
+    kind: step[0],
+    subject: `Your request for ${wantedText(document)} ${step[1]}`,
+    lines: [
+      ...(by === 'gateway' || by === request.user ? [] : [`By: ${by}`]),
+      ...(words === null ? [] : [`Why: ${words}`]),
+      ...(endsAt === null ? [] : [`Until: ${endsAt}`]),
+    ],
+    link: linkTo(request),
+    to: [{ user: request.user }],
+  }
+}

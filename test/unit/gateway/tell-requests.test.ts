@@ -1,0 +1,81 @@
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../../src/database/database.ts'
+import { approversHandler, tellOfRequests } from '../../../src/gateway/tell-requests.ts'
+import type { Notification } from '../../../src/notifications/notification.ts'
+import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
+
+async function prepare(t: Test) {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const world = await createRequestWorld(database)
+  const told: Notification[] = []
+  const notify = async (notification: Notification) => void told.push(notification)
+  const parts = { ...world, notify, storeClock: world.clock }
+  tellOfRequests({ ...parts, channels: [{}] as never }, new AsyncDisposableStack())
+  const handler = approversHandler(parts)['tell-approvers']!
+  return {
+    ...world,
+    /** What was told since this was asked last, once the approvers were found. */
+    async told() {
+      for (const job of await world.schedule.list({ kind: 'tell-approvers' })) {
+        await handler.run(job, new AbortController().signal)
+        await world.schedule.cancel(job.kind, job.key)
+      }
+      return told.splice(0).map(({ kind, subject, to, lines, link }) => ({ kind, subject, to, lines, link }))
+    },
+  }
+}
+
+t.test('those who may decide are told of a request, and nobody else', async t => {
+  const { ask, told, user, offers } = await prepare(t)
+  await user('lou', ['leads'], { disabled: true })
+  await user('mia', [], { workingHours: { days: ['mon'], from: '07:00', to: '07:01', zone: 'UTC' } })
+  await user('alice', ['ops', 'leads'], { manager: 'mia' })
+  await offers({ ...OFFER, approvers: ['role:leads', 'manager'] })
+  const { id } = await ask('alice', { reason: 'INC-4711' })
+  const [one, ...more] = await told()
+  t.strictSame(more, [], 'the requester knows')
+  t.match(one, {
+    kind: 'request.asked',
+    subject: /^alice asks for root@web-01 for /,
+    link: { path: `/v1/requests/${id}`, command: `sallyport request show ${id}` },
+  })
+  t.same(
+    one!.to.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    [{ user: 'lee' }, { user: 'mia' }],
+  )
+  t.ok(one!.lines!.includes('It opens: root@web-01'))
+})
+
+t.test('who asked is told of every step', async t => {
+  const { ask, told, requests, as, clock, schedule } = await prepare(t)
+  const first = await ask('alice')
+  await told()
+  await requests.deny(as('lee'), first.id, 'not today')
+  t.match(await told(), [
+    {
+      kind: 'request.denied',
+      subject: 'Your request for root@web-01 was denied',
+      lines: ['By: lee', 'Why: not today'],
+      to: [{ user: 'alice' }],
+    },
+  ])
+  const second = await ask('bob')
+  await told()
+  await requests.approve(as('lee'), second.id, {})
+  const kinds = async () => (await told()).map(({ kind, to }) => [kind, to[0]])
+  t.same((await kinds())[0], ['request.approved', { user: 'bob' }])
+  const [end] = (await schedule.list({ key: second.id })).toReversed()
+  clock.move(end!.dueAt - clock.now())
+  await requests.due(second.id)
+  clock.move(24 * 3_600_000)
+  await requests.due(second.id)
+  t.same((await kinds()).at(-1), ['request.ended', { user: 'bob' }])
+})
+
+t.test('a request that was decided meanwhile is told to no approver', async t => {
+  const { ask, told, requests } = await prepare(t)
+  const { id } = await ask('alice')
+  await requests.cancel({ user: 'alice' }, id)
+  t.strictSame(await told(), [])
+})
