@@ -1,6 +1,6 @@
 /** Who may decide on a request, and when enough have approved: facts in, a verdict out. Nothing here looks anything up or waits. */
 
-import { type Offer, type Stage, stagesOf } from '../policy/on-request.ts'
+import { type Offer, type Stage, stagesOf, stageText } from '../policy/on-request.ts'
 import { type Hours, windowEnd } from '../shared/hours.ts'
 import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 
@@ -88,13 +88,10 @@ export function isEnough(facts: ApprovalFacts): boolean {
   }
 }
 
-/** As people read it: `2 of role:leads, and role:security; from 14:00 on also manager`. */
+/** Who approves the step that it waits for, as people read it. */
 export function describeStage(facts: Pick<ApprovalFacts, 'offer' | 'stage'>): string {
   const stage = stagesOf(facts.offer)[facts.stage]
-  if (stage === undefined) return ''
-  return stage.groups
-    .map(({ of, count }) => (count === 1 ? of.join(' or ') : `${count} of ${of.join(', ')}`))
-    .join(', and ')
+  return stage === undefined ? '' : stageText(stage)
 }
 
 /** Two users of one person: as their entries say, by the same address, or by a key that both have. */

@@ -11,6 +11,7 @@ import type { User } from '../identity/user.ts'
 import { offeredChannels } from '../policy/approved.ts'
 import { matchesTarget } from '../policy/match.ts'
 import { type Offer, offerName, stagesOf } from '../policy/on-request.ts'
+import { requestCommand } from '../policy/request-command.ts'
 import type { Role } from '../policy/role.ts'
 import type { Roles } from '../policy/roles.ts'
 import { checkText, checkWords } from '../policy/wish-words.ts'
@@ -26,7 +27,6 @@ import { happened, type RequestHappening, refused } from './events.ts'
 import type { AskedAccess, RequestedAccess } from './request.ts'
 import { createRequestRows } from './request-rows.ts'
 import { actDue, after, dueAt, plannedEndOf, type RequestAct } from './transition.ts'
-import { requestCommand } from './words.ts'
 
 /** Who acts, as they are known now; `session`: the login in which they do. */
 export interface Actor extends PrincipalFacts {

@@ -7,6 +7,7 @@ import { DENIED, decide, type No } from './decide.ts'
 import type { AccessFacts, Evaluation } from './evaluate-role.ts'
 import { type Grant, mintGrant } from './grant.ts'
 import type { Offered } from './offers.ts'
+import { askAdvice } from './request-command.ts'
 
 export interface AuthorizeFacts extends AccessFacts {
   /** Who asks, proven. Its own source address counts, whatever `sourceAddress` says. */
@@ -31,7 +32,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
   try {
     const roles = facts.roles.filter(role => principal.roles.includes(role.name))
     const decision = decide({ ...facts, roles, sourceAddress: principal.sourceAddress }, principal.proven)
-    if (!decision.granted) return deny(decision.message, decision)
+    if (!decision.granted) return deny(decision.message, decision, principal.user)
     return mintGrant({
       session,
       user: principal.user,
@@ -50,14 +51,17 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       seesHolder: seesHolder(decision.roles),
     })
   } catch (error) {
-    return deny(DENIED, {
-      detail: `the policy could not be evaluated: ${messageOf(error)}`,
-      evaluations: [],
-      onRequest: [],
-    })
+    const detail = `the policy could not be evaluated: ${messageOf(error)}`
+    return deny(DENIED, { detail, evaluations: [], onRequest: [] }, principal.user)
   }
 }
 
-function deny(message: string, { detail, evaluations, onRequest }: Omit<No, 'granted' | 'message'>): Denial {
-  return { ...refuse('ACCESS_DENIED', message, detail), evaluations, onRequest }
+function deny(
+  message: string,
+  { detail, evaluations, onRequest }: Omit<No, 'granted' | 'message'>,
+  user: string,
+): Denial {
+  const [offered] = onRequest
+  const advice = offered === undefined ? {} : { advice: askAdvice(user, offered) }
+  return { ...refuse('ACCESS_DENIED', message, detail), ...advice, evaluations, onRequest }
 }

@@ -9,7 +9,7 @@ import { type CountedRole, countedRoles, withBestRequest } from './approved.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
 import { type AccessFacts, channelsGiven, type Evaluation, evaluateRole, failures, inScope } from './evaluate-role.ts'
-import { type Offered, offeredInstead } from './offers.ts'
+import { needsApproval, type Offered, offeredInstead } from './offers.ts'
 import type { Role } from './role.ts'
 
 export type Decision = Yes | No
@@ -79,7 +79,9 @@ export function decide(
     (role, outright) => channelsAdded(role, outright, facts) + added(role, outright),
   )
   if (target === undefined || account === undefined || holding.length === 0) {
-    return no(messageFor(evaluations), detailFor(facts, account, evaluations), evaluations, offeredInstead(facts))
+    const onRequest = offeredInstead(facts)
+    const message = messageFor(evaluations, onRequest)
+    return no(message, detailFor(facts, account, evaluations), evaluations, onRequest)
   }
   const granting = holding.map(({ role }) => role)
   const by = granting.find(role => role.by !== undefined)?.by
@@ -112,10 +114,14 @@ function execOutputBytes(limit: Role['execOutputLimit']): number {
   return limit === 'none' ? Number.POSITIVE_INFINITY : bytesOf(limit)
 }
 
-/** A clear reason for those whom a role would let in at another time, from elsewhere or with other factors; else the one text. */
-function messageFor(evaluations: readonly Evaluation[]): string {
+/**
+ * A clear reason for those whom a role would let in at another time, from elsewhere or with other factors, and for those who may ask for it;
+ * else the one text.
+ */
+function messageFor(evaluations: readonly Evaluation[], [offered]: readonly Offered[]): string {
   const near = evaluations.filter(inScope)
-  return near.length === 0 ? DENIED : deniedNow(near)
+  if (near.length > 0) return deniedNow(near)
+  return offered === undefined ? DENIED : needsApproval(offered)
 }
 
 /** What stands against each of these, for whoever may know of them. */

@@ -6,7 +6,7 @@ import type { Account, Target } from '../targets/target.ts'
 import { offeredChannels } from './approved.ts'
 import { type AccessFacts, appliesTo } from './evaluate-role.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
-import { type Offer, offerName } from './on-request.ts'
+import { type Offer, offerName, stagesOf, stageText } from './on-request.ts'
 import type { Role } from './role.ts'
 
 /** An account that may be asked for, and by which role. */
@@ -52,6 +52,13 @@ export function offeredInstead(facts: AccessFacts): Offered[] {
   return offersFor(roles, target, { account: request.account }).filter(({ role, account, channels }) =>
     appliesTo({ ...role, accounts: { names: [account.name] }, channels: [...channels] }, facts, account),
   )
+}
+
+/** For the person, whose own role offers it. */
+export function needsApproval({ account, target, offer }: Pick<Offered, 'account' | 'target' | 'offer'>): string {
+  const [first, ...later] = stagesOf(offer)
+  const more = later.length === 0 ? '' : ', and others after them'
+  return `Access denied: ${account.name}@${target.name} is given on request, approved by ${stageText(first!)}${more}.`
 }
 
 function isWanted(account: Account, wanted: Wanted): boolean {

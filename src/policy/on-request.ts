@@ -92,6 +92,11 @@ export function rolesNamedBy(offer: Pick<Offer, 'approvers' | 'stages'>): string
   return [...new Set(named.filter(who => who.startsWith('role:')).map(who => who.slice('role:'.length)))]
 }
 
+/** Who approves a step, as people read it: `2 of role:leads, role:heads, and role:security`. */
+export function stageText({ groups }: Stage): string {
+  return groups.map(({ of, count }) => (count === 1 ? of.join(' or ') : `${count} of ${of.join(', ')}`)).join(', and ')
+}
+
 /** The steps of its approval, whichever way they are written. */
 export function stagesOf({ approvers, stages }: Pick<Offer, 'approvers' | 'stages'>): readonly Stage[] {
   return stages ?? [{ groups: [{ of: approvers ?? [], count: 1 }] }]

@@ -5,12 +5,13 @@ import type { FactorLists } from '../shared/factor-lists.ts'
 import type { Account } from '../targets/target.ts'
 import { type CountedRole, countedRoles } from './approved.ts'
 import { chooseAccount } from './choose-account.ts'
-import { type AccessFacts, evaluateRole, evaluateScope, failures } from './evaluate-role.ts'
+import { type AccessFacts, evaluateRole, evaluateScope, evaluateTerms, failures } from './evaluate-role.ts'
+import { offeredInstead } from './offers.ts'
 
 /**
  * The factor lists of those of the user's roles that would grant the request if the factors were proven, or, where hours or
- * sources stand against all of them, of those that speak of it at all. The gateway's defaults where there is none, so that an
- * unknown user, target or account looks like a plain login. Never empty, and no list in it is.
+ * sources stand against all of them, of those that speak of it at all; else of those that give it on request. The gateway's defaults where
+ * there is none, so that an unknown user, target or account looks like a plain login. Never empty, and no list in it is.
  */
 export function requiredFactors(facts: AccessFacts): FactorLists {
   const lists = rolesThatMatch(facts).flatMap(role => role.factors ?? facts.defaults)
@@ -39,6 +40,12 @@ function rolesThatMatch(facts: AccessFacts): CountedRole[] {
     const spokenOf = accounts.find(one => evaluateScope(role, facts, one).every(({ holds }) => holds))
     return spokenOf === undefined ? [] : [{ role, evaluation: evaluateRole(role, facts, spokenOf, undefined) }]
   })
-  const holding = inQuestion.filter(({ evaluation }) => failures(evaluation).length === 0)
-  return (holding.length > 0 ? holding : inQuestion).map(({ role }) => role)
+  // Of those that would give it on request: who may ask for it proves what it will need.
+  const speaking = inQuestion.length > 0 ? inQuestion : offeredInstead(facts).map(({ role }) => withTerms(role, facts))
+  const holding = speaking.filter(({ evaluation }) => failures(evaluation).length === 0)
+  return (holding.length > 0 ? holding : speaking).map(({ role }) => role)
+}
+
+function withTerms(role: CountedRole, facts: AccessFacts) {
+  return { role, evaluation: evaluateTerms(role, facts, undefined) }
 }

@@ -63,6 +63,8 @@ export interface Refusal {
   readonly code: ErrorCode
   readonly message: string
   readonly detail?: string
+  /** For the person as well: what to do next, whole. */
+  readonly advice?: string
 }
 
 export function refuse(code: ErrorCode, message: string, detail?: string): Refusal {

@@ -319,8 +319,8 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
 }
 
 /** What the person may be told; why is the gateway's to know. */
-function told({ code, message }: Refusal): Refusal {
-  return refuse(code, message)
+function told({ code, message, advice }: Refusal): Refusal {
+  return { ...refuse(code, message), ...(advice === undefined ? {} : { advice }) }
 }
 
 function shown(decision: Shown): Shown {

@@ -58,6 +58,7 @@ export function createSessionAudit(audit: Audit) {
                 ...databaseOf({ database: database?.slice(0, MAX_LOGIN_SHOWN) }),
                 code: decision.code,
                 why: decision.detail,
+                ...onRequestOf(decision),
               },
             })
           : audit.append({
@@ -191,6 +192,13 @@ export const stateEvents = {
 
 function accountOf({ account, target }: Grant): string {
   return formatAccountAddress({ account: account.name, target: target.name })
+}
+
+/** What they could ask for instead. */
+function onRequestOf({ onRequest: [offered] }: Denial): { onRequest?: string } {
+  if (offered === undefined) return {}
+  const { account, target, role } = offered
+  return { onRequest: `${formatAccountAddress({ account: account.name, target: target.name })} by ${role.name}` }
 }
 
 function requestOf({ request }: Grant): { request?: string } {

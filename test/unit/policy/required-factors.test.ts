@@ -26,6 +26,15 @@ t.test('who matches no role is asked for the defaults: it looks like any login',
   }
 })
 
+t.test('who may ask for it proves what it will need', async t => {
+  const offer = { accounts: { names: ['root'] }, approvers: ['role:leads'] }
+  const offering = role({ accounts: { names: [] }, factors: [['publickey']], onRequest: [offer] })
+  t.strictSame(requiredFactors(facts({ login: 'root@web-01', roles: [offering] })), [['publickey']])
+  t.strictSame(requiredFactors(facts({ login: 'www@web-01', roles: [offering] })), DEFAULTS, 'not offered')
+  const outright = role({ name: 'b', factors: [['password', 'totp']] })
+  t.strictSame(requiredFactors(facts({ login: 'root@web-01', roles: [offering, outright] })), [['password', 'totp']])
+})
+
 t.test('a weaker role that does not hold now or here does not weaken the login', async t => {
   const weakAtNight = role({ name: 'a', factors: [['publickey']], hours: { from: '22:00', to: '04:00' } })
   const weakFromInside = role({ name: 'b', factors: [['password']], sources: ['10.0.0.0/8'] })

@@ -132,8 +132,8 @@ export class PostgresDownstream implements Downstream {
 
   async deny(refusal: Refusal, session: string): Promise<void> {
     this.#onDenied(refusal.code)
-    const { code, message } = refusal
-    const words = fatal(code, message, session)
+    const { code, message, advice } = refusal
+    const words = fatal(code, message, session, advice)
     const sqlstate = code === 'TARGET_LOGIN_FAILED' ? this.#targetSqlstate : undefined
     // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
     if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)

@@ -39,9 +39,12 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
     'Connect with sslmode=require, or verify-full with the certificate of this gateway. If another error stands above this one, that is the reason.',
 }
 
-/** FATAL, as the final message on a connection: the code, what to do next, and the session id by which the cause is found. */
-export function fatal(code: ErrorCode, text: string, session: string): ErrorFields {
-  const hint = HINTS[code]
+/**
+ * FATAL, as the final message on a connection: the code, what to do next (`advice`, or what helps with this code), and the session id by which
+ * the cause is found.
+ */
+export function fatal(code: ErrorCode, text: string, session: string, advice?: string): ErrorFields {
+  const hint = advice ?? HINTS[code]
   return {
     severity: 'FATAL',
     sqlstate: STATES[code] ?? 'XX000',

@@ -137,7 +137,8 @@ export class SshDownstream implements RelayedClient, TransportListener {
   async deny(refusal: Refusal, session: string): Promise<void> {
     const told = this.#ownRefusal ?? refusal
     this.#options.onDenied(told.code)
-    this.#banner(`${told.message} [${told.code}, session ${session}]`)
+    const advice = told.advice === undefined ? '' : `\n${told.advice}`
+    this.#banner(`${told.message} [${told.code}, session ${session}]${advice}`)
     this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, `${told.code}, session ${session}`)
     await this.#closed(LAST_WORD_MS)
   }

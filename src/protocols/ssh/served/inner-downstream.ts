@@ -83,8 +83,9 @@ export class InnerDownstream implements RelayedClient {
     await this.#options.person.begun()
   }
 
-  async deny({ code, message }: Refusal, session: string): Promise<void> {
-    this.outcome = { kind: 'refused', session, code, text: plain(message) }
+  async deny({ code, message, advice }: Refusal, session: string): Promise<void> {
+    const text = plain(advice === undefined ? message : `${message} ${advice}`)
+    this.outcome = { kind: 'refused', session, code, text }
   }
 
   notify(text: string): void {

@@ -1,6 +1,7 @@
 /** The commands that people are told to type, whole. */
 
-import type { Offer } from '../policy/on-request.ts'
+import type { Offered } from './offers.ts'
+import type { Offer } from './on-request.ts'
 
 /** `ssh alice@gateway request root@web-01 --for 2h --reason "'...'"`: with what the offer demands. */
 export function requestCommand(
@@ -15,4 +16,9 @@ export function requestCommand(
     ...(reason === 'required' ? [`--reason "'...'"`] : []),
     ...(ticket === undefined ? [] : ['--ticket ...']),
   ].join(' ')
+}
+
+/** For whoever was refused what they may ask for. */
+export function askAdvice(user: string, { account, target, offer }: Offered): string {
+  return `To ask for it: ${requestCommand(user, `${account.name}@${target.name}`, offer)}`
 }
