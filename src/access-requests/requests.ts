@@ -63,7 +63,7 @@ interface Parts {
   readonly access: Pick<Access, 'look'>
   readonly users: Pick<Documents<User>, 'get' | 'getAll'>
   readonly roles: Pick<Roles, 'get' | 'getAll' | 'heldBy' | 'list'>
-  readonly targets: Pick<Targets, 'get' | 'pages'>
+  readonly targets: Pick<Targets, 'get' | 'getAll' | 'pages'>
   readonly cluster: Pick<Cluster, 'publish' | 'subscribe'>
   readonly jobs: RequestJobs
   /** What rests on it ends, on whichever gateway. Never rejects. */
@@ -384,17 +384,14 @@ export async function createRequests(parts: Parts) {
     await tell('asked', request, by)
   }
 
-  /** Why what is open gives nothing any more, by what is true now; undefined: it may go on. */
-  async function whyOver(request: RequestedAccess, user: User | undefined): Promise<string | undefined> {
-    if (user === undefined) return 'its user was removed'
-    if (user.disabled) return 'its user was disabled'
-    if (!user.roles.includes(request.role)) return `its user does not hold the role ${request.role} any more`
-    const found = await offerOf(request.role, request.offer)
-    if (found === undefined) return `the role ${request.role} does not offer it any more`
-    const { names } = request.wish.targets
-    if (names?.length === 1 && !names[0]!.endsWith('*') && (await targets.get(names[0]!)) === undefined)
-      return `there is no target ${names[0]} any more`
-    return undefined
+  /** What open requests rest on, as it is now: read at once, by name, for all of these. */
+  async function groundOf(some: readonly RequestedAccess[]): Promise<Ground> {
+    const [known, held, there] = await Promise.all([
+      users.getAll(namesIn(some.map(({ user }) => user))),
+      roles.getAll(namesIn(some.map(({ role }) => role))),
+      targets.getAll(namesIn(some.flatMap(request => oneTargetOf(request) ?? []))),
+    ])
+    return { users: byName(known), roles: byName(held), targets: byName(there) }
   }
 
   return {
@@ -596,10 +593,9 @@ export async function createRequests(parts: Parts) {
     /** Decides anew for all that are open: what would not be given today, to whom it was given, is revoked. */
     async review(): Promise<void> {
       for await (const some of rows.open(PAGE)) {
-        const names = [...new Set(some.map(({ request }) => request.user))]
-        const known = new Map((await users.getAll(names)).map(user => [user.name, user]))
+        const ground = await groundOf(some.map(({ request }) => request))
         for (const { request, withdrawn } of some) {
-          const words = withdrawn ? 'its user was removed' : await whyOver(request, known.get(request.user))
+          const words = withdrawn ? 'its user was removed' : whyOver(request, ground)
           if (words !== undefined) await endBy(request.id, 'revoke', { by: 'gateway', words })
         }
       }
@@ -651,6 +647,39 @@ export class NeedsCode extends GatewayError {
   constructor() {
     super('ACCESS_DENIED', 'The decision needs a one-time code of this moment: --code, or answer when you are asked.')
   }
+}
+
+interface Ground {
+  readonly users: ReadonlyMap<string, User>
+  readonly roles: ReadonlyMap<string, Role>
+  readonly targets: ReadonlyMap<string, Target>
+}
+
+/** Why what is open gives nothing any more; undefined: it may go on. */
+function whyOver(request: RequestedAccess, { users, roles, targets }: Ground): string | undefined {
+  const user = users.get(request.user)
+  if (user === undefined) return 'its user was removed'
+  if (user.disabled) return 'its user was disabled'
+  if (!user.roles.includes(request.role)) return `its user does not hold the role ${request.role} any more`
+  const { onRequest = [] } = roles.get(request.role) ?? {}
+  if (!onRequest.some(offer => offerName(offer) === request.offer))
+    return `the role ${request.role} does not offer it any more`
+  const target = oneTargetOf(request)
+  return target === undefined || targets.has(target) ? undefined : `there is no target ${target} any more`
+}
+
+/** Where it was asked for one target, by its name. */
+function oneTargetOf({ wish }: RequestedAccess): string | undefined {
+  const on = onOf(wish)
+  return 'target' in on ? on.target : undefined
+}
+
+function namesIn(names: readonly string[]): string[] {
+  return [...new Set(names)]
+}
+
+function byName<T extends { readonly name: string }>(some: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(some.map(one => [one.name, one]))
 }
 
 function onOf({ targets }: Pick<AskedAccess, 'targets'>): AskWish['on'] {
