@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../../../src/database/database.ts'
 import { approversHandler, tellOfRequests } from '../../../src/gateway/tell-requests.ts'
 import type { Notification } from '../../../src/notifications/notification.ts'
+import { createNotify } from '../../../src/notifications/notifications.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 async function prepare(t: Test) {
@@ -78,4 +79,18 @@ t.test('a request that was decided meanwhile is told to no approver', async t =>
   const { id } = await ask('alice')
   await requests.cancel({ user: 'alice' }, id)
   t.strictSame(await told(), [])
+})
+
+t.test('what is told of a step is stored with it', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const world = await createRequestWorld(database)
+  const channels = [{ name: 'mail', events: ['*'], people: true, own: false }]
+  const notify = createNotify({ database, schedule: world.schedule, clock: world.clock, channels })
+  const parts = { ...world, notify, storeClock: world.clock, channels: channels as never }
+  tellOfRequests(parts, new AsyncDisposableStack())
+  const { id } = await world.ask('alice')
+  await world.requests.deny(world.as('lee'), id, 'no')
+  const told = await database.selectFrom('notifications').select(['kind', 'subject']).execute()
+  t.same(told, [{ kind: 'request.denied', subject: 'Your request for root@web-01 was denied' }])
 })
