@@ -665,6 +665,21 @@ async function carriedNotifications({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Sessions of users who may have one at a time: who is first, and which are live. */
+async function sessionTurns({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('session_turns')
+    .addColumn('user', 'text', column => column.primaryKey())
+    .addColumn('turn', 'bigint', column => column.notNull())
+    .execute()
+  await schema
+    .createIndex('sessions_live_by_user')
+    .on('sessions')
+    .column('user')
+    .where('ended_at' as never, 'is', null)
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -694,4 +709,5 @@ export const migrations: Record<string, Migration> = {
   '0026-same-logins': { up: sameLogins },
   '0027-sealed-facts': { up: sealedFacts },
   '0028-carried-notifications': { up: carriedNotifications },
+  '0029-session-turns': { up: sessionTurns },
 }

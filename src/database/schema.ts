@@ -12,6 +12,7 @@ export interface Schema {
   code_steps: CodeStepTable
   leases: LeaseTable
   sessions: SessionTable
+  session_turns: SessionTurnTable
   audit_events: AuditEventTable
   audit_head: AuditHeadTable
   audit_outbox: AuditOutboxTable
@@ -377,6 +378,12 @@ export interface CheckOutQueueTable {
   asked_at: number
   /** It is their turn until then. */
   offered_until: number | null
+}
+
+/** One row a user whose sessions were ever limited: whoever begins such a session takes a turn first. */
+export interface SessionTurnTable {
+  user: string
+  turn: number
 }
 
 /** One row an account that was ever checked out: whoever changes its check-outs takes a turn first. */

@@ -8,6 +8,7 @@ import type { AccessFacts, Evaluation } from './evaluate-role.ts'
 import { type Grant, mintGrant } from './grant.ts'
 import type { Offered } from './offers.ts'
 import { askAdvice } from './request-command.ts'
+import { rolesWithOneLive } from './session-conditions.ts'
 
 export interface AuthorizeFacts extends AccessFacts {
   /** Who asks, proven. Its own source address counts, whatever `sourceAddress` says. */
@@ -48,6 +49,7 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       recordExecInput: decision.recordExecInput,
       execOutputLimitBytes: decision.execOutputLimitBytes,
       recording: decision.recording,
+      oneLiveOf: rolesWithOneLive(decision.roles),
       seesHolder: seesHolder(decision.roles),
     })
   } catch (error) {

@@ -9,6 +9,7 @@ import { decide } from './decide.ts'
 import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'
+import { rolesWithOneLive } from './session-conditions.ts'
 
 export interface ExplainFacts extends AccessFacts {
   /** The user asked about; undefined when there is none of that name. */
@@ -37,6 +38,8 @@ export interface Explanation {
     /** Where a role asks for more than the gateway's limit, or for all. */
     readonly execOutputLimitBytes?: number | 'none'
     readonly recording: Promptness
+    /** The roles that allow the user one live session at a time. */
+    readonly oneLiveOf?: readonly string[]
   }
   /** What would be given if it was asked for and approved, when not allowed: the lowest level first. */
   readonly onRequest: readonly OfferExplanation[]
@@ -100,6 +103,7 @@ export function explain(facts: ExplainFacts): Explanation {
       execOutputLimitBytes,
       recording,
     } = decision
+    const oneLiveOf = rolesWithOneLive(decision.roles)
     const names = decision.roles.map(role => role.name).join(', ')
     const rest = decision.request === undefined ? '' : `, and the approved request ${decision.request}`
     return {
@@ -119,6 +123,7 @@ export function explain(facts: ExplainFacts): Explanation {
           ? {}
           : { execOutputLimitBytes: Number.isFinite(execOutputLimitBytes) ? execOutputLimitBytes : 'none' }),
         recording,
+        ...(oneLiveOf.length === 0 ? {} : { oneLiveOf }),
       },
       roles,
     }

@@ -25,6 +25,8 @@ export interface GrantTerms {
   /** At least so much is kept of each stream of a channel without a terminal; 0 where no role says. */
   readonly execOutputLimitBytes: number
   readonly recording: Promptness
+  /** The names of those of the roles that allow the user one live session at a time; not given: none does. */
+  readonly oneLiveOf?: readonly string[]
   /** Whether the user may read who has checked the account out. */
   readonly seesHolder?: boolean
 }
@@ -72,6 +74,9 @@ class GrantProof {
   }
   get execOutputLimitBytes(): number {
     return this.#terms.execOutputLimitBytes
+  }
+  get oneLiveOf(): readonly string[] {
+    return this.#terms.oneLiveOf ?? []
   }
   get seesHolder(): boolean {
     return this.#terms.seesHolder ?? false

@@ -12,6 +12,7 @@ import { GRANTABLE } from '../shared/scopes.ts'
 import { sizeText } from '../shared/size-text.ts'
 import { CHECK_OUT_WAYS, PROMPTNESS } from '../shared/vocabulary.ts'
 import { accountSelectorSchema, onRequestSchema } from './on-request.ts'
+import { sessionConditionsSchema } from './session-conditions.ts'
 
 export const matchingTarget = z
   .string()
@@ -82,6 +83,8 @@ export const roleSchema = z.strictObject({
       seeHolder: z.boolean().default(false),
     })
     .optional(),
+  /** Conditions on the sessions themselves. */
+  session: sessionConditionsSchema.optional(),
   /** What may be shown before it is written: a little, within the published bound, or nothing. */
   recording: z.enum(PROMPTNESS).default('within-bound'),
 })

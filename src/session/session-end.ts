@@ -24,11 +24,18 @@ export function onceAborted(signal: AbortSignal, act: () => void): void {
   else signal.addEventListener('abort', act, { once: true })
 }
 
+const NOT_LENT: ReadonlySet<ErrorCode> = new Set([
+  'CHANNEL_DENIED',
+  'ACCOUNT_CHECKED_OUT',
+  'CHECK_OUT_REQUIRED',
+  'SESSION_ALREADY_LIVE',
+  'CREDENTIAL_UNAVAILABLE',
+])
+
 /** The end of a session that was refused for this code after its row was opened. */
 export function endFor(code: ErrorCode): EndReason {
   if (code === 'RECORDING_UNAVAILABLE' || code === 'RECORDING_FAILED') return 'recording-failed'
-  const notLent = code === 'ACCOUNT_CHECKED_OUT' || code === 'CHECK_OUT_REQUIRED' || code === 'CREDENTIAL_UNAVAILABLE'
-  return code.startsWith('TARGET_') || code === 'CHANNEL_DENIED' || notLent ? 'connect-failed' : 'internal-error'
+  return code.startsWith('TARGET_') || NOT_LENT.has(code) ? 'connect-failed' : 'internal-error'
 }
 
 /** What the person reads last; nothing when they or the target hung up themselves. */

@@ -49,6 +49,8 @@ const explanationSchema = z.object({
       recordExecInput: z.boolean(),
       execOutputLimitBytes: z.union([z.int(), z.literal('none')]).optional(),
       recording: z.enum(PROMPTNESS),
+      /** The roles that allow the user one live session at a time. */
+      oneLiveOf: z.array(z.string()).optional(),
     })
     .optional(),
   /** The SSH hosts that a connection goes through, from the gateway on. */

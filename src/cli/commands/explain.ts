@@ -74,6 +74,7 @@ function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, t
       ['code', given.rememberFactorMs === undefined ? undefined : codeCounts(given.rememberFactorMs)],
       ['input', inputOf(given)],
       ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
+      ['sessions', given.oneLiveOf && `one live at a time (${given.oneLiveOf.join(', ')})`],
       ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],
     ])
   }

@@ -11,6 +11,7 @@ import { ofSession, type PromisedLease } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountUse, UsedAccount } from '../account-use.ts'
 import { endReasonOf } from '../state.ts'
+import { demandOneLive, untilEarlierEnded } from './one-live-session.ts'
 import { stateEvents } from './session-audit.ts'
 import type { Ending, SessionRow, SessionStore } from './session-store.ts'
 
@@ -22,6 +23,8 @@ export interface SessionFacts {
 }
 
 export interface SessionChanges {
+  /** Where the user may have one session at a time: the one before is given a moment to be written down as ended. Throws when the store is away. */
+  earlierEnded(grant: Grant): Promise<void>
   /**
    * The lease is lent and the session opened, and both audited: it may be opened then. Throws `AUDIT_UNAVAILABLE`, and what `AccountUse` and `UseRequest` throw: it
    * must then not go on.
@@ -80,9 +83,12 @@ export function createSessionChanges(parts: {
   }
 
   return {
+    earlierEnded: grant => untilEarlierEnded(sessions, grant),
+
     async begin(lease, { source, recording, details }) {
       const { grant } = lease
       await outbox.change(async (on, record) => {
+        await demandOneLive(sessions, grant, on)
         if (grant.request !== undefined) await useRequest(grant.request, on, record)
         const within = await accountUse.lend(usedBy(grant, grant, false), on)
         await vault.startLease(lease, on)

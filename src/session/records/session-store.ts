@@ -128,6 +128,29 @@ export function createSessionStore({
       return result.numUpdatedRows > 0n
     },
 
+    /** First in every transaction that begins a session whose user may have one at a time: others of the user wait until it is over. */
+    async takeTurn(user: string, on: Database): Promise<void> {
+      await on
+        .insertInto('session_turns')
+        .values({ user, turn: 1 })
+        .onConflict(conflict =>
+          conflict.column('user').doUpdateSet(({ ref, eb }) => ({ turn: eb(ref('session_turns.turn'), '+', 1) })),
+        )
+        .execute()
+    },
+
+    /** The user's sessions that have not ended, on whichever gateway. */
+    async liveOf(user: string, on: Database = database): Promise<SessionRow[]> {
+      const rows = await on
+        .selectFrom('sessions')
+        .selectAll()
+        .where('user', '=', user)
+        .where('ended_at', 'is', null)
+        .orderBy('started_at')
+        .execute()
+      return rows.map(readRow)
+    },
+
     async get(id: string): Promise<SessionRow | undefined> {
       const row = await database.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
       return row && readRow(row)

@@ -34,6 +34,10 @@ export async function lendCredential(
   const { vault, changes, recordings, sessionAudit, log } = parts
   const { grant } = authorized
   const { session, database, target } = grant
+  // What cannot be read now is decided when the session begins.
+  await changes
+    .earlierEnded(grant)
+    .catch(error => log.warn({ err: error, session }, 'whether an earlier session has ended cannot be read now'))
   const promised = (await refusedMeanwhile(parts, authorized)) ?? (await vault.lease(grant))
   if (isRefusal(promised)) {
     await sessionAudit.sessionRefused(grant, promised)

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { authorize, type Denial } from '../../../src/policy/authorize.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
+import { liveAlready } from '../../../src/policy/session-conditions.ts'
 import { type Channel, channelNames } from '../../../src/protocols/registered.ts'
 import { isRefusal } from '../../../src/shared/errors.ts'
-import { facts, NOW, role, target } from '../../support/policy-facts.ts'
+import { approved, facts, NOW, role, target } from '../../support/policy-facts.ts'
 
 const HOUR = 3_600_000
 const UNKNOWN = 'Access denied: this target and account are not allowed for you, or do not exist.'
@@ -180,4 +181,19 @@ t.test('an error while deciding is a denial that shows nothing of itself', async
 t.test('a role without a channel of the protocol gives nothing', async t => {
   t.ok(isRefusal(authorize(facts({ roles: [role({ channels: ['sql'] })] }))))
   t.ok(isRefusal(authorize(facts({ roles: [role({ protocols: ['postgres'] })] }))))
+})
+
+t.test('one live session at a time is demanded by each role that counts and says so', async t => {
+  const one = { session: { live: 'one' as const } }
+  const roles = [role(one), role({ name: 'open' }), role({ name: 'later', ...one, factors: [['password']] })]
+  t.same(granted(authorize(facts({ roles }))).oneLiveOf, ['ops'])
+  t.same(granted(authorize(facts({ roles: [role()] }))).oneLiveOf, [])
+  const asked = role({ ...one, accounts: {}, onRequest: [{ accounts: { names: ['root'] }, approvers: ['user:bob'] }] })
+  t.same(granted(authorize(facts({ roles: [asked], approved: [approved()] }))).oneLiveOf, ['ops'], 'on request as well')
+})
+
+t.test('a live session stands against another of one of the roles, by the whole of its name', async t => {
+  const live = [{ role: 'open' }, { role: 'open,ops-2' }]
+  t.equal(liveAlready(['ops'], live), undefined)
+  t.equal(liveAlready(['ops', 'ops-2'], live), live[1])
 })

@@ -34,6 +34,7 @@ async function prepare(t: Test, stored: () => Promise<void> = async () => undefi
   const parts = {
     ...{ vault, log: createLog('silent'), stopping: () => false, live: { accessChanges: 0 } },
     changes: {
+      earlierEnded: async () => undefined,
       async begin(lease: Parameters<typeof vault.startLease>[0]) {
         seen.atBegin = key.uses
         await stored()

@@ -18,6 +18,7 @@ const STATES: Partial<Record<ErrorCode, string>> = {
   CREDENTIAL_UNAVAILABLE: '08004',
   ACCOUNT_CHECKED_OUT: '55006',
   CHECK_OUT_REQUIRED: '55000',
+  SESSION_ALREADY_LIVE: '55006',
   TARGET_UNREACHABLE: '08001',
   TARGET_HOP_FAILED: '08001',
   TARGET_ADDRESS_REFUSED: '08001',
@@ -35,6 +36,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   LOGIN_NAME_INVALID: 'Connect with user=alice+dba+orders: your name, the account, the target.',
   ACCESS_DENIED:
     'It may be the target, the account or the database: what is not allowed looks like what does not exist.',
+  SESSION_ALREADY_LIVE:
+    'Close the other connection first. A pool needs a size of 1, and \\c in psql opens the new connection before it closes the old one.',
   TLS_REQUIRED:
     'Connect with sslmode=require, or verify-full with the certificate of this gateway. If another error stands above this one, that is the reason.',
 }
@@ -59,6 +62,7 @@ const AFTER_LOGIN: ReadonlySet<ErrorCode> = new Set([
   'CREDENTIAL_UNAVAILABLE',
   'ACCOUNT_CHECKED_OUT',
   'CHECK_OUT_REQUIRED',
+  'SESSION_ALREADY_LIVE',
   'RECORDING_UNAVAILABLE',
   'RECORDING_FAILED',
   'SESSION_ENDED',
