@@ -7,6 +7,7 @@ import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account } from '../targets/target.ts'
 import { decide } from './decide.ts'
 import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
+import type { Offered } from './offers.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'
 import { rolesWithOneLive } from './session-conditions.ts'
@@ -86,9 +87,7 @@ export function explain(facts: ExplainFacts): Explanation {
       }
     })
     if (!decision.granted) {
-      const onRequest = decision.onRequest.map(({ role, name, account: { name: account, level } }) => ({
-        ...{ role: role.name, offer: name, account, level },
-      }))
+      const onRequest = explainOffers(decision.onRequest)
       const offered = onRequest.length === 0 ? '' : ' It can be asked for.'
       return { allowed: false, verdict: `No: ${decision.detail}.${offered}`, onRequest, roles }
     }
@@ -139,4 +138,10 @@ function withSources(condition: Condition, role: Role): Condition {
 
 function refused(verdict: string): Explanation {
   return { allowed: false, verdict, onRequest: [], roles: [] }
+}
+
+export function explainOffers(offers: readonly Offered[]): OfferExplanation[] {
+  return offers.map(({ role, name, account: { name: account, level } }) => ({
+    ...{ role: role.name, offer: name, account, level },
+  }))
 }

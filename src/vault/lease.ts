@@ -129,7 +129,7 @@ export type Lease = LeaseProof
 export type PromisedLease = LeasePromise
 
 /** For `vault/vault.ts` only (the linter's layers keep others away from making one). */
-export function promiseLease(...of: ConstructorParameters<typeof LeasePromise>): PromisedLease {
+export function mintLease(...of: ConstructorParameters<typeof LeasePromise>): PromisedLease {
   return new LeasePromise(...of)
 }
 

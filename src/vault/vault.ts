@@ -18,7 +18,7 @@ import { openEnvelope, sealEnvelope } from './envelope.ts'
 import { createHostAuthority, type HostAuthority } from './host-authority.ts'
 import { checkKey, mayHoldEarlier, noteTakenOver } from './key-check.ts'
 import type { KeyEncryptionKey } from './key-encryption-key.ts'
-import { type CredentialMaterial, type LeaseHolder, type PromisedLease, promiseLease } from './lease.ts'
+import { type CredentialMaterial, type LeaseHolder, mintLease, type PromisedLease } from './lease.ts'
 import { createLeaseRows, type LentTo, type Loan, type StoredLease } from './lease-rows.ts'
 import { once } from './once.ts'
 import { createOneTimeCodes } from './one-time-codes.ts'
@@ -235,7 +235,7 @@ export async function createVault({ database, key, clock, storeClock = clock, ta
           return broken(error)
         }
       }
-      return promiseLease(newId('lea', now), grant, version, openUsable, address)
+      return mintLease(newId('lea', now), grant, version, openUsable, address)
     },
 
     startLease: leases.start,

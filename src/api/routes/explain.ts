@@ -28,6 +28,11 @@ const querySchema = z.object({
   at: timeSchema.optional(),
 })
 
+/** What would be given if it was asked for and approved: the lowest level first. */
+export const offersSchema = z.array(
+  z.object({ role: z.string(), offer: z.string(), account: z.string(), level: z.enum(LEVELS) }),
+)
+
 const explanationSchema = z.object({
   allowed: z.boolean(),
   verdict: z.string(),
@@ -67,8 +72,7 @@ const explanationSchema = z.object({
       broken: z.string().optional(),
     })
     .optional(),
-  /** What would be given if it was asked for and approved: the lowest level first. */
-  onRequest: z.array(z.object({ role: z.string(), offer: z.string(), account: z.string(), level: z.enum(LEVELS) })),
+  onRequest: offersSchema,
   roles: z.array(
     z.object({
       role: z.string(),

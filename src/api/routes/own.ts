@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type { PrincipalFacts } from '../../identity/principal.ts'
+import { explainOffers } from '../../policy/explain.ts'
 import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import type { SessionRow } from '../../session/records/session-store.ts'
 import { sessionDocument } from '../../session/session-document.ts'
@@ -14,6 +15,7 @@ import { LEVELS } from '../../shared/vocabulary.ts'
 import type { Caller } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
+import { offersSchema } from './explain.ts'
 import { personalTokenOf, personalTokensSchema } from './personal-token.ts'
 import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 import { ownSessionsQuery, sessionSchema } from './sessions.ts'
@@ -56,7 +58,8 @@ const explanationSchema = z.object({
       recordExecInput: z.boolean(),
     })
     .optional(),
-  /** None: which roles there are is not for everybody. */
+  onRequest: offersSchema,
+  /** None: which other roles there are is not for everybody. */
   roles: z.array(z.never()),
 })
 
@@ -162,7 +165,8 @@ export function own(app: ApiRoutes, { sessions, access, personalAccess, users, t
         target,
         ...(account === undefined ? {} : { account }),
       })
-      if (!decision.granted) return { allowed: false, verdict: decision.message, roles: [] }
+      if (!decision.granted)
+        return { allowed: false, verdict: decision.message, onRequest: explainOffers(decision.onRequest), roles: [] }
       const { database, channels, endsAt, idleMs, recordInput, recordExecInput } = decision
       const given = {
         account: decision.account.name,
@@ -172,7 +176,7 @@ export function own(app: ApiRoutes, { sessions, access, personalAccess, users, t
         ...(idleMs === undefined ? {} : { idleMs }),
         ...{ recordInput, recordExecInput },
       }
-      return { allowed: true, verdict: 'Yes.', given, roles: [] }
+      return { allowed: true, verdict: 'Yes.', given, onRequest: [], roles: [] }
     },
   )
 
