@@ -132,7 +132,7 @@ async function fillStore(url: string, { users, targets, sessions, roles, request
     ...{ id: newId('req', now), kind: 'access', user: userName(index % users), state: 'pending', revision: 1 },
     ...{ role: roleName(index % roles), offer: 'level admin', wish: '{}', given: null, extension_of: null },
     ...{ asked_at: now, stage: 0, stage_since: now, expires_at: now + DAY_MS, starts_at: null, ends_at: null },
-    ...{ ended_at: null, ended_by: null, words: null, withdrawn: 0 },
+    ...{ ended_at: null, ended_by: null, words: null, withdrawn: 0, review: null, asks_more: 0 },
   }))
   for (const some of slices(open)) await database.insertInto('access_requests').values(some).execute()
   await database.destroy()

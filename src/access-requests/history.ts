@@ -26,16 +26,14 @@ export async function historyOf(
   { user, wish, askedAt }: RequestedAccess,
   targets: readonly string[],
 ): Promise<History> {
-  const all = await sessions.list({ user, since: askedAt - PERIOD_MS, until: askedAt, limit: MOST_SESSIONS })
+  const { all, knowsNetwork, knowsHour } = await pastOf(sessions, { user, wish, askedAt })
   const there = all.filter(({ target }) => targets.includes(target))
-  const hours = new Set(all.map(({ started_at }) => hourOf(started_at)))
-  const networks = new Set(all.map(({ source }) => networkOf(source)))
   const unusual = [
     ...(there.length > 0 ? [] : [`No session of ${user} there within ${DAYS} days.`]),
-    ...(networks.has(networkOf(wish.source))
+    ...(knowsNetwork
       ? []
       : [`It was asked from ${wish.source}: no session of ${user} came from there within ${DAYS} days.`]),
-    ...(all.length < FEW || hours.has(hourOf(askedAt))
+    ...(all.length < FEW || knowsHour
       ? []
       : [`It was asked at an hour at which no session of ${user} began within ${DAYS} days.`]),
   ]
@@ -46,6 +44,22 @@ export async function historyOf(
       startedAt: isoTime(started_at),
     })),
     unusual,
+  }
+}
+
+/**
+ * The sessions of the last 90 days (the latest thousand), whether one of them came from the network that it was asked from, and whether one
+ * began at this hour of the day: of fewer than ten nobody can say.
+ */
+export async function pastOf(
+  sessions: Pick<SessionStore, 'list'>,
+  { user, wish, askedAt }: Pick<RequestedAccess, 'user' | 'wish' | 'askedAt'>,
+) {
+  const all = await sessions.list({ user, since: askedAt - PERIOD_MS, until: askedAt, limit: MOST_SESSIONS })
+  return {
+    all,
+    knowsNetwork: all.some(({ source }) => networkOf(source) === networkOf(wish.source)),
+    knowsHour: all.length >= FEW && all.some(({ started_at }) => hourOf(started_at) === hourOf(askedAt)),
   }
 }
 

@@ -131,7 +131,7 @@ export async function detailsOf(
     requests.opens(request),
     sessions.list({ request: id, limit: MOST_LISTED }),
     reader === undefined ? undefined : users.get(reader),
-    requests.offerOf(request.role, request.offer),
+    requests.offerFor(request),
   ])
   const may = user === undefined ? undefined : await requests.mayDecideOn(request, user)
   const isDecider = may?.may === true || decisions.some(({ approver }) => approver === reader)

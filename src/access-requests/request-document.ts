@@ -7,7 +7,7 @@ import type { Decision } from './request-rows.ts'
 import { plannedEnd } from './transition.ts'
 
 export function requestDocument(request: RequestedAccess) {
-  const { id, kind, user, role, offer, wish, extensionOf, askedAt, state } = request
+  const { id, kind, user, role, offer, wish, extensionOf, askedAt, state, review } = request
   const begins = state.is === 'approved' || state.is === 'active' ? state : undefined
   const until = begins === undefined ? undefined : plannedEnd(begins)
   const ended = 'by' in state ? state : undefined
@@ -21,6 +21,8 @@ export function requestDocument(request: RequestedAccess) {
     source: wish.source,
     clock: wish.clock,
     extensionOf: extensionOf ?? null,
+    /** What the review rules said when it was asked. */
+    review: review === undefined ? null : { outcome: review.outcome, rule: review.rule ?? null, why: review.why },
     askedAt: isoTime(askedAt),
     /** Until then it is decided, or once approved with a clock that begins with the first use, used. */
     waitsUntil: isoOrNull(waitsUntil(state)),

@@ -13,11 +13,13 @@ import {
   type RequestStateName,
   type RequestWish,
 } from './request.ts'
+import type { Review } from './review/evaluate.ts'
 import { plannedEnd } from './transition.ts'
 
 export interface RequestQuery {
   readonly user?: string | undefined
   readonly states?: readonly RequestStateName[] | undefined
+  /** By these, or with a further step that a review asked for. */
   readonly roles?: readonly string[] | undefined
   /** Those that come after this one in the list. */
   readonly before?: Pick<RequestedAccess, 'id' | 'askedAt'> | undefined
@@ -97,7 +99,10 @@ export function createRequestRows(database: Database) {
       let select = on.selectFrom('access_requests').selectAll().orderBy('asked_at', 'desc').orderBy('id', 'desc')
       if (user !== undefined) select = select.where('user', '=', user)
       if (states !== undefined) select = select.where('state', 'in', states)
-      if (roles !== undefined) select = select.where('role', 'in', roles.length > 0 ? roles : [''])
+      if (roles !== undefined)
+        select = select.where(({ or, eb }) =>
+          or([eb('role', 'in', roles.length > 0 ? roles : ['']), eb('asks_more', '=', 1)]),
+        )
       if (before !== undefined)
         select = select.where(({ or, and, eb }) =>
           or([
@@ -276,6 +281,7 @@ export function readRequest(row: AccessRequestTable): RequestedAccess {
     wish: JSON.parse(row.wish) as RequestWish,
     extensionOf: row.extension_of ?? undefined,
     askedAt: row.asked_at,
+    ...(row.review === null ? {} : { review: JSON.parse(row.review) as Review }),
     revision: row.revision,
     state: readState(row),
   }
@@ -283,10 +289,12 @@ export function readRequest(row: AccessRequestTable): RequestedAccess {
 
 /** All but whether its user was removed: that is never taken back. */
 function rowOf(request: RequestedAccess): Omit<AccessRequestTable, 'withdrawn'> {
-  const { id, kind, user, role, offer, wish, extensionOf, askedAt, revision, state } = request
+  const { id, kind, user, role, offer, wish, extensionOf, askedAt, revision, state, review } = request
   return {
     ...{ id, kind, user, role, offer, revision },
     wish: JSON.stringify(wish),
+    review: review === undefined ? null : JSON.stringify(review),
+    asks_more: review?.also === undefined ? 0 : 1,
     extension_of: extensionOf ?? null,
     asked_at: askedAt,
     state: state.is,

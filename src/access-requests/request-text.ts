@@ -26,6 +26,11 @@ export function stateText({ state, endsAt, startsAt, waitsUntil, words }: Reques
 }
 
 /** All that is to be said of one, for somebody who decides or has asked. */
+function reviewText({ outcome, rule, why }: NonNullable<RequestDetails['review']>): string {
+  const what = { approve: 'approved at once', deny: 'denied at once', ask: 'left to people' }[outcome]
+  return `${what}${rule === null ? '' : ` by the rule ${rule}`}: ${why}`
+}
+
 export function requestFacts(details: RequestDetails): [string, string | undefined][] {
   const { asked, opens, history } = details
   const more = opens.count > opens.accounts.length ? ` and ${opens.count - opens.accounts.length} more` : ''
@@ -43,6 +48,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['reason', details.reason ?? undefined],
     ['ticket', details.ticket ?? undefined],
     ['asked', `${minuteOf(details.askedAt)}, from ${details.source}`],
+    ['reviewed', details.review === null ? undefined : reviewText(details.review)],
     ['decided by', details.approvers ?? undefined],
     ['opens', opens.count === 0 ? 'nothing that is there now' : `${opens.accounts.join(', ')}${more}`],
     ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [

@@ -2,6 +2,7 @@
 
 import type { Role } from '../policy/role.ts'
 import type { Channel } from '../protocols/registered.ts'
+import type { Review } from './review/evaluate.ts'
 
 export const REQUEST_STATES = [
   'pending',
@@ -53,6 +54,8 @@ export interface RequestedAccess {
   /** The request that gets more time by it. */
   readonly extensionOf: string | undefined
   readonly askedAt: number
+  /** What the review rules said when it was asked. */
+  readonly review?: Review | undefined
   /** Grows with every change. */
   readonly revision: number
   readonly state: RequestState

@@ -26,6 +26,8 @@ import { type AskWish, checkStart, chooseOffer, lengthOf, openedBy, readChannel 
 import { happened, type RequestHappening, refused } from './events.ts'
 import type { AskedAccess, RequestedAccess } from './request.ts'
 import { createRequestRows } from './request-rows.ts'
+import { withFurtherStep } from './review/evaluate.ts'
+import type { Reviewed, Reviewer } from './review/reviewer.ts'
 import { actDue, after, dueAt, plannedEndOf, type RequestAct } from './transition.ts'
 
 /** Who acts, as they are known now; `session`: the login in which they do. */
@@ -70,6 +72,7 @@ interface Parts {
   readonly endUses: (request: RequestedAccess) => Promise<void>
   /** The store's, where several gateways share it. */
   readonly clock: Clock
+  readonly reviewer: Pick<Reviewer, 'review'>
   readonly count: (what: RequestHappening) => void
 }
 
@@ -87,6 +90,14 @@ interface By {
   readonly session?: string | undefined
 }
 
+/** What a new request rests on; `base`: which it extends. */
+interface Asked {
+  readonly role: Role
+  readonly offer: Offer
+  readonly base: RequestedAccess | undefined
+  readonly by: By
+}
+
 /** Notes what has happened, in the transaction. */
 type Tell = (
   what: RequestHappening,
@@ -102,7 +113,7 @@ class Stale extends Error {}
 export type Requests = Awaited<ReturnType<typeof createRequests>>
 
 export async function createRequests(parts: Parts) {
-  const { outbox, audit, access, users, roles, targets, cluster, jobs, endUses, clock, count } = parts
+  const { outbox, audit, access, users, roles, targets, cluster, jobs, endUses, clock, count, reviewer } = parts
   const rows = createRequestRows(parts.database)
   const transitionListeners = new Set<TransitionListener>()
   const changeListeners = new Set<(id: string) => void>()
@@ -178,6 +189,12 @@ export async function createRequests(parts: Parts) {
     return found === undefined || offer === undefined ? undefined : { role: found, offer }
   }
 
+  /** With the further step that its review asked for. */
+  async function offerFor({ role, offer, review }: RequestedAccess): ReturnType<typeof offerOf> {
+    const found = await offerOf(role, offer)
+    return found && { ...found, offer: withFurtherStep(found.offer, review) }
+  }
+
   async function targetsOf(on: AskWish['on']): Promise<Target[]> {
     if ('target' in on) {
       const target = await targets.get(on.target)
@@ -192,9 +209,9 @@ export async function createRequests(parts: Parts) {
   async function approvalFacts(
     request: RequestedAccess,
   ): Promise<(ApprovalFacts & { offer: Offer; role: Role }) | undefined> {
-    const { state, user, role, offer: name } = request
+    const { state, user, role } = request
     if (state.is !== 'pending') return undefined
-    const offer = await offerOf(role, name)
+    const offer = await offerFor(request)
     const requester = await users.get(user)
     if (offer === undefined || requester === undefined || requester.disabled) return undefined
     if (!requester.roles.includes(role)) return undefined
@@ -254,7 +271,7 @@ export async function createRequests(parts: Parts) {
       await refuse(person, id, may.why)
       throw may.knows ? new GatewayError('FORBIDDEN', may.why) : unknown()
     }
-    const { offer } = (await offerOf(request.role, request.offer)) ?? {}
+    const { offer } = (await offerFor(request)) ?? {}
     if (offer?.freshFactor === false) return { rule: may.rule, factors: '' }
     if (prove === undefined) throw new NeedsCode()
     if (!(await prove())) {
@@ -316,14 +333,18 @@ export async function createRequests(parts: Parts) {
       const why = { rule, ...(reason === undefined ? {} : { why: reason }) }
       await tell(last ? 'approved' : 'approved-by-one', changed, by, why)
       if (!last) return changed
-      if (request.extensionOf !== undefined) return extendIn(on, tell, changed, base, by)
-      if (request.kind === 'access') return beginIn(on, tell, changed)
+      if (request.kind === 'access') return goOnIn(on, tell, changed, base, by)
       // It ends as the wish that somebody changes the role.
       const words = 'whoever administers the gateway is to change the role'
       const ended = await act(changed, { act: 'end', at: now, by: 'gateway', words }, on)
       await tell('ended', ended, { by: 'gateway' })
       return ended
     }
+  }
+
+  /** What follows on an approval at once. */
+  function goOnIn(on: Database, tell: Tell, request: RequestedAccess, base: RequestedAccess | undefined, by: By) {
+    return request.extensionOf === undefined ? beginIn(on, tell, request) : extendIn(on, tell, request, base, by)
   }
 
   /** What is approved for now has begun. */
@@ -373,6 +394,47 @@ export async function createRequests(parts: Parts) {
     })
   }
 
+  /** What the review rules say of it now. */
+  async function reviewOf(request: RequestedAccess, { role, offer, base }: Asked): Promise<Reviewed> {
+    const until = base && plannedEndOf(base)
+    const startsAt = base !== undefined && 'startsAt' in base.state ? base.state.startsAt : undefined
+    return reviewer.review({
+      ...{ request, most: offer.maxTime, user: await users.get(request.user) },
+      opened: openedBy(role, request.offer, request.wish, await targetsOf(onOf(request.wish))),
+      extended: startsAt === undefined || until === undefined ? undefined : { startsAt, until },
+    })
+  }
+
+  /** Asked, and reviewed at once: what a rule approves or denies is so in the same transaction. */
+  async function insertReviewed(
+    request: RequestedAccess,
+    { review, only, stillHolds }: Reviewed,
+    { offer, base, by }: Asked,
+    on: Database,
+    tell: Tell,
+  ): Promise<RequestedAccess> {
+    if (!(await stillHolds(on))) throw new Stale()
+    const asked = { ...request, review }
+    await insert(asked, withFurtherStep(offer, review), by, on, tell)
+    if (review.outcome === 'ask') return asked
+    const rule = `review-rule:${review.rule}`
+    const at = clock.now()
+    const decision = { approver: rule, stage: 0, reason: review.why, rule, factors: '', at }
+    if (review.outcome === 'deny') {
+      const words = `denied by the review rule ${review.rule}`
+      const denied = await act(asked, { act: 'deny', at, by: 'gateway', words }, on)
+      await rows.decide(asked.id, { ...decision, decision: 'deny' }, on)
+      await tell('denied', denied, { by: 'gateway' }, { rule })
+      return denied
+    }
+    const given = { ...(asked.state.given ?? asked.wish), ...only }
+    const useBy = asked.wish.clock === 'first-use' ? Math.max(at, given.startsAt ?? at) + offer.validFor : undefined
+    const approved = await act(asked, { act: 'approve', at, given, useBy }, on)
+    await rows.decide(asked.id, { ...decision, decision: 'approve' }, on)
+    await tell('approved', approved, { by: 'gateway' }, { rule, why: review.why })
+    return goOnIn(on, tell, approved, base, { by: 'gateway' })
+  }
+
   async function insert(request: RequestedAccess, offer: Offer, by: By, on: Database, tell: Tell): Promise<void> {
     const counted = await rows.countOf(request.user, clock.now() - 3_600_000, on)
     if (counted.open >= MOST_OPEN)
@@ -381,7 +443,7 @@ export async function createRequests(parts: Parts) {
       throw new GatewayError('CONFLICT', `You have asked ${MOST_AN_HOUR} times within the hour: ask again later.`)
     await rows.insert(request, on)
     await plan(request, on, offer)
-    await tell('asked', request, by)
+    await tell('asked', request, by, { review: request.review })
   }
 
   /** What open requests rest on, as it is now: read at once, by name, for all of these. */
@@ -399,6 +461,7 @@ export async function createRequests(parts: Parts) {
     clock,
     mayDecideOn,
     offerOf,
+    offerFor,
     targetsOf,
 
     /** Throws `BAD_REQUEST`, `ACCESS_DENIED`, `CONFLICT` and `AUDIT_UNAVAILABLE`. `lower`: an account of a lower level would do as well. */
@@ -437,8 +500,12 @@ export async function createRequests(parts: Parts) {
         ...{ askedAt: now, revision: 1 },
         state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + offer.validFor, given: asked },
       }
-      await change(async () => (on, tell) => insert(request, offer, by, on, tell))
-      return { request, lower }
+      const reviewed = await change(async () => {
+        const asked = { role, offer, by, base: undefined }
+        const review = await reviewOf(request, asked)
+        return (on, tell) => insertReviewed(request, review, asked, on, tell)
+      })
+      return { request: reviewed, lower }
     },
 
     /** More time for one's own request, which is approved and not over: decided like a new one. Throws as `ask` does, and `NOT_FOUND`. */
@@ -455,7 +522,7 @@ export async function createRequests(parts: Parts) {
         throw new GatewayError('CONFLICT', `The request is ${stateWords(base)}: there is no time to extend.`)
       const found = await offerOf(base.role, base.offer)
       if (found === undefined) throw new GatewayError('CONFLICT', 'The role does not offer it any more.')
-      const { offer } = found
+      const { offer, role } = found
       if (!offer.extend) throw new GatewayError('FORBIDDEN', 'This access is not extended: ask for it anew.')
       const words = checkWords(offer, wish, 'More time', requestCommand(person.user, `extend ${id}`, offer))
       const { startsAt: _, ...same } = base.state.given!
@@ -470,13 +537,17 @@ export async function createRequests(parts: Parts) {
           expiresAt: Math.min(now + offer.validFor, until),
         },
       }
-      await change(async () => async (on, tell) => {
-        const open = await rows.list({ user: person.user, states: ['pending'], limit: MOST_OPEN }, on)
-        if (open.some(one => one.extensionOf === base.id))
-          throw new GatewayError('CONFLICT', 'You have asked for more time already, and nobody has decided yet.')
-        await insert(request, offer, { by: person.user, session: person.session }, on, tell)
+      return change(async () => {
+        const by = { by: person.user, session: person.session }
+        const asked = { role, offer, by, base: await rows.get(base.id) }
+        const review = await reviewOf(request, asked)
+        return async (on, tell) => {
+          const open = await rows.list({ user: person.user, states: ['pending'], limit: MOST_OPEN }, on)
+          if (open.some(one => one.extensionOf === base.id))
+            throw new GatewayError('CONFLICT', 'You have asked for more time already, and nobody has decided yet.')
+          return insertReviewed(request, review, asked, on, tell)
+        }
       })
-      return request
     },
 
     /** Throws `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `BAD_REQUEST`, `ACCESS_DENIED`, and {@link NeedsCode}. */
@@ -571,7 +642,7 @@ export async function createRequests(parts: Parts) {
     async due(id: string): Promise<number | undefined> {
       return change(async () => {
         const request = await rows.get(id)
-        const offer = request && (await offerOf(request.role, request.offer))?.offer
+        const offer = request && (await offerFor(request))?.offer
         return async (on, tell) => {
           if (request === undefined) return undefined
           const { state } = request

@@ -2,6 +2,7 @@
 
 import type { ApprovedThen } from '../access-requests/request-rows.ts'
 import type { Requests } from '../access-requests/requests.ts'
+import type { ReviewRules } from '../access-requests/review/review-rules.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { CheckOuts } from '../check-out/check-outs.ts'
 import type { Reveal } from '../check-out/reveal.ts'
@@ -86,6 +87,7 @@ export interface ApiParts {
   readonly factors: Factors
   readonly lockout: Lockout
   readonly roles: Roles
+  readonly reviewRules: ReviewRules
   readonly rotationPolicies: RotationPolicies
   readonly rotationTriggers: RotationTriggers
   readonly batches: Batches

@@ -88,6 +88,8 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/rotation-batches': ['rotate'],
   'POST /v1/rotation-batches/select': ['rotate'],
   'POST /v1/rotation-batches/:id/stop': ['rotate'],
+  'GET /v1/review-rules': ['read'],
+  'GET /v1/review-rules/:name': ['read'],
   'GET /v1/rotation-policies': ['read'],
   'GET /v1/rotation-policies/:name': ['read'],
   'GET /v1/targets': ['read'],

@@ -29,6 +29,7 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
       names: ['rotation-policy'],
       load: async () => (await import('./commands/rotation-policy.ts')).addRotationPolicies,
     },
+    { names: ['review-rule'], load: async () => (await import('./commands/review-rule.ts')).addReviewRules },
   ],
   'Have an account for a time:': [
     {

@@ -1,4 +1,4 @@
-/** Declared resources (users, roles, targets, rotation policies) as documents in the store, parsed by their schema on the way out. */
+/** Declared resources (users, roles, targets, rotation policies, review rules) as documents in the store, parsed by their schema on the way out. */
 
 import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
@@ -37,7 +37,7 @@ export interface DocumentPage {
  * milliseconds and read back as such.
  */
 export function createDocuments<T extends { name: string }>(
-  table: 'users' | 'roles' | 'targets' | 'rotation_policies',
+  table: 'users' | 'roles' | 'targets' | 'rotation_policies' | 'review_rules',
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
 ): Documents<T> {

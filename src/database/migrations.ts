@@ -680,6 +680,16 @@ async function sessionTurns({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Rules by which requests are reviewed when they are asked, and what they said. */
+async function reviewRules({ schema }: Kysely<never>): Promise<void> {
+  await resource(schema.createTable('review_rules') as CreateTableBuilder<string, never>).execute()
+  await schema.alterTable('access_requests').addColumn('review', 'text').execute()
+  await schema
+    .alterTable('access_requests')
+    .addColumn('asks_more', 'bigint', column => column.notNull().defaultTo(0))
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -710,4 +720,5 @@ export const migrations: Record<string, Migration> = {
   '0027-sealed-facts': { up: sealedFacts },
   '0028-carried-notifications': { up: carriedNotifications },
   '0029-session-turns': { up: sessionTurns },
+  '0030-review-rules': { up: reviewRules },
 }

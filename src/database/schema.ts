@@ -25,6 +25,7 @@ export interface Schema {
   favourites: FavouriteTable
   jobs: JobTable
   rotation_policies: ResourceTable
+  review_rules: ResourceTable
   rotation_batches: RotationBatchTable
   rotation_batch_entries: RotationBatchEntryTable
   rotations: RotationTable
@@ -419,6 +420,10 @@ export interface AccessRequestTable {
   ended_at: number | null
   ended_by: string | null
   words: string | null
+  /** What the review rules said when it was asked, as JSON. */
+  review: string | null
+  /** 1: it has a further step, by that. */
+  asks_more: number
   /** 1: its user was removed. Whatever the state says, it gives nothing, to whoever has the name by now. */
   withdrawn: number
 }

@@ -2,6 +2,8 @@
 
 import { createApprovedOf, createApprovedThen } from '../access-requests/request-rows.ts'
 import { createRequests } from '../access-requests/requests.ts'
+import { createReviewRules } from '../access-requests/review/review-rules.ts'
+import { createReviewer } from '../access-requests/review/reviewer.ts'
 
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
@@ -168,9 +170,14 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
+  const reviewer = createReviewer({
+    ...{ database, clock: storeClock, sessions },
+    failed: error => log.error({ err: error }, 'the review rules could not be evaluated: people are asked'),
+  })
   const requests = await createRequests({
     ...{ database, outbox, audit, access, users, roles, targets, cluster },
     jobs: planRequestJobs(schedule),
+    reviewer,
     async endUses({ id, user }) {
       const failed = (error: unknown) => log.error({ err: error, request: id }, 'what rests on a request may go on')
       await live.requestEnded(id).catch(failed)
@@ -250,6 +257,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     recordings,
     users,
     roles,
+    reviewRules: createReviewRules({ database, clock }),
     rotationPolicies,
     targets,
     factors,

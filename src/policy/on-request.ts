@@ -21,7 +21,7 @@ export const whoSchema = z
   .regex(WHO, 'an approver is role:NAME, user:NAME or manager (whom the entry of the one who asks names)')
 
 /** Of these people so many must approve. */
-const groupSchema = z.strictObject({
+export const groupSchema = z.strictObject({
   of: z.array(whoSchema).min(1),
   count: z.number().int().min(1).max(20).default(1),
 })

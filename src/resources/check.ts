@@ -10,6 +10,7 @@ import { protocolOf } from '../protocols/registered.ts'
 import { listedTwice } from '../shared/listed-twice.ts'
 import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 import type { Target } from '../targets/target.ts'
+import { checkReviewRule } from './check-review-rule.ts'
 import { checkRotationPolicy } from './check-rotation-policy.ts'
 import type { Resource, ResourceKind } from './resource.ts'
 
@@ -25,6 +26,8 @@ export function checkResource(resource: Resource): Complaint[] {
       return checkRole(resource.value)
     case 'rotation-policy':
       return checkRotationPolicy(resource.value)
+    case 'review-rule':
+      return checkReviewRule(resource.value)
   }
 }
 
@@ -46,6 +49,10 @@ export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string,
 
 const DURATIONS: Partial<Record<ResourceKind, readonly (readonly string[])[]>> = {
   role: [['maxSession'], ['idle'], ['rememberFactor'], ['checkOut', 'maxTime']],
+  'review-rule': [
+    ['when', 'atMost'],
+    ['when', 'firstOnTarget', 'within'],
+  ],
   'rotation-policy': [['every'], ['jitter'], ['verifyEvery'], ['retention', 'for']],
 }
 

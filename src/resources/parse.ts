@@ -1,6 +1,7 @@
 /** Reads resource files: YAML with one resource a document, or a list of them, each with its `kind`. */
 
 import type { z } from 'zod'
+import { reviewRuleSchema } from '../access-requests/review/review-rule.ts'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
 import { readYamlFiles } from '../config/yaml-files.ts'
@@ -36,6 +37,7 @@ const SCHEMAS: Record<ResourceKind, z.ZodType> = {
   role: roleSchema,
   target: targetSchema,
   'rotation-policy': rotationPolicySchema,
+  'review-rule': reviewRuleSchema,
   user: writtenUserSchema,
 }
 

@@ -12,6 +12,7 @@ import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
 import type { AccountAddress } from '../shared/names.ts'
 import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
+import { rolesOfRule } from './check-review-rule.ts'
 import { type Difference, differences } from './difference.ts'
 import type { PlacedResource } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
@@ -181,6 +182,7 @@ export async function readTexts(stores: Stores): Promise<StoredTexts> {
     role: await stores.role.texts(),
     target: await stores.target.texts(),
     'rotation-policy': await stores['rotation-policy'].texts(),
+    'review-rule': await stores['review-rule'].texts(),
     user: await stores.user.texts(),
   }
 }
@@ -191,6 +193,7 @@ function readDocuments(texts: StoredTexts, stores: Stores): Stored {
     role: of('role'),
     target: of('target'),
     'rotation-policy': of('rotation-policy'),
+    'review-rule': of('review-rule'),
     user: of('user'),
   }
 }
@@ -258,7 +261,7 @@ function findLooseEnds(
       ? []
       : value.roles.flatMap((role, index) => (roles.has(role) ? [] : [at(['roles', index], unknownRole(role, roles))])),
   )
-  problems.push(...unknownApprovers(resources, roles))
+  problems.push(...unknownNamed(resources, roles))
   if (!deletions.some(({ kind }) => kind === 'role')) return problems
   const gone = new Set(deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name))
   const rewritten = new Set(namesOf(resources, 'user'))
@@ -276,17 +279,21 @@ function findLooseEnds(
   return problems
 }
 
-/** A role of which nobody could approve, since there is none of that name. */
-function unknownApprovers(resources: readonly PlacedResource[], roles: ReadonlySet<string>): Problem[] {
-  return resources.flatMap(({ kind, value, at }) =>
-    kind !== 'role'
+/** Of roles and review rules: a role that nobody could hold, since there is none of that name. */
+function unknownNamed(resources: readonly PlacedResource[], roles: ReadonlySet<string>): Problem[] {
+  return resources.flatMap(({ kind, value, at }) => {
+    if (kind === 'review-rule')
+      return rolesOfRule(value)
+        .filter(role => !roles.has(role))
+        .map(role => at([], unknownRole(role, roles)))
+    return kind !== 'role'
       ? []
       : (value.onRequest ?? []).flatMap((offer, index) =>
           rolesNamedBy(offer)
             .filter(role => !roles.has(role))
             .map(role => at(['onRequest', index], unknownRole(role, roles))),
-        ),
-  )
+        )
+  })
 }
 
 function unknownRole(role: string, roles: ReadonlySet<string>): string {

@@ -2,6 +2,9 @@
 
 import { createApprovedOf } from '../../src/access-requests/request-rows.ts'
 import { type Actor, createRequests, type RequestJobs } from '../../src/access-requests/requests.ts'
+import { type ReviewRuleInput, reviewRuleSchema } from '../../src/access-requests/review/review-rule.ts'
+import { createReviewRules } from '../../src/access-requests/review/review-rules.ts'
+import { createReviewer } from '../../src/access-requests/review/reviewer.ts'
 import { createOutbox, type RecordEvent } from '../../src/audit/chain/outbox.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { createLocalCluster } from '../../src/cluster/local.ts'
@@ -14,6 +17,7 @@ import type { RoleInput } from '../../src/policy/role.ts'
 import { createRoles } from '../../src/policy/roles.ts'
 import { createSchedule } from '../../src/schedule/schedule.ts'
 import { createAccess } from '../../src/session/access.ts'
+import { createSessionStore } from '../../src/session/records/session-store.ts'
 import { isRefusal } from '../../src/shared/errors.ts'
 import { createTargets } from '../../src/targets/targets.ts'
 import { standingClock, type TestClock } from './identity-parts.ts'
@@ -38,8 +42,12 @@ export async function createRequestWorld(database: Database, options: { clock?: 
   const refused: AuditEvent[] = []
   const ended: string[] = []
   const jobs: RequestJobs = planRequestJobs(schedule)
+  const sessions = createSessionStore({ database, clock, gateway: 'gw_test' })
+  const failures: unknown[] = []
+  const reviewer = createReviewer({ database, clock, sessions, failed: error => void failures.push(error) })
+  const reviewRules = createReviewRules({ database, clock })
   const requests = await createRequests({
-    ...{ database, access, users, roles, targets, outbox, jobs, clock },
+    ...{ database, access, users, roles, targets, outbox, jobs, clock, reviewer },
     audit: { append: async event => void refused.push(event), flush: async () => undefined },
     cluster: createLocalCluster({ clock, gateway: 'gw_test' }),
     endUses: async ({ id }) => void ended.push(id),
@@ -59,7 +67,26 @@ export async function createRequestWorld(database: Database, options: { clock?: 
     ...{ user: name, roles: held, proven: new Set(['publickey'] as const), sourceAddress: '198.51.100.7' },
   })
   return {
-    ...{ requests, users, roles, targets, clock, schedule, counted, refused, ended, offers, user, as, approvedOf },
+    ...{
+      requests,
+      users,
+      roles,
+      targets,
+      clock,
+      schedule,
+      counted,
+      refused,
+      reviewer,
+      failures,
+      sessions,
+      ended,
+      offers,
+      user,
+      as,
+      approvedOf,
+    },
+    rule: (rule: ReviewRuleInput) => reviewRules.put(reviewRuleSchema.parse(rule)),
+    reviewRules,
     ask: async (name: string, more: Partial<Parameters<typeof requests.ask>[1]> = {}) =>
       (await requests.ask(as(name), { on: { target: 'web-01' }, account: 'root', reason: 'INC-4711', ...more }))
         .request,

@@ -20,6 +20,7 @@ import { recordings } from './recordings.ts'
 import { reports } from './reports.ts'
 import { requests } from './requests.ts'
 import { resources } from './resources.ts'
+import { reviewRules } from './review-rules.ts'
 import { roles } from './roles.ts'
 import { rotationBatches } from './rotation-batches.ts'
 import { rotationPolicies } from './rotation-policies.ts'
@@ -48,6 +49,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   users,
   enrolments,
   roles,
+  reviewRules,
   rotationPolicies,
   rotationBatches,
   targets,

@@ -47,6 +47,10 @@ const requestSchema = accessSchema.extend({
   source: z.string(),
   clock: z.enum(['approval', 'first-use']),
   extensionOf: z.string().nullable(),
+  /** By the review rules, when it was asked. */
+  review: z
+    .object({ outcome: z.enum(['approve', 'deny', 'ask']), rule: z.string().nullable(), why: z.string() })
+    .nullable(),
   askedAt: timeSchema,
   waitsUntil: timeSchema.nullable(),
   startsAt: timeSchema.nullable(),

@@ -104,14 +104,17 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
   const cases: [string, string][] = [
     [
       'kind: usr\nname: a',
-      'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, rotation-policy, user).',
+      'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, rotation-policy, review-rule, user).',
     ],
-    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, rotation-policy, user).'],
+    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, rotation-policy, review-rule, user).'],
     [
       'kind: [user]',
-      'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, rotation-policy, user).',
+      'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, rotation-policy, review-rule, user).',
     ],
-    ['- x', 'f1.yaml:1:3: A resource is a map with a kind (role, target, rotation-policy, user) and its fields.'],
+    [
+      '- x',
+      'f1.yaml:1:3: A resource is a map with a kind (role, target, rotation-policy, review-rule, user) and its fields.',
+    ],
     ['hello', 'f1.yaml:1:1: A resource is a map with a kind'],
     ['kind: user', 'f1.yaml:1:1: name is missing: a text is expected.'],
     ['kind: user\nname: a+b', 'f1.yaml:2:7: name: "a+b": a name has letters, digits, ".", "_" and "-", at most 64.'],
