@@ -40,6 +40,11 @@ export type VersionRetention = ReturnType<typeof createVersionRetention>
 /** That what is in force logs in says nothing of the other login; what so many later ones did not change, none does. */
 const CANDIDATES_OF_DUAL = 20
 
+/** What was sent more than once may arrive so late once more, when another one is in force already. */
+const LATE_MS = 86_400_000
+/** Of the newest rotations of an account. */
+const LOOKED_AT = 50
+
 /** Accounts that are looked at before others have their turn. */
 const PAGE = 500
 
@@ -49,15 +54,19 @@ export function createVersionRetention(parts: Parts) {
   /** Throws what the store throws. */
   async function retire(address: AccountAddress, { keep, forMs, dual = false }: Kept): Promise<number[]> {
     const { account, target } = address
+    const now = await time.latest()
     // What is open, and what is tried again since it may have reached the target late.
-    const [last] = await journal.list({ account, target, limit: 1 })
+    const rotations = await journal.list({ account, target, limit: LOOKED_AT })
+    const [last] = rotations
     const never = last === undefined || last.state === 'finished' ? [] : [last.former, last.candidate]
+    for (const { candidate, changes, updatedAt } of rotations)
+      if (changes > 1 && now - updatedAt < LATE_MS) never.push(candidate)
     if (dual) never.push(...(await lastInForce(address)))
     const { state } = (await states.get(address)) ?? {}
     // Whatever is kept may be what logs in.
     if (state === 'unknown') return []
     const keepCandidates = dual ? Math.max(keep, CANDIDATES_OF_DUAL) : keep
-    const retention = { keep, olderThanMs: forMs, never, keepCandidates, now: await time.latest() }
+    const retention = { keep, olderThanMs: forMs, never, keepCandidates, now }
     const gone = await vault.retire(address, retention, write =>
       audit.change(write, versions => ({
         ...{ kind: 'credential.versions-deleted', actor: 'gateway' },

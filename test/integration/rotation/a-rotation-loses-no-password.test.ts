@@ -10,7 +10,11 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { postgresRole } from '../../../src/protocols/postgres/rotation/connector.ts'
+import { createVersionRetention } from '../../../src/rotation/retention.ts'
+import { createRetentionTime } from '../../../src/rotation/retention-time.ts'
 import type { ChangeResult, Connector, CredentialChange } from '../../../src/session/connector.ts'
+import { createLog } from '../../../src/shared/log.ts'
+import { createMetrics } from '../../../src/shared/metrics.ts'
 import type { AccountAddress } from '../../../src/shared/names.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { targetSchema } from '../../../src/targets/target.ts'
@@ -638,3 +642,32 @@ t.test(
     })
   },
 )
+
+t.test('what was sent twice stays for a day after another came in force: the first may still arrive', async t => {
+  const place = await newPlace()
+  const { address, clock } = place
+  let lost = false
+  const losesOne: Connector = {
+    ...postgresRole,
+    async change(asked, signal) {
+      if (lost) return await postgresRole.change(asked, signal)
+      lost = true
+      return { result: 'uncertain', words: 'no answer' }
+    },
+  }
+  await inWorld(place, { connectors: [losesOne] }, async world => {
+    const { rotations, vault, database } = world
+    for (const version of [2, 3]) t.match(await rotations.rotate(address, byHand), { result: 'rotated', version })
+    const retention = createVersionRetention({
+      ...{ ...world, policies: { list: async () => [] }, time: createRetentionTime({ database, clock }) },
+      ...{ metrics: createMetrics(), otherwise: { keep: 1, forMs: 0 }, log: createLog('silent') },
+    })
+    const kept = async () => {
+      await retention.apply(address)
+      return (await vault.history(address)).map(({ version }) => version)
+    }
+    t.same(await kept(), [3, 2])
+    clock.move(2 * 86_400_000)
+    t.same(await kept(), [3])
+  })
+})
