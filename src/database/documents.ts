@@ -1,5 +1,6 @@
 /** Declared resources (users, roles, targets, rotation policies, review rules) as documents in the store, parsed by their schema on the way out. */
 
+import { sql } from 'kysely'
 import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
 import { slices } from './slices.ts'
@@ -40,6 +41,8 @@ export function createDocuments<T extends { name: string }>(
   table: 'users' | 'roles' | 'targets' | 'rotation_policies' | 'review_rules',
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
+  /** What of a document has a column of its own: the same columns of each. */
+  columns: (document: T) => Readonly<Record<string, string>> = () => ({}),
 ): Documents<T> {
   const read = (text: string): T => parse(JSON.parse(text))
   const parseAll = (rows: { name: string; document: string }[]): T[] =>
@@ -52,15 +55,16 @@ export function createDocuments<T extends { name: string }>(
         name: document.name,
         document: JSON.stringify(document),
         updated_at: clock.now(),
+        ...columns(document),
       }))
+      const changed = Object.keys(rows[0]!).filter(column => column !== 'name')
       await on
         .insertInto(table)
         .values(rows)
         .onConflict(conflict =>
-          conflict.column('name').doUpdateSet(({ ref }) => ({
-            document: ref('excluded.document'),
-            updated_at: ref('excluded.updated_at'),
-          })),
+          conflict
+            .column('name')
+            .doUpdateSet(Object.fromEntries(changed.map(column => [column, sql.ref(`excluded.${column}`)]))),
         )
         .execute()
     }

@@ -7,7 +7,10 @@
  */
 
 import { type CreateTableBuilder, type Kysely, type Migration, sql } from 'kysely'
+import { canonicalHost } from '../shared/network/canonical-host.ts'
 import { jsonText } from './json-text.ts'
+import type { TargetTable } from './schema.ts'
+import { slices } from './slices.ts'
 
 const resource = (table: CreateTableBuilder<string, never>) =>
   table
@@ -690,6 +693,20 @@ async function reviewRules({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** A host is found however it is written: `::1` and `0:0:0:0:0:0:0:1`. */
+async function serverHosts(database: Kysely<never>): Promise<void> {
+  const { schema } = database
+  const targets = database as unknown as Kysely<{ targets: TargetTable }>
+  await schema.alterTable('targets').addColumn('server_host', 'text').execute()
+  await schema.createIndex('targets_by_server_host').on('targets').column('server_host').execute()
+  const stored = await targets.selectFrom('targets').select(['name', 'document']).execute()
+  const names = Map.groupBy(stored, ({ document }) => canonicalHost(JSON.parse(document).host))
+  for (const [server_host, those] of names) {
+    for (const some of slices(those.map(({ name }) => name)))
+      await targets.updateTable('targets').set({ server_host }).where('name', 'in', some).execute()
+  }
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -721,4 +738,5 @@ export const migrations: Record<string, Migration> = {
   '0028-carried-notifications': { up: carriedNotifications },
   '0029-session-turns': { up: sessionTurns },
   '0030-review-rules': { up: reviewRules },
+  '0031-server-hosts': { up: serverHosts },
 }

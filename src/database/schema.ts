@@ -5,7 +5,7 @@ import type { ColumnType } from 'kysely'
 export interface Schema {
   users: ResourceTable
   roles: ResourceTable
-  targets: ResourceTable
+  targets: TargetTable
   factors: FactorTable
   credentials: CredentialTable
   credential_bindings: CredentialBindingTable
@@ -48,6 +48,11 @@ export interface ResourceTable {
   name: string
   document: string
   updated_at: number
+}
+
+/** `server_host`: the same text for the same host, however it is written; an earlier version leaves it out. */
+export interface TargetTable extends ResourceTable {
+  server_host: string | null
 }
 
 /** `kind`: password (argon2id in PHC form) or totp (its secret); both sealed by the vault. */

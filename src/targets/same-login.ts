@@ -3,11 +3,11 @@
  * one of them has the others.
  */
 
-import { isIPv6 } from 'node:net'
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { jsonText } from '../database/json-text.ts'
 import { type AccountAddress, formatAccountAddress } from '../shared/names.ts'
+import { canonicalHost } from '../shared/network/canonical-host.ts'
 import { readVia } from './route.ts'
 import { type Account, type Target, targetSchema } from './target.ts'
 
@@ -22,9 +22,11 @@ export async function sameLoginAs(address: AccountAddress, on: Database): Promis
   const rows = await on
     .selectFrom('targets')
     .select('document')
-    .where(host, '=', ({ selectFrom }) =>
-      selectFrom('targets').select(host.as('host')).where('name', '=', address.target),
-    )
+    .where(({ or, eb, selectFrom }) => {
+      const own = selectFrom('targets').where('name', '=', address.target)
+      // An earlier version beside this one stores no `server_host`.
+      return or([eb('server_host', '=', own.select('server_host')), eb(host, '=', own.select(host.as('host')))])
+    })
     .execute()
   const found = groupOf(
     address,
@@ -60,11 +62,6 @@ export function groupOf(address: AccountAddress, targets: readonly Target[]): Sa
 export function serverOf({ protocol, host, port, via }: Target): string {
   const way = via === undefined ? '' : ` via ${readVia(via).target}`
   return `${protocol} ${canonicalHost(host)}:${port}${way}`
-}
-
-function canonicalHost(host: string): string {
-  const url = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}/`)
-  return url?.hostname ?? host.toLowerCase()
 }
 
 function accountsOf({ name: target, accounts }: Target) {

@@ -29,6 +29,15 @@ const TARGETS = [
   target('other-host', 'web-02.example.com', [{ name: 'root' }]),
   target('six', '2001:db8::1', [{ name: 'root' }]),
   target('six-too', '2001:DB8::1', [{ name: 'root' }]),
+  target('six-long', '2001:db8:0:0:0:0:0:1', [{ name: 'root' }]),
+  target('four', '10.0.0.1', [{ name: 'root' }]),
+  target('four-short', '10.1', [{ name: 'root' }]),
+  target('four-hex', '0x0a.0.0.1', [{ name: 'root' }]),
+  target('four-in-six', '::ffff:10.0.0.1', [{ name: 'root' }]),
+  target('absolute', 'db-01.example.com.', [{ name: 'root' }]),
+  target('relative', 'DB-01.example.com', [{ name: 'root' }]),
+  target('unicode', 'BÜCHER.example', [{ name: 'root' }]),
+  target('punycode', 'xn--bcher-kva.example', [{ name: 'root' }]),
   { ...target('db', 'web-01.example.com', [{ name: 'root' }]), protocol: 'postgres', port: 22 } as never,
 ]
 const GROUPS = {
@@ -40,7 +49,14 @@ const GROUPS = {
   'root@other-port': ['root@other-port'],
   'root@same-way': ['root@other-way', 'root@same-way'],
   'root@other-host': ['root@other-host'],
-  'root@six': ['root@six', 'root@six-too'],
+  'root@six': ['root@six', 'root@six-long', 'root@six-too'],
+  'root@six-long': ['root@six', 'root@six-long', 'root@six-too'],
+  'root@four': ['root@four', 'root@four-hex', 'root@four-in-six', 'root@four-short'],
+  'root@four-short': ['root@four', 'root@four-hex', 'root@four-in-six', 'root@four-short'],
+  'root@absolute': ['root@absolute', 'root@relative'],
+  'root@relative': ['root@absolute', 'root@relative'],
+  'root@unicode': ['root@punycode', 'root@unicode'],
+  'root@punycode': ['root@punycode', 'root@unicode'],
   'root@db': ['root@db'],
 }
 
