@@ -26,8 +26,9 @@ import { type AskWish, checkStart, chooseOffer, lengthOf, openedBy, readChannel 
 import { happened, type RequestHappening, refused } from './events.ts'
 import type { AskedAccess, RequestedAccess } from './request.ts'
 import { createRequestRows } from './request-rows.ts'
-import { withFurtherStep } from './review/evaluate.ts'
-import type { Reviewed, Reviewer } from './review/reviewer.ts'
+import { type Review, withFurtherStep } from './review/evaluate.ts'
+import type { ReviewRule } from './review/review-rule.ts'
+import type { Reviewed, Reviewer, ReviewInput } from './review/reviewer.ts'
 import { actDue, after, dueAt, plannedEndOf, type RequestAct } from './transition.ts'
 
 /** Who acts, as they are known now; `session`: the login in which they do. */
@@ -72,7 +73,7 @@ interface Parts {
   readonly endUses: (request: RequestedAccess) => Promise<void>
   /** The store's, where several gateways share it. */
   readonly clock: Clock
-  readonly reviewer: Pick<Reviewer, 'review'>
+  readonly reviewer: Reviewer
   readonly count: (what: RequestHappening) => void
 }
 
@@ -398,11 +399,15 @@ export async function createRequests(parts: Parts) {
   async function reviewOf(request: RequestedAccess, { role, offer, base }: Asked): Promise<Reviewed> {
     const until = base && plannedEndOf(base)
     const startsAt = base !== undefined && 'startsAt' in base.state ? base.state.startsAt : undefined
-    return reviewer.review({
+    const extended = startsAt === undefined || until === undefined ? undefined : { startsAt, until }
+    return reviewer.review({ ...(await reviewInput(request, role, offer)), extended })
+  }
+
+  async function reviewInput(request: RequestedAccess, role: Role, offer: Offer): Promise<ReviewInput> {
+    return {
       ...{ request, most: offer.maxTime, user: await users.get(request.user) },
       opened: openedBy(role, request.offer, request.wish, await targetsOf(onOf(request.wish))),
-      extended: startsAt === undefined || until === undefined ? undefined : { startsAt, until },
-    })
+    }
   }
 
   /** Asked, and reviewed at once: what a rule approves or denies is so in the same transaction. */
@@ -670,6 +675,13 @@ export async function createRequests(parts: Parts) {
           if (words !== undefined) await endBy(request.id, 'revoke', { by: 'gateway', words })
         }
       }
+    },
+
+    /** What these rules say of a request of the past; undefined where that cannot be told: of more time, and of what is offered no more. */
+    async reviewAgain(request: RequestedAccess, rules: readonly ReviewRule[]): Promise<Review | undefined> {
+      const found = await offerOf(request.role, request.offer)
+      if (found === undefined || request.extensionOf !== undefined) return undefined
+      return reviewer.evaluate(rules, await reviewInput(request, found.role, found.offer))
     },
 
     /** Those that this person may decide on now, the oldest first. */

@@ -90,6 +90,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/rotation-batches/:id/stop': ['rotate'],
   'GET /v1/review-rules': ['read'],
   'GET /v1/review-rules/:name': ['read'],
+  'POST /v1/review-rules/try': ['simulate', 'administrate'],
   'GET /v1/rotation-policies': ['read'],
   'GET /v1/rotation-policies/:name': ['read'],
   'GET /v1/targets': ['read'],

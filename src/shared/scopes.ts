@@ -29,7 +29,8 @@ export const SCOPE_MEANINGS: Readonly<Record<Scope, string>> = {
   reveal: 'reads recordings with what they hide',
   restore: 'puts an earlier version of a credential in force again',
   'force-check-in': 'ends the check-outs of others',
-  simulate: 'sees what a change of roles, users and targets would have meant for recorded sessions',
+  simulate:
+    'sees what a change of roles, users and targets would have meant for recorded sessions, and of review rules for requests',
   'revoke-requests': 'sees what people asked for, and takes away what was approved',
 }
 

@@ -1,9 +1,19 @@
 /** `sallyport review-rule`: which requests are approved, denied or left to people at once. */
 
-import type { ReviewRuleAnswer } from '../../api/routes/review-rules.ts'
+import type { ReviewRuleAnswer, TriedAnswer } from '../../api/routes/review-rules.ts'
 import type { AddCommands } from '../context.ts'
+import { readFiles } from '../files/resources.ts'
 import { selectorOf } from '../selector.ts'
-import { formatDuration } from '../terminal/time.ts'
+import type { Terminal } from '../terminal/terminal.ts'
+import { formatDuration, localTime, parseTime } from '../terminal/time.ts'
+
+interface TryOptions {
+  file?: string[]
+  prune?: boolean
+  since: string
+  until?: string
+  limit: string
+}
 
 export const addReviewRules: AddCommands = (program, context) => {
   const { terminal } = context
@@ -47,6 +57,48 @@ export const addReviewRules: AddCommands = (program, context) => {
         ['asks also', rule.also?.map(({ of, count }) => `${count} of ${of.join(', ')}`).join(', and ')],
       ])
     })
+
+  command
+    .command('try')
+    .description('which requests of the past the rules would have approved or denied at once; changes nothing')
+    .option('-f, --file <path...>', 'as if these files were applied; -: what comes on stdin')
+    .option('--prune', 'as if apply deleted what no file speaks of')
+    .option('--since <time>', 'requests since: 30d, 2026-11-21', '30d')
+    .option('--until <time>', 'requests before this time')
+    .option('--limit <count>', 'how many are listed, up to 1000; all are counted', '100')
+    .action(async ({ file, prune = false, since, until, limit }: TryOptions) => {
+      const now = context.now()
+      const answer = await (await context.client()).send<TriedAnswer>('POST', '/v1/review-rules/try', {
+        ...(file === undefined ? {} : { files: await readFiles(file, terminal) }),
+        ...{ prune, since: parseTime(since, '--since', now), limit: Number(limit) },
+        ...(until === undefined ? {} : { until: parseTime(until, '--until', now) }),
+      })
+      if (context.json) terminal.json(answer)
+      else showTried(answer, terminal)
+    })
+}
+
+function showTried({ requests, more, counts, listed }: TriedAnswer, terminal: Terminal): void {
+  const { approve, deny, ask, notKnown } = counts
+  const would = `${approve === 1 ? '1 request' : `${approve} requests`} would have been granted at once`
+  const rest = notKnown === 0 ? '' : `, ${notKnown} not known`
+  terminal.line(`${would}, ${deny} denied, ${ask} left to people${rest}, of ${requests}.`)
+  if (more) terminal.note('There are older ones: --until tries them.')
+  if (listed.length === 0) return
+  terminal.line()
+  terminal.table(
+    [
+      { title: 'REQUEST', value: one => one.request },
+      { title: 'ASKED', value: one => localTime(one.askedAt).slice(0, 16), optional: 1 },
+      { title: 'USER', value: one => one.user, shrinkTo: 8 },
+      { title: 'WHAT', value: one => one.wanted, shrinkTo: 12 },
+      { title: 'OUTCOME', value: one => one.outcome },
+      { title: 'RULE', value: one => one.rule ?? '', shrinkTo: 8, unlessEmpty: true },
+      { title: 'WHY', value: one => one.why, shrinkTo: 16 },
+    ],
+    listed,
+    '',
+  )
 }
 
 function conditionsOf({ when }: ReviewRuleAnswer): string[] {

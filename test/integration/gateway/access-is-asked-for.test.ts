@@ -186,6 +186,33 @@ t.test('disabled, or with a role that does not offer it any more, one has nothin
   await parts.users.put({ ...(await parts.users.get('alice'))!, disabled: false })
 })
 
+t.test('a review rule approves at once, is named, and is tried on what was asked before', async t => {
+  const file = join(gateway.folder, 'rules.yaml')
+  writeFileSync(
+    file,
+    'kind: review-rule\nname: short\noutcome: approve\nwhen: { roles: [ops], accounts: { levels: [admin] }, atMost: 1h }\n',
+  )
+  const tried = await asOwner(gateway, ['review-rule', 'try', '-f', file])
+  t.match(tried.stdout, /^\d+ requests would have been granted at once, 0 denied, 1 left to people, of/, tried.stderr)
+  t.match(tried.stdout, /no review rule matches/)
+  t.match((await asOwner(gateway, ['review-rule', 'list'])).stderr, /no review rules/)
+  const applied = await asOwner(gateway, ['apply', '-f', file])
+  t.match(applied.stdout, /review-rule short/, applied.stderr)
+  t.match((await asOwner(gateway, ['review-rule', 'list'])).stdout, /short +100 +approve +by the role ops; accounts/)
+  t.match((await asOwner(gateway, ['review-rule', 'show', 'short'])).stdout, /for 1h at most/)
+  const id = await asked(`${account}@web-01`, '--for', '30m')
+  t.match((await as('alice', 'show', id)).stdout, /reviewed +approved at once by the rule short: .*at most 1h/)
+  t.equal((await onWeb('true').ended).status, 0)
+  t.equal((await latest()).request, id)
+  const events = (await parts.audit.list({ limit: 1000 })).map(({ kind, data }) => ({ kind, ...JSON.parse(data) }))
+  t.match(
+    events.filter(({ kind, request }) => kind === 'access-request.approved' && request === id),
+    [{ rule: 'review-rule:short' }],
+  )
+  await parts.reviewRules.remove('short')
+  t.equal((await as('alice', 'cancel', id)).exit, 0)
+})
+
 t.test('all of it by ssh, with nothing installed', async t => {
   const asLee = (...command: string[]) =>
     startClient(

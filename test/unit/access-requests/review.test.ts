@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { tryRules } from '../../../src/access-requests/review/dry-run.ts'
 import { evaluateRules, type ReviewFacts } from '../../../src/access-requests/review/evaluate.ts'
 import { type ReviewRuleInput, reviewRuleSchema } from '../../../src/access-requests/review/review-rule.ts'
 import type { Target } from '../../../src/targets/target.ts'
@@ -206,4 +207,30 @@ eachStore(t, 'more time counts from the beginning, and never beyond the offer', 
   t.match(await stateOf(id), { is: 'active', endsAt: clock.now() + 3 * HOUR })
   const beyond = await requests.askForMore(as('alice'), id, { forMs: HOUR, reason: 'INC-1' })
   t.match(beyond, { state: { is: 'pending' }, review: { outcome: 'ask', rule: 'all', why: /longer than 3h/ } })
+})
+
+eachStore(t, 'rules are tried on what was asked in a time, as it was then, and change nothing', async (t, store) => {
+  const world = await createRequestWorld(await store.open())
+  const { ask, clock, requests, events, offers } = world
+  const first = await ask('alice', { forMs: HOUR })
+  clock.move(2 * HOUR)
+  const second = await ask('bob', { forMs: 2 * HOUR })
+  clock.move(HOUR)
+  const before = await events()
+  const hour = (ms: number) => new Date(ms).toISOString().slice(11, 16)
+  const then = { from: hour(first.askedAt - 60_000), to: hour(first.askedAt + 60_000) }
+  const rules = [rule({ when: { hours: then } }), rule({ name: 'long', outcome: 'deny', when: { roles: ['ops'] } })]
+  const all = { since: first.askedAt, until: clock.now() }
+  t.match(await tryRules(requests, rules, all), {
+    tried: [
+      { request: { id: second.id }, review: { outcome: 'deny', rule: 'long' } },
+      { request: { id: first.id }, review: { outcome: 'approve', rule: 'r' } },
+    ],
+    more: false,
+  })
+  t.match((await tryRules(requests, rules, { ...all, until: second.askedAt })).tried, [{ request: { id: first.id } }])
+  t.match((await tryRules(requests, rules, { ...all, since: second.askedAt })).tried, [{ request: { id: second.id } }])
+  await offers()
+  t.match((await tryRules(requests, rules, all)).tried, [{ review: undefined }, { review: undefined }])
+  t.strictSame(await events(), before)
 })
