@@ -21,13 +21,16 @@ export interface Entry {
 
 type Parts = Pick<CommandParts, 'access' | 'favourites' | 'sessions'>
 
-/** All of it; where there are very many targets, `first` is called before with the favourites and what was used last. */
+/**
+ * All of it; where there are very many targets, `first` is called before with the favourites and what was used last. `withOffered`: also what
+ * they may ask for.
+ */
 export async function reachableFirst(
   { access, favourites, sessions }: Parts,
   person: Principal,
-  first?: (entries: Entry[]) => void,
+  { first, withOffered }: { first?: ((entries: Entry[]) => void) | undefined; withOffered?: boolean } = {},
 ): Promise<Entry[]> {
-  const everything = access.reachable(person)
+  const everything = access.reachable(person, undefined, withOffered)
   // Where what is read beside it fails first, nobody waits for it any more.
   everything.catch(() => undefined)
   const [marked, recent] = await Promise.all([
@@ -39,7 +42,7 @@ export async function reachableFirst(
   const inOrderOf = (reachable: Reachable[]) => reachable.map(one => entryOf(one, marked, lastUsed)).sort(inOrder)
   if (first !== undefined) {
     const names = new Set([...marked, ...lastUsed.keys()].map(address => parseAccountAddress(address)!.target))
-    const entries = inOrderOf(await access.reachable(person, [...names]))
+    const entries = inOrderOf(await access.reachable(person, [...names], withOffered))
     first(entries.filter(({ favourite, lastUsed: used }) => favourite || used !== undefined))
   }
   return inOrderOf(await everything)

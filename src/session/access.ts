@@ -52,7 +52,7 @@ export interface Access {
   /** What policy gives for a check-out of the account, by what is proven; nothing is granted by it. */
   checkOutTerms(principal: PrincipalFacts, address: AccountAddress): Promise<CheckOutTerms | CheckOutDenied>
   /** Every account that `look` says yes to, in no order; with `names`, those of these targets. */
-  reachable(principal: PrincipalFacts, names?: readonly string[]): Promise<Reachable[]>
+  reachable(principal: PrincipalFacts, names?: readonly string[], withOffered?: boolean): Promise<Reachable[]>
   /**
    * What the person may know of: targets of which a role of theirs speaks, or one account of those. It opens nothing. The roles are read
    * once, so that the time it takes does not tell what there is.
@@ -127,10 +127,10 @@ export function createAccess(parts: {
       const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
       return decideCheckOut({ ...facts, sourceAddress }, proven)
     },
-    async reachable({ user, roles: held, proven, sourceAddress }, names) {
+    async reachable({ user, roles: held, proven, sourceAddress }, names, withOffered) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })
       const facts = { roles: heldRoles, approved: await approvedOf(user), defaults, sourceAddress, now: clock.now() }
-      const among = reachableAmong(facts, withAskable(proven))
+      const among = reachableAmong(facts, withAskable(proven), withOffered)
       if (names !== undefined) return among(await targets.getAll(names))
       const found: Reachable[] = []
       for await (const some of targets.pages(TARGETS_AT_ONCE)) found.push(...among(some))

@@ -57,7 +57,7 @@ export interface InTerminalOptions {
 }
 
 export function inTerminal(
-  { run, options, login, gateway, sshd }: SshGateway,
+  { run, options, login, gateway, sshd }: Pick<SshGateway, 'run' | 'options' | 'login' | 'gateway' | 'sshd'>,
   steps: readonly Step[],
   { login: as = login, term = 'xterm-256color' }: InTerminalOptions = {},
   ...command: string[]

@@ -88,7 +88,7 @@ export interface GatewayMethods extends WorkerCluster {
   release(session: string): void
   person(session: string): Promise<PrincipalFacts | undefined>
   look(session: string, address: { account?: string | undefined; target: string }): Promise<Shown>
-  reachable(session: string, names?: string[]): Promise<Reachable[]>
+  reachable(session: string, names?: string[], withOffered?: boolean): Promise<Reachable[]>
   findInside(session: string, host: string, port: number): Promise<FoundInside | Refusal>
   favourites(session: string): Promise<ReadonlySet<string>>
   toggleFavourite(session: string, address: AccountAddress): Promise<boolean>
@@ -243,7 +243,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       })
       return shown(decision)
     },
-    reachable: async (session, names) => access.reachable(await personOf(session), names),
+    reachable: async (session, names, withOffered) => access.reachable(await personOf(session), names, withOffered),
     async findInside(session, host, port) {
       const login = broker.login(session)
       const find = served.of(login.protocol).findInside

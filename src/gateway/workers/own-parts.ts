@@ -31,7 +31,7 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
     apiAddress: async () => apiAddress,
     access: {
       look: (_person, address) => gateway.call('look', id, address),
-      reachable: (_person, names) => gateway.call('reachable', id, names && [...names]),
+      reachable: (_person, names, withOffered) => gateway.call('reachable', id, names && [...names], withOffered),
     },
     favourites: {
       of: _user => gateway.call('favourites', id),

@@ -162,7 +162,7 @@ export const REQUESTS = {
     late: true,
   },
   reachable: {
-    values: z.tuple([session, z.array(name).max(10_000).optional()]),
+    values: z.tuple([session, z.array(name).max(10_000).optional(), z.boolean().optional()]),
     when: ['login'],
     rate: LOOKED_AT,
     atOnce: 200,

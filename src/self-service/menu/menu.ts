@@ -11,12 +11,14 @@ import type { Log } from '../../shared/log.ts'
 import { parseAccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import { isoMinute } from '../../shared/text/iso-time.ts'
+import { printable } from '../../shared/text/printable.ts'
 import type { CommandParts } from '../command.ts'
-import { inOrder, reachableFirst } from '../reachable-first.ts'
+import { type Entry, inOrder, reachableFirst } from '../reachable-first.ts'
 import { type Choice, inView, type LoginRequest, NO_CHOICE, press, withEntries } from './choice.ts'
 import { createKeyReader, type Key } from './keys.ts'
 import { outcomeText } from './outcome-text.ts'
 import { listRows, pictureOf } from './picture.ts'
+import { requestEntry } from './request-entry.ts'
 import { createScreen, ENTER, LEAVE, RESET } from './screen.ts'
 import { statesOf } from './states.ts'
 
@@ -26,6 +28,8 @@ const ESCAPE_MS = 50
 const MOST_WAITING = 4096
 /** A code is six digits; what is longer is none. */
 const MOST_CODE = 16
+/** Of a reason, or a ticket. */
+const MOST_WORDS = 200
 
 export interface MenuParts extends CommandParts {
   readonly clock: Clock
@@ -39,7 +43,14 @@ type Mode =
   | { readonly is: 'connecting' }
   /** A session has the terminal. */
   | { readonly is: 'away' }
-  | { readonly is: 'asking'; readonly question: string; typed: string; answered(code: Secret | undefined): void }
+  | {
+      readonly is: 'asking'
+      readonly question: string
+      /** Whether what is typed is shown: words are, codes are not. */
+      readonly shown: boolean
+      typed: string
+      answered(typed: string | undefined): void
+    }
 
 /** Resolves to the exit status, when the person leaves or is gone. */
 export function runMenu(parts: MenuParts, conversation: Conversation, login: Login): Promise<ExitCode> {
@@ -115,7 +126,7 @@ class Menu {
     if (this.#over || this.#mode.is === 'away') return
     const { choice, message, reading } = { choice: this.#choice, message: this.#message, reading: this.#reading }
     const user = this.#login.who.principal.user
-    const asking = this.#mode.is === 'asking' ? this.#mode.question : undefined
+    const asking = this.#mode.is === 'asking' ? questionOf(this.#mode) : undefined
     this.#screen.show(
       pictureOf(
         { choice, user, message: asking ?? message, reading, states: this.#states, now: this.#parts.clock.now() },
@@ -172,7 +183,9 @@ class Menu {
         void this.#checkOutOrIn(wish.entry.address)
         return
       case 'connect':
-        void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
+        if (wish.entry.reachable.onRequest === undefined)
+          void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
+        else void this.#request(wish.entry)
     }
   }
 
@@ -208,7 +221,7 @@ class Menu {
         this.#choice = inView(withEntries(this.#choice, entries), listRows(this.#size))
         this.#draw()
       }
-      take(await reachableFirst(this.#parts, person, first ? take : undefined))
+      take(await reachableFirst(this.#parts, person, { first: first ? take : undefined, withOffered: true }))
     } catch (error) {
       this.#failed(error, 'What you may use could not be read; ^L tries again.')
     }
@@ -216,10 +229,15 @@ class Menu {
 
   async #readStates(): Promise<void> {
     try {
-      this.#states = statesOf(await this.#parts.checkOutsOf(this.#login).list())
+      const { checkOutsOf, requestsOf } = this.#parts
+      const [checkOuts, requests] = await Promise.all([
+        checkOutsOf(this.#login).list(),
+        requestsOf(this.#login).list('mine'),
+      ])
+      this.#states = statesOf(checkOuts, requests)
       this.#draw()
     } catch (error) {
-      this.#failed(error, 'What is checked out could not be read; ^L tries again.')
+      this.#failed(error, 'What is checked out and asked for could not be read; ^L tries again.')
     }
   }
 
@@ -310,35 +328,58 @@ class Menu {
     await this.#refresh()
   }
 
-  #ask(wanted: string, address: string, again: boolean): Promise<Secret | undefined> {
-    if (this.#over) return Promise.resolve(undefined)
+  /** Of an account that must be approved: it is asked for, and had once somebody has approved it. */
+  async #request(entry: Entry): Promise<void> {
+    this.#mode = { is: 'connecting' }
+    const ask = (question: string) => this.#askFor(question, true)
+    const came = await requestEntry(this.#parts.requestsOf(this.#login), entry, ask).catch(error =>
+      this.#failed(error, 'Something broke in the gateway.'),
+    )
+    if (this.#over) return
+    if (came !== undefined) this.#message = came
+    this.#mode = { is: 'choosing' }
+    await this.#refresh()
+  }
+
+  async #ask(wanted: string, address: string, again: boolean): Promise<Secret | undefined> {
     const question = `${again ? 'That was not right. ' : ''}${wanted} for ${address} (Esc gives up): `
+    const code = await this.#askFor(question, false)
+    return code === undefined ? undefined : new Secret(code)
+  }
+
+  #askFor(question: string, shown: boolean): Promise<string | undefined> {
+    if (this.#over) return Promise.resolve(undefined)
     return new Promise(resolve => {
-      const answered = (code: Secret | undefined) => {
+      const answered = (typed: string | undefined) => {
         this.#mode = { is: 'connecting' }
         this.#draw()
-        resolve(code)
+        resolve(typed)
       }
-      this.#mode = { is: 'asking', question, typed: '', answered }
+      this.#mode = { is: 'asking', question, shown, typed: '', answered }
       this.#draw()
     })
   }
 
-  /** Nothing of a code is shown. */
   #answer(mode: Extract<Mode, { is: 'asking' }>, keys: readonly Key[]): void {
     for (const key of keys) {
-      if (key.kind === 'text') mode.typed = (mode.typed + key.text).slice(0, MOST_CODE)
-      else if (key.kind === 'backspace') mode.typed = mode.typed.slice(0, -1)
+      if (key.kind === 'text')
+        mode.typed = [...mode.typed, ...key.text].slice(0, mode.shown ? MOST_WORDS : MOST_CODE).join('')
+      else if (key.kind === 'backspace') mode.typed = [...mode.typed].slice(0, -1).join('')
       else if (key.kind === 'erase-line') mode.typed = ''
       else if (key.kind === 'enter' || key.kind === 'escape' || key.kind === 'interrupt') {
-        mode.answered(key.kind === 'enter' ? new Secret(mode.typed.trim()) : undefined)
+        mode.answered(key.kind === 'enter' ? mode.typed.trim() : undefined)
         return
       }
     }
+    if (mode.shown) this.#draw()
   }
 
   #failed(error: unknown, message: string): undefined {
     this.#parts.log.error({ err: error, session: this.#login.id }, 'the menu of a user failed')
     this.#message = message
   }
+}
+
+function questionOf({ question, shown, typed }: Extract<Mode, { is: 'asking' }>): string {
+  return shown ? `${question}${printable(typed)}` : question
 }

@@ -11,6 +11,7 @@ import { askLine } from '../ask-line.ts'
 import type { CommandParts } from '../command.ts'
 import { type Entry, reachableFirst } from '../reachable-first.ts'
 import { outcomeText } from './outcome-text.ts'
+import { requestEntry } from './request-entry.ts'
 
 const PROMPT = 'Number, text to search, *N for a favourite, q to leave: '
 const MOST_READ = 200
@@ -28,7 +29,7 @@ export async function runNumberedList(
       await conversation.complain('Your access was withdrawn.\n')
       return EXIT.notPermitted
     }
-    const found = (await reachableFirst(parts, person)).filter(entry => entry.matches(search))
+    const found = (await reachableFirst(parts, person, { withOffered: true })).filter(entry => entry.matches(search))
     await conversation.write(listOf(found, conversation.terminal!.size))
     const line = await askLine(conversation, PROMPT, true)
     if (line === undefined || line === 'q') return EXIT.ok
@@ -37,7 +38,10 @@ export async function runNumberedList(
     if (number === undefined) search = line.split(/\s+/).filter(word => word !== '')
     else if (entry === undefined) await conversation.write(`There is no number ${number} in this list.\n`)
     else if (star === '*') await parts.favourites.toggle(person.user, parseAccountAddress(entry.address)!)
-    else await connect(conversation, login, entry)
+    else if (entry.reachable.onRequest !== undefined) {
+      const ask = (question: string) => askLine(conversation, question, true)
+      await conversation.write(`${await requestEntry(parts.requestsOf(login), entry, ask)}\n`)
+    } else await connect(conversation, login, entry)
   }
 }
 
@@ -46,7 +50,8 @@ function listOf(found: readonly Entry[], { columns, rows }: { columns: number; r
   const room = Math.max(1, rows - 3)
   const width = String(Math.min(found.length, room)).length
   const lines = found.slice(0, room).map(({ address, favourite, reachable }, index) => {
-    const about = printable((reachable.description ?? '').slice(0, MOST_READ))
+    const state = reachable.onRequest === undefined ? '' : '[on request] '
+    const about = state + printable((reachable.description ?? '').slice(0, MOST_READ))
     return cut(
       `${String(index + 1).padStart(width)}${favourite ? ' * ' : '   '}${printable(address)}  ${about}`,
       columns,

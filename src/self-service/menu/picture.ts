@@ -107,13 +107,13 @@ function listOf({ choice, reading, now, states }: Shown, columns: number, rows: 
   })
 }
 
-function aboutOf({ address, reachable: { description, labels } }: Entry, states: Shown['states']): string {
+function aboutOf({ address, reachable: { description, labels, onRequest } }: Entry, states: Shown['states']): string {
   const said =
     description ??
     Object.entries(labels)
       .map(label => label.join('='))
       .join(' ')
-  const state = states.get(address)
+  const state = states.get(address) ?? (onRequest && 'on request')
   return printable([...(state === undefined ? [] : [`[${state}]`]), said.slice(0, MOST_READ)].join(' '))
 }
 

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { Secret } from '../../../src/shared/secret.ts'
+import { inTerminal, type Step } from '../../support/in-terminal.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
@@ -87,4 +88,51 @@ t.test('the audit log says that it could be asked for', async t => {
   const events = await parts.audit.list({ limit: 1000 })
   const denied = events.filter(({ kind }) => kind === 'decision.denied').map(({ data }) => JSON.parse(data).onRequest)
   t.strictSame(denied.filter(Boolean).toSorted(), [`${account}@web-01 by ops`, `${superuser}@orders by ops`].toSorted())
+})
+
+t.test('the menu lists it as what is given on request, and Enter asks for it', async t => {
+  const web = `${account}@web-01`
+  const menu = (steps: Step[], term?: string) => {
+    const options = ['-F', 'none', ...clientOptions({ identityFile })]
+    const run = (program: string, ...args: string[]) => startClient(program, args, { identityFile })
+    return inTerminal({ run, options, login: 'alice', gateway, sshd }, steps, { login: 'alice', ...(term && { term }) })
+  }
+  const asked = () => parts.requests.rows.list({ user: 'alice', limit: 10 })
+  const chosen: Step[] = [
+    { size: [24, 100], expect: '2 accounts' },
+    { type: 'web-01', expect: '1 of 2' },
+  ]
+  const given = await menu([
+    ...chosen,
+    { type: '\r', expect: 'approved by role:leads or manager. Reason:' },
+    { type: 'disk is full', expect: 'disk is full' },
+    { type: '\x1b', expect: 'was not asked for' },
+    { type: '\x03\x03' },
+  ]).ended
+  t.match(given.stdout, /\[on request\]/)
+  t.strictSame(await asked(), [], 'Esc gives up')
+
+  await menu([
+    ...chosen,
+    { type: '\r', expect: 'Reason:' },
+    { type: 'disk is full', expect: 'disk is full' },
+    { type: '\r', expect: 'Ticket, of the form INC-' },
+    { type: 'INC-7\r', expect: 'waiting for its decision' },
+    { type: '\x03\x03' },
+  ]).ended
+  const { stdout } = await menu([
+    { size: [24, 100], expect: '[asked for, not approved yet]' },
+    { type: 'web-01', expect: '1 of 2' },
+    { type: '\r', expect: 'waiting for its decision' },
+    { type: '\x03\x03' },
+  ]).ended
+  t.match(stdout, /\[asked for, not approved yet\]/)
+  const [request, ...more] = await asked()
+  t.match(request, { role: 'ops', wish: { reason: 'disk is full', ticket: 'INC-7' }, state: { is: 'pending' } })
+  t.strictSame(more, [], 'Enter on what waits already says so, and asks for nothing more')
+
+  const listed = await menu([{ size: [24, 100], expect: `${web}  [on request]` }, { type: 'q\n' }], 'dumb').ended
+  t.match(listed.stdout, /\[on request\]/)
+  const { stdout: targets } = await ssh('alice', 'targets').ended
+  t.notMatch(targets, /web-01/, 'what cannot be used now is in no list of what can')
 })

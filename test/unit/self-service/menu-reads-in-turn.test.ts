@@ -16,6 +16,7 @@ t.test('who asks for the list again and again has it read one time after the oth
     },
     favourites: { of: async () => new Set() },
     sessions: { list: async () => [] },
+    requestsOf: () => ({ list: async () => [] }),
     checkOutsOf: () => ({ list: async () => ({ checkOuts: [], waiting: [], taken: [] }) }),
     clock: { now: () => 0 },
   }
