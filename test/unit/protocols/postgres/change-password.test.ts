@@ -156,7 +156,7 @@ t.test('its words hold nothing that a login could be made of', async t => {
   const quotes = (sql: string) => Buffer.concat([error('28000', `no: ${sql} \x1b[2J`), ready('E')])
   const { result } = await change(t, { ALTER: quotes })
   const { words } = (await result) as { words: string }
-  t.match(words, /^no: ALTER ROLE "app" PASSWORD '\[verifier\]/)
+  t.match(words, /^no: ALTER ROLE "app" PASSWORD …/)
   t.notMatch(words, /SCRAM-SHA|\x1b/)
   const tells = Buffer.concat([error('22023', 'it may not be "the candidate"'), ready('E')])
   await comesTo(t, { ALTER: tells }, { result: 'candidate-refused', words: /withheld/ })
