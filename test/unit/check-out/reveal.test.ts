@@ -67,7 +67,7 @@ eachStore(t, 'who shares an account is not shown what is about to change', async
 eachStore(t, 'a check-out that ends while the code is typed shows nothing', async (t, store) => {
   const { take, show, checkOuts, clock, as } = await worldThatReveals(await store.open())
   const first = await take('alice')
-  const forced = async () => ((await checkOuts.force(first, 'dora')) === undefined ? false : true)
+  const forced = async () => (await checkOuts.force(first, 'dora')) !== undefined
   await t.rejects(show('alice', first, forced), { code: 'NOT_FOUND', message: /has ended; nothing was shown/ })
   const second = await take('alice')
   const timeOver = async () => {
