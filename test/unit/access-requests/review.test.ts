@@ -219,7 +219,8 @@ eachStore(t, 'rules are tried on what was asked in a time, as it was then, and c
   const before = await events()
   const hour = (ms: number) => new Date(ms).toISOString().slice(11, 16)
   const then = { from: hour(first.askedAt - 60_000), to: hour(first.askedAt + 60_000) }
-  const rules = [rule({ when: { hours: then } }), rule({ name: 'long', outcome: 'deny', when: { roles: ['ops'] } })]
+  const [deny, hours] = [rule({ name: 'long', outcome: 'deny', when: { roles: ['ops'] } }), { hours: then }]
+  const rules = [deny, rule({ order: 1, when: hours })]
   const all = { since: first.askedAt, until: clock.now() }
   t.match(await tryRules(requests, rules, all), {
     tried: [
