@@ -8,9 +8,10 @@ import type { Secret } from '../shared/secret.ts'
 import { describeStage } from './approvals.ts'
 import type { AskWish } from './choose-offer.ts'
 import { type History, historyOf } from './history.ts'
+import type { GivenLess } from './lessen.ts'
 import type { RequestedAccess } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
-import { type Actor, type GivenLess, NeedsCode, type Requests } from './requests.ts'
+import { type Actor, NeedsCode, type Requests } from './requests.ts'
 
 const MOST_LISTED = 100
 

@@ -8,7 +8,6 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { PrincipalFacts } from '../identity/principal.ts'
 import type { User } from '../identity/user.ts'
-import { offeredChannels } from '../policy/approved.ts'
 import { matchesTarget } from '../policy/match.ts'
 import { type Offer, offerName, stagesOf } from '../policy/on-request.ts'
 import { requestCommand } from '../policy/request-command.ts'
@@ -22,8 +21,10 @@ import { newId } from '../shared/ids.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import { type ApprovalFacts, type Decider, isEnough, type MayDecide, mayDecide, samePerson } from './approvals.ts'
-import { type AskWish, checkStart, chooseOffer, lengthOf, openedBy, readChannel } from './choose-offer.ts'
+import { type AskWish, chooseOffer, lengthOf, openedBy } from './choose-offer.ts'
 import { happened, type RequestHappening, refused } from './events.ts'
+import { type Ground, oneTargetOf, onOf, whyOver } from './ground.ts'
+import { type GivenLess, lessen } from './lessen.ts'
 import type { AskedAccess, RequestedAccess } from './request.ts'
 import { createRequestRows } from './request-rows.ts'
 import { type Review, withFurtherStep } from './review/evaluate.ts'
@@ -34,13 +35,6 @@ import { actDue, after, dueAt, plannedEndOf, type RequestAct } from './transitio
 /** Who acts, as they are known now; `session`: the login in which they do. */
 export interface Actor extends PrincipalFacts {
   readonly session?: string | undefined
-}
-
-/** What an approver gives of what is asked for: less, where it says something. */
-export interface GivenLess {
-  readonly forMs?: number | undefined
-  readonly startsAt?: number | undefined
-  readonly channels?: readonly string[] | undefined
 }
 
 export interface Transition {
@@ -732,43 +726,12 @@ export class NeedsCode extends GatewayError {
   }
 }
 
-interface Ground {
-  readonly users: ReadonlyMap<string, User>
-  readonly roles: ReadonlyMap<string, Role>
-  readonly targets: ReadonlyMap<string, Target>
-}
-
-/** Why what is open gives nothing any more; undefined: it may go on. */
-function whyOver(request: RequestedAccess, { users, roles, targets }: Ground): string | undefined {
-  const user = users.get(request.user)
-  if (user === undefined) return 'its user was removed'
-  if (user.disabled) return 'its user was disabled'
-  if (!user.roles.includes(request.role)) return `its user does not hold the role ${request.role} any more`
-  const { onRequest = [] } = roles.get(request.role) ?? {}
-  if (!onRequest.some(offer => offerName(offer) === request.offer))
-    return `the role ${request.role} does not offer it any more`
-  const target = oneTargetOf(request)
-  return target === undefined || targets.has(target) ? undefined : `there is no target ${target} any more`
-}
-
-/** Where it was asked for one target, by its name. */
-function oneTargetOf({ wish }: RequestedAccess): string | undefined {
-  const on = onOf(wish)
-  return 'target' in on ? on.target : undefined
-}
-
 function namesIn(names: readonly string[]): string[] {
   return [...new Set(names)]
 }
 
 function byName<T extends { readonly name: string }>(some: readonly T[]): ReadonlyMap<string, T> {
   return new Map(some.map(one => [one.name, one]))
-}
-
-function onOf({ targets }: Pick<AskedAccess, 'targets'>): AskWish['on'] {
-  const [name] = targets.names ?? []
-  const one = targets.names?.length === 1 && targets.labels === undefined && !name!.endsWith('*')
-  return one ? { target: name! } : { selector: targets }
 }
 
 /** Whether the offer may mean this user as an approver; whom it is asked for says the rest. */
@@ -778,28 +741,6 @@ function mayMean(offer: Offer, { name, roles }: User): boolean {
     ...escalateTo,
   ])
   return all.some(who => who === 'manager' || who === `user:${name}` || roles.some(role => who === `role:${role}`))
-}
-
-function lessen(
-  asked: AskedAccess,
-  less: GivenLess,
-  { role, offer, now }: { role: Role; offer: Offer; now: number },
-): AskedAccess {
-  const bad = (message: string) => new GatewayError('BAD_REQUEST', message)
-  const wanted = less.channels?.map(readChannel) ?? asked.channels
-  if (wanted.some(channel => !asked.channels.includes(channel))) throw bad('A channel was not asked for.')
-  const offered = offeredChannels(role, offer)
-  const channels = wanted.filter(channel => offered.includes(channel))
-  if (channels.length === 0) throw bad('No channel is left of what was asked for.')
-  if (less.forMs !== undefined && less.forMs > asked.lengthMs) throw bad('It was asked for a shorter time.')
-  if (less.startsAt !== undefined && less.startsAt < (asked.startsAt ?? 0)) throw bad('It was asked for later.')
-  const startsAt = less.startsAt === undefined ? asked.startsAt : checkStart(less.startsAt, now)
-  return {
-    ...asked,
-    channels,
-    lengthMs: Math.min(lengthOf(less.forMs ?? asked.lengthMs, asked.lengthMs), offer.maxTime),
-    ...(startsAt === undefined ? {} : { startsAt }),
-  }
 }
 
 export function stateWords({ state }: RequestedAccess): string {
