@@ -74,7 +74,11 @@ t.test('PostgreSQL: roles that need quotes, also with MD5, which hashes the logi
     const [row] = await gateway.parts.sessions.list({ limit: 1 })
     t.match(row, { account: name, target: 'orders', details: { login } })
   }
-  const events = await gateway.parts.database.selectFrom('audit_events').select(['kind', 'data']).execute()
+  const events = await gateway.parts.database
+    .selectFrom('audit_events')
+    .select(['kind', 'data'])
+    .orderBy('seq')
+    .execute()
   const started = events.filter(({ kind }) => kind === 'session.started').map(({ data }) => JSON.parse(data))
   t.match(
     started,

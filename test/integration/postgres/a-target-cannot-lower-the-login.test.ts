@@ -202,6 +202,10 @@ t.test('the audit log finds such targets by a kind of their own', async t => {
   await gateway.parts.targets.put({ ...target, authentication: ['password'] } as typeof target)
   t.match((await ssh('true').ended).stderr, /TARGET_AUTHENTICATION_REFUSED/)
   t.notMatch(sshd.log(), /Accepted/)
-  const events = await gateway.parts.database.selectFrom('audit_events').select(['kind', 'data']).execute()
+  const events = await gateway.parts.database
+    .selectFrom('audit_events')
+    .select(['kind', 'data'])
+    .orderBy('seq')
+    .execute()
   t.match(events.find(event => event.kind === 'target.authentication-refused')?.data, /web-01/)
 })

@@ -153,7 +153,7 @@ t.test('psql that leaves to ask its user for the password is no refused login', 
 async function auditOf(gateway: TestGateway) {
   const store = await openDatabase(gateway.config.database)
   try {
-    return await store.selectFrom('audit_events').select('kind').execute()
+    return await store.selectFrom('audit_events').select('kind').orderBy('seq').execute()
   } finally {
     await store.destroy()
   }
