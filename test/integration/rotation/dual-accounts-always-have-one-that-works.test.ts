@@ -39,6 +39,7 @@ const told = () =>
     .map(line => line.split(' ') as [string, string])
 
 const gateway = await startTestGateway({
+  storeMoves: true,
   configure(config) {
     const common = { arguments: [], timeout: 20_000, kinds: ['password'], verify: 'login', finish: false } as const
     config.rotation.programs.service = {
