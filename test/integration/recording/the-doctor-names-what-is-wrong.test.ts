@@ -87,6 +87,7 @@ async function changeRow(id: string, change: object) {
 
 /** Takes an event out of the log behind the back of its chain. */
 async function withoutEvent(id: string, kind: string) {
+  await audit.flush()
   const event = await eventOf(id, kind)
   await database.deleteFrom('audit_events').where('seq', '=', event.seq).execute()
   return () => database.insertInto('audit_events').values(event).execute()
