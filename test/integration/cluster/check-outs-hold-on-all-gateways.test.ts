@@ -1,70 +1,21 @@
 /** Two gateways on one store: a check-out holds on both, also when the one that lent it is killed, and its end is heard on both. */
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { Secret } from '../../../src/shared/secret.ts'
 import { psql } from '../../support/psql.ts'
-import { clientOptions, startClient } from '../../support/ssh-client.ts'
-import { startTestGateway } from '../../support/start-gateway.ts'
-import { startGatewayProcess } from '../../support/start-gateway-process.ts'
-import { startPostgres } from '../../support/start-postgres.ts'
-import { startRedis } from '../../support/start-redis.ts'
-import { makeKey, startSshd } from '../../support/start-sshd.ts'
+import { startTwoGateways } from '../../support/start-two-gateways.ts'
 
-const cleanup = new AsyncDisposableStack()
-t.teardown(() => cleanup.disposeAsync())
-const [postgres, redis, sshd] = await Promise.all([startPostgres(), startRedis(), startSshd()])
-for (const server of [postgres, redis, sshd]) cleanup.defer(() => server.stop())
-const gateway = await startTestGateway({
-  configure(config) {
-    config.database = postgres.url()
-    config.cluster.redis = redis.url
-  },
+const { gateway, other, account, superuser, publicKeys, ssh } = await startTwoGateways({
+  role: { checkOut: { maxTime: '8h' } },
+  entry: { checkOut: {} },
 })
-cleanup.defer(() => gateway.close())
 const { parts } = gateway
-
-const { account } = sshd
-const { superuser, superPassword } = postgres
-const identityFile = makeKey(sshd.folder, 'alice', 'ed25519')
-const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
-await gateway.addRole({
-  ...{ name: 'ops', targets: { names: ['web-01', 'orders'] }, accounts: { names: [account, superuser] } },
-  factors: [['publickey'], ['password']],
-  checkOut: { maxTime: '8h' },
-})
-await gateway.addTarget(
-  {
-    ...{ name: 'web-01', protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys },
-    accounts: [{ name: account, checkOut: {} }],
-  },
-  { [account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
-)
-await gateway.addTarget(
-  {
-    ...{ name: 'orders', protocol: 'postgres', host: postgres.host, port: postgres.port, tls: 'disable' },
-    accounts: [{ name: superuser, checkOut: {} }],
-  },
-  { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
-)
 await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys })
 const bob = await gateway.addUser({ name: 'bob', roles: ['ops'], publicKeys })
 
-const ssh = (at: { host: string; port: number }, login: string, ...command: string[]) =>
-  startClient(
-    'ssh',
-    ['-F', 'none', ...clientOptions({ identityFile }), '-p', String(at.port), '-l', login, at.host, ...command],
-    {
-      identityFile,
-    },
-  )
 const onTarget = (at: { host: string; port: number }, user: string, command: string) =>
   ssh(at, `${user}+${account}+web-01`, command)
 const here = gateway.ssh!
-const other = await startGatewayProcess(gateway, { dataFolder: join(gateway.folder, 'other'), postgres: true })
-cleanup.defer(() => other.child.end('SIGKILL'))
 
 const endedAs = async (user: string) => {
   for (;;) {

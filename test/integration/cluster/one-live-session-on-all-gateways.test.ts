@@ -1,64 +1,19 @@
 /** Two gateways on one store: where a role allows one live session at a time, that holds on both, in both protocols, and when one of them is killed. */
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { Secret } from '../../../src/shared/secret.ts'
 import { psql } from '../../support/psql.ts'
-import { clientOptions, startClient } from '../../support/ssh-client.ts'
-import { startTestGateway } from '../../support/start-gateway.ts'
-import { startGatewayProcess } from '../../support/start-gateway-process.ts'
-import { startPostgres } from '../../support/start-postgres.ts'
-import { startRedis } from '../../support/start-redis.ts'
-import { makeKey, startSshd } from '../../support/start-sshd.ts'
+import { startTwoGateways } from '../../support/start-two-gateways.ts'
 
-const cleanup = new AsyncDisposableStack()
-t.teardown(() => cleanup.disposeAsync())
-const [postgres, redis, sshd] = await Promise.all([startPostgres(), startRedis(), startSshd()])
-for (const server of [postgres, redis, sshd]) cleanup.defer(() => server.stop())
-const gateway = await startTestGateway({
-  configure(config) {
-    config.database = postgres.url()
-    config.cluster.redis = redis.url
-  },
-})
-cleanup.defer(() => gateway.close())
+const two = await startTwoGateways({ role: { session: { live: 'one' } } })
+const { gateway, other, account, superuser, publicKeys } = two
 const { parts } = gateway
-
-const { account } = sshd
-const { superuser, superPassword } = postgres
-const identityFile = makeKey(sshd.folder, 'alice', 'ed25519')
-const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
-await gateway.addRole({
-  ...{ name: 'admins', targets: { names: ['web-01', 'orders'] }, accounts: { names: [account, superuser] } },
-  factors: [['publickey'], ['password']],
-  session: { live: 'one' },
-})
-await gateway.addTarget(
-  {
-    ...{ name: 'web-01', protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys },
-    accounts: [{ name: account }],
-  },
-  { [account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
-)
-await gateway.addTarget(
-  {
-    ...{ name: 'orders', protocol: 'postgres', host: postgres.host, port: postgres.port, tls: 'disable' },
-    accounts: [{ name: superuser }],
-  },
-  { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
-)
-const alice = await gateway.addUser({ name: 'alice', roles: ['admins'], publicKeys })
-await gateway.addUser({ name: 'bob', roles: ['admins'], publicKeys })
+const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys })
+await gateway.addUser({ name: 'bob', roles: ['ops'], publicKeys })
 const here = gateway.ssh!
-const other = await startGatewayProcess(gateway, { dataFolder: join(gateway.folder, 'other'), postgres: true })
-cleanup.defer(() => other.child.end('SIGKILL'))
 
-const ssh = (at: { host: string; port: number }, user: string, command: string) => {
-  const login = ['-p', String(at.port), '-l', `${user}+${account}+web-01`, at.host, command]
-  return startClient('ssh', ['-F', 'none', ...clientOptions({ identityFile }), ...login], { identityFile })
-}
+const ssh = (at: { host: string; port: number }, user: string, command: string) =>
+  two.ssh(at, `${user}+${account}+web-01`, command)
 const sql = ({ host, port }: { host: string; port: number }) => {
   const server = `host=${host} port=${port} dbname=postgres sslmode=require`
   return psql(`${server} user=alice+${superuser}+orders`, alice.password, ['-c', 'select 1'])
@@ -95,7 +50,7 @@ t.test('while one is live no other begins, on either gateway and in either proto
     .where('kind', '=', 'session.refused')
     .where('actor', '=', 'alice')
     .execute()
-  t.equal(refused.filter(({ data }) => data.includes(`${row!.id} is live, and admins allows one`)).length, 4)
+  t.equal(refused.filter(({ data }) => data.includes(`${row!.id} is live, and ops allows one`)).length, 4)
 })
 
 t.test('one after the other they begin, however quickly', async t => {
