@@ -3,15 +3,16 @@
 import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
 import type { SessionStore } from '../session/records/session-store.ts'
-import { GatewayError } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
+import type { Actor } from './actor.ts'
 import { describeStage } from './approvals.ts'
+import { NeedsCode } from './check-decider.ts'
 import type { AskWish } from './choose-offer.ts'
 import { type History, historyOf } from './history.ts'
 import type { GivenLess } from './lessen.ts'
-import type { RequestedAccess } from './request.ts'
+import { type RequestedAccess, unknownRequest } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
-import { type Actor, NeedsCode, type Requests } from './requests.ts'
+import type { Requests } from './requests.ts'
 
 const MOST_LISTED = 100
 
@@ -94,8 +95,7 @@ export function createOwnRequests({ requests, sessions, users, person, proveCode
       const { user } = await person()
       const request = await requests.rows.get(id)
       const details = request && (await detailsOf({ requests, sessions, users }, request, user))
-      if (details === undefined || !(details.knows || request!.user === user))
-        throw new GatewayError('NOT_FOUND', 'There is no such request that you may see.')
+      if (details === undefined || !(details.knows || request!.user === user)) throw unknownRequest()
       const { knows: _, ...shown } = details
       return shown
     },

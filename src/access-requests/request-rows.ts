@@ -38,6 +38,8 @@ export interface Decision {
   readonly at: number
 }
 
+export type RequestRows = ReturnType<typeof createRequestRows>
+
 export function createRequestRows(database: Database) {
   return {
     async insert(request: RequestedAccess, on: Database): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { Role } from '../policy/role.ts'
 import type { Channel } from '../protocols/registered.ts'
+import { GatewayError } from '../shared/errors.ts'
 import type { Review } from './review/evaluate.ts'
 
 export const REQUEST_STATES = [
@@ -91,3 +92,12 @@ export type RequestState =
       readonly by: string
       readonly words: string | undefined
     }
+
+export function stateWords({ state }: RequestedAccess): string {
+  return state.is === 'pending' ? 'waiting for its decision' : state.is
+}
+
+/** What a person sees of one that they may not know of. */
+export function unknownRequest(): GatewayError {
+  return new GatewayError('NOT_FOUND', 'There is no such request that you may see.')
+}

@@ -1,6 +1,7 @@
 /** What access requests leave to the schedule: plans in the transaction of a change, and the handler that carries them out. */
 
-import type { RequestJobs, Requests } from '../access-requests/requests.ts'
+import type { RequestJobs } from '../access-requests/act.ts'
+import type { Requests } from '../access-requests/requests.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 

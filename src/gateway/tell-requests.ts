@@ -1,10 +1,11 @@
 /** Who is told of access requests: the requester of every step, in its transaction; those who may decide, and nobody else, by a job that finds them. */
 
 import { isWho } from '../access-requests/approvals.ts'
+import type { Transition } from '../access-requests/change.ts'
 import type { RequestHappening } from '../access-requests/events.ts'
 import type { RequestedAccess } from '../access-requests/request.ts'
 import { requestDocument, wantedText } from '../access-requests/request-document.ts'
-import type { Requests, Transition } from '../access-requests/requests.ts'
+import type { Requests } from '../access-requests/requests.ts'
 import type { User } from '../identity/user.ts'
 import type { NotificationKind } from '../notifications/kinds.ts'
 import type { Notify } from '../notifications/notifications.ts'

@@ -1,7 +1,9 @@
 /** Access requests on a store of their own, with policy as it is, and short words for what tests do with them. */
 
+import type { RequestJobs } from '../../src/access-requests/act.ts'
+import type { Actor } from '../../src/access-requests/actor.ts'
 import { createApprovedOf } from '../../src/access-requests/request-rows.ts'
-import { type Actor, createRequests, type RequestJobs } from '../../src/access-requests/requests.ts'
+import { createRequests } from '../../src/access-requests/requests.ts'
 import { type ReviewRuleInput, reviewRuleSchema } from '../../src/access-requests/review/review-rule.ts'
 import { createReviewRules } from '../../src/access-requests/review/review-rules.ts'
 import { createReviewer } from '../../src/access-requests/review/reviewer.ts'

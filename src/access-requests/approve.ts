@@ -1,0 +1,87 @@
+/** Approving a request: one of the approvals that it needs, or the last. */
+
+import { stagesOf } from '../policy/on-request.ts'
+import { checkText } from '../policy/wish-words.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import type { Acts } from './act.ts'
+import { type Actor, byOf } from './actor.ts'
+import { isEnough } from './approvals.ts'
+import type { Changes, Write } from './change.ts'
+import type { DeciderCheck } from './check-decider.ts'
+import { openedBy } from './choose-offer.ts'
+import type { FollowOn } from './follow-on.ts'
+import { onOf } from './ground.ts'
+import { type GivenLess, lessen } from './lessen.ts'
+import type { OfferedNow } from './offered.ts'
+import type { RequestedAccess } from './request.ts'
+import type { RequestRows } from './request-rows.ts'
+
+interface Parts {
+  readonly rows: Pick<RequestRows, 'get' | 'decide'>
+  readonly offered: Pick<OfferedNow, 'targetsOf'>
+  readonly decider: DeciderCheck
+  readonly acts: Pick<Acts, 'act'>
+  readonly followOn: FollowOn
+  readonly changes: Pick<Changes, 'change'>
+  readonly clock: Clock
+}
+
+interface How {
+  readonly less: GivenLess
+  readonly reason: string | undefined
+  readonly factors: string
+}
+
+export function createApprove({ rows, offered, decider, acts: { act }, followOn, changes, clock }: Parts) {
+  async function prepare(person: Actor, id: string, how: How): Promise<Write<RequestedAccess>> {
+    const { request, given, facts, rule, user, hold } = await decider.stillTheirs(person, id)
+    const { offer, role, stage } = facts
+    const now = clock.now()
+    const less = lessen(given, how.less, { role, offer, now })
+    if (
+      request.extensionOf === undefined &&
+      openedBy(role, request.offer, less, await offered.targetsOf(onOf(less))).length === 0
+    )
+      throw new GatewayError('CONFLICT', 'Nothing of what it asks for is there any more, or offered.')
+    const base = request.extensionOf === undefined ? undefined : await rows.get(request.extensionOf)
+    const enough = isEnough({ ...facts, approvals: [...facts.approvals, { approver: user, stage }] })
+    const next = enough ? stage + 1 : stage
+    const last = next >= stagesOf(offer).length
+    const by = byOf(person)
+    const useBy = request.wish.clock === 'first-use' ? Math.max(now, less.startsAt ?? now) + offer.validFor : undefined
+
+    return async (on, tell) => {
+      await hold(on)
+      const changed = await act(
+        request,
+        last ? { act: 'approve', at: now, given: less, useBy } : { act: 'go-on', stage: next, at: now, given: less },
+        on,
+        offer,
+      )
+      const { reason, factors } = how
+      await rows.decide(id, { approver: user.name, stage, decision: 'approve', reason, rule, factors, at: now }, on)
+      const why = { rule, ...(reason === undefined ? {} : { why: reason }) }
+      await tell(last ? 'approved' : 'approved-by-one', changed, by, why)
+      if (!last) return changed
+      if (request.kind === 'access') return followOn(on, tell, changed, base, by)
+      // It ends as the wish that somebody changes the role.
+      const words = 'whoever administers the gateway is to change the role'
+      const ended = await act(changed, { act: 'end', at: now, by: 'gateway', words }, on)
+      await tell('ended', ended, { by: 'gateway' })
+      return ended
+    }
+  }
+
+  /** Throws `NOT_FOUND`, `FORBIDDEN`, `CONFLICT`, `BAD_REQUEST`, `ACCESS_DENIED`, and `NeedsCode`. */
+  return async (
+    person: Actor,
+    id: string,
+    how: { readonly less?: GivenLess; readonly reason?: string | undefined },
+    prove?: () => Promise<boolean>,
+  ): Promise<RequestedAccess> => {
+    const reason = checkText('reason', how.reason)
+    const { factors } = await decider.check(person, id, prove)
+    return changes.change(() => prepare(person, id, { less: how.less ?? {}, reason, factors }))
+  }
+}

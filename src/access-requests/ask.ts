@@ -1,0 +1,83 @@
+/** Asking for what one's roles give on request. */
+
+import type { AuditAppender } from '../audit/event.ts'
+import { offerName } from '../policy/on-request.ts'
+import { requestCommand } from '../policy/request-command.ts'
+import type { Roles } from '../policy/roles.ts'
+import { checkWords } from '../policy/wish-words.ts'
+import type { Access } from '../session/access.ts'
+import type { Clock } from '../shared/clock.ts'
+import { GatewayError } from '../shared/errors.ts'
+import { newId } from '../shared/ids.ts'
+import { type Actor, byOf } from './actor.ts'
+import type { Changes } from './change.ts'
+import { type AskWish, type Chosen, chooseOffer } from './choose-offer.ts'
+import { refused } from './events.ts'
+import type { NewRequests } from './new-request.ts'
+import type { OfferedNow } from './offered.ts'
+import type { AskedAccess, RequestedAccess } from './request.ts'
+
+interface Parts {
+  readonly audit: Pick<AuditAppender, 'append'>
+  readonly access: Pick<Access, 'look'>
+  readonly roles: Pick<Roles, 'heldBy'>
+  readonly offered: Pick<OfferedNow, 'targetsOf'>
+  readonly newRequests: Pick<NewRequests, 'prepare'>
+  readonly changes: Pick<Changes, 'change'>
+  readonly clock: Clock
+}
+
+export function createAsk({ audit, access, roles, offered, newRequests, changes, clock }: Parts) {
+  async function choose(person: Actor, wish: AskWish, now: number): Promise<Chosen> {
+    const held = await roles.heldBy({ roles: person.roles, disabled: false })
+    try {
+      return chooseOffer(held, await offered.targetsOf(wish.on), wish, now)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'ACCESS_DENIED')
+        await audit.append(refused(byOf(person), { wanted: wantedWords(wish), why: 'no role of the user offers it' }))
+      throw error
+    }
+  }
+
+  /** Throws `CONFLICT` where the person has it already. */
+  async function checkNeeded(person: Actor, { on, permanent }: AskWish, asked: AskedAccess): Promise<void> {
+    if (!('target' in on) || permanent) return
+    const [account] = asked.accounts.names!
+    const decision = await access.look(person, { account: account!, target: on.target })
+    if (decision.granted && decision.request === undefined && asked.channels.every(one => decision.channels.has(one)))
+      throw new GatewayError('CONFLICT', `You have ${account}@${on.target} without asking.`)
+  }
+
+  /** Throws `BAD_REQUEST`, `ACCESS_DENIED`, `CONFLICT` and `AUDIT_UNAVAILABLE`. `lower`: an account of a lower level would do as well. */
+  return async (person: Actor, wish: AskWish) => {
+    const now = clock.now()
+    const { role, offer, asked, lower } = await choose(person, wish, now)
+    const example = requestCommand(person.user, addressWords(wish, asked), offer)
+    const words = checkWords(offer, wish, 'This access', example)
+    await checkNeeded(person, wish, asked)
+    const request: RequestedAccess = {
+      id: newId('req', now),
+      kind: wish.permanent ? 'permanent' : 'access',
+      user: person.user,
+      ...{ role: role.name, offer: offerName(offer) },
+      wish: { ...asked, ...words, source: person.sourceAddress, clock: offer.clock },
+      extensionOf: undefined,
+      ...{ askedAt: now, revision: 1 },
+      state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + offer.validFor, given: asked },
+    }
+    const restsOn = { role, offer, by: byOf(person), base: undefined }
+    return { request: await changes.change(() => newRequests.prepare(request, restsOn)), lower }
+  }
+}
+
+/** `root@web-01`, where it is one account; else how to choose what was chosen. */
+function addressWords({ on }: AskWish, { accounts: { names = [], levels = [] } }: AskedAccess): string {
+  const [account] = names
+  if ('target' in on && account !== undefined) return `${account}@${on.target}`
+  return account === undefined ? `--level ${levels[0]} ...` : `--account ${account} ...`
+}
+
+function wantedWords({ on, account, level }: AskWish): string {
+  const where = 'target' in on ? on.target : JSON.stringify(on.selector)
+  return `${account ?? level ?? 'any account'} on ${where}`.slice(0, 200)
+}

@@ -1,0 +1,64 @@
+/** What a request is for, as roles and targets are now. */
+
+import { matchesTarget } from '../policy/match.ts'
+import { type Offer, offerName } from '../policy/on-request.ts'
+import type { Role } from '../policy/role.ts'
+import type { Roles } from '../policy/roles.ts'
+import type { Target } from '../targets/target.ts'
+import type { Targets } from '../targets/targets.ts'
+import { type AskWish, openedBy } from './choose-offer.ts'
+import { onOf } from './ground.ts'
+import type { RequestedAccess } from './request.ts'
+import { withFurtherStep } from './review/evaluate.ts'
+
+interface Parts {
+  readonly roles: Pick<Roles, 'get'>
+  readonly targets: Pick<Targets, 'get' | 'pages'>
+}
+
+const PAGE = 500
+/** What a selector may be made of. */
+const MOST_TARGETS_SHOWN = 50
+
+export type OfferedNow = ReturnType<typeof createOfferedNow>
+
+export function createOfferedNow({ roles, targets }: Parts) {
+  async function offerOf(role: string, name: string): Promise<{ role: Role; offer: Offer } | undefined> {
+    const found = await roles.get(role)
+    const offer = found?.onRequest?.find(one => offerName(one) === name)
+    return found === undefined || offer === undefined ? undefined : { role: found, offer }
+  }
+
+  async function targetsOf(on: AskWish['on']): Promise<Target[]> {
+    if ('target' in on) {
+      const target = await targets.get(on.target)
+      return target === undefined ? [] : [target]
+    }
+    const found: Target[] = []
+    for await (const some of targets.pages(PAGE)) found.push(...some.filter(one => matchesTarget(on.selector, one)))
+    return found
+  }
+
+  return {
+    offerOf,
+    targetsOf,
+
+    /** With the further step that its review asked for. */
+    async offerFor({ role, offer, review }: RequestedAccess): ReturnType<typeof offerOf> {
+      const found = await offerOf(role, offer)
+      return found && { ...found, offer: withFurtherStep(found.offer, review) }
+    },
+
+    /** What it opens, of the targets that there are: the first of them, and how many. */
+    async opens(request: RequestedAccess): Promise<{ accounts: string[]; targets: string[]; count: number }> {
+      const found = await offerOf(request.role, request.offer)
+      const asked = request.state.given ?? request.wish
+      const opened = found === undefined ? [] : openedBy(found.role, request.offer, asked, await targetsOf(onOf(asked)))
+      return {
+        accounts: opened.slice(0, MOST_TARGETS_SHOWN).map(({ account, target }) => `${account.name}@${target.name}`),
+        targets: [...new Set(opened.map(({ target }) => target.name))].slice(0, MOST_TARGETS_SHOWN),
+        count: opened.length,
+      }
+    },
+  }
+}
