@@ -89,6 +89,8 @@ export interface LentSession {
 export interface HeldSessions extends Omit<SessionBroker, 'lease'> {
   lease(of: { readonly session: string }, details: Record<string, string>): Promise<Lease | Refusal>
   stateOf(session: string): SessionState | undefined
+  /** Whether that login has just begun with a code that no act has taken yet; takes it. */
+  takeCode(session: string): boolean
   /** Throws `SESSION_ENDED`. */
   login(session: string): HeldLogin
   /** Those that a credential was lent to, and that have not ended. */
@@ -269,6 +271,8 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       if (isRefusal(attempt)) throw new GatewayError(attempt.code, attempt.message)
       return attempt.verify({ kind: 'totp', answer }, { rememberFactorMs: 0 })
     },
+
+    takeCode: session => held(session, 'login').who.attempt.takeCode(),
 
     forget(session) {
       const known = sessions.get(session)
