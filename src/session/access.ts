@@ -35,7 +35,7 @@ export interface LoginRequest {
   readonly database: string | undefined
 }
 
-/** The protocol of a target that is not there nobody can say. */
+/** No protocol: the target's own, whichever it is. */
 type Asked = Omit<LoginRequest, 'protocol'> & { readonly protocol: ProtocolName | undefined }
 
 export interface Access {
@@ -82,17 +82,23 @@ export function createAccess(parts: {
 
   async function gather(held: readonly string[], { protocol, login, database }: Asked): Promise<AccessFacts> {
     const { user, account, target } = login
+    // At once: a login waits for the store's slowest answer, and not for each in turn.
+    const [found, heldRoles, approved] = await Promise.all([
+      target === undefined ? undefined : targets.get(target),
+      roles.heldBy({ roles: held, disabled: false }),
+      // Asked whoever it is, and before anything is proven: its time must not tell users from unknown names.
+      approvedOf(user),
+    ])
     return {
       request: {
-        protocol,
+        protocol: protocol ?? found?.protocol,
         ...(account === undefined ? {} : { account }),
         ...(target === undefined ? {} : { target }),
         ...(database === undefined ? {} : { database }),
       },
-      target: target === undefined ? undefined : await targets.get(target),
-      roles: await roles.heldBy({ roles: held, disabled: false }),
-      // Asked whoever it is, and before anything is proven: its time must not tell users from unknown names.
-      approved: await approvedOf(user),
+      target: found,
+      roles: heldRoles,
+      approved,
       defaults,
       now: clock.now(),
     }
@@ -118,13 +124,13 @@ export function createAccess(parts: {
       return decision.granted ? decision : refuse('ACCESS_DENIED', decision.message, decision.detail)
     },
     async look({ user, roles: held, proven, sourceAddress }, address) {
-      const protocol = (await targets.get(address.target))?.protocol
-      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      const login = { user, ...address }
+      const facts = await gather(held, { protocol: undefined, login, database: undefined })
       return decide({ ...facts, sourceAddress }, withAskable(proven))
     },
     async checkOutTerms({ user, roles: held, proven, sourceAddress }, address) {
-      const protocol = (await targets.get(address.target))?.protocol
-      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      const login = { user, ...address }
+      const facts = await gather(held, { protocol: undefined, login, database: undefined })
       return decideCheckOut({ ...facts, sourceAddress }, proven)
     },
     async reachable({ user, roles: held, proven, sourceAddress }, names, withOffered) {
