@@ -11,6 +11,7 @@ import { decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/l
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
+import type { GivenWords } from '../policy/session-conditions.ts'
 import { type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
@@ -41,7 +42,8 @@ type Asked = Omit<LoginRequest, 'protocol'> & { readonly protocol: ProtocolName 
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
   requirement(roles: readonly string[], request: LoginRequest, sourceAddress: string): Promise<FactorRequirement>
-  decide(principal: Principal, session: string, request: LoginRequest): Promise<Grant | Denial>
+  /** `words`: what they say of the session, checked. */
+  decide(principal: Principal, session: string, request: LoginRequest & { words?: GivenWords }): Promise<Grant | Denial>
   /** Whether a login that names no target is let in, and for how long. */
   decideLogin(principal: Principal): Promise<LoginTerms | Refusal>
   /**
@@ -116,7 +118,8 @@ export function createAccess(parts: {
     },
     async decide(principal, session, request) {
       const login = { ...request.login, user: principal.user }
-      return authorize({ ...(await gather(principal.roles, { ...request, login })), principal, session })
+      const { words = {} } = request
+      return authorize({ ...(await gather(principal.roles, { ...request, login })), principal, session, words })
     },
     async decideLogin({ roles: held, proven, sourceAddress }) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })

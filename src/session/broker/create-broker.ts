@@ -18,11 +18,12 @@ import type { Ending } from '../records/session-store.ts'
 import { GATEWAY_STOPPING } from '../session-end.ts'
 import { authenticate } from '../steps/authenticate.ts'
 import type { Authenticated } from '../steps/authenticated.ts'
-import { type Authorized, authorizeSession } from '../steps/authorize-session.ts'
+import type { Authorized } from '../steps/authorize-session.ts'
+import { type AskingParts, authorizeWithWords } from '../steps/authorize-with-words.ts'
 import { type LendingParts, lendCredential } from '../steps/lend-credential.ts'
 import type { SessionBroker } from './broker.ts'
 
-export interface BrokerParts extends LendingParts {
+export interface BrokerParts extends LendingParts, Pick<AskingParts, 'waitingLogins' | 'askForAccess'> {
   readonly authenticator: Authenticator
   readonly access: Access
   readonly targets: Pick<Targets, 'get'>
@@ -187,7 +188,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       const asked = ask(session)
       const who = await prove(session, client)
       if (isRefusal(who)) return who
-      const authorized = await authorizeSession(parts, client, session, who)
+      const authorized = await authorizeWithWords(parts, client, session, who)
       if (isRefusal(authorized)) return authorized
       decided(session, asked, { is: 'granted', authorized, source: client.source.address })
       return authorized.grant

@@ -30,7 +30,7 @@ export interface RelayPeer {
 
 /** The side of the user, as the relay takes it over. */
 export interface RelayedClient extends Downstream {
-  readonly transport: RelayPeer
+  readonly relayed: RelayPeer
   /** Set by the relay: puts words into the person's open terminal. */
   speaker: ((text: string) => void) | undefined
   /** What came until now is given to the listener first. */
