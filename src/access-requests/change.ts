@@ -4,6 +4,7 @@ import type { Outbox, RecordEvent } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
+import { REQUEST_CHANGED_CHANNEL } from '../session/live/live-sessions.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { By } from './actor.ts'
 import { happened, type RequestHappening } from './events.ts'
@@ -40,7 +41,6 @@ interface Parts {
   readonly count: (what: RequestHappening) => void
 }
 
-const CHANNEL = 'access-requests'
 /** So often a change is tried that others were quicker with. */
 const TRIES = 8
 
@@ -49,7 +49,7 @@ export type Changes = Awaited<ReturnType<typeof createChanges>>
 export async function createChanges({ outbox, audit, cluster, endUses, count }: Parts) {
   const transitionListeners = new Set<TransitionListener>()
   const changeListeners = new Set<(id: string) => void>()
-  const unsubscribe = await cluster.subscribe(CHANNEL, payload => {
+  const unsubscribe = await cluster.subscribe(REQUEST_CHANGED_CHANNEL, payload => {
     for (const listener of changeListeners) listener(payload.toString('utf8'))
   })
 
@@ -64,7 +64,7 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
       if (what === 'revoked' || what === 'ended' || what === 'cancelled') await endUses(request)
     }
     for (const id of new Set(told.map(({ request }) => request.id))) {
-      await cluster.publish(CHANNEL, Buffer.from(id, 'utf8')).catch(() => undefined)
+      await cluster.publish(REQUEST_CHANGED_CHANNEL, Buffer.from(id, 'utf8')).catch(() => undefined)
     }
     if (told.length > 0) await audit.flush()
   }

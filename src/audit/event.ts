@@ -10,8 +10,6 @@ export type AuditKind =
   | 'clock.differs'
   | 'login.refused'
   | 'login.accepted'
-  /** It waits to be let in, until somebody has decided. */
-  | 'login.waiting'
   | 'user.locked'
   | 'user.unlocked'
   | 'connection.refused'
@@ -40,6 +38,7 @@ export type AuditKind =
   | 'access-request.revoked'
   | 'access-request.refused'
   | 'session.started'
+  | 'session.end-moved'
   | 'session.ended'
   | 'session.refused'
   | 'session.hop-failed'

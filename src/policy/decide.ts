@@ -8,7 +8,16 @@ import type { Account, Target } from '../targets/target.ts'
 import { type CountedRole, countedRoles, withBestRequest } from './approved.ts'
 import { chooseAccount } from './choose-account.ts'
 import { databaseOf } from './databases.ts'
-import { type AccessFacts, channelsGiven, type Evaluation, evaluateRole, failures, inScope } from './evaluate-role.ts'
+import {
+  type AccessFacts,
+  channelsGiven,
+  type Evaluation,
+  evaluateRole,
+  failures,
+  firstEnd,
+  inScope,
+} from './evaluate-role.ts'
+import type { EndsBy } from './grant.ts'
 import { needsApproval, type Offered, offeredInstead } from './offers.ts'
 import type { Role } from './role.ts'
 
@@ -26,6 +35,7 @@ export interface Yes {
   readonly request?: string
   readonly channels: ReadonlySet<Channel>
   readonly endsAt: number
+  readonly endsBy: EndsBy
   readonly idleMs: number | undefined
   readonly recordInput: boolean
   readonly recordExecInput: boolean
@@ -75,10 +85,11 @@ export function decide(
   const holding = withBestRequest(
     evaluated
       .filter(({ evaluation }) => failures(evaluation).length === 0)
-      .map(({ role, evaluation: { endsAt } }) => ({ role, endsAt })),
+      .map(({ role, evaluation: { endsAt, endsBy } }) => ({ role, endsAt, endsBy })),
     (role, outright) => channelsAdded(role, outright, facts) + added(role, outright),
   )
-  if (target === undefined || account === undefined || holding.length === 0) {
+  const [first, ...others] = holding
+  if (target === undefined || account === undefined || first === undefined) {
     const onRequest = offeredInstead(facts)
     const message = messageFor(evaluations, onRequest)
     return no(message, detailFor(facts, account, evaluations), evaluations, onRequest)
@@ -94,7 +105,7 @@ export function decide(
     roles: granting,
     ...(by === undefined ? {} : { request: by.request }),
     channels: new Set(granting.flatMap(role => channelsGiven(role, facts))),
-    endsAt: Math.min(...holding.map(({ endsAt }) => endsAt)),
+    ...endOf(firstEnd([first, ...others])),
     idleMs: idleTimes.length === 0 ? undefined : Math.min(...idleTimes),
     recordInput: granting.some(role => role.recordInput),
     recordExecInput: granting.some(role => role.recordExecInput),
@@ -102,6 +113,10 @@ export function decide(
     recording: granting.some(role => role.recording === 'before-relay') ? 'before-relay' : 'within-bound',
     evaluations,
   }
+}
+
+function endOf({ endsAt, endsBy }: Pick<Evaluation, 'endsAt' | 'endsBy'>): Pick<Yes, 'endsAt' | 'endsBy'> {
+  return { endsAt, endsBy }
 }
 
 function channelsAdded(role: CountedRole, outright: readonly CountedRole[], facts: AccessFacts): number {

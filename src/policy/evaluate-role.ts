@@ -10,6 +10,7 @@ import { isoTime } from '../shared/text/iso-time.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { ApprovedAccess, CountedRole } from './approved.ts'
 import { databaseOf, describeDatabases, opensDatabase, opensEveryDatabase } from './databases.ts'
+import type { EndsBy } from './grant.ts'
 import { channelsFor, matchesAccount, matchesTarget } from './match.ts'
 import type { Role } from './role.ts'
 
@@ -38,6 +39,8 @@ export interface AccessFacts {
   readonly sourceAddress?: string
   /** Milliseconds since the epoch. */
   readonly now: number
+  /** When the session that is decided anew began: its maximum time counts from then. Not given: now. */
+  readonly since?: number
 }
 
 export interface Condition {
@@ -62,8 +65,9 @@ export interface Evaluation {
   /** It is what this approved request has of the role. */
   readonly request?: string
   readonly conditions: readonly Condition[]
-  /** Milliseconds since the epoch: when the role's maximum time or its hours end, whichever is first. */
+  /** Milliseconds since the epoch: when the role's maximum time, its hours or the request end, whichever is first. */
   readonly endsAt: number
+  readonly endsBy: EndsBy
 }
 
 export function inScope({ conditions }: Evaluation): boolean {
@@ -91,7 +95,7 @@ export function evaluateRole(
 /** The conditions on time, source and factors, whatever the role applies to. `proven` as for `evaluateRole`. */
 export function evaluateTerms(
   role: CountedRole,
-  { now, sourceAddress, defaults }: Pick<AccessFacts, 'now' | 'sourceAddress' | 'defaults'>,
+  { now, since = now, sourceAddress, defaults }: Pick<AccessFacts, 'now' | 'since' | 'sourceAddress' | 'defaults'>,
   proven: ReadonlySet<Factor> | undefined,
 ): Evaluation {
   const lists = role.factors ?? defaults
@@ -115,8 +119,17 @@ export function evaluateTerms(
   if (proven !== undefined) {
     conditions.push(condition('factors', formatFactorLists(lists), () => provenEnough(lists, proven)))
   }
-  const endsAt = Math.min(now + role.maxSession, windowEndsAt, by?.endsAt ?? Number.POSITIVE_INFINITY)
-  return { role: role.name, ...(by === undefined ? {} : { request: by.request }), conditions, endsAt }
+  const ends = firstEnd<Pick<Evaluation, 'endsAt' | 'endsBy'>>([
+    { endsAt: by?.endsAt ?? Number.POSITIVE_INFINITY, endsBy: 'request' },
+    { endsAt: windowEndsAt, endsBy: 'hours' },
+    { endsAt: since + role.maxSession, endsBy: 'maximum-time' },
+  ])
+  return { role: role.name, ...(by === undefined ? {} : { request: by.request }), conditions, ...ends }
+}
+
+/** The earliest; of those that are as early the first. */
+export function firstEnd<T extends Pick<Evaluation, 'endsAt'>>(ends: readonly [T, ...T[]]): T {
+  return ends.reduce((first, one) => (one.endsAt < first.endsAt ? one : first))
 }
 
 /** Whether a role applies to a request at all; the other conditions say whether it holds now and for this source. */

@@ -4,6 +4,18 @@ import type { Channel } from '../protocols/registered.ts'
 import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 
+/** What ends a session by itself: its role's maximum time, the role's hours, or the time of the request that it rests on. */
+export type EndsBy = 'maximum-time' | 'hours' | 'request'
+
+/** When a session ends by itself, and why. */
+export interface GrantEnd {
+  /** Milliseconds since the epoch. */
+  readonly endsAt: number
+  readonly endsBy: EndsBy
+  /** The command that asks for more time, where one can. */
+  readonly more?: string | undefined
+}
+
 export interface GrantTerms {
   readonly session: string
   readonly user: string
@@ -16,8 +28,8 @@ export interface GrantTerms {
   /** The approved request that it rests on, `req_…`; undefined: it is given outright. */
   readonly request?: string | undefined
   readonly channels: ReadonlySet<Channel>
-  /** Milliseconds since the epoch: the end of the role's maximum time or of its hours, whichever is first. */
-  readonly endsAt: number
+  /** As it was decided at the beginning: the end may be moved later. */
+  readonly ends: GrantEnd
   /** Milliseconds without traffic after which the session ends; undefined: never. */
   readonly idleMs: number | undefined
   readonly recordInput: boolean
@@ -27,9 +39,6 @@ export interface GrantTerms {
   readonly recording: Promptness
   /** The names of those of the roles that allow the user one live session at a time; not given: none does. */
   readonly oneLiveOf?: readonly string[]
-  /** Why, and by which ticket, as the user has said at the login. */
-  readonly reason?: string | undefined
-  readonly ticket?: string | undefined
   /** Whether the user may read who has checked the account out. */
   readonly seesHolder?: boolean
 }
@@ -63,8 +72,11 @@ class GrantProof {
   get request(): string | undefined {
     return this.#terms.request
   }
+  get ends(): GrantEnd {
+    return this.#terms.ends
+  }
   get endsAt(): number {
-    return this.#terms.endsAt
+    return this.#terms.ends.endsAt
   }
   get idleMs(): number | undefined {
     return this.#terms.idleMs
@@ -80,12 +92,6 @@ class GrantProof {
   }
   get oneLiveOf(): readonly string[] {
     return this.#terms.oneLiveOf ?? []
-  }
-  get reason(): string | undefined {
-    return this.#terms.reason
-  }
-  get ticket(): string | undefined {
-    return this.#terms.ticket
   }
   get seesHolder(): boolean {
     return this.#terms.seesHolder ?? false
@@ -112,11 +118,6 @@ export function loginDetail({ account: { login, logins } }: Grant): { login?: st
   // Which of two it is, the version of the lease tells.
   const text = logins === undefined ? login : logins.join(' or ')
   return text === undefined ? {} : { login: text }
-}
-
-/** For rows, events and recordings. */
-export function wordsOf({ reason, ticket }: Pick<Grant, 'reason' | 'ticket'>): { reason?: string; ticket?: string } {
-  return { ...(reason === undefined ? {} : { reason }), ...(ticket === undefined ? {} : { ticket }) }
 }
 
 /** For `policy/authorize.ts` only. */

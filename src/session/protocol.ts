@@ -18,16 +18,6 @@ export interface SessionNotice {
   readonly endsAt: number
 }
 
-/** What a client brings beside its proofs; what nobody has checked yet. */
-export interface Brought {
-  readonly reason?: string | undefined
-  readonly ticket?: string | undefined
-  /** How long they want it, as in `2h`. */
-  readonly length?: string | undefined
-  /** Whether somebody is there who can be asked, and who reads what is told. */
-  readonly attended: boolean
-}
-
 /** The side of the user. Its methods resolve also when the client has gone; only bugs reject. */
 export interface Downstream {
   readonly protocol: ProtocolName
@@ -50,21 +40,15 @@ export interface Downstream {
   nextProof(first?: readonly Factor[]): Promise<Proof | undefined>
   /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */
   askFor(next: readonly Factor[], partial: boolean): void
-  /**
-   * What the client brought with it. To be asked for once, when enough is proven: where a protocol says it later than that, the client is told
-   * that its proof is right, and nothing more is opened for it until `accept`. `ask`, `tell` and `deny` may follow.
-   */
-  brought(): Promise<Brought>
-  /** Asks the person who is `attended` for a line; undefined: they gave up, or are gone. */
-  ask(question: string): Promise<string | undefined>
-  /** Tells a line to whoever waits to be let in (`waiting-logins.ts`). Best effort. */
-  tell(line: string): void
   /** Says that the person is let in (USERAUTH_SUCCESS, AuthenticationOk). After it, bytes flow only through `relay`. */
   accept(notice: SessionNotice): Promise<void>
   /** Says no, with the refusal's code, its text and the session id, and closes. Causes stay inside. */
   deny(refusal: Refusal, session: string): Promise<void>
-  /** Words to the person: before `accept` a banner, after it a line on the terminal or a notice. Best effort. */
-  notify(text: string): void
+  /**
+   * Words to the person: before `accept` a banner, after it a line on the terminal or a notice, when it spoils nothing. Best effort. `short`: a
+   * warning, which people alone are told; the same in a few words for a window's title. It takes the place of an earlier one that waits.
+   */
+  notify(text: string, short?: string): void
   /**
    * Closes after what was written has left, within two seconds at most; `text` is the final message (SSH disconnect text, FATAL
    * error), where one is due.
@@ -75,18 +59,7 @@ export interface Downstream {
 /** What is asked of the side of the user until it is known who it is, and whether they may. */
 export type LoginClient = Pick<
   Downstream,
-  | 'protocol'
-  | 'source'
-  | 'login'
-  | 'database'
-  | 'loginOver'
-  | 'answered'
-  | 'outer'
-  | 'nextProof'
-  | 'askFor'
-  | 'brought'
-  | 'ask'
-  | 'tell'
+  'protocol' | 'source' | 'login' | 'database' | 'loginOver' | 'answered' | 'outer' | 'nextProof' | 'askFor'
 >
 
 /** The side of the target: authenticated and quiet, until `relay` takes it. */

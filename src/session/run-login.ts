@@ -179,7 +179,7 @@ class OpenLogin implements Login {
   }
 
   stillAllowed(): Promise<boolean> {
-    return this.#parts.broker.stillAllowed(this.id)
+    return this.#parts.broker.loginStillAllowed(this.id)
   }
 
   /** What is open has an end and an idle time of its own, by the role that gave it. */

@@ -76,11 +76,6 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
-    waitingLogins: new Gauge({
-      name: 'sallyport_logins_waiting',
-      help: 'Logins that wait now until somebody has decided on what they ask for',
-      registers,
-    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -160,7 +160,7 @@ export function grantFor(options: {
     account,
     role: 'operators',
     channels: new Set(['shell']),
-    endsAt: options.endsAt,
+    ends: { endsAt: options.endsAt, endsBy: 'maximum-time' },
     idleMs: undefined,
     recordInput: false,
     recordExecInput: true,

@@ -114,7 +114,7 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
       database: databaseOf(downstream.database, target),
       role: 'test',
       channels: new Set(options.channels ?? ['sql']),
-      endsAt: Number.MAX_SAFE_INTEGER,
+      ends: { endsAt: Number.MAX_SAFE_INTEGER, endsBy: 'maximum-time' },
       idleMs: undefined,
       recordInput: false,
       recordExecInput: true,

@@ -149,7 +149,7 @@ async function run(
     account: { name: parts.account, level: 'basic', default: true },
     role: 'test',
     channels: new Set(parts.channels ?? ALL_CHANNELS),
-    endsAt: Date.now() + 3_600_000,
+    ends: { endsAt: Date.now() + 3_600_000, endsBy: 'maximum-time' },
     idleMs: undefined,
     recordInput: parts.recordInput ?? false,
     recordExecInput: parts.recordExecInput ?? true,

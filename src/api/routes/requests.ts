@@ -307,7 +307,6 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
         return { user: user.name, roles: user.roles, proven, sourceAddress: source }
       },
       proveCode: code => authenticator.confirmCode(actor, source, code),
-      takeCode: () => false,
     })
   }
 }

@@ -12,7 +12,7 @@ import type { PrincipalFacts } from '../../identity/principal.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { User } from '../../identity/user.ts'
 import type { Choice, Choices } from '../../notifications/own-choices.ts'
-import type { GrantTerms } from '../../policy/grant.ts'
+import type { GrantEnd, GrantTerms } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { Reachable } from '../../policy/reachable.ts'
 import { makeRecordingKeys, type RecordingKeys } from '../../recording/format/recording-keys.ts'
@@ -66,7 +66,8 @@ export interface GatewayMethods extends WorkerCluster {
   /** There will be no more proofs for it. */
   loginOver(session: string): void
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
-  stillAllowed(session: string): Promise<boolean>
+  stillAllowed(session: string): Promise<GrantEnd | undefined>
+  loginStillAllowed(session: string): Promise<boolean>
   lease(
     session: string,
     details: Record<string, string>,
@@ -189,6 +190,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     loginOver,
     knowsPublicKey: (user, blob) => parts.authenticator.knowsPublicKey(user, blob),
     stillAllowed: session => broker.stillAllowed(session),
+    loginStillAllowed: session => broker.loginStillAllowed(session),
 
     async lease(session, details, receiver) {
       const lease = await broker.lease({ session }, details)

@@ -23,7 +23,7 @@ const MOST_SAID = 4096
 export interface RemoteBroker {
   readonly broker: SessionBroker
   /** What the gateway asks of those that log in. */
-  readonly methods: Pick<WorkerMethods, 'nextProof' | 'askFor' | 'brought' | 'ask' | 'tell'>
+  readonly methods: Pick<WorkerMethods, 'nextProof' | 'askFor'>
 }
 
 export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): RemoteBroker {
@@ -69,9 +69,6 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
         return { answered: client.answered, ...(proof === undefined ? {} : { proof: messageOfProof(proof) }) }
       },
       askFor: (session, next, partial) => clients.get(session)?.askFor(next, partial),
-      brought: async session => (await clients.get(session)?.brought()) ?? { attended: false },
-      ask: async (session, question) => clients.get(session)?.ask(question),
-      tell: (session, line) => clients.get(session)?.tell(line),
     },
 
     broker: {
@@ -85,6 +82,7 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
         return { principal: receivedPrincipal(admitted.principal), terms: admitted.terms }
       },
       stillAllowed: session => gateway.call('stillAllowed', session),
+      loginStillAllowed: session => gateway.call('loginStillAllowed', session),
       async person(session) {
         const facts = await gateway.call('person', session)
         return facts && receivedPrincipal(facts)

@@ -60,10 +60,7 @@ const claim = z.strictObject({
   outer: session.optional(),
 })
 /** They are kept in the session's row. */
-const details = z
-  .record(text(64), text(2048))
-  .refine(all => Object.keys(all).length <= 32, 'too many details')
-  .refine(({ reason, ticket }) => reason === undefined && ticket === undefined, 'words are said to the gateway')
+const details = z.record(text(64), text(2048)).refine(all => Object.keys(all).length <= 32, 'too many details')
 const publicKey = bytesUpTo(256)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 
@@ -92,7 +89,9 @@ const askWish = z.strictObject({
 const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
 const matching = (pattern: () => string) => text(128).refine(value => new RegExp(`^(?:${pattern()})$`).test(value))
 const followed = matching(() => 'follow-data:[0-9a-f]{32}')
-const heardOn = matching(() => `follow|session-kill|session-notice|access-changed|request-ended|${ofProtocol()}`)
+const heardOn = matching(
+  () => `follow|session-kill|session-notice|access-changed|access-requests|request-ended|${ofProtocol()}`,
+)
 const key = matching(ofProtocol)
 /** A follower's chunk is at most about 256 KB; protocols send each other keys. */
 const published = z.union([z.tuple([followed, bytesUpTo(512 * 1024)]), z.tuple([key, bytesUpTo(1024)])])
@@ -113,7 +112,8 @@ export const REQUESTS = {
   admitLogin: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
   loginOver: { values: z.tuple([session]), when: ['asked', 'granted', 'login', 'lent'], rate: DONE, late: true },
   knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]), rate: OF_A_WORKER },
-  stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent', 'login'], rate: AT_CHANGES, late: true },
+  stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent'], rate: AT_CHANGES, late: true },
+  loginStillAllowed: { values: z.tuple([session]), when: ['login'], rate: AT_CHANGES, late: true },
 
   // What is lent: once, to the session that it was granted to, while that lasts.
   lease: { values: z.tuple([session, details, publicKey]), when: ['granted'], times: 1 },

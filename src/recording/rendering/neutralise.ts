@@ -4,6 +4,8 @@ import { createUnseenMarker } from '../../shared/text/unseen.ts'
 import { createTerminalParser } from './escape-sequences.ts'
 
 export interface Neutraliser {
+  /** A program has a screen of its own: lines beside its output would spoil its picture. */
+  readonly alternate: boolean
   /** Returns what may be written to a terminal. */
   push(bytes: Buffer): string
   end(): string
@@ -40,7 +42,11 @@ export function createNeutraliser(): Neutraliser {
       if (KEPT_CONTROLS.has(code)) output += String.fromCharCode(code)
     },
     escape(intermediates, final) {
-      if (intermediates === '' && final === 'c') output += CLEAR
+      if (intermediates === '' && final === 'c') {
+        // It leaves the alternate screen as well.
+        output += `${alternate === '' ? '' : `\x1b[?${alternate}l`}${CLEAR}`
+        alternate = ''
+      }
       const kept =
         (intermediates === '' && KEPT_ESCAPES.has(final)) ||
         (/^[()]$/.test(intermediates) && '0AB'.includes(final)) ||
@@ -84,6 +90,9 @@ export function createNeutraliser(): Neutraliser {
   }
 
   return {
+    get alternate() {
+      return alternate !== ''
+    },
     push(bytes) {
       parser.push(bytes)
       return take()

@@ -37,6 +37,7 @@ export function createScreen(options: ScreenOptions): Screen {
   let shown = options.channel
   let column = 0
   const leftOut = new Set<number>()
+  const waiting: string[] = []
 
   function stream(channel: number, type: string): Neutraliser {
     const name = `${channel} ${type}`
@@ -51,14 +52,28 @@ export function createScreen(options: ScreenOptions): Screen {
       terminal = true
     }
     if (terminal && QUIET.has(event.type)) return ''
+    const lines = transcriptLines(event, options)
+    // As it was: the gateway does not write into the picture of a program that has the screen.
+    if (terminal && event.type === 'notice' && fullScreen()) {
+      waiting.push(...lines)
+      return ''
+    }
+    return written(lines)
+  }
+
+  function fullScreen(): boolean {
+    return [...streams.values()].some(({ alternate }) => alternate)
+  }
+
+  /** What was said while a program had the screen, once it has left. */
+  function said(): string {
+    return waiting.length === 0 || fullScreen() ? '' : written(waiting.splice(0))
+  }
+
+  function written(lines: readonly string[]): string {
     const begin = column > 0 ? '\r\n' : ''
     column = 0
-    return (
-      begin +
-      transcriptLines(event, options)
-        .map(line => `${line}\r\n`)
-        .join('')
-    )
+    return begin + lines.map(line => `${line}\r\n`).join('')
   }
 
   function input(lines: string[]): string {
@@ -83,12 +98,13 @@ export function createScreen(options: ScreenOptions): Screen {
       if (text.includes('\x1b') || text.includes('\x0e')) styled = true
       if (text !== '') column = text.endsWith('\n') ? 0 : 1
       // Without a terminal nobody turned line ends into what a terminal needs.
-      return terminal ? text : text.replace(/\r?\n/g, '\r\n')
+      return (terminal ? text : text.replace(/\r?\n/g, '\r\n')) + said()
     },
     restore() {
       const rest = [...streams.values()].map(neutraliser => neutraliser.end()).join('')
       const normal = styled ? [...streams.values()].map(neutraliser => neutraliser.restore()).join('') : ''
-      return rest + normal + notShown(leftOut)
+      const last = waiting.map(line => `\r\n${line}`).join('')
+      return rest + normal + last + notShown(leftOut)
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Principal } from '../../identity/principal.ts'
-import type { Grant } from '../../policy/grant.ts'
+import type { Grant, GrantEnd } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { GatewayError, Refusal } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
@@ -28,8 +28,10 @@ export interface SessionBroker {
   admit(session: string, client: LoginClient): Promise<Grant | Refusal>
   /** The same for a login that names no target. */
   admitLogin(session: string, client: LoginClient): Promise<AdmittedLogin | Refusal>
-  /** Decides anew whether an admitted session, or login, may go on. */
-  stillAllowed(session: string): Promise<boolean>
+  /** Decides anew whether an admitted session may go on, and until when; undefined withdraws it. */
+  stillAllowed(session: string): Promise<GrantEnd | undefined>
+  /** The same of a login that names no target, whose end stays. */
+  loginStillAllowed(session: string): Promise<boolean>
   /** The person of an admitted login as the store has them now; undefined once they could not log in like this any more. */
   person(session: string): Promise<Principal | undefined>
   /**

@@ -1,20 +1,22 @@
 /** The sessions that run in this gateway: their deadlines, idle times and abort signals; kill and follow reach the others. */
 
 import type { SessionCluster } from '../../cluster/cluster.ts'
-import type { Grant } from '../../policy/grant.ts'
+import type { Grant, GrantEnd } from '../../policy/grant.ts'
 import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Downstream } from '../protocol.ts'
 import { type EndReason, endReasonOf } from '../state.ts'
+import { Deadline, type Moment } from './deadline.ts'
+import { type EndWords, movedWords, warningWords } from './end-words.ts'
 
 const TICK_MS = 1000
-/** So long before its deadline a session is warned. */
-const WARNING_MS = 5 * 60_000
 const KILL_CHANNEL = 'session-kill'
 const NOTICE_CHANNEL = 'session-notice'
 const ACCESS_CHANNEL = 'access-changed'
 const REQUEST_CHANNEL = 'request-ended'
+/** The id of a request of which something has changed. */
+export const REQUEST_CHANGED_CHANNEL = 'access-requests'
 
 /** The abort reason of a session's signal: why it must end. */
 export class SessionEnd extends Error {
@@ -27,39 +29,25 @@ export class SessionEnd extends Error {
   }
 }
 
-/** Now, by the clock and by what nobody can set. */
-interface Moment {
-  readonly time: number
-  readonly elapsed: number
-}
-
 export class LiveSession {
   readonly grant: Grant
   readonly downstream: Downstream
-  /** Decides anew whether the session may go on: false withdraws it. */
-  readonly stillAllowed: () => Promise<boolean>
+  /** Decides anew whether the session may go on, and until when: undefined withdraws it. */
+  readonly stillAllowed: () => Promise<GrantEnd | undefined>
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly #controller = new AbortController()
-  /** By what nobody can set: a clock that is set back makes no session longer. */
-  readonly #endsAtElapsed: number
+  readonly #deadline: Deadline
   #busy = false
-  #warned: boolean
   #lastActivity: Moment
 
-  constructor(grant: Grant, downstream: Downstream, stillAllowed: () => Promise<boolean>, now: Moment) {
+  constructor(grant: Grant, downstream: Downstream, stillAllowed: LiveSession['stillAllowed'], now: Moment) {
     this.grant = grant
     this.downstream = downstream
     this.stillAllowed = stillAllowed
     this.startedAt = now.time
     this.#lastActivity = now
-    this.#endsAtElapsed = now.elapsed + grant.endsAt - now.time
-    this.#warned = this.#leftMs(now) <= WARNING_MS
-  }
-
-  /** Until the deadline, by the clock and by what has passed: what comes first. */
-  #leftMs({ time, elapsed }: Moment): number {
-    return Math.min(this.grant.endsAt - time, this.#endsAtElapsed - elapsed)
+    this.#deadline = new Deadline(grant.ends, now)
   }
 
   get id(): string {
@@ -80,18 +68,24 @@ export class LiveSession {
     this.#busy = true
   }
 
+  /** It was decided anew: its person is told where it ends at another time. */
+  endAt(end: GrantEnd, now: Moment): void {
+    if (this.#deadline.move(end, now)) this.#tell(movedWords(this.grant, end, now.time, this.#deadline.leftMs(now)))
+  }
+
+  #tell({ text, short }: EndWords): void {
+    this.downstream.notify(text, short)
+  }
+
   tick(now: Moment): void {
     if (this.#busy) {
       this.#busy = false
       this.#lastActivity = now
     }
     const { idleMs } = this.grant
-    const leftMs = this.#leftMs(now)
+    const leftMs = this.#deadline.leftMs(now)
     const quietMs = Math.max(now.time - this.#lastActivity.time, now.elapsed - this.#lastActivity.elapsed)
-    if (!this.#warned && leftMs <= WARNING_MS) {
-      this.#warned = true
-      this.downstream.notify('This session reaches its maximum time in five minutes.')
-    }
+    if (this.#deadline.warns(now)) this.#tell(warningWords(this.grant, this.#deadline.end, now.time, leftMs))
     if (leftMs <= 0) this.abort('deadline')
     else if (idleMs !== undefined && quietMs >= idleMs) this.abort('idle')
   }
@@ -166,14 +160,27 @@ export async function createLiveSessions(parts: {
     accessChanges++
     for (const listener of listeners) listener()
     // First the sessions: they end for a reason of their own, and not because the login around them went.
-    for (const one of [...sessions.values(), ...watched]) {
-      // An error while deciding is a no.
-      const allowed = await one.stillAllowed().catch(error => {
-        log.error({ err: error, session: one.id }, 'the access could not be decided anew')
-        return false
-      })
-      if (!allowed) one.abort('access-revoked')
-    }
+    for (const session of [...sessions.values()]) await decideSession(session)
+    for (const one of [...watched]) if (!(await allowed(one))) one.abort('access-revoked')
+  }
+
+  async function decideSession(session: LiveSession): Promise<void> {
+    const end = await allowed(session)
+    if (end) session.endAt(end, moment())
+    else session.abort('access-revoked')
+  }
+
+  /** An error while deciding is a no. */
+  function allowed<T>(one: { readonly id: string; stillAllowed(): Promise<T> }): Promise<T | undefined> {
+    return one.stillAllowed().catch(error => {
+      log.error({ err: error, session: one.id }, 'the access could not be decided anew')
+      return undefined
+    })
+  }
+
+  /** More of it may have been approved. */
+  async function requestChanged(request: string): Promise<void> {
+    for (const session of [...sessions.values()]) if (session.grant.request === request) await decideSession(session)
   }
 
   const unsubscribes = await Promise.all([
@@ -188,6 +195,7 @@ export async function createLiveSessions(parts: {
     }),
     cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
     cluster.subscribe(REQUEST_CHANNEL, payload => endRequest(payload.toString('utf8'))),
+    cluster.subscribe(REQUEST_CHANGED_CHANNEL, payload => void requestChanged(payload.toString('utf8'))),
   ])
 
   // What the others said while they could not be reached is lost.

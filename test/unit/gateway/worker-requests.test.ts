@@ -27,6 +27,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   loginOver: [SESSION],
   knowsPublicKey: ['alice', KEY],
   stillAllowed: [SESSION],
+  loginStillAllowed: [SESSION],
   lease: [SESSION, { client: 'OpenSSH_9.2' }, KEY],
   findHop: [SESSION, 'hop-01'],
   lendForHop: [SESSION, ADDRESS, KEY],

@@ -55,6 +55,29 @@ t.test('a recording plays in its own time, or faster', async t => {
   }
 })
 
+t.test('what the gateway said while a program had the screen is shown once it has left', async t => {
+  const notice: RecordedEvent = { type: 'notice', text: 'ends in 5 minutes', at: 10 }
+  const stage = createStage()
+  await play(
+    () =>
+      each([
+        PTY,
+        output(0, '\x1b[?1049hpicture'),
+        notice,
+        output(20, ' goes on'),
+        output(30, '\x1b[?1049lshell'),
+        output(40, '!'),
+      ]),
+    stage.terminal,
+    OPTIONS,
+    stage.timing,
+  )
+  t.match(stage.all(), /picture goes on\x1b\[\?1049lshell\r\n.*ends in 5 minutes\r\n.*!/s)
+  const never = createStage()
+  await play(() => each([PTY, output(0, '\x1b[?1049hpicture'), notice]), never.terminal, OPTIONS, never.timing)
+  t.match(never.all(), /\x1b\[\?1049l.*ends in 5 minutes/s, 'also where it never leaves')
+})
+
 t.test('idle time is cut', async t => {
   const stage = createStage()
   const events = [PTY, output(0, 'a'), output(3_600_000, 'b'), output(3_600_500, 'c')]

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Brought, Downstream } from '../../../session/protocol.ts'
+import type { Downstream } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
 import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
@@ -20,11 +20,16 @@ import {
   readyForQuery,
 } from '../wire/backend-messages.ts'
 import { BodyReader } from '../wire/message-body.ts'
-import { broughtIn } from './brought.ts'
 import { fatal, isAfterLogin } from './sqlstate.ts'
 
 const LAST_WORD_PATIENCE_MS = 2000
 const MOST_WAITING_NOTICES = 16
+
+interface WaitingNotice {
+  readonly bytes: Buffer
+  /** A later warning takes its place. */
+  readonly warning: boolean
+}
 
 export interface Startup {
   readonly login: string
@@ -52,13 +57,14 @@ export class PostgresDownstream implements Downstream {
   #asked = false
   #answered = false
   #accepted = false
-  #saidOk = false
   #sentFinalMessage = false
   #targetSqlstate: string | undefined
-  #notices: Buffer[] = []
+  #notices: WaitingNotice[] = []
   #startup: { target: StartupResult; cancelKey: CancelKey } | undefined
   /** True where a message of the gateway may go in between: set by the relay. */
   #atBoundary: () => boolean = () => true
+  /** Called with what the person is told. */
+  #onNotice: (text: string) => void = () => undefined
 
   constructor(parts: {
     socket: Socket
@@ -115,37 +121,16 @@ export class PostgresDownstream implements Downstream {
     this.#startup = { target, cancelKey }
   }
 
-  async brought(): Promise<Brought> {
-    return { ...broughtIn(this.startup.parameters), attended: false }
-  }
-
-  /** Nothing is asked in this protocol once the password has come. */
-  async ask(): Promise<undefined> {}
-
-  /** A notice, which clients can bear from AuthenticationOk on: libpq shows it at once. */
-  tell(line: string): void {
-    if (!this.socket.writable) return
-    const notice = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: line })
-    this.socket.write(Buffer.concat([...this.#authenticated(), notice]))
-  }
-
   async accept(): Promise<void> {
     if (this.#startup === undefined) throw new Error('accepted before the target was connected')
     const { target, cancelKey } = this.#startup
-    const messages = [...this.#authenticated(), ...this.#notices]
+    const messages = [authenticationOk(), ...this.#notices.map(({ bytes }) => bytes)]
     for (const [name, value] of target.parameters) messages.push(parameterStatus(name, value))
     messages.push(backendKeyData(cancelKey.processId, cancelKey.key), readyForQuery('I'))
     this.#notices = []
     this.#accepted = true
-    this.socket.write(Buffer.concat(messages))
-  }
-
-  /** It is told once that the password was right. */
-  #authenticated(): Buffer[] {
-    if (this.#saidOk) return []
-    this.#saidOk = true
     this.#onAccept()
-    return [authenticationOk()]
+    this.socket.write(Buffer.concat(messages))
   }
 
   /** The target's SQLSTATE is the better one for `deny`, where it may be told. */
@@ -159,16 +144,19 @@ export class PostgresDownstream implements Downstream {
     const words = fatal(code, message, session, advice)
     const sqlstate = code === 'TARGET_LOGIN_FAILED' ? this.#targetSqlstate : undefined
     // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
-    if (!this.#saidOk && !isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
-    else if (!this.#saidOk && this.socket.writable) this.socket.write(authenticationOk())
+    if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
+    else if (this.socket.writable) this.socket.write(authenticationOk())
     await this.#sendFinalMessage(sqlstate === undefined ? words : { ...words, sqlstate })
   }
 
   /** A notice: clients cannot bear one before AuthenticationOk, nor inside another message; it waits for its moment. */
-  notify(text: string): void {
-    const notice = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: text })
-    if (this.#accepted && this.#notices.length === 0 && this.#atBoundary()) this.socket.write(notice)
-    else if (this.#notices.length < MOST_WAITING_NOTICES) this.#notices.push(notice)
+  notify(text: string, short?: string): void {
+    this.#onNotice(text)
+    const bytes = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: text })
+    const warning = short !== undefined
+    if (warning) this.#notices = this.#notices.filter(earlier => !earlier.warning)
+    if (this.#accepted && this.#notices.length === 0 && this.#atBoundary()) this.socket.write(bytes)
+    else if (this.#notices.length < MOST_WAITING_NOTICES) this.#notices.push({ bytes, warning })
   }
 
   async close(_reason: EndReason, text?: string): Promise<void> {
@@ -176,9 +164,10 @@ export class PostgresDownstream implements Downstream {
     await this.#sendFinalMessage({ severity: 'FATAL', sqlstate: '57P01', message: text })
   }
 
-  /** Hands the socket to the relay: gives what the client sent ahead. `atBoundary` says where notices may go. */
-  beginRelay(atBoundary: () => boolean): Buffer {
+  /** Hands the socket to the relay: gives what the client sent ahead. `atBoundary` says where notices may go; `onNotice` is told each of them. */
+  beginRelay(atBoundary: () => boolean, onNotice: (text: string) => void): Buffer {
     this.#atBoundary = atBoundary
+    this.#onNotice = onNotice
     return this.#reader.detach()
   }
 
@@ -188,7 +177,7 @@ export class PostgresDownstream implements Downstream {
 
   /** Called by the relay between two messages. */
   flushNotices(): void {
-    for (const notice of this.#notices) this.socket.write(notice)
+    for (const { bytes } of this.#notices) this.socket.write(bytes)
     this.#notices = []
   }
 

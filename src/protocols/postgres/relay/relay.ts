@@ -40,7 +40,7 @@ export function relay(
       passed,
       parsed,
     })
-    const early = downstream.beginRelay(mayInterject)
+    const early = downstream.beginRelay(mayInterject, text => recorder.fact({ type: 'notice', text }))
     const toClient = new Gate(recorder, sendParsed, much => unwritten(UNWRITTEN_TO_CLIENT, much))
     const toTarget = new Gate(recorder, sendToTarget, much => unwritten(UNWRITTEN_TO_TARGET, much))
 

@@ -3,6 +3,7 @@
 import { WireError } from '../../../shared/ssh-encoding/wire.ts'
 import type { Side } from './policy.ts'
 import { ReplyQueue } from './reply-queue.ts'
+import type { TerminalNotices } from './terminal-notices.ts'
 
 /** What ssh2 takes as one packet is a little more than this; a side that can take more is told this. */
 export const MAX_PACKET = 32_768
@@ -38,6 +39,8 @@ export interface Channel {
   started: boolean
   /** Messages of the target that wait until the client has room again: what the gateway put in took theirs. */
   readonly held: Buffer[]
+  /** Of a channel with a terminal: what the gateway has to say there. */
+  terminal: TerminalNotices | undefined
 }
 
 export interface OpenFields {
@@ -78,6 +81,7 @@ export class Channels {
       open: false,
       started: false,
       held: [],
+      terminal: undefined,
     }
     this.#opening[side].set(sender, channel)
     return channel

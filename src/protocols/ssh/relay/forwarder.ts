@@ -10,6 +10,7 @@ import { type Channel, Channels, otherSide } from './channels.ts'
 import type { Flow } from './flow.ts'
 import type { Objection, Side } from './policy.ts'
 import type { RelayPeer } from './relay-peer.ts'
+import type { Notice } from './terminal-notices.ts'
 
 /** Messages of a target that wait for the client's window: as many as the gateway's notices could displace, and some. */
 const MAX_HELD = 4_096
@@ -108,13 +109,34 @@ export class Forwarder {
     return true
   }
 
-  /** Shows a notice of the gateway's in each session channel that is open, and records it. */
-  notify(text: string): void {
-    if (this.#transports.client.over) return
-    this.context.recorder.fact({ type: 'notice', text: text.trimEnd() })
-    for (const channel of this.channels) {
-      if (channel.kind === 'session' && channel.open) this.injectStderr(channel, text)
+  /** Shows it in each terminal when it spoils nothing there, and records it now. Programs without a terminal are not told of warnings. */
+  say(notice: Notice): void {
+    for (const channel of this.#speakingOf(notice.lines)) {
+      if (channel.terminal !== undefined) {
+        channel.terminal.add(notice)
+        this.sayWaiting(channel)
+      } else if (notice.short === undefined) this.injectStderr(channel, notice.lines)
     }
+  }
+
+  /** What waits for its moment in a terminal is said, where that has come. */
+  sayWaiting(channel: Channel): void {
+    // What is held is not on the screen yet.
+    if (!channel.terminal?.waits || channel.held.length > 0) return
+    channel.terminal.say(text => this.injectStderr(channel, text))
+  }
+
+  /** Shows it in every session channel at once, whatever runs there: nothing comes after it. */
+  lastWord(lines: string): void {
+    for (const channel of this.#speakingOf(lines))
+      this.injectStderr(channel, `${channel.terminal?.restored() ?? ''}${lines}`)
+  }
+
+  /** Those in which something can be said, once it is recorded. */
+  #speakingOf(lines: string): Channel[] {
+    if (this.#transports.client.over) return []
+    this.context.recorder.fact({ type: 'notice', text: lines.replaceAll('\r\n', '\n').trimEnd() })
+    return [...this.channels].filter(({ kind, open }) => kind === 'session' && open)
   }
 
   /** Audits and records something that was refused. */

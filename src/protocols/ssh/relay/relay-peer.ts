@@ -2,6 +2,7 @@
 
 import type { Downstream } from '../../../session/protocol.ts'
 import type { TransportListener } from '../transport/transport.ts'
+import type { Notice } from './terminal-notices.ts'
 
 export interface RelayPeer {
   readonly over: boolean
@@ -28,11 +29,19 @@ export interface RelayPeer {
   unimplemented(): void
 }
 
+/** Puts words into the person's open terminals, as lines that a terminal can show. */
+export interface Speaker {
+  /** At the next moment at which it spoils nothing. */
+  say(notice: Notice): void
+  /** Now: nothing comes after it. */
+  lastWord(lines: string): void
+}
+
 /** The side of the user, as the relay takes it over. */
 export interface RelayedClient extends Downstream {
-  readonly relayed: RelayPeer
-  /** Set by the relay: puts words into the person's open terminal. */
-  speaker: ((text: string) => void) | undefined
+  readonly transport: RelayPeer
+  /** Set by the relay, while it runs. */
+  speaker: Speaker | undefined
   /** What came until now is given to the listener first. */
   handOver(listener: TransportListener): void
   /** The relay tells that the connection ended while it was the listener. */

@@ -51,7 +51,7 @@ class Relay {
     this.#downstream = downstream
     this.#upstream = upstream
     this.#context = context
-    this.#transports = { client: downstream.relayed, target: upstream.transport }
+    this.#transports = { client: downstream.transport, target: upstream.transport }
     this.#flow = new Flow(this.#transports)
     this.#forwarder = new Forwarder(this.#transports, this.#flow, context, options)
     this.#requests = new Requests(this.#forwarder, options)
@@ -79,7 +79,10 @@ class Relay {
   }
 
   #takeOver(): void {
-    this.#downstream.speaker = text => this.#forwarder.notify(text)
+    this.#downstream.speaker = {
+      say: notice => this.#forwarder.say(notice),
+      lastWord: lines => this.#forwarder.lastWord(lines),
+    }
     this.#downstream.handOver({
       message: (type, payload) => this.#take('client', type, payload),
       ended: error => {
@@ -134,7 +137,7 @@ class Relay {
   /** Who it was: the log and the person must not take a broken target for a broken client. */
   #blame(side: Side, rule: string): void {
     this.#context.refused('protocol', `the ${side} broke the protocol: ${rule}`)
-    if (side === 'target') this.#forwarder.notify(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
+    if (side === 'target') this.#forwarder.lastWord(terminalLines(`Sallyport: the target broke the protocol: ${rule}`))
   }
 
   #brokenRule(side: Side, { message: rule }: WireError): void {
@@ -229,6 +232,10 @@ class Relay {
     }
     this.#forwarder.note()
     this.#forwarder.forwardInOrder(side, channel, payload)
+    if (side === 'target' && channel.terminal !== undefined) {
+      channel.terminal.screen.see(bytes)
+      this.#forwarder.sayWaiting(channel)
+    }
   }
 
   #extendedData(side: Side, payload: Buffer): void {
@@ -252,7 +259,10 @@ class Relay {
     const bytes = reader.uint32()
     expectEnd(reader)
     const forwarded = this.#forwarder.channels.adjusted(side, channel, bytes)
-    if (side === 'client' && channel.client.window >= 0) this.#forwarder.release(channel)
+    if (side === 'client' && channel.client.window >= 0) {
+      this.#forwarder.release(channel)
+      this.#forwarder.sayWaiting(channel)
+    }
     if (forwarded === bytes) this.#forwarder.forward(side, payload)
     else if (forwarded > 0) {
       const { id } = channel[otherSide(side)]

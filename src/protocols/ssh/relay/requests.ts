@@ -17,6 +17,7 @@ import {
 import { RemoteForwards } from './remote-forwards.ts'
 import { ReplyQueue } from './reply-queue.ts'
 import { expectEnd, GLOBAL_SHAPES, OPEN_SHAPES, REQUEST_SHAPES, readsOneWay, type Shape } from './shapes.ts'
+import { TerminalNotices } from './terminal-notices.ts'
 
 /** OpenSSH's client ends at once when a shell is refused: give it time to show why. */
 const READING_MS = 100
@@ -105,7 +106,10 @@ export class Requests {
     const heard = (reply: Buffer) => {
       const granted = reply[0] !== MESSAGE.CHANNEL_FAILURE
       if (starts && !granted) notStarted(channel, log)
-      if (name === 'pty-req' && side === 'client') log.terminalAnswered(granted)
+      if (name === 'pty-req' && side === 'client') {
+        log.terminalAnswered(granted)
+        if (granted) channel.terminal ??= new TerminalNotices()
+      }
     }
     if (wantsReply) channel[side].requests.forwarded(heard)
     else if (name === 'pty-req' && side === 'client') {

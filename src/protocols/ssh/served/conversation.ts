@@ -78,7 +78,7 @@ export class SshConversation implements Conversation {
     try {
       await run(inner, session)
     } finally {
-      inner.relayed.destroy()
+      inner.transport.destroy()
       release()
     }
     return inner.outcome

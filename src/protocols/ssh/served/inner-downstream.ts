@@ -2,12 +2,12 @@
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
-import type { Brought } from '../../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
 import { Secret } from '../../../shared/secret.ts'
-import type { RelayedClient } from '../relay/relay-peer.ts'
+import type { RelayedClient, Speaker } from '../relay/relay-peer.ts'
+import { noticeOf } from '../relay/terminal-notices.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import type { TransportListener } from '../transport/transport.ts'
 import type { InnerClient } from './inner-client.ts'
@@ -33,21 +33,21 @@ export class InnerDownstream implements RelayedClient {
   readonly protocol = 'ssh'
   readonly database = undefined
   readonly answered = true
-  readonly relayed: InnerClient
+  readonly transport: InnerClient
   readonly source: Source
   readonly login: string
   readonly details: Record<string, string>
   readonly gone: AbortSignal
   readonly loginOver: AbortSignal
   readonly outer: string
-  speaker: ((text: string) => void) | undefined
+  speaker: Speaker | undefined
   outcome: SessionOutcome
   readonly #options: InnerDownstreamOptions
   #tries = 0
 
   constructor(options: InnerDownstreamOptions) {
     const { client, source, login, details, gone, outer, session } = options
-    this.relayed = client
+    this.transport = client
     this.source = source
     this.login = login
     this.details = details
@@ -79,20 +79,8 @@ export class InnerDownstream implements RelayedClient {
     // It is told by the next question.
   }
 
-  async brought(): Promise<Brought> {
-    return { attended: true }
-  }
-
-  ask(question: string): Promise<string | undefined> {
-    return this.#options.person.ask(question)
-  }
-
-  tell(line: string): void {
-    this.#options.person.told(plain(line))
-  }
-
   async accept(): Promise<void> {
-    this.relayed.attach()
+    this.transport.attach()
     await this.#options.person.begun()
   }
 
@@ -101,14 +89,14 @@ export class InnerDownstream implements RelayedClient {
     this.outcome = { kind: 'refused', session, code, text }
   }
 
-  notify(text: string): void {
-    this.speaker?.(terminalLines(text))
+  notify(text: string, short?: string): void {
+    this.speaker?.say(noticeOf(text, short))
   }
 
   async close(reason: EndReason, text?: string): Promise<void> {
-    if (text !== undefined) this.speaker?.(terminalLines(text))
+    if (text !== undefined) this.speaker?.lastWord(terminalLines(text))
     this.speaker = undefined
-    const { exitStatus, lastWord } = this.relayed
+    const { exitStatus, lastWord } = this.transport
     const byThemselves = reason === 'client-closed' || reason === 'target-closed'
     this.outcome = {
       kind: 'ended',
@@ -116,11 +104,11 @@ export class InnerDownstream implements RelayedClient {
       ...(exitStatus === undefined ? {} : { exitStatus }),
       text: plain(byThemselves ? (lastWord ?? 'the session ended') : END_REASON_TEXT[reason]),
     }
-    this.relayed.destroy()
+    this.transport.destroy()
   }
 
   handOver(listener: TransportListener): void {
-    this.relayed.begin(listener)
+    this.transport.begin(listener)
   }
 
   lost(): void {}

@@ -141,7 +141,10 @@ t.test('a clock that is set back makes no session longer, nor a quiet one less i
   const clock = settableClock()
   const moment = () => ({ time: clock.now(), elapsed: clock.monotonic!() })
   const downstream = { notify: () => undefined } as unknown as Downstream
-  const begin = () => new LiveSession(grantFor({ endsAt: clock.now() + HOUR }), downstream, async () => true, moment())
+  const begin = () => {
+    const grant = grantFor({ endsAt: clock.now() + HOUR })
+    return new LiveSession(grant, downstream, async () => grant.ends, moment())
+  }
   const session = begin()
   clock.set(-10 * HOUR)
   clock.pass(HOUR - 1000)

@@ -1,0 +1,70 @@
+/**
+ * What the gateway has to say in one terminal, and when: between two sequences of the target's, on lines of its own, and never into the picture of a
+ * program that has the whole screen. Until that leaves, a warning rings the bell and stands in the window's title, which no program's picture is part of.
+ */
+
+import { plain, terminalLines } from '../transport/texts.ts'
+import { ScreenState } from './screen-state.ts'
+
+export interface Notice {
+  /** Ends with CR and LF. */
+  readonly lines: string
+  /** Of a warning: the same in a few words. It takes the place of an earlier warning. */
+  readonly short?: string
+}
+
+const MOST_WAITING = 16
+/** XTWINOPS: the title on the terminal's stack, and back from there; OSC 2 is the title. */
+const KEEP_TITLE = '\x1b[22;2t'
+const TITLE_BACK = '\x1b[23;2t'
+const BELL = '\x07'
+
+export class TerminalNotices {
+  readonly screen = new ScreenState()
+  #waiting: Notice[] = []
+  /** The warning that stands in the title. */
+  #titled: string | undefined
+
+  get waits(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  add(notice: Notice): void {
+    if (notice.short !== undefined) this.#waiting = this.#waiting.filter(({ short }) => short === undefined)
+    if (this.#waiting.length < MOST_WAITING) this.#waiting.push(notice)
+  }
+
+  /** Says what may be said now; `write` gives false where there is no room, and is asked again later. */
+  say(write: (text: string) => boolean): void {
+    if (!this.screen.atBoundary) return
+    if (this.screen.fullScreen) {
+      const short = this.#waiting.find(one => one.short !== undefined)?.short
+      if (short === undefined || short === this.#titled) return
+      const keep = this.#titled === undefined ? KEEP_TITLE : ''
+      if (write(`${keep}\x1b]2;${short}\x1b\\${BELL}`)) this.#titled = short
+      return
+    }
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      // The person may be in the midst of a line.
+      if (!write(`${this.#titleBack()}\r\n${next.lines}`)) return
+      this.#titled = undefined
+      this.#waiting.shift()
+    }
+  }
+
+  /** What must come before a last word: whatever program has the screen is gone with it. */
+  restored(): string {
+    const cancel = this.screen.atBoundary ? '' : '\x18'
+    const title = this.#titleBack()
+    this.#titled = undefined
+    return `${cancel}${title}${this.screen.alternate ? '\x1b[?1049l' : ''}`
+  }
+
+  #titleBack(): string {
+    return this.#titled === undefined ? '' : TITLE_BACK
+  }
+}
+
+export function noticeOf(text: string, short?: string): Notice {
+  return { lines: terminalLines(text), ...(short === undefined ? {} : { short: plain(short).replaceAll('\n', ' ') }) }
+}
