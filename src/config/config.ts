@@ -20,6 +20,7 @@ import {
   tlsFiles,
 } from '../shared/setting-types.ts'
 import { notificationsSchema, withAbsoluteFiles } from './notifications.ts'
+import { calendarsSchema, ticketCheckSchema } from './outside-facts.ts'
 
 const LONGEST_PAUSE_MS = 3_600_000
 const LONGEST_TOKEN_MS = 366 * 86_400_000
@@ -313,6 +314,10 @@ const fixed = {
     })
     .prefault({}),
   notifications: notificationsSchema.prefault({}),
+  /** Who is on call, for review rules that ask for it, by the name that they call it. */
+  calendars: calendarsSchema,
+  /** Who knows the state of tickets, for review rules that ask for it; not given: nobody. */
+  ticketCheck: ticketCheckSchema.optional(),
   log: z
     .strictObject({
       /** The least important lines that are written. */
@@ -379,6 +384,17 @@ export function resolveConfig(parsed: Parsed, folder: string) {
     notifications: {
       ...parsed.notifications,
       channels: mapValues(parsed.notifications.channels, given => withAbsoluteFiles(given, absolute)),
+    },
+    calendars: mapValues(parsed.calendars, given => ({
+      ...given,
+      file: optional(given.file),
+      urlFile: optional(given.urlFile),
+      caFile: optional(given.caFile),
+    })),
+    ticketCheck: parsed.ticketCheck && {
+      ...parsed.ticketCheck,
+      secretFile: absolute(parsed.ticketCheck.secretFile),
+      caFile: optional(parsed.ticketCheck.caFile),
     },
     recording: { ...parsed.recording, folder: absolute(parsed.recording.folder ?? join(dataFolder, 'recordings')) },
     audit: { ...parsed.audit, file: optional(parsed.audit.file), heads: heads(parsed.audit.heads) },

@@ -109,7 +109,7 @@ function minutes(time: string): number {
 }
 
 /** The first instant at which the wall clock shows `wall`, or has jumped past it. */
-function firstInstant(zone: string, wall: number): number {
+export function firstInstant(zone: string, wall: number): number {
   const before = wallTime(zone, wall - DAY_MS) - (wall - DAY_MS)
   const after = wallTime(zone, wall + DAY_MS) - (wall + DAY_MS)
   const shown = [wall - before, wall - after].filter(instant => wallTime(zone, instant) === wall)

@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises'
 import { webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
-import { post } from '../../shared/network/http-post.ts'
+import { post } from '../../shared/network/http-request.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { type HeadTimeStamp, type SentHead, TIME_STAMP_TYPE } from './head.ts'
 

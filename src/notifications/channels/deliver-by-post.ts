@@ -3,7 +3,7 @@
 import { dialAddress } from '../../connections/dial-address.ts'
 import { JobFailed, JobRefused } from '../../schedule/job.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
-import { post, StatusError } from '../../shared/network/http-post.ts'
+import { post, StatusError } from '../../shared/network/http-request.ts'
 import { printable } from '../../shared/text/printable.ts'
 
 export interface Receiver {

@@ -1,4 +1,4 @@
-/** One POST to somebody else's server, with a time limit and a limit for the answer. No redirect is followed. */
+/** One request to somebody else's server, with a time limit and a limit for the answer. No redirect is followed. */
 
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
@@ -6,10 +6,9 @@ import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 
-export interface PostOptions {
+export interface GetOptions {
   readonly url: URL
   readonly headers: Record<string, string>
-  readonly body: Buffer
   readonly timeoutMs: number
   /** PEM; not given: the certificates of the system. */
   readonly ca?: string | undefined
@@ -18,6 +17,10 @@ export interface PostOptions {
   /** Gives it up. */
   readonly signal?: AbortSignal
   readonly maxAnswerBytes?: number
+}
+
+export interface PostOptions extends GetOptions {
+  readonly body: Buffer
 }
 
 const MAX_ANSWER_BYTES = 1024 * 1024
@@ -33,8 +36,17 @@ export class StatusError extends Error {
 }
 
 /** The body of a 2xx answer. Throws an Error that names the status or what went wrong, never what was sent or answered. */
-export async function post(options: PostOptions): Promise<Buffer> {
-  const { url, headers, body, timeoutMs, ca, dial, maxAnswerBytes = MAX_ANSWER_BYTES } = options
+export function post({ body, ...options }: PostOptions): Promise<Buffer> {
+  return exchange('POST', options, body)
+}
+
+/** As {@link post}. */
+export function get(options: GetOptions): Promise<Buffer> {
+  return exchange('GET', options, undefined)
+}
+
+async function exchange(method: 'GET' | 'POST', options: GetOptions, body: Buffer | undefined): Promise<Buffer> {
+  const { url, headers, timeoutMs, ca, dial, maxAnswerBytes = MAX_ANSWER_BYTES } = options
   const timeout = AbortSignal.timeout(timeoutMs)
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
   const late = () => new Error(`no answer within ${timeoutMs} ms`)
@@ -49,7 +61,8 @@ export async function post(options: PostOptions): Promise<Buffer> {
   }
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const failed = (error: Error) => reject(timeout.aborted ? late() : error)
-  const common = { method: 'POST', headers: { ...headers, 'content-length': String(body.length) }, signal }
+  const length = body === undefined ? {} : { 'content-length': String(body.length) }
+  const common = { method, headers: { ...headers, ...length }, signal }
   // An agent, also a new one (`agent: false`), would make connections of its own.
   const connection = (stream: Duplex) => ({
     createConnection: () =>
