@@ -38,7 +38,7 @@ interface Parts {
   readonly cluster: Pick<Cluster, 'publish' | 'subscribe'>
   /** What rests on it ends, on whichever gateway. Never rejects. */
   readonly endUses: (request: RequestedAccess) => Promise<void>
-  readonly count: (what: RequestHappening) => void
+  readonly count: (what: RequestHappening, request: RequestedAccess) => void
 }
 
 /** So often a change is tried that others were quicker with. */
@@ -59,7 +59,7 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
 
   async function follow(told: readonly Transition[]): Promise<void> {
     for (const { what, request } of told) {
-      count(what)
+      count(what, request)
       // Whoever may have something by it does not any more.
       if (what === 'revoked' || what === 'ended' || what === 'cancelled') await endUses(request)
     }
@@ -100,7 +100,7 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
     async note(transition: Transition, on: Database, record: RecordEvent): Promise<void> {
       const { what, request, by } = transition
       record(happened(what, request, { by }))
-      count(what)
+      count(what, request)
       await inform(transition, on)
     },
 

@@ -50,12 +50,12 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
     const until = base && plannedEndOf(base)
     const startsAt = base !== undefined && 'startsAt' in base.state ? base.state.startsAt : undefined
     const extended = startsAt === undefined || until === undefined ? undefined : { startsAt, until }
-    return reviewer.review({ ...(await inputOf(request, role, offer)), extended })
+    return reviewer.review({ ...(await inputOf(request, role, offer)), extended, isAsked: true })
   }
 
-  async function inputOf(request: RequestedAccess, role: Role, offer: Offer): Promise<ReviewInput> {
+  async function inputOf(request: RequestedAccess, role: Role, offer: Offer): Promise<Omit<ReviewInput, 'isAsked'>> {
     return {
-      ...{ request, most: offer.maxTime, user: await users.get(request.user) },
+      ...{ request, offer, user: await users.get(request.user) },
       opened: openedBy(role, request.offer, request.wish, await offered.targetsOf(onOf(request.wish))),
     }
   }
@@ -90,12 +90,16 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
     return followOn(on, tell, approved, base, { by: 'gateway' })
   }
 
-  async function insert(request: RequestedAccess, offer: Offer, by: By, on: Database, tell: Tell): Promise<void> {
+  async function checkCount(request: RequestedAccess, on?: Database): Promise<void> {
     const counted = await rows.countOf(request.user, clock.now() - 3_600_000, on)
     if (counted.open >= MOST_OPEN)
       throw new GatewayError('CONFLICT', `You have ${MOST_OPEN} open requests: cancel some first.`)
     if (counted.since >= MOST_AN_HOUR)
       throw new GatewayError('CONFLICT', `You have asked ${MOST_AN_HOUR} times within the hour: ask again later.`)
+  }
+
+  async function insert(request: RequestedAccess, offer: Offer, by: By, on: Database, tell: Tell): Promise<void> {
+    await checkCount(request, on)
     await rows.insert(request, on)
     await plan(request, on, offer)
     await tell('asked', request, by, { review: request.review })
@@ -103,6 +107,8 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
 
   return {
     async prepare(request: RequestedAccess, asked: Asked): Promise<Write<RequestedAccess>> {
+      // Others may be asked for its review: not for what is refused anyway.
+      await checkCount(request)
       const reviewed = await reviewOf(request, asked)
       return (on, tell) => insertReviewed(request, reviewed, asked, on, tell)
     },
@@ -111,7 +117,7 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
     async reviewAgain(request: RequestedAccess, rules: readonly ReviewRule[]): Promise<Review | undefined> {
       const found = await offered.offerOf(request.role, request.offer)
       if (found === undefined || request.extensionOf !== undefined) return undefined
-      return reviewer.evaluate(rules, await inputOf(request, found.role, found.offer))
+      return reviewer.evaluate(rules, { ...(await inputOf(request, found.role, found.offer)), isAsked: false })
     },
   }
 }

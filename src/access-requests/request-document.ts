@@ -4,6 +4,7 @@ import { durationWords } from '../shared/durations.ts'
 import { isoTime } from '../shared/text/iso-time.ts'
 import type { AskedAccess, RequestedAccess } from './request.ts'
 import type { Decision } from './request-rows.ts'
+import type { Review } from './review/evaluate.ts'
 import { plannedEnd } from './transition.ts'
 
 export function requestDocument(request: RequestedAccess) {
@@ -22,7 +23,7 @@ export function requestDocument(request: RequestedAccess) {
     clock: wish.clock,
     extensionOf: extensionOf ?? null,
     /** What the review rules said when it was asked. */
-    review: review === undefined ? null : { outcome: review.outcome, rule: review.rule ?? null, why: review.why },
+    review: review === undefined ? null : reviewDocument(review),
     askedAt: isoTime(askedAt),
     /** Until then it is decided, or once approved with a clock that begins with the first use, used. */
     waitsUntil: isoOrNull(waitsUntil(state)),
@@ -33,6 +34,11 @@ export function requestDocument(request: RequestedAccess) {
     words: ended?.words ?? null,
   }
 }
+/** `outside`: what calendars and whoever knows of tickets said. */
+function reviewDocument({ outcome, rule, why, outside = [] }: Review) {
+  return { outcome, rule: rule ?? null, why, outside: [...outside] }
+}
+
 export type RequestDocument = ReturnType<typeof requestDocument>
 
 export function decisionDocument({ approver, stage, decision, reason, rule, factors, at }: Decision) {

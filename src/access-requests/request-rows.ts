@@ -134,7 +134,7 @@ export function createRequestRows(database: Database) {
     },
 
     /** Of one user: how many are open, and how many were asked for since. */
-    async countOf(user: string, since: number, on: Database): Promise<{ open: number; since: number }> {
+    async countOf(user: string, since: number, on: Database = database): Promise<{ open: number; since: number }> {
       const rows = await on
         .selectFrom('access_requests')
         .select(['state', 'asked_at'])

@@ -49,6 +49,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['ticket', details.ticket ?? undefined],
     ['asked', `${minuteOf(details.askedAt)}, from ${details.source}`],
     ['reviewed', details.review === null ? undefined : reviewText(details.review)],
+    ...(details.review?.outside ?? []).map((words): [string, string] => ['', words]),
     ['decided by', details.approvers ?? undefined],
     ['opens', opens.count === 0 ? 'nothing that is there now' : `${opens.accounts.join(', ')}${more}`],
     ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [

@@ -46,7 +46,7 @@ interface Parts {
   /** The store's, where several gateways share it. */
   readonly clock: Clock
   readonly reviewer: Reviewer
-  readonly count: (what: RequestHappening) => void
+  readonly count: (what: RequestHappening, request: RequestedAccess) => void
 }
 
 export type Requests = Awaited<ReturnType<typeof createRequests>>

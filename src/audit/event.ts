@@ -37,6 +37,8 @@ export type AuditKind =
   | 'access-request.ended'
   | 'access-request.revoked'
   | 'access-request.refused'
+  | 'calendar.unreadable'
+  | 'calendar.readable'
   | 'session.started'
   | 'session.end-moved'
   | 'session.ended'

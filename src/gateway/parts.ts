@@ -62,6 +62,7 @@ import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { createVault } from '../vault/vault.ts'
 import { planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
+import { openOutsideFacts } from './outside-facts.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
 
@@ -170,8 +171,10 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
+  const outside = await openOutsideFacts({ config, audit, metrics, log, clock: storeClock })
+  started.defer(() => outside.calendars.close())
   const reviewer = createReviewer({
-    ...{ database, clock: storeClock, sessions },
+    ...{ database, clock: storeClock, sessions, users, ...outside },
     failed: error => log.error({ err: error }, 'the review rules could not be evaluated: people are asked'),
   })
   const requests = await createRequests({
@@ -184,7 +187,11 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
       await checkOuts.reviewOf(user).catch(failed)
     },
     clock: storeClock,
-    count: what => metrics.accessRequests.inc({ what }),
+    count(what, { review }) {
+      metrics.accessRequests.inc({ what })
+      if (what === 'asked' && review !== undefined)
+        metrics.accessReviews.inc({ outcome: review.outcome, rule: review.rule ?? 'none' })
+    },
   })
   started.defer(() => requests.close())
   const useRequest = requests.use
@@ -280,6 +287,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     ownChoices: createOwnChoices({ database, audit, notify, channels }),
     rotationTriggers,
     requests,
+    calendars: outside.calendars,
     checkOuts,
     reveal,
     batches,

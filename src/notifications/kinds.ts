@@ -31,6 +31,7 @@ const ALERTS = {
   'alert.target-identity': 'a target did not prove that it is the one that was confirmed',
   'alert.user-locked': 'a factor of a user was locked after too many failures',
   'alert.clock': 'the clock of a gateway was set, or differs from others',
+  'alert.calendar': 'a calendar of who is on call cannot be read',
   'alert.job': 'something that happens by itself was given up',
   'notification.test': 'somebody wants to see whether notifications arrive',
 } as const

@@ -76,6 +76,18 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    accessReviews: new Counter({
+      name: 'sallyport_access_reviews_total',
+      help: 'What review rules said of requests when they were asked, by outcome and rule (none: no rule matched)',
+      labelNames: ['outcome', 'rule'],
+      registers,
+    }),
+    calendarReads: new Counter({
+      name: 'sallyport_calendar_reads_total',
+      help: 'Readings of the calendars that say who is on call, by result',
+      labelNames: ['calendar', 'result'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

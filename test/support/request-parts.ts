@@ -2,11 +2,13 @@
 
 import type { RequestJobs } from '../../src/access-requests/act.ts'
 import type { Actor } from '../../src/access-requests/actor.ts'
+import type { Calendars } from '../../src/access-requests/on-call/calendars.ts'
 import { createApprovedOf } from '../../src/access-requests/request-rows.ts'
 import { createRequests } from '../../src/access-requests/requests.ts'
 import { type ReviewRuleInput, reviewRuleSchema } from '../../src/access-requests/review/review-rule.ts'
 import { createReviewRules } from '../../src/access-requests/review/review-rules.ts'
 import { createReviewer } from '../../src/access-requests/review/reviewer.ts'
+import type { TicketCheck } from '../../src/access-requests/ticket-check.ts'
 import { createOutbox, type RecordEvent } from '../../src/audit/chain/outbox.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { createLocalCluster } from '../../src/cluster/local.ts'
@@ -31,7 +33,10 @@ type OfferInput = NonNullable<RoleInput['onRequest']>[number]
 export const OFFER: OfferInput = { accounts: { names: ['root'] }, approvers: ['role:leads'], freshFactor: false }
 
 /** `web-01` with root and www; alice, bob and carol hold ops, which gives www and offers root; lee and lou hold leads. */
-export async function createRequestWorld(database: Database, options: { clock?: TestClock } = {}) {
+export async function createRequestWorld(
+  database: Database,
+  options: { clock?: TestClock; calendars?: Pick<Calendars, 'onCall'>; checkTicket?: TicketCheck } = {},
+) {
   const clock = options.clock ?? standingClock()
   const users = createUsers({ database, clock })
   const roles = createRoles({ database, clock })
@@ -46,7 +51,13 @@ export async function createRequestWorld(database: Database, options: { clock?: 
   const jobs: RequestJobs = planRequestJobs(schedule)
   const sessions = createSessionStore({ database, clock, gateway: 'gw_test' })
   const failures: unknown[] = []
-  const reviewer = createReviewer({ database, clock, sessions, failed: error => void failures.push(error) })
+  const reviewer = createReviewer({
+    ...{ database, clock, sessions, users, failed: error => void failures.push(error) },
+    calendars: options.calendars ?? {
+      onCall: calendar => ({ is: 'unknown', why: `there is no calendar ${calendar}` }),
+    },
+    checkTicket: options.checkTicket,
+  })
   const reviewRules = createReviewRules({ database, clock })
   const requests = await createRequests({
     ...{ database, access, users, roles, targets, outbox, jobs, clock, reviewer },

@@ -47,7 +47,7 @@ export function readCalendar(text: string, span: CalendarSpan): ReadCalendar {
     const zones = zonesOf(calendar, span.zone)
     for (const series of seriesIn(calendar)) {
       try {
-        shifts.push(...shiftsOf(series, zones, span, steps))
+        for (const shift of shiftsOf(series, zones, span, steps)) shifts.push(shift)
       } catch (error) {
         if (error instanceof CalendarUnfit) throw error
         count++
@@ -109,9 +109,8 @@ function newerOf(one: ICAL.Component | undefined, other: ICAL.Component): ICAL.C
 
 function shiftsOf({ main, changed }: Series, zones: Zone, span: CalendarSpan, steps: Steps): Shift[] {
   if (main !== undefined && wordOf(main, 'status') === 'CANCELLED') return []
-  const all = main === undefined ? [] : shiftsOfEvent(main, changed, zones, span, steps)
-  for (const event of changed) all.push(...shiftsOfEvent(event, [], zones, span, steps))
-  return all
+  const ofMain = main === undefined ? [] : shiftsOfEvent(main, changed, zones, span, steps)
+  return [...ofMain, ...changed.flatMap(event => shiftsOfEvent(event, [], zones, span, steps))]
 }
 
 function shiftsOfEvent(

@@ -7,9 +7,7 @@ import { CalendarUnfit } from './occurrences.ts'
 import type { CalendarSpan, ReadCalendar } from './read-calendar.ts'
 
 const MOST_MEMORY_MB = 256
-export const MOST_TIME_MS = 20_000
-
-export type CalendarReader = ReturnType<typeof createCalendarReader>
+const MOST_TIME_MS = 20_000
 
 export function createCalendarReader(mostTimeMs = MOST_TIME_MS) {
   let last: Promise<unknown> = Promise.resolve()

@@ -9,6 +9,10 @@ import { nameSchema } from '../../shared/name-schema.ts'
 
 const DAYS_90_MS = 90 * 86_400_000
 
+/** What a ticket's state may be called. */
+export const TICKET_STATE = /^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?$/
+const TICKET_STATE_WORDS = 'a state of a ticket has letters, digits, spaces, ".", "_" and "-"'
+
 export const reviewRuleSchema = z.strictObject({
   name: nameSchema,
   description: z.string().optional(),
@@ -40,6 +44,21 @@ export const reviewRuleSchema = z.strictObject({
       newNetwork: z.boolean().optional(),
       /** Whether none began at this hour of the day (UTC) within 90 days, or there were fewer than ten. */
       unusualHour: z.boolean().optional(),
+      /** Whether the one who asks, or one of those who approve the first step, is on call when it begins, by a calendar of the configuration. */
+      onCall: z
+        .strictObject({
+          calendar: nameSchema,
+          who: z.enum(['requester', 'approver']).default('requester'),
+          is: z.boolean().default(true),
+        })
+        .optional(),
+      /** The ticket is in one of these states, as the configuration's `ticketCheck` says; `assignee`: and it is theirs who asks. */
+      ticket: z
+        .strictObject({
+          states: z.array(z.string().regex(TICKET_STATE, TICKET_STATE_WORDS)).min(1).max(20),
+          assignee: z.literal('requester').optional(),
+        })
+        .optional(),
     })
     .prefault({}),
   /** `ask`: people decide, as the offer says. */

@@ -49,7 +49,12 @@ const requestSchema = accessSchema.extend({
   extensionOf: z.string().nullable(),
   /** By the review rules, when it was asked. */
   review: z
-    .object({ outcome: z.enum(['approve', 'deny', 'ask']), rule: z.string().nullable(), why: z.string() })
+    .object({
+      outcome: z.enum(['approve', 'deny', 'ask']),
+      rule: z.string().nullable(),
+      why: z.string(),
+      outside: z.array(z.string()),
+    })
     .nullable(),
   askedAt: timeSchema,
   waitsUntil: timeSchema.nullable(),

@@ -103,6 +103,7 @@ function showTried({ requests, more, counts, listed }: TriedAnswer, terminal: Te
 
 function conditionsOf({ when }: ReviewRuleAnswer): string[] {
   const { roles, accounts, targets, user, hours, sources, atMost, firstOnTarget, newNetwork, unusualHour } = when
+  const { onCall, ticket } = when
   const attributes = Object.entries(user?.attributes ?? {}).map(([key, value]) => `${key}=${value}`)
   return [
     ...(roles === undefined ? [] : [`by the role ${roles.join(' or ')}`]),
@@ -118,5 +119,9 @@ function conditionsOf({ when }: ReviewRuleAnswer): string[] {
       : [`${firstOnTarget.is ? 'no' : 'a'} session there within ${formatDuration(firstOnTarget.within)}`]),
     ...(newNetwork === undefined ? [] : [`from a ${newNetwork ? 'new' : 'known'} network`]),
     ...(unusualHour === undefined ? [] : [`at ${unusualHour ? 'an unusual' : 'a usual'} hour`]),
+    ...(onCall === undefined ? [] : [`${onCall.who} ${onCall.is ? '' : 'not '}on call by ${onCall.calendar}`]),
+    ...(ticket === undefined
+      ? []
+      : [`ticket ${ticket.states.join(' or ')}${ticket.assignee === undefined ? '' : ', of the requester'}`]),
   ]
 }

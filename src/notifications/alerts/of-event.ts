@@ -167,6 +167,13 @@ const OF_EVENT: Partial<Record<AuditKind, (facts: Facts) => Alert[]>> = {
       lines: said(['Gateway', facts.event.gateway]),
     },
   ],
+  'calendar.unreadable': facts => [
+    {
+      ...{ kind: 'alert.calendar', key: `${facts.event.gateway} ${facts.text('calendar')}`, ...audited(facts) },
+      subject: `The calendar ${facts.text('calendar')} cannot be read: people decide what it would`,
+      lines: said(['Why', facts.text('why')], ['Gateway', facts.event.gateway]),
+    },
+  ],
   'job.given-up': facts => {
     const [job, what] = [facts.text('job'), facts.text('for')]
     // A channel that does not work would tell of itself for ever: `sallyport notification list --failed` and the metrics do.

@@ -5,16 +5,32 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { RequestDocument } from '../../../src/access-requests/request-document.ts'
+import { reviewRuleSchema } from '../../../src/access-requests/review/review-rule.ts'
+import { configSchema } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import { startHttpReceiver } from '../../support/http-receiver.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 import { makeKey, startSshd } from '../../support/start-sshd.ts'
 
+const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
 const [postgres, sshd] = await Promise.all([startPostgres(), startSshd()])
 for (const server of [postgres, sshd]) t.teardown(() => server.stop())
-const gateway = await startTestGateway({ storeMoves: true })
+const shifts = join(t.testdir({ 'webhook.secret': SECRET }), 'ops.ics')
+const tickets = await startHttpReceiver()
+t.teardown(() => tickets.close())
+const gateway = await startTestGateway({
+  storeMoves: true,
+  configure(config) {
+    const written = configSchema().parse({
+      calendars: { ops: { file: shifts } },
+      ticketCheck: { url: tickets.url, secretFile: join(shifts, '../webhook.secret'), allowLocal: true },
+    })
+    Object.assign(config, { calendars: written.calendars, ticketCheck: written.ticketCheck })
+  },
+})
 t.teardown(() => gateway.close())
 const { parts } = gateway
 const { account } = sshd
@@ -46,7 +62,12 @@ await gateway.addTarget(
   },
   { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
 )
-const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys: keyOf(identityFile) })
+const alice = await gateway.addUser({
+  name: 'alice',
+  email: 'alice@example.com',
+  roles: ['ops'],
+  publicKeys: keyOf(identityFile),
+})
 const lee = await gateway.addUser({ name: 'lee', roles: ['leads'], publicKeys: keyOf(leadKey) })
 
 const ca = join(gateway.folder, 'ca.pem')
@@ -212,6 +233,63 @@ t.test('a review rule approves at once, is named, and is tried on what was asked
   await parts.reviewRules.remove('short')
   t.equal((await as('alice', 'cancel', id)).exit, 0)
 })
+
+t.test(
+  'who is on call, with a ticket that is open and theirs, is let in at once; where nobody can say, people are asked',
+  async t => {
+    const when = { onCall: { calendar: 'ops' }, ticket: { states: ['open'], assignee: 'requester' } } as const
+    await parts.reviewRules.put(reviewRuleSchema.parse({ name: 'on-call', outcome: 'approve', when }))
+    const wish = [`${account}@web-01`, '--for', '10m', '--ticket', 'INC-4711']
+    const shown = async (id: string) =>
+      JSON.parse((await as('alice', 'show', id, '--json')).stdout) as RequestDocument & { decisions: object[] }
+    const unread = await asked(...wish)
+    t.match(await shown(unread), { state: 'pending', review: { rule: 'on-call', why: /ops could not be read/ } })
+    t.equal(tickets.received.length, 1)
+
+    const day = new Date(gateway.clock.now()).toISOString().slice(0, 10).replaceAll('-', '')
+    const event = [
+      'BEGIN:VEVENT',
+      'UID:1',
+      `DTSTART;VALUE=DATE:${day}`,
+      'DURATION:P2D',
+      'ATTENDEE:mailto:alice@example.com',
+    ]
+    writeFileSync(shifts, ['BEGIN:VCALENDAR', ...event, 'END:VEVENT', 'END:VCALENDAR', ''].join('\r\n'))
+    await parts.calendars.read('ops')
+    tickets.answer(response => response.end(JSON.stringify({ state: 'open', assignee: 'Alice' })))
+    const id = await asked(...wish)
+    t.match(await shown(id), {
+      state: 'active',
+      review: {
+        outcome: 'approve',
+        rule: 'on-call',
+        outside: ['requester on call by ops: yes', 'ticket: open, of the requester'],
+      },
+    })
+    t.match(JSON.parse(tickets.received.at(-1)!.body), { data: { ticket: 'INC-4711', user: 'alice' } })
+    t.match(tickets.received.at(-1)!.headers, { 'webhook-signature': /^v1,/ })
+    t.equal((await as('alice', 'cancel', id)).exit, 0)
+
+    tickets.answer(response => response.writeHead(302, { location: 'http://169.254.169.254/' }).end())
+    const redirected = await asked(...wish)
+    t.match(await shown(redirected), { state: 'pending', review: { rule: 'on-call', why: /redirects/ } })
+    const events = (await parts.audit.list({ limit: 1000 })).map(({ kind, data }) => ({ kind, ...JSON.parse(data) }))
+    t.match(
+      events.find(({ kind, request }) => kind === 'access-request.asked' && request === redirected),
+      { review: { outside: ['requester on call by ops: yes', /ticket: unknown: .*redirects \(302\)/] } },
+    )
+    t.match(
+      events.filter(({ kind }) => kind.startsWith('calendar.')).map(({ kind }) => kind),
+      ['calendar.unreadable', 'calendar.readable'],
+    )
+    t.match(
+      await parts.metrics.registry.metrics(),
+      /sallyport_access_reviews_total\{outcome="approve",rule="on-call"\} 1/,
+    )
+    for (const one of [unread, redirected]) t.equal((await as('alice', 'cancel', one)).exit, 0)
+    await parts.reviewRules.remove('on-call')
+  },
+)
 
 t.test('all of it by ssh, with nothing installed', async t => {
   const asLee = (...command: string[]) =>

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { tryRules } from '../../../src/access-requests/review/dry-run.ts'
-import { evaluateRules, type ReviewFacts } from '../../../src/access-requests/review/evaluate.ts'
+import { evaluateRules, hangsOnTicket, type ReviewFacts } from '../../../src/access-requests/review/evaluate.ts'
 import { type ReviewRuleInput, reviewRuleSchema } from '../../../src/access-requests/review/review-rule.ts'
 import type { Target } from '../../../src/targets/target.ts'
 import { eachStore, stopStores } from '../../support/each-store.ts'
@@ -27,7 +27,7 @@ const facts = (more: Partial<ReviewFacts> = {}): ReviewFacts => ({
     opened: [opens('root')],
   },
   ...{ askedAt: NOON, beginsAt: NOON, lengthMs: HOUR, most: 4 * HOUR, source: '198.51.100.7' },
-  ...{ lastOn: new Map(), newNetwork: false, unusualHour: false },
+  ...{ lastOn: new Map(), newNetwork: false, unusualHour: false, onCall: new Map(), ticket: { is: 'none' } },
   ...more,
 })
 const verdict = (
@@ -58,6 +58,83 @@ t.test('each condition holds for what it says, and for nothing else', async t =>
     t.equal(verdict(when, {}, 'deny'), 'deny', JSON.stringify(when))
   }
   t.equal(verdict({ firstOnTarget: { is: true } }, { lastOn: new Map([['web-01', NOON - 91 * DAY]]) }), 'approve')
+})
+
+const ON_CALL = new Map([['requester ops', { is: 'on-call' } as const]])
+const OFF_CALL = new Map([['requester ops', { is: 'not-on-call' } as const]])
+const NOBODY_SAYS = new Map([['requester ops', { is: 'unknown', why: 'the calendar cannot be read' } as const]])
+const TICKET = { is: 'known', state: 'Open', isRequesters: true } as const
+
+t.test('who is on call, and the state of the ticket, are conditions like others', async t => {
+  const cases: [ReviewRuleInput['when'], Partial<ReviewFacts>, Partial<ReviewFacts>][] = [
+    [{ onCall: { calendar: 'ops' } }, { onCall: ON_CALL }, { onCall: OFF_CALL }],
+    [{ onCall: { calendar: 'ops', is: false } }, { onCall: OFF_CALL }, { onCall: ON_CALL }],
+    [
+      { onCall: { calendar: 'ops', who: 'approver' } },
+      { onCall: new Map([['approver ops', { is: 'on-call' }]]) },
+      { onCall: new Map([['approver ops', { is: 'not-on-call' }]]) },
+    ],
+    [{ ticket: { states: ['open'] } }, { ticket: TICKET }, { ticket: { ...TICKET, state: 'closed' } }],
+    [{ ticket: { states: ['open'] } }, { ticket: { ...TICKET, isRequesters: false } }, { ticket: { is: 'none' } }],
+    [
+      { ticket: { states: ['closed', 'open'], assignee: 'requester' } },
+      { ticket: TICKET },
+      { ticket: { ...TICKET, isRequesters: false } },
+    ],
+  ]
+  for (const [when, holds, otherwise] of cases) {
+    for (const outcome of ['approve', 'deny'] as const) {
+      t.equal(verdict(when, holds, outcome), outcome, JSON.stringify(when))
+      t.equal(verdict(when, otherwise, outcome), 'ask', JSON.stringify(when))
+    }
+  }
+  t.equal(verdict({ onCall: { calendar: 'ops' } }, { onCall: ON_CALL, beginsAt: undefined }), 'ask')
+})
+
+t.test(
+  'what cannot be known approves nothing, whatever the rule that asks about it says, and denies nothing',
+  async t => {
+    const when = { onCall: { calendar: 'ops' } }
+    const unknown = facts({ onCall: NOBODY_SAYS, ticket: { is: 'unknown', why: 'no answer within 5000 ms' } })
+    const rules = (...outcomes: Partial<ReviewRuleInput>[]) =>
+      outcomes.map((one, order) => rule({ name: `r${order}`, order, ...one }))
+    const approve: Partial<ReviewRuleInput> = { when: { roles: ['ops'] }, outcome: 'approve' }
+    for (const condition of [when, { ticket: { states: ['open'] } }]) {
+      t.equal(evaluateRules(rules({ when: condition, outcome: 'approve' }), unknown).outcome, 'ask')
+      t.equal(evaluateRules(rules({ when: condition, outcome: 'deny' }), unknown).outcome, 'ask')
+      // Another rule approves or denies it, whatever the first would say.
+      t.match(evaluateRules(rules({ when: condition, outcome: 'approve' }, approve), unknown), {
+        outcome: 'approve',
+        rule: 'r1',
+      })
+      t.match(evaluateRules(rules({ when: condition, outcome: 'approve' }, { outcome: 'deny' }), unknown), {
+        outcome: 'deny',
+        rule: 'r1',
+      })
+      for (const outcome of ['deny', 'ask'] as const) {
+        const review = evaluateRules(rules({ when: condition, outcome }, approve), unknown)
+        t.match(review, { outcome: 'ask', rule: 'r0', why: /it may match: .*; so the rule r1 does not approve it/ })
+      }
+    }
+    const also = [{ of: ['role:security'] }]
+    const more = [{ of: ['role:heads'] }]
+    const review = evaluateRules(rules({ when, outcome: 'ask', also }, { outcome: 'ask', also: more }), unknown)
+    t.match(review.also, [...also, ...more])
+    // What does not hold anyway needs no knowing.
+    t.match(evaluateRules(rules({ when: { ...when, roles: ['dev'] }, outcome: 'deny' }, approve), unknown), {
+      outcome: 'approve',
+    })
+  },
+)
+
+t.test('the state of the ticket is asked for where the review hangs on it, and not otherwise', async t => {
+  const rules = [
+    rule({ name: 'a', order: 1, when: { roles: ['dev'] } }),
+    rule({ name: 'b', order: 2, when: { ticket: { states: ['open'] } } }),
+  ]
+  t.equal(hangsOnTicket(rules, facts()), true)
+  t.equal(hangsOnTicket(rules, facts({ role: 'dev' })), false)
+  t.equal(hangsOnTicket([rule({ when: { roles: ['dev'], ticket: { states: ['open'] } } })], facts()), false)
 })
 
 t.test('an approval needs all that would be opened to match, a denial any of it', async t => {
