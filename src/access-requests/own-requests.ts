@@ -61,16 +61,19 @@ interface Parts extends ShowParts {
   /** As they are now. Throws where they could not be here any more. */
   readonly person: () => Promise<Actor>
   readonly proveCode: (code: Secret) => Promise<boolean>
+  /** Whether they have just logged in with a code that no decision has taken yet; takes it. */
+  readonly takeCode: () => boolean
 }
 
-export function createOwnRequests({ requests, sessions, users, person, proveCode }: Parts): OwnRequests {
+export function createOwnRequests({ requests, sessions, users, person, proveCode, takeCode }: Parts): OwnRequests {
   async function decide(decision: (prove?: () => Promise<boolean>) => Promise<RequestedAccess>, code?: Secret) {
     try {
       const request = await decision(code === undefined ? undefined : () => proveCode(code))
       return { is: 'decided' as const, request: requestDocument(request) }
     } catch (error) {
-      if (error instanceof NeedsCode) return { is: 'needs-code' as const }
-      throw error
+      if (!(error instanceof NeedsCode)) throw error
+      if (!takeCode()) return { is: 'needs-code' as const }
+      return { is: 'decided' as const, request: requestDocument(await decision(async () => true)) }
     }
   }
 

@@ -10,6 +10,8 @@ export type AuditKind =
   | 'clock.differs'
   | 'login.refused'
   | 'login.accepted'
+  /** It waits to be let in, until somebody has decided. */
+  | 'login.waiting'
   | 'user.locked'
   | 'user.unlocked'
   | 'connection.refused'

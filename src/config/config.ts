@@ -203,6 +203,8 @@ const programSchema = z.strictObject({
 })
 export type ProgramSettings = z.output<typeof programSchema>
 
+const LONGEST_WAIT_MS = 86_400_000
+
 /** The sections of the protocols. */
 type Sections = { [P in RegisteredProtocol as P['name']]: z.ZodPrefault<P['settings']> }
 
@@ -276,6 +278,17 @@ const fixed = {
       /** When guessing at passwords and codes is stopped, and for how long. */
       lockout: lockoutSchema.prefault({}),
     })
+    .prefault({}),
+  /** Logins that wait until somebody has decided on the access that they ask for. */
+  waiting: z
+    .strictObject({
+      /** No login waits for longer. */
+      longest: time.refine(ms => ms <= LONGEST_WAIT_MS, 'at most 1d').prefault('1h'),
+      /** How many may wait at a time, of one user and in all. */
+      perUser: z.number().int().min(1).max(1000).default(5),
+      inAll: z.number().int().min(1).max(5000).default(1000),
+    })
+    .transform(({ longest, ...most }) => ({ longestMs: longest, ...most }))
     .prefault({}),
   recording: z
     .strictObject({

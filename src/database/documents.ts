@@ -3,9 +3,11 @@
 import { sql } from 'kysely'
 import type { Clock } from '../shared/clock.ts'
 import type { Database } from './database.ts'
+import { rememberParsed } from './parsed-texts.ts'
 import { slices } from './slices.ts'
 
 export interface Documents<T extends { name: string }> {
+  /** Frozen, as those of `getAll`: whoever reads the same text gets the same document. */
   get(name: string): Promise<T | undefined>
   /** Those of these that there are, by name: one query, also for no name at all, and one for every 500 names. */
   getAll(names: readonly string[]): Promise<T[]>
@@ -45,9 +47,10 @@ export function createDocuments<T extends { name: string }>(
   columns: (document: T) => Readonly<Record<string, string>> = () => ({}),
 ): Documents<T> {
   const read = (text: string): T => parse(JSON.parse(text))
-  const parseAll = (rows: { name: string; document: string }[]): T[] =>
-    // Sorted here: engines and their locales order names differently.
-    rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => read(row.document))
+  /** For those that are asked for by name, again and again; who reads all of them would only push these out. */
+  const readNamed = rememberParsed(read)
+  // Sorted here: engines and their locales order names differently.
+  const byName = (rows: { name: string; document: string }[]) => rows.sort((a, b) => (a.name < b.name ? -1 : 1))
 
   async function putAll(documents: readonly T[], on = database): Promise<void> {
     for (const some of slices(documents)) {
@@ -81,7 +84,7 @@ export function createDocuments<T extends { name: string }>(
     putAll,
     async get(name) {
       const row = await database.selectFrom(table).select('document').where('name', '=', name).executeTakeFirst()
-      return row === undefined ? undefined : read(row.document)
+      return row === undefined ? undefined : readNamed(row.document)
     },
     async getAll(names) {
       const rows: { name: string; document: string }[] = []
@@ -91,14 +94,15 @@ export function createDocuments<T extends { name: string }>(
           ...(await database.selectFrom(table).select(['name', 'document']).where('name', 'in', some).execute()),
         )
       }
-      return parseAll(rows)
+      return byName(rows).map(row => readNamed(row.document))
     },
     async texts() {
       const rows = await database.selectFrom(table).select(['name', 'document']).execute()
-      return new Map(rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(row => [row.name, row.document]))
+      return new Map(byName(rows).map(row => [row.name, row.document]))
     },
     async list() {
-      return parseAll(await database.selectFrom(table).select(['name', 'document']).execute())
+      const rows = await database.selectFrom(table).select(['name', 'document']).execute()
+      return byName(rows).map(row => read(row.document))
     },
     page,
     async *pages(size) {

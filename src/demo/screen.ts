@@ -1,4 +1,4 @@
-/** What a person sees of the demo: four lines to paste, the QR code, and a code that renews itself. */
+/** What a person sees of the demo: six lines to paste, the QR code, and codes that renew themselves. */
 
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
@@ -6,23 +6,24 @@ import { toString as drawQr } from 'qrcode'
 import { codeOfStep, stepAt } from '../identity/factors/totp.ts'
 import { formatAccountAddress } from '../shared/names.ts'
 import { shellWord } from '../shared/text/shell-word.ts'
-import { type Demo, SQL } from './start-demo.ts'
+import { type Demo, ON_REQUEST, SQL } from './start-demo.ts'
 
 const STEP_MS = 30_000
 const SALLYPORT = fileURLToPath(new URL('../../bin/sallyport', import.meta.url))
 
 const SQL_ACCOUNT = formatAccountAddress(SQL)
+const ASKED_FOR = formatAccountAddress(ON_REQUEST)
 
 type Output = NodeJS.WriteStream
 
-/** Prints everything; on a terminal the code's line renews itself until the returned function is called. */
+/** Prints everything; on a terminal the line of the codes renews itself until the returned function is called. */
 export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promise<() => void> {
-  const { ssh, postgres, api } = facts
+  const { ssh, approver, postgres, api } = facts
   const style = (format: 'bold' | 'dim' | 'cyan', text: string) => styleText(format, text, { stream: output })
   const step = (title: string, command: string, note: string) =>
     `  ${style('bold', title)}\n\n    ${style('cyan', command)}\n\n    ${style('dim', note)}\n`
-  const sshAs = (login: string) =>
-    `ssh -p ${ssh.port} -i ${shellWord(ssh.identityFile)} -o IdentitiesOnly=yes -o ${shellWord(`UserKnownHostsFile=${ssh.knownHostsFile}`)} ${login}@${ssh.host}`
+  const sshAs = (login: string, identityFile = ssh.identityFile) =>
+    `ssh -p ${ssh.port} -i ${shellWord(identityFile)} -o IdentitiesOnly=yes -o ${shellWord(`UserKnownHostsFile=${ssh.knownHostsFile}`)} ${login}@${ssh.host}`
   // With whole paths: it is pasted in another terminal, in whatever folder that is.
   const sallyport = `${shellWord(SALLYPORT)} --socket ${shellWord(api.socket)}`
   // The terminal form sets its own colours: a QR code drawn light on dark is not read by every app.
@@ -61,18 +62,36 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
         `${sshAs('alice')} checkout ${SQL_ACCOUNT} --for 1h`,
         `Others are refused meanwhile. With checkin ${SQL_ACCOUNT} in the place of checkout it is returned, and gets another password.`,
       ),
+      step(
+        `5. Ask for ${ASKED_FOR}, which nobody has without asking`,
+        `${sshAs('alice')} request ${ASKED_FOR} --for 30m --reason restore`,
+        `Once it is approved: line 1 with alice+${ON_REQUEST.account}+${ON_REQUEST.target} for ${ssh.login}. It ends by itself.`,
+      ),
+      step(
+        '6. Decide on it as lee, who approves',
+        `${sshAs(approver.login, approver.identityFile)} requests`,
+        "Then with approve ID, or deny ID --reason no, in the place of requests. It asks for lee's code.",
+      ),
       '',
     ].join('\n'),
   )
-  return showCode(ssh.totpSecret, output, style)
+  return showCodes({ alice: ssh.totpSecret, lee: approver.totpSecret }, output, style)
 }
 
-function showCode(secret: string, output: Output, style: (format: 'bold' | 'dim', text: string) => string): () => void {
+/** `secrets`: by the name of whose code it is. */
+function showCodes(
+  secrets: Readonly<Record<string, string>>,
+  output: Output,
+  style: (format: 'bold' | 'dim', text: string) => string,
+): () => void {
   const line = () => {
     const now = Date.now()
-    const code = codeOfStep(secret, stepAt(now))
+    const codes = Object.entries(secrets).map(([name, secret]) => {
+      const code = codeOfStep(secret, stepAt(now))
+      return `code of ${name} ${style('bold', `${code.slice(0, 3)} ${code.slice(3)}`)}`
+    })
     const seconds = Math.ceil((STEP_MS - (now % STEP_MS)) / 1000)
-    return `    code  ${style('bold', `${code.slice(0, 3)} ${code.slice(3)}`)}  ${style('dim', `for ${seconds} more seconds; each code works once`)}`
+    return `    ${codes.join('  ')}  ${style('dim', `for ${seconds} more seconds; each works once`)}`
   }
   if (!output.isTTY) {
     output.write(`${line()}\n`)

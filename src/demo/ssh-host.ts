@@ -1,4 +1,4 @@
-/** The demo's SSH target: a small SSH server in this process, with one account and a password that only the vault is told. */
+/** The demo's SSH target: a small SSH server in this process, with accounts whose passwords only the vault is told. */
 
 import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -17,11 +17,11 @@ export interface DemoSshHost {
 }
 
 export interface DemoSshHostOptions {
-  readonly account: string
-  readonly password: Secret
+  /** Their passwords, by name. */
+  readonly accounts: Readonly<Record<string, Secret>>
   /** The name in the prompt. */
   readonly name: string
-  /** The home folder of the account; commands run as the person who runs the demo. */
+  /** The home folder of all accounts; commands run as the person who runs the demo. */
   readonly home: string
 }
 
@@ -41,8 +41,12 @@ export async function startDemoSshHost(options: DemoSshHostOptions): Promise<Dem
       connection.on('close', () => connections.delete(connection))
       // A client that vanishes is no news; without a listener it would end the demo.
       connection.on('error', () => undefined)
-      connection.on('authentication', context => authenticate(context, options))
-      connection.on('session', accept => serveSession(accept(), options, jobs))
+      let account = ''
+      connection.on('authentication', context => {
+        account = context.username
+        authenticate(context, options)
+      })
+      connection.on('session', accept => serveSession(accept(), account, options, jobs))
     },
   )
   const { port } = await new Promise<AddressInfo>((resolve, reject) => {
@@ -61,8 +65,9 @@ export async function startDemoSshHost(options: DemoSshHostOptions): Promise<Dem
   }
 }
 
-function authenticate(context: AuthContext, { account, password }: DemoSshHostOptions): void {
-  if (context.method === 'password' && context.username === account && isEqual(context.password, password)) {
+function authenticate(context: AuthContext, { accounts }: DemoSshHostOptions): void {
+  const password = Object.hasOwn(accounts, context.username) ? accounts[context.username] : undefined
+  if (context.method === 'password' && password !== undefined && isEqual(context.password, password)) {
     context.accept()
   } else {
     context.reject(['password'])
@@ -74,16 +79,16 @@ function isEqual(given: string, expected: Secret): boolean {
   return bytes.length === expected.byteLength && timingSafeEqual(bytes, expected.revealBytes())
 }
 
-function serveSession(session: Session, options: DemoSshHostOptions, jobs: Set<Job>): void {
+function serveSession(session: Session, account: string, options: DemoSshHostOptions, jobs: Set<Job>): void {
   let terminal: PseudoTtyInfo | undefined
   let job: Job | undefined
   const environment: Record<string, string> = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: options.home,
-    USER: options.account,
-    LOGNAME: options.account,
+    USER: account,
+    LOGNAME: account,
     SHELL: '/bin/sh',
-    PS1: `${options.account}@${options.name}:\\w\\$ `,
+    PS1: `${account}@${options.name}:\\w\\$ `,
   }
   const start = (channel: ServerChannel, command: readonly string[], onTerminal: boolean) => {
     const started = runJob(channel, command, {

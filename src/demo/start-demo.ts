@@ -1,4 +1,4 @@
-/** The demo as a whole: two targets, a gateway in front of them, a user with a second factor, an auditor. */
+/** The demo as a whole: two targets, a gateway in front of them, one who works with a second factor, one who approves, an auditor. */
 
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -31,6 +31,8 @@ export interface DemoFacts {
     readonly hostKey: string
     readonly knownHostsFile: string
   }
+  /** Who decides on what alice asks for: logs in at the same address. */
+  readonly approver: { readonly login: string; readonly identityFile: string; readonly totpSecret: string }
   readonly postgres: {
     readonly host: string
     readonly port: number
@@ -54,8 +56,10 @@ export interface Demo {
 }
 
 const HOST = '127.0.0.1'
-const SSH = { target: 'web-01', account: 'root' }
-export const SQL = { target: 'orders', account: 'dba', database: 'orders' }
+const SSH = { target: 'web-01', account: 'root' } as const
+/** Given on request alone. */
+export const ON_REQUEST = { target: 'web-01', account: 'backup' } as const
+export const SQL = { target: 'orders', account: 'dba', database: 'orders' } as const
 
 /** Starts everything in a new folder under the system's temporary one, or throws and leaves nothing. */
 export async function startDemo(): Promise<Demo> {
@@ -67,18 +71,19 @@ export async function startDemo(): Promise<Demo> {
   const home = join(folder, 'home')
   await mkdir(home, { mode: 0o700 })
 
-  const passwords = { ssh: new Secret(makePassword(24)), postgres: new Secret(makePassword(24)) }
-  const host = await startDemoSshHost({ account: SSH.account, password: passwords.ssh, name: SSH.target, home })
+  const passwordOf = { root: newPassword(), backup: newPassword(), dba: newPassword() }
+  const { dba, ...accounts } = passwordOf
+  const host = await startDemoSshHost({ accounts, name: SSH.target, home })
   started.defer(() => host.close())
-  const postgres = await startDemoPostgres({ folder: join(folder, 'postgres'), ...SQL, password: passwords.postgres })
+  const postgres = await startDemoPostgres({ folder: join(folder, 'postgres'), ...SQL, password: dba })
   started.defer(() => postgres.close())
 
   const gateway = await startDemoGateway(join(folder, 'data'))
   started.defer(() => gateway.stop())
   await addTargets(gateway, host, postgres)
   const { vault } = gateway.parts
-  await vault.setCredential(SSH, { kind: 'password', password: passwords.ssh }, 'demo')
-  await vault.setCredential(SQL, { kind: 'password', password: passwords.postgres }, 'demo')
+  for (const account of [SSH, ON_REQUEST, SQL] as const)
+    await vault.setCredential(account, { kind: 'password', password: passwordOf[account.account] }, 'demo')
   const { facts, totpUrl } = await addPeople(gateway, folder)
 
   const running = started.move()
@@ -109,7 +114,10 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       description: 'A small SSH host inside the demo',
       port: host.port,
       hostKeys: [host.hostKey],
-      accounts: [{ name: SSH.account, level: 'admin', default: true }],
+      accounts: [
+        { name: SSH.account, level: 'admin', default: true },
+        { name: ON_REQUEST.account, level: 'system' },
+      ],
     }),
   )
   await targets.put(
@@ -142,27 +150,33 @@ async function addTargets(gateway: Gateway, host: { port: number; hostKey: strin
       databases: ['*'],
       rememberFactor: 10 * 60_000,
       checkOut: {},
+      onRequest: [{ accounts: { levels: ['system'] }, approvers: ['role:lead'], maxTime: 3_600_000 }],
+    }),
+  )
+  await roles.put(
+    roleSchema.parse({
+      name: 'lead',
+      description: 'Who decides on what is asked for',
+      targets: { names: [] },
+      accounts: { levels: [] },
     }),
   )
 }
 
-/** alice, who works, and audrey, who looks at what was done. */
+/** alice, who works, lee, who approves, and audrey, who looks at what was done. */
 async function addPeople(gateway: Gateway, folder: string): Promise<{ facts: DemoFacts; totpUrl: string }> {
-  const { users, factors, tokens, vault } = gateway.parts
-  const key = generateKeyPair('ed25519', 'alice@demo')
-  const identityFile = join(folder, 'alice.key')
-  await writeFile(identityFile, key.secret.revealBytes(), { mode: 0o600 })
+  const { factors, users, tokens, vault } = gateway.parts
+  const alice = await addPerson(gateway, folder, { name: 'alice', roles: ['engineer'] })
+  const lee = await addPerson(gateway, folder, { name: 'lee', roles: ['lead'] })
   const password = makePassword(12)
-  await users.put(userSchema.parse({ name: 'alice', roles: ['engineer'], publicKeys: [key.public.trim()] }))
   await factors.setPassword('alice', new Secret(password))
-  const { secret, url } = await factors.enrolTotp('alice')
-  const totpSecret = secret.reveal()
 
   await users.put(userSchema.parse({ name: 'audrey', fullName: 'The auditor' }))
   const token = await tokens.create({ name: 'demo', user: 'audrey', scope: 'auditor' })
 
   const hostKey = (await vault.ownKey('ssh-host-ed25519', madeAlready)).public.trim()
   const { ssh, postgres, api } = gateway
+  const { identityFile, totpSecret } = alice
   const knownHostsFile = join(folder, 'known_hosts')
   await writeFile(knownHostsFile, `[${HOST}]:${ssh!.port} ${hostKey}\n`)
   const caFile = join(folder, 'gateway.crt')
@@ -170,15 +184,30 @@ async function addPeople(gateway: Gateway, folder: string): Promise<{ facts: Dem
   const login = ({ account, target }: { account: string; target: string }) => `alice+${account}+${target}`
   const dataDir = join(folder, 'data')
   return {
-    totpUrl: url.reveal(),
+    totpUrl: alice.totpUrl,
     facts: {
       ssh: { ...ssh!, login: login(SSH), identityFile, password, totpSecret, hostKey, knownHostsFile },
+      approver: { login: 'lee', identityFile: lee.identityFile, totpSecret: lee.totpSecret },
       postgres: { ...postgres!, login: login(SQL), password, totpSecret, database: SQL.database, caFile },
       api: { url: api.url!, token: token.reveal(), caFile, socket: api.socket! },
       dataDir,
       recordings: join(dataDir, 'recordings'),
     },
   }
+}
+
+/** With a key in the folder, and a second factor. */
+async function addPerson({ parts }: Gateway, folder: string, { name, roles }: { name: string; roles: string[] }) {
+  const key = generateKeyPair('ed25519', `${name}@demo`)
+  const identityFile = join(folder, `${name}.key`)
+  await writeFile(identityFile, key.secret.revealBytes(), { mode: 0o600 })
+  await parts.users.put(userSchema.parse({ name, roles, publicKeys: [key.public.trim()] }))
+  const { secret, url } = await parts.factors.enrolTotp(name)
+  return { identityFile, totpSecret: secret.reveal(), totpUrl: url.reveal() }
+}
+
+function newPassword(): Secret {
+  return new Secret(makePassword(24))
 }
 
 async function madeAlready(): Promise<never> {

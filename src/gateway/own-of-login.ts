@@ -4,18 +4,20 @@ import { createOwnRequests, type OwnRequests } from '../access-requests/own-requ
 import { createOwnCheckOuts, type OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Asker } from '../check-out/terms.ts'
 import type { SessionBroker } from '../session/broker/broker.ts'
+import type { HeldSessions } from '../session/broker/create-broker.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { GatewayParts } from './parts.ts'
 
 export function requestsOf(
   { requests, sessions, users }: Pick<GatewayParts, 'requests' | 'sessions' | 'users'>,
-  broker: Pick<SessionBroker, 'person' | 'proveCode'>,
+  broker: Pick<HeldSessions, 'person' | 'proveCode' | 'takeCode'>,
   id: string,
 ): OwnRequests {
   return createOwnRequests({
     ...{ requests, sessions, users },
     person: () => personOf(broker, id),
     proveCode: code => broker.proveCode(id, code),
+    takeCode: () => broker.takeCode(id),
   })
 }
 

@@ -1,5 +1,6 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
+import { createAskForAccess } from '../access-requests/ask-while-connecting.ts'
 import { createApprovedOf, createApprovedThen } from '../access-requests/request-rows.ts'
 import { createRequests } from '../access-requests/requests.ts'
 import { createReviewRules } from '../access-requests/review/review-rules.ts'
@@ -52,6 +53,7 @@ import { createMarkedRecordings } from '../session/recovery/marked-recordings.ts
 import { createReaper } from '../session/recovery/reaper.ts'
 import { createRecordsRepair } from '../session/recovery/repair-records.ts'
 import type { EndReason } from '../session/state.ts'
+import { createWaitingLogins } from '../session/waiting-logins.ts'
 import type { Clock } from '../shared/clock.ts'
 import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import type { Signer } from '../shared/cryptography/signer.ts'
@@ -195,6 +197,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   })
   started.defer(() => requests.close())
   const useRequest = requests.use
+  const askForAccess = createAskForAccess({ requests, log })
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, targets, vault, cluster, useRequest, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
@@ -218,6 +221,10 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const pendingWrites = createPendingWrites({ log })
   const sessionAudit = createSessionAudit(audit)
   const stopping = () => state.stopping
+  const waitingLogins = createWaitingLogins({
+    ...{ ...config.waiting, stopping },
+    waiting: count => metrics.waitingLogins.set(count),
+  })
   const loginRefused: BrokerParts['loginRefused'] = address =>
     rotationTriggers
       .verificationAfterRefusal(address, database)
@@ -287,6 +294,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     ownChoices: createOwnChoices({ database, audit, notify, channels }),
     rotationTriggers,
     requests,
+    askForAccess,
+    waitingLogins,
     calendars: outside.calendars,
     checkOuts,
     reveal,

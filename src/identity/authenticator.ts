@@ -61,6 +61,8 @@ export interface Attempt {
     proof: Proof,
     options: { rememberFactorMs: number; factors?: FactorLists; until?: AbortSignal },
   ): Promise<boolean>
+  /** Whether a one-time code was accepted here less than a minute ago, and no act has taken it yet; takes it. */
+  takeCode(): boolean
   /**
    * The principal, when every factor of one of the lists is proven. Reads the user again, so that it is also the answer to
    * "are they still?" later on. An empty list, or no list, is never fulfilled.
@@ -89,6 +91,9 @@ const UNAVAILABLE = refuse(
   'CLUSTER_UNAVAILABLE',
   'New logins are refused while the gateways cannot reach each other. Try again shortly.',
 )
+
+/** So long after a login with a code the first act that asks for one needs no other. */
+const CODE_OF_AN_ACT_MS = 60_000
 
 export function createAuthenticator({
   database,
@@ -160,6 +165,7 @@ export function createAuthenticator({
       function attempt(): Attempt {
         const trail: string[] = []
         let usedCode = false
+        let codeAt: number | undefined
         return {
           user: userName,
           roles: claimant.user?.roles ?? [],
@@ -182,8 +188,15 @@ export function createAuthenticator({
             if (result.why !== undefined) trail.push(`${proof.kind}: ${result.why}`)
             usedCode = result.usedCode ?? false
             for (const factor of result.proves) proven.add(factor)
+            if (proof.kind === 'totp' && result.proves.length > 0) codeAt = clock.now()
             if (proof.kind === 'publickey' && result.proves.length > 0) provenKeys.push(Buffer.from(proof.blob))
             return result.proves.length > 0
+          },
+
+          takeCode() {
+            const age = clock.now() - (codeAt ?? Number.NEGATIVE_INFINITY)
+            codeAt = undefined
+            return age >= 0 && age < CODE_OF_AN_ACT_MS
           },
 
           async principal(requirement) {

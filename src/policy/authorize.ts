@@ -1,7 +1,9 @@
 /** The decision for one session: facts in, a Grant or a Denial out. Deny by default; nothing here looks anything up or waits. */
 
 import type { Principal } from '../identity/principal.ts'
+import { protocolOf } from '../protocols/registered.ts'
 import { messageOf, type Refusal, refuse } from '../shared/errors.ts'
+import type { Target } from '../targets/target.ts'
 import { seesHolder } from './check-out.ts'
 import { DENIED, decide, type No, type Yes } from './decide.ts'
 import type { AccessFacts, Evaluation } from './evaluate-role.ts'
@@ -9,13 +11,21 @@ import { type Grant, mintGrant } from './grant.ts'
 import type { Offered } from './offers.ts'
 import { offerName } from './on-request.ts'
 import { askAdvice, requestCommand } from './request-command.ts'
-import { rolesWithOneLive } from './session-conditions.ts'
+import {
+  type DemandedOfSession,
+  demandedOfSession,
+  type GivenWords,
+  rolesWithOneLive,
+  unsaid,
+} from './session-conditions.ts'
 
 export interface AuthorizeFacts extends AccessFacts {
   /** Who asks, proven. Its own source address counts, whatever `sourceAddress` says. */
   readonly principal: Principal
   /** The id of the session that the grant is for. */
   readonly session: string
+  /** What they say of the session; checked. */
+  readonly words?: GivenWords
 }
 
 /** A refusal, with what every role said: for the audit log, never for the person. */
@@ -23,6 +33,8 @@ export interface Denial extends Refusal {
   /** What would be given if it was asked for and approved: the lowest level first. */
   readonly onRequest: readonly Offered[]
   readonly evaluations: readonly Evaluation[]
+  /** It would be granted to whoever says this of the session. */
+  readonly needs?: DemandedOfSession
 }
 
 /**
@@ -30,11 +42,14 @@ export interface Denial extends Refusal {
  * that was taken away since is gone. An error while deciding is a denial.
  */
 export function authorize(facts: AuthorizeFacts): Grant | Denial {
-  const { principal, session } = facts
+  const { principal, session, words = {} } = facts
   try {
     const roles = facts.roles.filter(role => principal.roles.includes(role.name))
     const decision = decide({ ...facts, roles, sourceAddress: principal.sourceAddress }, principal.proven)
     if (!decision.granted) return deny(decision.message, decision, principal.user)
+    const demanded = demandedOfSession(decision.roles)
+    const missing = unsaid(demanded, words)
+    if (missing !== undefined) return needsWords(missing, demanded, decision.target, decision.evaluations)
     return mintGrant({
       session,
       user: principal.user,
@@ -52,11 +67,25 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       recording: decision.recording,
       oneLiveOf: rolesWithOneLive(decision.roles),
       seesHolder: seesHolder(decision.roles),
+      reason: words.reason,
+      ticket: words.ticket,
     })
   } catch (error) {
     const detail = `the policy could not be evaluated: ${messageOf(error)}`
     return deny(DENIED, { detail, evaluations: [], onRequest: [] }, principal.user)
   }
+}
+
+function needsWords(
+  missing: string,
+  needs: DemandedOfSession,
+  { protocol }: Target,
+  evaluations: readonly Evaluation[],
+): Denial {
+  const { sayWords } = protocolOf(protocol).words
+  const advice = sayWords === undefined ? {} : { advice: `Say so: ${sayWords(needs.tickets.length > 0)}` }
+  const refusal = refuse('REASON_REQUIRED', `Access denied: ${missing}.`, missing)
+  return { ...refusal, ...advice, evaluations, onRequest: [], needs }
 }
 
 /** How more of the request's time is asked for, where the role offers that. */

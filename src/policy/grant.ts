@@ -39,6 +39,9 @@ export interface GrantTerms {
   readonly recording: Promptness
   /** The names of those of the roles that allow the user one live session at a time; not given: none does. */
   readonly oneLiveOf?: readonly string[]
+  /** Why, and by which ticket, as the user has said at the login. */
+  readonly reason?: string | undefined
+  readonly ticket?: string | undefined
   /** Whether the user may read who has checked the account out. */
   readonly seesHolder?: boolean
 }
@@ -93,6 +96,12 @@ class GrantProof {
   get oneLiveOf(): readonly string[] {
     return this.#terms.oneLiveOf ?? []
   }
+  get reason(): string | undefined {
+    return this.#terms.reason
+  }
+  get ticket(): string | undefined {
+    return this.#terms.ticket
+  }
   get seesHolder(): boolean {
     return this.#terms.seesHolder ?? false
   }
@@ -118,6 +127,11 @@ export function loginDetail({ account: { login, logins } }: Grant): { login?: st
   // Which of two it is, the version of the lease tells.
   const text = logins === undefined ? login : logins.join(' or ')
   return text === undefined ? {} : { login: text }
+}
+
+/** For rows, events and recordings. */
+export function wordsOf({ reason, ticket }: Pick<Grant, 'reason' | 'ticket'>): { reason?: string; ticket?: string } {
+  return { ...(reason === undefined ? {} : { reason }), ...(ticket === undefined ? {} : { ticket }) }
 }
 
 /** For `policy/authorize.ts` only. */

@@ -1,5 +1,6 @@
 /** The commands that people are told to type, whole. */
 
+import { protocolOf } from '../protocols/registered.ts'
 import type { Offered } from './offers.ts'
 import type { Offer } from './on-request.ts'
 
@@ -20,5 +21,7 @@ export function requestCommand(
 
 /** For whoever was refused what they may ask for. */
 export function askAdvice(user: string, { account, target, offer }: Offered): string {
-  return `To ask for it: ${requestCommand(user, `${account.name}@${target.name}`, offer)}`
+  const ask = `To ask for it: ${requestCommand(user, `${account.name}@${target.name}`, offer)}`
+  const { sayWords } = protocolOf(target.protocol).words
+  return sayWords === undefined ? ask : `${ask}\nOr ask and wait: ${sayWords(offer.ticket !== undefined)}`
 }

@@ -48,6 +48,8 @@ export interface ProtocolFacts {
     readonly loginRefused: string
     /** Added for those whose code had counted already. */
     readonly usedCode?: string
+    /** How a client says the reason for a session, and the ticket, as somebody would type it. Not given: it cannot. */
+    readonly sayWords?: (ticket: boolean) => string
     /** By what its targets are known, in an answer to somebody who took it for another protocol. */
     readonly knownBy: string
   }

@@ -4,7 +4,7 @@ import type { Conversation } from '../session/conversation.ts'
 import { onceAborted } from '../session/session-end.ts'
 import { createKeyReader, type Key } from './menu/keys.ts'
 
-const MOST_LINE = 100
+const MOST_LINE = 500
 
 type Asked = Pick<Conversation, 'terminal' | 'gone' | 'write' | 'complain' | 'listen'>
 

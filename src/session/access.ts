@@ -11,6 +11,7 @@ import { decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/l
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
+import type { GivenWords } from '../policy/session-conditions.ts'
 import { type ProtocolName, protocolOf } from '../protocols/registered.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
@@ -35,7 +36,7 @@ export interface LoginRequest {
   readonly database: string | undefined
 }
 
-/** The protocol of a target that is not there nobody can say. */
+/** No protocol: the target's own, whichever it is. */
 type Asked = Omit<LoginRequest, 'protocol'> & { readonly protocol: ProtocolName | undefined }
 
 /** A session that is decided anew: as if it began when it did, and by what it rests on. */
@@ -48,10 +49,11 @@ export interface RunningSession {
 export interface Access {
   /** What must be proven for this login. An unknown user has no roles, and gets the gateway's default. */
   requirement(roles: readonly string[], request: LoginRequest, sourceAddress: string): Promise<FactorRequirement>
+  /** `words`: what they say of the session, checked. `running`: of a session that is open. */
   decide(
     principal: Principal,
     session: string,
-    request: LoginRequest,
+    request: LoginRequest & { words?: GivenWords },
     running?: RunningSession,
   ): Promise<Grant | Denial>
   /** Whether a login that names no target is let in, and for how long. */
@@ -94,17 +96,23 @@ export function createAccess(parts: {
 
   async function gather(held: readonly string[], { protocol, login, database }: Asked): Promise<AccessFacts> {
     const { user, account, target } = login
+    // At once: a login waits for the store's slowest answer, and not for each in turn.
+    const [found, heldRoles, approved] = await Promise.all([
+      target === undefined ? undefined : targets.get(target),
+      roles.heldBy({ roles: held, disabled: false }),
+      // Asked whoever it is, and before anything is proven: its time must not tell users from unknown names.
+      approvedOf(user),
+    ])
     return {
       request: {
-        protocol,
+        protocol: protocol ?? found?.protocol,
         ...(account === undefined ? {} : { account }),
         ...(target === undefined ? {} : { target }),
         ...(database === undefined ? {} : { database }),
       },
-      target: target === undefined ? undefined : await targets.get(target),
-      roles: await roles.heldBy({ roles: held, disabled: false }),
-      // Asked whoever it is, and before anything is proven: its time must not tell users from unknown names.
-      approved: await approvedOf(user),
+      target: found,
+      roles: heldRoles,
+      approved,
       defaults,
       now: clock.now(),
     }
@@ -122,7 +130,8 @@ export function createAccess(parts: {
     },
     async decide(principal, session, request, running) {
       const login = { ...request.login, user: principal.user }
-      const facts = { ...(await gather(principal.roles, { ...request, login })), principal, session }
+      const { words = {} } = request
+      const facts = { ...(await gather(principal.roles, { ...request, login })), principal, session, words }
       if (running === undefined) return authorize(facts)
       const approved = facts.approved?.filter(one => one.request === running.request)
       return authorize({ ...facts, approved, since: running.since })
@@ -133,13 +142,13 @@ export function createAccess(parts: {
       return decision.granted ? decision : refuse('ACCESS_DENIED', decision.message, decision.detail)
     },
     async look({ user, roles: held, proven, sourceAddress }, address) {
-      const protocol = (await targets.get(address.target))?.protocol
-      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      const login = { user, ...address }
+      const facts = await gather(held, { protocol: undefined, login, database: undefined })
       return decide({ ...facts, sourceAddress }, withAskable(proven))
     },
     async checkOutTerms({ user, roles: held, proven, sourceAddress }, address) {
-      const protocol = (await targets.get(address.target))?.protocol
-      const facts = await gather(held, { protocol, login: { user, ...address }, database: undefined })
+      const login = { user, ...address }
+      const facts = await gather(held, { protocol: undefined, login, database: undefined })
       return decideCheckOut({ ...facts, sourceAddress }, proven)
     },
     async reachable({ user, roles: held, proven, sourceAddress }, names, withOffered) {

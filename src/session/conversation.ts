@@ -41,7 +41,9 @@ export interface Conversation {
 export interface SessionQuestions {
   /** A factor that is asked for beyond what was proven, in its words (`One-time code`); `again`: the last answer was wrong. Undefined: they give up. */
   answer(wanted: string, again: boolean): Promise<Secret | undefined>
-  /** What they are to do elsewhere; a session that waits for it goes on by itself. */
+  /** A line, of a reason for example. Undefined: they give up. */
+  ask(question: string): Promise<string | undefined>
+  /** What they are to do elsewhere, or what it waits for; a session that waits for it goes on by itself. */
   told(instruction: string): void
   /** The target is reached: when this resolves, what is shown and typed is the session's. */
   begun(): Promise<void>

@@ -18,6 +18,16 @@ export interface SessionNotice {
   readonly endsAt: number
 }
 
+/** What a client brings beside its proofs; what nobody has checked yet. */
+export interface Brought {
+  readonly reason?: string | undefined
+  readonly ticket?: string | undefined
+  /** How long they want it, as in `2h`. */
+  readonly length?: string | undefined
+  /** Whether somebody is there who can be asked, and who reads what is told. */
+  readonly attended: boolean
+}
+
 /** The side of the user. Its methods resolve also when the client has gone; only bugs reject. */
 export interface Downstream {
   readonly protocol: ProtocolName
@@ -40,6 +50,15 @@ export interface Downstream {
   nextProof(first?: readonly Factor[]): Promise<Proof | undefined>
   /** Answers the last proof, not yet enough: `partial` when it was right, and which factors may follow. */
   askFor(next: readonly Factor[], partial: boolean): void
+  /**
+   * What the client brought with it. To be asked for once, when enough is proven: where a protocol says it later than that, the client is told
+   * that its proof is right, and nothing more is opened for it until `accept`. `ask`, `tell` and `deny` may follow.
+   */
+  brought(): Promise<Brought>
+  /** Asks the person who is `attended` for a line; undefined: they gave up, or are gone. */
+  ask(question: string): Promise<string | undefined>
+  /** Tells a line to whoever waits to be let in (`waiting-logins.ts`). Best effort. */
+  tell(line: string): void
   /** Says that the person is let in (USERAUTH_SUCCESS, AuthenticationOk). After it, bytes flow only through `relay`. */
   accept(notice: SessionNotice): Promise<void>
   /** Says no, with the refusal's code, its text and the session id, and closes. Causes stay inside. */
@@ -59,7 +78,18 @@ export interface Downstream {
 /** What is asked of the side of the user until it is known who it is, and whether they may. */
 export type LoginClient = Pick<
   Downstream,
-  'protocol' | 'source' | 'login' | 'database' | 'loginOver' | 'answered' | 'outer' | 'nextProof' | 'askFor'
+  | 'protocol'
+  | 'source'
+  | 'login'
+  | 'database'
+  | 'loginOver'
+  | 'answered'
+  | 'outer'
+  | 'nextProof'
+  | 'askFor'
+  | 'brought'
+  | 'ask'
+  | 'tell'
 >
 
 /** The side of the target: authenticated and quiet, until `relay` takes it. */

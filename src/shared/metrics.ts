@@ -76,6 +76,11 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    waitingLogins: new Gauge({
+      name: 'sallyport_logins_waiting',
+      help: 'Logins that wait now until somebody has decided on what they ask for',
+      registers,
+    }),
     accessReviews: new Counter({
       name: 'sallyport_access_reviews_total',
       help: 'What review rules said of requests when they were asked, by outcome and rule (none: no rule matched)',

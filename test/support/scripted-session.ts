@@ -59,6 +59,13 @@ export class ScriptedDownstream implements Downstream {
 
   askFor(): void {}
   notify(): void {}
+  async brought() {
+    return { attended: false }
+  }
+  async ask() {
+    return undefined
+  }
+  tell(): void {}
 
   async accept(notice: SessionNotice): Promise<void> {
     this.accepted = notice

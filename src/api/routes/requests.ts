@@ -312,6 +312,7 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
         return { user: user.name, roles: user.roles, proven, sourceAddress: source }
       },
       proveCode: code => authenticator.confirmCode(actor, source, code),
+      takeCode: () => false,
     })
   }
 }

@@ -2,12 +2,16 @@
 
 import { z } from 'zod'
 import type { Proof } from '../../identity/proof.ts'
-import type { LoginClient } from '../../session/protocol.ts'
+import type { Brought, LoginClient } from '../../session/protocol.ts'
+import { unlessAborted } from '../../shared/concurrency/unless-aborted.ts'
 import type { Remote } from '../../shared/rpc.ts'
 import type { Claim } from './gateway-methods.ts'
 import type { WorkerMethods } from './messages.ts'
 import { proofMessage, proofOfMessage } from './proof-message.ts'
 
+/** As long as a client may say it. */
+const words = z.string().max(16_384).optional()
+const broughtMessage = z.strictObject({ reason: words, ticket: words, length: words, attended: z.boolean() })
 const answer = z.strictObject({ proof: proofMessage.optional(), answered: z.boolean() })
 
 export interface LoginClientParts {
@@ -20,7 +24,7 @@ export interface LoginClientParts {
   readonly cut: AbortSignal
   /** Whether the key has signed for this connection and this login name. */
   readonly provesKey: (proof: Extract<Proof, { kind: 'publickey' }>) => boolean
-  /** It is decided, and was let in. */
+  /** Who it is is proven: it is let in, or waits for that. */
   readonly admitted: () => void
   /** The worker sent what no worker sends. */
   readonly refused: (why: string) => void
@@ -52,13 +56,9 @@ export class RemoteLoginClient implements LoginClient {
   async nextProof(first?: Parameters<LoginClient['nextProof']>[0]): Promise<Proof | undefined> {
     const { worker, session, cut, refused, provesKey } = this.#parts
     if (cut.aborted) return undefined
-    const over = Promise.withResolvers<undefined>()
-    const end = () => over.resolve(undefined)
-    cut.addEventListener('abort', end, { once: true })
     // A worker that is gone answers nothing more.
     const answered = worker.call('nextProof', session, first).catch(() => undefined)
-    const said = await Promise.race([answered, over.promise])
-    cut.removeEventListener('abort', end)
+    const said = await unlessAborted(cut, answered, undefined)
     if (said === undefined) return undefined
     const parsed = answer.safeParse(said)
     if (!parsed.success) {
@@ -72,6 +72,31 @@ export class RemoteLoginClient implements LoginClient {
     if (proof?.kind !== 'publickey' || provesKey(proof)) return proof
     refused('a key that has not signed for this connection')
     return undefined
+  }
+
+  async brought(): Promise<Brought> {
+    const { worker, session, loginOver, refused } = this.#parts
+    this.admitted()
+    const answered = worker.call('brought', session).catch(() => undefined)
+    const said = await unlessAborted(loginOver, answered, undefined)
+    const parsed = broughtMessage.safeParse(said ?? { attended: false })
+    if (parsed.success) return parsed.data
+    refused('words that are none')
+    return { attended: false }
+  }
+
+  async ask(question: string): Promise<string | undefined> {
+    const { worker, session, loginOver, refused } = this.#parts
+    const answered = worker.call('ask', session, question).catch(() => undefined)
+    const said = await unlessAborted(loginOver, answered, undefined)
+    const parsed = words.safeParse(said)
+    if (parsed.success) return parsed.data
+    refused('an answer that is none')
+    return undefined
+  }
+
+  tell(line: string): void {
+    this.#parts.worker.notify('tell', this.#parts.session, line)
   }
 
   askFor(...question: Parameters<LoginClient['askFor']>): void {

@@ -5,6 +5,7 @@ import type { NoSlot } from '../../connections/connection-limits.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { ApiAddress } from '../../self-service/command.ts'
+import type { Brought } from '../../session/protocol.ts'
 import type { Factor } from '../../shared/factors.ts'
 import type { Report } from '../../shared/metrics.ts'
 import type { RpcFailure, RpcMessage } from '../../shared/rpc.ts'
@@ -96,6 +97,10 @@ export interface WorkerMethods {
   /** The next proof of a client that logs in; `answered`: whether it has shown anything at all. */
   nextProof(session: string, first?: readonly Factor[]): Promise<{ proof?: ProofMessage; answered: boolean }>
   askFor(session: string, next: readonly Factor[], partial: boolean): void
+  /** What `Downstream` says of a client that has proven who it is. */
+  brought(session: string): Promise<Brought>
+  ask(session: string, question: string): Promise<string | undefined>
+  tell(session: string, line: string): void
   /** A session of this worker that others have ended. */
   endSession(session: string, reason: string): void
   /** Words to the person of a session. */

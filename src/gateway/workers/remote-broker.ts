@@ -23,7 +23,7 @@ const MOST_SAID = 4096
 export interface RemoteBroker {
   readonly broker: SessionBroker
   /** What the gateway asks of those that log in. */
-  readonly methods: Pick<WorkerMethods, 'nextProof' | 'askFor'>
+  readonly methods: Pick<WorkerMethods, 'nextProof' | 'askFor' | 'brought' | 'ask' | 'tell'>
 }
 
 export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): RemoteBroker {
@@ -69,6 +69,9 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
         return { answered: client.answered, ...(proof === undefined ? {} : { proof: messageOfProof(proof) }) }
       },
       askFor: (session, next, partial) => clients.get(session)?.askFor(next, partial),
+      brought: async session => (await clients.get(session)?.brought()) ?? { attended: false },
+      ask: async (session, question) => clients.get(session)?.ask(question),
+      tell: (session, line) => clients.get(session)?.tell(line),
     },
 
     broker: {

@@ -60,7 +60,10 @@ const claim = z.strictObject({
   outer: session.optional(),
 })
 /** They are kept in the session's row. */
-const details = z.record(text(64), text(2048)).refine(all => Object.keys(all).length <= 32, 'too many details')
+const details = z
+  .record(text(64), text(2048))
+  .refine(all => Object.keys(all).length <= 32, 'too many details')
+  .refine(({ reason, ticket }) => reason === undefined && ticket === undefined, 'words are said to the gateway')
 const publicKey = bytesUpTo(256)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 

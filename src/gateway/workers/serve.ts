@@ -70,6 +70,9 @@ class Worker {
       },
       nextProof: (session, first) => remoteBroker.methods.nextProof(session, first),
       askFor: (...question) => remoteBroker.methods.askFor(...question),
+      brought: session => remoteBroker.methods.brought(session),
+      ask: (session, question) => remoteBroker.methods.ask(session, question),
+      tell: (session, line) => remoteBroker.methods.tell(session, line),
       notifySession: (session, text) => void this.#parts?.live.notify(session, text),
       endSession: (session, reason) => this.#parts?.live.end(session, endReasonOf(reason) ?? 'interrupted'),
     }

@@ -7,6 +7,7 @@ import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { HeldSessions } from '../../session/broker/create-broker.ts'
 import type { OwnKeys } from '../../session/served-protocol.ts'
+import { onceAborted } from '../../session/session-end.ts'
 import type { EndReason } from '../../session/state.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Report } from '../../shared/metrics.ts'
@@ -44,7 +45,10 @@ export interface Exit {
 
 /** A worker that is slower to report says what it said last. */
 const REPORT_TIMEOUT_MS = 1000
-/** A person may look for a code for long, a client that stays has a time limit of its own: whatever the worker says, it ends. */
+/**
+ * A person may look for a code for long, a client that stays has a time limit of its own: whatever the worker says, it ends. Who has proven who
+ * they are may wait for longer (`waiting-logins.ts`).
+ */
 const LONGEST_LOGIN_MS = 15 * 60_000
 /** So many requests are refused before a worker is killed. */
 const MOST_REFUSED = 8
@@ -212,9 +216,16 @@ export class WorkerProcess {
     const { source, nonce, admitted } = from
     const over = new AbortController()
     this.#logins.set(session, over)
-    const cut = AbortSignal.any([this.#over.signal, AbortSignal.timeout(LONGEST_LOGIN_MS)])
+    const tooLong = new AbortController()
+    const timer = setTimeout(() => tooLong.abort(), LONGEST_LOGIN_MS).unref()
+    onceAborted(over.signal, () => clearTimeout(timer))
+    const cut = AbortSignal.any([this.#over.signal, tooLong.signal])
     return new RemoteLoginClient({
-      ...{ session, worker: this.#rpc, cut, admitted },
+      ...{ session, worker: this.#rpc, cut },
+      admitted() {
+        clearTimeout(timer)
+        admitted()
+      },
       claim: { ...claim, source },
       loginOver: AbortSignal.any([over.signal, cut]),
       provesKey: proof => nonce !== undefined && served.of(protocol).keySignedFor?.(proof, login, nonce) === true,

@@ -42,6 +42,9 @@ export const headerSchema = z.object({
     role: z.string(),
     /** The approved request that the session rests on. */
     request: z.string().optional(),
+    /** Why, and by which ticket, as the user said at the login. */
+    reason: z.string().optional(),
+    ticket: z.string().optional(),
     source: z.string(),
     gateway: z.string(),
     startedAt: z.number(),

@@ -167,6 +167,9 @@ export interface RecordingSubject {
   readonly role: string
   /** The approved request that the session rests on. */
   readonly request?: string
+  /** Why, and by which ticket, as the user said at the login. */
+  readonly reason?: string
+  readonly ticket?: string
   readonly source: string
   readonly gateway: string
   /** Milliseconds since the epoch. */

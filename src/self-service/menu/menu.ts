@@ -306,6 +306,7 @@ class Menu {
         { account, target },
         {
           answer: (wanted, again) => this.#ask(wanted, address, again),
+          ask: question => this.#askFor(question, true),
           told: instruction => {
             this.#message = instruction
             this.#draw()

@@ -77,6 +77,7 @@ async function connect(conversation: Conversation, login: Login, { address, reac
         const typed = await askLine(conversation, `${again ? 'That was not right. ' : ''}${wanted}: `, false)
         return typed === undefined || typed === '' ? undefined : new Secret(typed)
       },
+      ask: question => askLine(conversation, question, true),
       told: instruction => void conversation.write(`${instruction}\n`),
       begun: async () => undefined,
     },

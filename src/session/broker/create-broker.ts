@@ -18,11 +18,12 @@ import type { Ending } from '../records/session-store.ts'
 import { GATEWAY_STOPPING } from '../session-end.ts'
 import { authenticate } from '../steps/authenticate.ts'
 import type { Authenticated } from '../steps/authenticated.ts'
-import { type Authorized, authorizeSession } from '../steps/authorize-session.ts'
+import type { Authorized } from '../steps/authorize-session.ts'
+import { type AskingParts, authorizeWithWords } from '../steps/authorize-with-words.ts'
 import { type LendingParts, lendCredential } from '../steps/lend-credential.ts'
 import type { SessionBroker } from './broker.ts'
 
-export interface BrokerParts extends LendingParts {
+export interface BrokerParts extends LendingParts, Pick<AskingParts, 'waitingLogins' | 'askForAccess'> {
   readonly authenticator: Authenticator
   readonly access: Access
   readonly targets: Pick<Targets, 'get'>
@@ -89,6 +90,8 @@ export interface LentSession {
 export interface HeldSessions extends Omit<SessionBroker, 'lease'> {
   lease(of: { readonly session: string }, details: Record<string, string>): Promise<Lease | Refusal>
   stateOf(session: string): SessionState | undefined
+  /** Whether that login has just begun with a code that no act has taken yet; takes it. */
+  takeCode(session: string): boolean
   /** Throws `SESSION_ENDED`. */
   login(session: string): HeldLogin
   /** Those that a credential was lent to, and that have not ended. */
@@ -185,7 +188,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       const asked = ask(session)
       const who = await prove(session, client)
       if (isRefusal(who)) return who
-      const authorized = await authorizeSession(parts, client, session, who)
+      const authorized = await authorizeWithWords(parts, client, session, who)
       if (isRefusal(authorized)) return authorized
       decided(session, asked, { is: 'granted', authorized, source: client.source.address })
       return authorized.grant
@@ -272,6 +275,8 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       if (isRefusal(attempt)) throw new GatewayError(attempt.code, attempt.message)
       return attempt.verify({ kind: 'totp', answer }, { rememberFactorMs: 0 })
     },
+
+    takeCode: session => held(session, 'login').who.attempt.takeCode(),
 
     forget(session) {
       const known = sessions.get(session)

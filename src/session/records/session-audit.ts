@@ -3,7 +3,7 @@
 import type { Audit, AuditEvent, AuditKind } from '../../audit/event.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Denial } from '../../policy/authorize.ts'
-import { type Grant, type GrantEnd, loginDetail } from '../../policy/grant.ts'
+import { type Grant, type GrantEnd, loginDetail, wordsOf } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import { type ErrorCode, type GatewayError, isRefusal, messageOf, type Refusal } from '../../shared/errors.ts'
@@ -42,37 +42,45 @@ export function createSessionAudit(audit: Audit) {
         data: { protocol, source: source.address, login: login.slice(0, MAX_LOGIN_SHOWN), code, why: detail },
       }),
 
-    /** Who it is, and whether they may: two events, durable together. */
-    async decided(client: LoginClient, session: string, who: Known, decision: Grant | Denial) {
-      const { login, database } = client
-      const common = { actor: who.principal.user, session }
-      await Promise.all([
-        audit.append(loginAccepted(client, session, who)),
-        isRefusal(decision)
-          ? audit.append({
-              ...common,
-              kind: 'decision.denied',
-              // Of an authenticated user by now, but as long as a client likes.
-              data: {
-                wanted: login,
-                ...databaseOf({ database: database?.slice(0, MAX_LOGIN_SHOWN) }),
-                code: decision.code,
-                why: decision.detail,
-                ...onRequestOf(decision),
-              },
-            })
-          : audit.append({
-              ...common,
-              kind: 'decision.granted',
-              data: {
-                account: accountOf(decision),
-                ...databaseOf(decision),
-                role: decision.role,
-                ...requestOf(decision),
-                endsAt: decision.endsAt,
-              },
-            }),
-      ])
+    /** Who it is. */
+    loginAccepted: (client: LoginClient, session: string, who: Known) =>
+      audit.append(loginAccepted(client, session, who)),
+
+    /** They wait to be let in, until somebody has decided on the request. */
+    loginWaits: ({ protocol, source, login }: LoginClient, session: string, { principal }: Known, request: string) =>
+      audit.append({
+        ...{ kind: 'login.waiting', actor: principal.user, session },
+        data: { protocol, source: source.address, login, request },
+      }),
+
+    /** Whether they may. */
+    decided({ login, database }: LoginClient, session: string, { principal }: Known, decision: Grant | Denial) {
+      const common = { actor: principal.user, session }
+      return isRefusal(decision)
+        ? audit.append({
+            ...common,
+            kind: 'decision.denied',
+            // Of an authenticated user by now, but as long as a client likes.
+            data: {
+              wanted: login,
+              ...databaseOf({ database: database?.slice(0, MAX_LOGIN_SHOWN) }),
+              code: decision.code,
+              why: decision.detail,
+              ...onRequestOf(decision),
+            },
+          })
+        : audit.append({
+            ...common,
+            kind: 'decision.granted',
+            data: {
+              account: accountOf(decision),
+              ...databaseOf(decision),
+              role: decision.role,
+              ...requestOf(decision),
+              ...wordsOf(decision),
+              endsAt: decision.endsAt,
+            },
+          })
     },
 
     /** The same for a login that names no target. */
@@ -171,6 +179,7 @@ export const stateEvents = {
       ...databaseOf(grant),
       role: grant.role,
       ...requestOf(grant),
+      ...wordsOf(grant),
     },
   }),
 

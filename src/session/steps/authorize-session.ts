@@ -1,23 +1,18 @@
 /** The second step of the pipeline: whether this person may be this account on this target, and how that is decided anew later. */
 
 import type { Principal } from '../../identity/principal.ts'
+import type { Denial } from '../../policy/authorize.ts'
 import { covers } from '../../policy/covers.ts'
 import type { Grant, GrantEnd } from '../../policy/grant.ts'
+import type { GivenWords } from '../../policy/session-conditions.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { isRefusal, type Refusal } from '../../shared/errors.ts'
+import { isRefusal } from '../../shared/errors.ts'
 import type { Access, RunningSession } from '../access.ts'
 import type { LiveSessions } from '../live/live-sessions.ts'
 import type { LoginClient } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { Authenticated } from './authenticated.ts'
 import { MovedEnd } from './moved-end.ts'
-
-interface AuthorizeParts {
-  readonly access: Access
-  readonly live: Pick<LiveSessions, 'accessChanges'>
-  readonly sessionAudit: SessionAudit
-  readonly clock: Clock
-}
 
 export interface Authorized {
   readonly grant: Grant
@@ -27,20 +22,38 @@ export interface Authorized {
   readonly accessChanges: number
 }
 
+export interface AuthorizeParts {
+  readonly access: Access
+  readonly live: Pick<LiveSessions, 'accessChanges'>
+  readonly sessionAudit: SessionAudit
+  readonly clock: Clock
+}
+
+export interface Asking extends Authenticated {
+  /** What they say of the session. */
+  readonly words: GivenWords
+  /** It was decided before, for the same login. */
+  readonly again?: true
+}
+
 /** Resolves once the decision is in the audit log. */
 export async function authorizeSession(
   { access, live, sessionAudit, clock }: AuthorizeParts,
   client: LoginClient,
   session: string,
-  who: Authenticated,
-): Promise<Authorized | Refusal> {
+  who: Asking,
+): Promise<Authorized | Denial> {
   const { protocol, database } = client
+  const { login, words } = who
   const decide = (principal: Principal, running?: RunningSession) =>
-    access.decide(principal, session, { protocol, login: who.login, database }, running)
+    access.decide(principal, session, { protocol, login, database, words }, running)
   const { accessChanges } = live
   const since = clock.now()
   const grant = await decide(who.principal)
-  await sessionAudit.decided(client, session, who, grant)
+  await Promise.all([
+    who.again ? undefined : sessionAudit.loginAccepted(client, session, who),
+    sessionAudit.decided(client, session, who, grant),
+  ])
   if (isRefusal(grant)) return grant
 
   const end = new MovedEnd(grant, sessionAudit)

@@ -1,5 +1,6 @@
 /** The broker's part of the third step: the lease and the session's row are stored, and audited, before the credential is handed over. */
 
+import { wordsOf } from '../../policy/grant.ts'
 import type { Recordings } from '../../recording/store/recordings.ts'
 import { isRefusal, type Refusal } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
@@ -49,6 +50,7 @@ export async function lendCredential(
       recording: recordings.fileOf(grant),
       details: {
         ...details,
+        ...wordsOf(grant),
         ...(database === undefined ? {} : { database }),
         ...(target.via === undefined ? {} : { via: target.via }),
       },

@@ -1,5 +1,6 @@
 /** The fifth step of the pipeline: the recorder is open before the first byte is relayed, and the session ends when it fails. */
 
+import { wordsOf } from '../../policy/grant.ts'
 import type { RecordingSubject } from '../../recording/format/events.ts'
 import type { LiveRecordings } from '../../recording/store/live-recordings.ts'
 import type { Recorder } from '../../recording/writing/recorder.ts'
@@ -35,6 +36,7 @@ function subjectOf(
     ...(database === undefined ? {} : { database }),
     role,
     ...(request === undefined ? {} : { request }),
+    ...wordsOf(grant),
     source: source.address,
     gateway,
     startedAt,

@@ -100,6 +100,30 @@ t.test('the demo', async t => {
     t.match((await versions())[0], { version: 2 })
   })
 
+  await t.test(
+    'what nobody has without asking is asked for, approved with the one code of a login, and reached',
+    async t => {
+      const { approver } = facts
+      // What alice had of codes that count now is used up.
+      const totp = await run('bin/sallyport', ['--socket', api.socket, 'user', 'totp', 'alice', '--json'])
+      const totpSecret = new URL(JSON.parse(totp.stdout).url).searchParams.get('secret')!
+      const { identityFile } = ssh
+      const asAlice = (offset: -1 | 0 | 1, login: string, command: string) =>
+        startSsh(ssh, login, { identityFile, code: () => codeAt(totpSecret, offset) }, command).ended
+      const asLee = (offset: -1 | 0 | 1, command: string) => {
+        const answers = { identityFile: approver.identityFile, code: () => codeAt(approver.totpSecret, offset) }
+        return startSsh(ssh, approver.login, answers, command).ended
+      }
+      const asked = await asAlice(-1, 'alice', 'request backup@web-01 --for 30m --reason restore')
+      t.equal(asked.status, 0, asked.stderr)
+      const waiting = await asLee(-1, 'requests')
+      const [id] = /req_[0-9a-z]{26}/.exec(waiting.stdout)!
+      t.match(asked.stdout, id)
+      t.match(await asLee(0, `approve ${id}`), { status: 0, stdout: /backup@web-01 for 30m is active until/ })
+      t.match(await asAlice(0, 'alice+backup+web-01', 'echo "$USER"'), { status: 0, stdout: 'backup\n' })
+    },
+  )
+
   await t.test('SIGTERM ends it and removes what it made', async t => {
     demo.kill('SIGTERM')
     t.same(await exited, [0, null])
@@ -114,15 +138,17 @@ t.test('on its screen stand lines that can be pasted in any folder', async t => 
   const lines: string[] = []
   for await (const line of createInterface({ input: demo.stdout })) {
     lines.push(line)
-    if (/^ {4}code /.test(line)) break
+    if (/^ {4}code of alice /.test(line)) break
   }
-  const [ssh, psqlLine, third, fourth] = lines
+  const [ssh, psqlLine, third, fourth, fifth, sixth] = lines
     .filter(line => /^ {4}(?:ssh |psql |\S+sallyport )/.test(line))
     .map(line => line.trim())
   t.match(ssh, /^ssh -p \d+ -i \//)
   t.match(psqlLine, /^psql "host=localhost .* sslrootcert=\//)
   t.match(third, /session replay last$/)
   t.match(fourth, /^ssh -p \d+ -i \/.* alice@127.0.0.1 checkout dba@orders --for 1h$/)
+  t.match(fifth, /^ssh -p \d+ -i \/.* alice@127.0.0.1 request backup@web-01 --for 30m --reason restore$/)
+  t.match(sixth, /^ssh -p \d+ -i \/.* lee@127.0.0.1 requests$/)
   // No session yet: it reached the gateway and says so.
   const replay = await run('sh', ['-c', third!], { cwd: '/' }).catch(error => error)
   t.match(replay, { code: 1, stderr: /no session/i })

@@ -40,6 +40,13 @@ export class LineDownstream implements Downstream {
     this.socket.end(`NO ${code} ${session} ${message}\n`)
   }
   notify() {}
+  async brought() {
+    return { attended: false }
+  }
+  async ask() {
+    return undefined
+  }
+  tell() {}
   async close(_reason: string, text?: string) {
     this.socket.end(text === undefined ? '' : `BYE ${text}\n`)
   }

@@ -48,6 +48,28 @@ t.test('a key, then a code, makes a principal with the roles of the user', async
   t.same(attempt.trail, [])
 })
 
+t.test('the code of a login is taken for one act, within a minute, and on no other connection', async t => {
+  const clock = standingClock()
+  const { enrol, begin } = await createIdentity(t, { clock })
+  const key = newKey()
+  const { code } = await enrol({ name: 'alice', publicKeys: [key.line] })
+  const login = async () => {
+    const attempt = await begin('alice')
+    await attempt.verify(key.proof, NEVER)
+    t.equal(attempt.takeCode(), false, 'a key is no code')
+    t.equal(await attempt.verify(byCode(code()), NEVER), true)
+    return attempt
+  }
+  const first = await login()
+  t.equal((first.inside() as Attempt).takeCode(), false, 'it is not that of what is opened inside')
+  t.equal(first.takeCode(), true)
+  t.equal(first.takeCode(), false, 'once')
+  clock.move(30_000)
+  const second = await login()
+  clock.move(60_000)
+  t.equal(second.takeCode(), false, 'after a minute')
+})
+
 t.test('a password, then a code, makes a principal; each wrong proof makes none and is on the trail', async t => {
   const { enrol, begin } = await createIdentity(t)
   const { code } = await enrol({ name: 'alice' })

@@ -47,6 +47,9 @@ function client(password: string): LoginClient & { shown: number } {
       return { kind: 'password', password: new Secret(password) }
     },
     askFor() {},
+    brought: async () => ({ attended: false }),
+    ask: async () => undefined,
+    tell() {},
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Downstream } from '../../../session/protocol.ts'
+import type { Brought, Downstream } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
 import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
@@ -20,6 +20,7 @@ import {
   readyForQuery,
 } from '../wire/backend-messages.ts'
 import { BodyReader } from '../wire/message-body.ts'
+import { broughtIn } from './brought.ts'
 import { fatal, isAfterLogin } from './sqlstate.ts'
 
 const LAST_WORD_PATIENCE_MS = 2000
@@ -57,6 +58,7 @@ export class PostgresDownstream implements Downstream {
   #asked = false
   #answered = false
   #accepted = false
+  #saidOk = false
   #sentFinalMessage = false
   #targetSqlstate: string | undefined
   #notices: WaitingNotice[] = []
@@ -121,16 +123,37 @@ export class PostgresDownstream implements Downstream {
     this.#startup = { target, cancelKey }
   }
 
+  async brought(): Promise<Brought> {
+    return { ...broughtIn(this.startup.parameters), attended: false }
+  }
+
+  /** Nothing is asked in this protocol once the password has come. */
+  async ask(): Promise<undefined> {}
+
+  /** A notice, which clients can bear from AuthenticationOk on: libpq shows it at once. */
+  tell(line: string): void {
+    if (!this.socket.writable) return
+    const notice = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: line })
+    this.socket.write(Buffer.concat([...this.#authenticated(), notice]))
+  }
+
   async accept(): Promise<void> {
     if (this.#startup === undefined) throw new Error('accepted before the target was connected')
     const { target, cancelKey } = this.#startup
-    const messages = [authenticationOk(), ...this.#notices.map(({ bytes }) => bytes)]
+    const messages = [...this.#authenticated(), ...this.#notices.map(({ bytes }) => bytes)]
     for (const [name, value] of target.parameters) messages.push(parameterStatus(name, value))
     messages.push(backendKeyData(cancelKey.processId, cancelKey.key), readyForQuery('I'))
     this.#notices = []
     this.#accepted = true
-    this.#onAccept()
     this.socket.write(Buffer.concat(messages))
+  }
+
+  /** It is told once that the password was right. */
+  #authenticated(): Buffer[] {
+    if (this.#saidOk) return []
+    this.#saidOk = true
+    this.#onAccept()
+    return [authenticationOk()]
   }
 
   /** The target's SQLSTATE is the better one for `deny`, where it may be told. */
@@ -144,8 +167,8 @@ export class PostgresDownstream implements Downstream {
     const words = fatal(code, message, session, advice)
     const sqlstate = code === 'TARGET_LOGIN_FAILED' ? this.#targetSqlstate : undefined
     // As PostgreSQL does: who has logged in is told so first. After that libpq's sslmode=prefer does not try again without TLS.
-    if (!isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
-    else if (this.socket.writable) this.socket.write(authenticationOk())
+    if (!this.#saidOk && !isAfterLogin(code)) await this.#beforeRefusal(refusal, session)
+    else if (!this.#saidOk && this.socket.writable) this.socket.write(authenticationOk())
     await this.#sendFinalMessage(sqlstate === undefined ? words : { ...words, sqlstate })
   }
 

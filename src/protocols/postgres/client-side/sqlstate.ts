@@ -10,6 +10,9 @@ const STATES: Partial<Record<ErrorCode, string>> = {
   TOO_MANY_TRIES: '28000',
   TOO_MANY_CONNECTIONS: '53300',
   ACCESS_DENIED: '42501',
+  REASON_REQUIRED: '42501',
+  WAITED_TOO_LONG: '57014',
+  LOGIN_GIVEN_UP: '57014',
   CHANNEL_DENIED: '42501',
   TLS_REQUIRED: '28000',
   PROTOCOL_VIOLATION: '08P01',
@@ -58,6 +61,9 @@ export function fatal(code: ErrorCode, text: string, session: string, advice?: s
 
 const AFTER_LOGIN: ReadonlySet<ErrorCode> = new Set([
   'ACCESS_DENIED',
+  'REASON_REQUIRED',
+  'WAITED_TOO_LONG',
+  'LOGIN_GIVEN_UP',
   'CHANNEL_DENIED',
   'CREDENTIAL_UNAVAILABLE',
   'ACCOUNT_CHECKED_OUT',

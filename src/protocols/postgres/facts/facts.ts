@@ -22,6 +22,8 @@ export const postgres = {
     loginRefused:
       'The login was refused. Check the login name and the database, the password, and the one-time code, then try again.',
     usedCode: 'Clients that open several (pg_dump -j, \\c, pools) need a role with rememberFactor.',
+    sayWords: ticket =>
+      String.raw`PGOPTIONS='-c sallyport.reason=...${ticket ? ' -c sallyport.ticket=...' : ''}' psql ..., with each space in it as "\ "`,
     knownBy: 'it is known by its certificate (tls, ca)',
   },
 } as const satisfies ProtocolFacts

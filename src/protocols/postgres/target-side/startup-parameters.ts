@@ -31,6 +31,9 @@ const SETTINGS = new Set(
   ].map(name => name.toLowerCase()),
 )
 
+/** What a client says to the gateway; the target is not told. */
+const FOR_GATEWAY = new Set(['sallyport.reason', 'sallyport.ticket', 'sallyport.for'])
+
 const FALSE = /^(false|off|no|0)$/i
 
 export interface StartupOptions {
@@ -45,14 +48,20 @@ export function readStartupOptions(parameters: ReadonlyMap<string, string>): Sta
   const settings = new Map<string, string>()
   let replication: string | undefined
   for (const [name, value] of parameters) {
-    if (name === 'user' || name === 'database') continue
+    if (name === 'user' || name === 'database' || isForGateway(name)) continue
     if (name === 'replication') {
       if (!FALSE.test(value)) replication = value
     } else if (name === 'options') {
-      for (const [option, optionValue] of parseOptions(value)) settings.set(allowed(option), optionValue)
+      for (const [option, optionValue] of parseOptions(value)) {
+        if (!isForGateway(option)) settings.set(allowed(option), optionValue)
+      }
     } else settings.set(allowed(name), value)
   }
   return { settings, ...(replication === undefined ? {} : { replication }) }
+}
+
+export function isForGateway(name: string): boolean {
+  return FOR_GATEWAY.has(name.toLowerCase())
 }
 
 function allowed(name: string): string {

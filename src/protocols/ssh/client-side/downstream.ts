@@ -1,17 +1,19 @@
 /** The side of the user: an SSH connection from its first authentication request to its disconnect message. */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { SessionNotice } from '../../../session/protocol.ts'
+import type { Brought, SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import type { Factor } from '../../../shared/factors.ts'
 import { message, string } from '../../../shared/ssh-encoding/wire.ts'
-import type { RelayedClient, Speaker } from '../relay/relay-peer.ts'
+import type { RelayedClient, RelayPeer, Speaker } from '../relay/relay-peer.ts'
 import { noticeOf } from '../relay/terminal-notices.ts'
 import { DISCONNECT, MESSAGE } from '../transport/messages.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import { type Transport, type TransportListener, TransportViolation } from '../transport/transport.ts'
+import { WaitingClient } from '../waiting/waiting-client.ts'
 import { answerServiceRequest } from './service-request.ts'
 import { type AuthenticationOptions, UserAuthentication } from './user-authentication.ts'
 
@@ -53,6 +55,8 @@ export class SshDownstream implements RelayedClient, TransportListener {
   readonly #loginOver = new AbortController()
   readonly #options: SshDownstreamOptions
   #accepted = false
+  /** Once who they are is proven, and what they bring, or wait for, is asked about. */
+  #waiting: WaitingClient | undefined
   #expired = false
   #held: Buffer[] = []
   #ownRefusal: Refusal | undefined
@@ -79,8 +83,14 @@ export class SshDownstream implements RelayedClient, TransportListener {
     return this.#loginOver.signal
   }
 
+  get relayed(): RelayPeer {
+    return this.#waiting ?? this.transport
+  }
+
   message(type: number, payload: Buffer): void {
-    if (this.#accepted) {
+    if (this.#waiting !== undefined) {
+      this.#waiting.message(type, payload)
+    } else if (this.#accepted) {
       this.#hold(type, payload)
     } else if (type === MESSAGE.USERAUTH_REQUEST || type === MESSAGE.USERAUTH_INFO_RESPONSE) {
       this.#authentication.receive(type, payload)
@@ -96,6 +106,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   ended(error: Error | undefined): void {
     if (error instanceof TransportViolation && !this.#accepted) this.#options.onBroken(error)
     this.#authentication.end()
+    this.#waiting?.ended(error)
     this.#loginOver.abort()
     this.#gone.abort()
   }
@@ -126,10 +137,34 @@ export class SshDownstream implements RelayedClient, TransportListener {
     this.#loginOver.abort()
   }
 
+  /** Variables come on a channel, and channels after USERAUTH_SUCCESS: who they are is proven by now. */
+  async brought(): Promise<Brought> {
+    if (this.transport.over) return { attended: false }
+    if (this.#waiting === undefined) {
+      this.#authentication.end()
+      this.#waiting = new WaitingClient(this.transport, () => this.#loginOver.abort())
+      this.#letIn()
+    }
+    return this.#waiting.brought
+  }
+
+  async ask(question: string): Promise<string | undefined> {
+    return this.#waiting?.ask(question)
+  }
+
+  tell(line: string): void {
+    this.#waiting?.tell(line)
+  }
+
   async accept(_notice: SessionNotice): Promise<void> {
     this.#authentication.end()
     this.#accepted = true
     this.transport.socket.pause()
+    if (this.#waiting === undefined) this.#letIn()
+    else this.#waiting.accept()
+  }
+
+  #letIn(): void {
     this.transport.send(message(MESSAGE.USERAUTH_SUCCESS))
     this.#options.onAccepted()
   }
@@ -138,13 +173,22 @@ export class SshDownstream implements RelayedClient, TransportListener {
     const told = this.#ownRefusal ?? refusal
     this.#options.onDenied(told.code)
     const advice = told.advice === undefined ? '' : `\n${told.advice}`
-    this.#banner(`${told.message} [${told.code}, session ${session}]${advice}`)
-    this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, `${told.code}, session ${session}`)
+    const words = `${told.message} [${told.code}, session ${session}]${advice}`
+    let goodbye = `${told.code}, session ${session}`
+    if (this.#waiting === undefined) this.#banner(words)
+    else {
+      this.#waiting.refuse(words)
+      // Of a connection that forwards, and has no channel to read it on.
+      if (!this.#waiting.hasChannel) goodbye = plain(words)
+      await Promise.race([this.#closed(undefined), pause(LAST_WORD_MS)])
+    }
+    this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, goodbye)
     await this.#closed(LAST_WORD_MS)
   }
 
   notify(text: string, short?: string): void {
-    if (!this.#accepted) this.#banner(text)
+    if (this.#waiting !== undefined && this.speaker === undefined) this.#waiting.tell(text)
+    else if (!this.#accepted) this.#banner(text)
     else this.speaker?.say(noticeOf(text, short))
   }
 
@@ -158,6 +202,11 @@ export class SshDownstream implements RelayedClient, TransportListener {
 
   /** Hands the connection over to the relay: what came meanwhile is given to it first. */
   handOver(listener: TransportListener): void {
+    if (this.#waiting !== undefined) {
+      this.transport.listener = this.#waiting
+      this.#waiting.handOver(listener)
+      return
+    }
     this.transport.listener = listener
     const held = this.#held
     this.#held = []

@@ -20,6 +20,8 @@ export const ssh = {
   words: {
     loginRefused:
       'The login was refused. Check the login name, the password or key, and the one-time code, then try again.',
+    sayWords: ticket =>
+      `ssh -o SetEnv='"SALLYPORT_REASON=..."${ticket ? ' SALLYPORT_TICKET=...' : ''}' ..., or on a terminal, where you are asked`,
     knownBy: 'an SSH host is asked for its keys (target scan)',
   },
 } as const satisfies ProtocolFacts

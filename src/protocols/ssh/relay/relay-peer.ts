@@ -39,7 +39,7 @@ export interface Speaker {
 
 /** The side of the user, as the relay takes it over. */
 export interface RelayedClient extends Downstream {
-  readonly transport: RelayPeer
+  readonly relayed: RelayPeer
   /** Set by the relay, while it runs. */
   speaker: Speaker | undefined
   /** What came until now is given to the listener first. */

@@ -51,7 +51,7 @@ class Relay {
     this.#downstream = downstream
     this.#upstream = upstream
     this.#context = context
-    this.#transports = { client: downstream.transport, target: upstream.transport }
+    this.#transports = { client: downstream.relayed, target: upstream.transport }
     this.#flow = new Flow(this.#transports)
     this.#forwarder = new Forwarder(this.#transports, this.#flow, context, options)
     this.#requests = new Requests(this.#forwarder, options)

@@ -78,7 +78,7 @@ export class SshConversation implements Conversation {
     try {
       await run(inner, session)
     } finally {
-      inner.transport.destroy()
+      inner.relayed.destroy()
       release()
     }
     return inner.outcome

@@ -2,6 +2,7 @@
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
+import type { Brought } from '../../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
@@ -33,7 +34,7 @@ export class InnerDownstream implements RelayedClient {
   readonly protocol = 'ssh'
   readonly database = undefined
   readonly answered = true
-  readonly transport: InnerClient
+  readonly relayed: InnerClient
   readonly source: Source
   readonly login: string
   readonly details: Record<string, string>
@@ -47,7 +48,7 @@ export class InnerDownstream implements RelayedClient {
 
   constructor(options: InnerDownstreamOptions) {
     const { client, source, login, details, gone, outer, session } = options
-    this.transport = client
+    this.relayed = client
     this.source = source
     this.login = login
     this.details = details
@@ -79,8 +80,20 @@ export class InnerDownstream implements RelayedClient {
     // It is told by the next question.
   }
 
+  async brought(): Promise<Brought> {
+    return { attended: true }
+  }
+
+  ask(question: string): Promise<string | undefined> {
+    return this.#options.person.ask(question)
+  }
+
+  tell(line: string): void {
+    this.#options.person.told(plain(line))
+  }
+
   async accept(): Promise<void> {
-    this.transport.attach()
+    this.relayed.attach()
     await this.#options.person.begun()
   }
 
@@ -96,7 +109,7 @@ export class InnerDownstream implements RelayedClient {
   async close(reason: EndReason, text?: string): Promise<void> {
     if (text !== undefined) this.speaker?.lastWord(terminalLines(text))
     this.speaker = undefined
-    const { exitStatus, lastWord } = this.transport
+    const { exitStatus, lastWord } = this.relayed
     const byThemselves = reason === 'client-closed' || reason === 'target-closed'
     this.outcome = {
       kind: 'ended',
@@ -104,11 +117,11 @@ export class InnerDownstream implements RelayedClient {
       ...(exitStatus === undefined ? {} : { exitStatus }),
       text: plain(byThemselves ? (lastWord ?? 'the session ended') : END_REASON_TEXT[reason]),
     }
-    this.transport.destroy()
+    this.relayed.destroy()
   }
 
   handOver(listener: TransportListener): void {
-    this.transport.begin(listener)
+    this.relayed.begin(listener)
   }
 
   lost(): void {}

@@ -1,0 +1,121 @@
+/** Access that somebody asks for while they connect, and waits for: what has become of the request is heard from whichever gateway decides. */
+
+import { matchesAccount } from '../policy/match.ts'
+import type { Offered } from '../policy/offers.ts'
+import type { AskedAccess, AskedOutcome, AskForAccess, AskingPerson } from '../session/asked-access.ts'
+import { onceAborted } from '../session/session-end.ts'
+import type { Log } from '../shared/log.ts'
+import { describeStage } from './approvals.ts'
+import { oneTargetOf } from './ground.ts'
+import type { RequestedAccess } from './request.ts'
+import type { Requests } from './requests.ts'
+
+/** What the cluster does not tell is seen this late. */
+const LOOK_EVERY_MS = 5000
+const MOST_OPEN = 200
+
+interface Parts {
+  readonly requests: Pick<Requests, 'ask' | 'cancel' | 'offerFor' | 'onChange' | 'rows' | 'clock'>
+  readonly log: Log
+}
+
+export function createAskForAccess({ requests, log }: Parts): AskForAccess {
+  /** Those that were asked for while connecting, by how many logins wait for them. */
+  const waiting = new Map<string, number>()
+
+  async function outcomeOf(id: string): Promise<AskedOutcome | undefined> {
+    const request = await requests.rows.get(id)
+    if (request === undefined) return { is: 'over', words: 'is gone' }
+    const { state } = request
+    switch (state.is) {
+      case 'pending':
+        return undefined
+      case 'active':
+        return { is: 'approved' }
+      case 'approved':
+        // For a later time: it waits for that.
+        return state.begins.with === 'time' && state.startsAt > requests.clock.now() ? undefined : { is: 'approved' }
+      default:
+        return { is: 'over', words: wordsOf(request) }
+    }
+  }
+
+  function decided(id: string, signal: AbortSignal): Promise<AskedOutcome> {
+    return new Promise((resolve, reject) => {
+      const look = () =>
+        outcomeOf(id).then(
+          outcome => outcome !== undefined && finish(() => resolve(outcome)),
+          error => log.warn({ err: error, request: id }, 'a request that a login waits for cannot be read now'),
+        )
+      const forget = requests.onChange(changed => {
+        if (changed === id) void look()
+      })
+      const timer = setInterval(look, LOOK_EVERY_MS)
+      const finish = (settle: () => void) => {
+        forget()
+        clearInterval(timer)
+        settle()
+      }
+      onceAborted(signal, () => finish(() => reject(signal.reason)))
+      void look()
+    })
+  }
+
+  async function leave(id: string, { user, session }: AskingPerson): Promise<void> {
+    const left = waiting.get(id)! - 1
+    if (left > 0) return void waiting.set(id, left)
+    waiting.delete(id)
+    const request = await requests.rows.get(id)
+    if (request?.state.is === 'pending') await requests.cancel({ user, session }, id)
+  }
+
+  async function waitFor(request: RequestedAccess, person: AskingPerson, known: boolean): Promise<AskedAccess> {
+    const { id, state } = request
+    const mine = !known || waiting.has(id)
+    if (mine) waiting.set(id, (waiting.get(id) ?? 0) + 1)
+    const found = state.is === 'pending' ? await requests.offerFor(request) : undefined
+    return {
+      ...{ id, known: !mine },
+      approvers:
+        found === undefined || state.is !== 'pending'
+          ? 'somebody'
+          : describeStage({ offer: found.offer, stage: state.stage }),
+      decided: signal => decided(id, signal),
+      leave: async () => {
+        if (mine)
+          await leave(id, person).catch(error =>
+            log.error({ err: error, request: id }, 'a request that nobody waits for could not be withdrawn'),
+          )
+      },
+    }
+  }
+
+  return {
+    async pending(person, offered) {
+      const { user } = person
+      const open = await requests.rows.list({ user, states: ['pending'], limit: MOST_OPEN })
+      const same = open.find(request => isFor(request, offered))
+      return same && waitFor(same, person, true)
+    },
+
+    async ask(person, { account, target, role }, { reason, ticket }, lengthMs) {
+      const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
+      const { request } = await requests.ask(person, { ...wish, forMs: lengthMs })
+      return waitFor(request, person, false)
+    },
+  }
+}
+
+/** Whether what it asks for is this account. */
+function isFor(request: RequestedAccess, { account, target, role, name }: Offered): boolean {
+  const { kind, extensionOf, wish } = request
+  if (kind !== 'access' || extensionOf !== undefined || request.role !== role.name || request.offer !== name)
+    return false
+  return oneTargetOf(request) === target.name && matchesAccount(wish.accounts, account)
+}
+
+function wordsOf({ state }: RequestedAccess): string {
+  const why = 'words' in state && state.words !== undefined ? `: ${state.words}` : ''
+  const by = 'by' in state ? ` by ${state.by}` : ''
+  return `was ${state.is === 'expired' ? 'not decided in time' : `${state.is}${by}`}${why}`
+}

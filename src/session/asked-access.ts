@@ -1,0 +1,35 @@
+/** What the pipeline needs of access requests, for somebody who asks for access while they connect. Implemented in `access-requests/`. */
+
+import type { PrincipalFacts } from '../identity/principal.ts'
+import type { Offered } from '../policy/offers.ts'
+import type { GivenWords } from '../policy/session-conditions.ts'
+
+export interface AskedAccess {
+  /** `req_…` */
+  readonly id: string
+  /** Who decides on it, as people read it. */
+  readonly approvers: string
+  /** It was asked for before, and is not withdrawn when this login waits no longer. */
+  readonly known: boolean
+  /** Resolves when it is decided, on whichever gateway; never once the signal is aborted. */
+  decided(signal: AbortSignal): Promise<AskedOutcome>
+  /** They wait no longer: it is withdrawn where nobody has decided, and nobody else waits. Never rejects. */
+  leave(): Promise<void>
+}
+
+export type AskedOutcome =
+  | { readonly is: 'approved' }
+  /** `words`: what has become of it, for the person. */
+  | { readonly is: 'over'; readonly words: string }
+
+/** Who asks, in which session. */
+export interface AskingPerson extends PrincipalFacts {
+  readonly session: string
+}
+
+export interface AskForAccess {
+  /** The same that they have asked for and nobody has decided yet. */
+  pending(person: AskingPerson, offered: Offered): Promise<AskedAccess | undefined>
+  /** Throws `BAD_REQUEST`, `ACCESS_DENIED` and `CONFLICT`, in words for the person, and `AUDIT_UNAVAILABLE`. */
+  ask(person: AskingPerson, offered: Offered, words: GivenWords, lengthMs: number | undefined): Promise<AskedAccess>
+}

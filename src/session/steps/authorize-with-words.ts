@@ -1,0 +1,180 @@
+/**
+ * The second step of the pipeline where a role wants more than factors: it demands a reason, or gives the access on request alone. Whoever brings
+ * a reason, or can be asked for one, goes on in the same connection; everybody else is refused at once, as by the first decision.
+ */
+
+import type { Denial } from '../../policy/authorize.ts'
+import type { DemandedOfSession, GivenWords } from '../../policy/session-conditions.ts'
+import { checkWords } from '../../policy/wish-words.ts'
+import type { Clock } from '../../shared/clock.ts'
+import { durationText } from '../../shared/durations.ts'
+import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
+import { formatAccountAddress } from '../../shared/names.ts'
+import { isoMinute } from '../../shared/text/iso-time.ts'
+import { printable } from '../../shared/text/printable.ts'
+import type { AskForAccess } from '../asked-access.ts'
+import type { Brought, LoginClient } from '../protocol.ts'
+import type { WaitingLogins } from '../waiting-logins.ts'
+import type { Authenticated } from './authenticated.ts'
+import { type Authorized, type AuthorizeParts, authorizeSession } from './authorize-session.ts'
+
+export interface AskingParts extends AuthorizeParts {
+  readonly waitingLogins: WaitingLogins
+  readonly askForAccess: AskForAccess
+  readonly clock: Clock
+}
+
+/** So often an answer may be wrong. */
+const MOST_TRIES = 3
+/** A login that asks, waits, and says more. */
+const MOST_ROUNDS = 3
+
+type Offered = Denial['onRequest'][number]
+
+/** Resolves once the last decision is in the audit log. */
+export async function authorizeWithWords(
+  parts: AskingParts,
+  client: LoginClient,
+  session: string,
+  who: Authenticated,
+): Promise<Authorized | Refusal> {
+  const first = await authorizeSession(parts, client, session, { ...who, words: {} })
+  if (!isRefusal(first) || (first.needs === undefined && first.onRequest.length === 0)) return first
+  const { user } = who.principal
+  return parts.waitingLogins.wait(client, user, signal => goOn(parts, client, session, who, first, signal))
+}
+
+/** What it gives is nobody's once the signal is aborted, and nothing is begun any more. */
+async function goOn(
+  parts: AskingParts,
+  client: LoginClient,
+  session: string,
+  who: Authenticated,
+  first: Denial,
+  signal: AbortSignal,
+): Promise<Authorized | Refusal> {
+  const brought = await client.brought()
+  const asker: Asker = { ...parts, client, session, brought, signal, words: {} }
+  let denied = first
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const [offered] = denied.onRequest
+    const refusal =
+      denied.needs === undefined && offered !== undefined
+        ? await askAndWait(asker, who, denied, offered)
+        : await gather(asker, denied, denied.needs ?? { reason: 'optional', tickets: [] })
+    if (refusal !== undefined) return refusal
+    const principal = await who.renew()
+    if (principal === undefined) return refuse('ACCESS_DENIED', 'Your access was withdrawn meanwhile.')
+    signal.throwIfAborted()
+    const anew = await authorizeSession(parts, client, session, { ...who, principal, words: asker.words, again: true })
+    if (!isRefusal(anew) || (anew.needs === undefined && anew.onRequest.length === 0)) return anew
+    denied = anew
+  }
+  return denied
+}
+
+interface Asker extends AskingParts {
+  readonly client: LoginClient
+  readonly session: string
+  readonly brought: Brought
+  readonly signal: AbortSignal
+  /** What they have said so far. */
+  words: GivenWords
+}
+
+/** Undefined once they have said what is demanded. */
+async function gather(asker: Asker, denied: Denial, demanded: DemandedOfSession): Promise<Refusal | undefined> {
+  const { client, brought, signal } = asker
+  let { reason = brought.reason, ticket = brought.ticket } = asker.words
+  if (reason === undefined && !brought.attended) return denied
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (reason === undefined && brought.attended) {
+      if (tries === 0) client.tell(`${denied.message.replace(/^Access denied: /, '')} Ctrl-C gives up.`)
+      reason = await client.ask('Reason: ')
+      if (!reason) return givenUp()
+    }
+    if (ticket === undefined && demanded.tickets.length > 0 && brought.attended) {
+      ticket = await client.ask(`Ticket, of the form ${printable(demanded.tickets.join(' and '))}: `)
+      if (!ticket) return givenUp()
+    }
+    signal.throwIfAborted()
+    const wrong = check(asker, demanded, { reason, ticket })
+    if (wrong === undefined) return undefined
+    if (!brought.attended) return { ...denied, message: `${denied.message} ${wrong.message}` }
+    client.tell(wrong.message)
+    reason = undefined
+    ticket = undefined
+  }
+  return givenUp()
+}
+
+/** What is wrong with it; undefined: it is taken. */
+function check(asker: Asker, demanded: DemandedOfSession, words: GivenWords): GatewayError | undefined {
+  const forms = demanded.tickets.length === 0 ? [undefined] : demanded.tickets
+  try {
+    for (const ticket of forms) {
+      asker.words = checkWords({ reason: demanded.reason, ticket }, words, 'A session here', 'INC-4711')
+    }
+    return undefined
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'BAD_REQUEST') return error
+    throw error
+  }
+}
+
+/** Undefined once it is approved. */
+async function askAndWait(
+  asker: Asker,
+  who: Authenticated,
+  denied: Denial,
+  offered: Offered,
+): Promise<Refusal | undefined> {
+  const { client, session, brought, askForAccess, sessionAudit, waitingLogins, signal } = asker
+  if (brought.reason === undefined && brought.ticket === undefined && !brought.attended) return denied
+  const person = { ...who.principal.facts, session }
+  const pending = await askForAccess.pending(person, offered)
+  signal.throwIfAborted()
+  const asked = pending ?? (await askAnew(asker, denied, offered, person))
+  if (isRefusal(asked)) return asked
+  const address = formatAccountAddress({ account: offered.account.name, target: offered.target.name })
+  try {
+    signal.throwIfAborted()
+    await sessionAudit.loginWaits(client, session, who, asked.id)
+    const until = isoMinute(asker.clock.now() + waitingLogins.longestMs)
+    client.tell(
+      `${asked.known ? 'You have asked' : 'Asked'} for ${address} (${asked.id}). Waiting for ${asked.approvers} to approve it, until ${until} at the latest. Ctrl-C ${asked.known ? 'stops waiting' : 'withdraws it'}.`,
+    )
+    const outcome = await asked.decided(signal)
+    if (outcome.is === 'over')
+      return refuse('ACCESS_DENIED', `Access denied: ${asked.id} ${outcome.words}.`, outcome.words)
+    client.tell(`${asked.id} is approved. Connecting to ${address}...`)
+    return undefined
+  } finally {
+    await asked.leave()
+  }
+}
+
+async function askAnew(asker: Asker, denied: Denial, offered: Offered, person: Parameters<AskForAccess['ask']>[0]) {
+  const { brought, askForAccess, signal } = asker
+  const { reason, ticket } = offered.offer
+  const refusal = await gather(asker, denied, { reason, tickets: ticket === undefined ? [] : [ticket] })
+  if (refusal !== undefined) return refusal
+  const length = brought.length === undefined ? undefined : durationText.safeParse(brought.length.trim())
+  if (length?.success === false) return badWish(denied, `How long: ${length.error.issues[0]!.message}.`)
+  signal.throwIfAborted()
+  return askForAccess.ask(person, offered, asker.words, length?.data).catch(error => {
+    if (error instanceof GatewayError && SAID.has(error.code)) return badWish(denied, error.message)
+    throw error
+  })
+}
+
+/** What a request is refused for in words for the person. */
+const SAID: ReadonlySet<ErrorCode> = new Set(['BAD_REQUEST', 'ACCESS_DENIED', 'CONFLICT'])
+
+function badWish(denied: Denial, message: string): Refusal {
+  return { ...denied, message, detail: message }
+}
+
+function givenUp(): Refusal {
+  return refuse('LOGIN_GIVEN_UP', 'Nothing was asked for.', 'they gave no reason when they were asked')
+}

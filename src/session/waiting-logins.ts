@@ -1,0 +1,92 @@
+/**
+ * Logins that wait for somebody else (an approver, a moderator) before they are let in: told so by a line, and bounded in time and number. Who
+ * waits has proven who they are; nothing is lent to them yet.
+ */
+
+import { durationWords } from '../shared/durations.ts'
+import { type Refusal, refuse } from '../shared/errors.ts'
+import type { LoginClient } from './protocol.ts'
+import { GATEWAY_STOPPING, onceAborted } from './session-end.ts'
+
+/** A gateway that is told to stop is noticed this soon. */
+const LOOK_EVERY_MS = 200
+
+export interface WaitingLoginsParts {
+  /** No login waits for longer. */
+  readonly longestMs: number
+  /** How many may wait at a time, of one user and in all. */
+  readonly perUser: number
+  readonly inAll: number
+  readonly stopping: () => boolean
+  /** How many wait. */
+  readonly waiting: (count: number) => void
+}
+
+export type WaitingLogins = ReturnType<typeof createWaitingLogins>
+
+export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiting }: WaitingLoginsParts) {
+  const byUser = new Map<string, number>()
+  const stops = new Set<(refusal: Refusal) => void>()
+  let looking: NodeJS.Timeout | undefined
+
+  function look(): void {
+    if (stopping()) for (const stop of stops) stop(GATEWAY_STOPPING)
+  }
+
+  function full(user: string): Refusal | undefined {
+    if (stopping()) return GATEWAY_STOPPING
+    const mine = (byUser.get(user) ?? 0) >= perUser
+    if (!mine && stops.size < inAll) return undefined
+    const message = mine ? `You wait on ${perUser} connections already.` : 'Too many logins wait; try again later.'
+    return refuse('TOO_MANY_CONNECTIONS', message, 'too many logins wait')
+  }
+
+  function enter(user: string, stop: (refusal: Refusal) => void): () => void {
+    byUser.set(user, (byUser.get(user) ?? 0) + 1)
+    stops.add(stop)
+    waiting(stops.size)
+    looking ??= setInterval(look, LOOK_EVERY_MS)
+    return () => {
+      const left = byUser.get(user)! - 1
+      if (left > 0) byUser.set(user, left)
+      else byUser.delete(user)
+      stops.delete(stop)
+      waiting(stops.size)
+      if (stops.size > 0) return
+      clearInterval(looking)
+      looking = undefined
+    }
+  }
+
+  return {
+    longestMs,
+
+    /**
+     * Waits for what `until` does: gives its value, or why the login waits no longer (the client is gone or gave up, it took too long, the gateway
+     * stops, too many wait). `until` is to tell the client what it waits for: `await client.brought()`, once, then `client.tell(line)`. It is given
+     * a signal that is aborted when the waiting is over, and is not waited for then. Decide anew afterwards, by the facts of that moment.
+     */
+    async wait<T>(
+      client: Pick<LoginClient, 'loginOver'>,
+      user: string,
+      until: (signal: AbortSignal) => Promise<T>,
+    ): Promise<T | Refusal> {
+      const refusal = full(user)
+      if (refusal !== undefined) return refusal
+      const over = new AbortController()
+      const stopped = Promise.withResolvers<Refusal>()
+      const stop = (why: Refusal) => stopped.resolve(why)
+      const leave = enter(user, stop)
+      const tooLong = `Nothing came of it within ${durationWords(longestMs)}; a login waits no longer here.`
+      const timer = setTimeout(() => stop(refuse('WAITED_TOO_LONG', tooLong, 'it waited too long')), longestMs)
+      onceAborted(client.loginOver, () => stop(refuse('LOGIN_GIVEN_UP', 'You have left.', 'the client left')))
+      try {
+        return await Promise.race([until(over.signal), stopped.promise])
+      } finally {
+        clearTimeout(timer)
+        leave()
+        over.abort()
+      }
+    },
+  }
+}

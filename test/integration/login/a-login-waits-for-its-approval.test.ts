@@ -1,0 +1,324 @@
+/** Whoever connects to what is given on request, and says why, waits and goes on into the session: by real ssh, scp and psql. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { RequestedAccess } from '../../../src/access-requests/request.ts'
+import { Secret } from '../../../src/shared/secret.ts'
+import { inTerminal, type Step } from '../../support/in-terminal.ts'
+import { clientOptions, startClient } from '../../support/ssh-client.ts'
+import { startTestGateway } from '../../support/start-gateway.ts'
+import { startPostgres } from '../../support/start-postgres.ts'
+import { makeKey, startSshd } from '../../support/start-sshd.ts'
+
+const [postgres, sshd] = await Promise.all([startPostgres(), startSshd()])
+for (const server of [postgres, sshd]) t.teardown(() => server.stop())
+const gateway = await startTestGateway({
+  configure(config) {
+    config.waiting = { longestMs: 3_600_000, perUser: 2, inAll: 10 }
+  },
+})
+t.teardown(() => gateway.close())
+const { parts } = gateway
+const { requests } = parts
+const { account } = sshd
+const { superuser, superPassword } = postgres
+const identityFile = makeKey(sshd.folder, 'alice', 'ed25519')
+const approvers = ['role:leads']
+
+await gateway.addRole({
+  ...{ name: 'ops', targets: { names: ['web-01', 'orders'] }, accounts: {}, factors: [['publickey'], ['password']] },
+  channels: ['shell', 'exec', 'sftp', 'sql', 'local-forward'],
+  onRequest: [{ accounts: { levels: ['admin'] }, approvers, freshFactor: false }],
+})
+await gateway.addRole({
+  ...{ name: 'audited', targets: { names: ['web-02', 'ledger'] }, accounts: { levels: ['admin'] } },
+  factors: [['publickey'], ['password']],
+  session: { reason: 'required', ticket: 'INC-\\d+' },
+})
+await gateway.addRole({ name: 'leads', targets: {}, accounts: {} })
+for (const name of ['web-01', 'web-02'])
+  await gateway.addTarget(
+    {
+      ...{ name, protocol: 'ssh', host: sshd.host, port: sshd.port, hostKeys: sshd.hostKeys },
+      accounts: [{ name: account, level: 'admin' }],
+    },
+    { [account]: { kind: 'private-key', privateKey: new Secret(sshd.privateKey) } },
+  )
+for (const name of ['orders', 'ledger'])
+  await gateway.addTarget(
+    {
+      ...{ name, protocol: 'postgres', host: postgres.host, port: postgres.port, tls: 'disable' },
+      accounts: [{ name: superuser, level: 'admin' }],
+    },
+    { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
+  )
+const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
+const alice = await gateway.addUser({ name: 'alice', roles: ['ops', 'audited'], publicKeys })
+await gateway.addUser({ name: 'lee', roles: ['leads'] })
+
+const login = `alice+${account}+web-01`
+const target = () => {
+  const { host, port } = gateway.ssh!
+  return { host, port: String(port) }
+}
+const options = ['-F', 'none', ...clientOptions({ identityFile })]
+const run = (program: string, ...args: string[]) => startClient(program, args, { identityFile })
+const because = (reason: string, more = '') => ['-o', `SetEnv="SALLYPORT_REASON=${reason}"${more}`]
+const sshAs = (name: string, more: string[], ...command: string[]) =>
+  run('ssh', ...options, ...more, '-p', target().port, '-l', name, target().host, ...command)
+const ssh = (more: string[], ...command: string[]) => sshAs(login, more, ...command)
+const terminal = (steps: Step[], as = login, ...command: string[]) =>
+  inTerminal({ run, options, login: as, gateway, sshd }, steps, {}, ...command)
+const psql = (settings: string, sql: string, name = 'orders') => {
+  const { host, port } = gateway.postgres!
+  const more = ['-c', sql]
+  const connection = `host=${host} port=${port} user=alice+${superuser}+${name} dbname=postgres sslmode=require`
+  const environment = [`PGPASSWORD=${alice.password}`, `PGOPTIONS=${settings}`]
+  return run('env', ...environment, 'psql', '-X', '-At', ...more, connection)
+}
+
+const lee = { user: 'lee', roles: ['leads'], proven: new Set<never>(), sourceAddress: '127.0.0.1' }
+const list = () => requests.rows.list({ user: 'alice', limit: 100 })
+
+/** The next request of alice that waits for its decision. */
+async function asked(): Promise<RequestedAccess> {
+  for (;;) {
+    const changed = new Promise<void>(resolve => {
+      const stop = requests.onChange(() => {
+        stop()
+        resolve()
+      })
+    })
+    const pending = (await list()).find(({ state }) => state.is === 'pending')
+    if (pending !== undefined) return pending
+    await changed
+  }
+}
+async function become(id: string, state: string): Promise<RequestedAccess> {
+  for (;;) {
+    const changed = new Promise<void>(resolve => {
+      const stop = requests.onChange(() => {
+        stop()
+        resolve()
+      })
+    })
+    const request = await requests.rows.get(id)
+    if (request?.state.is === state) return request
+    await changed
+  }
+}
+const approve = async () => requests.approve(lee, (await asked()).id, {})
+t.afterEach(async () => {
+  for (const { id, state } of await list()) {
+    if (state.is === 'active' || state.is === 'pending') await requests.revoke(id, 'owner', 'the test is over')
+  }
+})
+const waiting = async () => (await parts.metrics.waitingLogins.get()).values[0]!.value
+
+t.test('a command with a reason waits, is told so, and runs once it is approved', async t => {
+  const client = ssh(because('disk is full'), 'cat; echo done >&2; exit 3')
+  client.stdin.end('from the client')
+  const request = await asked()
+  t.match(request.wish, { reason: 'disk is full', accounts: { names: [account] } })
+  t.equal(await waiting(), 1)
+  await approve()
+  const { status, stdout, stderr } = await client.ended
+  t.equal(stdout, 'from the client')
+  t.equal(status, 3)
+  t.match(stderr, `${request.id}). Waiting for role:leads to approve it`)
+  t.match(stderr, `${request.id} is approved`)
+  t.match(stderr, /done/)
+  const [session] = await parts.sessions.list({ request: request.id, limit: 1 })
+  t.equal(session?.request, request.id)
+  t.equal(await waiting(), 0)
+})
+
+t.test('on a terminal the reason is asked for, and the session goes on in it', async t => {
+  const steps: Step[] = [
+    { size: [31, 97], expect: 'Reason: ' },
+    { type: 'disk iz\x7fs full\r', expect: 'to approve it' },
+    { expect: 'is approved' },
+    { expect: '31 97' },
+    { type: 'hello\r', expect: 'got-hello' },
+  ]
+  const client = terminal(steps, login, 'stty size; read x; echo got-$x')
+  t.match(await asked(), { wish: { reason: 'disk is full' } })
+  await approve()
+  t.equal((await client.ended).status, 0)
+})
+
+t.test('Ctrl-C withdraws it, and so does a client that disappears', async t => {
+  const steps: Step[] = [{ expect: 'Reason: ' }, { type: 'disk is full\r', expect: 'Ctrl-C withdraws it' }]
+  const interrupted = terminal([...steps, { type: '\x03' }])
+  const { id } = await asked()
+  const { status, stdout } = await interrupted.ended
+  t.equal(status, 255)
+  t.match(stdout, /LOGIN_GIVEN_UP, session ses_/)
+  t.match(await become(id, 'cancelled'), { state: { by: 'alice' } })
+
+  const killed = ssh(because('disk is full'), 'true')
+  const second = await asked()
+  killed.kill()
+  await become(second.id, 'cancelled')
+  t.equal(await waiting(), 0)
+
+  const gaveUp = await terminal([{ expect: 'Reason: ' }, { type: '\x03' }]).ended
+  t.match(gaveUp.stdout, /Nothing was asked for/)
+})
+
+t.test('without a reason and without a terminal it is refused at once', async t => {
+  const before = (await list()).length
+  for (const client of [
+    ssh([], 'true'),
+    ssh(['-o', 'BatchMode=yes'], 'true'),
+    ssh(['-s'], 'sftp'),
+    ssh(['-W', '127.0.0.1:1']),
+    ssh(['-tt'], 'true'),
+  ]) {
+    client.stdin.end()
+    const { status, stderr, stdout } = await client.ended
+    t.equal(status, 255)
+    t.match(stdout + stderr, /is given on request|Nothing was asked for/)
+  }
+  t.equal((await list()).length, before)
+})
+
+t.test('what is denied is said with its reason', async t => {
+  const client = ssh(because('disk is full'), 'true')
+  const { id } = await asked()
+  await requests.deny(lee, id, 'not today')
+  const { status, stderr } = await client.ended
+  t.equal(status, 255)
+  t.match(stderr, `Access denied: ${id} was denied by lee: not today. [ACCESS_DENIED, session ses_`)
+})
+
+t.test('one request serves all connections that wait for the same; more than a few may not wait', async t => {
+  const clients = [ssh(because('disk is full'), 'echo one')]
+  const { id } = await asked()
+  clients.push(ssh(because('another reason'), 'echo two'))
+  await clients[1]!.printed(/Waiting for/)
+  const third = await ssh(because('disk is full'), 'true').ended
+  t.match(third.stderr, /You wait on 2 connections already/)
+  clients[0]!.kill()
+  await clients[0]!.ended
+  t.equal((await requests.rows.get(id))?.state.is, 'pending', 'it is not withdrawn while another waits')
+  await approve()
+  t.equal((await clients[1]!.ended).stdout, 'two\n')
+  t.equal((await asked0()).length, 1)
+  const { stdout, stderr } = await ssh([], 'echo again').ended
+  t.equal(stdout, 'again\n')
+  t.notMatch(stderr, /Waiting/, 'who has it already is let in at once')
+
+  async function asked0() {
+    return (await list()).filter(request => request.askedAt >= 0 && request.id === id)
+  }
+})
+
+t.test('files go on too, and forwarding works in the session that follows', async t => {
+  const file = join(sshd.folder, 'sent')
+  writeFileSync(file, 'x'.repeat(300_000))
+  const copied = run(
+    'scp',
+    ...options,
+    ...because('a file'),
+    '-P',
+    target().port,
+    file,
+    `${login}@${target().host}:${file}.there`,
+  )
+  await approve()
+  const { status, stderr } = await copied.ended
+  t.equal(status, 0, stderr)
+  t.equal(readFileSync(`${file}.there`, 'utf8').length, 300_000)
+})
+
+t.test('psql waits with notices, and goes on; without a reason its FATAL has the command', async t => {
+  const client = psql(String.raw`-c sallyport.reason=disk\ is\ full -c work_mem=8MB`, 'show work_mem')
+  t.match(await asked(), { wish: { reason: 'disk is full' } })
+  await client.printed(/NOTICE: {2}Asked for/)
+  await approve()
+  const { status, stdout, stderr } = await client.ended
+  t.equal(status, 0, stderr)
+  t.equal(stdout, '8MB\n')
+  t.match(stderr, /NOTICE: {2}req_\w+ is approved/)
+})
+
+t.test('psql is told of a denial, and withdraws when it is ended', async t => {
+  const denied = psql('-c sallyport.reason=why', 'select 1')
+  const { id } = await asked()
+  await requests.deny(lee, id, 'not today')
+  const { status, stderr } = await denied.ended
+  t.equal(status, 2)
+  t.match(stderr, `FATAL:  ACCESS_DENIED: Access denied: ${id} was denied by lee: not today.`)
+  const killed = psql('-c sallyport.reason=why', 'select 1')
+  const second = await asked()
+  killed.kill()
+  await become(second.id, 'cancelled')
+  const without = await psql('', 'select 1').ended
+  t.match(without.stderr, /HINT: {2}To ask for it: [\s\S]*sallyport\.reason/)
+})
+
+t.test('a user who is disabled while they wait is not let in', async t => {
+  const client = ssh(because('disk is full'), 'true')
+  const { id } = await asked()
+  const user = (await parts.users.get('alice'))!
+  await parts.users.put({ ...user, disabled: true })
+  await requests.review()
+  const { stderr } = await client.ended
+  t.match(stderr, `${id} was revoked by gateway: its user was disabled`)
+  await parts.users.put({ ...user, disabled: false })
+})
+
+const audited = `alice+${account}+web-02`
+const newest = async () => (await parts.sessions.list({ user: 'alice', limit: 1 }))[0]!
+
+t.test(
+  'a reason that a role demands is said by SetEnv, on a terminal or by PGOPTIONS, and stands in all records',
+  async t => {
+    const byEnvironment = await sshAs(audited, because('disk is full', ' SALLYPORT_TICKET=INC-7'), 'env').ended
+    t.equal(byEnvironment.status, 0, byEnvironment.stderr)
+    t.notMatch(byEnvironment.stdout, /SALLYPORT_REASON/, 'it is for the gateway alone')
+    const { id, recording, details } = await newest()
+    t.match(details, { reason: 'disk is full', ticket: 'INC-7' })
+    t.match(
+      readFileSync(join(gateway.config.recording.folder, recording!), 'latin1'),
+      /"reason":"disk is full","ticket":"INC-7"/,
+    )
+    const events = (await parts.audit.list({ limit: 1000 })).filter(event => event.session === id)
+    for (const kind of ['decision.granted', 'session.started'])
+      t.match(JSON.parse(events.find(event => event.kind === kind)!.data), { reason: 'disk is full', ticket: 'INC-7' })
+    t.equal(events.filter(event => event.kind === 'login.accepted').length, 1)
+
+    const steps: Step[] = [
+      { expect: 'needs a reason and a ticket of the form INC-\\d+' },
+      { expect: 'Reason: ', type: '' },
+      { type: 'why\r', expect: 'Ticket, of the form' },
+      { type: 'none\r', expect: 'The ticket is not of the form' },
+      { expect: 'Reason: ' },
+      { type: 'why\r', expect: 'Ticket, of the form' },
+      { type: 'INC-8\r', expect: 'within' },
+    ]
+    t.equal((await terminal(steps, audited, 'echo within').ended).status, 0)
+    t.match((await newest()).details, { reason: 'why', ticket: 'INC-8' })
+
+    const byOptions = await psql('-c sallyport.reason=why -c sallyport.ticket=INC-9', 'select 1', 'ledger').ended
+    t.equal(byOptions.stdout, '1\n', byOptions.stderr)
+    t.match((await newest()).details, { reason: 'why', ticket: 'INC-9' })
+  },
+)
+
+t.test('without it the session is refused, with the way to say it', async t => {
+  const nothing = await sshAs(audited, [], 'true').ended
+  t.equal(nothing.status, 255)
+  t.match(nothing.stderr, /a session here needs a reason and a ticket of the form INC-\\d\+\. \[REASON_REQUIRED/)
+  t.match(nothing.stderr, /Say so: ssh -o SetEnv=/)
+  const wrong = await sshAs(audited, because('why', ' SALLYPORT_TICKET=nonsense'), 'true').ended
+  t.match(wrong.stderr, /The ticket is not of the form INC/)
+  const hidden = await sshAs(audited, because('why\u202e', ' SALLYPORT_TICKET=INC-7'), 'true').ended
+  t.match(hidden.stderr, /The reason has characters that are not seen/)
+  const long = await sshAs(audited, because('x'.repeat(501), ' SALLYPORT_TICKET=INC-7'), 'true').ended
+  t.match(long.stderr, /The reason has more than 500 characters/)
+  const sql = await psql('-c sallyport.reason=why', 'select 1', 'ledger').ended
+  t.match(sql.stderr, /FATAL: {2}REASON_REQUIRED: [\s\S]*HINT: {2}Say so: PGOPTIONS=/)
+})
