@@ -12,6 +12,7 @@ import type { AccountAddress } from '../shared/names.ts'
 import { requestHandlers } from './access-request-jobs.ts'
 import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
+import { endsSoonHandler } from './tell-ends-soon.ts'
 import { approversHandler } from './tell-requests.ts'
 
 /** Each kind's handler is made where its work is; here they are put together. */
@@ -33,6 +34,7 @@ export function jobHandlers(
     ...checkOutHandlers(checkOuts),
     ...requestHandlers(requests),
     ...approversHandler(parts),
+    ...endsSoonHandler(parts),
     ...deliveryHandlers({ ...parts, clock: parts.storeClock, url: config.notifications.url ?? config.api.url }),
   }
 }

@@ -42,6 +42,7 @@ import { createRotationParts } from './rotation-parts.ts'
 import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
+import { tellBeforeRequestsEnd } from './tell-ends-soon.ts'
 import { tellOfRequests } from './tell-requests.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { upgradeStore } from './upgrade-store.ts'
@@ -194,6 +195,7 @@ export async function startGateway({
   await versions.plan()
   reviewAccess(parts, started)
   tellOfRequests(parts, started)
+  tellBeforeRequestsEnd(parts, started)
   const notificationWatch = await watchNotifications(parts, config.notifications, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 

@@ -93,7 +93,7 @@ async function decidersOf(
   return deciders
 }
 
-function linkTo({ id }: RequestedAccess) {
+export function linkTo({ id }: RequestedAccess) {
   return { path: `/v1/requests/${id}`, command: `sallyport request show ${id}` }
 }
 

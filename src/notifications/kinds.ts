@@ -8,6 +8,7 @@ const FOR_PEOPLE = {
   'request.denied': 'your request was denied',
   'request.expired': 'your request was not decided, or not used, in time',
   'request.started': 'the access that you asked for has begun',
+  'request.ends-soon': 'the access that you asked for ends soon',
   'request.ended': 'the access that you asked for has ended',
   'request.revoked': 'the access that you asked for was taken away',
   'login.locked': 'one of your factors was locked after too many failures',

@@ -50,6 +50,22 @@ export async function insertNotification(
   return deliveries.map(({ id, channel }) => ({ id, channel }))
 }
 
+/** Whether something of this kind about what `path` names has been told since then. */
+export async function wasTold(
+  on: Database,
+  { kind, path, since }: { readonly kind: NotificationKind; readonly path: string; readonly since: number },
+): Promise<boolean> {
+  const told = await on
+    .selectFrom('notifications')
+    .select('id')
+    .where('kind', '=', kind)
+    .where('at', '>=', since)
+    .where('link', 'like', `%${JSON.stringify(path)}%`)
+    .limit(1)
+    .execute()
+  return told.length > 0
+}
+
 const withNotification = (on: Database) =>
   on
     .selectFrom('notification_deliveries as delivery')
