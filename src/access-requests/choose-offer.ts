@@ -87,8 +87,13 @@ export function openedBy(role: Role, offer: string, asked: AskedAccess, targets:
   )
 }
 
+/** For whoever does not say. */
+export function usualLength({ maxTime }: Pick<Offered['offer'], 'maxTime'>): number {
+  return Math.min(USUAL_MS, maxTime)
+}
+
 export function lengthOf(forMs: number | undefined, most: number): number {
-  if (forMs === undefined) return Math.min(USUAL_MS, most)
+  if (forMs === undefined) return usualLength({ maxTime: most })
   if (!(forMs > 0)) throw bad('--for must be more than 0s.')
   if (forMs > most) throw bad(`It is given for ${durationWords(most)} at most.`)
   return forMs

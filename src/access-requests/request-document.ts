@@ -35,7 +35,7 @@ export function requestDocument(request: RequestedAccess) {
   }
 }
 /** `outside`: what calendars and whoever knows of tickets said. */
-function reviewDocument({ outcome, rule, why, outside = [] }: Review) {
+export function reviewDocument({ outcome, rule, why, outside = [] }: Review) {
   return { outcome, rule: rule ?? null, why, outside: [...outside] }
 }
 

@@ -2,6 +2,7 @@
 
 import { isoMinute } from '../shared/text/iso-time.ts'
 import type { Column } from '../shared/text/table.ts'
+import type { Foreseen } from './foresee.ts'
 import type { RequestDetails } from './own-requests.ts'
 import { type RequestDocument, wantedText } from './request-document.ts'
 
@@ -67,6 +68,12 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ]),
     ...(history?.unusual ?? []).map((text): [string, string] => ['unusual', text]),
   ]
+}
+
+/** `role:leads: lee, mia`: whom an offer names, and who that is now. */
+export function approversText({ words, names, count }: NonNullable<Foreseen['approvers']>): string {
+  const more = count > names.length ? ` and ${count - names.length} more` : ''
+  return `asked: ${words}: ${count === 0 ? 'nobody there is now' : `${names.join(', ')}${more}`}`
 }
 
 function minuteOf(iso: string | null): string {

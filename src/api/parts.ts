@@ -1,5 +1,6 @@
 /** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
 
+import type { Foresee } from '../access-requests/foresee.ts'
 import type { ApprovedThen } from '../access-requests/request-rows.ts'
 import type { Requests } from '../access-requests/requests.ts'
 import type { ReviewRules } from '../access-requests/review/review-rules.ts'
@@ -81,6 +82,7 @@ export interface ApiParts {
   readonly approvedThen: ApprovedThen
   readonly authenticator: Pick<Authenticator, 'confirmCode'>
   readonly requests: Requests
+  readonly foresee: Foresee
   readonly checkOuts: CheckOuts
   readonly reveal: Reveal
   readonly users: Documents<User>

@@ -1,6 +1,7 @@
 /** Everything that the gateway's own process has: the API stands on it, and the requests of the workers. In the order of the layers. */
 
 import { createAskForAccess } from '../access-requests/ask-while-connecting.ts'
+import { createForesee } from '../access-requests/foresee.ts'
 import { createApprovedOf, createApprovedThen } from '../access-requests/request-rows.ts'
 import { createRequests } from '../access-requests/requests.ts'
 import { createReviewRules } from '../access-requests/review/review-rules.ts'
@@ -173,6 +174,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const batches = createBatches({ database, clock: storeClock, targets, schedule, outbox, audit })
   const leasesEnded = rotationTriggers.rotationAfterSession
   const inWorkers = { all: () => state.workers?.all() ?? [] }
+  const reviewRules = createReviewRules({ database, clock })
   const outside = await openOutsideFacts({ config, audit, metrics, log, clock: storeClock })
   started.defer(() => outside.calendars.close())
   const reviewer = createReviewer({
@@ -271,7 +273,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     recordings,
     users,
     roles,
-    reviewRules: createReviewRules({ database, clock }),
+    reviewRules,
     rotationPolicies,
     targets,
     factors,
@@ -297,6 +299,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     askForAccess,
     waitingLogins,
     calendars: outside.calendars,
+    foresee: createForesee({ users, reviewRules, reviewer, clock: storeClock }),
     checkOuts,
     reveal,
     batches,

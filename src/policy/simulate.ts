@@ -7,6 +7,7 @@ import type { Target } from '../targets/target.ts'
 import type { ApprovedAccess } from './approved.ts'
 import { type Decision, decide } from './decide.ts'
 import { type AccessFacts, appliesTo } from './evaluate-role.ts'
+import type { Offered } from './offers.ts'
 import type { Role } from './role.ts'
 
 export interface RecordedSession {
@@ -48,8 +49,9 @@ export type Simulated =
       readonly is: 'refused'
       /** For an administrator. */
       readonly why: () => string
-      /** Whether it could be asked for. */
-      readonly onRequest: () => boolean
+      /** What could be asked for instead, and as whom: the user as they would be. */
+      readonly onRequest: () => readonly Offered[]
+      readonly user: User | undefined
       readonly assumed: readonly string[]
     }
   /** By what is in force now as well. */
@@ -91,7 +93,8 @@ export function simulateSession(
       is: 'refused',
       assumed,
       why,
-      onRequest: () => typeof decided !== 'string' && canAsk(decide(after, undefined)),
+      onRequest: () => (typeof decided === 'string' ? [] : offersIn(decide(after, undefined))),
+      user: wanted,
     }
   }
   const given = decideQuickly(before)
@@ -134,6 +137,6 @@ function whyNot(decision: Decision): string {
   return decision.granted ? '' : decision.detail
 }
 
-function canAsk(decision: Decision): boolean {
-  return !decision.granted && decision.onRequest.length > 0
+function offersIn(decision: Decision): readonly Offered[] {
+  return decision.granted ? [] : decision.onRequest
 }

@@ -1,7 +1,11 @@
 /** Why a user may reach an account, or may not: the same rule that grants, asked without granting. */
 
 import { z } from 'zod'
-import { explain as explainAccess } from '../../policy/explain.ts'
+import { reviewDocument } from '../../access-requests/request-document.ts'
+import type { User } from '../../identity/user.ts'
+import { explain as explainAccess, type OfferExplanation } from '../../policy/explain.ts'
+import { offersFor } from '../../policy/offers.ts'
+import type { Role } from '../../policy/role.ts'
 import { channelNames, protocolNames } from '../../protocols/registered.ts'
 import { factorSchema } from '../../shared/factor-schema.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
@@ -28,10 +32,23 @@ const querySchema = z.object({
   at: timeSchema.optional(),
 })
 
+const offerSchema = z.object({ role: z.string(), offer: z.string(), account: z.string(), level: z.enum(LEVELS) })
+
 /** What would be given if it was asked for and approved: the lowest level first. */
-export const offersSchema = z.array(
-  z.object({ role: z.string(), offer: z.string(), account: z.string(), level: z.enum(LEVELS) }),
-)
+export const offersSchema = z.array(offerSchema)
+
+/** What would become of the request, for as long as one asks for who does not say. */
+const foreseenSchema = z.object({
+  /** By which review rule, and why; null: none matches. */
+  review: z.object({
+    outcome: z.enum(['approve', 'deny', 'ask']),
+    rule: z.string().nullable(),
+    why: z.string(),
+    outside: z.array(z.string()),
+  }),
+  /** Who would be asked first, where people are: by name the first of them, and how many there are. */
+  approvers: z.object({ words: z.string(), names: z.array(z.string()), count: z.number().int() }).optional(),
+})
 
 const explanationSchema = z.object({
   allowed: z.boolean(),
@@ -72,7 +89,7 @@ const explanationSchema = z.object({
       broken: z.string().optional(),
     })
     .optional(),
-  onRequest: offersSchema,
+  onRequest: z.array(offerSchema.extend({ foreseen: foreseenSchema.optional() })),
   roles: z.array(
     z.object({
       role: z.string(),
@@ -87,9 +104,16 @@ const explanationSchema = z.object({
 })
 export type Explanation = z.output<typeof explanationSchema>
 
+interface Asked {
+  readonly user: User | undefined
+  readonly held: readonly Role[]
+  readonly target: Target | undefined
+  readonly query: z.output<typeof querySchema>
+}
+
 export function explain(
   app: ApiRoutes,
-  { users, roles, targets, approvedOf, defaultFactors, clock, vault }: ApiParts,
+  { users, roles, targets, approvedOf, defaultFactors, clock, vault, foresee: foreseeing }: ApiParts,
 ): void {
   app.get(
     '/v1/explain',
@@ -103,10 +127,11 @@ export function explain(
     },
     async ({ query }) => {
       const [user, target] = await Promise.all([users.get(query.user), targets.get(query.target)])
+      const held = await roles.heldBy(user)
       const { given, ...rest } = explainAccess({
         user,
         target,
-        roles: await roles.heldBy(user),
+        roles: held,
         approved: await approvedOf(query.user),
         request: {
           protocol: query.protocol ?? target?.protocol,
@@ -118,12 +143,29 @@ export function explain(
         now: query.at === undefined ? clock.now() : Date.parse(query.at),
         ...(query.from === undefined ? {} : { sourceAddress: query.from }),
       })
-      const explained = { ...rest, ...(target?.via === undefined ? {} : { via: await explainVia(target) }) }
+      const onRequest = await Promise.all(rest.onRequest.map(one => foreseen(one, { user, held, target, query })))
+      const explained = { ...rest, onRequest, ...(target?.via === undefined ? {} : { via: await explainVia(target) }) }
       if (given === undefined) return copied(explained)
       const credential = await whyNotLent({ account: given.account, target: query.target })
       return copied({ ...explained, given: { ...given, credential, endsAt: isoTime(given.endsAt) } })
     },
   )
+
+  async function foreseen(
+    one: OfferExplanation,
+    { user, held, target, query: { at, from } }: Asked,
+  ): Promise<Explanation['onRequest'][number]> {
+    const offers = target === undefined ? [] : offersFor(held, target, { account: one.account })
+    const offered = offers.find(({ role, name }) => role.name === one.role && name === one.offer)
+    if (user === undefined || offered === undefined) return one
+    const time = at === undefined ? undefined : Date.parse(at)
+    const { review, approvers } = await foreseeing.foresee({ user, offered, at: time, source: from })
+    const names = approvers && { ...approvers, names: [...approvers.names] }
+    return {
+      ...one,
+      foreseen: { review: reviewDocument(review), ...(names === undefined ? {} : { approvers: names }) },
+    }
+  }
 
   async function whyNotLent(address: AccountAddress): Promise<string | undefined> {
     const standing = await vault.standing(address)

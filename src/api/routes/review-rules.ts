@@ -4,8 +4,11 @@ import { z } from 'zod'
 import { requestDocument, wantedText } from '../../access-requests/request-document.ts'
 import { type Tried, tryRules } from '../../access-requests/review/dry-run.ts'
 import { inOrder, type ReviewRule } from '../../access-requests/review/review-rule.ts'
-import { propose } from '../../resources/apply.ts'
-import type { ResourceFile } from '../../resources/parse.ts'
+import { type Proposal, propose } from '../../resources/apply.ts'
+import { openStores } from '../../resources/stores.ts'
+import { type WouldAsk, wouldHaveAsked } from '../../resources/would-ask.ts'
+import { createSemaphore } from '../../shared/concurrency/semaphore.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import { notFound } from '../errors.ts'
@@ -50,13 +53,41 @@ const triedSchema = z.object({
       why: z.string(),
     }),
   ),
+  /** Where the files change roles, users or targets: recorded sessions that would have had to be asked for. */
+  sessions: z
+    .object({
+      /** All of that time. */
+      recorded: count,
+      asked: count,
+      more: z.boolean(),
+      counts: z.object({ approve: count, deny: count, ask: count }),
+      listed: z.array(
+        z.object({
+          session: z.string(),
+          user: z.string(),
+          account: z.string(),
+          startedAt: timeSchema,
+          role: z.string(),
+          outcome: z.enum(['approve', 'deny', 'ask']),
+          rule: z.string().nullable(),
+          why: z.string(),
+        }),
+      ),
+    })
+    .optional(),
 })
+
 export type TriedAnswer = z.output<typeof triedSchema>
 
-export function reviewRules(app: ApiRoutes, { reviewRules, requests, database, clock, connectors }: ApiParts): void {
-  async function rulesWith(files: readonly ResourceFile[], prune: boolean): Promise<ReviewRule[]> {
+/** One after the other: each reads much of what is recorded. */
+const MOST_WAITING = 4
+
+export function reviewRules(app: ApiRoutes, parts: ApiParts): void {
+  const { reviewRules, requests, foresee, sessions, approvedThen, database, clock, connectors, defaultFactors } = parts
+  const oneAtATime = createSemaphore(1, MOST_WAITING)
+
+  async function rulesWith({ planned: { plan, puts } }: Proposal): Promise<ReviewRule[]> {
     const rules = new Map((await reviewRules.list()).map(rule => [rule.name, rule]))
-    const { plan, puts } = (await propose(files, { database, clock, connectors }, { prune })).planned
     for (const put of puts) if (put.kind === 'review-rule') rules.set(put.value.name, put.value)
     for (const { kind, name, action } of plan.changes)
       if (kind === 'review-rule' && action === 'delete') rules.delete(name)
@@ -96,25 +127,63 @@ export function reviewRules(app: ApiRoutes, { reviewRules, requests, database, c
     {
       bodyLimit: BODY_LIMIT_BYTES,
       schema: {
-        summary: 'What review rules would have said of requests that were asked; changes nothing',
+        summary:
+          'What review rules would have said of requests that were asked, and of sessions that would have had to be; changes nothing',
         tags,
         body: trySchema,
         response: { 200: triedSchema },
       },
     },
-    async ({ body: { files, prune, limit, ...window } }) => {
-      const until = window.until === undefined ? requests.clock.now() : Date.parse(window.until)
-      const since = window.since === undefined ? until - DAYS_30_MS : Date.parse(window.since)
-      const rules = files === undefined ? await reviewRules.list() : await rulesWith(files, prune)
-      const { tried, more } = await tryRules(requests, rules, { since, until })
-      const of = (outcome: string) => tried.filter(one => outcomeOf(one) === outcome).length
-      return {
-        ...{ since: isoTime(since), until: isoTime(until), requests: tried.length, more },
-        counts: { approve: of('approve'), deny: of('deny'), ask: of('ask'), notKnown: of('not-known') },
-        listed: tried.slice(0, limit).map(listedAnswer),
-      }
-    },
+    ({ body }) => oneAtATime(() => triedAnswer(body)).catch(refuseWhereBusy),
   )
+
+  async function triedAnswer({ files, prune, limit, ...window }: z.output<typeof trySchema>): Promise<TriedAnswer> {
+    const until = window.until === undefined ? requests.clock.now() : Date.parse(window.until)
+    const since = window.since === undefined ? until - DAYS_30_MS : Date.parse(window.since)
+    const proposal = files && (await propose(files, { database, clock, connectors }, { prune }))
+    const rules = proposal === undefined ? await reviewRules.list() : await rulesWith(proposal)
+    const { tried, more } = await tryRules(requests, rules, { since, until })
+    const of = (outcome: string) => tried.filter(one => outcomeOf(one) === outcome).length
+    const changed = proposal?.planned.plan.changes.some(({ kind }) => POLICY.includes(kind)) === true
+    return {
+      ...{ since: isoTime(since), until: isoTime(until), requests: tried.length, more },
+      counts: { approve: of('approve'), deny: of('deny'), ask: of('ask'), notKnown: of('not-known') },
+      listed: tried.slice(0, limit).map(listedAnswer),
+      ...(changed ? { sessions: await sessionsAnswer(proposal, rules, { since, until, limit }) } : {}),
+    }
+  }
+
+  async function sessionsAnswer(
+    proposal: Proposal,
+    rules: readonly ReviewRule[],
+    { limit, ...window }: { since: number; until: number; limit: number },
+  ): Promise<TriedAnswer['sessions']> {
+    const from = { stores: openStores({ database, clock }), sessions, approvedThen, defaults: defaultFactors, foresee }
+    const found = await wouldHaveAsked(proposal, rules, from, window)
+    const of = (outcome: string) => found.asked.filter(({ review }) => review.outcome === outcome).length
+    return {
+      ...{ recorded: found.sessions, asked: found.asked.length, more: found.more },
+      counts: { approve: of('approve'), deny: of('deny'), ask: of('ask') },
+      listed: found.asked.slice(0, limit).map(askedAnswer),
+    }
+  }
+}
+
+/** What sessions are decided by. */
+const POLICY: readonly string[] = ['user', 'role', 'target']
+
+function askedAnswer({ session, role, review }: WouldAsk): NonNullable<TriedAnswer['sessions']>['listed'][number] {
+  const { id, user, account, target, startedAt } = session
+  const { outcome, rule = null, why } = review
+  return {
+    ...{ session: id, user, account: `${account}@${target}`, startedAt: isoTime(startedAt), role },
+    ...{ outcome, rule, why },
+  }
+}
+
+function refuseWhereBusy(error: unknown): never {
+  if (!(error instanceof GatewayError) || error.code !== 'TOO_MANY_CONNECTIONS') throw error
+  throw new GatewayError('CONFLICT', 'Others try rules on this gateway: try again in a moment.')
 }
 
 function outcomeOf({ review }: Tried): TriedAnswer['listed'][number]['outcome'] {

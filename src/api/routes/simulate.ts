@@ -141,7 +141,12 @@ function outcomeAnswer(
 ): Pick<SimulationAnswer['listed'][number], 'outcome' | 'why' | 'assumed' | 'onRequest' | 'channels' | 'wouldEndAt'> {
   switch (outcome.is) {
     case 'refused':
-      return { outcome: outcome.is, why: outcome.why(), onRequest: outcome.onRequest(), assumed: [...outcome.assumed] }
+      return {
+        outcome: outcome.is,
+        why: outcome.why(),
+        onRequest: outcome.onRequest().length > 0,
+        assumed: [...outcome.assumed],
+      }
     case 'narrower': {
       const { channels, endsAt, assumed } = outcome
       const lost = channels.length === 0 ? [] : [`without ${channels.join(', ')}`]

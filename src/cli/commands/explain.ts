@@ -1,5 +1,6 @@
 /** `sallyport explain`: may this user reach this account, and by which rule? */
 
+import { approversText } from '../../access-requests/request-text.ts'
 import type { Explanation } from '../../api/routes/explain.ts'
 import { protocolNames } from '../../protocols/registered.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
@@ -81,8 +82,9 @@ function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, t
   if (onRequest.length > 0) {
     terminal.line()
     terminal.line('On request:')
-    for (const { role, account, level } of onRequest) {
+    for (const { role, account, level, foreseen } of onRequest) {
       terminal.line(`  ${printable(account)} (${level}), by the role ${printable(role)}`)
+      if (foreseen !== undefined) for (const words of foreseenWords(foreseen)) terminal.line(`    ${printable(words)}`)
     }
   }
   for (const { role, request, holds, conditions, factors } of roles) {
@@ -98,6 +100,14 @@ function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, t
   function mark(good: boolean): string {
     return good ? style('green', '✓') : style('red', '✗')
   }
+}
+
+/** What would become of it, and who would be asked. */
+function foreseenWords({ review, approvers }: NonNullable<Explanation['onRequest'][number]['foreseen']>): string[] {
+  const { outcome, rule, why, outside } = review
+  const what = { approve: 'would be approved at once', deny: 'would be denied at once', ask: 'people would decide' }
+  const by = rule === null ? '' : ` by the rule ${rule}`
+  return [`${what[outcome]}${by}: ${why}`, ...outside, ...(approvers === undefined ? [] : [approversText(approvers)])]
 }
 
 function describeVia({ hops, broken }: NonNullable<Explanation['via']>): string {

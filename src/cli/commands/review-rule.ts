@@ -7,10 +7,13 @@ import { selectorOf } from '../selector.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { formatDuration, localTime, parseTime } from '../terminal/time.ts'
 
+type TriedSessions = NonNullable<TriedAnswer['sessions']>
+
 interface TryOptions {
   file?: string[]
   prune?: boolean
   since: string
+  days?: string
   until?: string
   limit: string
 }
@@ -60,17 +63,24 @@ export const addReviewRules: AddCommands = (program, context) => {
 
   command
     .command('try')
-    .description('which requests of the past the rules would have approved or denied at once; changes nothing')
+    .description(
+      'which requests of the past the rules would have approved or denied at once, and with -f of roles which sessions would have had to be asked for; changes nothing',
+    )
     .option('-f, --file <path...>', 'as if these files were applied; -: what comes on stdin')
     .option('--prune', 'as if apply deleted what no file speaks of')
     .option('--since <time>', 'requests since: 30d, 2026-11-21', '30d')
+    .option('--days <count>', 'as --since: of so many days')
     .option('--until <time>', 'requests before this time')
     .option('--limit <count>', 'how many are listed, up to 1000; all are counted', '100')
-    .action(async ({ file, prune = false, since, until, limit }: TryOptions) => {
+    .action(async ({ file, prune = false, days, since, until, limit }: TryOptions) => {
       const now = context.now()
       const answer = await (await context.client()).send<TriedAnswer>('POST', '/v1/review-rules/try', {
         ...(file === undefined ? {} : { files: await readFiles(file, terminal) }),
-        ...{ prune, since: parseTime(since, '--since', now), limit: Number(limit) },
+        ...{
+          prune,
+          since: parseTime(days === undefined ? since : `${days}d`, days === undefined ? '--since' : '--days', now),
+          limit: Number(limit),
+        },
         ...(until === undefined ? {} : { until: parseTime(until, '--until', now) }),
       })
       if (context.json) terminal.json(answer)
@@ -78,7 +88,32 @@ export const addReviewRules: AddCommands = (program, context) => {
     })
 }
 
-function showTried({ requests, more, counts, listed }: TriedAnswer, terminal: Terminal): void {
+function showSessions({ asked, recorded, more, counts, listed }: TriedSessions, terminal: Terminal): void {
+  const { approve, deny, ask } = counts
+  const would = `${asked === 1 ? '1 session' : `${asked} sessions`} would have needed approval`
+  terminal.line(`${would}, of ${recorded}: ${approve} granted at once, ${deny} denied, ${ask} left to people.`)
+  if (more) terminal.note('Of the newest that would be refused; there are older ones: --until tries them.')
+  if (listed.length === 0) return
+  terminal.line()
+  terminal.table(
+    [
+      { title: 'SESSION', value: one => one.session },
+      { title: 'STARTED', value: one => localTime(one.startedAt).slice(0, 16), optional: 1 },
+      { title: 'USER', value: one => one.user, shrinkTo: 8 },
+      { title: 'ACCOUNT', value: one => one.account, shrinkTo: 12 },
+      { title: 'ROLE', value: one => one.role, shrinkTo: 8, optional: 2 },
+      { title: 'OUTCOME', value: one => one.outcome },
+      { title: 'RULE', value: one => one.rule ?? '', shrinkTo: 8, unlessEmpty: true },
+      { title: 'WHY', value: one => one.why, shrinkTo: 16 },
+    ],
+    listed,
+    '',
+  )
+  terminal.line()
+}
+
+function showTried({ requests, more, counts, listed, sessions }: TriedAnswer, terminal: Terminal): void {
+  if (sessions !== undefined) showSessions(sessions, terminal)
   const { approve, deny, ask, notKnown } = counts
   const would = `${approve === 1 ? '1 request' : `${approve} requests`} would have been granted at once`
   const rest = notKnown === 0 ? '' : `, ${notKnown} not known`

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { TriedAnswer } from '../../../src/api/routes/review-rules.ts'
 import type { SimulationAnswer } from '../../../src/api/routes/simulate.ts'
 import { newId } from '../../../src/shared/ids.ts'
 import { asOwner, cli, withToken } from '../../support/run-cli.ts'
@@ -78,6 +79,57 @@ t.test('simulate names the sessions that new roles would have refused, and says 
   t.equal(wrong.exit, 1)
   t.match(wrong.stderr, /stdin:1:\d+: There is no role nobody/)
 })
+
+t.test(
+  'review rules are tried on the sessions that new roles would leave to a request, by the address and time of then',
+  async t => {
+    const rules = (extra: string) =>
+      fileOf(
+        'on-request.yaml',
+        `
+- kind: role
+  name: ops
+  targets: { names: [web-*] }
+  accounts: {}
+  onRequest: [{ accounts: { levels: [admin] }, approvers: [user:alice], maxTime: 2h }]
+- { kind: review-rule, name: from-there, outcome: approve, when: { sources: [198.51.100.0/24], atMost: 1h${extra} } }
+`,
+      )
+    const before = await owner(['role', 'list', '--json'])
+    const granted = await owner(['review-rule', 'try', '-f', rules(''), '--days', '30'])
+    t.match(
+      granted.stdout,
+      /^2 sessions would have needed approval, of 2: 2 granted at once, 0 denied, 0 left to people\./,
+    )
+    t.match(
+      granted.stdout,
+      /ses_\S+ +\S+ \S+ +alice +root@web-01 +ops +approve +from-there +asked from 198\.51\.100\.7/,
+    )
+    t.match(granted.stdout, /0 requests would have been granted at once/)
+    const older = await owner([
+      'review-rule',
+      'try',
+      '-f',
+      rules(', ticket: { states: [open] }'),
+      '--days',
+      '60',
+      '--json',
+    ])
+    t.match(older.json<TriedAnswer>(), {
+      sessions: {
+        ...{ recorded: 3, asked: 3, more: false, counts: { approve: 0, deny: 0, ask: 3 } },
+        listed: [
+          { outcome: 'ask', rule: 'from-there', why: /the state of the ticket: it is asked for with a request alone/ },
+          {},
+          {},
+        ],
+      },
+    })
+    const alone = await owner(['review-rule', 'try', '--json'])
+    t.equal(alone.json<TriedAnswer>().sessions, undefined)
+    t.equal((await owner(['role', 'list', '--json'])).stdout, before.stdout, 'nothing was changed')
+  },
+)
 
 t.test('a token with the scope simulate may do that, and one with read may not', async t => {
   const ca = fileOf('gateway.crt', (await owner(['key', 'certificate'])).stdout)

@@ -221,6 +221,8 @@ t.test('a review rule approves at once, is named, and is tried on what was asked
   t.match(applied.stdout, /review-rule short/, applied.stderr)
   t.match((await asOwner(gateway, ['review-rule', 'list'])).stdout, /short +100 +approve +by the role ops; accounts/)
   t.match((await asOwner(gateway, ['review-rule', 'show', 'short'])).stdout, /for 1h at most/)
+  const foretold = async () => (await asOwner(gateway, ['explain', 'alice', `${account}@web-01`])).stdout
+  t.match(await foretold(), /would be approved at once by the rule short: by the role ops/)
   const id = await asked(`${account}@web-01`, '--for', '30m')
   t.match((await as('alice', 'show', id)).stdout, /reviewed +approved at once by the rule short: .*at most 1h/)
   t.equal((await onWeb('true').ended).status, 0)
@@ -232,6 +234,7 @@ t.test('a review rule approves at once, is named, and is tried on what was asked
   )
   await parts.reviewRules.remove('short')
   t.equal((await as('alice', 'cancel', id)).exit, 0)
+  t.match(await foretold(), /people would decide: there are no review rules\n +asked: role:leads: lee\n/)
 })
 
 t.test(
