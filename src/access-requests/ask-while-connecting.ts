@@ -14,12 +14,17 @@ import type { Requests } from './requests.ts'
 const LOOK_EVERY_MS = 5000
 const MOST_OPEN = 200
 
+/** A login withdraws what it waited for in vain; what a gateway that died left is over a moment later. */
+const BEYOND_LONGEST_MS = 60_000
+
 interface Parts {
   readonly requests: Pick<Requests, 'ask' | 'cancel' | 'offerFor' | 'onChange' | 'rows' | 'clock'>
+  /** No login waits for longer. */
+  readonly longestMs: number
   readonly log: Log
 }
 
-export function createAskForAccess({ requests, log }: Parts): AskForAccess {
+export function createAskForAccess({ requests, longestMs, log }: Parts): AskForAccess {
   /** Those that were asked for while connecting, by how many logins wait for them. */
   const waiting = new Map<string, number>()
 
@@ -100,7 +105,8 @@ export function createAskForAccess({ requests, log }: Parts): AskForAccess {
 
     async ask(person, { account, target, role }, { reason, ticket }, lengthMs) {
       const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
-      const { request } = await requests.ask(person, { ...wish, forMs: lengthMs })
+      const waitMs = longestMs + BEYOND_LONGEST_MS
+      const { request } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs })
       return waitFor(request, person, false)
     },
   }

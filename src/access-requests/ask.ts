@@ -55,6 +55,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
     const example = requestCommand(person.user, addressWords(wish, asked), offer)
     const words = checkWords(offer, wish, 'This access', example)
     await checkNeeded(person, wish, asked)
+    const waitMs = Math.min(offer.validFor, wish.waitMs ?? offer.validFor)
     const request: RequestedAccess = {
       id: newId('req', now),
       kind: wish.permanent ? 'permanent' : 'access',
@@ -63,7 +64,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       wish: { ...asked, ...words, source: person.sourceAddress, clock: offer.clock },
       extensionOf: undefined,
       ...{ askedAt: now, revision: 1 },
-      state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + offer.validFor, given: asked },
+      state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + waitMs, given: asked },
     }
     const restsOn = { role, offer, by: byOf(person), base: undefined }
     return { request: await changes.change(() => newRequests.prepare(request, restsOn)), lower }

@@ -24,6 +24,8 @@ export interface AskWish {
   readonly startsAt?: number | undefined
   readonly reason?: string | undefined
   readonly ticket?: string | undefined
+  /** So long it waits for its decision at most; not given: as long as the offer says. */
+  readonly waitMs?: number | undefined
   /** A role that gives it for good. */
   readonly permanent?: boolean | undefined
 }

@@ -199,7 +199,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   })
   started.defer(() => requests.close())
   const useRequest = requests.use
-  const askForAccess = createAskForAccess({ requests, log })
+  const askForAccess = createAskForAccess({ requests, longestMs: config.waiting.longestMs, log })
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, targets, vault, cluster, useRequest, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),

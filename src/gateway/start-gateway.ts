@@ -206,6 +206,7 @@ export async function startGateway({
   async function stop(drainMs: number): Promise<void> {
     state.stopping = true
     stopAccepting()
+    await parts.waitingLogins.stopped()
     await listeners.drain(drainMs, hurry.signal)
     await audit
       .append({ kind: 'gateway.stopped', actor: 'gateway' })

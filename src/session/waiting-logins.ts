@@ -3,6 +3,7 @@
  * waits has proven who they are; nothing is lent to them yet.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { durationWords } from '../shared/durations.ts'
 import { type Refusal, refuse } from '../shared/errors.ts'
 import type { LoginClient } from './protocol.ts'
@@ -10,6 +11,10 @@ import { GATEWAY_STOPPING, onceAborted } from './session-end.ts'
 
 /** A gateway that is told to stop is noticed this soon. */
 const LOOK_EVERY_MS = 200
+/** So long whoever waited has to read that the gateway stops. */
+const LAST_WORD_MS = 1000
+/** What was asked for is withdrawn within this time, or stays until it expires. */
+const WITHDRAWN_WITHIN_MS = 5000
 
 export interface WaitingLoginsParts {
   /** No login waits for longer. */
@@ -27,6 +32,7 @@ export type WaitingLogins = ReturnType<typeof createWaitingLogins>
 export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiting }: WaitingLoginsParts) {
   const byUser = new Map<string, number>()
   const stops = new Set<(refusal: Refusal) => void>()
+  const running = new Set<Promise<unknown>>()
   let looking: NodeJS.Timeout | undefined
 
   function look(): void {
@@ -61,6 +67,15 @@ export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiti
   return {
     longestMs,
 
+    /** The gateway stops: resolves when all who wait have been told, and what they asked for is withdrawn. */
+    async stopped(): Promise<void> {
+      if (stops.size === 0) return
+      look()
+      const withdrawn = Promise.allSettled(running)
+      await pause(LAST_WORD_MS)
+      await Promise.race([withdrawn, pause(WITHDRAWN_WITHIN_MS, undefined, { ref: false })])
+    },
+
     /**
      * Waits for what `until` does: gives its value, or why the login waits no longer (the client is gone or gave up, it took too long, the gateway
      * stops, too many wait). `until` is to tell the client what it waits for: `await client.brought()`, once, then `client.tell(line)`. It is given
@@ -81,7 +96,10 @@ export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiti
       const timer = setTimeout(() => stop(refuse('WAITED_TOO_LONG', tooLong, 'it waited too long')), longestMs)
       onceAborted(client.loginOver, () => stop(refuse('LOGIN_GIVEN_UP', 'You have left.', 'the client left')))
       try {
-        return await Promise.race([until(over.signal), stopped.promise])
+        const work = until(over.signal)
+        running.add(work)
+        void work.catch(() => undefined).finally(() => running.delete(work))
+        return await Promise.race([work, stopped.promise])
       } finally {
         clearTimeout(timer)
         leave()

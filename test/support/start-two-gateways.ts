@@ -63,5 +63,5 @@ export async function startTwoGateways({ role, entry = {} }: Options) {
     const to = ['-p', String(at.port), '-l', login, at.host, ...command]
     return startClient('ssh', ['-F', 'none', ...clientOptions({ identityFile }), ...to], { identityFile })
   }
-  return { gateway, other, account, superuser, publicKeys, ssh }
+  return { gateway, other, account, superuser, publicKeys, identityFile, ssh }
 }
