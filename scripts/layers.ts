@@ -37,12 +37,25 @@ export const LAYERS: readonly Layer[] = [
   { folders: ['api', 'self-service'], never: [...protocols, 'protocols/relaying'] },
   {
     folders: protocols,
-    never: ['evidence', 'resources', 'config', 'rotation', 'check-out', 'access-requests', 'notifications'],
+    never: [
+      'evidence',
+      'proposals',
+      'resources',
+      'config',
+      'rotation',
+      'check-out',
+      'access-requests',
+      'notifications',
+    ],
   },
   {
     folders: ['protocols/relaying'],
-    never: ['evidence', 'resources', 'config', 'rotation', 'check-out', 'access-requests', 'session', 'notifications'],
+    never: [
+      ...['evidence', 'proposals', 'resources', 'config', 'rotation'],
+      ...['check-out', 'access-requests', 'session', 'notifications'],
+    ],
   },
+  { folders: ['proposals'] },
   { folders: ['resources'] },
   { folders: ['rotation', 'check-out', 'access-requests'] },
   { folders: ['session', 'evidence'] },

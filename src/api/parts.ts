@@ -24,6 +24,7 @@ import type { Channel } from '../notifications/channels/channel.ts'
 import type { Deliveries } from '../notifications/deliveries.ts'
 import type { OwnChoices } from '../notifications/own-choices.ts'
 import type { Roles } from '../policy/roles.ts'
+import type { Proposals } from '../proposals/proposals.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import type { Batches } from '../rotation/batches/batches.ts'
@@ -83,6 +84,7 @@ export interface ApiParts {
   readonly authenticator: Pick<Authenticator, 'confirmCode'>
   readonly requests: Requests
   readonly foresee: Foresee
+  readonly proposals: Proposals
   readonly checkOuts: CheckOuts
   readonly reveal: Reveal
   readonly users: Documents<User>

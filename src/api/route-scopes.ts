@@ -43,6 +43,13 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/requests/:id/cancel': ['own'],
   'POST /v1/requests/:id/revoke': ['own', 'revoke-requests'],
 
+  // The same; with four eyes nobody decides by a scope either.
+  'GET /v1/proposals': ['own', 'read'],
+  'GET /v1/proposals/:id': ['own', 'read'],
+  'POST /v1/proposals/:id/approve': ['own', 'administrate'],
+  'POST /v1/proposals/:id/deny': ['own', 'administrate'],
+  'POST /v1/proposals/:id/withdraw': ['own', 'administrate'],
+
   'GET /v1/check-outs': ['read', 'force-check-in'],
   'GET /v1/check-outs/:id': ['read', 'force-check-in'],
   'POST /v1/check-outs/:id/check-in': ['force-check-in'],

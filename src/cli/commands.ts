@@ -16,6 +16,7 @@ const GROUPS: Readonly<Record<string, readonly Loadable[]>> = {
   ],
   'Say who may do what:': [
     { names: ['apply'], load: async () => (await import('./commands/apply.ts')).addApply },
+    { names: ['proposal'], load: async () => (await import('./commands/proposal.ts')).addProposals },
     { names: ['explain'], load: async () => (await import('./commands/explain.ts')).addExplain },
     { names: ['simulate'], load: async () => (await import('./commands/simulate.ts')).addSimulate },
     { names: ['policy'], load: async () => (await import('./commands/policy.ts')).addPolicy },

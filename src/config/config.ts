@@ -19,6 +19,7 @@ import {
   time,
   tlsFiles,
 } from '../shared/setting-types.ts'
+import { fourEyesSchema } from './four-eyes.ts'
 import { notificationsSchema, withAbsoluteFiles } from './notifications.ts'
 import { calendarsSchema, ticketCheckSchema } from './outside-facts.ts'
 
@@ -326,6 +327,8 @@ const fixed = {
       keepRecords: durationText.prefault('365d'),
     })
     .prefault({}),
+  /** Changes of the rules that need a second person; not given: none. */
+  fourEyes: fourEyesSchema.optional(),
   notifications: notificationsSchema.prefault({}),
   /** Who is on call, for review rules that ask for it, by the name that they call it. */
   calendars: calendarsSchema,

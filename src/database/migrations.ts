@@ -707,6 +707,44 @@ async function serverHosts(database: Kysely<never>): Promise<void> {
   }
 }
 
+/** Changes of resources that wait for a second person. */
+async function proposals({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('proposals')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('revision', 'bigint', column => column.notNull())
+    .addColumn('proposer', 'text', column => column.notNull())
+    .addColumn('user', 'text')
+    .addColumn('token', 'text')
+    .addColumn('request', 'text')
+    .addColumn('reason', 'text')
+    .addColumn('digest', 'text', column => column.notNull())
+    .addColumn('changes', 'bigint', column => column.notNull())
+    .addColumn('content', 'text', column => column.notNull())
+    .addColumn('effect', 'text', column => column.notNull())
+    .addColumn('asked_at', 'bigint', column => column.notNull())
+    .addColumn('expires_at', 'bigint', column => column.notNull())
+    .addColumn('ended_at', 'bigint')
+    .addColumn('ended_by', 'text')
+    .addColumn('words', 'text')
+    .addColumn('withdrawn', 'bigint', column => column.notNull().defaultTo(0))
+    .execute()
+  await schema.createIndex('proposals_by_state').on('proposals').columns(['state', 'asked_at']).execute()
+  await schema.createIndex('proposals_by_request').on('proposals').column('request').execute()
+  await schema
+    .createTable('proposal_decisions')
+    .addColumn('proposal', 'text', column => column.notNull())
+    .addColumn('approver', 'text', column => column.notNull())
+    .addColumn('decision', 'text', column => column.notNull())
+    .addColumn('reason', 'text')
+    .addColumn('by_rule', 'text', column => column.notNull())
+    .addColumn('factors', 'text', column => column.notNull())
+    .addColumn('decided_at', 'bigint', column => column.notNull())
+    .addPrimaryKeyConstraint('proposal_decisions_key', ['proposal', 'approver'])
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -739,4 +777,5 @@ export const migrations: Record<string, Migration> = {
   '0029-session-turns': { up: sessionTurns },
   '0030-review-rules': { up: reviewRules },
   '0031-server-hosts': { up: serverHosts },
+  '0032-proposals': { up: proposals },
 }

@@ -41,6 +41,8 @@ export interface Schema {
   notification_marks: NotificationMarkTable
   access_requests: AccessRequestTable
   access_decisions: AccessDecisionTable
+  proposals: ProposalTable
+  proposal_decisions: ProposalDecisionTable
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -443,6 +445,46 @@ export interface AccessDecisionTable {
   /** By which approver of the offer they might: `role:leads`. */
   by_rule: string
   /** What was proven anew for it; with commas. */
+  factors: string
+  decided_at: number
+}
+
+/** A change of resources that waits for a second person: see `proposals/proposal.ts`. `content` and `effect` are JSON. */
+export interface ProposalTable {
+  id: string
+  state: string
+  /** Grows with every change, which compares it. */
+  revision: number
+  /** person, token, owner or request */
+  proposer: string
+  user: string | null
+  token: string | null
+  request: string | null
+  reason: string | null
+  /** Of the content: the same change is not proposed twice at a time. */
+  digest: string
+  /** How many resources it changes. */
+  changes: number
+  content: string
+  effect: string
+  asked_at: number
+  expires_at: number
+  ended_at: number | null
+  ended_by: string | null
+  words: string | null
+  /** 1: its user was removed. */
+  withdrawn: number
+}
+
+export interface ProposalDecisionTable {
+  proposal: string
+  approver: string
+  /** approve or deny */
+  decision: string
+  reason: string | null
+  /** By which approver of the configuration they might: `role:security`. */
+  by_rule: string
+  /** What was proven anew for it. */
   factors: string
   decided_at: number
 }

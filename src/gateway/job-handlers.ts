@@ -12,7 +12,9 @@ import type { AccountAddress } from '../shared/names.ts'
 import { requestHandlers } from './access-request-jobs.ts'
 import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
+import { expireProposals } from './proposal-jobs.ts'
 import { endsSoonHandler } from './tell-ends-soon.ts'
+import { proposalApproversHandler } from './tell-proposals.ts'
 import { approversHandler } from './tell-requests.ts'
 
 /** Each kind's handler is made where its work is; here they are put together. */
@@ -21,7 +23,7 @@ export function jobHandlers(
   rotations: Rotations,
   config: Config,
 ): Readonly<Record<string, JobHandler>> {
-  const { schedule, batches, checkOuts, requests, log } = parts
+  const { schedule, batches, checkOuts, requests, proposals, log } = parts
   const plan = planParts(parts)
   const heldUntil = async (address: AccountAddress) => (await checkOuts.heldExclusively(address))?.until
   return {
@@ -35,6 +37,8 @@ export function jobHandlers(
     ...requestHandlers(requests),
     ...approversHandler(parts),
     ...endsSoonHandler(parts),
+    ...expireProposals(proposals),
+    ...proposalApproversHandler(parts),
     ...deliveryHandlers({ ...parts, clock: parts.storeClock, url: config.notifications.url ?? config.api.url }),
   }
 }

@@ -1,8 +1,9 @@
-/** The check-outs and requests of whoever is logged in, for what the gateway itself answers on that login. */
+/** The check-outs, requests and proposals of whoever is logged in, for what the gateway itself answers on that login. */
 
 import { createOwnRequests, type OwnRequests } from '../access-requests/own-requests.ts'
 import { createOwnCheckOuts, type OwnCheckOuts } from '../check-out/own-check-outs.ts'
 import type { Asker } from '../check-out/terms.ts'
+import { createOwnProposals, type OwnProposals } from '../proposals/own-proposals.ts'
 import type { SessionBroker } from '../session/broker/broker.ts'
 import type { HeldSessions } from '../session/broker/create-broker.ts'
 import { GatewayError } from '../shared/errors.ts'
@@ -27,6 +28,18 @@ async function personOf(broker: Pick<SessionBroker, 'person'>, id: string): Prom
   if (person === undefined) throw new GatewayError('ACCESS_DENIED', 'Your access was withdrawn.')
   const { user, roles, proven, sourceAddress } = person
   return { user, roles, proven, sourceAddress, session: id }
+}
+
+export function proposalsOf(
+  { proposals }: Pick<GatewayParts, 'proposals'>,
+  broker: Pick<SessionBroker, 'person' | 'proveCode'>,
+  id: string,
+): OwnProposals {
+  return createOwnProposals({
+    proposals,
+    person: () => personOf(broker, id),
+    proveCode: code => broker.proveCode(id, code),
+  })
 }
 
 export function checkOutsOf(

@@ -32,8 +32,10 @@ import { createDeliveries } from '../notifications/deliveries.ts'
 import { createNotify } from '../notifications/notifications.ts'
 import { createOwnChoices } from '../notifications/own-choices.ts'
 import { createRoles } from '../policy/roles.ts'
+import { createProposals } from '../proposals/proposals.ts'
 import { createFolderStore } from '../recording/store/folder-store.ts'
 import { createRecordings } from '../recording/store/recordings.ts'
+import type { KnownConnectors } from '../resources/unfit-policies.ts'
 import { createBatches } from '../rotation/batches/batches.ts'
 import { changeOf } from '../rotation/journal.ts'
 import { createRotationPolicies } from '../rotation/policies/policies.ts'
@@ -66,6 +68,7 @@ import { createVault } from '../vault/vault.ts'
 import { planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 import { openOutsideFacts } from './outside-facts.ts'
+import { planProposalJobs } from './proposal-jobs.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
 
@@ -79,6 +82,8 @@ export interface PartsOptions {
   /** The ids of its workers that are alive. */
   readonly workers: ReadonlySet<string>
   readonly vaultKey: KeyEncryptionKey
+  /** What can change credentials. */
+  readonly connectors: KnownConnectors
   /** Where the configuration names no Redis. */
   readonly cluster: Cluster
   readonly openAudit: (on: { database: Database; signer: Signer; metrics: Metrics }) => Promise<AuditLog>
@@ -200,6 +205,14 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   started.defer(() => requests.close())
   const useRequest = requests.use
   const askForAccess = createAskForAccess({ requests, longestMs: config.waiting.longestMs, log })
+  const approvedThen = createApprovedThen({ database })
+  const proposals = createProposals({
+    ...{ database, audit, users, tokens, sessions, approvedThen, vault, live, rotationTriggers },
+    ...{ fourEyes: config.fourEyes, connectors: options.connectors, defaults: config.authentication.factors },
+    jobs: planProposalJobs(schedule),
+    clock: storeClock,
+    count: what => metrics.proposals.inc({ what }),
+  })
   const checkOuts = await createCheckOuts({
     ...{ database, outbox, audit, access, users, targets, vault, cluster, useRequest, gateway },
     jobs: planCheckOutJobs(schedule, rotationTriggers),
@@ -300,12 +313,14 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     waitingLogins,
     calendars: outside.calendars,
     foresee: createForesee({ users, reviewRules, reviewer, clock: storeClock }),
+    proposals,
     checkOuts,
     reveal,
     batches,
     access,
     approvedOf,
-    approvedThen: createApprovedThen({ database }),
+    approvedThen,
+    connectors: options.connectors,
     live,
     favourites: createFavourites({ database, clock }),
     follow,

@@ -43,6 +43,7 @@ import { createGatewayRotations } from './rotations.ts'
 import { gatewayCertificate, protocolCertificates } from './served-certificates.ts'
 import { startSchedule } from './start-schedule.ts'
 import { tellBeforeRequestsEnd } from './tell-ends-soon.ts'
+import { tellOfProposals } from './tell-proposals.ts'
 import { tellOfRequests } from './tell-requests.ts'
 import { watchTokenExpiry } from './token-expiry.ts'
 import { upgradeStore } from './upgrade-store.ts'
@@ -109,9 +110,14 @@ export async function startGateway({
   const workers = new Set<string>()
   const cluster = createLocalCluster({ clock, gateway, workers })
   const vaultKey = await createKeyProvider(config.vault.key).load()
+  const served = await loadProtocols()
+  const connectors = new Map<string, KnownConnector>([
+    ...connectorsOf(served),
+    ...Object.entries(config.rotation.programs),
+  ])
   const parts = await createParts(
     {
-      ...{ config, clock, measuredBy, log, gateway, workers, vaultKey, cluster },
+      ...{ config, clock, measuredBy, log, gateway, workers, vaultKey, cluster, connectors },
       openAudit: on => openGatewayAudit({ ...on, config, gateway, clock, log }, started),
     },
     started,
@@ -121,7 +127,6 @@ export async function startGateway({
   await allowLocalOfEarlier(parts)
   const certificates = await protocolCertificates(parts, config)
   watchTokenExpiry(parts, started)
-  const served = await loadProtocols()
   const ownKeys = await ownKeysOf(parts, served)
   let worker: WorkerParts | undefined
   const listeners = await createWorkerPool(
@@ -196,6 +201,7 @@ export async function startGateway({
   reviewAccess(parts, started)
   tellOfRequests(parts, started)
   tellBeforeRequestsEnd(parts, started)
+  tellOfProposals(parts, started)
   const notificationWatch = await watchNotifications(parts, config.notifications, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 
@@ -338,7 +344,6 @@ async function apiParts(
     listen: { socket, ...(enabled ? { tls: { host, port, ...(await gatewayCertificate(parts, config, tls)) } } : {}) },
     defaultFactors: config.authentication.factors,
     served: served.of,
-    connectors: new Map<string, KnownConnector>([...connectorsOf(served), ...Object.entries(config.rotation.programs)]),
     proveTarget: proof => proveTarget(served, proof),
     publicKeyPem: parts.signer.publicKeyPem,
     recordingsFolder: config.recording.folder,

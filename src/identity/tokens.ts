@@ -37,7 +37,7 @@ export interface NewToken {
 export interface Tokens {
   /** Makes a token and gives its text, `sp_` and 43 characters, this one time. Throws `CONFLICT` when the name is taken. */
   create(token: NewToken, change?: Change): Promise<Secret>
-  list(): Promise<TokenFacts[]>
+  list(on?: Database): Promise<TokenFacts[]>
   /** False when there is no token of that name. */
   revoke(name: string, change?: Change): Promise<boolean>
   /** What a token's text stands for; undefined when it is unknown, not genuine, or has expired. */
@@ -92,8 +92,8 @@ export function createTokens({ database, clock, vault }: Parts): Tokens {
       return new Secret(text)
     },
 
-    async list() {
-      const rows = await database.selectFrom('api_tokens').selectAll().orderBy('name').execute()
+    async list(on = database) {
+      const rows = await on.selectFrom('api_tokens').selectAll().orderBy('name').execute()
       return rows.map(row => factsOf(row, isGenuine(row)))
     },
 

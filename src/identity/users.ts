@@ -10,6 +10,7 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
   const documents = createDocuments<User>('users', stored => userSchema.parse(stored), { database, clock })
   /** Takes their factors, tokens, favourites, what they asked for and were to be told along, first: whoever gets the same name later must not inherit them. */
   async function removeAll(names: readonly string[]): Promise<void> {
+    const pending = database.selectFrom('proposals').select('id').where('state', '=', 'pending')
     for (const table of ['factors', 'api_tokens', 'favourites', 'notification_preferences'] as const) {
       for (const some of slices(names)) await database.deleteFrom(table).where('user', 'in', some).execute()
     }
@@ -20,7 +21,13 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
         .where('user', 'in', some)
         .where('delivered_at', 'is', null)
         .execute()
-      await database.updateTable('access_requests').set({ withdrawn: 1 }).where('user', 'in', some).execute()
+      for (const table of ['access_requests', 'proposals'] as const)
+        await database.updateTable(table).set({ withdrawn: 1 }).where('user', 'in', some).execute()
+      await database
+        .deleteFrom('proposal_decisions')
+        .where('approver', 'in', some)
+        .where('proposal', 'in', pending)
+        .execute()
     }
     await documents.removeAll(names)
   }

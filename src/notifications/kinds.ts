@@ -11,6 +11,8 @@ const FOR_PEOPLE = {
   'request.ends-soon': 'the access that you asked for ends soon',
   'request.ended': 'the access that you asked for has ended',
   'request.revoked': 'the access that you asked for was taken away',
+  'proposal.made': 'a change of the rules waits for your approval',
+  'proposal.decided': 'a change that you proposed was applied, denied, not decided in time, or is outdated',
   'login.locked': 'one of your factors was locked after too many failures',
   'login.token-created': 'a token for the API was made in your name',
   'login.factor-changed': 'one of your factors was changed',
@@ -19,6 +21,7 @@ const FOR_PEOPLE = {
 
 /** Of administrators: what needs somebody to look at it. */
 const ALERTS = {
+  'alert.break-glass': 'the owner changed the rules without a second person',
   'alert.worker-refused': 'a worker asked for what no worker asks for: it may be taken over',
   'alert.evidence': 'sessions, recordings and audit log do not fit together',
   'alert.recording-tampered': 'a recording differs from its seal',

@@ -5,7 +5,7 @@ import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type PlacedResource, type ResourceFile, readResources } from './parse.ts'
-import { type Plan, type Planned, planResources, readTexts, type StoredTexts } from './plan.ts'
+import { type Plan, type Planned, planResources, type ResourceName, readTexts, type StoredTexts } from './plan.ts'
 import { RESOURCE_KINDS } from './resource.ts'
 import { openStores, type Stores } from './stores.ts'
 import type { KnownConnectors } from './unfit-policies.ts'
@@ -19,8 +19,10 @@ export interface ApplyParts {
 export interface PlanOptions {
   /** Delete what no file speaks of, among the kinds that the files have. */
   readonly prune?: boolean
-  /** Throws where the plan must not be carried out. */
-  readonly check?: (plan: Plan) => void
+  /** In place of `prune`: these are deleted. */
+  readonly deletions?: readonly ResourceName[]
+  /** Throws where the plan must not be carried out; `seen`: what the stores held when it was made. */
+  readonly check?: (plan: Plan, seen: StoredTexts) => void
 }
 
 export interface ApplyOptions extends PlanOptions {
@@ -44,7 +46,15 @@ export async function propose(
   parts: ApplyParts,
   options: PlanOptions = {},
 ): Promise<Proposal> {
-  const described = await readResources(files)
+  return proposeResources(await readResources(files), parts, options)
+}
+
+/** The same of what has been read. */
+export async function proposeResources(
+  described: readonly PlacedResource[],
+  parts: ApplyParts,
+  options: PlanOptions = {},
+): Promise<Proposal> {
   return { described, planned: await plan(described, parts, options) }
 }
 
@@ -82,12 +92,13 @@ export async function applyResources(
 async function plan(
   described: readonly PlacedResource[],
   parts: ApplyParts,
-  { prune = false, check }: PlanOptions,
+  { prune = false, deletions, check }: PlanOptions,
   texts?: StoredTexts,
 ): Promise<Planned> {
-  const planned = await planResources(described, openStores(parts), { prune, connectors: parts.connectors }, texts)
+  const options = { prune, deletions, connectors: parts.connectors }
+  const planned = await planResources(described, openStores(parts), options, texts)
   if (planned.problems.length > 0) throwProblems('RESOURCE_INVALID', planned.problems)
-  check?.(planned.plan)
+  check?.(planned.plan, planned.seen)
   return planned
 }
 

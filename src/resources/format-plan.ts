@@ -5,6 +5,7 @@ import { markUnseen, visibleName } from '../shared/text/unseen.ts'
 import type { Difference } from './difference.ts'
 import type { Plan, ResourceChange } from './plan.ts'
 
+const SHOWN_CHARACTERS = 100
 const SIGNS = { create: '+', update: '~', delete: '-' } as const
 
 /**
@@ -15,7 +16,7 @@ export function formatPlan(
   { changes, unchanged, unmanaged, sameLogins }: Plan,
   waiting: readonly string[] = [],
 ): string[] {
-  const lines = changes.flatMap(formatChange)
+  const lines = changes.flatMap(change => formatChange(change))
   for (const group of sameLogins) {
     const names = group.map(formatAccountAddress).join(', ')
     lines.push(`! the same login at one server: ${names}; who has one of them checked out alone has all of them`)
@@ -36,15 +37,20 @@ export function formatPlan(
   return lines
 }
 
-function formatChange({ kind, name, action, differences }: ResourceChange): string[] {
+/** `longest`: what is longer is cut. Of a change that somebody decides on nothing is. */
+export function formatChange(
+  { kind, name, action, differences }: ResourceChange,
+  longest = SHOWN_CHARACTERS,
+): string[] {
   const head = `${SIGNS[action]} ${kind} ${name}`
   // Of what is gone, its name says enough.
   return action === 'delete'
     ? [head]
-    : [head, ...differences.filter(({ path }) => path !== 'name').map(formatDifference)]
+    : [head, ...differences.filter(({ path }) => path !== 'name').map(one => formatDifference(one, longest))]
 }
 
-function formatDifference({ path, before, after }: Difference): string {
+function formatDifference({ path, before, after }: Difference, longest: number): string {
+  const printable = (text: string) => printableUpTo(text, longest)
   if (before === undefined) return `    + ${path}: ${printable(after!)}`
   return after === undefined
     ? `    - ${path}: ${printable(before)}`
@@ -52,10 +58,10 @@ function formatDifference({ path, before, after }: Difference): string {
 }
 
 /** Files hold what people put there: nothing of it may steer a terminal. Long texts (certificates) are cut. */
-function printable(text: string): string {
+function printableUpTo(text: string, longest: number): string {
   const seen = text.replace(/\p{Cc}+/gu, ' ').trim()
   // Empty, or spaces and line ends alone.
   if (seen === '') return JSON.stringify(text)
   const tame = markUnseen(seen, visibleName)
-  return tame.length > 100 ? `${tame.slice(0, 99)}…` : tame
+  return tame.length > longest ? `${tame.slice(0, longest - 1)}…` : tame
 }

@@ -33,6 +33,11 @@ export type PlacedResource = Resource & {
   readonly written: ReadonlySet<string>
 }
 
+/** Where a problem is said that no resource of the files is at fault for. */
+export function somewhere(resources: readonly PlacedResource[]): PlacedResource['at'] {
+  return resources[0]?.at ?? ((_path, message) => ({ file: 'the resources', line: 1, column: 1, message }))
+}
+
 const SCHEMAS: Record<ResourceKind, z.ZodType> = {
   role: roleSchema,
   target: targetSchema,

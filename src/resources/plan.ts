@@ -14,7 +14,7 @@ import type { Scope } from '../shared/scopes.ts'
 import type { Target } from '../targets/target.ts'
 import { rolesOfRule } from './check-review-rule.ts'
 import { type Difference, differences } from './difference.ts'
-import type { PlacedResource } from './parse.ts'
+import { type PlacedResource, somewhere } from './parse.ts'
 import { RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 import { sameLogins } from './same-logins.ts'
 import { StoredDocuments } from './stored-documents.ts'
@@ -22,9 +22,12 @@ import type { Stores } from './stores.ts'
 import { findUnfitPolicies, type KnownConnectors } from './unfit-policies.ts'
 import { findUnreachable } from './unreachable.ts'
 
-export interface ResourceChange {
+export interface ResourceName {
   readonly kind: ResourceKind
   readonly name: string
+}
+
+export interface ResourceChange extends ResourceName {
   readonly action: 'create' | 'update' | 'delete'
   readonly differences: readonly Difference[]
 }
@@ -34,7 +37,7 @@ export interface Plan {
   readonly changes: readonly ResourceChange[]
   readonly unchanged: number
   /** Resources of the files' kinds that no file speaks of: kept, but for `prune`. */
-  readonly unmanaged: readonly { readonly kind: ResourceKind; readonly name: string }[]
+  readonly unmanaged: readonly ResourceName[]
   /** Users who are taken away or newly disabled: their sessions must end. */
   readonly withdrawnUsers: readonly string[]
   /** As they are to be, where they are new or changed: their credentials may have to be confirmed. */
@@ -66,7 +69,11 @@ export interface Planned {
 export async function planResources(
   described: readonly PlacedResource[],
   stores: Stores,
-  { prune = false, connectors }: { prune?: boolean; connectors: KnownConnectors },
+  {
+    prune = false,
+    deletions: told,
+    connectors,
+  }: { prune?: boolean; deletions?: readonly ResourceName[] | undefined; connectors: KnownConnectors },
   seen?: StoredTexts,
 ): Promise<Planned> {
   const texts = seen ?? (await readTexts(stores))
@@ -77,7 +84,7 @@ export async function planResources(
   const others = resources.filter(one => !same.has(one))
   const changes: ResourceChange[] = []
   const puts: Resource[] = []
-  const unmanaged: { kind: ResourceKind; name: string }[] = []
+  const unmanaged: ResourceName[] = []
   for (const kind of RESOURCE_KINDS) {
     const wanted = resources.filter(resource => resource.kind === kind)
     for (const resource of others) {
@@ -96,7 +103,11 @@ export async function planResources(
     }
   }
   // The other way round: those who name a thing go before it.
-  const deletions = prune ? unmanaged.toReversed().map(one => deletion(one.kind, stored[one.kind].get(one.name)!)) : []
+  const gone = told ?? (prune ? unmanaged.toReversed() : [])
+  const deletions = gone.flatMap(({ kind, name }) => {
+    const before = stored[kind].get(name)
+    return before === undefined || isFromElsewhere(before) ? [] : [deletion(kind, before)]
+  })
   const targets = after<Target>('target', resources, stored, deletions)
   const changedTargets = puts.flatMap(({ kind, value }) => (kind === 'target' ? [value] : []))
   const plan = {
@@ -273,7 +284,7 @@ function findLooseEnds(
         ? `take it from them in ${user.source} first`
         : 'describe the user without it first'
       const message = `The role ${name} would be removed, and the user ${user.name} still has it: ${cure}.`
-      problems.push(resources[0]!.at([], message))
+      problems.push(somewhere(resources)([], message))
     }
   }
   return problems

@@ -4,7 +4,7 @@ import type { Problem } from '../config/yaml-source.ts'
 import { localKindOfHost } from '../shared/network/local-address.ts'
 import { findRoute } from '../targets/route.ts'
 import type { Target } from '../targets/target.ts'
-import type { PlacedResource } from './parse.ts'
+import { type PlacedResource, somewhere } from './parse.ts'
 
 /** `targets`: as they will be, what the files describe and what the store keeps beside it. */
 export async function findUnreachable(
@@ -28,7 +28,7 @@ export async function findUnreachable(
     // Each is reported once: where it is written, or for the target that nothing is written of.
     if (said === undefined) {
       const message = `The target ${target.name} could not be reached any more (via ${target.via}): ${route.why} Describe ${route.at} without it first.`
-      problems.push(resources[0]!.at([], message))
+      problems.push(somewhere(resources)([], message))
     } else if (!problems.some(({ message, line }) => message === said.message && line === said.line)) {
       problems.push(said)
     }

@@ -9,6 +9,7 @@ import type { Principal } from '../identity/principal.ts'
 import type { User } from '../identity/user.ts'
 import type { Choice, Choices } from '../notifications/own-choices.ts'
 import type { No, Yes } from '../policy/decide.ts'
+import type { OwnProposals } from '../proposals/own-proposals.ts'
 import type { Access } from '../session/access.ts'
 import type { Conversation } from '../session/conversation.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
@@ -52,6 +53,8 @@ export interface CommandParts {
   readonly checkOutsOf: (login: Login) => OwnCheckOuts
   /** The same. */
   readonly requestsOf: (login: Login) => OwnRequests
+  /** The same. */
+  readonly proposalsOf: (login: Login) => OwnProposals
   /** The same. */
   readonly notificationsOf: (login: Login) => {
     list(): Promise<Choices>

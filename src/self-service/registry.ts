@@ -10,6 +10,7 @@ import { extend } from './commands/extend.ts'
 import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
 import { notifications } from './commands/notifications.ts'
+import { proposal, proposals } from './commands/proposals.ts'
 import { request } from './commands/request.ts'
 import { requests } from './commands/requests.ts'
 import { sessions } from './commands/sessions.ts'
@@ -29,6 +30,8 @@ const ALL: readonly Command[] = [
   requests,
   approve,
   deny,
+  proposals,
+  proposal,
   sessions,
   notifications,
   keys,

@@ -24,6 +24,9 @@ export const DELIVERY_ID_PATTERN = /^dlv_[0-9a-hjkmnp-tv-z]{26}$/
 /** The same for requests. */
 export const REQUEST_ID_PATTERN = /^req_[0-9a-hjkmnp-tv-z]{26}$/
 
+/** The same for proposals. */
+export const PROPOSAL_ID_PATTERN = /^prp_[0-9a-hjkmnp-tv-z]{26}$/
+
 export type IdPrefix =
   | 'ses'
   | 'lea'
@@ -37,6 +40,7 @@ export type IdPrefix =
   | 'cho'
   | 'coq'
   | 'req'
+  | 'prp'
   | 'ntf'
   | 'dlv'
 

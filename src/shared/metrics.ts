@@ -93,6 +93,12 @@ export function createMetrics() {
       labelNames: ['calendar', 'result'],
       registers,
     }),
+    proposals: new Counter({
+      name: 'sallyport_proposals_total',
+      help: 'What has happened to proposals to change resources: made, approved-by-one, applied, denied, withdrawn, expired, outdated',
+      labelNames: ['what'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -16,6 +16,7 @@ import { notifications } from './notifications.ts'
 import { own } from './own.ts'
 import { ownCheckOuts } from './own-check-outs.ts'
 import { ownNotifications } from './own-notifications.ts'
+import { proposals } from './proposals.ts'
 import { recordings } from './recordings.ts'
 import { reports } from './reports.ts'
 import { requests } from './requests.ts'
@@ -46,6 +47,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   leaks,
   rotations,
   resources,
+  proposals,
   users,
   enrolments,
   roles,

@@ -2,11 +2,12 @@
 
 import { z } from 'zod'
 import { scopesAtMost } from '../../policy/api-scopes.ts'
+import { GatewayError } from '../../shared/errors.ts'
 import { ENROLLED_FACTORS, type EnrolledFactor } from '../../shared/factors.ts'
 import { nameSchema } from '../../shared/name-schema.ts'
 import { Secret } from '../../shared/secret.ts'
 import { auditedChange } from '../audited.ts'
-import type { Caller } from '../authentication.ts'
+import { type Caller, OWNER } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import { mustHave } from '../hand-on.ts'
 import type { ApiParts } from '../parts.ts'
@@ -99,10 +100,17 @@ function addRemoval(app: ApiRoutes, { factors, audit }: ApiParts): void {
 }
 
 /** Who sets somebody's factors can log in as them. */
-async function mustOutrank({ users, roles }: ApiParts, caller: Caller, name: string): Promise<void> {
+async function mustOutrank({ users, roles, proposals }: ApiParts, caller: Caller, name: string): Promise<void> {
   const user = await users.get(name)
   if (user === undefined) throw notFound(`There is no user ${name}.`)
   const given = scopesAtMost(await roles.heldBy({ roles: user.roles, disabled: false }))
+  // Else whoever proposes a change could approve it, or have it proposed, in the name of somebody else.
+  const isOfTwo = proposals.isApprover(user) || given.has('administrate')
+  if (proposals.fourEyes !== undefined && isOfTwo && caller !== OWNER)
+    throw new GatewayError(
+      'FORBIDDEN',
+      "The factors of whoever proposes or approves changes are set by the owner, on the gateway's machine.",
+    )
   mustHave(
     caller,
     given,

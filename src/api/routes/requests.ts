@@ -16,6 +16,7 @@ import { LEVELS } from '../../shared/vocabulary.ts'
 import { type Caller, holdsOneOf } from '../authentication.ts'
 import { notFound } from '../errors.ts'
 import type { ApiParts } from '../parts.ts'
+import { personOf } from '../person-of.ts'
 import { type ApiRoutes, timeSchema } from './route.ts'
 
 const idSchema = z.string().regex(REQUEST_ID_PATTERN, 'the id of a request is req_ and 26 characters')
@@ -297,20 +298,11 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
     return structuredClone(shown) as z.output<typeof detailsSchema>
   }
 
-  function of({ actor, personal, source }: Caller): OwnRequests {
-    if (personal === undefined)
-      throw new GatewayError(
-        'BAD_REQUEST',
-        'One asks and decides with a personal token, which its user has made: sallyport login --ssh USER@GATEWAY',
-      )
-    const { proven } = personal.token
+  function of(caller: Caller): OwnRequests {
+    const { actor, source } = caller
     return createOwnRequests({
       ...{ requests, sessions, users },
-      async person() {
-        const user = await users.get(actor)
-        if (user === undefined || user.disabled) throw new GatewayError('FORBIDDEN', 'Your access was withdrawn.')
-        return { user: user.name, roles: user.roles, proven, sourceAddress: source }
-      },
+      person: personOf(caller, { users }, 'One asks and decides'),
       proveCode: code => authenticator.confirmCode(actor, source, code),
       takeCode: () => false,
     })

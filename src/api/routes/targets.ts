@@ -49,7 +49,10 @@ const loginsSchema = z.object({
 })
 export type Logins = z.output<typeof loginsSchema>
 
-export function targets(app: ApiRoutes, { targets, audit, served, live, vault, dialTarget }: ApiParts): void {
+export function targets(
+  app: ApiRoutes,
+  { targets, audit, served, live, vault, dialTarget, proposals }: ApiParts,
+): void {
   const tags = ['targets']
 
   app.get(
@@ -128,6 +131,11 @@ export function targets(app: ApiRoutes, { targets, audit, served, live, vault, d
       },
     },
     async ({ params: { name }, body: { hostKeys }, caller }) => {
+      if (proposals.needsTwo({ changes: [{ kind: 'target', name, action: 'update', differences: [] }] }))
+        throw new GatewayError(
+          'FORBIDDEN',
+          'A change of a target needs a second person: write the keys as hostKeys into its file, and apply it.',
+        )
       const target = await existingWithHostKeys(name)
       const changed = { ...target, hostKeys }
       const data = { target: name, hostKeys: hostKeys.map(fingerprintOf), before: target.hostKeys.map(fingerprintOf) }

@@ -15,6 +15,7 @@ import type { Choice, Choices } from '../../notifications/own-choices.ts'
 import type { GrantEnd, GrantTerms } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { Reachable } from '../../policy/reachable.ts'
+import type { OwnProposals, ProposalAnswer } from '../../proposals/own-proposals.ts'
 import { makeRecordingKeys, type RecordingKeys } from '../../recording/format/recording-keys.ts'
 import { isSealOf } from '../../recording/format/seal.ts'
 import type { Shown } from '../../self-service/command.ts'
@@ -27,7 +28,7 @@ import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '.
 import type { AccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { Target } from '../../targets/target.ts'
-import { checkOutsOf, requestsOf } from '../own-of-login.ts'
+import { checkOutsOf, proposalsOf, requestsOf } from '../own-of-login.ts'
 import type { GatewayParts } from '../parts.ts'
 import type { ServedProtocols } from '../protocols.ts'
 import { type HandedCredential, handOver } from './handed-credential.ts'
@@ -44,6 +45,11 @@ export type ExtendMessage = Parameters<OwnRequests['extend']>[1]
 export type DecisionMessage =
   | { readonly is: 'approve'; readonly forMs?: number | undefined; readonly reason?: string | undefined }
   | { readonly is: 'deny'; readonly reason?: string | undefined }
+
+export interface ProposalMessage {
+  readonly is: 'approve' | 'deny'
+  readonly reason?: string | undefined
+}
 
 export type EndMessage = { readonly is: 'cancel' } | { readonly is: 'revoke'; readonly reason?: string | undefined }
 
@@ -114,6 +120,10 @@ export interface GatewayMethods extends WorkerCluster {
   extendRequest(session: string, id: string, wish: ExtendMessage): ReturnType<OwnRequests['extend']>
   decideRequest(session: string, id: string, decision: DecisionMessage, code?: Buffer): Promise<DecideAnswer>
   endRequest(session: string, id: string, how: EndMessage): ReturnType<OwnRequests['cancel']>
+  proposals(session: string): ReturnType<OwnProposals['list']>
+  showProposal(session: string, id: string, from: number): ReturnType<OwnProposals['show']>
+  decideProposal(session: string, id: string, decision: ProposalMessage, code?: Buffer): Promise<ProposalAnswer>
+  withdrawProposal(session: string, id: string): ReturnType<OwnProposals['withdraw']>
   proveCode(session: string, code: Buffer): Promise<boolean>
   revealCheckOut(session: string, wish: RevealWish, code: Buffer, receiver: Buffer): Promise<RevealedMessage>
   /** Resolves when what was asked for is in the audit log. */
@@ -154,6 +164,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
   const codes = createLentCodes()
   const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
   const requests = (session: string) => requestsOf(parts, broker, session)
+  const proposals = (session: string) => proposalsOf(parts, broker, session)
 
   /** A session that there is already, of whichever worker, does not begin again: its events and its end are its own. */
   async function newClient(session: string, claim: Claim) {
@@ -286,6 +297,10 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     },
     endRequest: (session, id, how) =>
       how.is === 'cancel' ? requests(session).cancel(id) : requests(session).revoke(id, how.reason),
+    proposals: session => proposals(session).list(),
+    showProposal: (session, id, from) => proposals(session).show(id, { from }),
+    decideProposal: (session, id, { is, reason }, code) => proposals(session)[is](id, reason, code && new Secret(code)),
+    withdrawProposal: (session, id) => proposals(session).withdraw(id),
     takeCheckOut: (session, address, wish) => checkOuts(session).take(address, wish),
     checkIn: (session, address) => checkOuts(session).checkIn(address),
     extendCheckOut: (session, address, forMs) => checkOuts(session).extend(address, forMs),

@@ -63,6 +63,15 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
       cancel: request => gateway.call('endRequest', id, request, { is: 'cancel' }),
       revoke: (request, reason) => gateway.call('endRequest', id, request, { is: 'revoke', reason }),
     }),
+    proposalsOf: () => ({
+      list: () => gateway.call('proposals', id),
+      show: (proposal, { from = 0 } = {}) => gateway.call('showProposal', id, proposal, from),
+      approve: (proposal, reason, code) =>
+        gateway.call('decideProposal', id, proposal, { is: 'approve', reason }, code?.revealBytes()),
+      deny: (proposal, reason, code) =>
+        gateway.call('decideProposal', id, proposal, { is: 'deny', reason }, code?.revealBytes()),
+      withdraw: proposal => gateway.call('withdrawProposal', id, proposal),
+    }),
     checkOutsOf: () => ({
       take: (address, wish) => gateway.call('takeCheckOut', id, address, wish),
       checkIn: address => gateway.call('checkIn', id, address),

@@ -250,6 +250,25 @@ export const REQUESTS = {
     rate: DONE,
     late: true,
   },
+  proposals: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  showProposal: {
+    values: z.tuple([session, request, z.number().int().min(0)]),
+    when: ['login'],
+    rate: LOOKED_AT,
+    late: true,
+  },
+  decideProposal: {
+    values: z.tuple([
+      session,
+      request,
+      z.strictObject({ is: z.enum(['approve', 'deny']), reason: text(4096).optional() }),
+      bytesUpTo(512).optional(),
+    ]),
+    when: ['login'],
+    rate: DONE,
+    late: true,
+  },
+  withdrawProposal: { values: z.tuple([session, request]), when: ['login'], rate: DONE, late: true },
   takeCheckOut: {
     values: z.tuple([session, address, checkOutWish]),
     when: ['login'],

@@ -68,6 +68,16 @@ const OF_EVENT: Partial<Record<AuditKind, (facts: Facts) => Alert[]>> = {
       lines: said(['Request', facts.text('request')], ['Why it was refused', facts.text('why')]),
     },
   ],
+  'resources.applied': facts =>
+    facts.text('breakGlass') === ''
+      ? []
+      : [
+          {
+            ...{ kind: 'alert.break-glass', ...audited(facts) },
+            subject: 'The owner changed the rules without a second person',
+            lines: said(['Reason', facts.text('breakGlass')], ['Changes', facts.text('changes')]),
+          },
+        ],
   'doctor.round': facts => {
     const counts = Object.entries((facts.data.counts ?? {}) as Record<string, number>).filter(([, count]) => count > 0)
     if (counts.length === 0) return []

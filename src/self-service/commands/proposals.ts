@@ -1,0 +1,51 @@
+import { effectLines, PROPOSAL_COLUMNS, proposalFacts } from '../../proposals/proposal-document.ts'
+import { EXIT } from '../../shared/exit-codes.ts'
+import { printable } from '../../shared/text/printable.ts'
+import { type Command, CommandError } from '../command.ts'
+import { toPerson } from '../to-person.ts'
+
+export const proposals: Command = {
+  name: 'proposals',
+  summary: 'changes of the rules that you have proposed, and those that wait for your approval',
+  usage: '',
+  words: { least: 0, most: 0 },
+  async run({ parts, login, out }) {
+    const { mine, toDecide } = await parts.proposalsOf(login).list().catch(toPerson)
+    await out.show({ mine, toDecide }, () => [
+      ...(toDecide.length === 0 ? [] : ['Waiting for you:', ...out.table(PROPOSAL_COLUMNS, toDecide, ''), '']),
+      ...out.table(PROPOSAL_COLUMNS, mine, 'You have proposed nothing.'),
+    ])
+    return EXIT.ok
+  },
+}
+
+export const proposal: Command = {
+  name: 'proposal',
+  summary:
+    'show a change of the rules that was proposed: what it changes, gives and would have refused; or withdraw it',
+  usage: 'show <id> [--from LINE] | withdraw <id>',
+  words: { least: 2, most: 2 },
+  options: { from: { type: 'string' } },
+  async run({ parts, login, words: [verb, id], options, out }) {
+    const own = parts.proposalsOf(login)
+    if (verb === 'withdraw') {
+      const withdrawn = await own.withdraw(id!).catch(toPerson)
+      await out.show(withdrawn, () => [`${withdrawn.id} is withdrawn.`])
+      return EXIT.ok
+    }
+    if (verb !== 'show') throw new CommandError(EXIT.usage, `There is no "proposal ${verb}".`)
+    const from = options.from === undefined ? 0 : Number(options.from)
+    if (!Number.isSafeInteger(from) || from < 0) throw new CommandError(EXIT.usage, '--from is the number of a line.')
+    const details = await own.show(id!, { from }).catch(toPerson)
+    const next = from + details.lines.length
+    await out.show(details, () => [
+      ...out.facts(proposalFacts(details)),
+      '',
+      ...[...details.lines, ...effectLines(details.effect)].map(printable),
+      ...(next < details.lineCount
+        ? [`… ${details.lineCount - next} more lines: proposal show ${id} --from ${next}`]
+        : []),
+    ])
+    return EXIT.ok
+  },
+}
