@@ -90,7 +90,7 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
           await follow(told)
           return result
         } catch (error) {
-          if (!(error instanceof Stale)) throw error
+          if (!(error instanceof Stale) && !wasRolledBack(error)) throw error
           if (tries >= TRIES) throw new GatewayError('CONFLICT', 'Others are changing it at this moment; try it again.')
         }
       }
@@ -118,4 +118,10 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
 
     close: unsubscribe,
   }
+}
+
+/** PostgreSQL chose it of transactions that waited for each other, or could not put it in an order with another one: nothing of it happened. */
+function wasRolledBack(error: unknown): boolean {
+  const { code } = (error instanceof GatewayError ? (error.cause as { code?: unknown } | undefined) : undefined) ?? {}
+  return code === '40P01' || code === '40001'
 }

@@ -7,7 +7,6 @@ import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type Actor, byOf } from './actor.ts'
-import { mayDecide } from './approvals.ts'
 import { Stale } from './change.ts'
 import { refused } from './events.ts'
 import type { Deciding } from './may-decide.ts'
@@ -74,18 +73,18 @@ export function createDeciderCheck({ rows, users, audit, offered, deciding }: Pa
     async stillTheirs(person: Actor, id: string) {
       const request = await rows.get(id)
       const user = await users.get(person.user)
-      const facts = request && (await deciding.factsOf(request))
-      if (request?.state.is !== 'pending' || facts === undefined || user === undefined)
+      if (request?.state.is !== 'pending' || user === undefined)
         throw new GatewayError('CONFLICT', 'It waits for no decision any more.')
-      const owed = await rows.approversOf(user.name)
-      const may = mayDecide(facts, user, await deciding.owes(owed, facts.requester))
+      const owed = await rows.approversOf([user.name])
+      const may = await deciding.mayDecideOn(request, user)
       if (!may.may) throw new GatewayError('CONFLICT', may.why)
       async function hold(on: Database): Promise<void> {
-        await rows.holdOf(user!.name, id, on)
+        const { extensionOf } = request!
+        await rows.holdOf(user!.name, extensionOf === undefined ? [id] : [id, extensionOf], on)
         // Two who approve each other's request at one instant.
-        if (!isDeepStrictEqual(await rows.approversOf(user!.name, on), owed)) throw new Stale()
+        if (!isDeepStrictEqual(await rows.approversOf([user!.name], on), owed)) throw new Stale()
       }
-      return { request, given: request.state.given, facts, rule: may.rule, user, hold }
+      return { request, given: request.state.given, facts: may.facts, rule: may.rule, user, hold }
     },
   }
 }

@@ -1,7 +1,7 @@
 /** What would become of a request that nobody has made: which review rule would match, and whom it would ask. Nothing is stored, and nobody is told. */
 
-import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
+import type { Users } from '../identity/users.ts'
 import type { Offered } from '../policy/offers.ts'
 import { stagesOf } from '../policy/on-request.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -32,7 +32,7 @@ export interface Foreseen {
 }
 
 interface Parts {
-  readonly users: Pick<Documents<User>, 'pages'>
+  readonly users: Pick<Users, 'holding'>
   readonly reviewRules: Pick<ReviewRules, 'list'>
   readonly reviewer: Pick<Reviewer, 'evaluate'>
   readonly clock: Clock

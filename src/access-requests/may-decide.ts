@@ -1,61 +1,100 @@
-/** Who may decide on a request, as users, roles and earlier decisions are now. */
+/** Who may decide on requests, as users, roles and earlier decisions are now: of many at once, with as many queries as of one. */
 
 import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
 import type { Offer } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
+import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type ApprovalFacts, type Decider, type MayDecide, mayDecide, samePerson } from './approvals.ts'
-import type { OfferedNow } from './offered.ts'
+import { offerIn } from './offered.ts'
 import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'decisionsOn' | 'approversOf'>
-  readonly users: Pick<Documents<User>, 'get' | 'getAll'>
-  readonly offered: Pick<OfferedNow, 'offerFor'>
+  readonly rows: Pick<RequestRows, 'decisionsOn' | 'approvalsOf' | 'approversOf'>
+  readonly users: Pick<Documents<User>, 'getAll'>
+  readonly roles: Pick<Roles, 'getAll'>
   readonly clock: Clock
 }
 
+type DecisionFacts = ApprovalFacts & { readonly offer: Offer; readonly role: Role }
+
 export type Deciding = ReturnType<typeof createDeciding>
 
-export function createDeciding({ rows, users, offered, clock }: Parts) {
-  /** What a decision on it rests on; undefined where it waits for none, or can be given no more. */
-  async function factsOf(
-    request: RequestedAccess,
-  ): Promise<(ApprovalFacts & { offer: Offer; role: Role }) | undefined> {
-    const { state, user, role } = request
-    if (state.is !== 'pending') return undefined
-    const offer = await offered.offerFor(request)
-    const requester = await users.get(user)
-    if (offer === undefined || requester === undefined || requester.disabled) return undefined
-    if (!requester.roles.includes(role)) return undefined
-    const decisions = (await rows.decisionsOn(request.id)).filter(({ decision }) => decision === 'approve')
-    const approvers = new Map(
-      (await users.getAll(decisions.map(({ approver }) => approver))).map(one => [one.name, one]),
+export function createDeciding({ rows, users, roles, clock }: Parts) {
+  /** What a decision on each rests on, by its id; none of what waits for none, or can be given no more. */
+  async function factsOfAll(requests: readonly RequestedAccess[]): Promise<Map<string, DecisionFacts>> {
+    const pending = requests.filter(({ state }) => state.is === 'pending')
+    if (pending.length === 0) return new Map()
+    const [approvals, known] = await Promise.all([
+      rows.approvalsOf(pending.map(({ id }) => id)),
+      rolesByName(pending.map(({ role }) => role)),
+    ])
+    const approvers = [...approvals.values()].flatMap(some => some.map(({ approver }) => approver))
+    const people = await usersByName([...pending.map(({ user }) => user), ...approvers])
+    const now = clock.now()
+    return new Map(
+      pending.flatMap(request => {
+        const { id, state, user, role } = request
+        const offer = offerIn(known.get(role), request)
+        const requester = people.get(user)
+        if (state.is !== 'pending' || offer === undefined) return []
+        if (requester === undefined || requester.disabled || !requester.roles.includes(role)) return []
+        const { stage, stageSince } = state
+        const given = (approvals.get(id) ?? []).map(one => ({ approver: people.get(one.approver), stage: one.stage }))
+        return [[id, { ...offer, requester, stage, stageSince, now, approvals: given }]]
+      }),
     )
-    return {
-      ...offer,
-      requester,
-      ...{ stage: state.stage, stageSince: state.stageSince, now: clock.now() },
-      approvals: decisions.map(({ approver, stage }) => ({ approver: approvers.get(approver), stage })),
-    }
   }
 
-  /** Whether the requester has approved what this person has, by whichever of their users: of these names. */
-  async function owes(names: readonly string[], requester: Decider): Promise<boolean> {
-    if (names.length === 0) return false
-    return (await users.getAll(names)).some(one => samePerson(one, requester))
+  async function usersByName(names: readonly string[]): Promise<Map<string, User>> {
+    return new Map((await users.getAll([...new Set(names)])).map(one => [one.name, one]))
+  }
+
+  async function rolesByName(names: readonly string[]): Promise<Map<string, Role>> {
+    return new Map((await roles.getAll([...new Set(names)])).map(one => [one.name, one]))
+  }
+
+  /** Of each of these approvers: who has approved what they have now, or will. */
+  async function creditorsOf(approvers: readonly string[]): Promise<Map<string, User[]>> {
+    const names = await rows.approversOf(approvers)
+    const people = names.size === 0 ? new Map() : await usersByName([...names.values()].flat())
+    return new Map([...names].map(([approver, those]) => [approver, those.flatMap(name => people.get(name) ?? [])]))
+  }
+
+  function verdict(facts: DecisionFacts | undefined, approver: User, creditors: readonly Decider[] = []): MayDecide {
+    if (facts === undefined) return { may: false, knows: false, why: 'It waits for no decision any more.' }
+    // By whichever of the requester's users.
+    return mayDecide(
+      facts,
+      approver,
+      creditors.some(one => samePerson(one, facts.requester)),
+    )
   }
 
   return {
-    factsOf,
-    owes,
+    /** With what that rests on. */
+    async mayDecideOn(request: RequestedAccess, approver: User) {
+      const [all, creditors] = await Promise.all([factsOfAll([request]), creditorsOf([approver.name])])
+      const facts = all.get(request.id)
+      const may = verdict(facts, approver, creditors.get(approver.name))
+      return may.may ? { ...may, facts: facts! } : may
+    },
 
-    async mayDecideOn(request: RequestedAccess, approver: User): Promise<MayDecide> {
-      const facts = await factsOf(request)
-      if (facts === undefined) return { may: false, knows: false, why: 'It waits for no decision any more.' }
-      return mayDecide(facts, approver, await owes(await rows.approversOf(approver.name), facts.requester))
+    /** Those of these on which they may decide, in their order. */
+    async decidableAmong(requests: readonly RequestedAccess[], approver: User): Promise<RequestedAccess[]> {
+      const [facts, creditors] = await Promise.all([factsOfAll(requests), creditorsOf([approver.name])])
+      return requests.filter(({ id }) => verdict(facts.get(id), approver, creditors.get(approver.name)).may)
+    },
+
+    /** Those of these who may decide on it. */
+    async decidersAmong(request: RequestedAccess, approvers: readonly User[]): Promise<User[]> {
+      const [facts, creditors] = await Promise.all([
+        factsOfAll([request]),
+        creditorsOf(approvers.map(({ name }) => name)),
+      ])
+      return approvers.filter(one => verdict(facts.get(request.id), one, creditors.get(one.name)).may)
     },
 
     decided: async ({ id }: RequestedAccess, user: string) =>

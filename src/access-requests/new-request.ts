@@ -22,7 +22,7 @@ import type { Reviewed, Reviewer, ReviewInput } from './review/reviewer.ts'
 import { plannedEndOf } from './transition.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'insert' | 'countOf' | 'decide'>
+  readonly rows: Pick<RequestRows, 'insert' | 'countOf' | 'holdAskingOf' | 'decide'>
   readonly users: Pick<Documents<User>, 'get'>
   readonly offered: Pick<OfferedNow, 'offerOf' | 'targetsOf'>
   readonly acts: Pick<Acts, 'act' | 'plan'>
@@ -99,6 +99,7 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
   }
 
   async function insert(request: RequestedAccess, offer: Offer, by: By, on: Database, tell: Tell): Promise<void> {
+    await rows.holdAskingOf(request.user, on)
     await checkCount(request, on)
     await rows.insert(request, on)
     await plan(request, on, offer)

@@ -20,13 +20,16 @@ const PAGE = 500
 /** What a selector may be made of. */
 const MOST_TARGETS_SHOWN = 50
 
+export interface RoleOffer {
+  readonly role: Role
+  readonly offer: Offer
+}
+
 export type OfferedNow = ReturnType<typeof createOfferedNow>
 
 export function createOfferedNow({ roles, targets }: Parts) {
-  async function offerOf(role: string, name: string): Promise<{ role: Role; offer: Offer } | undefined> {
-    const found = await roles.get(role)
-    const offer = found?.onRequest?.find(one => offerName(one) === name)
-    return found === undefined || offer === undefined ? undefined : { role: found, offer }
+  async function offerOf(role: string, name: string): Promise<RoleOffer | undefined> {
+    return offerIn(await roles.get(role), { offer: name })
   }
 
   async function targetsOf(on: AskWish['on']): Promise<Target[]> {
@@ -43,11 +46,7 @@ export function createOfferedNow({ roles, targets }: Parts) {
     offerOf,
     targetsOf,
 
-    /** With the further step that its review asked for. */
-    async offerFor({ role, offer, review }: RequestedAccess): ReturnType<typeof offerOf> {
-      const found = await offerOf(role, offer)
-      return found && { ...found, offer: withFurtherStep(found.offer, review) }
-    },
+    offerFor: async (request: RequestedAccess) => offerIn(await roles.get(request.role), request),
 
     /** What it opens, of the targets that there are: the first of them, and how many. */
     async opens(request: RequestedAccess): Promise<{ accounts: string[]; targets: string[]; count: number }> {
@@ -61,4 +60,13 @@ export function createOfferedNow({ roles, targets }: Parts) {
       }
     },
   }
+}
+
+/** What a request is for, in its role as it is now; with the further step that its review asked for. */
+export function offerIn(
+  role: Role | undefined,
+  { offer: name, review }: Pick<RequestedAccess, 'offer' | 'review'>,
+): RoleOffer | undefined {
+  const offer = role?.onRequest?.find(one => offerName(one) === name)
+  return role === undefined || offer === undefined ? undefined : { role, offer: withFurtherStep(offer, review) }
 }

@@ -3,6 +3,7 @@
 import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
 import type { SessionStore } from '../session/records/session-store.ts'
+import { timeOfId } from '../shared/ids.ts'
 import type { Secret } from '../shared/secret.ts'
 import type { Actor } from './actor.ts'
 import { describeStage } from './approvals.ts'
@@ -10,7 +11,7 @@ import { NeedsCode } from './check-decider.ts'
 import type { AskWish } from './choose-offer.ts'
 import { type History, historyOf } from './history.ts'
 import type { GivenLess } from './lessen.ts'
-import { type RequestedAccess, unknownRequest } from './request.ts'
+import { type RequestedAccess, type RequestStateName, unknownRequest } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
 import type { Requests } from './requests.ts'
 
@@ -18,6 +19,13 @@ const MOST_LISTED = 100
 
 /** `mine`: one's own, newest first; `to-decide`: those on which one may decide now, oldest first. */
 export type RequestView = 'mine' | 'to-decide'
+
+export interface RequestPage {
+  readonly state?: RequestStateName | undefined
+  /** Those that come after the request of this id in the list, which need not be in it any more. */
+  readonly before?: string | undefined
+  readonly limit: number
+}
 
 export interface RequestDetails extends RequestDocument {
   /** By whom it is decided, where it waits: `2 of role:leads, and role:security`. */
@@ -43,7 +51,7 @@ export interface OwnRequests {
   /** `lower`: an account of a lower level that would do as well. */
   ask(wish: AskWish): Promise<{ request: RequestDocument; lower: { account: string; level: string } | null }>
   extend(id: string, wish: Pick<AskWish, 'forMs' | 'reason' | 'ticket'>): Promise<RequestDocument>
-  list(view: RequestView): Promise<RequestDocument[]>
+  list(view: RequestView, page?: RequestPage): Promise<RequestDocument[]>
   show(id: string): Promise<RequestDetails>
   approve(id: string, how: { less?: GivenLess; reason?: string | undefined }, code?: Secret): Promise<DecideAnswer>
   deny(id: string, reason: string | undefined, code?: Secret): Promise<DecideAnswer>
@@ -87,11 +95,15 @@ export function createOwnRequests({ requests, sessions, users, person, proveCode
       return requestDocument(await requests.askForMore(await person(), id, wish))
     },
 
-    async list(view) {
+    async list(view, { state, before: last, limit } = { limit: MOST_LISTED }) {
       const { user } = await person()
-      const found =
-        view === 'mine' ? await requests.rows.list({ user, limit: MOST_LISTED }) : await requests.toDecide(user)
-      return found.slice(0, MOST_LISTED).map(requestDocument)
+      const before = last === undefined ? undefined : { id: last, askedAt: timeOfId(last) }
+      if (view === 'mine') {
+        const states = state === undefined ? undefined : [state]
+        return (await requests.rows.list({ user, states, before, limit })).map(requestDocument)
+      }
+      if (state !== undefined && state !== 'pending') return []
+      return (await requests.toDecide(user, { before, limit })).map(requestDocument)
     },
 
     async show(id) {

@@ -1,5 +1,6 @@
 /** The rows of requests and of the decisions on them. Nobody else writes to `access_requests` and `access_decisions`. */
 
+import { SqliteAdapter, sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { AccessRequestTable } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
@@ -21,6 +22,8 @@ export interface RequestQuery {
   readonly states?: readonly RequestStateName[] | undefined
   /** By these, or with a further step that a review asked for. */
   readonly roles?: readonly string[] | undefined
+  /** Not given: the newest first. */
+  readonly order?: 'oldest-first' | undefined
   /** Those that come after this one in the list. */
   readonly before?: Pick<RequestedAccess, 'id' | 'askedAt'> | undefined
   readonly limit: number
@@ -82,23 +85,28 @@ export function createRequestRows(database: Database) {
       return row && readRequest(row)
     },
 
-    /** What this user asked for, and this request, are as they are until the transaction is over. */
-    async holdOf(user: string, id: string, on: Database): Promise<void> {
-      await on
-        .updateTable('access_requests')
-        .set(({ ref }) => ({ revision: ref('revision') }))
+    /**
+     * What this user asked for, and these requests, are as they are until the transaction is over. Taken in one order: two approvers who hold what
+     * the other one wants would wait for each other.
+     */
+    async holdOf(user: string, ids: readonly string[], on: Database): Promise<void> {
+      if (!locksRows(on)) return
+      const select = on.selectFrom('access_requests').select('id')
+      await select
         .where(({ or, and, eb }) =>
-          or([eb('id', '=', id), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
+          or([eb('id', 'in', ids), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
         )
+        .orderBy('id')
+        .forUpdate()
         .execute()
     },
 
-    /** Newest first. */
     async list(
-      { user, states, roles, before, limit }: RequestQuery,
+      { user, states, roles, order, before, limit }: RequestQuery,
       on: Database = database,
     ): Promise<RequestedAccess[]> {
-      let select = on.selectFrom('access_requests').selectAll().orderBy('asked_at', 'desc').orderBy('id', 'desc')
+      const [direction, further] = order === 'oldest-first' ? (['asc', '>'] as const) : (['desc', '<'] as const)
+      let select = on.selectFrom('access_requests').selectAll().orderBy('asked_at', direction).orderBy('id', direction)
       if (user !== undefined) select = select.where('user', '=', user)
       if (states !== undefined) select = select.where('state', 'in', states)
       if (roles !== undefined)
@@ -108,8 +116,8 @@ export function createRequestRows(database: Database) {
       if (before !== undefined)
         select = select.where(({ or, and, eb }) =>
           or([
-            eb('asked_at', '<', before.askedAt),
-            and([eb('asked_at', '=', before.askedAt), eb('id', '<', before.id)]),
+            eb('asked_at', further, before.askedAt),
+            and([eb('asked_at', '=', before.askedAt), eb('id', further, before.id)]),
           ]),
         )
       return (await select.limit(limit).execute()).map(readRequest)
@@ -131,6 +139,11 @@ export function createRequestRows(database: Database) {
         yield rows.map(row => ({ request: readRequest(row), withdrawn: row.withdrawn === 1 }))
         after = rows.at(-1)!.id
       }
+    },
+
+    /** Nobody else asks for something in this user's name before the transaction is over. */
+    async holdAskingOf(user: string, on: Database): Promise<void> {
+      if (locksRows(on)) await sql`select pg_advisory_xact_lock(hashtext(${`access-requests of ${user}`}))`.execute(on)
     },
 
     /** Of one user: how many are open, and how many were asked for since. */
@@ -174,20 +187,40 @@ export function createRequestRows(database: Database) {
       }))
     },
 
-    /** Who has approved what this user has now, or will. */
-    async approversOf(user: string, on: Database = database): Promise<string[]> {
-      const rows = await on
-        .selectFrom('access_requests')
-        .innerJoin('access_decisions', 'access_decisions.request', 'access_requests.id')
-        .select('access_decisions.approver')
-        .distinct()
-        .where('access_requests.user', '=', user)
-        .where('access_requests.state', 'in', ['approved', 'active'])
-        .where('access_decisions.decision', '=', 'approve')
-        .execute()
-      return rows.map(({ approver }) => approver).sort()
+    /** Who has approved what so far, of these requests; by request, in their order. */
+    async approvalsOf(requests: readonly string[]): Promise<Map<string, { approver: string; stage: number }[]>> {
+      const found: { request: string; approver: string; stage: number }[] = []
+      for (const some of slices(requests)) {
+        const select = database.selectFrom('access_decisions').select(['request', 'approver', 'stage'])
+        const approvals = select.where('request', 'in', some).where('decision', '=', 'approve')
+        found.push(...(await approvals.orderBy('decided_at').orderBy('approver').execute()))
+      }
+      return Map.groupBy(found, ({ request }) => request)
+    },
+
+    /** Who has approved what each of these users has now, or will; by user, sorted. */
+    async approversOf(users: readonly string[], on: Database = database): Promise<Map<string, string[]>> {
+      const found: { user: string; approver: string }[] = []
+      for (const some of slices(users)) {
+        const select = on
+          .selectFrom('access_requests')
+          .innerJoin('access_decisions', 'access_decisions.request', 'access_requests.id')
+          .select(['access_requests.user', 'access_decisions.approver'])
+          .distinct()
+          .where('access_requests.user', 'in', some)
+          .where('access_requests.state', 'in', ['approved', 'active'])
+          .where('access_decisions.decision', '=', 'approve')
+        found.push(...(await select.execute()))
+      }
+      const byUser = Map.groupBy(found, ({ user }) => user)
+      return new Map([...byUser].map(([user, those]) => [user, those.map(({ approver }) => approver).sort()]))
     },
   }
+}
+
+/** SQLite carries out one transaction after the other. */
+function locksRows(on: Database): boolean {
+  return !(on.getExecutor().adapter instanceof SqliteAdapter)
 }
 
 interface ApprovedOfParts {

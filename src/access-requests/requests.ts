@@ -59,7 +59,7 @@ export async function createRequests(parts: Parts) {
   const offered = createOfferedNow({ roles, targets })
   const followOn = createFollowOn({ acts, clock })
   const newRequests = createNewRequests({ rows, users, offered, acts, followOn, reviewer, clock })
-  const deciding = createDeciding({ rows, users, offered, clock })
+  const deciding = createDeciding({ rows, users, roles, clock })
   const decider = createDeciderCheck({ rows, users, audit, offered, deciding })
   const ends = createEnds({ rows, deciding, acts, changes, clock })
   return {
@@ -67,6 +67,7 @@ export async function createRequests(parts: Parts) {
     clock,
     ...offered,
     mayDecideOn: deciding.mayDecideOn,
+    decidersAmong: deciding.decidersAmong,
     ask: createAsk({ audit, access, roles, offered, newRequests, changes, clock }),
     askForMore: createAskForMore({ rows, offered, newRequests, changes, clock }),
     approve: createApprove({ rows, offered, decider, acts, followOn, changes, clock }),

@@ -6,25 +6,35 @@ import { type Offer, stagesOf } from '../policy/on-request.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Deciding } from './may-decide.ts'
 import type { RequestedAccess } from './request.ts'
-import type { RequestRows } from './request-rows.ts'
+import type { RequestQuery, RequestRows } from './request-rows.ts'
 
 interface Parts {
   readonly rows: Pick<RequestRows, 'list'>
   readonly users: Pick<Documents<User>, 'get'>
   readonly roles: Pick<Roles, 'list'>
-  readonly deciding: Pick<Deciding, 'mayDecideOn'>
+  readonly deciding: Pick<Deciding, 'decidableAmong'>
 }
+
+const AT_ONCE = 500
 
 export function createToDecide({ rows, users, roles, deciding }: Parts) {
   /** Those that this person may decide on now, the oldest first. */
-  return async (name: string): Promise<RequestedAccess[]> => {
+  return async (
+    name: string,
+    { before, limit }: Pick<RequestQuery, 'before' | 'limit'>,
+  ): Promise<RequestedAccess[]> => {
     const user = await users.get(name)
     if (user === undefined || user.disabled) return []
     const offering = (await roles.list()).filter(({ onRequest = [] }) => onRequest.some(offer => mayMean(offer, user)))
-    const pending = await rows.list({ states: ['pending'], roles: offering.map(role => role.name), limit: 10_000 })
-    const mine: RequestedAccess[] = []
-    for (const request of pending) if ((await deciding.mayDecideOn(request, user)).may) mine.push(request)
-    return mine.reverse()
+    const query = { states: ['pending'], roles: offering.map(role => role.name), order: 'oldest-first' } as const
+    const found: RequestedAccess[] = []
+    for (let last = before; found.length < limit; ) {
+      const some = await rows.list({ ...query, before: last, limit: AT_ONCE })
+      found.push(...(await deciding.decidableAmong(some, user)))
+      if (some.length < AT_ONCE) break
+      last = some.at(-1)
+    }
+    return found.slice(0, limit)
   }
 }
 

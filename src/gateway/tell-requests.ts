@@ -1,6 +1,6 @@
 /** Who is told of access requests: the requester of every step, in its transaction; those who may decide, and nobody else, by a job that finds them. */
 
-import { isWho } from '../access-requests/approvals.ts'
+import { peopleMeant } from '../access-requests/approvers.ts'
 import type { Transition } from '../access-requests/change.ts'
 import type { RequestHappening } from '../access-requests/events.ts'
 import type { RequestedAccess } from '../access-requests/request.ts'
@@ -14,7 +14,6 @@ import type { JobHandler } from '../schedule/job.ts'
 import type { GatewayParts } from './parts.ts'
 
 const TELL_APPROVERS = 'tell-approvers'
-const PAGE = 500
 const MOST_NAMED = 10
 
 /** What the requester reads, by what has happened. */
@@ -75,20 +74,17 @@ export function approversHandler({ requests, notify, users }: Omit<Parts, 'chann
 /** Also those whose working hours are over: they read it when they begin again. */
 async function decidersOf(
   request: RequestedAccess,
-  { offerOf, mayDecideOn }: Pick<Requests, 'offerOf' | 'mayDecideOn'>,
-  users: Pick<GatewayParts['users'], 'get' | 'pages'>,
+  { offerFor, decidersAmong }: Pick<Requests, 'offerFor' | 'decidersAmong'>,
+  users: Pick<GatewayParts['users'], 'get' | 'holding'>,
 ): Promise<string[]> {
-  const [found, requester] = [await offerOf(request.role, request.offer), await users.get(request.user)]
+  const [found, requester] = await Promise.all([offerFor(request), users.get(request.user)])
   const stage = found && request.state.is === 'pending' ? stagesOf(found.offer)[request.state.stage] : undefined
   if (stage === undefined || requester === undefined) return []
   const named = [...stage.groups.flatMap(({ of }) => of), ...(stage.escalateTo ?? [])]
   const deciders: string[] = []
-  for await (const some of users.pages(PAGE)) {
-    for (const user of some) {
-      if (user.disabled || !named.some(who => isWho(who, user, requester))) continue
-      const atWork: User = { ...user, workingHours: undefined }
-      if ((await mayDecideOn(request, atWork)).may) deciders.push(user.name)
-    }
+  for await (const some of peopleMeant(users, named, requester)) {
+    const atWork = some.map((user): User => ({ ...user, workingHours: undefined }))
+    deciders.push(...(await decidersAmong(request, atWork)).map(({ name }) => name))
   }
   return deciders
 }

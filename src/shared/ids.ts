@@ -44,6 +44,13 @@ export type IdPrefix =
   | 'ntf'
   | 'dlv'
 
+/** When it was made, in milliseconds. */
+export function timeOfId(id: string): number {
+  let time = 0
+  for (const character of id.slice(id.indexOf('_') + 1).slice(0, 10)) time = time * 32 + ALPHABET.indexOf(character)
+  return time
+}
+
 /** Example: `ses_01m9x3…`: 10 characters of milliseconds, 16 characters (80 bits) of randomness, Crockford's base 32. */
 export function newId(prefix: IdPrefix, now: number): string {
   let time = ''

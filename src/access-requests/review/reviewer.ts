@@ -2,8 +2,9 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Database } from '../../database/database.ts'
-import type { Documents } from '../../database/documents.ts'
+import { rememberParsed } from '../../database/parsed-texts.ts'
 import type { User } from '../../identity/user.ts'
+import type { Users } from '../../identity/users.ts'
 import type { Offered } from '../../policy/offers.ts'
 import { type Offer, stagesOf } from '../../policy/on-request.ts'
 import type { SessionStore } from '../../session/records/session-store.ts'
@@ -56,7 +57,7 @@ interface Parts {
   readonly database: Database
   readonly clock: Clock
   readonly sessions: Pick<SessionStore, 'list'>
-  readonly users: Pick<Documents<User>, 'pages'>
+  readonly users: Pick<Users, 'holding'>
   readonly calendars: Pick<Calendars, 'onCall'>
   /** Undefined: nobody knows of tickets. */
   readonly checkTicket: TicketCheck | undefined
@@ -68,6 +69,7 @@ export function createReviewer(parts: Parts) {
   const stored = createReviewRules({ database, clock })
   /** What was answered of a request's ticket: it is asked for once, also where others are quicker with the store. */
   const ticketsOf = new WeakMap<RequestedAccess, Promise<TicketFact>>()
+  const read = rememberParsed(text => stored.read(text))
 
   /** Throws where something cannot be read. */
   async function evaluate(rules: readonly ReviewRule[], input: ReviewInput): Promise<Review> {
@@ -151,7 +153,7 @@ export function createReviewer(parts: Parts) {
       const only = { targets: { names: targetNames }, accounts: { names: accounts } }
       try {
         const texts = await stored.texts()
-        const rules = [...texts.values()].map(text => stored.read(text))
+        const rules = [...texts.values()].map(read)
         const review = await evaluate(rules, input)
         return {
           ...{ review, only },

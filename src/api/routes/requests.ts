@@ -134,10 +134,10 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
         tags,
         querystring: z.strictObject({
           view: z.enum(['mine', 'to-decide', 'all']).default('mine'),
-          /** Of all. */
+          /** Of `all` alone. */
           user: nameSchema.optional(),
           state: z.enum(REQUEST_STATES).optional(),
-          /** Those that come after this one in the list: the last of a page gives the next one. */
+          /** Those that come after this one in the list (mine and all: the newest first; to-decide: the oldest): the last of a page gives the next one. */
           before: idSchema.optional(),
           limit: z.coerce.number().int().min(1).max(1000).default(100),
         }),
@@ -146,8 +146,8 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
     },
     async ({ query: { view, user, state, before, limit }, caller }) => {
       if (view !== 'all') {
-        const found = await of(caller).list(view)
-        return { requests: found.filter(one => state === undefined || one.state === state) }
+        if (user !== undefined) throw new GatewayError('BAD_REQUEST', 'user is given with view=all alone.')
+        return { requests: await of(caller).list(view, { state, before, limit }) }
       }
       if (!seesAll(caller))
         throw new GatewayError('FORBIDDEN', 'All requests are shown with the scope read or revoke-requests.')

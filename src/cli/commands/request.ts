@@ -19,6 +19,18 @@ interface DecideOptions {
   readonly stdin?: true
 }
 
+interface ListOptions {
+  readonly toDecide?: true
+  readonly all?: true
+  readonly user?: string
+  readonly state?: string
+  readonly after?: string
+  readonly limit: string
+}
+
+/** Of one answer of the API. */
+const PAGE = 1000
+
 export const addRequests: AddCommands = (program, context) => {
   const { terminal } = context
   const noun = program.command('request').description('ask for access, and decide on what others ask for')
@@ -65,22 +77,26 @@ export const addRequests: AddCommands = (program, context) => {
     .option('--all', 'of everybody')
     .option('--user <user>', 'of all: of this user')
     .option('--state <state>', 'pending, approved, active, denied, expired, cancelled, ended or revoked')
+    .option('--after <id>', 'behind this one in the list: the next page')
     .option('--limit <n>', 'at most so many', '100')
-    .action(async (options: { toDecide?: true; all?: true; user?: string; state?: string; limit: string }) => {
+    .action(async (options: ListOptions) => {
       const all = options.all === true || options.user !== undefined
       if (all && options.toDecide) throw new CliError(EXIT.usage, 'Give --to-decide, or --all.')
       const view = all ? 'all' : options.toDecide ? 'to-decide' : 'mine'
-      const { user, state, limit } = options
-      const answer = await (await context.client()).get<{ requests: RequestDocument[] }>('/v1/requests', {
-        ...{ view, user, state, limit },
-      })
-      if (context.json) return terminal.json(answer)
+      const { user, state, after, limit } = options
+      const requests = await listRequests(
+        await context.client(),
+        { view, user, state },
+        { after, limit: Number(limit) },
+      )
+      if (context.json) return terminal.json({ requests })
       const none = {
         mine: 'You have asked for nothing.',
         'to-decide': 'Nothing waits for you.',
         all: 'There are no requests.',
       }
-      terminal.table(requestColumns(view !== 'mine'), answer.requests, none[view])
+      terminal.table(requestColumns(view !== 'mine'), requests, none[view])
+      if (requests.length === Number(limit)) terminal.note(`There may be more: --after ${requests.at(-1)!.id}`)
     })
 
   noun
@@ -144,6 +160,24 @@ export const addRequests: AddCommands = (program, context) => {
     .action(async (id: string, options: { for?: string; reason?: string; ticket?: string }) =>
       say(await (await context.client()).send('POST', path(id, 'extend'), options)),
     )
+}
+
+/** As many pages as it takes. */
+async function listRequests(
+  client: Client,
+  query: Readonly<Record<string, string | undefined>>,
+  { after, limit }: { readonly after: string | undefined; readonly limit: number },
+): Promise<RequestDocument[]> {
+  if (!Number.isInteger(limit) || limit < 1) throw new CliError(EXIT.usage, '--limit is a number, 1 or more.')
+  const all: RequestDocument[] = []
+  for (let before = after; all.length < limit; before = all.at(-1)!.id) {
+    const most = Math.min(PAGE, limit - all.length)
+    const page = { ...query, before, limit: String(most) }
+    const { requests } = await client.get<{ requests: RequestDocument[] }>('/v1/requests', page)
+    all.push(...requests)
+    if (requests.length < most) break
+  }
+  return all
 }
 
 async function decide(

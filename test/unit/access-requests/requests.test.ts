@@ -111,10 +111,11 @@ eachStore(t, 'nobody decides who may not, and they learn nothing of it', async (
   t.match(await stateOf(id), { is: 'pending' })
   t.ok(refused.length >= 4)
   t.strictSame(
-    (await requests.toDecide('lou')).map(one => one.id),
+    (await requests.toDecide('lou', { limit: 100 })).map(one => one.id),
     [id],
   )
-  for (const name of ['bob', 'lee', 'alice', 'alice-adm', 'nobody']) t.strictSame(await requests.toDecide(name), [])
+  for (const name of ['bob', 'lee', 'alice', 'alice-adm', 'nobody'])
+    t.strictSame(await requests.toDecide(name, { limit: 100 }), [])
 })
 
 eachStore(t, 'a decision needs a second factor of that moment where the offer says so', async (t, store) => {

@@ -1,0 +1,137 @@
+/** Many requests at once: as many questions to the store as of few, in pages, and no two that wait for each other. */
+
+import t from 'tap'
+import { createOwnRequests } from '../../../src/access-requests/own-requests.ts'
+import type { Database } from '../../../src/database/database.ts'
+import { eachStore, stopStores } from '../../support/each-store.ts'
+import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
+
+t.teardown(stopStores)
+
+/** Counts what the store is asked. */
+function counting(database: Database) {
+  let count = 0
+  const counted = database.withPlugin({
+    transformQuery({ node }) {
+      count++
+      return node
+    },
+    transformResult: async ({ result }) => result,
+  })
+  return {
+    database: counted,
+    async during(work: () => Promise<unknown>) {
+      const before = count
+      await work()
+      return count - before
+    },
+  }
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, index) => `user-${String(index).padStart(3, '0')}`)
+
+eachStore(
+  t,
+  'what waits for one person costs no more questions to the store with many than with one',
+  async (t, store) => {
+    const { database, during } = counting(await store.open())
+    const { requests, ask, user } = await createRequestWorld(database)
+    await ask('alice')
+    const few = await during(() => requests.toDecide('lee', { limit: 100 }))
+    for (const name of names(30)) {
+      await user(name, ['ops'])
+      await ask(name)
+    }
+    t.equal(await during(() => requests.toDecide('lee', { limit: 100 })), few)
+    t.equal((await requests.toDecide('lee', { limit: 100 })).length, 31)
+  },
+)
+
+eachStore(t, 'lists of requests come in pages, each request once, also while some are decided', async (t, store) => {
+  const { requests, ask, as, clock, users, sessions } = await createRequestWorld(await store.open())
+  const own = (name: string) =>
+    createOwnRequests({
+      ...{ requests, sessions, users, proveCode: async () => false, takeCode: () => false },
+      person: async () => as(name),
+    })
+  const asked: string[] = []
+  for (let index = 0; index < 12; index++) {
+    asked.push((await ask(index % 3 === 0 ? 'bob' : 'alice')).id)
+    // Several within one millisecond, too.
+    if (index % 4 === 3) clock.move(1)
+  }
+  const pages = async (name: string, view: 'mine' | 'to-decide', each = async (_id: string) => {}) => {
+    const seen: string[] = []
+    for (let before: string | undefined; ; ) {
+      const page = (await own(name).list(view, { before, limit: 5 })).map(({ id }) => id)
+      seen.push(...page)
+      if (page.length < 5) return seen
+      before = page.at(-1)
+      await each(before!)
+    }
+  }
+  const all = await requests.rows.list({ limit: 100 })
+  const newest = all.map(({ id }) => id)
+  t.same(new Set(newest), new Set(asked))
+  const ofAlice = all.filter(({ user }) => user === 'alice').map(({ id }) => id)
+  t.strictSame(await pages('alice', 'mine'), ofAlice, 'the newest first')
+  t.strictSame(await pages('lee', 'to-decide'), newest.toReversed(), 'the oldest first')
+  const decided = await pages('lee', 'to-decide', async id => void (await requests.deny(as('lee'), id, 'no')))
+  t.strictSame(decided, newest.toReversed(), 'a page goes on behind one that is decided by then')
+  t.strictSame(
+    (await own('alice').list('mine', { state: 'denied', limit: 100 })).every(one => one.state === 'denied'),
+    true,
+  )
+  t.strictSame(await own('lee').list('to-decide', { state: 'denied', limit: 100 }), [])
+})
+
+eachStore(
+  t,
+  'two who approve each other many times at once are told yes or no, and only one of them owes',
+  async (t, store) => {
+    const { requests, ask, as, user, offers } = await createRequestWorld(await store.open())
+    const people = ['ann', 'ben'] as const
+    await offers({ ...OFFER, approvers: people.map(name => `user:${name}`) })
+    for (const name of people) await user(name, ['ops'])
+    const asked: { id: string; by: string }[] = []
+    for (let index = 0; index < 24; index++) {
+      const other = people[index % 2 === 0 ? 1 : 0]
+      const { id } = await ask(people[index % 2]!)
+      asked.push({ id, by: other })
+    }
+    const answers = await Promise.all(
+      asked.map(({ id, by }) =>
+        requests.approve(as(by, ['ops']), id, {}).then(
+          () => 'approved',
+          error => error.code as string,
+        ),
+      ),
+    )
+    const approvers = new Set(asked.filter((_, index) => answers[index] === 'approved').map(({ by }) => by))
+    t.equal(approvers.size, 1, `one of them: ${answers}`)
+    t.strictSame(
+      answers.filter(one => one !== 'approved' && one !== 'CONFLICT' && one !== 'FORBIDDEN'),
+      [],
+    )
+  },
+)
+
+eachStore(
+  t,
+  'of a thousand requests by one user, a hundred at an instant, so many are open as may be',
+  async (t, store) => {
+    const { requests, ask, users, clock } = await createRequestWorld(await store.open())
+    const refused: string[] = []
+    for (let round = 0; round < 10; round++) {
+      const asked = await Promise.allSettled(Array.from({ length: 100 }, () => ask('alice')))
+      refused.push(...asked.flatMap(one => (one.status === 'rejected' ? one.reason.code : [])))
+    }
+    t.equal((await requests.rows.list({ user: 'alice', limit: 2000 })).length, 50)
+    t.strictSame(new Set(refused), new Set(['CONFLICT']))
+    t.equal(refused.length, 950)
+    clock.move(1)
+    await users.put({ ...(await users.get('alice'))!, disabled: true })
+    await requests.review()
+    t.strictSame(await requests.rows.list({ states: ['pending'], limit: 2000 }), [])
+  },
+)
