@@ -12,7 +12,6 @@ const STEP_MS = 30_000
 const SALLYPORT = fileURLToPath(new URL('../../bin/sallyport', import.meta.url))
 
 const SQL_ACCOUNT = formatAccountAddress(SQL)
-const ASKED_FOR = formatAccountAddress(ON_REQUEST)
 
 type Output = NodeJS.WriteStream
 
@@ -63,14 +62,14 @@ export async function showDemo({ facts, totpUrl }: Demo, output: Output): Promis
         `Others are refused meanwhile. With checkin ${SQL_ACCOUNT} in the place of checkout it is returned, and gets another password.`,
       ),
       step(
-        `5. Ask for ${ASKED_FOR}, which nobody has without asking`,
-        `${sshAs('alice')} request ${ASKED_FOR} --for 30m --reason restore`,
-        `Once it is approved: line 1 with alice+${ON_REQUEST.account}+${ON_REQUEST.target} for ${ssh.login}. It ends by itself.`,
+        `5. Be ${ON_REQUEST.account} on ${ON_REQUEST.target}, which somebody must approve`,
+        sshAs(ssh.onRequest),
+        'It asks why, waits, and goes on as soon as lee has approved it. After an hour it ends by itself.',
       ),
       step(
         '6. Decide on it as lee, who approves',
         `${sshAs(approver.login, approver.identityFile)} requests`,
-        "Then with approve ID, or deny ID --reason no, in the place of requests. It asks for lee's code.",
+        'Then with approve ID, or deny ID --reason no, in the place of requests.',
       ),
       '',
     ].join('\n'),

@@ -25,6 +25,8 @@ export interface DemoFacts {
     readonly port: number
     /** The complete login name. */
     readonly login: string
+    /** That of an account which somebody must approve first. */
+    readonly onRequest: string
     readonly identityFile: string
     readonly password: string
     readonly totpSecret: string
@@ -186,7 +188,16 @@ async function addPeople(gateway: Gateway, folder: string): Promise<{ facts: Dem
   return {
     totpUrl: alice.totpUrl,
     facts: {
-      ssh: { ...ssh!, login: login(SSH), identityFile, password, totpSecret, hostKey, knownHostsFile },
+      ssh: {
+        ...ssh!,
+        login: login(SSH),
+        onRequest: login(ON_REQUEST),
+        identityFile,
+        password,
+        totpSecret,
+        hostKey,
+        knownHostsFile,
+      },
       approver: { login: 'lee', identityFile: lee.identityFile, totpSecret: lee.totpSecret },
       postgres: { ...postgres!, login: login(SQL), password, totpSecret, database: SQL.database, caFile },
       api: { url: api.url!, token: token.reveal(), caFile, socket: api.socket! },

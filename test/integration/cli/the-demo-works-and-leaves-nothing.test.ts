@@ -12,7 +12,7 @@ import type { DemoFacts } from '../../../src/demo/start-demo.ts'
 import { codeOfStep, stepAt } from '../../../src/identity/factors/totp.ts'
 import { removeFolder, run } from '../../support/child.ts'
 import { psql } from '../../support/psql.ts'
-import { startSsh } from '../../support/ssh-client.ts'
+import { clientOptions, startClient, startSsh } from '../../support/ssh-client.ts'
 
 function startDemo(env: NodeJS.ProcessEnv = {}): ChildProcess {
   return spawn(process.execPath, ['src/demo/main.ts', '--json'], {
@@ -101,26 +101,26 @@ t.test('the demo', async t => {
   })
 
   await t.test(
-    'what nobody has without asking is asked for, approved with the one code of a login, and reached',
+    'what somebody must approve is waited for, approved with the one code of a login, and reached',
     async t => {
       const { approver } = facts
       // What alice had of codes that count now is used up.
       const totp = await run('bin/sallyport', ['--socket', api.socket, 'user', 'totp', 'alice', '--json'])
       const totpSecret = new URL(JSON.parse(totp.stdout).url).searchParams.get('secret')!
       const { identityFile } = ssh
-      const asAlice = (offset: -1 | 0 | 1, login: string, command: string) =>
-        startSsh(ssh, login, { identityFile, code: () => codeAt(totpSecret, offset) }, command).ended
       const asLee = (offset: -1 | 0 | 1, command: string) => {
         const answers = { identityFile: approver.identityFile, code: () => codeAt(approver.totpSecret, offset) }
         return startSsh(ssh, approver.login, answers, command).ended
       }
-      const asked = await asAlice(-1, 'alice', 'request backup@web-01 --for 30m --reason restore')
-      t.equal(asked.status, 0, asked.stderr)
+      const answers = { identityFile, code: () => codeAt(totpSecret, 0) }
+      const reason = ['-o', 'SetEnv=SALLYPORT_REASON=restore']
+      const options = [...clientOptions(answers), ...reason, '-p', String(ssh.port), '-l', ssh.onRequest]
+      const alice = startClient('ssh', [...options, ssh.host, 'echo "$USER"'], answers)
+      await alice.printed(/Asked for backup@web-01 \(req_/)
       const waiting = await asLee(-1, 'requests')
       const [id] = /req_[0-9a-z]{26}/.exec(waiting.stdout)!
-      t.match(asked.stdout, id)
-      t.match(await asLee(0, `approve ${id}`), { status: 0, stdout: /backup@web-01 for 30m is active until/ })
-      t.match(await asAlice(0, 'alice+backup+web-01', 'echo "$USER"'), { status: 0, stdout: 'backup\n' })
+      t.match(await asLee(0, `approve ${id}`), { status: 0, stdout: /backup@web-01 for 1h is active until/ })
+      t.match(await alice.ended, { status: 0, stdout: 'backup\n' })
     },
   )
 
@@ -147,7 +147,7 @@ t.test('on its screen stand lines that can be pasted in any folder', async t => 
   t.match(psqlLine, /^psql "host=localhost .* sslrootcert=\//)
   t.match(third, /session replay last$/)
   t.match(fourth, /^ssh -p \d+ -i \/.* alice@127.0.0.1 checkout dba@orders --for 1h$/)
-  t.match(fifth, /^ssh -p \d+ -i \/.* alice@127.0.0.1 request backup@web-01 --for 30m --reason restore$/)
+  t.match(fifth, /^ssh -p \d+ -i \/.* alice\+backup\+web-01@127.0.0.1$/)
   t.match(sixth, /^ssh -p \d+ -i \/.* lee@127.0.0.1 requests$/)
   // No session yet: it reached the gateway and says so.
   const replay = await run('sh', ['-c', third!], { cwd: '/' }).catch(error => error)
