@@ -78,7 +78,7 @@ export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiti
 
     /**
      * Waits for what `until` does: gives its value, or why the login waits no longer (the client is gone or gave up, it took too long, the gateway
-     * stops, too many wait). `until` is to tell the client what it waits for: `await client.brought()`, once, then `client.tell(line)`. It is given
+     * stops, too many wait). `until` is to tell the client what it waits for, by `client.tell(line)`, once `client.brought()` has resolved. It is given
      * a signal that is aborted when the waiting is over, and is not waited for then. Decide anew afterwards, by the facts of that moment.
      */
     async wait<T>(

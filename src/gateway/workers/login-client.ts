@@ -12,6 +12,8 @@ import { proofMessage, proofOfMessage } from './proof-message.ts'
 /** As long as a client may say it. */
 const words = z.string().max(16_384).optional()
 const broughtMessage = z.strictObject({ reason: words, ticket: words, length: words, attended: z.boolean() })
+/** A client says it with what it asks for first. */
+const BROUGHT_WITHIN_MS = 30_000
 const answer = z.strictObject({ proof: proofMessage.optional(), answered: z.boolean() })
 
 export interface LoginClientParts {
@@ -78,7 +80,8 @@ export class RemoteLoginClient implements LoginClient {
     const { worker, session, loginOver, refused } = this.#parts
     this.admitted()
     const answered = worker.call('brought', session).catch(() => undefined)
-    const said = await unlessAborted(loginOver, answered, undefined)
+    const patience = AbortSignal.any([loginOver, AbortSignal.timeout(BROUGHT_WITHIN_MS)])
+    const said = await unlessAborted(patience, answered, undefined)
     const parsed = broughtMessage.safeParse(said ?? { attended: false })
     if (parsed.success) return parsed.data
     refused('words that are none')

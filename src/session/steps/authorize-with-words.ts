@@ -40,21 +40,18 @@ export async function authorizeWithWords(
 ): Promise<Authorized | Refusal> {
   const first = await authorizeSession(parts, client, session, { ...who, words: {} })
   if (!isRefusal(first) || (first.needs === undefined && first.onRequest.length === 0)) return first
+  const brought = await client.brought()
+  if (!brought.attended && brought.reason === undefined && brought.ticket === undefined) return first
   const { user } = who.principal
-  return parts.waitingLogins.wait(client, user, signal => goOn(parts, client, session, who, first, signal))
+  return parts.waitingLogins.wait(client, user, signal => {
+    const asker: Asker = { ...parts, client, session, brought, signal, words: {} }
+    return goOn(asker, who, first)
+  })
 }
 
 /** What it gives is nobody's once the signal is aborted, and nothing is begun any more. */
-async function goOn(
-  parts: AskingParts,
-  client: LoginClient,
-  session: string,
-  who: Authenticated,
-  first: Denial,
-  signal: AbortSignal,
-): Promise<Authorized | Refusal> {
-  const brought = await client.brought()
-  const asker: Asker = { ...parts, client, session, brought, signal, words: {} }
+async function goOn(asker: Asker, who: Authenticated, first: Denial): Promise<Authorized | Refusal> {
+  const { client, session, signal } = asker
   let denied = first
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const [offered] = denied.onRequest
@@ -66,7 +63,7 @@ async function goOn(
     const principal = await who.renew()
     if (principal === undefined) return refuse('ACCESS_DENIED', 'Your access was withdrawn meanwhile.')
     signal.throwIfAborted()
-    const anew = await authorizeSession(parts, client, session, { ...who, principal, words: asker.words, again: true })
+    const anew = await authorizeSession(asker, client, session, { ...who, principal, words: asker.words, again: true })
     if (!isRefusal(anew) || (anew.needs === undefined && anew.onRequest.length === 0)) return anew
     denied = anew
   }
@@ -129,8 +126,7 @@ async function askAndWait(
   denied: Denial,
   offered: Offered,
 ): Promise<Refusal | undefined> {
-  const { client, session, brought, askForAccess, sessionAudit, waitingLogins, signal } = asker
-  if (brought.reason === undefined && brought.ticket === undefined && !brought.attended) return denied
+  const { client, session, askForAccess, sessionAudit, waitingLogins, signal } = asker
   const person = { ...who.principal.facts, session }
   const pending = await askForAccess.pending(person, offered)
   signal.throwIfAborted()

@@ -193,6 +193,11 @@ t.test('what is denied is said with its reason', async t => {
   t.match(stderr, `Access denied: ${id} was denied by lee: not today. [ACCESS_DENIED, session ses_`)
 })
 
+t.test('so it is for as many at once as there are, as Ansible would have them', async t => {
+  const clients = Array.from({ length: 6 }, () => ssh(['-o', 'BatchMode=yes'], 'true'))
+  for (const { ended } of clients) t.match((await ended).stderr, /is given on request, .*ACCESS_DENIED/)
+})
+
 t.test('one request serves all connections that wait for the same; more than a few may not wait', async t => {
   const clients = [ssh(because('disk is full'), 'echo one')]
   const { id } = await asked()

@@ -192,6 +192,24 @@ t.test('one live session at a time is demanded by each role that counts and says
   t.same(granted(authorize(facts({ roles: [asked], approved: [approved()] }))).oneLiveOf, ['ops'], 'on request as well')
 })
 
+t.test(
+  'without the reason and the ticket that its roles demand there is no grant, and with them they are in it',
+  async t => {
+    const why = role({ session: { reason: 'required' } })
+    const ticket = role({ name: 'tickets', session: { ticket: 'INC-\\d+' } })
+    const decide = (roles: ReturnType<typeof role>[], words?: { reason?: string; ticket?: string }) =>
+      authorize(facts({ roles, ...(words && { words }) }))
+    for (const words of [undefined, {}, { ticket: 'INC-1' }, { reason: 'why' }, { reason: 'why', ticket: 'INC-' }])
+      t.match(decide([why, ticket], words), { code: 'REASON_REQUIRED', onRequest: [] }, JSON.stringify(words))
+    t.match(decide([why], {}), { needs: { reason: 'required', tickets: [] }, advice: /SetEnv=/ })
+    t.match(granted(decide([why, ticket], { reason: 'why', ticket: 'INC-1' })), { reason: 'why', ticket: 'INC-1' })
+    const held = granted(decide([why], { reason: 'why' }))
+    t.equal(held.terms.reason, 'why', 'it is told to the process that records')
+    const elsewhere = role({ name: 'other', accounts: { names: ['nobody'] }, session: { reason: 'required' } })
+    t.equal(granted(decide([role(), elsewhere])).reason, undefined, 'a role that gives nothing here demands nothing')
+  },
+)
+
 t.test('a live session stands against another of one of the roles, by the whole of its name', async t => {
   const live = [{ role: 'open' }, { role: 'open,ops-2' }]
   t.equal(liveAlready(['ops'], live), undefined)

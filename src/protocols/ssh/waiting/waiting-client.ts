@@ -25,6 +25,8 @@ const MOST_HELD_BYTES = 64 * 1024
 /** One that asks for no program within this time brings nothing: a connection for forwarding alone. */
 const PROGRAM_WITHIN_MS = 10_000
 const MOST_BROUGHT = 4096
+/** Where a terminal was asked for, and nobody is there who types. */
+const ANSWER_WITHIN_MS = 2 * 60_000
 const STARTS = new Set(['shell', 'exec', 'subsystem'])
 const NAMES: Record<string, 'reason' | 'ticket' | 'length'> = {
   SALLYPORT_REASON: 'reason',
@@ -61,6 +63,8 @@ export class WaitingClient implements TransportListener, RelayPeer {
   #accepted = false
   /** A global request whose answer is the target's: the answers come in order. */
   #owesAnswers = false
+  /** Nothing more will be typed. */
+  #sentEof = false
   #typed: { readonly line: TypedLine; answered(line: string | undefined): void } | undefined
   #relay: TransportListener | undefined
   #target: TargetEnd | undefined
@@ -97,10 +101,12 @@ export class WaitingClient implements TransportListener, RelayPeer {
   }
 
   ask(question: string): Promise<string | undefined> {
-    if (!this.#brought.attended || this.#transport.over) return Promise.resolve(undefined)
+    if (!this.#brought.attended || this.#transport.over || this.#sentEof) return Promise.resolve(undefined)
     this.#say(plain(question))
     return new Promise(resolve => {
+      const patience = setTimeout(() => answered(undefined), ANSWER_WITHIN_MS)
       const answered = (line: string | undefined) => {
+        clearTimeout(patience)
         this.#typed = undefined
         this.#say('\r\n')
         resolve(line)
@@ -169,6 +175,7 @@ export class WaitingClient implements TransportListener, RelayPeer {
         break
       case MESSAGE.CHANNEL_EOF:
         this.#fields(payload)
+        this.#sentEof = true
         this.#typed?.answered(undefined)
         this.#hold(payload)
         break
