@@ -1,5 +1,7 @@
 /** Ends the sessions of this gateway that a check-out's end, or its beginning, ends: within a second, whichever gateway changed it. */
 
+import { Deadline, type Moment } from '../session/live/deadline.ts'
+import { checkOutWarning } from '../session/live/end-words.ts'
 import type { LiveSession } from '../session/live/live-sessions.ts'
 import { type Clock, elapsed } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
@@ -27,20 +29,20 @@ interface Parts {
 export interface WatchedSession extends Pick<LiveSession, 'grant' | 'startedAt' | 'abort'> {
   /** Whose credentials were lent to it: its own account's, once that is stored, then those that it goes through. */
   readonly accounts: readonly AccountAddress[]
-  readonly downstream: { notify(text: string): void }
+  readonly downstream: { notify(text: string, short?: string): void }
 }
 
-/** What is known of a session's check-out, for when the store cannot be asked: by a clock that nobody can set. */
-interface Deadline {
+/** What is known of a session's check-out, for when the store cannot be asked. */
+interface Within {
   readonly checkOut: string
-  readonly until: number
-  readonly endsAtElapsed: number
+  readonly deadline: Deadline<{ readonly endsAt: number }>
 }
 
 export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log }: Parts) {
   /** By the sessions' ids, as well as which check-out their people were told of. */
-  const deadlines = new Map<string, Deadline>()
+  const deadlines = new Map<string, Within>()
   const told = new Map<string, Set<string>>()
+  const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
   let lookedAt = clock.now()
   let running: Promise<void> | undefined
   let again = false
@@ -83,9 +85,10 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
     const hasEnded = within !== undefined && !mine.some(one => one.id === within && one.state.is === 'open')
     if (hasEnded || mine.some(one => session.startedAt + aheadMs() <= endOf(one, now))) return false
     const open = mine.find(one => one.state.is === 'open')
+    const known = deadlines.get(id)
     if (open === undefined) deadlines.delete(id)
-    else if (deadlines.get(id)?.until !== open.until)
-      deadlines.set(id, { checkOut: open.id, until: open.until, endsAtElapsed: elapsed(clock) + open.until - now })
+    else if (known?.checkOut === open.id) known.deadline.move({ endsAt: open.until }, moment())
+    else deadlines.set(id, { checkOut: open.id, deadline: new Deadline({ endsAt: open.until }, moment()) })
     return true
   }
 
@@ -109,11 +112,17 @@ export function createCheckOutWatch({ live, rows, onChange, clock, aheadMs, log 
 
   /** Also while the store is away, and where the clock was set back. */
   function passDeadlines(): void {
-    const [now, nowElapsed] = [clock.now(), elapsed(clock)]
-    for (const session of live.all()) {
-      const deadline = deadlines.get(session.grant.session)
-      if (deadline !== undefined && (now >= deadline.until || nowElapsed >= deadline.endsAtElapsed))
-        session.abort('check-out-ended')
+    const now = moment()
+    for (const { grant, abort, downstream } of live.all()) {
+      const deadline = deadlines.get(grant.session)?.deadline
+      if (deadline === undefined) continue
+      const leftMs = deadline.leftMs(now)
+      if (leftMs <= 0) abort('check-out-ended')
+      // Of what ends the session before that it is warned already.
+      else if (deadline.warns(now) && deadline.end.endsAt < grant.endsAt) {
+        const { text, short } = checkOutWarning(grant, now.time, leftMs)
+        downstream.notify(text, short)
+      }
     }
   }
 

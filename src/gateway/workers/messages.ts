@@ -104,5 +104,5 @@ export interface WorkerMethods {
   /** A session of this worker that others have ended. */
   endSession(session: string, reason: string): void
   /** Words to the person of a session. */
-  notifySession(session: string, text: string): void
+  notifySession(session: string, text: string, short?: string): void
 }

@@ -73,7 +73,7 @@ class Worker {
       brought: session => remoteBroker.methods.brought(session),
       ask: (session, question) => remoteBroker.methods.ask(session, question),
       tell: (session, line) => remoteBroker.methods.tell(session, line),
-      notifySession: (session, text) => void this.#parts?.live.notify(session, text),
+      notifySession: (session, text, short) => void this.#parts?.live.notify(session, text, short),
       endSession: (session, reason) => this.#parts?.live.end(session, endReasonOf(reason) ?? 'interrupted'),
     }
     this.#rpc = createRpc<GatewayMethods, WorkerMethods>(own, message => host.send(message))

@@ -201,7 +201,7 @@ export class WorkerProcess {
     return this.#broker.lent().map(({ grant, startedAt, accounts }) => ({
       ...{ grant, startedAt, accounts },
       abort: reason => void this.endSession(grant.session, reason),
-      downstream: { notify: text => this.#rpc.notify('notifySession', grant.session, text) },
+      downstream: { notify: (...words) => this.#rpc.notify('notifySession', grant.session, ...words) },
     }))
   }
 

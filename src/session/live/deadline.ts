@@ -13,20 +13,20 @@ const WARNINGS_MS = [5 * 60_000, 60_000] as const
 /** What is decided anew a moment later differs by less. */
 export const SAME_END_MS = 1000
 
-export class Deadline {
-  #end: GrantEnd
+export class Deadline<End extends Pick<GrantEnd, 'endsAt'> = GrantEnd> {
+  #end: End
   /** By what nobody can set: a clock that is set back makes no session longer. */
   #endsAtElapsed: number
   /** Warnings of this length and longer ones are over. */
   #warnedMs: number
 
-  constructor(end: GrantEnd, now: Moment) {
+  constructor(end: End, now: Moment) {
     this.#end = end
     this.#endsAtElapsed = now.elapsed + end.endsAt - now.time
     this.#warnedMs = passed(this.leftMs(now))
   }
 
-  get end(): GrantEnd {
+  get end(): End {
     return this.#end
   }
 
@@ -45,7 +45,7 @@ export class Deadline {
   }
 
   /** It ends at another time from now on. False where that is the same one. */
-  move(end: GrantEnd, now: Moment): boolean {
+  move(end: End, now: Moment): boolean {
     const byMs = end.endsAt - this.#end.endsAt
     if (Math.abs(byMs) < SAME_END_MS) return false
     this.#end = end

@@ -12,28 +12,27 @@ type Of = Pick<Grant, 'account' | 'target' | 'request'>
 
 /** `time`: now; `leftMs` may be less than by the clock, where that was set. */
 export function warningWords(of: Of, end: GrantEnd, time: number, leftMs: number): EndWords {
-  const when = whenText(time, leftMs)
-  return {
-    text: `Sallyport: ${sessionText(of)} ends ${when}, when ${whyText(of, end.endsBy)}.${moreText(end)}`,
-    short: shortText(when),
-  }
+  return endWords(of, 'ends', whyText(of, end.endsBy), moreText(end), whenText(time, leftMs))
 }
 
 /** The end was moved, by more time that was approved or by what was changed for them. */
 export function movedWords(of: Of, end: GrantEnd, time: number, leftMs: number): EndWords {
-  const when = whenText(time, leftMs)
-  return {
-    text: `Sallyport: ${sessionText(of)} now ends ${when}, when ${whyText(of, end.endsBy)}.${moreText(end)}`,
-    short: shortText(when),
-  }
+  return endWords(of, 'now ends', whyText(of, end.endsBy), moreText(end), whenText(time, leftMs))
 }
 
-function sessionText({ account, target }: Of): string {
-  return `this session on ${formatAccountAddress({ account: account.name, target: target.name })}`
+/** It ends with its person's check-out of the account. */
+export function checkOutWarning(of: Of & Pick<Grant, 'user'>, time: number, leftMs: number): EndWords {
+  const more = `\nFor more time: ssh ${of.user}@gateway extend ${addressText(of)}`
+  return endWords(of, 'ends', 'your check-out of the account is over', more, whenText(time, leftMs))
 }
 
-function shortText(when: string): string {
-  return `Sallyport: ends ${when}`
+function endWords(of: Of, ends: string, why: string, more: string, when: string): EndWords {
+  const text = `Sallyport: this session on ${addressText(of)} ${ends} ${when}, when ${why}.${more}`
+  return { text, short: `Sallyport: ends ${when}` }
+}
+
+function addressText({ account, target }: Of): string {
+  return formatAccountAddress({ account: account.name, target: target.name })
 }
 
 /** `at 14:05:20 UTC, in 5 minutes` */

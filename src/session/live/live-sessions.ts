@@ -106,6 +106,8 @@ export interface LiveSessions {
   remove(session: LiveSession): void
   /** Ends it when access is withdrawn, or all is ended. It does not count. Returns an unsubscribe function. */
   watch(one: Watched): () => void
+  /** Whether this one may go on, and until when: as after a change of access. */
+  decideAnew(session: LiveSession): Promise<void>
   readonly count: number
   has(id: string): boolean
   ids(): string[]
@@ -116,8 +118,8 @@ export interface LiveSessions {
   kill(id: string, reason?: EndReason): Promise<void>
   /** Ends whatever rests on this approved request, wherever it runs. Resolves once the wish is delivered. */
   requestEnded(request: string): Promise<void>
-  /** Words to the session's person, wherever it runs. Resolves once they are delivered; best effort from there on. */
-  notify(id: string, text: string): Promise<void>
+  /** Words to the session's person, wherever it runs; `short`: see `Downstream.notify`. Resolves once they are delivered; best effort from there on. */
+  notify(id: string, text: string, short?: string): Promise<void>
   /** Looks at deadlines and idle times now; it happens every second by itself. */
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
@@ -180,6 +182,7 @@ export async function createLiveSessions(parts: {
 
   /** More of it may have been approved. */
   async function requestChanged(request: string): Promise<void> {
+    accessChanges++
     for (const session of [...sessions.values()]) if (session.grant.request === request) await decideSession(session)
   }
 
@@ -216,6 +219,7 @@ export async function createLiveSessions(parts: {
       watched.add(one)
       return () => watched.delete(one)
     },
+    decideAnew: decideSession,
     get count() {
       return sessions.size
     },
@@ -234,9 +238,9 @@ export async function createLiveSessions(parts: {
       endRequest(request)
       await cluster.publish(REQUEST_CHANNEL, Buffer.from(request, 'utf8'))
     },
-    async notify(id, text) {
+    async notify(id, text, short) {
       const local = sessions.get(id)
-      if (local !== undefined) return local.downstream.notify(text)
+      if (local !== undefined) return local.downstream.notify(text, short)
       await cluster.publish(NOTICE_CHANNEL, Buffer.from(`${id} ${text}`, 'utf8'))
     },
     async accessChanged() {

@@ -32,10 +32,7 @@ async function refusedMeanwhile(
   accessChanges: number,
 ): Promise<Refusal | undefined> {
   if (stopping()) return GATEWAY_STOPPING
-  // An error while deciding is a no.
-  if (live.accessChanges !== accessChanges && !(await session.stillAllowed().catch(() => false))) {
-    session.abort('access-revoked')
-  }
+  if (live.accessChanges !== accessChanges) await live.decideAnew(session)
   const end = endOf(session.signal)
   return end && refusedByEnd(end)
 }

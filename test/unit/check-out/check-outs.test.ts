@@ -360,3 +360,46 @@ eachStore(
     t.ok(ended.includes('check-out-ended'))
   },
 )
+
+eachStore(t, 'whose session ends with a check-out is warned before, and not of what comes later', async (t, store) => {
+  const { checkOuts, as, clock, targets, setRule } = await createCheckOutWorld(await store.open())
+  await setRule({ maxTime: '8h' })
+  const target = (await targets.get('web-01'))!
+  await checkOuts.take(as('alice'), ROOT, { forMs: HOUR })
+  const heard: string[] = []
+  const session = (id: string, endsAt: number) => ({
+    grant: { session: id, user: 'alice', account: target.accounts[0]!, target, endsAt } as never,
+    ...{ startedAt: clock.now(), accounts: [ROOT], abort: (reason: string) => void heard.push(`${id} ${reason}`) },
+    downstream: { notify: (text: string, short?: string) => void heard.push(`${id} ${text} [${short}]`) },
+  })
+  const all = [session('long', clock.now() + 9 * HOUR), session('short', clock.now() + HOUR / 2)]
+  const watch = createCheckOutWatch({
+    ...{ live: { all: () => all }, rows: checkOuts.rows, onChange: () => () => undefined, clock },
+    ...{ aheadMs: () => 0, log: createLog('silent') },
+  })
+  t.teardown(() => watch.close())
+  await watch.look()
+  t.same(heard, [])
+  const warning = (left: string) =>
+    new RegExp(
+      `^long Sallyport: this session on root@web-01 ends at .* UTC, in ${left}, when your check-out of the account is over.\nFor more time: ssh alice@gateway extend root@web-01 \\[Sallyport: ends at .*, in ${left}\\]$`,
+    )
+  for (const [passes, left] of [
+    [55, '5 minutes'],
+    [4, '1 minute'],
+  ] as const) {
+    clock.move(passes * 60_000)
+    await watch.look()
+    await watch.look()
+    t.match(heard, [warning(left)])
+    t.equal(heard.splice(0).length, 1)
+  }
+  await checkOuts.extend(as('alice'), ROOT, HOUR)
+  await watch.look()
+  clock.move(56 * 60_000)
+  await watch.look()
+  t.match(heard.splice(0), [warning('5 minutes')], 'of the new end')
+  clock.move(HOUR)
+  await watch.look()
+  t.ok(heard.includes('long check-out-ended'))
+})
