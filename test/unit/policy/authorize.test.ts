@@ -198,7 +198,7 @@ t.test(
     const why = role({ session: { reason: 'required' } })
     const ticket = role({ name: 'tickets', session: { ticket: 'INC-\\d+' } })
     const decide = (roles: ReturnType<typeof role>[], words?: { reason?: string; ticket?: string }) =>
-      authorize(facts({ roles, ...(words && { words }) }))
+      authorize({ ...facts({ roles }), ...(words && { words }) })
     for (const words of [undefined, {}, { ticket: 'INC-1' }, { reason: 'why' }, { reason: 'why', ticket: 'INC-' }])
       t.match(decide([why, ticket], words), { code: 'REASON_REQUIRED', onRequest: [] }, JSON.stringify(words))
     t.match(decide([why], {}), { needs: { reason: 'required', tickets: [] }, advice: /SetEnv=/ })
