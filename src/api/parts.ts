@@ -40,6 +40,7 @@ import type { Dialer } from '../session/dialer.ts'
 import type { Follow } from '../session/live/follow.ts'
 import type { LiveSessions } from '../session/live/live-sessions.ts'
 import type { PersonalAccess } from '../session/personal-access.ts'
+import type { ModeratedSessions } from '../session/records/moderated-sessions.ts'
 import type { SessionRecords } from '../session/records/session-records.ts'
 import type { SessionStore } from '../session/records/session-store.ts'
 import type { ClockWatch } from '../session/recovery/clock-watch.ts'
@@ -53,6 +54,7 @@ import type { Metrics, Report } from '../shared/metrics.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { SessionPresence } from './session-presence.ts'
 
 export interface ApiParts {
   readonly version: string
@@ -133,6 +135,9 @@ export interface ApiParts {
   readonly retention: Pick<VersionRetention, 'apply'>
   readonly live: LiveSessions
   readonly follow: Follow
+  /** Who watches which session through this API. */
+  readonly presence: SessionPresence
+  readonly moderatedSessions: ModeratedSessions
   readonly recordings: Recordings
   /** The folders of the recordings and of an SQLite store: readiness asks whether they can be written. */
   readonly recordingsFolder: string

@@ -32,6 +32,11 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'DELETE /v1/own/check-outs/:target/:account/waiting': ['own'],
   'GET /v1/own/notifications': ['own'],
   'PUT /v1/own/notifications': ['own'],
+  // Of which sessions, their roles say: nobody is a moderator by a scope.
+  'GET /v1/own/moderated-sessions': ['own'],
+  'GET /v1/own/moderated-sessions/:id/follow': ['own'],
+  'POST /v1/own/moderated-sessions/:id/watching': ['own'],
+  'POST /v1/own/moderated-sessions/:id/end': ['own'],
 
   // Which of them, the request and the caller say: nobody decides by a scope.
   'GET /v1/requests': ['own', 'read', 'revoke-requests'],

@@ -745,6 +745,26 @@ async function proposals({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** Sessions that somebody must watch: those that wait for one, and those that are open. */
+async function moderatedSessions({ schema }: Kysely<never>): Promise<void> {
+  await schema
+    .createTable('moderated_sessions')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('gateway', 'text', column => column.notNull())
+    .addColumn('protocol', 'text', column => column.notNull())
+    .addColumn('user', 'text', column => column.notNull())
+    .addColumn('account', 'text', column => column.notNull())
+    .addColumn('target', 'text', column => column.notNull())
+    .addColumn('role', 'text', column => column.notNull())
+    .addColumn('request', 'text')
+    .addColumn('source', 'text', column => column.notNull())
+    .addColumn('demands', 'text', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .addColumn('since_ms', 'bigint', column => column.notNull())
+    .addColumn('waits_until_ms', 'bigint', column => column.notNull())
+    .execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -778,4 +798,5 @@ export const migrations: Record<string, Migration> = {
   '0030-review-rules': { up: reviewRules },
   '0031-server-hosts': { up: serverHosts },
   '0032-proposals': { up: proposals },
+  '0033-moderated-sessions': { up: moderatedSessions },
 }

@@ -13,6 +13,7 @@ export interface Schema {
   leases: LeaseTable
   sessions: SessionTable
   session_turns: SessionTurnTable
+  moderated_sessions: ModeratedSessionTable
   audit_events: AuditEventTable
   audit_head: AuditHeadTable
   audit_outbox: AuditOutboxTable
@@ -392,6 +393,23 @@ export interface CheckOutQueueTable {
 export interface SessionTurnTable {
   user: string
   turn: number
+}
+
+/** One row a session that somebody must watch, from its waiting to its end. `demands`: JSON; `state`: waiting or begun. */
+export interface ModeratedSessionTable {
+  id: string
+  gateway: string
+  protocol: string
+  user: string
+  account: string
+  target: string
+  role: string
+  request: string | null
+  source: string
+  demands: string
+  state: string
+  since_ms: number
+  waits_until_ms: number
 }
 
 /** One row an account that was ever checked out: whoever changes its check-outs takes a turn first. */

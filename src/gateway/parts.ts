@@ -7,6 +7,7 @@ import { createRequests } from '../access-requests/requests.ts'
 import { createReviewRules } from '../access-requests/review/review-rules.ts'
 import { createReviewer } from '../access-requests/review/reviewer.ts'
 
+import { createSessionPresence } from '../api/session-presence.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { createOutbox } from '../audit/chain/outbox.ts'
 import { createAccountUse } from '../check-out/account-use.ts'
@@ -46,7 +47,9 @@ import { createAccess } from '../session/access.ts'
 import type { BrokerParts } from '../session/broker/create-broker.ts'
 import { createFollow } from '../session/live/follow.ts'
 import { createLiveSessions } from '../session/live/live-sessions.ts'
+import { createWatchers } from '../session/live/watchers.ts'
 import { createPersonalAccess } from '../session/personal-access.ts'
+import { createModeratedSessions } from '../session/records/moderated-sessions.ts'
 import { createPendingWrites } from '../session/records/pending-writes.ts'
 import { createSessionAudit } from '../session/records/session-audit.ts'
 import { createSessionChanges } from '../session/records/session-changes.ts'
@@ -69,6 +72,7 @@ import { planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 import { openOutsideFacts } from './outside-facts.ts'
 import { planProposalJobs } from './proposal-jobs.ts'
+import { tellModerators } from './tell-moderators.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
 
@@ -155,6 +159,11 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
   const sessionRecords = createSessionRecords({ database, sessions, publicKeyPem: signer.publicKeyPem })
   const live = await createLiveSessions({ cluster, clock, log })
   started.defer(() => live.close())
+  const watchers = await createWatchers({ cluster, log })
+  started.defer(() => watchers.close())
+  const moderatedSessions = createModeratedSessions({ database, clock, gateway })
+  const presence = await createSessionPresence({ watchers, cluster, log })
+  started.defer(() => presence.close())
   const follow = await createFollow({
     cluster,
     log,
@@ -250,6 +259,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     cluster,
     gateways,
     store: sessions,
+    moderated: moderatedSessions,
     live: {
       ids: () => inWorkers.all().map(({ grant }) => grant.session),
       end: (session, reason) => state.workers?.endSession(session, reason),
@@ -324,6 +334,10 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     live,
     favourites: createFavourites({ database, clock }),
     follow,
+    watchers,
+    presence,
+    moderatedSessions,
+    moderatorWanted: tellModerators({ users, notify, channels, log }),
     pendingWrites,
     reaper,
     refusedConnections,

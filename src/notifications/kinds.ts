@@ -13,6 +13,7 @@ const FOR_PEOPLE = {
   'request.revoked': 'the access that you asked for was taken away',
   'proposal.made': 'a change of the rules waits for your approval',
   'proposal.decided': 'a change that you proposed was applied, denied, not decided in time, or is outdated',
+  'session.moderator-wanted': 'a session waits for somebody who watches it, and you may',
   'login.locked': 'one of your factors was locked after too many failures',
   'login.token-created': 'a token for the API was made in your name',
   'login.factor-changed': 'one of your factors was changed',

@@ -14,7 +14,9 @@ import { askAdvice, requestCommand } from './request-command.ts'
 import {
   type DemandedOfSession,
   demandedOfSession,
+  followTermsOf,
   type GivenWords,
+  moderationOf,
   rolesWithOneLive,
   unsaid,
 } from './session-conditions.ts'
@@ -66,6 +68,8 @@ export function authorize(facts: AuthorizeFacts): Grant | Denial {
       execOutputLimitBytes: decision.execOutputLimitBytes,
       recording: decision.recording,
       oneLiveOf: rolesWithOneLive(decision.roles),
+      moderation: moderationOf(decision.roles),
+      follow: followTermsOf(decision.roles),
       seesHolder: seesHolder(decision.roles),
       reason: words.reason,
       ticket: words.ticket,

@@ -10,7 +10,7 @@ import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
 import type { Offered } from './offers.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'
-import { rolesWithOneLive } from './session-conditions.ts'
+import { followTermsOf, moderationOf, moderatorsText, rolesWithOneLive } from './session-conditions.ts'
 
 export interface ExplainFacts extends AccessFacts {
   /** The user asked about; undefined when there is none of that name. */
@@ -41,6 +41,10 @@ export interface Explanation {
     readonly recording: Promptness
     /** The roles that allow the user one live session at a time. */
     readonly oneLiveOf?: readonly string[]
+    /** Who must watch the session: `role:security or user:lee`. */
+    readonly moderator?: string
+    /** Where the user is not told who watches the session. */
+    readonly follow?: 'silent'
   }
   /** What would be given if it was asked for and approved, when not allowed: the lowest level first. */
   readonly onRequest: readonly OfferExplanation[]
@@ -103,6 +107,7 @@ export function explain(facts: ExplainFacts): Explanation {
       recording,
     } = decision
     const oneLiveOf = rolesWithOneLive(decision.roles)
+    const moderation = moderationOf(decision.roles)
     const names = decision.roles.map(role => role.name).join(', ')
     const rest = decision.request === undefined ? '' : `, and the approved request ${decision.request}`
     return {
@@ -123,6 +128,8 @@ export function explain(facts: ExplainFacts): Explanation {
           : { execOutputLimitBytes: Number.isFinite(execOutputLimitBytes) ? execOutputLimitBytes : 'none' }),
         recording,
         ...(oneLiveOf.length === 0 ? {} : { oneLiveOf }),
+        ...(moderation === undefined ? {} : { moderator: moderatorsText(moderation) }),
+        ...(followTermsOf(decision.roles) === 'silent' ? { follow: 'silent' as const } : {}),
       },
       roles,
     }

@@ -3,6 +3,7 @@
 import type { Channel } from '../protocols/registered.ts'
 import type { Promptness } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
+import type { FollowTerms, Moderation } from './session-conditions.ts'
 
 /** What ends a session by itself: its role's maximum time, the role's hours, or the time of the request that it rests on. */
 export type EndsBy = 'maximum-time' | 'hours' | 'request'
@@ -42,6 +43,10 @@ export interface GrantTerms {
   /** Why, and by which ticket, as the user has said at the login. */
   readonly reason?: string | undefined
   readonly ticket?: string | undefined
+  /** Who must watch it; not given: nobody needs to. */
+  readonly moderation?: Moderation | undefined
+  /** Whether the user is told who watches; not given: they are. */
+  readonly follow?: FollowTerms
   /** Whether the user may read who has checked the account out. */
   readonly seesHolder?: boolean
 }
@@ -101,6 +106,12 @@ class GrantProof {
   }
   get ticket(): string | undefined {
     return this.#terms.ticket
+  }
+  get moderation(): Moderation | undefined {
+    return this.#terms.moderation
+  }
+  get follow(): FollowTerms {
+    return this.#terms.follow ?? 'announced'
   }
   get seesHolder(): boolean {
     return this.#terms.seesHolder ?? false

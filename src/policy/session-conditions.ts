@@ -1,8 +1,17 @@
 /** Conditions on the sessions themselves that roles give: the strictest of the roles that hold counts. */
 
 import { z } from 'zod'
+import { duration } from '../shared/durations.ts'
 import { linearPattern } from '../shared/text/linear-pattern.ts'
 import { ticketPattern } from '../targets/target.ts'
+import { whoSchema } from './on-request.ts'
+
+/** Of a role that does not say. */
+const WAITS_MS = 10 * 60_000
+const ABSENT_MS = 5 * 60_000
+
+export const FOLLOWS = ['announced', 'silent'] as const
+export type FollowTerms = (typeof FOLLOWS)[number]
 
 export const sessionConditionsSchema = z.strictObject({
   /** `one`: of one user, no second session rests on the role while one is live, on whichever of its accounts. */
@@ -11,15 +20,71 @@ export const sessionConditionsSchema = z.strictObject({
   reason: z.enum(['required', 'optional']).default('optional'),
   /** A ticket of this form is demanded at the login. */
   ticket: ticketPattern.optional(),
+  /** Somebody of these, never the user themselves, must watch: nothing passes while nobody does. Not given: nobody needs to. */
+  moderator: z
+    .strictObject({
+      of: z.array(whoSchema).min(1),
+      /** So long a session waits for one before it begins. */
+      waitFor: duration.default(WAITS_MS),
+      /** So long it is paused while there is none, before it ends. */
+      absent: duration.default(ABSENT_MS),
+    })
+    .optional(),
+  /** Whether the user is told who watches the session. Not given: as other roles say, and where none does, they are. */
+  follow: z.enum(FOLLOWS).optional(),
 })
 
 type SessionConditions = z.output<typeof sessionConditionsSchema>
+type WithConditions = { readonly name: string; readonly session?: SessionConditions | undefined }
+
+/** What one role demands: somebody of these watches. */
+export interface ModeratorDemand {
+  readonly role: string
+  readonly of: readonly string[]
+}
+
+export interface Moderation {
+  /** Each must be met; one person may meet several. Never empty. */
+  readonly demands: readonly ModeratorDemand[]
+  readonly waitMs: number
+  readonly absentMs: number
+}
 
 /** Of these roles those that allow a user one live session at a time. */
-export function rolesWithOneLive(
-  roles: readonly { readonly name: string; readonly session?: SessionConditions | undefined }[],
-): string[] {
+export function rolesWithOneLive(roles: readonly WithConditions[]): string[] {
   return [...new Set(roles.filter(({ session }) => session?.live === 'one').map(({ name }) => name))]
+}
+
+/** Undefined where none of these roles demands a moderator. */
+export function moderationOf(roles: readonly WithConditions[]): Moderation | undefined {
+  const asking = new Map(
+    roles.flatMap(({ name, session }) =>
+      session?.moderator === undefined ? [] : [[name, session.moderator] as const],
+    ),
+  )
+  if (asking.size === 0) return undefined
+  const terms = [...asking.values()]
+  return {
+    demands: [...asking].map(([role, { of }]) => ({ role, of })),
+    waitMs: Math.min(...terms.map(({ waitFor }) => waitFor)),
+    absentMs: Math.min(...terms.map(({ absent }) => absent)),
+  }
+}
+
+/** Where roles disagree, the user is told. */
+export function followTermsOf(roles: readonly WithConditions[]): FollowTerms {
+  const said = roles.flatMap(({ session }) => session?.follow ?? [])
+  return said.length > 0 && said.every(one => one === 'silent') ? 'silent' : 'announced'
+}
+
+/** Whether whoever watches meets all demands: `met` are the roles whose demands they meet. */
+export function isModerated({ demands }: Moderation, met: ReadonlySet<string>): boolean {
+  return demands.every(({ role }) => met.has(role))
+}
+
+/** `role:security or user:lee`; several demands with "and". */
+export function moderatorsText({ demands }: Moderation): string {
+  return [...new Set(demands.map(({ of }) => of.join(' or ')))].join(', and ')
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Recorder } from '../recording/writing/recorder.ts'
 import type { Refusal } from '../shared/errors.ts'
 import type { Factor } from '../shared/factors.ts'
 import type { Lease } from '../vault/lease.ts'
+import type { Pause } from './live/pause.ts'
 import type { EndReason } from './state.ts'
 
 /** What a person may see of their session. */
@@ -57,7 +58,7 @@ export interface Downstream {
   brought(): Promise<Brought>
   /** Asks the person who is `attended` for a line; undefined: they gave up, or are gone. */
   ask(question: string): Promise<string | undefined>
-  /** Tells a line to whoever waits to be let in (`waiting-logins.ts`). Best effort. */
+  /** Tells a line to whoever waits to be let in (`waiting-logins.ts`, `await-moderator.ts`). Best effort. */
   tell(line: string): void
   /** Says that the person is let in (USERAUTH_SUCCESS, AuthenticationOk). After it, bytes flow only through `relay`. */
   accept(notice: SessionNotice): Promise<void>
@@ -117,6 +118,8 @@ export interface RelayContext {
   readonly grant: Grant
   readonly recorder: Recorder
   readonly signal: AbortSignal
+  /** Where a moderator must watch: while it is paused, nothing passes. Not given: it never is. */
+  readonly pause?: Pause | undefined
   /** Tells the idle timer that the person or the target did something. Cheap: call it for every chunk. */
   activity(): void
   /** Counts relayed bytes for the metrics: `in` is from the user. Cheap. */

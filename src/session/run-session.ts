@@ -7,9 +7,11 @@ import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import type { SessionBroker } from './broker/broker.ts'
 import type { LiveSessions } from './live/live-sessions.ts'
+import type { Watchers } from './live/watchers.ts'
 import type { Downstream, Protocol, Upstream } from './protocol.ts'
 import { endFor, endOf, endOfClient, GATEWAY_STOPPING, onceAborted, refusalOf } from './session-end.ts'
 import type { EndReason } from './state.ts'
+import { awaitModerator } from './steps/await-moderator.ts'
 import { connectTarget } from './steps/connect-target.ts'
 import { finalizeSession } from './steps/finalize-session.ts'
 import { leaseCredential } from './steps/lease-credential.ts'
@@ -21,6 +23,7 @@ export interface PipelineParts {
   readonly broker: SessionBroker
   readonly recordings: LiveRecordings
   readonly live: LiveSessions
+  readonly watchers: Watchers
   readonly metrics: Metrics
   readonly log: Log
   readonly gateway: string
@@ -64,6 +67,8 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
   using ending = new DisposableStack()
   const live = ending.adopt(parts.live.add(authorized, downstream), parts.live.remove)
   onceAborted(downstream.gone, () => live.abort(endOfClient(downstream.gone)))
+  const unwatched = await awaitModerator(parts, live)
+  if (unwatched !== undefined) return unwatched
   const lease = await leaseCredential(parts, live, accessChanges)
   if (isRefusal(lease)) return lease
 

@@ -11,6 +11,8 @@ export type EndReason =
   | 'credential-rotated'
   | 'check-out-ended'
   | 'account-checked-out'
+  | 'moderator-absent'
+  | 'moderator-ended'
   | 'recording-failed'
   | 'protocol-violation'
   | 'gateway-stopped'
@@ -35,6 +37,8 @@ export const END_REASON_TEXT: Record<EndReason, string> = {
   'credential-rotated': 'the credential of the account was rotated',
   'check-out-ended': 'the check-out of the account has ended',
   'account-checked-out': 'somebody has checked the account out',
+  'moderator-absent': 'no moderator has watched it for too long',
+  'moderator-ended': 'its moderator ended the session',
   'recording-failed': 'the session could no longer be recorded',
   'protocol-violation': 'a message broke the protocol',
   'gateway-stopped': 'the gateway is stopping',

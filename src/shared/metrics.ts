@@ -99,6 +99,18 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    moderation: new Counter({
+      name: 'sallyport_moderated_sessions_total',
+      help: 'Sessions that a moderator must watch: awaited, begun, paused and resumed',
+      labelNames: ['protocol', 'what'],
+      registers,
+    }),
+    watchers: new Counter({
+      name: 'sallyport_session_watchers_total',
+      help: 'How often somebody came to watch a live session, and left',
+      labelNames: ['what'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -63,5 +63,7 @@ export async function startTwoGateways({ role, entry = {} }: Options) {
     const to = ['-p', String(at.port), '-l', login, at.host, ...command]
     return startClient('ssh', ['-F', 'none', ...clientOptions({ identityFile }), ...to], { identityFile })
   }
-  return { gateway, other, account, superuser, publicKeys, identityFile, ssh }
+  const scp = (args: readonly string[]) =>
+    startClient('scp', ['-F', 'none', ...clientOptions({ identityFile }), ...args], { identityFile })
+  return { gateway, other, account, superuser, publicKeys, identityFile, ssh, scp }
 }

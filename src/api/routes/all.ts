@@ -12,6 +12,7 @@ import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { keys } from './keys.ts'
 import { leaks } from './leaks.ts'
+import { moderatedSessions } from './moderated-sessions.ts'
 import { notifications } from './notifications.ts'
 import { own } from './own.ts'
 import { ownCheckOuts } from './own-check-outs.ts'
@@ -62,6 +63,7 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   own,
   ownCheckOuts,
   ownNotifications,
+  moderatedSessions,
   checkOuts,
   requests,
   keys,

@@ -16,6 +16,7 @@ import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
 import { EVENT_LINES_TYPE, encodeEventLines } from '../event-lines.ts'
 import type { ApiParts } from '../parts.ts'
+import { newWatchId } from '../session-presence.ts'
 import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 
 const verificationSchema = z.object({
@@ -57,7 +58,7 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `audit`, what is hidden in a recording `reveal`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
-  const { sessions, sessionRecords, recordings, follow, vault, audit } = parts
+  const { sessions, sessionRecords, recordings, follow, presence, vault, audit } = parts
   const tags = ['recordings']
 
   app.get(
@@ -91,7 +92,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       const { id } = request.params
       // What is somebody else's looks like what is not there.
       if ((await sessions.get(id))?.user !== request.caller.actor) throw notFound(`There is no session ${id} of yours.`)
-      return sendEvents(request, reply, await toShow(request))
+      return sendEvents(request, reply, withoutSilentFollowers(await toShow(request)))
     },
   )
 
@@ -130,8 +131,15 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       // A follower may leave while the session is quiet: nothing would be written then that could tell.
       const left = new AbortController()
       reply.raw.on('close', () => left.abort())
+      const { actor, source } = request.caller
       const recording = await shown(request, 'recording.followed', {}, row => {
-        if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${row.id} has ended; replay it.`)
+        const { id, user, account, target } = row
+        if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${id} has ended; replay it.`)
+        // Nobody's moderator by that: it is a scope that opens it.
+        presence.watch(id, { id: newWatchId(), user: actor, meets: [] }, reply.raw, false, () => {
+          const data = { user, account, target, source }
+          void audit.append({ kind: 'recording.follow-ended', actor, session: id, data }).catch(() => undefined)
+        })
         return readRecordingStream(follow.follow(row.id, left.signal), vault.openBytes)
       })
       return sendEvents(request, reply, recording, 'live')
@@ -251,6 +259,19 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
 function unlessNoFile(error: unknown): Verification {
   if (!(error instanceof GatewayError && error.code === 'RECORDING_DAMAGED')) throw error
   return { ok: false, frames: 0, bytes: 0, sealed: false, firstBad: { frame: -1, offset: 0, why: error.message } }
+}
+
+/** For the user of the session, who is not told of them. */
+function withoutSilentFollowers(recording: Recording): Recording {
+  return {
+    header: recording.header,
+    get end() {
+      return recording.end
+    },
+    async *[Symbol.asyncIterator]() {
+      for await (const event of recording) if (event.type !== 'watched' || event.silent !== true) yield event
+    },
+  }
 }
 
 /** A file in the place of another's is whole, and still not what was asked for. */

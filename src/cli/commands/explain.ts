@@ -76,6 +76,8 @@ function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, t
       ['input', inputOf(given)],
       ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
       ['sessions', given.oneLiveOf && `one live at a time (${given.oneLiveOf.join(', ')})`],
+      ['moderator', given.moderator && `must watch: ${given.moderator}`],
+      ['follow', given.follow && 'the user is not told who watches the session'],
       ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],
     ])
   }

@@ -5,6 +5,8 @@ import { protocolNames } from '../../protocols/registered.ts'
 import type { AddCommands } from '../context.ts'
 import { parseTime } from '../terminal/time.ts'
 import { addExport } from './session/export.ts'
+import { addFollow } from './session/follow.ts'
+import { addEnd, listModerated } from './session/moderate.ts'
 import { pathOf, pathOfOrLast } from './session/path.ts'
 import { addReplay } from './session/replay.ts'
 import { sessionColumns, sessionFacts } from './session/table.ts'
@@ -13,6 +15,7 @@ import { addVerify } from './session/verify.ts'
 interface ListOptions {
   live?: boolean
   ended?: boolean
+  waitingForModerator?: boolean
   user?: string
   target?: string
   protocol?: string
@@ -31,6 +34,7 @@ export const addSessions: AddCommands = (program, context) => {
     .description('sessions, newest first')
     .option('--live', 'only those that are open')
     .option('--ended', 'only those that have ended')
+    .option('--waiting-for-moderator', 'those that wait for somebody who watches them, and you may')
     .option('--user <user>', 'only of this user')
     .option('--target <target>', 'only to this target')
     .option(
@@ -43,7 +47,8 @@ export const addSessions: AddCommands = (program, context) => {
     .option('--until <time>', 'started before this time')
     .option('--before <id>', 'older than this session: the next page')
     .option('--limit <count>', 'how many at most, up to 1000', '50')
-    .action(async ({ live, ended, since, until, ...filters }: ListOptions) => {
+    .action(async ({ live, ended, since, until, waitingForModerator, ...filters }: ListOptions) => {
+      if (waitingForModerator) return listModerated(context)
       const now = context.now()
       const answer = await (await context.client()).get<{ sessions: Session[] }>('/v1/sessions', {
         ...filters,
@@ -69,6 +74,8 @@ export const addSessions: AddCommands = (program, context) => {
     })
 
   addReplay(session, context)
+  addFollow(session, context)
+  addEnd(session, context)
   addExport(session, context)
   addVerify(session, context)
 

@@ -68,6 +68,7 @@ export interface Told {
 export interface GatewayMethods extends WorkerCluster {
   /** Resolves when it is decided. */
   admit(session: string, claim: Claim): Promise<GrantTerms | Refusal>
+  awaitModerator(session: string): Promise<Refusal | undefined>
   admitLogin(session: string, claim: Claim): Promise<{ principal: PrincipalFacts; terms: LoginTerms } | Refusal>
   /** There will be no more proofs for it. */
   loginOver(session: string): void
@@ -200,6 +201,10 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     },
     loginOver,
     knowsPublicKey: (user, blob) => parts.authenticator.knowsPublicKey(user, blob),
+    async awaitModerator(session) {
+      const refusal = await broker.awaitModerator({ session })
+      return refusal && told(refusal)
+    },
     stillAllowed: session => broker.stillAllowed(session),
     loginStillAllowed: session => broker.loginStillAllowed(session),
 

@@ -84,6 +84,7 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
         if (isRefusal(admitted)) return admitted
         return { principal: receivedPrincipal(admitted.principal), terms: admitted.terms }
       },
+      awaitModerator: async ({ session }) => (await gateway.call('awaitModerator', session)) ?? undefined,
       stillAllowed: session => gateway.call('stillAllowed', session),
       loginStillAllowed: session => gateway.call('loginStillAllowed', session),
       async person(session) {

@@ -93,7 +93,8 @@ const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a
 const matching = (pattern: () => string) => text(128).refine(value => new RegExp(`^(?:${pattern()})$`).test(value))
 const followed = matching(() => 'follow-data:[0-9a-f]{32}')
 const heardOn = matching(
-  () => `follow|session-kill|session-notice|access-changed|access-requests|request-ended|${ofProtocol()}`,
+  () =>
+    `follow|session-kill|session-notice|session-watched|access-changed|access-requests|request-ended|${ofProtocol()}`,
 )
 const key = matching(ofProtocol)
 /** A follower's chunk is at most about 256 KB; protocols send each other keys. */
@@ -117,6 +118,8 @@ export const REQUESTS = {
   knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]), rate: OF_A_WORKER },
   stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent'], rate: AT_CHANGES, late: true },
   loginStillAllowed: { values: z.tuple([session]), when: ['login'], rate: AT_CHANGES, late: true },
+
+  awaitModerator: { values: z.tuple([session]), when: ['granted'], times: 1, late: true },
 
   // What is lent: once, to the session that it was granted to, while that lasts.
   lease: { values: z.tuple([session, details, publicKey]), when: ['granted'], times: 1 },

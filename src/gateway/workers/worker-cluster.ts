@@ -15,6 +15,8 @@ export interface WorkerCluster
 const MOST_FOLLOWERS = 4096
 const FOLLOWED = /^follow-data:(.+)$/
 
+const OF_ONE_SESSION = new Set(['session-kill', 'session-notice', 'session-watched'])
+
 const follower = z.object({ id: z.string().max(64), session: z.string().max(64) })
 
 /** `isMine`: whether the session runs in this worker. `close`: the worker is gone. */
@@ -28,8 +30,7 @@ export function createWorkerCluster(
 
   function concerns(channel: string, payload: Buffer): boolean {
     // The session's id, and what is said of it.
-    if (channel === 'session-kill' || channel === 'session-notice')
-      return isMine(payload.toString('utf8').split(' ')[0]!)
+    if (OF_ONE_SESSION.has(channel)) return isMine(payload.toString('utf8').split(' ')[0]!)
     if (channel !== 'follow') return true
     const asked = follower.safeParse(jsonOf(payload))
     if (!asked.success || !isMine(asked.data.session)) return false

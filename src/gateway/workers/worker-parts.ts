@@ -7,6 +7,7 @@ import { createFolderStore } from '../../recording/store/folder-store.ts'
 import { createLiveRecordings } from '../../recording/store/live-recordings.ts'
 import { createFollow } from '../../session/live/follow.ts'
 import { createLiveSessions } from '../../session/live/live-sessions.ts'
+import { createWatchers } from '../../session/live/watchers.ts'
 import type { Login } from '../../session/run-login.ts'
 import type { OwnKeys } from '../../session/served-protocol.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -51,6 +52,8 @@ export async function createWorkerParts(options: WorkerPartsOptions, started: As
   })
   const live = await createLiveSessions({ cluster, clock, log })
   started.defer(() => live.close())
+  const watchers = await createWatchers({ cluster, log })
+  started.defer(() => watchers.close())
   const follow = await createFollow({
     cluster,
     log,
@@ -76,7 +79,7 @@ export async function createWorkerParts(options: WorkerPartsOptions, started: As
   })
 
   return {
-    ...{ gateway, state, clock, log, metrics, cluster, recordings, live, broker, refusedConnections },
+    ...{ gateway, state, clock, log, metrics, cluster, recordings, live, watchers, broker, refusedConnections },
     knowsPublicKey: (user: string, blob: Buffer) => remote.call('knowsPublicKey', user, blob),
     async findInside(login: Login, host: string, port: number) {
       const found = await remote.call('findInside', login.id, host, port)

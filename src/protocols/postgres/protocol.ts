@@ -46,7 +46,7 @@ export function createPostgresProtocol(options: {
       })
       const keyBytes = CANCEL_KEY_BYTES[startup.minorVersion >= 2 ? 2 : 0]
       const key = cancellations.issue(upstream.startup.processId, keyBytes, async () => {
-        await upstream.onCancel?.()
+        if ((await upstream.onCancel?.()) === false) return
         await cancelOnTarget(upstream).catch(error =>
           log.warn({ err: error, session: grant.session }, 'a cancel request could not be passed to the target'),
         )

@@ -10,6 +10,7 @@ export const AGAINST_READING = {
   TOO_MUCH_UNANSWERED: 4,
   LOG_BEHIND: 8,
   RELAY_ENDED: 16,
+  PAUSED: 64,
 } as const
 
 export class Reading {

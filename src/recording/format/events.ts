@@ -78,6 +78,10 @@ export type FactEvent =
   | { type: 'hidden-input'; channel: number; bytes: number; protected?: string }
   /** Never recorded: what readers are shown in place of output that is no text (`binary-output.ts`). */
   | { type: 'binary'; channel: number; bytes: number }
+  /** Somebody watches the session from here on, or no longer. `silent`: its user is not told. */
+  | { type: 'watched'; by: string; as: 'moderator' | 'follower'; what: 'came' | 'left'; silent?: true }
+  /** Of a session that a moderator must watch: nothing passes while it is paused. */
+  | { type: 'moderation'; state: 'begun' | 'paused' | 'resumed' }
   /** Words of the gateway to the person. */
   | { type: 'notice'; text: string }
   /**

@@ -27,6 +27,12 @@ interface Description {
   readonly details?: readonly string[]
 }
 
+const MODERATION_TEXT = {
+  begun: 'a moderator watches: the session begins',
+  paused: 'no moderator watches: the session is paused',
+  resumed: 'a moderator watches again: the session goes on',
+}
+
 const INDENT = 14
 const MIN_WIDTH = 40
 const MAX_LINES = 40
@@ -107,6 +113,13 @@ function describe(event: FactEvent): Description {
       return { text: `${hiddenInputText(event)}: --reveal shows it` }
     case 'binary':
       return { text: `channel ${event.channel}: bytes that are no text`, outcome: formatBytes(event.bytes) }
+    case 'watched':
+      return {
+        text: `${printable(event.by)} ${event.what === 'came' ? 'watches' : 'watches no longer'}, as ${event.as}`,
+        ...(event.silent ? { outcome: 'the user is not told' } : {}),
+      }
+    case 'moderation':
+      return { text: MODERATION_TEXT[event.state] }
     case 'notice':
       return { text: `the gateway said: ${event.text}` }
     case 'asked': {

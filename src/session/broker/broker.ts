@@ -28,6 +28,8 @@ export interface SessionBroker {
   admit(session: string, client: LoginClient): Promise<Grant | Refusal>
   /** The same for a login that names no target. */
   admitLogin(session: string, client: LoginClient): Promise<AdmittedLogin | Refusal>
+  /** Waits until somebody watches the session whom its roles demand: undefined then. A refusal is in the audit log. */
+  awaitModerator(of: OfSession): Promise<Refusal | undefined>
   /** Decides anew whether an admitted session may go on, and until when; undefined withdraws it. */
   stillAllowed(session: string): Promise<GrantEnd | undefined>
   /** The same of a login that names no target, whose end stays. */

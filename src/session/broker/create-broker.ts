@@ -22,8 +22,12 @@ import type { Authorized } from '../steps/authorize-session.ts'
 import { type AskingParts, authorizeWithWords } from '../steps/authorize-with-words.ts'
 import { type LendingParts, lendCredential } from '../steps/lend-credential.ts'
 import type { SessionBroker } from './broker.ts'
+import { createModeration, type ModerationParts } from './moderation.ts'
 
-export interface BrokerParts extends LendingParts, Pick<AskingParts, 'waitingLogins' | 'askForAccess'> {
+export interface BrokerParts
+  extends LendingParts,
+    Pick<AskingParts, 'waitingLogins' | 'askForAccess'>,
+    Omit<ModerationParts, 'sessionAudit' | 'log'> {
   readonly authenticator: Authenticator
   readonly access: Access
   readonly targets: Pick<Targets, 'get'>
@@ -101,6 +105,7 @@ export interface HeldSessions extends Omit<SessionBroker, 'lease'> {
 export function createBroker(parts: BrokerParts): HeldSessions {
   const { access, vault, changes, sessionAudit, clock } = parts
   const sessions = new Map<string, Held>()
+  const moderation = createModeration(parts)
   const find: FindTarget = name => parts.targets.get(name)
 
   function held<K extends Held['is']>(session: string, ...states: K[]): Extract<Held, { is: K }> {
@@ -219,8 +224,22 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       return personOf(held(session, 'login').who)
     },
 
+    async awaitModerator({ session }) {
+      const { authorized, source } = held(session, 'granted')
+      const refusal = await moderation.wait(
+        authorized.grant,
+        source,
+        async () => (await authorized.stillAllowed()) !== undefined,
+      )
+      if (sessions.get(session)?.is !== 'granted') throw new GatewayError('SESSION_ENDED', 'The session has ended.')
+      if (refusal !== undefined) await sessionAudit.sessionRefused(authorized.grant, refusal)
+      return refusal
+    },
+
     async lease({ session }, details) {
       const known = held(session, 'granted')
+      if (!moderation.mayBegin(known.authorized.grant))
+        throw new GatewayError('FORBIDDEN', 'Nobody watches this session whom its roles demand.')
       const lent: Lent = { ...known, is: 'lent', startedAt: clock.now(), lending: new Set(), accounts: [] }
       sessions.set(session, lent)
       return lend(session, lent, leaseFor(lent, details))
@@ -266,6 +285,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     async end({ session }, ending) {
       const known = held(session, 'granted', 'lent')
       sessions.set(session, { is: 'over' })
+      moderation.forget(known.authorized.grant)
       // What was granted and never lent has nothing that could end.
       if (known.is === 'lent') await finish(known, ending)
     },
@@ -281,6 +301,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     forget(session) {
       const known = sessions.get(session)
       sessions.delete(session)
+      if (known?.is === 'granted' || known?.is === 'lent') moderation.forget(known.authorized.grant)
       if (known?.is !== 'lent') return
       void giveBack(known)
     },

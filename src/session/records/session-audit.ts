@@ -109,6 +109,17 @@ export function createSessionAudit(audit: Audit) {
         data: { account: accountOf(grant), ...databaseOf(grant), code, why: detail },
       }),
 
+    /** Of a session that somebody must watch. */
+    moderation: (
+      grant: Grant,
+      kind: Extract<
+        AuditKind,
+        'session.moderator-awaited' | 'session.moderated' | 'session.paused' | 'session.resumed'
+      >,
+      data: Readonly<Record<string, string>>,
+    ) =>
+      audit.append({ kind, actor: grant.user, session: grant.session, data: { account: accountOf(grant), ...data } }),
+
     /** Of a hop on the way to the granted target. */
     hopRefused: (grant: Grant, hop: NamedHop, { code, message, cause }: GatewayError) =>
       audit.append({

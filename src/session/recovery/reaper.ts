@@ -8,6 +8,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { LiveSessions } from '../live/live-sessions.ts'
+import type { ModeratedSessions } from '../records/moderated-sessions.ts'
 import type { PendingWrites } from '../records/pending-writes.ts'
 import type { SessionChanges } from '../records/session-changes.ts'
 import type { SessionStore } from '../records/session-store.ts'
@@ -33,6 +34,7 @@ export function createReaper(parts: {
   /** Undefined where the store is this gateway's alone (SQLite): whatever another id left there is dead. */
   gateways: StoreGateways | undefined
   store: SessionStore
+  moderated: Pick<ModeratedSessions, 'removeLeft'>
   /** The sessions of this gateway. */
   live: Pick<LiveSessions, 'ids' | 'end'>
   marked: MarkedRecordings
@@ -98,6 +100,7 @@ export function createReaper(parts: {
     // First: what is audited below comes after what was audited before.
     await audit.flush(living).catch(error => log.warn({ err: error }, 'events wait in the outbox; trying again'))
     await endOrphans(living)
+    await parts.moderated.removeLeft(living)
     await endLeftLeases()
     await parts.marked.lookAfter(living)
     if (rounds++ % REPAIR_EVERY === 0) await parts.recordsRepair.repair()

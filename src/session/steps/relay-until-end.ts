@@ -5,6 +5,9 @@ import type { Log } from '../../shared/log.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { SessionBroker } from '../broker/broker.ts'
 import type { LiveSession } from '../live/live-sessions.ts'
+import { overseeSession } from '../live/oversight.ts'
+import type { Pause } from '../live/pause.ts'
+import type { Watchers } from '../live/watchers.ts'
 import type { Downstream, Protocol, RelayContext, Upstream } from '../protocol.ts'
 import { endOf } from '../session-end.ts'
 import type { EndReason } from '../state.ts'
@@ -15,6 +18,7 @@ const MAX_UNWRITTEN_REFUSALS = 256
 
 interface Parts {
   readonly broker: SessionBroker
+  readonly watchers: Watchers
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -34,12 +38,17 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   const { session, endsAt } = grant
   if (!(await broker.activate(grant))) live.abort('interrupted')
   signal.throwIfAborted()
+  using oversight = overseeSession(parts, live, recorder)
   metrics.sessions.inc({ protocol: protocol.name })
   try {
     await downstream.accept({ session, account: grant.account.name, target: grant.target.name, endsAt })
     metrics.logins.inc({ protocol: protocol.name, result: 'accepted' })
     metrics.handshake.observe({ protocol: protocol.name }, (performance.now() - loginBegan) / 1000)
-    const closedBy = await protocol.relay(downstream, upstream, relayContext(parts, protocol, live, recorder))
+    const closedBy = await protocol.relay(
+      downstream,
+      upstream,
+      relayContext(parts, protocol, live, recorder, oversight.pause),
+    )
     return await closeBoth(downstream, upstream, live, endOf(signal) ?? closedBy)
   } catch (error) {
     log.error({ err: error, session }, 'a session broke')
@@ -54,6 +63,7 @@ function relayContext(
   { name }: { readonly name: Downstream['protocol'] },
   live: LiveSession,
   recorder: Recorder,
+  pause: Pause | undefined,
 ): RelayContext {
   const { grant, signal, activity } = live
   const tally = metrics.tally(name)
@@ -64,6 +74,7 @@ function relayContext(
     recorder,
     signal,
     activity,
+    pause,
     count(direction, bytes) {
       tally[direction] += bytes
     },

@@ -28,6 +28,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   knowsPublicKey: ['alice', KEY],
   stillAllowed: [SESSION],
   loginStillAllowed: [SESSION],
+  awaitModerator: [SESSION],
   lease: [SESSION, { client: 'OpenSSH_9.2' }, KEY],
   findHop: [SESSION, 'hop-01'],
   lendForHop: [SESSION, ADDRESS, KEY],

@@ -159,3 +159,23 @@ t.test(
     t.match(again, { refused: true, code: 'TOO_MANY_TRIES' }, 'what is proven is not a proof again')
   },
 )
+
+t.test('a worker that does not wait for the moderator whom a role demands is lent nothing', async t => {
+  const role = (await parts.roles.get('ops'))!
+  const demand = { of: ['role:security'], waitFor: 60_000, absent: 1000 }
+  await parts.roles.put({ ...role, session: { live: 'any', reason: 'optional', moderator: demand } })
+  t.teardown(() => parts.roles.put(role))
+  const { broker, session } = await granted()
+  const watcher = { id: 'a'.repeat(32), user: 'lee', meets: ['ops'] }
+  await t.rejects(broker.lease({ session }, {}), { code: 'FORBIDDEN' })
+  const waited = broker.awaitModerator({ session })
+  while ((await parts.moderatedSessions.list()).length === 0) await pause(5)
+  await parts.watchers.here(session, { ...watcher, meets: ['other'] })
+  await parts.watchers.gone(session, watcher)
+  await t.rejects(broker.lease({ session }, {}), { code: 'FORBIDDEN' }, 'nor while it waits')
+  await parts.watchers.here(session, { ...watcher, id: 'b'.repeat(32) })
+  t.equal(await waited, undefined)
+  t.notOk(isRefusal(await broker.lease({ session }, {})))
+  broker.forget(session)
+  await ended(session)
+})

@@ -1,7 +1,7 @@
-/** `sallyport session replay` and `follow`: a session in the terminal, as it was or as it is. */
+/** `sallyport session replay`: a session in the terminal, as it was. */
 
 import { type Command, Option } from 'commander'
-import { decodeEventLines, type EndLine, type EventStream } from '../../../api/event-lines.ts'
+import { decodeEventLines, type EventStream } from '../../../api/event-lines.ts'
 import { KEYS, play } from '../../../recording/rendering/playback.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
 import { printable } from '../../../shared/text/printable.ts'
@@ -10,7 +10,8 @@ import { CliError } from '../../exit.ts'
 import type { Terminal } from '../../terminal/terminal.ts'
 import { localTime, parseDuration } from '../../terminal/time.ts'
 import { keepStart } from './keep-start.ts'
-import { pathOf, pathOfOrLast } from './path.ts'
+import { pathOfOrLast } from './path.ts'
+import { channelOf, sayEnd, screenOf } from './screen.ts'
 
 interface ReplayOptions {
   speed: string
@@ -79,42 +80,6 @@ export function addReplay(session: Command, context: Context): void {
       }
       sayEnd(terminal, last.end)
     })
-
-  session
-    .command('follow')
-    .description('watch a live session, from its beginning on')
-    .argument('<session>')
-    .option('--channel <number>', 'only this channel')
-    .addHelpText('after', '\nq stops watching; the session goes on.')
-    .action((id: string, { channel }: { channel?: string }) => follow(context, pathOf(id), channelOf(channel)))
-}
-
-async function follow({ terminal, client }: Context, path: string, options: { channel?: number }): Promise<void> {
-  const bytes = await (await client()).stream(`${path}/follow`)
-  const stream = await decodeEventLines(bytes)
-  const keys = terminal.keys()
-  let left = false
-  // A quiet session sends nothing for a long time: leaving must not wait for its next event.
-  void (async () => {
-    for await (const key of keys?.typed ?? []) {
-      if (!key.includes('q') && !key.includes('\u0003')) continue
-      left = true
-      bytes.destroy()
-    }
-  })()
-  try {
-    await play(() => stream, { write: terminal.write }, screenOf(terminal, stream, { speed: Infinity, ...options }))
-    sayEnd(terminal, stream.end)
-  } catch (error) {
-    if (!left) throw error
-    terminal.note(terminal.style('dim', 'The session goes on.'))
-  } finally {
-    keys?.close()
-  }
-}
-
-function screenOf<T>(terminal: Terminal, { subject }: EventStream, options: T) {
-  return { startedAt: subject.startedAt, width: terminal.width ?? 120, color: terminal.colours, ...options }
 }
 
 /** `last` is whichever came last: nobody should take one session for another. */
@@ -122,14 +87,6 @@ function sayWhich(terminal: Terminal, { subject }: EventStream): void {
   const { session, user, account, target, protocol, source, startedAt } = subject
   const text = `${session}: ${user} as ${account}@${target} by ${protocol} from ${source}, ${localTime(new Date(startedAt).toISOString())}`
   terminal.note(terminal.style('dim', printable(text)))
-}
-
-function sayEnd(terminal: Terminal, end: EndLine | undefined): void {
-  if (end === undefined) return
-  const text = end.sealed
-    ? `The session ended: ${printable(end.reason)}.`
-    : 'The recording has no seal: it is still being written, or was interrupted.'
-  terminal.note(terminal.style('dim', text))
 }
 
 function parseSpeed(text: string): number {
@@ -142,10 +99,4 @@ function parseSpeed(text: string): number {
 
 function parseOptional(text: string | undefined, option: string): number | undefined {
   return text === undefined ? undefined : parseDuration(text, option)
-}
-
-function channelOf(text: string | undefined): { channel?: number } {
-  if (text === undefined) return {}
-  if (!/^\d{1,9}$/.test(text)) throw new CliError(EXIT.usage, `--channel: "${text}" is not a number.`)
-  return { channel: Number(text) }
 }

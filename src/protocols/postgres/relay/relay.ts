@@ -2,6 +2,7 @@
 
 import { TLSSocket } from 'node:tls'
 import { Gate } from '../../../recording/writing/gate.ts'
+import type { Pause } from '../../../session/live/pause.ts'
 import type { RelayContext } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
 import type { Log } from '../../../shared/log.ts'
@@ -14,6 +15,7 @@ import type { PostgresDownstream } from '../client-side/downstream.ts'
 import { cancelOnTarget } from '../target-side/cancel.ts'
 import type { PostgresUpstream } from '../target-side/upstream.ts'
 import { DeferredParser } from './deferred-parser.ts'
+import { HeldChunks } from './held-chunks.ts'
 
 const { OTHER_SIDE_FULL, UNWRITTEN_TO_CLIENT, UNWRITTEN_TO_TARGET, TOO_MUCH_UNANSWERED, LOG_BEHIND } = AGAINST_READING
 
@@ -26,7 +28,7 @@ export function relay(
   polling: BusyPolling | undefined,
   log: Log,
 ): Promise<EndReason> {
-  const { recorder, signal } = context
+  const { recorder, signal, pause } = context
   const client = downstream.socket
   const target = upstream.socket
   const fromClient = new Reading(client)
@@ -72,9 +74,10 @@ export function relay(
       ended = true
       fromClient.end()
       fromTarget.end()
-      client.off('data', onClientData).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
-      target.off('data', onTargetData).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
+      client.off('data', takeFromClient).off('drain', onClientDrain).off('end', onClientEnd).off('close', onClientEnd)
+      target.off('data', takeFromTarget).off('drain', onTargetDrain).off('end', onTargetEnd).off('close', onTargetEnd)
       statements.end()
+      if (pause !== undefined) pause.onChange = undefined
       finish = () => {
         signal.removeEventListener('abort', onAbort)
         last()
@@ -183,14 +186,27 @@ export function relay(
       fromClient.goOn(OTHER_SIDE_FULL)
     }
 
-    client.on('data', onClientData).on('drain', onClientDrain).on('end', onClientEnd).on('close', onClientEnd)
-    target.on('data', onTargetData).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
+    const heldOfClient = new HeldChunks(fromClient, onClientData)
+    const heldOfTarget = new HeldChunks(fromTarget, onTargetData)
+    const takeFromClient = heldWhilePaused(pause, onClientData, heldOfClient)
+    const takeFromTarget = heldWhilePaused(pause, onTargetData, heldOfTarget)
+    if (pause !== undefined) {
+      pause.onChange = () => {
+        if (pause.paused) return
+        heldOfClient.release()
+        heldOfTarget.release()
+      }
+    }
+    client.on('data', takeFromClient).on('drain', onClientDrain).on('end', onClientEnd).on('close', onClientEnd)
+    target.on('data', takeFromTarget).on('drain', onTargetDrain).on('end', onTargetEnd).on('close', onTargetEnd)
     upstream.onCancel = async () => {
+      if (pause?.paused) return false
       context.activity()
       statements.upToDate()
-      if (ended) return
+      if (ended) return true
       recorder.fact({ type: 'cancel' })
       await toTarget.turn()
+      return true
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
@@ -199,9 +215,19 @@ export function relay(
     // Not a plaintext client, on loopback: paused, its stream goes on reading for a while and so sees it leave.
     if (client instanceof TLSSocket) readIntoOneBuffer(client)
     readIntoOneBuffer(target)
-    if (upstream.early.length > 0) onTargetData(upstream.early)
-    if (early.length > 0) onClientData(early)
+    if (upstream.early.length > 0) takeFromTarget(upstream.early)
+    if (early.length > 0) takeFromClient(early)
     fromClient.begin()
     fromTarget.begin()
   })
+}
+
+/** Where nothing can be paused, nothing is in the way. */
+function heldWhilePaused(
+  pause: Pause | undefined,
+  pass: (chunk: Buffer) => void,
+  held: HeldChunks,
+): (chunk: Buffer) => void {
+  if (pause === undefined) return pass
+  return chunk => (pause.paused ? held.hold(chunk) : pass(chunk))
 }

@@ -33,8 +33,8 @@ export interface PostgresUpstream {
   readonly startup: StartupResult
   /** What came right after the login; the relay forwards it first. */
   readonly early: Buffer
-  /** Told of each cancel request for this session: set by the relay. */
-  onCancel?: () => Promise<void>
+  /** Told of each cancel request for this session, and gives whether it may go to the target: set by the relay. */
+  onCancel?: () => Promise<boolean>
   close(): void
 }
 

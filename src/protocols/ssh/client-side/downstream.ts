@@ -30,7 +30,7 @@ export interface SshDownstreamOptions extends AuthenticationOptions {
   readonly transport: Transport
   readonly source: Source
   readonly session: string
-  /** Called once when the person is let in. */
+  /** Called once when the person is let in, or will be when others let them. */
   onAccepted(): void
   /** Called when a proof was wrong: clients hang up by themselves when they have no other. */
   onWrongProof(): void
@@ -57,6 +57,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
   #accepted = false
   /** Once who they are is proven, and what they bring, or wait for, is asked about. */
   #waiting: WaitingClient | undefined
+  #proven = false
   #expired = false
   #held: Buffer[] = []
   #ownRefusal: Refusal | undefined
@@ -153,7 +154,9 @@ export class SshDownstream implements RelayedClient, TransportListener {
   }
 
   tell(line: string): void {
-    this.#waiting?.tell(line)
+    this.#isProven()
+    if (this.#waiting === undefined) this.#banner(line)
+    else this.#waiting.tell(line)
   }
 
   async accept(_notice: SessionNotice): Promise<void> {
@@ -166,6 +169,13 @@ export class SshDownstream implements RelayedClient, TransportListener {
 
   #letIn(): void {
     this.transport.send(message(MESSAGE.USERAUTH_SUCCESS))
+    this.#isProven()
+  }
+
+  /** From here on it is not they who are slow. */
+  #isProven(): void {
+    if (this.#proven) return
+    this.#proven = true
     this.#options.onAccepted()
   }
 

@@ -9,10 +9,10 @@ import type { RelayPeer } from './relay-peer.ts'
 const HIGH_WATER_BYTES = 1024 * 1024
 
 /**
- * `slow-reader` is the other side; `answers`: this side does not take what the gateway itself answers it; the last two: what
- * waits for the recorder on its way to that side.
+ * `slow-reader` is the other side; `answers`: this side does not take what the gateway itself answers it; `unwritten-…`: what
+ * waits for the recorder on its way to that side; `paused`: the session is, and enough of this side is held.
  */
-type Cause = 'slow-reader' | 'answers' | 'unwritten-to-client' | 'unwritten-to-target'
+type Cause = 'slow-reader' | 'answers' | 'unwritten-to-client' | 'unwritten-to-target' | 'paused'
 
 export class Flow {
   readonly #transports: Record<Side, RelayPeer>
@@ -54,6 +54,12 @@ export class Flow {
       if (much) this.#stop(side, cause)
       else this.#go(side, cause)
     }
+  }
+
+  /** Enough of what `side` sends is held while the session is paused; or no longer. */
+  paused(side: Side, much: boolean): void {
+    if (much) this.#stop(side, 'paused')
+    else this.#go(side, 'paused')
   }
 
   /** Neither side is read any more. */

@@ -10,6 +10,7 @@ import { TransportViolation } from '../transport/transport.ts'
 import { otherSide } from './channels.ts'
 import { Flow } from './flow.ts'
 import { Forwarder } from './forwarder.ts'
+import { HeldMessages } from './held-messages.ts'
 import type { Side } from './policy.ts'
 import type { RelayedClient, RelayPeer } from './relay-peer.ts'
 import { Requests } from './requests.ts'
@@ -44,6 +45,7 @@ class Relay {
   readonly #flow: Flow
   readonly #forwarder: Forwarder
   readonly #requests: Requests
+  readonly #held: HeldMessages | undefined
   readonly #ended = Promise.withResolvers<EndReason>()
   #over = false
 
@@ -55,6 +57,8 @@ class Relay {
     this.#flow = new Flow(this.#transports)
     this.#forwarder = new Forwarder(this.#transports, this.#flow, context, options)
     this.#requests = new Requests(this.#forwarder, options)
+    const { pause } = context
+    this.#held = pause && new HeldMessages(pause, this.#flow, this.#requests, (...message) => this.#pass(...message))
   }
 
   async run(): Promise<EndReason> {
@@ -66,6 +70,12 @@ class Relay {
       this.#ended.resolve('internal-error')
     }
     signal.addEventListener('abort', abort, { once: true })
+    const { pause } = this.#context
+    if (pause !== undefined) {
+      pause.onChange = () => {
+        if (!pause.paused) this.#held?.release((...message) => this.#take(...message))
+      }
+    }
     this.#takeOver()
     if (signal.aborted) abort()
     else if (this.#transports.target.over) this.#end('target-closed')
@@ -75,6 +85,7 @@ class Relay {
       return await this.#ended.promise
     } finally {
       signal.removeEventListener('abort', abort)
+      if (pause !== undefined) pause.onChange = undefined
     }
   }
 
@@ -122,7 +133,8 @@ class Relay {
   #take(side: Side, type: number, payload: Buffer): void {
     if (this.#over) return
     try {
-      this.#pass(side, type, payload)
+      if (this.#held === undefined) this.#pass(side, type, payload)
+      else this.#held.take(side, type, payload)
     } catch (error) {
       if (error instanceof WireError) this.#brokenRule(side, error)
       else if (this.#stop()) this.#ended.reject(error)

@@ -22,6 +22,11 @@ interface Forwarded {
 export class ReplyQueue {
   #waiting: (Refused | Forwarded)[] = []
 
+  /** No answer is owed. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0
+  }
+
   /** The peer was sent a request that it must answer; `heard` is called with the answer. */
   forwarded(heard?: (reply: Buffer) => void): void {
     this.#push({ heard, forUs: false })

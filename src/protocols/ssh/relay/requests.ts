@@ -23,6 +23,8 @@ import { TerminalNotices } from './terminal-notices.ts'
 const READING_MS = 100
 /** What starts a program: one of these can succeed in a channel (RFC 4254 §6.5). */
 const STARTS = new Set(['shell', 'exec', 'subsystem'])
+/** As ssh and sshd send it; whoever answers is there, whatever they say. */
+const KEEPALIVE = 'keepalive@openssh.com'
 const REMOTE_FORWARDS = new Set(['tcpip-forward', 'streamlocal-forward@openssh.com'])
 
 export class Requests {
@@ -150,6 +152,25 @@ export class Requests {
     if (wantsReply) this.#global[side].forwarded(this.#forwards.asked(name, reader))
     else this.#forwards.takenFor(name, reader)
     this.#forwarder.forward(side, payload)
+  }
+
+  /**
+   * Answers a keepalive of OpenSSH in the place of the other side, which may not hear of it now. False: it is none, or another answer is owed
+   * first.
+   */
+  answerKeepalive(side: Side, type: number, payload: Buffer): boolean {
+    const isGlobal = type === MESSAGE.GLOBAL_REQUEST
+    const reader = new WireReader(payload, 1)
+    const channel = isGlobal ? undefined : this.#forwarder.channels.find(side, reader.uint32())
+    if (reader.utf8() !== KEEPALIVE || !reader.boolean()) return false
+    const owed = channel === undefined ? this.#global[side] : channel[side].requests
+    if (!owed.isEmpty || channel?.[otherSide(side)].sentClose) return false
+    const no =
+      channel === undefined
+        ? message(MESSAGE.REQUEST_FAILURE)
+        : message(MESSAGE.CHANNEL_FAILURE, uint32(channel[side].id))
+    this.#forwarder.answer(side, no)
+    return true
   }
 
   /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`, for a global request of the other. */
