@@ -1,21 +1,31 @@
 /** Who may decide on requests, as users, roles and earlier decisions are now: of many at once, with as many queries as of one. */
 
-import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
-import type { Offer } from '../policy/on-request.ts'
+import type { Users } from '../identity/users.ts'
+import { type Offer, stagesOf } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type ApprovalFacts, type Decider, type MayDecide, mayDecide, samePerson } from './approvals.ts'
+import { peopleMeant } from './approvers.ts'
 import { offerIn } from './offered.ts'
 import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 
 interface Parts {
   readonly rows: Pick<RequestRows, 'decisionsOn' | 'approvalsOf' | 'approversOf'>
-  readonly users: Pick<Documents<User>, 'getAll'>
+  readonly users: Pick<Users, 'getAll' | 'holding'>
   readonly roles: Pick<Roles, 'getAll'>
   readonly clock: Clock
+}
+
+/** So many are named. */
+const MOST_NAMED = 10
+
+/** Those who may decide on it now: the first of them; `more`: there are others. */
+export interface Deciders {
+  readonly names: readonly string[]
+  readonly more: boolean
 }
 
 type DecisionFacts = ApprovalFacts & { readonly offer: Offer; readonly role: Role }
@@ -73,6 +83,15 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
     )
   }
 
+  /** Those of these who may decide on it. */
+  async function decidersAmong(request: RequestedAccess, approvers: readonly User[]): Promise<User[]> {
+    const [facts, creditors] = await Promise.all([
+      factsOfAll([request]),
+      creditorsOf(approvers.map(({ name }) => name)),
+    ])
+    return approvers.filter(one => verdict(facts.get(request.id), one, creditors.get(one.name)).may)
+  }
+
   return {
     /** With what that rests on. */
     async mayDecideOn(request: RequestedAccess, approver: User) {
@@ -88,13 +107,19 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
       return requests.filter(({ id }) => verdict(facts.get(id), approver, creditors.get(approver.name)).may)
     },
 
-    /** Those of these who may decide on it. */
-    async decidersAmong(request: RequestedAccess, approvers: readonly User[]): Promise<User[]> {
-      const [facts, creditors] = await Promise.all([
-        factsOfAll([request]),
-        creditorsOf(approvers.map(({ name }) => name)),
-      ])
-      return approvers.filter(one => verdict(facts.get(request.id), one, creditors.get(one.name)).may)
+    decidersAmong,
+
+    async decidersOf(request: RequestedAccess): Promise<Deciders> {
+      const facts = (await factsOfAll([request])).get(request.id)
+      const stage = facts && stagesOf(facts.offer)[facts.stage]
+      if (facts === undefined || stage === undefined) return { names: [], more: false }
+      const meant = [...stage.groups.flatMap(({ of }) => of), ...(stage.escalateTo ?? [])]
+      const names: string[] = []
+      for await (const some of peopleMeant(users, meant, facts.requester)) {
+        names.push(...(await decidersAmong(request, some)).map(({ name }) => name))
+        if (names.length > MOST_NAMED) break
+      }
+      return { names: names.slice(0, MOST_NAMED), more: names.length > MOST_NAMED }
     },
 
     decided: async ({ id }: RequestedAccess, user: string) =>

@@ -11,6 +11,7 @@ import { NeedsCode } from './check-decider.ts'
 import type { AskWish } from './choose-offer.ts'
 import { type History, historyOf } from './history.ts'
 import type { GivenLess } from './lessen.ts'
+import type { Deciders } from './may-decide.ts'
 import { type RequestedAccess, type RequestStateName, unknownRequest } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
 import type { Requests } from './requests.ts'
@@ -30,6 +31,8 @@ export interface RequestPage {
 export interface RequestDetails extends RequestDocument {
   /** By whom it is decided, where it waits: `2 of role:leads, and role:security`. */
   readonly approvers: string | null
+  /** Who may decide on it now, by name: the first of them. Null where it waits for no decision, or the offer does not name them to who asks. */
+  readonly deciders: Deciders | null
   readonly decisions: readonly ReturnType<typeof decisionDocument>[]
   /** The accounts that it opens now: the first of them, and how many there are. */
   readonly opens: { readonly accounts: readonly string[]; readonly count: number }
@@ -152,9 +155,12 @@ export async function detailsOf(
   const may = user === undefined ? undefined : await requests.mayDecideOn(request, user)
   const isDecider = may?.may === true || decisions.some(({ approver }) => approver === reader)
   const stage = state.is === 'pending' ? state.stage : undefined
+  const asker = reader === request.user && offered?.offer.nameApprovers !== false
+  const named = stage !== undefined && (isDecider || reader === undefined || asker)
   return {
     ...requestDocument(request),
     approvers: stage === undefined || offered === undefined ? null : describeStage({ offer: offered.offer, stage }),
+    deciders: named ? await requests.decidersOf(request) : null,
     decisions: decisions.map(decisionDocument),
     opens: { accounts: opens.accounts, count: opens.count },
     sessions: resting.map(row => ({

@@ -52,6 +52,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['reviewed', details.review === null ? undefined : reviewText(details.review)],
     ...(details.review?.outside ?? []).map((words): [string, string] => ['', words]),
     ['decided by', details.approvers ?? undefined],
+    ['', details.deciders === null ? undefined : decidersText(details.deciders)],
     ['opens', opens.count === 0 ? 'nothing that is there now' : `${opens.accounts.join(', ')}${more}`],
     ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [
       decision === 'approve' ? 'approved' : 'denied',
@@ -68,6 +69,11 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ]),
     ...(history?.unusual ?? []).map((text): [string, string] => ['unusual', text]),
   ]
+}
+
+function decidersText({ names, more }: NonNullable<RequestDetails['deciders']>): string {
+  if (names.length === 0) return 'nobody may at this moment'
+  return `now: ${names.join(', ')}${more ? ' and others' : ''}`
 }
 
 /** `role:leads: lee, mia`: whom an offer names, and who that is now. */

@@ -4,8 +4,7 @@ import type { Outbox } from '../audit/chain/outbox.ts'
 import type { AuditAppender } from '../audit/event.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Database } from '../database/database.ts'
-import type { Documents } from '../database/documents.ts'
-import type { User } from '../identity/user.ts'
+import type { Users } from '../identity/users.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Access } from '../session/access.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -36,7 +35,7 @@ interface Parts {
   readonly outbox: Outbox
   readonly audit: AuditAppender
   readonly access: Pick<Access, 'look'>
-  readonly users: Pick<Documents<User>, 'get' | 'getAll'>
+  readonly users: Pick<Users, 'get' | 'getAll' | 'holding'>
   readonly roles: Pick<Roles, 'get' | 'getAll' | 'heldBy' | 'list'>
   readonly targets: Pick<Targets, 'get' | 'getAll' | 'pages'>
   readonly cluster: Pick<Cluster, 'publish' | 'subscribe'>
@@ -68,6 +67,7 @@ export async function createRequests(parts: Parts) {
     ...offered,
     mayDecideOn: deciding.mayDecideOn,
     decidersAmong: deciding.decidersAmong,
+    decidersOf: deciding.decidersOf,
     ask: createAsk({ audit, access, roles, offered, newRequests, changes, clock }),
     askForMore: createAskForMore({ rows, offered, newRequests, changes, clock }),
     approve: createApprove({ rows, offered, decider, acts, followOn, changes, clock }),

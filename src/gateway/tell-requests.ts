@@ -9,11 +9,13 @@ import type { Requests } from '../access-requests/requests.ts'
 import type { User } from '../identity/user.ts'
 import type { NotificationKind } from '../notifications/kinds.ts'
 import type { Notify } from '../notifications/notifications.ts'
+import { whoWasTold } from '../notifications/rows.ts'
 import { stagesOf } from '../policy/on-request.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { GatewayParts } from './parts.ts'
 
 const TELL_APPROVERS = 'tell-approvers'
+const TELL_DECIDED = 'tell-decided'
 const MOST_NAMED = 10
 
 /** What the requester reads, by what has happened. */
@@ -29,6 +31,7 @@ const STEPS: Partial<Record<RequestHappening, readonly [kind: NotificationKind, 
   revoked: ['request.revoked', 'was taken away'],
 }
 
+type ApproversParts = Pick<GatewayParts, 'requests' | 'notify' | 'users' | 'database'>
 type Parts = Pick<GatewayParts, 'requests' | 'notify' | 'schedule' | 'storeClock' | 'users' | 'channels'>
 
 /** Until what is on `started` is closed. Where no channel is configured, nobody is told. */
@@ -41,6 +44,11 @@ export function tellOfRequests(
     const { what, request } = transition
     const step = stepOf(transition)
     if (step !== undefined) await notify(step, on)
+    const over = overWords(transition)
+    if (over !== undefined) {
+      const payload = { over, by: transition.by }
+      await schedule.plan({ kind: TELL_DECIDED, key: request.id, dueAt: storeClock.now(), payload, replace: true }, on)
+    }
     if (request.state.is !== 'pending') return
     if (what === 'asked' || what === 'escalated' || what === 'approved-by-one') {
       const payload = { escalated: what === 'escalated' }
@@ -53,7 +61,7 @@ export function tellOfRequests(
   started.defer(async () => forget())
 }
 
-export function approversHandler({ requests, notify, users }: Omit<Parts, 'channels'>): Record<string, JobHandler> {
+export function approversHandler({ requests, notify, users, database }: ApproversParts): Record<string, JobHandler> {
   return {
     [TELL_APPROVERS]: {
       limit: 2,
@@ -68,7 +76,49 @@ export function approversHandler({ requests, notify, users }: Omit<Parts, 'chann
         return undefined
       },
     },
+    [TELL_DECIDED]: {
+      limit: 2,
+      async run({ key, payload }) {
+        const request = await requests.rows.get(key)
+        if (request === undefined) return undefined
+        const { over, by } = payload as { over: string; by: string }
+        const { path } = linkTo(request)
+        const kinds = ['request.asked', 'request.escalated'] as const
+        const told = await whoWasTold(database, { kinds, path, since: request.askedAt })
+        const to = told.filter(user => user !== by && user !== request.user).map(user => ({ user }))
+        if (to.length > 0) await notify({ ...decidedOf(request, over, by), to })
+        return undefined
+      },
+    },
   }
+}
+
+/** How it ended for those who were asked; undefined: it did not just now. */
+function overWords({ what, request: { state } }: Transition): string | undefined {
+  switch (what) {
+    case 'approved':
+      return 'was approved'
+    case 'denied':
+      return 'was denied'
+    case 'cancelled':
+      return state.given === undefined ? 'was withdrawn' : undefined
+    case 'expired':
+      return state.given === undefined ? 'was not decided in time' : undefined
+    case 'revoked':
+      return state.given === undefined ? 'is not asked any more' : undefined
+    default:
+      return undefined
+  }
+}
+
+function decidedOf(request: RequestedAccess, over: string, by: string) {
+  const document = requestDocument(request)
+  return {
+    kind: 'request.decided',
+    subject: `The request of ${document.user} for ${wantedText(document)} ${over}`,
+    lines: by === 'gateway' || by === request.user ? [] : [`By: ${by}`],
+    link: linkTo(request),
+  } as const
 }
 
 /** Also those whose working hours are over: they read it when they begin again. */

@@ -66,6 +66,27 @@ export async function wasTold(
   return told.length > 0
 }
 
+/** The people who were told something of these kinds about what `path` names, since then. */
+export async function whoWasTold(
+  on: Database,
+  {
+    kinds,
+    path,
+    since,
+  }: { readonly kinds: readonly NotificationKind[]; readonly path: string; readonly since: number },
+): Promise<string[]> {
+  const told = await on
+    .selectFrom('notifications')
+    .innerJoin('notification_deliveries', 'notification_deliveries.notification', 'notifications.id')
+    .select('notification_deliveries.user')
+    .distinct()
+    .where('notifications.kind', 'in', kinds)
+    .where('notifications.at', '>=', since)
+    .where('notifications.link', 'like', `%${JSON.stringify(path)}%`)
+    .execute()
+  return told.flatMap(({ user }) => user ?? [])
+}
+
 const withNotification = (on: Database) =>
   on
     .selectFrom('notification_deliveries as delivery')

@@ -66,6 +66,8 @@ export const offerSchema = z
     freshFactor: z.boolean().default(true),
     /** So long a request waits for its decision, and what counts from first use for that. */
     validFor: duration.default(WAITS_MS),
+    /** Whether who asks is told by name who may decide; not given: yes. */
+    nameApprovers: z.boolean().optional(),
     /** Whether one may ask for more time before the end. */
     extend: z.boolean().default(true),
   })

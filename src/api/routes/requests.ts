@@ -68,6 +68,7 @@ const requestSchema = accessSchema.extend({
 
 const detailsSchema = requestSchema.extend({
   approvers: z.string().nullable(),
+  deciders: z.object({ names: z.array(z.string()), more: z.boolean() }).nullable(),
   decisions: z.array(
     z.object({
       approver: z.string(),

@@ -124,7 +124,7 @@ t.test('an engineer asks, a lead sees what it opens and approves with a code, an
     ...{ mayDecide: true, needsCode: true },
     history: { sessions: 0, unusual: [/No session of alice there within 90 days/, /asked from 127.0.0.1/] },
   })
-  t.match((await as('lee', 'show', web)).stdout, /decided by +role:leads/)
+  t.match((await as('lee', 'show', web)).stdout, /decided by +role:leads\n +now: lee\n/)
   const wrong = await withToken(gateway, tokens.lee, ['request', 'approve', web, '--stdin'], { stdin: '000000' })
   t.match(wrong.stderr, /code is not right/)
   t.equal((await as('alice', 'approve', web, '--stdin')).exit !== 0, true, 'not by herself')

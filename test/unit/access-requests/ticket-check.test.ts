@@ -22,7 +22,7 @@ async function checkOf(t: Test, listener: RequestListener, more: object = {}) {
   const { port } = server.address() as AddressInfo
   const settings = ticketCheckSchema.parse({
     url: `http://127.0.0.1:${port}/state`,
-    ...{ secretFile: 'unused', allowLocal: true, ...more },
+    ...{ secretFile: 'unused', allowLocal: true },
   })
   const clock = standingClock()
   const check = createTicketCheck({ settings: { ...settings, ...more }, secret: SECRET, ca: undefined, clock })

@@ -3,6 +3,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import { approversHandler, tellOfRequests } from '../../../src/gateway/tell-requests.ts'
 import type { Notification } from '../../../src/notifications/notification.ts'
 import { createNotify } from '../../../src/notifications/notifications.ts'
+import { role } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 async function prepare(t: Test) {
@@ -11,7 +12,7 @@ async function prepare(t: Test) {
   const world = await createRequestWorld(database)
   const told: Notification[] = []
   const notify = async (notification: Notification) => void told.push(notification)
-  const parts = { ...world, notify, storeClock: world.clock }
+  const parts = { ...world, notify, storeClock: world.clock, database }
   tellOfRequests({ ...parts, channels: [{}] as never }, new AsyncDisposableStack())
   const handler = approversHandler(parts)['tell-approvers']!
   return {
@@ -79,6 +80,65 @@ t.test('a request that was decided meanwhile is told to no approver', async t =>
   const { id } = await ask('alice')
   await requests.cancel({ user: 'alice' }, id)
   t.strictSame(await told(), [])
+})
+
+t.test('who was asked is told when somebody else decided, or it was withdrawn, and who decided is not', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const world = await createRequestWorld(database)
+  const channels = [{ name: 'mail', events: ['*'], people: true, own: false, needsAddress: false }]
+  const notify = createNotify({ database, schedule: world.schedule, clock: world.clock, channels })
+  const parts = { ...world, notify, storeClock: world.clock, channels: channels as never, database }
+  tellOfRequests(parts, new AsyncDisposableStack())
+  const handlers = approversHandler(parts)
+  async function told(): Promise<[string, string | null][]> {
+    for (const job of await world.schedule.list()) {
+      await handlers[job.kind]?.run(job, new AbortController().signal)
+      if (job.kind in handlers) await world.schedule.cancel(job.kind, job.key)
+    }
+    const rows = await database
+      .selectFrom('notification_deliveries')
+      .innerJoin('notifications', 'notifications.id', 'notification_deliveries.notification')
+      .select(['subject', 'user'])
+      .where('kind', '=', 'request.decided')
+      .orderBy('user')
+      .execute()
+    await database.deleteFrom('notifications').where('kind', '=', 'request.decided').execute()
+    await database.deleteFrom('notification_deliveries').execute()
+    return rows.map(({ subject, user }) => [subject, user])
+  }
+  const first = await world.ask('alice')
+  // Only those who were told of it.
+  for (const job of await world.schedule.list({ kind: 'tell-approvers' }))
+    await handlers[job.kind]!.run(job, new AbortController().signal)
+  await world.user('mia', ['leads'])
+  await world.requests.approve(world.as('lee'), first.id, {})
+  t.strictSame(await told(), [['The request of alice for root@web-01 was approved', 'lou']])
+  const second = await world.ask('bob')
+  for (const job of await world.schedule.list({ kind: 'tell-approvers' }))
+    await handlers[job.kind]!.run(job, new AbortController().signal)
+  await world.requests.cancel({ user: 'bob' }, second.id)
+  const withdrawn = 'The request of bob for root@web-01 was withdrawn'
+  t.strictSame(await told(), [
+    [withdrawn, 'lee'],
+    [withdrawn, 'lou'],
+    [withdrawn, 'mia'],
+  ])
+  // Decided before anybody was told.
+  const third = await world.ask('carol')
+  await world.requests.deny(world.as('lee'), third.id, 'no')
+  t.strictSame(await told(), [])
+})
+
+t.test('those of a further step that a review rule asks for are told when it is their turn', async t => {
+  const { ask, told, rule, user, requests, as, roles } = await prepare(t)
+  await roles.put(role({ name: 'security', targets: {}, accounts: {} }))
+  await user('sam', ['security'])
+  await rule({ name: 'more', outcome: 'ask', also: [{ of: ['role:security'] }] })
+  const { id } = await ask('alice')
+  t.match((await told()).at(-1)!.to.length, 2)
+  await requests.approve(as('lee'), id, {})
+  t.strictSame((await told()).at(-1)!.to, [{ user: 'sam' }])
 })
 
 t.test('what is told of a step is stored with it', async t => {
