@@ -238,6 +238,32 @@ t.test('files go on too, and forwarding works in the session that follows', asyn
   t.equal(readFileSync(`${file}.there`, 'utf8').length, 300_000)
 })
 
+t.test('behind a jump it is the same, and the variables are those of the connection inside', async t => {
+  const around = ['ssh', ...options, '-p', target().port, '-l', 'alice', '-W', '%h:%p', target().host].join(' ')
+  const inside = ['-o', `ProxyCommand=${around}`, ...because('a jump'), '-l', account, 'web-01', 'echo jumped']
+  const client = run('ssh', ...options, ...inside)
+  t.match(await asked(), { wish: { reason: 'a jump' } })
+  await approve()
+  const { status, stdout, stderr } = await client.ended
+  t.equal(stdout, 'jumped\n', stderr)
+  t.equal(status, 0)
+})
+
+t.test('keepalives are answered while it waits, and forwards that were asked for open in the session', async t => {
+  const alive = ['-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=1', '-R', '0:127.0.0.1:1', '-vvv']
+  const client = ssh([...alive, ...because('a forward')], 'echo forwarded')
+  await client.printed(/Waiting for(?:[\s\S]*?send packet: type 80\b[\s\S]*?receive packet: type 2\b){2}/)
+  await approve()
+  const { status, stdout, stderr } = await client.ended
+  t.equal(stdout, 'forwarded\n')
+  t.equal(status, 0)
+  t.match(
+    stderr,
+    /remote port forwarding failed|remote forward failure/,
+    'the role does not allow it, and says so in its turn',
+  )
+})
+
 t.test('psql waits with notices, and goes on; without a reason its FATAL has the command', async t => {
   const client = psql(String.raw`-c sallyport.reason=disk\ is\ full -c work_mem=8MB`, 'show work_mem')
   t.match(await asked(), { wish: { reason: 'disk is full' } })

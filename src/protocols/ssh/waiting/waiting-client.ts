@@ -22,6 +22,8 @@ const WINDOW = 16 * 1024
 /** What may be asked for, and sent ahead, before it is let in. */
 const MOST_HELD = 128
 const MOST_HELD_BYTES = 64 * 1024
+/** One a second, for a day. */
+const MOST_KEEPALIVES = 100_000
 /** One that asks for no program within this time brings nothing: a connection for forwarding alone. */
 const PROGRAM_WITHIN_MS = 10_000
 const MOST_BROUGHT = 4096
@@ -63,6 +65,8 @@ export class WaitingClient implements TransportListener, RelayPeer {
   #accepted = false
   /** A global request whose answer is the target's: the answers come in order. */
   #owesAnswers = false
+  #keepalive: Buffer | undefined
+  #keepalives = 0
   /** Nothing more will be typed. */
   #sentEof = false
   #typed: { readonly line: TypedLine; answered(line: string | undefined): void } | undefined
@@ -215,6 +219,12 @@ export class WaitingClient implements TransportListener, RelayPeer {
       if (wantsReply) this.#transport.send(message(MESSAGE.REQUEST_FAILURE))
       return
     }
+    // Its answer would be taken for that of the request before; a client that looks for life is content with anything.
+    if (name === 'keepalive@openssh.com') {
+      this.#transport.send(message(MESSAGE.IGNORE, string('')))
+      if (wantsReply) this.#holdKeepalive(payload)
+      return
+    }
     this.#owesAnswers ||= wantsReply
     this.#hold(payload)
   }
@@ -273,10 +283,17 @@ export class WaitingClient implements TransportListener, RelayPeer {
     if (typed.is === 'line') this.#typed.answered(typed.line)
   }
 
+  /** All of them are one message: who waits for long sends many. */
+  #holdKeepalive(payload: Buffer): void {
+    if (++this.#keepalives > MOST_KEEPALIVES) throw new WireError('too many keepalives before it is let in')
+    this.#keepalive ??= Buffer.from(payload)
+    this.#held.push(this.#keepalive)
+  }
+
   /** A copy, that may be changed. */
   #hold(payload: Buffer): Buffer {
     this.#heldBytes += payload.length
-    if (this.#held.length >= MOST_HELD || this.#heldBytes > MOST_HELD_BYTES)
+    if (this.#held.length - this.#keepalives >= MOST_HELD || this.#heldBytes > MOST_HELD_BYTES)
       throw new WireError('too much is asked for before it is let in')
     const held = Buffer.from(payload)
     this.#held.push(held)
