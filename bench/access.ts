@@ -21,6 +21,7 @@ import { startChild } from '../test/support/child.ts'
 import { startPostgres } from '../test/support/start-postgres.ts'
 import { median, quantile } from './measure.ts'
 import type { BenchOptions } from './options.ts'
+import { revocationSeconds } from './revocation.ts'
 import type { Row } from './row.ts'
 
 const GROUP = 'Access'
@@ -76,6 +77,9 @@ export async function benchAccess({ quick, folder, stack, say }: BenchOptions): 
     rows.push(row(`decision, p50, ${store}`, 'ms', quantile(times, 0.5)))
     rows.push({ ...row(`decision, p99, ${store}`, 'ms', quantile(times, 0.99)), target: { atMost: 5 } })
   }
+  const [sessions, seconds] = await revocationSeconds({ quick, folder, stack, say })
+  const name = `revocation until ${sessions} sessions on two gateways are closed`
+  rows.push({ ...row(name, 's', seconds), target: { atMost: 1 } })
   return rows
 }
 

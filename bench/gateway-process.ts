@@ -23,6 +23,15 @@ export interface GatewaySetup {
   readonly keptWhole?: readonly string[]
   /** The same of those whose role shows nothing before it is written. */
   readonly beforeRelay?: readonly string[]
+  /** Names of targets whose accounts are given on request alone. */
+  readonly onRequest?: readonly string[]
+  /** One of two gateways on one store; `joins`: what is in it is there already. */
+  readonly shared?: {
+    readonly database: string
+    readonly redis: string
+    readonly keyFile: string
+    readonly joins: boolean
+  }
   /** By address of the account. */
   readonly credentials: Record<string, { privateKey: string } | { password: string }>
 }
@@ -36,34 +45,60 @@ config.ssh = { ...config.ssh, host: HOST, port: 0, maxPerSource: 2000, maxUnauth
 config.postgres = { ...config.postgres, host: HOST, port: 0 }
 config.api = { ...config.api, enabled: false }
 config.shutdown = { drainMs: 0 }
-await initKeyFile(join(setup.folder, 'vault.key'))
+const { shared } = setup
+if (shared !== undefined) {
+  config.database = shared.database
+  config.cluster = { ...config.cluster, redis: shared.redis }
+  config.vault = { ...config.vault, key: { file: shared.keyFile } }
+}
+if (!shared?.joins) await initKeyFile(shared?.keyFile ?? join(setup.folder, 'vault.key'))
 const gateway = await startGateway({
   config,
   log: createLog('info', pino.destination(join(setup.folder, 'gateway.log'))),
 })
-const { roles, users, factors, targets, vault } = gateway.parts
-const { keptWhole = [], beforeRelay = [] } = setup
-const others = setup.targets.map(target => target.name).filter(name => ![...keptWhole, ...beforeRelay].includes(name))
-for (const [name, names, terms] of [
-  ['bench', others, { rememberFactor: '5m' }],
-  ['kept-whole', keptWhole, { execOutputLimit: 'none' }],
-  ['before-relay', beforeRelay, { recording: 'before-relay' }],
-] as const) {
-  const factors = [['publickey'], ['password']]
-  await roles.put(roleSchema.parse({ name, targets: { names }, accounts: { levels: ['basic'] }, factors, ...terms }))
+const { roles, users, factors, targets, vault, requests } = gateway.parts
+if (!shared?.joins) await fillStore()
+
+async function fillStore(): Promise<void> {
+  const { keptWhole = [], beforeRelay = [], onRequest = [] } = setup
+  const special = [...keptWhole, ...beforeRelay, ...onRequest]
+  const others = setup.targets.map(target => target.name).filter(name => !special.includes(name))
+  for (const [name, names, terms] of [
+    ['bench', others, { rememberFactor: '5m' }],
+    ['kept-whole', keptWhole, { execOutputLimit: 'none' }],
+    ['before-relay', beforeRelay, { recording: 'before-relay' }],
+  ] as const) {
+    const factors = [['publickey'], ['password']]
+    await roles.put(roleSchema.parse({ name, targets: { names }, accounts: { levels: ['basic'] }, factors, ...terms }))
+  }
+  const offer = { accounts: { levels: ['basic'] }, approvers: ['user:approver'], freshFactor: false } as const
+  await roles.put(
+    roleSchema.parse({
+      name: 'asked',
+      targets: { names: onRequest },
+      accounts: {},
+      onRequest: [offer],
+      factors: [['publickey']],
+    }),
+  )
+  await users.put(userSchema.parse({ name: 'approver' }))
+  for (const target of setup.targets) await targets.put(targetSchema.parse({ allowLocal: true, ...target }))
+  for (const [address, credential] of Object.entries(setup.credentials)) {
+    const material =
+      'privateKey' in credential
+        ? ({ kind: 'private-key', privateKey: new Secret(credential.privateKey) } as const)
+        : ({ kind: 'password', password: new Secret(credential.password) } as const)
+    await vault.setCredential(parseAccountAddress(address)!, material, 'bench')
+  }
+  await users.put(
+    userSchema.parse({
+      name: 'bench',
+      roles: ['bench', 'kept-whole', 'before-relay', 'asked'],
+      publicKeys: [setup.publicKey],
+    }),
+  )
+  await factors.setPassword('bench', new Secret(setup.password))
 }
-for (const target of setup.targets) await targets.put(targetSchema.parse({ allowLocal: true, ...target }))
-for (const [address, credential] of Object.entries(setup.credentials)) {
-  const material =
-    'privateKey' in credential
-      ? ({ kind: 'private-key', privateKey: new Secret(credential.privateKey) } as const)
-      : ({ kind: 'password', password: new Secret(credential.password) } as const)
-  await vault.setCredential(parseAccountAddress(address)!, material, 'bench')
-}
-await users.put(
-  userSchema.parse({ name: 'bench', roles: ['bench', 'kept-whole', 'before-relay'], publicKeys: [setup.publicKey] }),
-)
-await factors.setPassword('bench', new Secret(setup.password))
 
 process.stdout.write(`${JSON.stringify({ ssh: gateway.ssh!.port, postgres: gateway.postgres!.port })}\n`)
 
@@ -85,6 +120,25 @@ async function planDue({ due, first }: { due: number; first: string[] }): Promis
   process.stdout.write('planned\n')
 }
 
+/** The account is asked for, and approved. */
+async function askFor(address: string): Promise<void> {
+  const { account, target } = parseAccountAddress(address)!
+  const as = (user: string, held: string[]) => ({
+    ...{ user, roles: held, proven: new Set(['publickey'] as const), sourceAddress: HOST },
+  })
+  const { request } = await requests.ask(as('bench', ['asked']), { on: { target }, account, reason: 'a bench' })
+  await requests.approve(as('approver', []), request.id, {})
+  process.stdout.write(`approved ${request.id}\n`)
+}
+
+async function revoke(id: string): Promise<void> {
+  await requests.revoke(id, 'bench', undefined)
+  process.stdout.write('revoked\n')
+}
+
 createInterface({ input: process.stdin })
-  .on('line', line => void planDue(JSON.parse(line)))
+  .on('line', line => {
+    const wish = JSON.parse(line)
+    void ('ask' in wish ? askFor(wish.ask) : 'revoke' in wish ? revoke(wish.revoke) : planDue(wish))
+  })
   .once('close', () => void gateway.stop())

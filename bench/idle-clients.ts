@@ -1,5 +1,6 @@
-/** Opens many SSH sessions that do nothing: idle-clients.ts PORT LOGIN KEYFILE COUNT. Says so, and closes when stdin ends. */
+/** Opens many SSH sessions that do nothing: idle-clients.ts PORT LOGIN KEYFILE COUNT. Says so, says when all were closed by the other side, and closes when stdin ends. */
 
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import ssh2 from 'ssh2'
 
@@ -8,6 +9,7 @@ const privateKey = readFileSync(keyFile)
 const AT_ONCE = 10
 
 const clients: ssh2.Client[] = []
+const closed: Promise<unknown>[] = []
 let left = Number(count)
 
 async function openSome(): Promise<void> {
@@ -17,7 +19,9 @@ async function openSome(): Promise<void> {
 function openOne(): Promise<ssh2.Client> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
-    client.once('error', reject)
+    closed.push(once(client, 'close'))
+    // Also what it is told when it is closed.
+    client.on('error', reject)
     client.once('ready', () =>
       client.exec('cat', (error, channel) => {
         if (error) return reject(error)
@@ -31,6 +35,7 @@ function openOne(): Promise<ssh2.Client> {
 
 await Promise.all(Array.from({ length: AT_ONCE }, openSome))
 process.stdout.write('ready\n')
+void Promise.all(closed).then(() => process.stdout.write('closed\n'))
 process.stdin.resume().once('end', () => {
   for (const client of clients) client.end()
 })

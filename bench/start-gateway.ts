@@ -12,8 +12,8 @@ export interface MeasuredGateway {
   readonly ports: { readonly ssh: number; readonly postgres: number }
   /** Has the garbage of all its processes collected. */
   collectGarbage(): Promise<void>
-  /** Says a line to it, and waits for one that begins like this. */
-  tell(line: string, answer: string): Promise<void>
+  /** Says a line to it, and waits for one that begins like this: gives that. */
+  tell(line: string, answer: string): Promise<string>
   stop(): Promise<void>
 }
 
@@ -49,7 +49,7 @@ export async function startMeasuredGateway(setup: GatewaySetup): Promise<Measure
     async tell(line, answer) {
       const answered = printed(answer)
       child.stdin.write(`${line}\n`)
-      await answered
+      return answered
     },
     async stop() {
       child.stdin.end()
