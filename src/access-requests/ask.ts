@@ -1,7 +1,7 @@
 /** Asking for what one's roles give on request. */
 
 import type { AuditAppender } from '../audit/event.ts'
-import { offerName } from '../policy/on-request.ts'
+import { offerFor, offerName } from '../policy/on-request.ts'
 import { requestCommand } from '../policy/request-command.ts'
 import type { Roles } from '../policy/roles.ts'
 import { checkWords } from '../policy/wish-words.ts'
@@ -51,6 +51,11 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
   /** Throws `BAD_REQUEST`, `ACCESS_DENIED`, `CONFLICT` and `AUDIT_UNAVAILABLE`. `lower`: an account of a lower level would do as well. */
   return async (person: Actor, wish: AskWish) => {
     const now = clock.now()
+    if (wish.permanent && !('target' in wish.on))
+      throw new GatewayError(
+        'BAD_REQUEST',
+        'For good one asks for one account at a time, as in root@web-01 --permanent.',
+      )
     const { role, offer, asked, lower } = await choose(person, wish, now)
     const example = requestCommand(person.user, addressWords(wish, asked), offer)
     const words = checkWords(offer, wish, 'This access', example)
@@ -66,7 +71,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       ...{ askedAt: now, revision: 1 },
       state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + waitMs, given: asked },
     }
-    const restsOn = { role, offer, by: byOf(person), base: undefined }
+    const restsOn = { role, offer: offerFor(offer, request.kind), by: byOf(person), base: undefined }
     return { request: await changes.change(() => newRequests.prepare(request, restsOn)), lower }
   }
 }

@@ -1,7 +1,7 @@
 /** What a request is for, as roles and targets are now. */
 
 import { matchesTarget } from '../policy/match.ts'
-import { type Offer, offerName } from '../policy/on-request.ts'
+import { type Offer, offerName, offerFor as ofKind } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Target } from '../targets/target.ts'
@@ -62,11 +62,17 @@ export function createOfferedNow({ roles, targets }: Parts) {
   }
 }
 
-/** What a request is for, in its role as it is now; with the further step that its review asked for. */
+/** What a request is for, in its role as it is now, for requests of its kind; with the further step that its review asked for. */
 export function offerIn(
   role: Role | undefined,
-  { offer: name, review }: Pick<RequestedAccess, 'offer' | 'review'>,
+  {
+    offer: name,
+    kind = 'access',
+    review,
+  }: Pick<RequestedAccess, 'offer' | 'review'> & { readonly kind?: RequestedAccess['kind'] },
 ): RoleOffer | undefined {
   const offer = role?.onRequest?.find(one => offerName(one) === name)
-  return role === undefined || offer === undefined ? undefined : { role, offer: withFurtherStep(offer, review) }
+  return role === undefined || offer === undefined
+    ? undefined
+    : { role, offer: withFurtherStep(ofKind(offer, kind), review) }
 }

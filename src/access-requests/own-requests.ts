@@ -40,6 +40,8 @@ export interface RequestDetails extends RequestDocument {
   readonly sessions: readonly { readonly id: string; readonly account: string; readonly live: boolean }[]
   /** For those who decide: what this person did before, and what is unusual. */
   readonly history: History | null
+  /** Which proposed change of the rules became of it, where it was asked for for good. */
+  readonly proposal: string | null
   readonly mayDecide: boolean
   /** Whether a decision needs a one-time code of that moment. */
   readonly needsCode: boolean
@@ -66,6 +68,7 @@ export interface ShowParts {
   readonly requests: Requests
   readonly sessions: Pick<SessionStore, 'list'>
   readonly users: Pick<Documents<User>, 'get'>
+  readonly proposalOf: (request: string) => Promise<string | undefined>
 }
 
 interface Parts extends ShowParts {
@@ -76,7 +79,15 @@ interface Parts extends ShowParts {
   readonly takeCode: () => boolean
 }
 
-export function createOwnRequests({ requests, sessions, users, person, proveCode, takeCode }: Parts): OwnRequests {
+export function createOwnRequests({
+  requests,
+  sessions,
+  users,
+  proposalOf,
+  person,
+  proveCode,
+  takeCode,
+}: Parts): OwnRequests {
   async function decide(decision: (prove?: () => Promise<boolean>) => Promise<RequestedAccess>, code?: Secret) {
     try {
       const request = await decision(code === undefined ? undefined : () => proveCode(code))
@@ -112,7 +123,7 @@ export function createOwnRequests({ requests, sessions, users, person, proveCode
     async show(id) {
       const { user } = await person()
       const request = await requests.rows.get(id)
-      const details = request && (await detailsOf({ requests, sessions, users }, request, user))
+      const details = request && (await detailsOf({ requests, sessions, users, proposalOf }, request, user))
       if (details === undefined || !(details.knows || request!.user === user)) throw unknownRequest()
       const { knows: _, ...shown } = details
       return shown
@@ -140,7 +151,7 @@ export function createOwnRequests({ requests, sessions, users, person, proveCode
 
 /** With what is seen of it beside. `reader`: who looks; `knows`: whether they may, as somebody who decides. Not given: an administrator. */
 export async function detailsOf(
-  { requests, sessions, users }: ShowParts,
+  { requests, sessions, users, proposalOf }: ShowParts,
   request: RequestedAccess,
   reader?: string,
 ): Promise<RequestDetails & { readonly knows: boolean }> {
@@ -168,6 +179,7 @@ export async function detailsOf(
       live: row.state !== 'ended',
     })),
     history: isDecider || reader === undefined ? await historyOf(sessions, request, opens.targets) : null,
+    proposal: request.kind === 'permanent' ? ((await proposalOf(id)) ?? null) : null,
     mayDecide: may?.may === true,
     needsCode: may?.may === true && offered?.offer.freshFactor !== false,
     knows: isDecider || (may?.may === false && may.knows),

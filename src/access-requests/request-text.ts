@@ -47,6 +47,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['databases', details.databases?.join(', ')],
     ['state', stateText(details)],
     ['reason', details.reason ?? undefined],
+    ['proposal', details.proposal ?? undefined],
     ['ticket', details.ticket ?? undefined],
     ['asked', `${minuteOf(details.askedAt)}, from ${details.source}`],
     ['reviewed', details.review === null ? undefined : reviewText(details.review)],

@@ -2,7 +2,7 @@
 
 import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
-import { type Offer, stagesOf } from '../policy/on-request.ts'
+import { allStagesOf, type Offer } from '../policy/on-request.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Deciding } from './may-decide.ts'
 import type { RequestedAccess } from './request.ts'
@@ -40,7 +40,7 @@ export function createToDecide({ rows, users, roles, deciding }: Parts) {
 
 /** Whether the offer may mean this user as an approver; whom it is asked for says the rest. */
 function mayMean(offer: Offer, { name, roles }: User): boolean {
-  const all = stagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
+  const all = allStagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
     ...groups.flatMap(({ of }) => of),
     ...escalateTo,
   ])

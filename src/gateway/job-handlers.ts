@@ -13,6 +13,7 @@ import { requestHandlers } from './access-request-jobs.ts'
 import { checkOutHandlers } from './check-out-jobs.ts'
 import type { GatewayParts } from './parts.ts'
 import { expireProposals } from './proposal-jobs.ts'
+import { permanentHandler } from './propose-permanent.ts'
 import { endsSoonHandler } from './tell-ends-soon.ts'
 import { proposalApproversHandler } from './tell-proposals.ts'
 import { approversHandler } from './tell-requests.ts'
@@ -38,6 +39,7 @@ export function jobHandlers(
     ...approversHandler(parts),
     ...endsSoonHandler(parts),
     ...expireProposals(proposals),
+    ...permanentHandler(parts),
     ...proposalApproversHandler(parts),
     ...deliveryHandlers({ ...parts, clock: parts.storeClock, url: config.notifications.url ?? config.api.url }),
   }

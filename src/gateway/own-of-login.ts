@@ -10,12 +10,13 @@ import { GatewayError } from '../shared/errors.ts'
 import type { GatewayParts } from './parts.ts'
 
 export function requestsOf(
-  { requests, sessions, users }: Pick<GatewayParts, 'requests' | 'sessions' | 'users'>,
+  { requests, sessions, users, proposals }: Pick<GatewayParts, 'requests' | 'sessions' | 'users' | 'proposals'>,
   broker: Pick<HeldSessions, 'person' | 'proveCode' | 'takeCode'>,
   id: string,
 ): OwnRequests {
   return createOwnRequests({
     ...{ requests, sessions, users },
+    proposalOf: async request => (await proposals.rows.ofRequest(request))?.id,
     person: () => personOf(broker, id),
     proveCode: code => broker.proveCode(id, code),
     takeCode: () => broker.takeCode(id),

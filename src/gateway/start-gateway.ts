@@ -35,6 +35,7 @@ import type { Listeners } from './listeners.ts'
 import { handedKeys, ownKeysOf } from './own-keys.ts'
 import { createParts, type GatewayParts } from './parts.ts'
 import { lookAtPrograms } from './program-connectors.ts'
+import { planPermanent } from './propose-permanent.ts'
 import { connectorsOf, loadProtocols, type ServedProtocols } from './protocols.ts'
 import { proveTarget } from './prove-target.ts'
 import { reviewAccess } from './review-access.ts'
@@ -202,6 +203,7 @@ export async function startGateway({
   tellOfRequests(parts, started)
   tellBeforeRequestsEnd(parts, started)
   tellOfProposals(parts, started)
+  planPermanent(parts, started)
   const notificationWatch = await watchNotifications(parts, config.notifications, started)
   log.info({ gateway, ...listening }, 'the gateway is ready')
 

@@ -55,6 +55,16 @@ export const offerSchema = z
     approvers: z.array(whoSchema).min(1).optional(),
     /** In place of `approvers`: several steps, one after the other. */
     stages: z.array(stageSchema).min(1).max(10).optional(),
+    /** Who approves in their place what is asked for for good (`--permanent`). */
+    permanent: z
+      .strictObject({
+        approvers: z.array(whoSchema).min(1).optional(),
+        stages: z.array(stageSchema).min(1).max(10).optional(),
+      })
+      .refine(({ approvers, stages }) => (approvers === undefined) !== (stages === undefined), {
+        message: 'permanent has approvers (any one of them), or stages, and one of the two',
+      })
+      .optional(),
     /** For how long one may ask. */
     maxTime: duration.default(LONGEST_MS),
     reason: z.enum(['required', 'optional']).default('required'),
@@ -85,9 +95,21 @@ export function offerName({ name, accounts: { names = [], levels = [] } }: Pick<
   return [...levels.toSorted().map(level => `level ${level}`), ...names.toSorted()].join(', ')
 }
 
+/** As it is for requests of that kind. */
+export function offerFor(offer: Offer, kind: 'access' | 'permanent'): Offer {
+  return kind === 'permanent' && offer.permanent !== undefined
+    ? { ...offer, approvers: offer.permanent.approvers, stages: offer.permanent.stages }
+    : offer
+}
+
+/** The steps of both kinds of requests. */
+export function allStagesOf(offer: Pick<Offer, 'approvers' | 'stages' | 'permanent'>): readonly Stage[] {
+  return [...stagesOf(offer), ...(offer.permanent === undefined ? [] : stagesOf(offer.permanent))]
+}
+
 /** The roles whose holders it names as approvers. */
-export function rolesNamedBy(offer: Pick<Offer, 'approvers' | 'stages'>): string[] {
-  const named = stagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
+export function rolesNamedBy(offer: Pick<Offer, 'approvers' | 'stages' | 'permanent'>): string[] {
+  const named = allStagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
     ...groups.flatMap(({ of }) => of),
     ...escalateTo,
   ])

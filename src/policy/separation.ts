@@ -3,7 +3,7 @@
 import type { User } from '../identity/user.ts'
 import type { Scope } from '../shared/scopes.ts'
 import { scopesAtMost } from './api-scopes.ts'
-import { offerName, stagesOf } from './on-request.ts'
+import { allStagesOf, offerName } from './on-request.ts'
 import type { Role } from './role.ts'
 
 export const DUTIES = ['admin', 'approver', 'auditor'] as const
@@ -64,7 +64,7 @@ export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHold
     const scopes = scopesAtMost([role])
     for (const { name } of holding(role.name)) noteScopes(name, scopes, `role ${role.name}`)
     for (const offer of role.onRequest ?? []) {
-      const who = stagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
+      const who = allStagesOf(offer).flatMap(({ groups, escalateTo = [] }) => [
         ...groups.flatMap(({ of }) => of),
         ...escalateTo,
       ])

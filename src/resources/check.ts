@@ -94,6 +94,9 @@ function checkOffers({ onRequest = [], channels }: Role): Complaint[] {
       ...checkTime(offer.maxTime, [...at, 'maxTime']),
       ...checkTime(offer.validFor, [...at, 'validFor']),
       ...(offer.stages ?? []).flatMap(({ within }, stage) => checkTime(within, [...at, 'stages', stage, 'within'])),
+      ...(offer.permanent?.stages ?? []).flatMap(({ within }, stage) =>
+        checkTime(within, [...at, 'permanent', 'stages', stage, 'within']),
+      ),
       ...(names.length + levels.length === 0
         ? [{ path: [...at, 'accounts'], message: 'It offers no account: say names or levels.' }]
         : []),

@@ -90,6 +90,8 @@ const detailsSchema = requestSchema.extend({
       unusual: z.array(z.string()),
     })
     .nullable(),
+  /** The proposed change of the rules that became of a request for good. */
+  proposal: z.string().nullable(),
   mayDecide: z.boolean(),
   needsCode: z.boolean(),
 })
@@ -123,7 +125,8 @@ const codeSchema = z
   .max(100)
   .transform(text => new Secret(text))
 
-export function requests(app: ApiRoutes, { requests, sessions, authenticator, users }: ApiParts): void {
+export function requests(app: ApiRoutes, { requests, sessions, authenticator, users, proposals }: ApiParts): void {
+  const proposalOf = async (request: string) => (await proposals.rows.ofRequest(request))?.id
   const tags = ['requests']
   const params = z.object({ id: idSchema })
 
@@ -295,14 +298,14 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
   }
 
   async function seen(id: string) {
-    const { knows: _, ...shown } = await detailsOf({ requests, sessions, users }, await existing(id))
+    const { knows: _, ...shown } = await detailsOf({ requests, sessions, users, proposalOf }, await existing(id))
     return structuredClone(shown) as z.output<typeof detailsSchema>
   }
 
   function of(caller: Caller): OwnRequests {
     const { actor, source } = caller
     return createOwnRequests({
-      ...{ requests, sessions, users },
+      ...{ requests, sessions, users, proposalOf },
       person: personOf(caller, { users }, 'One asks and decides'),
       proveCode: code => authenticator.confirmCode(actor, source, code),
       takeCode: () => false,

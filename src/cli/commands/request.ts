@@ -53,7 +53,7 @@ export const addRequests: AddCommands = (program, context) => {
     .option('--database <name...>', 'these databases alone')
     .option('--reason <text>', 'why')
     .option('--ticket <id>', 'for which ticket')
-    .option('--permanent', 'for good: the wish that somebody changes the role')
+    .option('--permanent', 'for good: what is approved becomes a proposed change of the rules')
     .action(async (account: string | undefined, options: AskOptions) => {
       const wish = wishOf(account, options, context.now())
       const client = await context.client()

@@ -46,7 +46,7 @@ const people: Record<string, TestUser> = {
   bob2: await gateway.addUser({ name: 'bob2', roles: ['security'], email: 'Bob@example.com ' }),
 }
 const tokens: Record<string, string> = {}
-for (const user of Object.keys(people)) {
+for (const user of [...Object.keys(people), 'alice']) {
   const person = { user, proven: new Set(['publickey'] as const), sourceAddress: '127.0.0.1' }
   const made = await parts.personalAccess.create(person, { scopes: 'all', validForMs: 100 * 3_600_000 })
   tokens[user] = made.text.reveal()
@@ -211,6 +211,48 @@ t.test('two approvals at one instant, on two gateways’ worth of calls, apply i
   t.equal(results.filter(({ exit }) => exit === 0).length, 1, results.map(({ stderr }) => stderr).join())
   const applied = (await parts.audit.list({ kinds: ['resources.applied'] })).filter(({ data }) => data.includes(id))
   t.equal(applied.length, 1)
+})
+
+t.test('what is approved for good becomes a proposal, and that a role of its own', async t => {
+  await gateway.addRole({
+    ...{ name: 'helpers', targets: { names: ['web-*'] }, accounts: {} },
+    onRequest: [{ accounts: { levels: ['admin'] }, approvers: ['user:lee'], permanent: { approvers: ['user:mia'] } }],
+  })
+  await parts.users.put({ ...(await parts.users.get('alice'))!, roles: ['helpers'] })
+  const wide = await as('alice', [
+    'request',
+    'create',
+    '--targets',
+    'web-*',
+    '--level',
+    'admin',
+    '--reason',
+    'x',
+    '--permanent',
+  ])
+  t.match(wide.stderr, /one account at a time/)
+  const asked = await as('alice', ['request', 'create', 'root@web-01', '--reason', 'my job', '--permanent', '--json'])
+  const { id } = asked.json<{ request: { id: string } }>().request
+  t.equal(
+    (await as('lee', ['request', 'approve', id, '--stdin'], code('lee'))).exit === 0,
+    false,
+    'not by who approves for a time',
+  )
+  t.match((await as('mia', ['request', 'list', '--to-decide'])).stdout, new RegExp(id))
+  const made = new Promise<string>(resolve =>
+    parts.proposals.onChange(async ({ what, proposal }) => (what === 'made' ? resolve(proposal.id) : undefined)),
+  )
+  t.equal((await as('mia', ['request', 'approve', id, '--stdin'], code('mia'))).exit, 0)
+  const proposal = await made
+  const shown = await as('lee', ['proposal', 'show', proposal])
+  t.match(shown.stdout, /proposed by +the gateway for alice/)
+  t.match(shown.stdout, /alice gets root@web-01/)
+  t.match((await as('alice', ['request', 'show', id])).stdout, new RegExp(`proposal +${proposal}`))
+  t.match(await as('alice', ['proposal', 'approve', proposal]), { stderr: /Nobody decides on what they propose/ })
+  t.equal((await approve('lee', proposal)).exit, 0)
+  const roles = await rolesOf('alice')
+  t.match(roles, ['helpers', `permanent-${id.slice(4)}`])
+  t.match(await parts.roles.get(roles![1]!), { targets: { names: ['web-01'] }, accounts: { names: ['root'] } })
 })
 
 t.test('no road goes around it', async t => {

@@ -344,3 +344,21 @@ t.test('the owner sees all and may revoke, and decides on nothing', async t => {
   t.equal((await asOwner(gateway, ['request', 'revoke', id, '--reason', 'no'])).exit, 0)
   t.match((await as('alice', 'list', '--json')).stdout, /"revoked"/)
 })
+
+t.test('where four eyes are not asked for, whoever may write roles accepts what was approved for good', async t => {
+  const id = await asked(`${account}@web-01`, '--permanent')
+  const made = new Promise<string>(resolve =>
+    parts.proposals.onChange(async ({ what, proposal }) => (what === 'made' ? resolve(proposal.id) : undefined)),
+  )
+  await approve(id)
+  const proposal = await made
+  t.match((await asOwner(gateway, ['proposal', 'show', proposal])).stdout, new RegExp(`alice gets ${account}@web-01`))
+  const byLee = await withToken(gateway, tokens.lee, ['proposal', 'approve', proposal])
+  t.equal(byLee.exit === 0, false, 'not by an approver alone')
+  const accepted = await asOwner(gateway, ['proposal', 'approve', proposal])
+  t.match(accepted.stdout, /applied by owner/)
+  t.equal((await onWeb('true').ended).status, 0, 'she is let in without asking')
+  const role = `permanent-${id.slice('req_'.length)}`
+  await parts.users.put({ ...(await parts.users.get('alice'))!, roles: ['ops'] })
+  await parts.roles.remove(role)
+})

@@ -51,6 +51,7 @@ eachStore(t, 'lists of requests come in pages, each request once, also while som
   const { requests, ask, as, clock, users, sessions } = await createRequestWorld(await store.open())
   const own = (name: string) =>
     createOwnRequests({
+      proposalOf: async () => undefined,
       ...{ requests, sessions, users, proveCode: async () => false, takeCode: () => false },
       person: async () => as(name),
     })
