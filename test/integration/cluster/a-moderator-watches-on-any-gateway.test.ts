@@ -192,13 +192,16 @@ t.test('the moderator ends it, before it begins and while it is open', async t =
 
   const second = ssh('echo ready; exec cat')
   const id = await waiting()
-  const lee = await watch(id)
+  const following = as('lee', 'session', 'follow', id)
   await second.printed(/ready/)
   t.match(await as('bob', 'session', 'end', id), { exit: 1, stderr: /There is no session/ })
   t.equal((await as('lee', 'session', 'end', id)).exit, 0)
   t.match((await second.ended).stderr, /its moderator ended the session/)
   t.equal(await ended(id), 'moderator-ended')
-  lee.leave()
+  const { exit, stdout, stderr: said } = await following
+  t.equal(exit, 0, said)
+  t.match(said, /You are its moderator: e ends the session/)
+  t.match(stdout, /ready/)
 })
 
 t.test('whoever loses the role is no moderator any more, at once', async t => {

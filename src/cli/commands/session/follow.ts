@@ -5,11 +5,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Command } from 'commander'
 import { decodeEventLines } from '../../../api/event-lines.ts'
 import type { ModeratedSessionDocument } from '../../../api/routes/moderated-sessions.ts'
+import type { Whoami } from '../../../api/routes/own.ts'
 import { play } from '../../../recording/rendering/playback.ts'
-import { EXIT } from '../../../shared/exit-codes.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
-import { CliError } from '../../exit.ts'
 import { moderatedPathOf } from './moderate.ts'
 import { pathOf } from './path.ts'
 import { channelOf, sayEnd, screenOf } from './screen.ts'
@@ -50,12 +49,11 @@ waits for you begins, it is paused when you stop watching, and e ends it.`,
 /** Whoever has no personal token is none. */
 async function isModerator(client: Client, id: string): Promise<boolean> {
   moderatedPathOf(id)
-  const { sessions } = await client
-    .get<{ sessions: ModeratedSessionDocument[] }>('/v1/own/moderated-sessions')
-    .catch(error => {
-      if (error instanceof CliError && error.exit === EXIT.notPermitted) return { sessions: [] }
-      throw error
-    })
+  // Others are not asked for what they may not: it would stand in the audit log as a refusal.
+  const { by, scopes } = await client.get<Whoami>('/v1/whoami')
+  if (by !== 'personal-token' || !scopes.includes('own')) return false
+  const path = '/v1/own/moderated-sessions'
+  const { sessions } = await client.get<{ sessions: ModeratedSessionDocument[] }>(path)
   return sessions.some(session => session.id === id)
 }
 
