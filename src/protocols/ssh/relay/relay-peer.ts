@@ -22,7 +22,10 @@ export interface RelayPeer {
     isPaused(): boolean
     on(event: 'drain', listener: () => void): unknown
   }
+  /** The payload is copied. */
   send(payload: Buffer): void
+  /** From now on, data messages are there only until the listener returns. */
+  reuseMemory(): void
   disconnect(reason: number, text: string): void
   destroy(): void
   /** Tells the peer that we do not know this message (RFC 4253 §11.4). */

@@ -90,6 +90,7 @@ class Relay {
   }
 
   #takeOver(): void {
+    for (const transport of Object.values(this.#transports)) transport.reuseMemory()
     this.#downstream.speaker = {
       say: notice => this.#forwarder.say(notice),
       lastWord: lines => this.#forwarder.lastWord(lines),

@@ -184,6 +184,10 @@ export class InnerClient implements RelayPeer {
     this.#end()
   }
 
+  reuseMemory(): void {
+    // Its messages have no memory of a packet.
+  }
+
   unimplemented(): void {
     // A message of its own making that the relay does not know: there is none.
   }

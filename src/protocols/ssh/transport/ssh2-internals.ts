@@ -5,6 +5,7 @@
  */
 
 import { loadSsh2 } from '../../../shared/ssh-encoding/ssh2.ts'
+import { type Decipher, type GcmDecipher, PacketReader } from './packet-reader.ts'
 
 /** A key as ssh2 parses it. */
 export interface ParsedKey {
@@ -61,7 +62,9 @@ export interface Ssh2Protocol {
   sallyportExchanges: ((exchange: KeyExchange) => void)[]
   /** Ours: what ssh2 is to see in place of the peer's KEXINIT. */
   sallyportKexinit?: (payload: Buffer) => Buffer
-  _decipher: { inSeqno: number; _onPayload: (payload: Buffer) => unknown }
+  _decipher: Decipher
+  /** Ours: the memory of what is parsed, and of data messages, is used again when they have been taken. */
+  sallyportReuses: boolean
   _skipNextInboundPacket: boolean
   _kex: KeyExchange | undefined
   /** Set while a key exchange runs: our own KEXINIT. */
@@ -162,7 +165,34 @@ export function createProtocol(config: ProtocolConfig): Ssh2Protocol {
     },
   })
   protocol.sallyportExchanges = listeners
+  readPackets(protocol)
   return protocol
+}
+
+/** Ours in place of ssh2's where it is AES-GCM; another must not keep what it is given where that is used again. */
+function readPackets(protocol: Ssh2Protocol): void {
+  protocol.sallyportReuses = false
+  const mayReuse = () => protocol.sallyportReuses
+  let current = protocol._decipher
+  Object.defineProperty(protocol, '_decipher', {
+    configurable: true,
+    enumerable: true,
+    get: () => current,
+    set(decipher: Decipher) {
+      current = decipher
+      if (decipher.constructor.name === 'AESGCMDecipherBinding') {
+        const reader = new PacketReader(decipher as GcmDecipher, mayReuse)
+        decipher.decrypt = (data, from, end) => reader.decrypt(data, from, end)
+        return
+      }
+      const decrypt = decipher.decrypt
+      decipher.decrypt = (data, from, end) => {
+        if (!mayReuse()) return decrypt.call(decipher, data, from, end)
+        const next = decrypt.call(decipher, Buffer.from(data.subarray(from, end)), 0, end - from)
+        return next === undefined ? undefined : from + next
+      }
+    },
+  })
 }
 
 /** ssh2 has the message here before it is sent. */

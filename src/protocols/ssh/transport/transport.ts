@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../shared/clock.ts'
 import { messageOf } from '../../../shared/errors.ts'
 import { message, string, uint32 } from '../../../shared/ssh-encoding/wire.ts'
+import { readIntoOneBuffer } from '../../relaying/read-into-one-buffer.ts'
 import { CIPHERS, KEY_EXCHANGES, MACS, USER_SIGNATURE_ALGORITHMS } from './algorithms.ts'
 import { keepHashed } from './hashed-exchange.ts'
 import { showCertificates } from './host-certificate.ts'
@@ -38,6 +39,8 @@ const LINGER_MS = 5_000
 const WAITING_BYTES = 256 * 1024
 /** …and once a relay bounds it: windows keep it far below. */
 export const RELAY_WAITING_BYTES = 48 * 1024 * 1024
+/** For all connections: room for several packets of bulk, which then leave in one write. */
+const readBuffer = Buffer.allocUnsafeSlow(256 * 1024)
 /** What a message that waits takes up beside its bytes: many small ones are more than they seem. */
 const WAITING_OVERHEAD = 128
 
@@ -224,6 +227,12 @@ export class Transport {
   destroy(): void {
     this.#end(undefined)
     this.socket.destroy()
+  }
+
+  /** From now on, data messages are there only until the listener returns: bulk needs no memory of its own then. */
+  reuseMemory(): void {
+    this.#protocol.sallyportReuses = true
+    readIntoOneBuffer(this.socket, { buffer: readBuffer, take: bytes => this.#parse(bytes) })
   }
 
   /** Tells the peer that we do not know this message (RFC 4253 §11.4). */
