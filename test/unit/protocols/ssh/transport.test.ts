@@ -15,7 +15,10 @@ const NEVER = { rekeyBytes: Number.POSITIVE_INFINITY, rekeyMs: Number.POSITIVE_I
 /** A server end, and a raw socket in front of it. */
 async function serverEnd(t: Test, listener: TransportListener, limits = NEVER): Promise<Socket> {
   const server = createServer(socket => {
-    new Transport(socket, { side: 'server', hostKeys }, listener, limits, systemClock).start()
+    const transport = new Transport(socket, { side: 'server', hostKeys }, listener, limits, systemClock)
+    // As the relay does.
+    listener.ready = () => transport.reuseMemory()
+    transport.start()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
