@@ -85,6 +85,10 @@ export class WaitingClient implements TransportListener, RelayPeer {
     return this.#known.promise
   }
 
+  reuseMemory(): void {
+    // Messages may be held here: they keep the memory that they came in.
+  }
+
   message(type: number, payload: Buffer): void {
     try {
       if (this.#relay === undefined) this.#take(type, payload)
