@@ -60,17 +60,26 @@ export function mayDecide(facts: ApprovalFacts, approver: Decider, owes: boolean
   return { may: true, rule }
 }
 
-/** Whether the step has all approvals that it needs, of people who are still what they were approvers by. */
-export function isEnough(facts: ApprovalFacts): boolean {
+/** The first step of all that lacks approvals, as its approvers are now; undefined: none does. */
+export function stageLacking(facts: ApprovalFacts): number | undefined {
+  const stages = stagesOf(facts.offer)
+  const lacking = stages.findIndex((_, stage) => !isEnough({ ...facts, stage }, stage === facts.stage))
+  return lacking < 0 ? undefined : lacking
+}
+
+/**
+ * Whether the step has all approvals that it needs, of people who are still what they were approvers by. `waits`: it is the one that the request
+ * waits for; of another one, those to whom it had gone have approved it in their right.
+ */
+export function isEnough(facts: ApprovalFacts, waits = true): boolean {
   const stage = stagesOf(facts.offer)[facts.stage]
   if (stage === undefined) return false
+  const others = waits ? escalated(stage, facts) : (stage.escalateTo ?? [])
   const people = facts.approvals
     .filter(one => one.stage === facts.stage)
     .flatMap(({ approver }) => (approver === undefined || approver.disabled ? [] : [approver]))
   // Each place is for one person, and each person counts for one place.
-  const places = stage.groups.flatMap(({ of, count }) =>
-    Array.from({ length: count }, () => [...of, ...escalated(stage, facts)]),
-  )
+  const places = stage.groups.flatMap(({ of, count }) => Array.from({ length: count }, () => [...of, ...others]))
   const taken = new Map<number, Decider>()
   return places.every((_, place) => fill(place, new Set()))
 

@@ -1,12 +1,11 @@
 /** Approving a request: one of the approvals that it needs, or the last. */
 
-import { stagesOf } from '../policy/on-request.ts'
 import { checkText } from '../policy/wish-words.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Acts } from './act.ts'
 import { type Actor, byOf } from './actor.ts'
-import { isEnough } from './approvals.ts'
+import { stageLacking } from './approvals.ts'
 import type { Changes, Write } from './change.ts'
 import type { DeciderCheck } from './check-decider.ts'
 import { openedBy } from './choose-offer.ts'
@@ -38,6 +37,8 @@ export function createApprove({ rows, offered, decider, acts: { act }, followOn,
     const { request, given, facts, rule, user, hold } = await decider.stillTheirs(person, id)
     const { offer, role, stage } = facts
     const now = clock.now()
+    if (request.extensionOf !== undefined && (how.less.channels !== undefined || how.less.startsAt !== undefined))
+      throw new GatewayError('BAD_REQUEST', 'It is more time for what was given: less of it is a shorter time alone.')
     const less = lessen(given, how.less, { role, offer, now })
     if (
       request.extensionOf === undefined &&
@@ -45,9 +46,8 @@ export function createApprove({ rows, offered, decider, acts: { act }, followOn,
     )
       throw new GatewayError('CONFLICT', 'Nothing of what it asks for is there any more, or offered.')
     const base = request.extensionOf === undefined ? undefined : await rows.get(request.extensionOf)
-    const enough = isEnough({ ...facts, approvals: [...facts.approvals, { approver: user, stage }] })
-    const next = enough ? stage + 1 : stage
-    const last = next >= stagesOf(offer).length
+    // An earlier one, where somebody who approved it is no approver any more, or the offer has other steps now.
+    const next = stageLacking({ ...facts, approvals: [...facts.approvals, { approver: user, stage }] })
     const by = byOf(person)
     const useBy = request.wish.clock === 'first-use' ? Math.max(now, less.startsAt ?? now) + offer.validFor : undefined
 
@@ -55,15 +55,17 @@ export function createApprove({ rows, offered, decider, acts: { act }, followOn,
       await hold(on)
       const changed = await act(
         request,
-        last ? { act: 'approve', at: now, given: less, useBy } : { act: 'go-on', stage: next, at: now, given: less },
+        next === undefined
+          ? { act: 'approve', at: now, given: less, useBy }
+          : { act: 'go-on', stage: next, at: now, given: less },
         on,
         offer,
       )
       const { reason, factors } = how
       await rows.decide(id, { approver: user.name, stage, decision: 'approve', reason, rule, factors, at: now }, on)
       const why = { rule, ...(reason === undefined ? {} : { why: reason }) }
-      await tell(last ? 'approved' : 'approved-by-one', changed, by, why)
-      if (!last) return changed
+      await tell(next === undefined ? 'approved' : 'approved-by-one', changed, by, why)
+      if (next !== undefined) return changed
       if (request.kind === 'access') return followOn(on, tell, changed, base, by)
       // It ends as the wish that somebody changes the role.
       const words = 'whoever administers the gateway is to change the role'

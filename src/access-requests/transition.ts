@@ -42,7 +42,7 @@ function next(state: RequestState, act: RequestAct): RequestState | undefined {
 function afterPending(state: Extract<RequestState, { is: 'pending' }>, act: RequestAct): RequestState | undefined {
   switch (act.act) {
     case 'go-on': {
-      if (act.at >= state.expiresAt || act.stage < state.stage) return undefined
+      if (act.at >= state.expiresAt) return undefined
       const stageSince = act.stage === state.stage ? state.stageSince : act.at
       return { ...state, given: act.given, stage: act.stage, stageSince }
     }

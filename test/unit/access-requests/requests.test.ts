@@ -93,6 +93,47 @@ eachStore(t, 'several approvals in steps, within a time, and escalated after it'
   t.match(await stateOf(id), { is: 'active', endsAt: clock.now() + HOUR / 2 }, 'the least that anybody gave')
 })
 
+eachStore(
+  t,
+  'an approval of an earlier step counts no more once its approver is none, and the step is asked again',
+  async (t, store) => {
+    const world = await createRequestWorld(await store.open())
+    const { requests, ask, as, user, users, stateOf, login } = world
+    await world.roles.put({ ...(await world.roles.get('leads'))!, name: 'security' })
+    await user('sam', ['security'])
+    await user('sue', ['security'])
+    const steps = [{ groups: [{ of: ['role:leads'] }] }, { groups: [{ of: ['role:security'] }] }]
+    const offer = { accounts: { names: ['root'] }, freshFactor: false }
+    await world.offers({ ...offer, stages: steps })
+    const { id } = await ask('alice')
+    await requests.approve(as('lee'), id, {})
+    await user('lee', ['leads'], { disabled: true })
+    await requests.approve(as('sam', ['security']), id, {})
+    t.match(await stateOf(id), { is: 'pending', stage: 0 }, 'back to the step that lacks an approval')
+    t.equal(await login('alice'), undefined)
+    await requests.approve(as('lou'), id, {})
+    t.match(await stateOf(id), { is: 'active' })
+    await requests.cancel(as('alice'), id)
+
+    await user('lee', ['leads'])
+    const again = await ask('alice')
+    await requests.approve(as('lee'), again.id, {})
+    await users.remove('lee')
+    await user('lee', ['leads'])
+    await requests.approve(as('sam', ['security']), again.id, {})
+    t.match(await stateOf(again.id), { is: 'pending', stage: 0 }, 'another lee has approved nothing')
+    await requests.cancel(as('alice'), again.id)
+
+    const third = await ask('alice')
+    await requests.approve(as('lee'), third.id, {})
+    await world.offers({ ...offer, stages: steps.toReversed() })
+    await requests.approve(as('lou'), third.id, {})
+    t.match(await stateOf(third.id), { is: 'pending', stage: 0 }, 'security has approved nothing')
+    await requests.approve(as('sue', ['security']), third.id, {})
+    t.match(await stateOf(third.id), { is: 'active' })
+  },
+)
+
 eachStore(t, 'nobody decides who may not, and they learn nothing of it', async (t, store) => {
   const { requests, ask, as, user, stateOf, refused } = await createRequestWorld(await store.open())
   const { id } = await ask('alice')
@@ -179,6 +220,11 @@ eachStore(t, 'more time is asked for anew, and moves the end of the request', as
   const end = clock.now() + HOUR
   const more = await requests.askForMore(as('alice'), id, { forMs: HOUR, reason: 'not done' })
   await t.rejects(requests.askForMore(as('alice'), id, { forMs: HOUR, reason: 'again' }), { code: 'CONFLICT' })
+  await t.rejects(
+    requests.approve(as('lee'), more.id, { less: { channels: ['shell'] } }),
+    { code: 'BAD_REQUEST' },
+    'it would not be less',
+  )
   t.equal((await login('alice'))?.endsAt, end, 'not by asking')
   await requests.approve(as('lou'), more.id, {})
   t.match(await stateOf(id), { is: 'active', endsAt: end + HOUR })
