@@ -123,7 +123,7 @@ export function createRequestRows(database: Database) {
       return (await select.limit(limit).execute()).map(readRequest)
     },
 
-    /** Those that something can still become of, so many at a time, with whether their user was removed. */
+    /** Those that something can still become of, so many at a time, with whether their user, role or target was removed. */
     async *open(size: number): AsyncGenerator<{ request: RequestedAccess; withdrawn: boolean }[]> {
       let after = ''
       for (;;) {
@@ -322,7 +322,7 @@ export function readRequest(row: AccessRequestTable): RequestedAccess {
   }
 }
 
-/** All but whether its user was removed: that is never taken back. */
+/** All but whether its user, role or target was removed: that is never taken back. */
 function rowOf(request: RequestedAccess): Omit<AccessRequestTable, 'withdrawn'> {
   const { id, kind, user, role, offer, wish, extensionOf, askedAt, revision, state, review } = request
   return {

@@ -34,7 +34,8 @@ export function createReviewOpen({ rows, users, roles, targets, ends }: Parts) {
     for await (const some of rows.open(PAGE)) {
       const ground = await groundOf(some.map(({ request }) => request))
       for (const { request, withdrawn } of some) {
-        const words = withdrawn ? 'its user was removed' : whyOver(request, ground)
+        const words =
+          whyOver(request, ground) ?? (withdrawn ? 'its user, its role or its target was removed' : undefined)
         if (words !== undefined) await ends.endBy(request.id, 'revoke', { by: 'gateway', words })
       }
     }

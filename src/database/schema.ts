@@ -449,7 +449,7 @@ export interface AccessRequestTable {
   review: string | null
   /** 1: it has a further step, by that. */
   asks_more: number
-  /** 1: its user was removed. Whatever the state says, it gives nothing, to whoever has the name by now. */
+  /** 1: its user, its role, or the one target that it is for was removed. Whatever the state says, it gives nothing, to whoever has the name by now. */
   withdrawn: number
 }
 

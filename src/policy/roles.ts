@@ -2,6 +2,7 @@
 
 import type { Database } from '../database/database.ts'
 import { createDocuments, type Documents } from '../database/documents.ts'
+import { withdrawRequestsFor } from '../database/withdraw-requests.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type Role, roleSchema } from './role.ts'
 
@@ -12,8 +13,14 @@ export interface Roles extends Documents<Role> {
 
 export function createRoles(parts: { database: Database; clock: Clock }): Roles {
   const documents = createDocuments('roles', stored => roleSchema.parse(stored), parts)
+  async function removeAll(names: readonly string[]): Promise<void> {
+    await withdrawRequestsFor('role', names, parts.database)
+    await documents.removeAll(names)
+  }
   return {
     ...documents,
+    removeAll,
+    remove: name => removeAll([name]),
     async heldBy(user) {
       if (user === undefined || user.disabled) return []
       // One query whoever asks, before anything is proven: its time must not tell users from unknown names.

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { eachStore, stopStores } from '../../support/each-store.ts'
+import { target } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 t.teardown(stopStores)
@@ -241,7 +242,7 @@ eachStore(
   'it ends with the role, the offer, the target or the user, and for whoever gets the name',
   async (t, store) => {
     const world = await createRequestWorld(await store.open())
-    const { requests, ask, as, user, users, login, stateOf, offers, targets } = world
+    const { requests, ask, as, user, users, login, stateOf, offers, targets, roles } = world
     const approved = async (name: string) => {
       const { id } = await ask(name)
       await requests.approve(as('lee'), id, {})
@@ -276,6 +277,17 @@ eachStore(
     t.match(await stateOf(waiting.id), { is: 'revoked' })
 
     await offers(OFFER)
+    for (const again of [
+      () => targets.remove('web-01').then(() => targets.put(target())),
+      () => roles.remove('ops').then(() => offers(OFFER)),
+    ]) {
+      const [before, asked] = [await approved('carol'), await ask('carol')]
+      await again()
+      t.equal(await login('carol'), undefined, 'another one of the same name, however quickly it came')
+      await requests.review()
+      t.match(await stateOf(before), { is: 'revoked', words: /was removed/ })
+      t.match(await stateOf(asked.id), { is: 'revoked' })
+    }
     const vanished = await ask('carol')
     await targets.remove('web-01')
     await t.rejects(requests.approve(as('lee'), vanished.id, {}), { code: 'CONFLICT' })
