@@ -5,6 +5,7 @@ import type { Database } from '../database/database.ts'
 import { createDocuments, type Documents } from '../database/documents.ts'
 import { slices } from '../database/slices.ts'
 import type { Clock } from '../shared/clock.ts'
+import { isoTime } from '../shared/text/iso-time.ts'
 import { type User, userSchema } from './user.ts'
 
 const PAGE = 500
@@ -16,7 +17,7 @@ export interface Users extends Documents<User> {
 
 export function createUsers({ database, clock }: { database: Database; clock: Clock }): Users {
   const documents = createDocuments<User>('users', stored => userSchema.parse(stored), { database, clock })
-  /** Takes their factors, tokens, favourites, what they asked for, approved so far and were to be told along, first: whoever gets the same name later must not inherit them. */
+  /** Takes their factors, tokens, favourites, what they asked for, decided and were to be told along, first: whoever gets the same name later must not inherit them. */
   async function removeAll(names: readonly string[]): Promise<void> {
     const pending = database.selectFrom('proposals').select('id').where('state', '=', 'pending')
     for (const table of ['factors', 'api_tokens', 'favourites', 'notification_preferences'] as const) {
@@ -31,11 +32,11 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
         .execute()
       for (const table of ['access_requests', 'proposals'] as const)
         await database.updateTable(table).set({ withdrawn: 1 }).where('user', 'in', some).execute()
-      const asked = database.selectFrom('access_requests').select('id').where('state', '=', 'pending')
+      // What they decided stays to be read, and is nobody's any more.
       await database
-        .deleteFrom('access_decisions')
+        .updateTable('access_decisions')
+        .set(({ ref }) => ({ approver: sql`${ref('approver')} || ${` (removed ${isoTime(clock.now())})`}` }))
         .where('approver', 'in', some)
-        .where('request', 'in', asked)
         .execute()
       await database
         .deleteFrom('proposal_decisions')

@@ -123,6 +123,8 @@ eachStore(
     await user('lee', ['leads'])
     await requests.approve(as('sam', ['security']), again.id, {})
     t.match(await stateOf(again.id), { is: 'pending', stage: 0 }, 'another lee has approved nothing')
+    t.match(await requests.rows.decisionsOn(again.id), [{ approver: /^lee \(removed 2/ }, { approver: 'sam' }])
+    await t.rejects(requests.revokeAsApprover(as('lee'), again.id, undefined), { code: 'NOT_FOUND' })
     await requests.cancel(as('alice'), again.id)
 
     const third = await ask('alice')
