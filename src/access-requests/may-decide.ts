@@ -13,7 +13,7 @@ import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'decisionsOn' | 'approvalsOf' | 'approversOf'>
+  readonly rows: Pick<RequestRows, 'decisionsOn' | 'approvalsOf' | 'approversOf' | 'approvedBy'>
   readonly users: Pick<Users, 'getAll' | 'holding'>
   readonly roles: Pick<Roles, 'getAll'>
   readonly clock: Clock
@@ -28,7 +28,12 @@ export interface Deciders {
   readonly more: boolean
 }
 
-type DecisionFacts = ApprovalFacts & { readonly offer: Offer; readonly role: Role }
+type DecisionFacts = ApprovalFacts & {
+  readonly offer: Offer
+  readonly role: Role
+  /** Those who have something now, or will, by the requester's approval. */
+  readonly debtors: readonly User[]
+}
 
 export type Deciding = ReturnType<typeof createDeciding>
 
@@ -37,12 +42,13 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
   async function factsOfAll(requests: readonly RequestedAccess[]): Promise<Map<string, DecisionFacts>> {
     const pending = requests.filter(({ state }) => state.is === 'pending')
     if (pending.length === 0) return new Map()
-    const [approvals, known] = await Promise.all([
+    const [approvals, known, owing] = await Promise.all([
       rows.approvalsOf(pending.map(({ id }) => id)),
       rolesByName(pending.map(({ role }) => role)),
+      rows.approvedBy([...new Set(pending.map(({ user }) => user))]),
     ])
     const approvers = [...approvals.values()].flatMap(some => some.map(({ approver }) => approver))
-    const people = await usersByName([...pending.map(({ user }) => user), ...approvers])
+    const people = await usersByName([...pending.map(({ user }) => user), ...approvers, ...[...owing.values()].flat()])
     const now = clock.now()
     return new Map(
       pending.flatMap(request => {
@@ -53,7 +59,8 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
         if (requester === undefined || requester.disabled || !requester.roles.includes(role)) return []
         const { stage, stageSince } = state
         const given = (approvals.get(id) ?? []).map(one => ({ approver: people.get(one.approver), stage: one.stage }))
-        return [[id, { ...offer, requester, stage, stageSince, now, approvals: given }]]
+        const debtors = (owing.get(user) ?? []).flatMap(name => people.get(name) ?? [])
+        return [[id, { ...offer, requester, stage, stageSince, now, approvals: given, debtors }]]
       }),
     )
   }
@@ -75,12 +82,10 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
 
   function verdict(facts: DecisionFacts | undefined, approver: User, creditors: readonly Decider[] = []): MayDecide {
     if (facts === undefined) return { may: false, knows: false, why: 'It waits for no decision any more.' }
-    // By whichever of the requester's users.
-    return mayDecide(
-      facts,
-      approver,
-      creditors.some(one => samePerson(one, facts.requester)),
-    )
+    // By whichever of the requester's users, or to whichever of the approver's.
+    const owes =
+      creditors.some(one => samePerson(one, facts.requester)) || facts.debtors.some(one => samePerson(one, approver))
+    return mayDecide(facts, approver, owes)
   }
 
   /** Those of these who may decide on it. */

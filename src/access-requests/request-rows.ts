@@ -198,6 +198,24 @@ export function createRequestRows(database: Database) {
       return Map.groupBy(found, ({ request }) => request)
     },
 
+    /** Who has now, or will, what each of these has approved; by approver. */
+    async approvedBy(approvers: readonly string[]): Promise<Map<string, string[]>> {
+      const found: { user: string; approver: string }[] = []
+      for (const some of slices(approvers)) {
+        const select = database
+          .selectFrom('access_decisions')
+          .innerJoin('access_requests', 'access_requests.id', 'access_decisions.request')
+          .select(['access_requests.user', 'access_decisions.approver'])
+          .distinct()
+          .where('access_decisions.approver', 'in', some)
+          .where('access_decisions.decision', '=', 'approve')
+          .where('access_requests.state', 'in', ['approved', 'active'])
+        found.push(...(await select.execute()))
+      }
+      const byApprover = Map.groupBy(found, ({ approver }) => approver)
+      return new Map([...byApprover].map(([approver, those]) => [approver, those.map(({ user }) => user)]))
+    },
+
     /** Who has approved what each of these users has now, or will; by user, sorted. */
     async approversOf(users: readonly string[], on: Database = database): Promise<Map<string, string[]>> {
       const found: { user: string; approver: string }[] = []

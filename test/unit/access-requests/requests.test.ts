@@ -137,6 +137,20 @@ eachStore(
   },
 )
 
+eachStore(t, 'nobody decides on what somebody asks for who gave access to another user of theirs', async (t, store) => {
+  const { requests, ask, as, user, offers, stateOf } = await createRequestWorld(await store.open())
+  await offers({ ...OFFER, approvers: ['role:leads', 'role:ops'] })
+  await user('lee', ['leads'], { person: '9' })
+  await user('bob', ['ops'], { person: '9' })
+  const { id } = await ask('bob')
+  await requests.approve(as('alice'), id, {})
+  const back = await ask('alice')
+  await t.rejects(requests.approve(as('lee'), back.id, {}), { code: 'FORBIDDEN', message: /approved by alice/ })
+  await requests.cancel(as('bob'), id)
+  await requests.approve(as('lee'), back.id, {})
+  t.match(await stateOf(back.id), { is: 'active' })
+})
+
 eachStore(t, 'nobody decides who may not, and they learn nothing of it', async (t, store) => {
   const { requests, ask, as, user, stateOf, refused } = await createRequestWorld(await store.open())
   const { id } = await ask('alice')
