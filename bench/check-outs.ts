@@ -68,7 +68,14 @@ function rowOf(number: number, startedAt: number, ended: boolean): CheckOutTable
   return {
     ...{ id: `cho_${ended ? 'e' : 'o'}${number}`, user: number % 100 === 0 ? 'alice' : `user-${number % 1000}` },
     ...{ account: 'root', target: nameOf(number), exclusive: 1, way: 'inject', open_sessions: 'refuse' },
-    ...{ reason: 'INC-4711', ticket: null, source: '192.0.2.7', proven: 'publickey', gateway: 'gw_bench' },
+    ...{
+      reason: 'INC-4711',
+      ticket: null,
+      request: null,
+      source: '192.0.2.7',
+      proven: 'publickey',
+      gateway: 'gw_bench',
+    },
     ...{ started_at: startedAt, until: ended ? until : startedAt + DAY, revealed_at: null },
     ...(ended
       ? { ended_at: until, end_reason: 'returned', ended_by: 'alice' }

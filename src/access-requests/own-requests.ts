@@ -7,6 +7,7 @@ import { timeOfId } from '../shared/ids.ts'
 import type { Secret } from '../shared/secret.ts'
 import type { Actor } from './actor.ts'
 import { describeStage } from './approvals.ts'
+import { type AttestationDocument, attestationDocument } from './attest/attestation.ts'
 import { NeedsCode } from './check-decider.ts'
 import type { AskWish } from './choose-offer.ts'
 import { type History, historyOf } from './history.ts'
@@ -38,6 +39,8 @@ export interface RequestDetails extends RequestDocument {
   readonly opens: { readonly accounts: readonly string[]; readonly count: number }
   /** Sessions that rest on it. */
   readonly sessions: readonly { readonly id: string; readonly account: string; readonly live: boolean }[]
+  /** What was seen when its access was over; null: it is not, or nobody has looked yet. */
+  readonly attestation: AttestationDocument | null
   /** For those who decide: what this person did before, and what is unusual. */
   readonly history: History | null
   /** Which proposed change of the rules became of it, where it was asked for for good. */
@@ -156,12 +159,13 @@ export async function detailsOf(
   reader?: string,
 ): Promise<RequestDetails & { readonly knows: boolean }> {
   const { id, state } = request
-  const [decisions, opens, resting, user, offered] = await Promise.all([
+  const [decisions, opens, resting, user, offered, attestation] = await Promise.all([
     requests.rows.decisionsOn(id),
     requests.opens(request),
     sessions.list({ request: id, limit: MOST_LISTED }),
     reader === undefined ? undefined : users.get(reader),
     requests.offerFor(request),
+    requests.attestationOf(id),
   ])
   const may = user === undefined ? undefined : await requests.mayDecideOn(request, user)
   const isDecider = may?.may === true || decisions.some(({ approver }) => approver === reader)
@@ -178,6 +182,7 @@ export async function detailsOf(
       ...{ id: row.id, account: `${row.account}@${row.target}` },
       live: row.state !== 'ended',
     })),
+    attestation: attestation === undefined ? null : attestationDocument(attestation),
     history: isDecider || reader === undefined ? await historyOf(sessions, request, opens.targets) : null,
     proposal: request.kind === 'permanent' ? ((await proposalOf(id)) ?? null) : null,
     mayDecide: may?.may === true,

@@ -3,6 +3,7 @@
 import { isoMinute } from '../shared/text/iso-time.ts'
 import type { Column } from '../shared/text/table.ts'
 import type { Foreseen } from './foresee.ts'
+import { attestationText } from './attest/attestation.ts'
 import type { RequestDetails } from './own-requests.ts'
 import { type RequestDocument, wantedText } from './request-document.ts'
 
@@ -63,6 +64,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
       'session',
       `${id} on ${account}${live ? ', live' : ''}`,
     ]),
+    ['afterwards', details.attestation === null ? undefined : attestationText(details.attestation)],
     ['before', history === null ? undefined : `${history.sessions} sessions there within 90 days`],
     ...(history?.last ?? []).map(({ id, account, startedAt }): [string, string] => [
       '',

@@ -13,6 +13,7 @@ import { createActs, type RequestJobs } from './act.ts'
 import { createApprove } from './approve.ts'
 import { createAsk } from './ask.ts'
 import { createAskForMore } from './ask-for-more.ts'
+import { createAttestationRows } from './attest/attestation-rows.ts'
 import { createChanges } from './change.ts'
 import { createDeciderCheck } from './check-decider.ts'
 import { createDeny } from './deny.ts'
@@ -80,6 +81,7 @@ export async function createRequests(parts: Parts) {
     review: createReviewOpen({ rows, users, roles, targets, ends }),
     reviewAgain: newRequests.reviewAgain,
     toDecide: createToDecide({ rows, users, roles, deciding }),
+    attestationOf: createAttestationRows(parts.database).get,
     onTransition: changes.onTransition,
     onChange: changes.onChange,
     close: changes.close,

@@ -41,6 +41,8 @@ export type AuditKind =
   | 'access-request.refused'
   | 'calendar.unreadable'
   | 'calendar.readable'
+  /** What was seen when its access was over. */
+  | 'access-request.attested'
   | 'session.started'
   | 'session.end-moved'
   | 'session.ended'

@@ -19,6 +19,8 @@ export interface CheckOut extends AccountAddress {
   readonly way: CheckOutWay
   /** What becomes of others' sessions that were open when it began. */
   readonly openSessions: CheckOutRule['openSessions']
+  /** The approved request by which it began. */
+  readonly request?: string | undefined
   readonly reason: string | undefined
   readonly ticket: string | undefined
   /** What it was decided by, and is decided by anew. */

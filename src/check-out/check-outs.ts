@@ -151,6 +151,7 @@ export async function createCheckOuts(parts: Parts) {
                 .map(({ account, target }) => ({ account, target })),
               exclusive: rule.mode === 'exclusive',
               ...{ way, openSessions: rule.openSessions, reason, ticket, startedAt, until, gateway },
+              request: terms.request,
               source: person.sourceAddress,
               proven: person.proven,
               revealedAt: undefined,

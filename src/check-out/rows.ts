@@ -14,6 +14,8 @@ export interface CheckOutQuery {
   readonly user?: string
   readonly target?: string
   readonly account?: string
+  /** Those that began by this approved request. */
+  readonly request?: string
   /** Those that come after this one in the list. */
   readonly before?: Pick<CheckOut, 'id' | 'startedAt'>
   readonly limit: number
@@ -118,7 +120,7 @@ export function createCheckOutRows(database: Database) {
       let select = database.selectFrom('check_outs').selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc')
       if (state === 'open') select = select.where('ended_at', 'is', null)
       if (state === 'ended') select = select.where('ended_at', 'is not', null)
-      for (const column of ['user', 'target', 'account'] as const) {
+      for (const column of ['user', 'target', 'account', 'request'] as const) {
         if (equal[column] !== undefined) select = select.where(column, '=', equal[column])
       }
       if (before !== undefined) {
@@ -180,6 +182,7 @@ function rowOf(checkOut: CheckOut): CheckOutTable {
     also: checkOut.also.length === 0 ? null : checkOut.also.map(formatAccountAddress).join(' '),
     exclusive: checkOut.exclusive ? 1 : 0,
     open_sessions: checkOut.openSessions,
+    request: checkOut.request ?? null,
     reason: checkOut.reason ?? null,
     ticket: checkOut.ticket ?? null,
     proven: [...checkOut.proven].join(','),
@@ -199,6 +202,7 @@ function readRow(row: CheckOutTable): CheckOut {
     exclusive: row.exclusive === 1,
     way: row.way as CheckOutWay,
     openSessions: row.open_sessions as CheckOut['openSessions'],
+    request: row.request ?? undefined,
     reason: row.reason ?? undefined,
     ticket: row.ticket ?? undefined,
     proven: new Set(row.proven.split(',').filter(word => word !== '') as Factor[]),

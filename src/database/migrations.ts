@@ -765,6 +765,20 @@ async function moderatedSessions({ schema }: Kysely<never>): Promise<void> {
     .execute()
 }
 
+/** What was seen when access that was given for a time was over, and what that is looked for by. */
+async function attestations({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('sessions').addColumn('at_target', 'text').execute()
+  await schema.alterTable('sessions').addColumn('closed', 'text').execute()
+  await schema.alterTable('check_outs').addColumn('request', 'text').execute()
+  await schema
+    .createTable('access_attestations')
+    .addColumn('request', 'text', column => column.primaryKey())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('document', 'text', column => column.notNull())
+    .execute()
+  await schema.createIndex('check_outs_by_request').on('check_outs').column('request').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -799,4 +813,5 @@ export const migrations: Record<string, Migration> = {
   '0031-server-hosts': { up: serverHosts },
   '0032-proposals': { up: proposals },
   '0033-moderated-sessions': { up: moderatedSessions },
+  '0034-attestations': { up: attestations },
 }

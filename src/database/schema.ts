@@ -44,6 +44,14 @@ export interface Schema {
   access_decisions: AccessDecisionTable
   proposals: ProposalTable
   proposal_decisions: ProposalDecisionTable
+  access_attestations: AccessAttestationTable
+}
+
+/** What was seen when the access of a request was over. `document`: see `access-requests/attest/attestation.ts`. */
+export interface AccessAttestationTable {
+  request: string
+  at: number
+  document: string
 }
 
 /** A declared resource: `document` is what its schema (user, role, target, rotation policy) parses. */
@@ -152,6 +160,10 @@ export interface SessionTable {
   recording_hash: string | null
   recording_bytes: number
   details: string
+  /** JSON: what the target knows its connection by; null: it never came so far, or an earlier version began it. */
+  at_target: string | null
+  /** JSON: which sides' sockets were seen to be closed at its end; null: nobody has looked. */
+  closed: string | null
 }
 
 export interface AuditEventTable {
@@ -371,6 +383,8 @@ export interface CheckOutTable {
   until: number
   /** Other accounts that are the same login, as `admin@web-01 root@www`; not there: none was. */
   also?: string | null
+  /** The approved request that it rests on; null: none, or an earlier version began it. */
+  request: string | null
   /** When the credential was shown to the person. */
   revealed_at: number | null
   ended_at: number | null

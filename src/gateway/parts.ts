@@ -68,7 +68,7 @@ import { createMetrics, type Metrics } from '../shared/metrics.ts'
 import { createTargets } from '../targets/targets.ts'
 import type { KeyEncryptionKey } from '../vault/key-encryption-key.ts'
 import { createVault } from '../vault/vault.ts'
-import { planRequestJobs } from './access-request-jobs.ts'
+import { planAttestation, planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 import { openOutsideFacts } from './outside-facts.ts'
 import { planProposalJobs } from './proposal-jobs.ts'
@@ -212,6 +212,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     },
   })
   started.defer(() => requests.close())
+  requests.onTransition(planAttestation({ schedule, clock: storeClock }))
   const useRequest = requests.use
   const askForAccess = createAskForAccess({ requests, longestMs: config.waiting.longestMs, log })
   const approvedThen = createApprovedThen({ database })

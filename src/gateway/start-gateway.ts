@@ -27,6 +27,7 @@ import { version } from '../shared/version.ts'
 import { createKeyProvider } from '../vault/key-provider.ts'
 import { allowLocalOfEarlier } from './allow-local-of-earlier.ts'
 import { apiAddress } from './api-address.ts'
+import { attestationHandler } from './attest-access.ts'
 import { openGatewayAudit } from './audit.ts'
 import { createCredentialVersions } from './credential-versions.ts'
 import { createAdministratorDialer } from './dialers.ts'
@@ -155,6 +156,7 @@ export async function startGateway({
     handlers,
     watch: watchRotations,
   } = createGatewayRotations(parts, rotationParts, config.rotation, served, versions.retention)
+  const attestation = attestationHandler(parts, rotationParts, served)
   const clockWatch = createClockWatch(parts)
   started.defer(() => clockWatch.close())
   const sources = await knownSources(parts, config, started)
@@ -197,7 +199,11 @@ export async function startGateway({
   watchRotations(started)
   await lookAtPrograms(config.rotation.programs, log)
   await parts.rotationTriggers.planAnew(parts.database)
-  startSchedule(parts, { ...jobHandlers(parts, rotations, config), ...handlers, ...versions.handlers }, started)
+  startSchedule(
+    parts,
+    { ...jobHandlers(parts, rotations, config), ...handlers, ...versions.handlers, ...attestation },
+    started,
+  )
   await versions.plan()
   reviewAccess(parts, started)
   tellOfRequests(parts, started)

@@ -36,6 +36,7 @@ const ALERTS = {
   'alert.dependent-not-told': 'a program did not take the new credential of an account',
   'alert.target-identity': 'a target did not prove that it is the one that was confirmed',
   'alert.user-locked': 'a factor of a user was locked after too many failures',
+  'alert.access-left': 'access that was given for a time is over, and something of it is left, or nobody knows',
   'alert.clock': 'the clock of a gateway was set, or differs from others',
   'alert.calendar': 'a calendar of who is on call cannot be read',
   'alert.job': 'something that happens by itself was given up',

@@ -25,7 +25,7 @@ export type Tried = Verification | { readonly result: 'damaged' | 'withheld'; re
 /** For what it is opened, as the audit log says it. */
 export interface Purpose {
   readonly by: string
-  readonly for: 'verify' | 'rotate' | 'reconcile' | 'restore' | 'finish' | 'dependents'
+  readonly for: 'verify' | 'rotate' | 'reconcile' | 'restore' | 'finish' | 'dependents' | 'attest'
   readonly rotation?: string
 }
 

@@ -29,6 +29,14 @@ export interface Brought {
   readonly attended: boolean
 }
 
+/** What the bytes of one side go over: a socket, or a channel of another connection. */
+export interface Carrier {
+  /** Nothing of it is left here. */
+  readonly closed: boolean
+  once(event: 'close', listener: () => void): unknown
+  destroy(): unknown
+}
+
 /** The side of the user. Its methods resolve also when the client has gone; only bugs reject. */
 export interface Downstream {
   readonly protocol: ProtocolName
@@ -39,6 +47,7 @@ export interface Downstream {
   readonly database: string | undefined
   /** Facts worth recording: client version, database, application name. Never a secret. */
   readonly details: Record<string, string>
+  readonly carrier: Carrier
   /** Aborted when the client has gone. */
   readonly gone: AbortSignal
   /** Aborted when there will be no more proofs: the client has gone, or its time to log in is over. */
@@ -93,8 +102,15 @@ export type LoginClient = Pick<
   | 'tell'
 >
 
+export interface AtTarget {
+  readonly processId?: number | undefined
+}
+
 /** The side of the target: authenticated and quiet, until `relay` takes it. */
 export interface Upstream {
+  readonly carrier: Carrier
+  /** What the target knows the connection by: the process of a PostgreSQL backend. Not given: by nothing. */
+  readonly atTarget?: AtTarget
   close(): void
 }
 

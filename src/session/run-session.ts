@@ -88,6 +88,6 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
     return refusal
   } finally {
     upstream?.close()
-    await finalizeSession(parts, lease, recorder, reason)
+    await finalizeSession(parts, lease, recorder, { reason, sides: { downstream, upstream } })
   }
 }

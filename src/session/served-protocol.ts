@@ -20,6 +20,7 @@ import type { Converse } from './conversation.ts'
 import type { Dialer, DialerFor, DialerParts } from './dialer.ts'
 import type { LoginAtTarget } from './login-at-target.ts'
 import type { Downstream, RunSession, Upstream } from './protocol.ts'
+import type { Asked, Remains } from './remains.ts'
 import type { Login, RunLogin } from './run-login.ts'
 import type { TargetProof } from './target-proof.ts'
 
@@ -99,6 +100,8 @@ export interface ServedProtocol {
    * `Protocol.connect`.
    */
   logIn(login: LoginAtTarget, signal: AbortSignal): Promise<Upstream>
+  /** Asks the target, by a login of that account, what it still has of sessions that are over: of each, in their order. Throws as `logIn`. */
+  remains?(login: LoginAtTarget, asked: Asked, signal: AbortSignal): Promise<Remains[]>
   /** By which credentials of its accounts are verified and changed. */
   readonly connectors?: readonly Connector[]
   /** Where its facts say that targets are asked for `host-keys`: those that it shows, as `ssh-ed25519 AAAA…`. Throws `TARGET_UNREACHABLE`. */

@@ -111,6 +111,12 @@ export function createMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    attestations: new Counter({
+      name: 'sallyport_access_attestations_total',
+      help: 'Ends of access that was given for a time, by what was seen afterwards: gone, closed, left or unknown',
+      labelNames: ['result'],
+      registers,
+    }),
     jumps: new Counter({
       name: 'sallyport_ssh_jumps_total',
       help: 'Connections to targets that were asked for inside of a login without a target (ssh -J), by result',

@@ -2,7 +2,14 @@
 
 import type { Proof } from '../../src/identity/proof.ts'
 import { type BrokerParts, createBroker } from '../../src/session/broker/create-broker.ts'
-import type { Downstream, Protocol, RelayContext, SessionNotice, Upstream } from '../../src/session/protocol.ts'
+import type {
+  Carrier,
+  Downstream,
+  Protocol,
+  RelayContext,
+  SessionNotice,
+  Upstream,
+} from '../../src/session/protocol.ts'
 import { type PipelineParts, runSession } from '../../src/session/run-session.ts'
 import type { EndReason } from '../../src/session/state.ts'
 import type { Refusal } from '../../src/shared/errors.ts'
@@ -18,6 +25,9 @@ export interface Script {
   relaying?(context: RelayContext): void | Promise<void>
   closing?(): void | Promise<void>
 }
+
+/** There are no sockets here. */
+const closedCarrier: Carrier = { closed: true, once: () => undefined, destroy: () => undefined }
 
 export class ScriptedDownstream implements Downstream {
   readonly protocol = 'ssh'
@@ -36,6 +46,10 @@ export class ScriptedDownstream implements Downstream {
     this.login = login
     this.#proofs = proofs
     this.#script = script
+  }
+
+  get carrier() {
+    return closedCarrier
   }
 
   get gone(): AbortSignal {
@@ -122,6 +136,7 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
           await script.connecting?.(signal)
           open = true
           return {
+            carrier: closedCarrier,
             close() {
               open = false
             },

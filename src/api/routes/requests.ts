@@ -1,6 +1,7 @@
 /** Access requests: asking and deciding by a personal token, which says who they are; seeing all and revoking for whoever has that right. */
 
 import { z } from 'zod'
+import { RESULTS } from '../../access-requests/attest/attestation.ts'
 import { createOwnRequests, detailsOf, type OwnRequests } from '../../access-requests/own-requests.ts'
 import { REQUEST_STATES, type RequestedAccess } from '../../access-requests/request.ts'
 import { requestDocument } from '../../access-requests/request-document.ts'
@@ -82,6 +83,29 @@ const detailsSchema = requestSchema.extend({
   ),
   opens: z.object({ accounts: z.array(z.string()), count: z.number() }),
   sessions: z.array(z.object({ id: z.string(), account: z.string(), live: z.boolean() })),
+  /** What was seen when its access was over. */
+  attestation: z
+    .object({
+      result: z.enum(RESULTS),
+      at: timeSchema,
+      left: z.array(z.string()),
+      unknown: z.array(z.string()),
+      sessions: z.array(
+        z.object({
+          session: z.string(),
+          account: z.string(),
+          endReason: z.string().nullable(),
+          client: z.enum(['closed', 'open', 'unknown']),
+          target: z.enum(['closed', 'open', 'unknown']),
+          atTarget: z.enum(['gone', 'ended', 'open', 'unknown', 'not-asked']),
+        }),
+      ),
+      checkOuts: z.array(z.object({ checkOut: z.string(), account: z.string(), state: z.enum(['returned', 'open']) })),
+      rotations: z.array(
+        z.object({ account: z.string(), state: z.enum(['rotated', 'waiting', 'failed']), words: z.string() }),
+      ),
+    })
+    .nullable(),
   /** For those who decide. */
   history: z
     .object({

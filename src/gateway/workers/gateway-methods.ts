@@ -21,7 +21,7 @@ import { isSealOf } from '../../recording/format/seal.ts'
 import type { Shown } from '../../self-service/command.ts'
 import type { HeldSessions } from '../../session/broker/create-broker.ts'
 import type { TokenWish } from '../../session/personal-access.ts'
-import type { LoginClient } from '../../session/protocol.ts'
+import type { AtTarget, LoginClient } from '../../session/protocol.ts'
 import type { Ending, SessionRow } from '../../session/records/session-store.ts'
 import type { FoundInside, OwnKeys } from '../../session/served-protocol.ts'
 import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
@@ -89,9 +89,9 @@ export interface GatewayMethods extends WorkerCluster {
   signSeal(session: string, bytes: Buffer): Buffer
   hopFailed(session: string, hop: AccountAddress, error: Told): Promise<void>
   refused(session: string, refusal: Told): Promise<void>
-  activate(session: string): Promise<boolean>
+  activate(session: string, atTarget: AtTarget): Promise<boolean>
   channelDenied(session: string, what: string, why: string): Promise<void>
-  end(session: string, ending: Pick<Ending, 'reason' | 'sealed' | 'tampered'>): Promise<void>
+  end(session: string, ending: Pick<Ending, 'reason' | 'sealed' | 'tampered' | 'closed'>): Promise<void>
   /** Nothing more comes of it. */
   release(session: string): void
   person(session: string): Promise<PrincipalFacts | undefined>
@@ -232,18 +232,18 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       return broker.hopFailed({ session }, hop, new GatewayError(code, message, options))
     },
     refused: (session, { code, message, detail }) => broker.refused({ session }, refuse(code, message, detail)),
-    activate(session) {
+    activate(session, atTarget) {
       codes.forget(session)
-      return broker.activate({ session })
+      return broker.activate({ session }, atTarget)
     },
     channelDenied: (session, what, why) => broker.channelDenied({ session }, what, why),
-    end(session, { reason, sealed, tampered }) {
+    end(session, { reason, sealed, tampered, closed }) {
       codes.forget(session)
       // Which file is a session's own is not for the worker to say.
       const file = recordings.fileOf({ session })
       return broker.end(
         { session },
-        { reason, sealed: sealed && { ...sealed, file }, tampered: tampered && { ...tampered, file } },
+        { reason, sealed: sealed && { ...sealed, file }, tampered: tampered && { ...tampered, file }, closed },
       )
     },
     release(session) {

@@ -118,13 +118,14 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
         const told = detail === undefined ? {} : { detail: cut(detail) }
         return gateway.call('refused', session, { code, message: cut(message), ...told })
       },
-      activate: ({ session }) => gateway.call('activate', session),
+      activate: ({ session }, atTarget) => gateway.call('activate', session, atTarget),
       channelDenied: ({ session }, what, why) => gateway.call('channelDenied', session, cut(what), cut(why)),
-      async end({ session }, { reason, sealed, tampered }) {
+      async end({ session }, { reason, sealed, tampered, closed }) {
         const ending = {
           reason,
           ...(sealed === undefined ? {} : { sealed: { file: sealed.file, hash: sealed.hash, bytes: sealed.bytes } }),
           ...(tampered === undefined ? {} : { tampered: { file: tampered.file, why: cut(tampered.why) } }),
+          ...(closed === undefined ? {} : { closed }),
         }
         await gateway
           .call('end', session, ending)

@@ -64,6 +64,14 @@ const details = z
   .record(text(64), text(2048))
   .refine(all => Object.keys(all).length <= 32, 'too many details')
   .refine(({ reason, ticket }) => reason === undefined && ticket === undefined, 'words are said to the gateway')
+const atTarget = z.strictObject({
+  processId: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 32)
+    .optional(),
+})
 const publicKey = bytesUpTo(256)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 
@@ -133,7 +141,7 @@ export const REQUESTS = {
   // What becomes of the session.
   hopFailed: { values: z.tuple([session, address, refusal]), when: ['lent'], times: 2 * MOST_HOPS, late: true },
   refused: { values: z.tuple([session, refusal]), when: ['granted', 'lent'], times: 4, late: true },
-  activate: { values: z.tuple([session]), when: ['lent'], times: 1, late: true },
+  activate: { values: z.tuple([session, atTarget]), when: ['lent'], times: 1, late: true },
   channelDenied: {
     values: z.tuple([session, text(16_384), text(16_384)]),
     when: ['lent', 'login'],
@@ -150,6 +158,7 @@ export const REQUESTS = {
           .strictObject({ file: text(256), hash: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().min(0) })
           .optional(),
         tampered: z.strictObject({ file: text(256), why: text(1024) }).optional(),
+        closed: z.strictObject({ client: z.boolean(), target: z.boolean() }).optional(),
       }),
     ]),
     when: ['granted', 'lent'],

@@ -52,6 +52,8 @@ const said = (...lines: readonly [label: string, value: string][]) =>
 const seconds = ({ data }: Facts, key: string) =>
   typeof data[key] === 'number' ? `${Math.round(data[key] / 1000)} s` : 'some time'
 
+const listOf = (value: unknown) => (Array.isArray(value) ? value.filter(one => typeof one === 'string') : [])
+
 function rotation(subject: (account: string) => string, kind: NotificationKind = 'alert.rotation-failed') {
   return (facts: Facts): Alert[] => {
     const { text } = facts
@@ -163,6 +165,18 @@ const OF_EVENT: Partial<Record<AuditKind, (facts: Facts) => Alert[]>> = {
       ),
     },
   ],
+  'access-request.attested': facts => {
+    const { text, data } = facts
+    const result = text('result')
+    if (result !== 'left' && result !== 'unknown') return []
+    const [left, unknown] = [listOf(data.left), listOf(data.unknown)]
+    const what =
+      result === 'left' ? 'is over, and something of it is left' : 'is over, and whether all of it is gone is not known'
+    const link = { path: `/v1/requests/${text('request')}`, command: `sallyport request show ${text('request')}` }
+    const lines = [...left.map(one => `Left: ${one}`), ...unknown.map(one => `Unknown: ${one}`)]
+    const subject = `The access of ${text('user')} by the role ${text('role')} ${what}`
+    return [{ kind: 'alert.access-left', key: text('request'), subject, lines, link, ...ADMINISTRATORS }]
+  },
   'clock.jumped': facts => [
     {
       ...{ kind: 'alert.clock', key: `${facts.event.gateway} jumped`, ...audited(facts) },

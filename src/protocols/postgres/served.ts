@@ -6,6 +6,7 @@ import { createRecentTlsRefusals } from './client-side/recent-tls-refusals.ts'
 import type { PostgresSettings } from './facts/settings.ts'
 import { createPostgresProtocol } from './protocol.ts'
 import { postgresRole } from './rotation/connector.ts'
+import { remainsAtServer } from './rotation/remains.ts'
 import { askLogins } from './target-side/ask-login.ts'
 import { createCancellations } from './target-side/cancel.ts'
 import { provePostgresTarget } from './target-side/prove-target.ts'
@@ -33,5 +34,6 @@ export default {
   prove: provePostgresTarget,
   logIn: (login, signal) => connectUpstream(login, target => ownParameters(login, target), signal),
   askLogins,
+  remains: remainsAtServer,
   connectors: [postgresRole],
 } satisfies ServedProtocol

@@ -8,6 +8,7 @@ import type { SshSettings } from './facts/settings.ts'
 import { connectHop } from './hops/connect-hop.ts'
 import { findInside } from './jump/find-inside.ts'
 import { createSshProtocol } from './protocol.ts'
+import { remainsAtHost } from './rotation/remains.ts'
 import { sshAuthorizedKeys } from './rotation/ssh-authorized-keys.ts'
 import { sshPassword } from './rotation/ssh-password.ts'
 import { proveSshTarget } from './target-side/prove-target.ts'
@@ -43,6 +44,7 @@ export default {
   createHandler,
   prove: proveSshTarget,
   logIn: (login, signal) => connectTarget(login, NO_REKEYING, systemClock, signal),
+  remains: remainsAtHost,
   scanHostKeys,
   connectHop,
   connectors: [sshPassword, sshAuthorizedKeys],

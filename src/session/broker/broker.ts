@@ -12,7 +12,7 @@ import type { NamedHop } from '../../targets/route.ts'
 import type { Target } from '../../targets/target.ts'
 import type { Lease } from '../../vault/lease.ts'
 import type { LentCredential } from '../dialer.ts'
-import type { LoginClient } from '../protocol.ts'
+import type { AtTarget, LoginClient } from '../protocol.ts'
 import type { Ending } from '../records/session-store.ts'
 
 /** A login that names no target, and was let in. */
@@ -47,7 +47,7 @@ export interface SessionBroker {
   lendForHop(of: OfSession, hop: NamedHop): Promise<LentCredential>
   hopFailed(of: OfSession, hop: NamedHop, error: GatewayError): Promise<void>
   /** The session is active from now on. False when it has ended meanwhile. */
-  activate(of: OfSession): Promise<boolean>
+  activate(of: OfSession, atTarget: AtTarget): Promise<boolean>
   /** It was granted, and yet does not begin. */
   refused(of: OfSession, refusal: Refusal): Promise<void>
   channelDenied(of: OfSession, what: string, why: string): Promise<void>

@@ -266,8 +266,8 @@ export function createBroker(parts: BrokerParts): HeldSessions {
       if (!isRefusal(known)) await parts.loginRefused(addressOf(known))
     },
 
-    async activate({ session }) {
-      return changes.activate(held(session, 'lent').authorized.grant)
+    async activate({ session }, atTarget) {
+      return changes.activate(held(session, 'lent').authorized.grant, atTarget)
     },
 
     async refused({ session }, refusal) {

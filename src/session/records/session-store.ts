@@ -6,9 +6,15 @@ import { slices } from '../../database/slices.ts'
 import { type Grant, loginDetail } from '../../policy/grant.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import type { Clock } from '../../shared/clock.ts'
+import type { AtTarget } from '../protocol.ts'
 import type { EndReason } from '../state.ts'
 
-export type SessionRow = Omit<SessionTable, 'details'> & { details: Record<string, string> }
+export interface SessionRow extends Omit<SessionTable, 'details' | 'at_target' | 'closed'> {
+  readonly details: Record<string, string>
+  readonly at_target: AtTarget
+  /** Null: nobody has looked, or it is not over. */
+  readonly closed: ClosedSides | null
+}
 
 export interface SessionQuery {
   readonly state?: 'live' | 'ended'
@@ -33,8 +39,16 @@ export interface Ending {
   readonly sealed?: SealedRecording | undefined
   /** Somebody changed the recording while it was being written: it is never sealed. */
   readonly tampered?: { readonly file: string; readonly why: string } | undefined
+  /** As its own process saw them; not given: nobody has looked. */
+  readonly closed?: ClosedSides | undefined
   /** Milliseconds since the epoch; now, unless told. */
   readonly at?: number
+}
+
+/** Which sides' sockets were closed when the session was written down as ended. */
+export interface ClosedSides {
+  readonly client: boolean
+  readonly target: boolean
 }
 
 /** All states but `ended`. */
@@ -79,15 +93,17 @@ export function createSessionStore({
           recording_hash: null,
           recording_bytes: 0,
           details: JSON.stringify({ ...details, ...loginDetail(grant) }),
+          at_target: null,
+          closed: null,
         })
         .execute()
     },
 
     /** False when the session has ended meanwhile. */
-    async activate(id: string, on: Database = database): Promise<boolean> {
+    async activate(id: string, atTarget: AtTarget, on: Database = database): Promise<boolean> {
       const result = await on
         .updateTable('sessions')
-        .set({ state: 'active' })
+        .set({ state: 'active', at_target: JSON.stringify(atTarget) })
         .where('id', '=', id)
         .where('state', '=', 'connecting')
         .executeTakeFirst()
@@ -95,7 +111,11 @@ export function createSessionStore({
     },
 
     /** Ends a session once: false when it had ended already. */
-    async end(id: string, { reason, sealed, at = clock.now() }: Ending, on: Database = database): Promise<boolean> {
+    async end(
+      id: string,
+      { reason, sealed, closed, at = clock.now() }: Ending,
+      on: Database = database,
+    ): Promise<boolean> {
       const result = await on
         .updateTable('sessions')
         .set(({ eb }) => ({
@@ -103,6 +123,7 @@ export function createSessionStore({
           // Also where the clock was set back meanwhile.
           ended_at: eb.case().when('started_at', '>', at).then(eb.ref('started_at')).else(at).end(),
           end_reason: reason,
+          closed: closed === undefined ? null : JSON.stringify(closed),
           ...sealedColumns(sealed),
         }))
         .where('id', '=', id)
@@ -238,5 +259,11 @@ function sealedColumns(sealed: SealedRecording | undefined) {
 }
 
 function readRow(row: SessionTable): SessionRow {
-  return { ...row, details: JSON.parse(row.details) }
+  const { details, at_target: atTarget, closed } = row
+  return {
+    ...row,
+    details: JSON.parse(details),
+    at_target: atTarget === null ? {} : JSON.parse(atTarget),
+    closed: closed === null ? null : JSON.parse(closed),
+  }
 }

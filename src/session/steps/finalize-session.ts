@@ -9,6 +9,7 @@ import type { Lease } from '../../vault/lease.ts'
 import type { SessionBroker } from '../broker/broker.ts'
 import type { Ending } from '../records/session-store.ts'
 import type { EndReason } from '../state.ts'
+import { lookAtSides, type Sides } from './look-at-sides.ts'
 
 interface Parts {
   readonly broker: Pick<SessionBroker, 'end'>
@@ -25,7 +26,7 @@ export async function finalizeSession(
   { broker, recordings, metrics, log }: Parts,
   lease: Lease,
   recorder: Recorder | undefined,
-  reason: EndReason,
+  { reason, sides }: { readonly reason: EndReason; readonly sides: Sides },
 ): Promise<void> {
   const { session, target } = lease.grant
   lease.erase()
@@ -41,6 +42,6 @@ export async function finalizeSession(
     log.error({ err: error, session }, 'a recording could not be sealed')
     return undefined
   })
-  await broker.end(lease.grant, { reason, sealed, tampered })
+  await broker.end(lease.grant, { reason, sealed, tampered, closed: await lookAtSides(sides) })
   metrics.sessionsEnded.inc({ protocol: target.protocol, reason })
 }

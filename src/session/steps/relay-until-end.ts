@@ -36,7 +36,7 @@ export async function relayUntilEnd<D extends Downstream, U extends Upstream>(
   const { grant, signal } = live
   const { broker, metrics, log } = parts
   const { session, endsAt } = grant
-  if (!(await broker.activate(grant))) live.abort('interrupted')
+  if (!(await broker.activate(grant, upstream.atTarget ?? {}))) live.abort('interrupted')
   signal.throwIfAborted()
   using oversight = overseeSession(parts, live, recorder)
   metrics.sessions.inc({ protocol: protocol.name })

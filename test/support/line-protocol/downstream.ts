@@ -18,6 +18,10 @@ export class LineDownstream implements Downstream {
   readonly loginOver: AbortSignal
   readonly #proofs: Proof[]
 
+  get carrier() {
+    return this.socket
+  }
+
   constructor(socket: Socket, source: Source, login: string, secret: string) {
     this.socket = socket
     this.source = source

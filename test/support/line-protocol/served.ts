@@ -25,7 +25,7 @@ async function logIn({ target, account, material, dialer }: LoginAtTarget, signa
     throw new GatewayError('TARGET_IDENTITY_MISMATCH', `${name} greets otherwise.`)
   socket.write(`${account.name} ${material.password.reveal()}\n`)
   if ((await nextLine(socket)) !== 'WELCOME') throw new GatewayError('TARGET_LOGIN_FAILED', `${name} says no.`)
-  return { socket, close: () => void socket.destroy() }
+  return { socket, carrier: socket, close: () => void socket.destroy() }
 }
 
 const createProtocol = (dialerFor: DialerFor): Protocol<LineDownstream, LineUpstream> => ({

@@ -138,6 +138,9 @@ function bound(target: object, name: string | symbol): unknown {
   return typeof value === 'function' ? value.bind(target) : value
 }
 
+const carrier = { closed: true, once: () => undefined, destroy: () => undefined }
+const sides = { downstream: { carrier }, upstream: { carrier } }
+
 /** What the pipeline does of a session's records, from the grant to the end. */
 async function runSession(
   { gateway, vault, recordings, changes, metrics, pendingWrites, clock }: World,
@@ -148,11 +151,11 @@ async function runSession(
   await changes.begin(promised, facts)
   const lease = promised.open() as Lease
   const recorder = await recordings.open({ ...testSubject(clock.now()), session, gateway })
-  await changes.activate(lease.grant)
+  await changes.activate(lease.grant, {})
   recorder.fact({ type: 'notice', text: 'hello' })
   const end: SessionBroker['end'] = ({ session }, ending) =>
     endSession({ recordings, changes, pendingWrites }, { session, user: 'alice' }, ending)
-  await finalizeSession({ broker: { end }, recordings, metrics, log }, lease, recorder, 'killed')
+  await finalizeSession({ broker: { end }, recordings, metrics, log }, lease, recorder, { reason: 'killed', sides })
 }
 
 interface Place {

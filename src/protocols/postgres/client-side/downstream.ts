@@ -97,6 +97,10 @@ export class PostgresDownstream implements Downstream {
     parts.socket.on('close', () => gone.abort())
   }
 
+  get carrier(): Socket {
+    return this.socket
+  }
+
   get answered(): boolean {
     return this.#answered
   }

@@ -5,6 +5,7 @@ import { serialize } from 'pg-protocol'
 import type { Grant } from '../../../policy/grant.ts'
 import type { Dialer } from '../../../session/dialer.ts'
 import type { LoginAtTarget } from '../../../session/login-at-target.ts'
+import type { AtTarget } from '../../../session/protocol.ts'
 import { GatewayError } from '../../../shared/errors.ts'
 import type { Secret } from '../../../shared/secret.ts'
 import { loginOf } from '../../../targets/target.ts'
@@ -26,6 +27,9 @@ const INVALID_AUTHORIZATION = '28000'
 
 export interface PostgresUpstream {
   readonly socket: Duplex
+  /** The same. */
+  readonly carrier: Duplex
+  readonly atTarget: AtTarget
   readonly target: PostgresTarget
   readonly encryption: Encryption
   /** For cancel requests: over the same hops, to the same address. */
@@ -133,6 +137,8 @@ async function attemptLogin(
     const startup = await logIn(connection, reader, parameters, password, target)
     return {
       socket,
+      carrier: socket,
+      atTarget: { processId: startup.processId },
       target,
       dialer,
       encryption: connection.encrypted ? 'tls' : 'plain',

@@ -1,6 +1,7 @@
 /** The side of the user: an SSH connection from its first authentication request to its disconnect message. */
 
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Duplex } from 'node:stream'
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { Brought, SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
@@ -74,6 +75,10 @@ export class SshDownstream implements RelayedClient, TransportListener {
     }
     this.#authentication = new UserAuthentication(options.transport, options)
     this.#options = options
+  }
+
+  get carrier(): Duplex {
+    return this.transport.socket
   }
 
   get gone(): AbortSignal {

@@ -2,7 +2,7 @@
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
-import type { Brought } from '../../../session/protocol.ts'
+import type { Brought, Carrier } from '../../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
@@ -57,6 +57,19 @@ export class InnerDownstream implements RelayedClient {
     this.outer = outer
     this.#options = options
     this.outcome = { kind: 'ended', session, text: END_REASON_TEXT['internal-error'] }
+  }
+
+  /** The person's channel goes on after the session: what is over is that it has to do with it. */
+  get carrier(): Carrier {
+    const { transport } = this
+    return {
+      get closed() {
+        return transport.over
+      },
+      // It is closed as soon as it is destroyed.
+      once: () => undefined,
+      destroy: () => transport.destroy(),
+    }
   }
 
   async nextProof(first?: readonly Factor[]): Promise<Proof | undefined> {

@@ -37,6 +37,10 @@ export class SshUpstream implements Upstream {
     this.#held.length = 0
   }
 
+  get carrier(): Duplex {
+    return this.transport.socket
+  }
+
   close(): void {
     this.transport.disconnect(DISCONNECT.BY_APPLICATION, 'the session is over')
   }
