@@ -27,8 +27,8 @@ export function createAskTargets(
   async function isOpenTo(address: AccountAddress): Promise<boolean> {
     const entry = await logins.entryOf(address)
     // Whose policy it was is not known any more, where its entry is gone.
-    if (entry === undefined) return (await rotationPolicies.list()).some(({ attest }) => attest)
-    return (await rotationPolicies.of(entry.target, entry.account))?.attest ?? false
+    if (entry === undefined) return (await rotationPolicies.list()).some(({ attest }) => attest === true)
+    return (await rotationPolicies.of(entry.target, entry.account))?.attest === true
   }
 
   /** Throws what is no answer of the target. */

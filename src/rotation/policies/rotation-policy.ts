@@ -45,7 +45,7 @@ export const rotationPolicySchema = z.strictObject({
     .strictObject({ keep: z.number().int().min(1).max(1000).default(10), for: duration.optional() })
     .prefault({}),
   /** Whether, when access that was given for a time is over, the target is asked what is left of it: by a login of the account itself. */
-  attest: z.boolean().default(false),
+  attest: z.boolean().optional(),
   /** What happens to open sessions on the account: their people are told, or they end. */
   openSessions: z.enum(['tell', 'cut']).default('tell'),
 })

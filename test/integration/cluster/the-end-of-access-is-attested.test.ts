@@ -45,15 +45,25 @@ await gateway.addTarget(
   },
   { reports: { kind: 'password', password: new Secret('reports-4711') } },
 )
-await gateway.addRole({
-  ...{ name: 'ops', targets: { names: ['web-02', 'figures'] }, accounts: {}, factors: [['publickey'], ['password']] },
+const ops = {
+  ...{
+    name: 'ops',
+    targets: { names: ['web-02', 'figures'] },
+    accounts: {},
+    factors: [['publickey' as const], ['password' as const]],
+  },
+  checkOut: {},
   onRequest: [{ accounts: { names: [login.name, 'reports'] }, approvers: ['role:leads'], freshFactor: false }],
-})
+}
+await gateway.addRole(ops)
 await gateway.addRole({ name: 'leads', targets: {}, accounts: {} })
 const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys })
 await gateway.addUser({ name: 'lee', roles: ['leads'] })
 await parts.rotationPolicies.put(
-  rotationPolicySchema.parse({ name: 'attested', targets: { names: ['web-02', 'figures'] }, attest: true }),
+  rotationPolicySchema.parse({ name: 'attested', targets: { names: ['web-02'] }, attest: true }),
+)
+await parts.rotationPolicies.put(
+  rotationPolicySchema.parse({ name: 'figures', targets: { names: ['figures'] }, attest: true, after: ['session'] }),
 )
 await parts.live.accessChanged()
 
@@ -121,8 +131,9 @@ t.test('a backend whose client went in a long statement is found by its number, 
   while ((await parts.sessions.liveOf('alice')).length > 0) await setTimeout(50)
   t.same(await processesOf(), [{ pid }], 'the server has not noticed')
   await requests.cancel(as('alice', 'ops'), id)
-  const { result, sessions } = await attested(id)
+  const { result, sessions, rotations } = await attested(id)
   t.match(sessions, [{ client: 'closed', target: 'closed', atTarget: { is: 'seen', connection: 'ended', left: [] } }])
+  t.same(rotations, [{ account: 'reports@figures', state: 'rotated', words: '' }], 'as its policy says')
   t.equal(result, 'gone')
   t.same(await processesOf(), [])
 })
@@ -149,6 +160,41 @@ t.test(
     t.match(await attested(id), { result: 'gone', sessions: [{ client: 'closed', target: 'closed' }] })
   },
 )
+
+t.test('a check-out that hangs on it is returned, and that is attested, however it ends', async t => {
+  const address = { account: login.name, target: 'web-02' }
+  const entry = (await parts.targets.get('web-02'))!
+  const user = (await parts.users.get('alice'))!
+  const { onRequest: _, ...noOffer } = ops
+  const ends: Record<string, { end(id: string): Promise<unknown>; back?(): Promise<unknown> }> = {
+    'it is revoked': { end: id => requests.revoke(id, 'owner', undefined) },
+    'it is given back': { end: id => requests.cancel(as('alice', 'ops'), id) },
+    'the user is disabled': {
+      end: () => parts.users.put({ ...user, disabled: true }),
+      back: () => parts.users.put(user),
+    },
+    'the user loses the role': {
+      end: () => parts.users.put({ ...user, roles: [] }),
+      back: () => parts.users.put(user),
+    },
+    'the role does not offer it any more': {
+      end: () => gateway.addRole({ ...noOffer, accounts: { names: ['nobody'] } }),
+      back: () => gateway.addRole(ops),
+    },
+    'the target is gone': { end: () => parts.targets.remove('web-02'), back: () => parts.targets.put(entry) },
+  }
+  for (const [how, { end, back }] of Object.entries(ends)) {
+    const id = await given(login.name, 'web-02')
+    const taken = await parts.checkOuts.take(as('alice', 'ops'), address, { reason: 'INC-4711' })
+    if (!taken.taken) throw new Error(how)
+    await end(id)
+    await parts.live.accessChanged()
+    const { checkOuts } = await attested(id)
+    t.match(checkOuts, [{ checkOut: taken.checkOut.id, account: `${login.name}@web-02`, state: 'returned' }], how)
+    await back?.()
+    await parts.live.accessChanged()
+  }
+})
 
 t.test(
   'of a gateway that was killed nobody knows whether its sockets are closed, and what is open at the target is seen',

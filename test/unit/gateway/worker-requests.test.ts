@@ -37,7 +37,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   signSeal: [SESSION, Buffer.alloc(100)],
   hopFailed: [SESSION, ADDRESS, TOLD],
   refused: [SESSION, TOLD],
-  activate: [SESSION],
+  activate: [SESSION, { processId: 4711 }],
   channelDenied: [SESSION, 'x11', 'the role does not name it'],
   end: [SESSION, { reason: 'client-closed' }],
   release: [SESSION],

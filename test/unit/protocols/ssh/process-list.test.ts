@@ -1,0 +1,53 @@
+/** Which processes of a host's list are left of a session that is over. */
+
+import t from 'tap'
+import { elapsedMs, readProcessList, remainsOf } from '../../../../src/protocols/ssh/target-side/process-list.ts'
+
+const PAST = { session: 'ses_1', startedAgoMs: 100_000, endedAgoMs: 20_000, atTarget: {} }
+
+/** The server, a connection that asks, and whatever else: `pid parent uid age name`. */
+const list = (...more: string[]) =>
+  readProcessList(
+    [
+      'self 90 1000',
+      '1 0 0 9-00:00:00 systemd',
+      '10 1 0 8-00:00:00 sshd',
+      '80 10 0 00:01 sshd',
+      '81 80 1000 00:01 sshd',
+    ]
+      .concat('90 81 1000 00:00 sh', '91 90 1000 00:00 ps', more, 'all')
+      .join('\n'),
+  )!
+
+const left = (...more: string[]) => {
+  const remains = remainsOf(list(...more), PAST, [])
+  return remains.is === 'seen' ? [remains.connection, ...remains.left.map(({ what }) => what)] : remains.words
+}
+
+t.test('nothing of the question itself is left', async t => t.same(left(), ['gone']))
+
+t.test('what runs on in the background is left, where it began while the session was open', async t => {
+  t.same(left('50 1 1000 01:00 sleep', '51 50 1000 00:58 tail'), ['gone', 'sleep', 'tail'])
+  t.same(left('50 1 1000 05:00 older', '51 1 1000 00:05 younger', '52 1 1001 01:00 of-others'), ['gone'])
+})
+
+t.test('what is below the connection of the session is left, and below those of others it is theirs', async t => {
+  const connection = ['40 10 0 01:40 sshd-session', '41 40 1000 01:40 sshd-session', '42 41 1000 01:30 bash']
+  t.same(left(...connection), ['open', 'bash'])
+  t.same(left(...connection.map(line => line.replace('40 10 0 01:40', '40 10 0 01:10'))), ['gone'])
+  const ambiguous = remainsOf(list(...connection), PAST, [100_500])
+  t.match(ambiguous, { is: 'seen', connection: 'unknown', left: [] })
+})
+
+t.test('no name hides a process', async t => {
+  t.same(left('50 1 1000 01:00 sshd'), ['gone', 'sshd'])
+  t.same(left('50 1 1000 01:30 sshd', '51 50 1000 01:00 sleep'), ['gone', 'sshd', 'sleep'])
+  t.same(left('50 1 1000 01:00 \u001b[2Jx'), ['gone', '\\e[2Jx'])
+})
+
+t.test('what is no whole list is none', async t => {
+  t.equal(readProcessList('self 90 1000\n90 1 1000 00:00 sh'), undefined, 'cut')
+  t.equal(readProcessList('self 90 1000\n91 1 1000 00:00 ps\nall'), undefined, 'without the one who asks')
+  t.equal(readProcessList('ps: unrecognized option'), undefined)
+  t.same(['00:07', '01:02:03', '2-01:02:03', 'ELAPSED'].map(elapsedMs), [7000, 3_723_000, 176_523_000, undefined])
+})
