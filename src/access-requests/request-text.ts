@@ -2,8 +2,8 @@
 
 import { isoMinute } from '../shared/text/iso-time.ts'
 import type { Column } from '../shared/text/table.ts'
-import type { Foreseen } from './foresee.ts'
 import { attestationText } from './attest/attestation.ts'
+import type { Foreseen } from './foresee.ts'
 import type { RequestDetails } from './own-requests.ts'
 import { type RequestDocument, wantedText } from './request-document.ts'
 

@@ -1,7 +1,7 @@
 /** The side of the user: an SSH connection from its first authentication request to its disconnect message. */
 
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { Brought, SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'

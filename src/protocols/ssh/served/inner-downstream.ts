@@ -61,14 +61,14 @@ export class InnerDownstream implements RelayedClient {
 
   /** The person's channel goes on after the session: what is over is that it has to do with it. */
   get carrier(): Carrier {
-    const { transport } = this
+    const { relayed } = this
     return {
       get closed() {
-        return transport.over
+        return relayed.over
       },
       // It is closed as soon as it is destroyed.
       once: () => undefined,
-      destroy: () => transport.destroy(),
+      destroy: () => relayed.destroy(),
     }
   }
 
