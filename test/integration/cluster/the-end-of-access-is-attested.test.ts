@@ -147,7 +147,8 @@ t.test(
     // All that a gateway does in the transaction, and nothing of what it does after that.
     const { outbox, access, users, roles, targets, cluster, storeClock: clock, schedule } = parts
     const dead = await createRequests({
-      ...{ database, outbox, audit: parts.audit, access, users, roles, targets, cluster, clock },
+      ...{ database, outbox, audit: parts.audit, access, users, roles, targets, clock },
+      cluster: { subscribe: cluster.subscribe, publish: async () => undefined },
       jobs: planRequestJobs(schedule),
       reviewer: {} as never,
       endUses: async () => undefined,

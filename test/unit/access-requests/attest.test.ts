@@ -12,8 +12,10 @@ import { createAttestationRows } from '../../../src/access-requests/attest/attes
 import { createOutbox } from '../../../src/audit/chain/outbox.ts'
 import { sessionFindings } from '../../../src/gateway/attest/session-findings.ts'
 import type { SessionRow } from '../../../src/session/records/session-store.ts'
-import { eachStore } from '../../support/each-store.ts'
+import { eachStore, stopStores } from '../../support/each-store.ts'
 import { createRequestWorld } from '../../support/request-parts.ts'
+
+t.teardown(stopStores)
 
 const closed = {
   session: 'ses_1',
