@@ -62,12 +62,13 @@ export class Flow {
     else this.#go(side, 'paused')
   }
 
-  /** Neither side is read any more. */
+  /** Neither side is read any more, but for the end of one that is over. */
   end(): void {
     this.#over = true
     for (const side of ['client', 'target'] as const) {
-      this.#transports[side].onKeyExchange = undefined
-      this.#transports[side].socket.pause()
+      const transport = this.#transports[side]
+      transport.onKeyExchange = undefined
+      if (!transport.over) transport.socket.pause()
     }
   }
 
