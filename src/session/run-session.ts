@@ -75,10 +75,13 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
   let upstream: U | undefined
   let recorder: Recorder | undefined
   let reason: EndReason = 'internal-error'
+  // A client that is not let in is still to be told why.
+  let letIn: D | undefined
   try {
     upstream = await connectTarget(protocol, downstream, live, lease)
     recorder = await openRecording(parts, downstream, live)
     reason = await relayUntilEnd(parts, protocol, downstream, live, upstream, recorder, loginBegan)
+    letIn = downstream
     return undefined
   } catch (error) {
     // Not let in. Whoever ended the session is the reason, and not what broke because of it.
@@ -88,6 +91,6 @@ async function takeSteps<D extends Downstream, U extends Upstream>(
     return refusal
   } finally {
     upstream?.close()
-    await finalizeSession(parts, lease, recorder, { reason, sides: { downstream, upstream } })
+    await finalizeSession(parts, lease, recorder, { reason, sides: { downstream: letIn, upstream } })
   }
 }

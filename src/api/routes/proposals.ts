@@ -101,7 +101,7 @@ export function proposals(app: ApiRoutes, { proposals, users, authenticator }: A
       },
     },
     async ({ query: { view: given, state, before, limit }, caller }) => {
-      const view = given ?? (caller.personal === undefined ? 'all' : 'mine')
+      const view = given ?? (caller.personal === undefined && caller.scopes.has('read') ? 'all' : 'mine')
       if (view !== 'all') {
         const { mine, toDecide } = await of(caller).list()
         const found = view === 'mine' ? mine : toDecide

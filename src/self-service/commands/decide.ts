@@ -11,7 +11,7 @@ import { forMsOf } from './checkout.ts'
 
 export const approve: Command = {
   name: 'approve',
-  summary: 'approve what somebody asks for, or less of it; or a change of the rules that somebody proposes',
+  summary: 'approve what somebody asks for, or less of it, or a change of the rules',
   usage: '<id> [--for 1h] [--reason TEXT]',
   words: { least: 1, most: 1 },
   options: { for: { type: 'string' }, reason: { type: 'string' } },

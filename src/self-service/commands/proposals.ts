@@ -6,7 +6,7 @@ import { toPerson } from '../to-person.ts'
 
 export const proposals: Command = {
   name: 'proposals',
-  summary: 'changes of the rules that you have proposed, and those that wait for your approval',
+  summary: 'changes of the rules: those you proposed, and those that wait for you',
   usage: '',
   words: { least: 0, most: 0 },
   async run({ parts, login, out }) {
@@ -21,8 +21,7 @@ export const proposals: Command = {
 
 export const proposal: Command = {
   name: 'proposal',
-  summary:
-    'show a change of the rules that was proposed: what it changes, gives and would have refused; or withdraw it',
+  summary: 'show what a proposed change of the rules does, or withdraw it',
   usage: 'show <id> [--from LINE] | withdraw <id>',
   words: { least: 2, most: 2 },
   options: { from: { type: 'string' } },

@@ -10,19 +10,20 @@ const PATIENCE_MS = 2500
 const DESTROY_MS = 1000
 
 export interface Sides {
-  readonly downstream: Pick<Downstream, 'carrier'>
+  /** Undefined where the person was not let in. */
+  readonly downstream: Pick<Downstream, 'carrier'> | undefined
   /** Undefined where there never was one. */
   readonly upstream: Pick<Upstream, 'carrier'> | undefined
 }
 
 /** Most are closed by now. The others are waited for a moment, and then closed whatever their peers do. */
 export async function lookAtSides({ downstream, upstream }: Sides): Promise<ClosedSides> {
-  const carriers = [downstream.carrier, ...(upstream === undefined ? [] : [upstream.carrier])]
+  const carriers = [downstream, upstream].flatMap(side => side?.carrier ?? [])
   const open = () => carriers.filter(({ closed }) => !closed)
   await closedWithin(open(), PATIENCE_MS)
   for (const carrier of open()) carrier.destroy()
   await closedWithin(open(), DESTROY_MS)
-  return { client: downstream.carrier.closed, target: upstream?.carrier.closed ?? true }
+  return { client: downstream?.carrier.closed ?? true, target: upstream?.carrier.closed ?? true }
 }
 
 async function closedWithin(carriers: readonly Carrier[], ms: number): Promise<void> {
