@@ -352,6 +352,8 @@ t.test('where four eyes are not asked for, whoever may write roles accepts what 
   )
   await approve(id)
   const proposal = await made
+  // Told within the transaction.
+  while ((await parts.proposals.rows.get(proposal)) === undefined) await setTimeout(20)
   t.match((await asOwner(gateway, ['proposal', 'show', proposal])).stdout, new RegExp(`alice gets ${account}@web-01`))
   const byLee = await withToken(gateway, tokens.lee, ['proposal', 'approve', proposal])
   t.equal(byLee.exit === 0, false, 'not by an approver alone')
