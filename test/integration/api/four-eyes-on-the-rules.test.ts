@@ -4,12 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { ProposalDetails, ProposalDocument } from '../../../src/proposals/proposal-document.ts'
-import { newId } from '../../../src/shared/ids.ts'
 import { callApi } from '../../support/call-api.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
 import { startTestGateway, type TestUser } from '../../support/start-gateway.ts'
 import { makeKey } from '../../support/start-sshd.ts'
+import { storeEndedSession } from '../../support/store-ended-session.ts'
 
 const gateway = await startTestGateway({
   storeMoves: true,
@@ -80,22 +80,7 @@ t.test(
   'apply makes a proposal; another person reads what it changes, gives and would have refused, and has it applied',
   async t => {
     const startedAt = gateway.clock.now() - 86_400_000
-    await parts.database
-      .insertInto('sessions')
-      .values({
-        ...{ id: newId('ses', startedAt), gateway: 'gw_before', protocol: 'ssh', user: 'alice', account: 'root' },
-        ...{
-          target: 'web-01',
-          role: 'ops',
-          request: null,
-          source: '198.51.100.7',
-          state: 'ended',
-          started_at: startedAt,
-        },
-        ...{ ended_at: startedAt + 60_000, end_reason: 'client-closed', recording: 'x', recording_hash: null },
-        ...{ recording_bytes: 0, details: '{}' },
-      })
-      .execute()
+    await storeEndedSession(parts.database, startedAt)
     const said = await as(
       'bob',
       ['apply', '-f', '-', '--reason', 'INC-4711'],

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { TriedAnswer } from '../../../src/api/routes/review-rules.ts'
 import type { SimulationAnswer } from '../../../src/api/routes/simulate.ts'
-import { newId } from '../../../src/shared/ids.ts'
 import { asOwner, cli, withToken } from '../../support/run-cli.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
+import { storeEndedSession } from '../../support/store-ended-session.ts'
 
 const RESOURCES = `
 - { kind: role, name: ops, targets: { names: [web-*] }, accounts: { levels: [admin] } }
@@ -28,22 +28,7 @@ await owner(['apply', '-f', '-'], RESOURCES)
 const { database } = gateway.parts
 for (const daysAgo of [1, 2, 40]) {
   const startedAt = gateway.clock.now() - daysAgo * 86_400_000
-  await database
-    .insertInto('sessions')
-    .values({
-      ...{ id: newId('ses', startedAt), gateway: 'gw_before', protocol: 'ssh', user: 'alice', account: 'root' },
-      ...{
-        target: 'web-01',
-        role: 'ops',
-        request: null,
-        source: '198.51.100.7',
-        state: 'ended',
-        started_at: startedAt,
-      },
-      ...{ ended_at: startedAt + 60_000, end_reason: 'client-closed', recording: 'x', recording_hash: null },
-      ...{ recording_bytes: 0, details: '{}' },
-    })
-    .execute()
+  await storeEndedSession(database, startedAt)
 }
 const stricter = fileOf(
   'new-roles.yaml',
