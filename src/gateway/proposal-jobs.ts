@@ -1,6 +1,7 @@
 /** What proposals leave to the schedule: their end, when nobody decides. */
 
-import type { ProposalJobs, Proposals } from '../proposals/proposals.ts'
+import type { ProposalJobs } from '../proposals/make.ts'
+import type { Proposals } from '../proposals/proposals.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 

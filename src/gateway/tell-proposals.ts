@@ -2,9 +2,10 @@
 
 import type { NotificationKind } from '../notifications/kinds.ts'
 import type { Notify } from '../notifications/notifications.ts'
+import type { ProposalHappening } from '../proposals/events.ts'
 import type { ProposedChange } from '../proposals/proposal.ts'
 import { proposalDocument, proposalText } from '../proposals/proposal-document.ts'
-import type { ProposalHappening, Proposals } from '../proposals/proposals.ts'
+import type { Proposals } from '../proposals/proposals.ts'
 import type { JobHandler } from '../schedule/job.ts'
 import type { GatewayParts } from './parts.ts'
 

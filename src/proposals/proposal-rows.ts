@@ -16,6 +16,15 @@ export interface ProposalDecision {
   readonly at: number
 }
 
+/** With the second factor that every decision on a proposal asks for. */
+export function decisionOf(
+  decision: ProposalDecision['decision'],
+  approver: string,
+  how: Pick<ProposalDecision, 'rule' | 'reason' | 'at'>,
+): ProposalDecision {
+  return { approver, decision, ...how, factors: 'totp' }
+}
+
 export interface ProposalQuery {
   readonly state?: ProposalStateName | undefined
   readonly user?: string | undefined
@@ -30,6 +39,8 @@ const COLUMNS = [
   ...(['id', 'state', 'revision', 'proposer', 'user', 'token', 'request', 'reason', 'digest', 'changes'] as const),
   ...(['asked_at', 'expires_at', 'ended_at', 'ended_by', 'words', 'withdrawn'] as const),
 ] as const
+
+export type ProposalRows = ReturnType<typeof createProposalRows>
 
 export function createProposalRows(database: Database) {
   const one = (on: Database) => on.selectFrom('proposals').select(COLUMNS)

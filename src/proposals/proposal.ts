@@ -1,5 +1,7 @@
 /** A change of resources that waits for a second person: its states, and what may happen in each. */
 
+import { GatewayError } from '../shared/errors.ts'
+
 export const PROPOSAL_STATES = ['pending', 'applied', 'denied', 'withdrawn', 'expired', 'outdated'] as const
 export type ProposalStateName = (typeof PROPOSAL_STATES)[number]
 
@@ -100,4 +102,16 @@ export function actorOf(proposer: Proposer): string {
 /** So many approve it, so that two persons have seen it: a token, and the owner's socket, are used by nobody in particular. */
 export function approvalsNeeded({ is }: Proposer): number {
   return is === 'person' || is === 'request' ? 1 : 2
+}
+
+export function isSameProposer(one: Proposer, other: Proposer): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+export function unknownProposal(): GatewayError {
+  return new GatewayError('NOT_FOUND', 'There is no such proposal that you may see.')
+}
+
+export function alreadyOver({ state }: ProposedChange): GatewayError {
+  return new GatewayError('CONFLICT', `The proposal is ${state.is} already.`)
 }

@@ -23,6 +23,8 @@ interface Parts {
   readonly tokens: Pick<Tokens, 'list'>
 }
 
+export type Standing = ReturnType<typeof createStanding>
+
 export function createStanding({ database, clock, tokens }: Parts) {
   const usersOn = (on: Database = database) => createUsers({ database: on, clock })
   const rolesOn = (on: Database = database) => createRoles({ database: on, clock })
