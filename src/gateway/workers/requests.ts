@@ -64,14 +64,8 @@ const details = z
   .record(text(64), text(2048))
   .refine(all => Object.keys(all).length <= 32, 'too many details')
   .refine(({ reason, ticket }) => reason === undefined && ticket === undefined, 'words are said to the gateway')
-const atTarget = z.strictObject({
-  processId: z
-    .number()
-    .int()
-    .min(0)
-    .max(2 ** 32)
-    .optional(),
-})
+/** PgBouncer makes the process ids up: any 32 bits, half of them negative. */
+const atTarget = z.strictObject({ processId: z.int32().optional() })
 const publicKey = bytesUpTo(256)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 

@@ -87,7 +87,8 @@ async function attempt(user: TestUser, bytes: Buffer): Promise<string> {
     return refusalIn(client.text)
   }
   client.socket.write(frame('p', cstring(answers.get(user)!)))
-  await client.sees(/Z\0\0\0\x05I|E\0/)
+  // An error by its severity: two bytes of it alone can stand in a cancel key, too.
+  await client.sees(/Z\0\0\0\x05I|E\0\0[\s\S]{2}S(?:ERROR|FATAL)/)
   if (!client.text.includes('Z\0\0\0\x05I')) {
     await client.closed()
     return refusalIn(client.text)
@@ -213,7 +214,10 @@ t.test('no way around it leads anywhere else', async t => {
 })
 
 t.test('a pooler is asked for the name that was decided about, whatever it makes of it', async t => {
-  t.equal(await attempt(clerk, as(clerk, 'pooled', { database: 'shop' })), 'report_2026')
+  // Again and again: whatever it calls the process, which is another number each time.
+  for (let i = 0; i < 8; i++) {
+    t.equal(await attempt(clerk, as(clerk, 'pooled', { database: 'shop' })), 'report_2026')
+  }
 })
 
 t.test('a replication connection could copy every database: role and target must both open all', async t => {

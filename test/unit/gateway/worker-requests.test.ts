@@ -7,6 +7,7 @@ import type { GatewayMethods } from '../../../src/gateway/workers/gateway-method
 import { guardRequests } from '../../../src/gateway/workers/guard-requests.ts'
 import { createRemoteBroker } from '../../../src/gateway/workers/remote-broker.ts'
 import { REQUESTS, type Request } from '../../../src/gateway/workers/requests.ts'
+import { readBackendKeyData } from '../../../src/protocols/postgres/wire/server-answers.ts'
 import type { SessionState } from '../../../src/session/broker/create-broker.ts'
 import type { LoginClient } from '../../../src/session/protocol.ts'
 import { newId } from '../../../src/shared/ids.ts'
@@ -125,6 +126,15 @@ t.test('each is carried out in the states that the table names, and refused in e
       t.throws(() => ask(name, ...values), { code }, `${name} of one that is ${state}`)
       t.same([done.length, refused.length], [0, code === 'FORBIDDEN' ? 1 : 0])
     }
+  }
+})
+
+t.test('whatever a server, or a pooler, calls the process of a session, the session begins', async t => {
+  for (const id of ['00000000', '00001267', '7fffffff', '80000000', 'ffffffff']) {
+    const { processId } = readBackendKeyData(Buffer.from(`${id}01020304`, 'hex'))
+    const { done, ask } = guarded('lent')
+    ask('activate', SESSION, { processId })
+    t.same(done, ['activate'], id)
   }
 })
 
