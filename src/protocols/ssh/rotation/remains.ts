@@ -3,7 +3,7 @@
 import type { LoginAtTarget } from '../../../session/login-at-target.ts'
 import type { Asked, Remains } from '../../../session/remains.ts'
 import { GatewayError } from '../../../shared/errors.ts'
-import { LIST_PROCESSES, readProcessList, remainsOf } from '../target-side/process-list.ts'
+import { LIST_PROCESSES, readProcessList, remainsIn } from '../target-side/process-list.ts'
 import { Conversation, endInWords } from './conversation.ts'
 import { logIn } from './log-in.ts'
 
@@ -24,9 +24,10 @@ export async function remainsAtHost(login: LoginAtTarget, asked: Asked, signal: 
     }
     // The login took a while: all has become older.
     const tookMs = performance.now() - askedAt
+    const remainsOf = remainsIn(list)
     const open = asked.open.map(({ startedAgoMs }) => startedAgoMs + tookMs)
     return asked.past.map(({ startedAgoMs, endedAgoMs, ...past }) =>
-      remainsOf(list, { ...past, startedAgoMs: startedAgoMs + tookMs, endedAgoMs: endedAgoMs + tookMs }, open),
+      remainsOf({ ...past, startedAgoMs: startedAgoMs + tookMs, endedAgoMs: endedAgoMs + tookMs }, open),
     )
   } finally {
     host.close()

@@ -10,9 +10,9 @@ import {
 } from '../../../session/remains.ts'
 import { printable } from '../../../shared/text/printable.ts'
 
-/** POSIX but for `uid`; without arguments: they may hold secrets. */
+/** POSIX but for `uid`; without arguments: they may hold secrets. The system's own programs come before what the login may have put in their place. */
 export const LIST_PROCESSES =
-  "exec sh -c 'LC_ALL=C; export LC_ALL; echo self $$ `id -u`; ps -A -o pid= -o ppid= -o uid= -o etime= -o comm= && echo all'"
+  "exec /bin/sh -c 'LC_ALL=C; PATH=/usr/bin:/bin:$PATH; export LC_ALL PATH; echo self $$ `id -u`; ps -A -o pid= -o ppid= -o uid= -o etime= -o comm= && echo all'"
 
 interface Process {
   readonly pid: number
@@ -29,32 +29,36 @@ export interface ProcessList {
   readonly processes: ReadonlyMap<number, Process>
 }
 
-const LINE = /^\s*(\d{1,10})\s+(\d{1,10})\s+(\d{1,10})\s+([\d:-]{1,20})\s+(\S.*)$/
+/** A process may have no name, or one of blanks alone. */
+const LINE = /^\s*(\d{1,10})\s+(\d{1,10})\s+(\d{1,10})\s+([\d:-]{1,20})(?:\s(.*))?$/
 const MOST_NAME = 40
+/** More are not looked through: a host can claim any number of them. */
+const MOST_PROCESSES = 50_000
 
-/** Undefined where that is no whole list. */
+/** Undefined where that is no whole list: what of it cannot be read might be what is looked for. */
 export function readProcessList(text: string): ProcessList | undefined {
   const lines = text.split('\n').map(line => line.trimEnd())
   const from = lines.findIndex(line => /^self \d+ \d+$/.test(line))
   const to = lines.lastIndexOf('all')
-  if (from === -1 || to < from) return undefined
+  if (from === -1 || to < from || to - from > MOST_PROCESSES) return undefined
   const [, self, user] = lines[from]!.split(' ').map(Number)
   const processes = new Map<number, Process>()
   for (const line of lines.slice(from + 1, to)) {
     const process = readProcess(line)
-    if (process !== undefined) processes.set(process.pid, process)
+    if (process === undefined) return undefined
+    processes.set(process.pid, process)
   }
   // It lists itself, or it does not list everything.
   return processes.has(self!) ? { self: self!, user: user!, processes } : undefined
 }
 
 function readProcess(line: string): Process | undefined {
-  const [, pid, parent, user, age, name] = LINE.exec(line) ?? []
+  const [, pid, parent, user, age, name = ''] = LINE.exec(line) ?? []
   const ageMs = age === undefined ? undefined : elapsedMs(age)
-  if (name === undefined || ageMs === undefined) return undefined
+  if (ageMs === undefined) return undefined
   return {
     ...{ pid: Number(pid), parent: Number(parent), user: Number(user), ageMs },
-    name: printable(name).slice(0, MOST_NAME),
+    name: printable(name.trim()).slice(0, MOST_NAME) || 'without a name',
   }
 }
 
@@ -67,23 +71,33 @@ export function elapsedMs(text: string): number | undefined {
 
 /**
  * What of the login began while the session was open and runs still: in the background, or below a server's process for its connection. What
- * runs below the connections of others is theirs. `open`: how long their sessions are open.
+ * runs below the connections of others is theirs. `openAgoMs`: how long their sessions are open.
  */
-export function remainsOf(list: ProcessList, past: PastSession, openAgoMs: readonly number[]): Remains {
-  const ours = ownProcesses(list)
-  const connections = [...list.processes.values()].filter(one => isConnection(list, one) && !ours.has(one.pid))
-  // A server's process for a connection is as old as that, and has something of its login below it.
-  const asOld = connections.filter(one => Math.abs(one.ageMs - past.startedAgoMs) <= SLACK_MS && isOfLogin(list, one))
-  const itsOwn = asOld.filter(({ ageMs }) => !openAgoMs.some(open => Math.abs(ageMs - open) <= SLACK_MS))
-  const others = new Set(connections.filter(one => !itsOwn.includes(one)).map(({ pid }) => pid))
-  const left: LeftBehind[] = []
-  for (const one of list.processes.values()) {
-    if (one.user !== list.user || ours.has(one.pid) || isOfTheServer(list, one) || !isWithin(one.ageMs, past)) continue
-    if (ancestors(list, one).some(({ pid }) => others.has(pid))) continue
-    if (left.length < MOST_LEFT) left.push({ id: `process ${one.pid}`, what: one.name, ageMs: one.ageMs })
+export function remainsIn(list: ProcessList): (past: PastSession, openAgoMs: readonly number[]) => Remains {
+  const { own, seesConnections } = ownProcesses(list)
+  const connections = [...list.processes.values()].filter(one => isConnection(list, one) && !own.has(one.pid))
+  const below = Map.groupBy(list.processes.values(), ({ parent }) => parent)
+  const ofLogin = connections.filter(({ pid }) => isOfLogin(list, below.get(pid) ?? []))
+  const ours = [...list.processes.values()].filter(
+    one => one.user === list.user && !own.has(one.pid) && !isOfTheServer(list, one) && !isOfTheKernel(list, one),
+  )
+  const connectionAbove = nearestAbove(list, new Set(connections.map(({ pid }) => pid)))
+
+  return (past, openAgoMs) => {
+    // A server's process for a connection is as old as that, and has something of its login below it.
+    const asOld = ofLogin.filter(one => Math.abs(one.ageMs - past.startedAgoMs) <= SLACK_MS)
+    const itsOwn = asOld.filter(({ ageMs }) => !openAgoMs.some(open => Math.abs(ageMs - open) <= SLACK_MS))
+    const isTheirs = (one: Process) => {
+      const above = connectionAbove(one)
+      return above !== undefined && !itsOwn.some(({ pid }) => pid === above)
+    }
+    const left = ours.filter(one => isWithin(one.ageMs, past) && !isTheirs(one)).slice(0, MOST_LEFT)
+    return {
+      is: 'seen',
+      connection: itsOwn.length > 0 ? 'open' : asOld.length > 0 || !seesConnections ? 'unknown' : 'gone',
+      left: left.map(({ pid, name, ageMs }): LeftBehind => ({ id: `process ${pid}`, what: name, ageMs })),
+    }
   }
-  const connection = itsOwn.length > 0 ? 'open' : asOld.length > 0 ? 'unknown' : 'gone'
-  return { is: 'seen', connection, left }
 }
 
 function isServer({ name }: Process): boolean {
@@ -96,8 +110,9 @@ function isConnection(list: ProcessList, one: Process): boolean {
   return one.user === 0 && isServer(one) && parent !== undefined && parent.user === 0 && isServer(parent)
 }
 
-function isOfLogin({ processes, user }: ProcessList, connection: Process): boolean {
-  return processes.values().some(one => one.parent === connection.pid && one.user === user)
+/** The session's own user is the only one of whom something is below it; below that of root there may be nothing, where it forwards. */
+function isOfLogin({ user }: ProcessList, below: readonly Process[]): boolean {
+  return below.some(one => one.user === user) || (user === 0 && below.length === 0)
 }
 
 /** That of a connection, and the one below it that runs as its user: whose parent it is, nobody else can be. */
@@ -106,17 +121,23 @@ function isOfTheServer(list: ProcessList, one: Process): boolean {
   return isConnection(list, one) || (isServer(one) && parent !== undefined && isConnection(list, parent))
 }
 
-/** Of the question itself: the shell, what it runs, and the connection that it came by. */
-function ownProcesses(list: ProcessList): Set<number> {
+/** Linux has its own threads in the list, as root's: they come and go, and are nobody's. */
+function isOfTheKernel({ processes }: ProcessList, { pid, parent }: Process): boolean {
+  const threads = processes.get(2)
+  const known = threads?.name === 'kthreadd' && threads.parent === 0 && threads.user === 0
+  return known && (pid === 2 || parent === 2)
+}
+
+/** Of the question itself: the shell, what it runs, and the connection that it came by; where that is not seen, no other is either. */
+function ownProcesses(list: ProcessList) {
   const self = list.processes.get(list.self)!
   const above = [self, ...ancestors(list, self)].filter(
     one => one === self || isServer(one) || one.ageMs <= self.ageMs + SLACK_MS,
   )
   // The server itself is nobody's.
-  const ours = new Set(above.map(({ pid }) => pid))
-  for (const one of list.processes.values())
-    if (ancestors(list, one).some(({ pid }) => pid === list.self)) ours.add(one.pid)
-  return ours
+  const own = new Set(above.map(({ pid }) => pid))
+  for (const one of list.processes.values()) if (one.parent === list.self) own.add(one.pid)
+  return { own, seesConnections: above.some(one => isConnection(list, one)) }
 }
 
 /** From its parent up. */
@@ -127,4 +148,21 @@ function ancestors({ processes }: ProcessList, of: Process): Process[] {
     found.push(at)
   }
   return found
+}
+
+/** Gives the nearest of these above a process. Each is looked up once, however deep a host says that it is. */
+function nearestAbove({ processes }: ProcessList, wanted: ReadonlySet<number>): (one: Process) => number | undefined {
+  const known = new Map<number, number | undefined>()
+  return one => {
+    const passed: number[] = []
+    let at = one.parent
+    while (!known.has(at) && !wanted.has(at) && processes.has(at)) {
+      known.set(at, undefined)
+      passed.push(at)
+      at = processes.get(at)!.parent
+    }
+    const found = wanted.has(at) ? at : known.get(at)
+    for (const pid of passed) known.set(pid, found)
+    return found
+  }
 }

@@ -1,7 +1,7 @@
 /** Which processes of a host's list are left of a session that is over. */
 
 import t from 'tap'
-import { elapsedMs, readProcessList, remainsOf } from '../../../../src/protocols/ssh/target-side/process-list.ts'
+import { elapsedMs, readProcessList, remainsIn } from '../../../../src/protocols/ssh/target-side/process-list.ts'
 
 const PAST = { session: 'ses_1', startedAgoMs: 100_000, endedAgoMs: 20_000, atTarget: {} }
 
@@ -20,7 +20,7 @@ const list = (...more: string[]) =>
   )!
 
 const left = (...more: string[]) => {
-  const remains = remainsOf(list(...more), PAST, [])
+  const remains = remainsIn(list(...more))(PAST, [])
   return remains.is === 'seen' ? [remains.connection, ...remains.left.map(({ what }) => what)] : remains.words
 }
 
@@ -35,7 +35,7 @@ t.test('what is below the connection of the session is left, and below those of 
   const connection = ['40 10 0 01:40 sshd-session', '41 40 1000 01:40 sshd-session', '42 41 1000 01:30 bash']
   t.same(left(...connection), ['open', 'bash'])
   t.same(left(...connection.map(line => line.replace('40 10 0 01:40', '40 10 0 01:10'))), ['gone'])
-  const ambiguous = remainsOf(list(...connection), PAST, [100_500])
+  const ambiguous = remainsIn(list(...connection))(PAST, [100_500])
   t.match(ambiguous, { is: 'seen', connection: 'unknown', left: [] })
 })
 
@@ -43,11 +43,49 @@ t.test('no name hides a process', async t => {
   t.same(left('50 1 1000 01:00 sshd'), ['gone', 'sshd'])
   t.same(left('50 1 1000 01:30 sshd', '51 50 1000 01:00 sleep'), ['gone', 'sshd', 'sleep'])
   t.same(left('50 1 1000 01:00 \u001b[2Jx'), ['gone', '\\e[2Jx'])
+  t.same(left('50 1 1000 01:00 ', '51 1 1000 01:00', '52 1 1000 01:00    '), [
+    'gone',
+    ...Array(3).fill('without a name'),
+  ])
 })
+
+t.test('where a host hides its server from the login, its connections are not known to be gone', async t => {
+  const hidden = readProcessList('self 90 1000\n81 80 1000 00:01 sshd\n90 81 1000 00:00 sh\nall')!
+  t.match(remainsIn(hidden)(PAST, []), { connection: 'unknown', left: [] })
+  const otherServer = '1 0 0 9-00:00:00 init\n80 1 0 00:01 dropbear\n90 80 1000 00:00 sh\n50 1 0 01:40 dropbear'
+  t.match(remainsIn(readProcessList(`self 90 1000\n${otherServer}\nall`)!)(PAST, []), { connection: 'unknown' })
+})
+
+t.test('of root, a connection that only forwards is seen, and threads of the kernel are nobody’s', async t => {
+  const server = '1 0 0 9-00:00:00 systemd\n2 0 0 9-00:00:00 kthreadd\n10 1 0 8-00:00:00 sshd'
+  const of = (...more: string[]) =>
+    remainsIn(
+      readProcessList(['self 90 0', server, '80 10 0 00:01 sshd', '90 80 0 00:00 sh', ...more, 'all'].join('\n'))!,
+    )(PAST, [])
+  t.match(of('60 2 0 01:00 kworker/0:1'), { connection: 'gone', left: [] })
+  t.match(of('40 10 0 01:40 sshd'), { connection: 'open' })
+  t.match(of('40 10 0 01:40 sshd', '41 40 1000 01:40 sshd'), { connection: 'gone' }, 'that of somebody else')
+  t.match(of('60 3 0 01:00 kworker/0:1'), { left: [{ what: 'kworker/0:1' }] }, 'a name alone is none')
+})
+
+t.test(
+  'a host that claims more processes than there can be, or each below the next, is not looked at for long',
+  async t => {
+    const deep = Array.from({ length: 49_000 }, (_, at) => `${at + 100} ${at + 101} 1000 01:00 x`)
+    const seen = remainsIn(list(...deep))
+    for (let session = 0; session < 20; session++) t.match(seen(PAST, []), { connection: 'gone' })
+    t.equal(readProcessList(['self 90 1000', '90 1 1000 00:00 sh', ...deep, ...deep, 'all'].join('\n')), undefined)
+  },
+)
 
 t.test('what is no whole list is none', async t => {
   t.equal(readProcessList('self 90 1000\n90 1 1000 00:00 sh'), undefined, 'cut')
   t.equal(readProcessList('self 90 1000\n91 1 1000 00:00 ps\nall'), undefined, 'without the one who asks')
   t.equal(readProcessList('ps: unrecognized option'), undefined)
+  t.equal(
+    readProcessList('self 90 1000\n90 1 1000 00:00 sh\n50 1 1000 - sleep\nall'),
+    undefined,
+    'with what cannot be read',
+  )
   t.same(['00:07', '01:02:03', '2-01:02:03', 'ELAPSED'].map(elapsedMs), [7000, 3_723_000, 176_523_000, undefined])
 })
