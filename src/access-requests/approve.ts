@@ -8,13 +8,13 @@ import { type Actor, byOf } from './actor.ts'
 import { stageLacking } from './approvals.ts'
 import type { Changes, Write } from './change.ts'
 import type { DeciderCheck } from './check-decider.ts'
-import { openedBy } from './choose-offer.ts'
+import { ofThese, openedBy } from './choose-offer.ts'
 import type { FollowOn } from './follow-on.ts'
-import { onOf } from './ground.ts'
 import { type GivenLess, lessen } from './lessen.ts'
 import type { OfferedNow } from './offered.ts'
 import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
+import { onOf } from './which-targets.ts'
 
 interface Parts {
   readonly rows: Pick<RequestRows, 'get' | 'decide'>
@@ -39,12 +39,11 @@ export function createApprove({ rows, offered, decider, acts: { act }, followOn,
     const now = clock.now()
     if (request.extensionOf !== undefined && (how.less.channels !== undefined || how.less.startsAt !== undefined))
       throw new GatewayError('BAD_REQUEST', 'It is more time for what was given: less of it is a shorter time alone.')
-    const less = lessen(given, how.less, { role, offer, now })
-    if (
-      request.extensionOf === undefined &&
-      openedBy(role, request.offer, less, await offered.targetsOf(onOf(less))).length === 0
-    )
+    const lessened = lessen(given, how.less, { role, offer, now })
+    const opened = openedBy(role, request.offer, lessened, await offered.targetsOf(onOf(lessened)))
+    if (request.extensionOf === undefined && opened.length === 0)
       throw new GatewayError('CONFLICT', 'Nothing of what it asks for is there any more, or offered.')
+    const less = request.extensionOf === undefined ? ofThese(lessened, opened) : lessened
     const base = request.extensionOf === undefined ? undefined : await rows.get(request.extensionOf)
     // An earlier one, where somebody who approved it is no approver any more, or the offer has other steps now.
     const next = stageLacking({ ...facts, approvals: [...facts.approvals, { approver: user, stage }] })

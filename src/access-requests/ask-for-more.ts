@@ -31,7 +31,7 @@ export function createAskForMore({ rows, offered, newRequests, changes, clock }:
     const base = await rows.get(id)
     if (base === undefined || base.user !== person.user) throw unknownRequest()
     const until = plannedEndOf(base)
-    if (until === undefined || until <= now)
+    if (until === undefined || until <= now || base.withdrawn !== undefined)
       throw new GatewayError('CONFLICT', `The request is ${stateWords(base)}: there is no time to extend.`)
     const found = await offered.offerOf(base.role, base.offer)
     if (found === undefined) throw new GatewayError('CONFLICT', 'The role does not offer it any more.')

@@ -6,9 +6,9 @@ import type { AskedAccess, AskedOutcome, AskForAccess, AskingPerson } from '../s
 import { onceAborted } from '../session/session-end.ts'
 import type { Log } from '../shared/log.ts'
 import { describeStage } from './approvals.ts'
-import { oneTargetOf } from './ground.ts'
 import type { RequestedAccess } from './request.ts'
 import type { Requests } from './requests.ts'
+import { oneTargetOf } from './which-targets.ts'
 
 /** What the cluster does not tell is seen this late. */
 const LOOK_EVERY_MS = 5000

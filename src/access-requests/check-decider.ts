@@ -4,22 +4,26 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AuditAppender } from '../audit/event.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
+import { holdPolicy } from '../database/policy-lock.ts'
 import type { User } from '../identity/user.ts'
+import { createUsers } from '../identity/users.ts'
+import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { type Actor, byOf } from './actor.ts'
 import { Stale } from './change.ts'
 import { refused } from './events.ts'
-import type { Deciding } from './may-decide.ts'
+import { type Deciding, decidingOn } from './may-decide.ts'
 import type { OfferedNow } from './offered.ts'
 import { type RequestedAccess, stateWords, unknownRequest } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'get' | 'approversOf' | 'holdOf'>
+  readonly rows: Pick<RequestRows, 'get' | 'holdOf'>
   readonly users: Pick<Documents<User>, 'get'>
   readonly audit: Pick<AuditAppender, 'append'>
   readonly offered: Pick<OfferedNow, 'offerFor'>
   readonly deciding: Deciding
+  readonly clock: Clock
 }
 
 /** The offer asks for a second factor of this moment. */
@@ -31,7 +35,7 @@ export class NeedsCode extends GatewayError {
 
 export type DeciderCheck = ReturnType<typeof createDeciderCheck>
 
-export function createDeciderCheck({ rows, users, audit, offered, deciding }: Parts) {
+export function createDeciderCheck({ rows, users, audit, offered, deciding, clock }: Parts) {
   async function deciderOf(person: Actor, id: string): Promise<{ request: RequestedAccess; user: User }> {
     const [request, user] = await Promise.all([rows.get(id), users.get(person.user)])
     if (request === undefined || user === undefined || user.disabled) throw unknownRequest()
@@ -57,7 +61,8 @@ export function createDeciderCheck({ rows, users, audit, offered, deciding }: Pa
       const may = await deciding.mayDecideOn(request, user)
       if (!may.may) {
         await refuse(person, id, may.why)
-        throw may.knows ? new GatewayError('FORBIDDEN', may.why) : unknownRequest()
+        if (!may.knows) throw unknownRequest()
+        throw new GatewayError(request.withdrawn === undefined ? 'FORBIDDEN' : 'CONFLICT', may.why)
       }
       const { offer } = (await offered.offerFor(request)) ?? {}
       if (offer?.freshFactor === false) return { rule: may.rule, factors: '' }
@@ -75,16 +80,23 @@ export function createDeciderCheck({ rows, users, audit, offered, deciding }: Pa
       const user = await users.get(person.user)
       if (request?.state.is !== 'pending' || user === undefined)
         throw new GatewayError('CONFLICT', 'It waits for no decision any more.')
-      const owed = await rows.approversOf([user.name])
       const may = await deciding.mayDecideOn(request, user)
       if (!may.may) throw new GatewayError('CONFLICT', may.why)
+      const seen = factsWithoutTime(may)
       async function hold(on: Database): Promise<void> {
         const { extensionOf } = request!
+        await holdPolicy('read', on)
         await rows.holdOf(user!.name, extensionOf === undefined ? [id] : [id, extensionOf], on)
-        // Two who approve each other's request at one instant.
-        if (!isDeepStrictEqual(await rows.approversOf([user!.name], on), owed)) throw new Stale()
+        // Somebody who approved it, or does now, may not any more; or the two approve each other's request at one instant.
+        const [now] = await createUsers({ database: on, clock }).getAll([user!.name])
+        const still = now && (await decidingOn({ database: on, clock }).mayDecideOn(request!, now))
+        if (!still?.may || !isDeepStrictEqual(factsWithoutTime(still), seen)) throw new Stale()
       }
       return { request, given: request.state.given, facts: may.facts, rule: may.rule, user, hold }
     },
   }
+}
+
+function factsWithoutTime<T extends { rule: string; facts: { now: number } }>({ rule, facts }: T) {
+  return { ...facts, rule, now: 0 }
 }

@@ -9,10 +9,10 @@ import { GatewayError } from '../shared/errors.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { AskedAccess } from './request.ts'
+import { exactNames, type WhichTargets } from './which-targets.ts'
 
 export interface AskWish {
-  /** One target, or all that a role offers of those with these labels or names. */
-  readonly on: { readonly target: string } | { readonly selector: Role['targets'] }
+  readonly on: WhichTargets
   readonly account?: string | undefined
   readonly level?: Account['level'] | undefined
   /** Where several roles offer it. */
@@ -40,6 +40,7 @@ export interface Chosen {
 
 /** Of a wish that does not say, where the offer allows as much. */
 const USUAL_MS = 3_600_000
+const MOST_TARGETS = 1000
 const FARTHEST_MS = 90 * 86_400_000
 
 /** Whoever has no such offer learns nothing of what there is. */
@@ -68,7 +69,12 @@ export function chooseOffer(roles: readonly Role[], targets: readonly Target[], 
   return {
     ...{ role, offer },
     asked: {
-      targets: 'target' in wish.on ? { names: [wish.on.target] } : wish.on.selector,
+      ...('target' in wish.on
+        ? { targets: { names: [wish.on.target] } }
+        : ofThese(
+            { targets: wish.on.selector },
+            same.filter(other => wish.account !== undefined || other.account.level === account.level),
+          )),
       accounts: one || wish.account !== undefined ? { names: [account.name] } : { levels: [account.level] },
       channels: channels ?? channelNames().filter(channel => same.some(other => other.channels.includes(channel))),
       ...(wish.databases === undefined ? {} : { databases: wish.databases }),
@@ -77,6 +83,15 @@ export function chooseOffer(roles: readonly Role[], targets: readonly Target[], 
     },
     lower: lower && { account: `${lower.account.name}@${lower.target.name}`, level: lower.account.level },
   }
+}
+
+/** The same by the names of its targets: it opens nothing that is added, or gets the labels, later. */
+export function ofThese<T extends Pick<AskedAccess, 'targets' | 'chosenBy'>>(asked: T, opened: readonly Offered[]): T {
+  if (exactNames(asked) !== undefined) return asked
+  const names = [...new Set(opened.map(({ target }) => target.name))].sort()
+  if (names.length > MOST_TARGETS)
+    throw bad(`That opens ${names.length} targets, and it is for ${MOST_TARGETS} at most: choose fewer.`)
+  return { ...asked, targets: { names }, chosenBy: asked.targets }
 }
 
 /** The accounts that it opens, of these targets, as the role offers them now. */

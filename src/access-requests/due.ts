@@ -23,7 +23,8 @@ export function createDue({ rows, offered, acts: { act, escalatesAt }, changes, 
       const request = await rows.get(id)
       const offer = request && (await offered.offerFor(request))?.offer
       return async (on, tell) => {
-        if (request === undefined) return undefined
+        // What is withdrawn ends by the review of all that are open.
+        if (request === undefined || request.withdrawn !== undefined) return undefined
         const { state } = request
         const how = actDue(request, clock.now())
         if (how !== undefined) {

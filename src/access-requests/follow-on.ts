@@ -34,7 +34,7 @@ export function createFollowOn({ acts: { act }, clock }: Parts) {
     base: RequestedAccess | undefined,
     by: By,
   ): Promise<RequestedAccess> {
-    const until = base && plannedEndOf(base)
+    const until = base?.withdrawn === undefined ? base && plannedEndOf(base) : undefined
     const now = clock.now()
     const isTime = until !== undefined && until > now
     const words = isTime ? 'the request has its time' : 'the request that it would extend is over'

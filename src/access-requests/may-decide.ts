@@ -1,22 +1,29 @@
 /** Who may decide on requests, as users, roles and earlier decisions are now: of many at once, with as many queries as of one. */
 
+import type { Database } from '../database/database.ts'
 import type { User } from '../identity/user.ts'
-import type { Users } from '../identity/users.ts'
+import { createUsers, type Users } from '../identity/users.ts'
 import { type Offer, stagesOf } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
-import type { Roles } from '../policy/roles.ts'
+import { createRoles, type Roles } from '../policy/roles.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type ApprovalFacts, type Decider, type MayDecide, mayDecide, samePerson } from './approvals.ts'
 import { peopleMeant } from './approvers.ts'
 import { offerIn } from './offered.ts'
 import type { RequestedAccess } from './request.ts'
-import type { RequestRows } from './request-rows.ts'
+import { createRequestRows, type RequestRows } from './request-rows.ts'
 
 interface Parts {
   readonly rows: Pick<RequestRows, 'decisionsOn' | 'approvalsOf' | 'approversOf' | 'approvedBy'>
   readonly users: Pick<Users, 'getAll' | 'holding'>
   readonly roles: Pick<Roles, 'getAll'>
   readonly clock: Clock
+}
+
+/** In the store, or in a transaction on it. */
+export function decidingOn(parts: { readonly database: Database; readonly clock: Clock }): Deciding {
+  const rows = createRequestRows(parts.database)
+  return createDeciding({ rows, users: createUsers(parts), roles: createRoles(parts), clock: parts.clock })
 }
 
 /** So many are named. */
@@ -33,6 +40,8 @@ type DecisionFacts = ApprovalFacts & {
   readonly role: Role
   /** Those who have something now, or will, by the requester's approval. */
   readonly debtors: readonly User[]
+  /** Why it gives nothing any more. */
+  readonly withdrawn: string | undefined
 }
 
 export type Deciding = ReturnType<typeof createDeciding>
@@ -52,7 +61,7 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
     const now = clock.now()
     return new Map(
       pending.flatMap(request => {
-        const { id, state, user, role } = request
+        const { id, state, user, role, withdrawn } = request
         const offer = offerIn(known.get(role), request)
         const requester = people.get(user)
         if (state.is !== 'pending' || offer === undefined) return []
@@ -60,7 +69,7 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
         const { stage, stageSince } = state
         const given = (approvals.get(id) ?? []).map(one => ({ approver: people.get(one.approver), stage: one.stage }))
         const debtors = (owing.get(user) ?? []).flatMap(name => people.get(name) ?? [])
-        return [[id, { ...offer, requester, stage, stageSince, now, approvals: given, debtors }]]
+        return [[id, { ...offer, requester, stage, stageSince, now, approvals: given, debtors, withdrawn }]]
       }),
     )
   }
@@ -85,7 +94,9 @@ export function createDeciding({ rows, users, roles, clock }: Parts) {
     // By whichever of the requester's users, or to whichever of the approver's.
     const owes =
       creditors.some(one => samePerson(one, facts.requester)) || facts.debtors.some(one => samePerson(one, approver))
-    return mayDecide(facts, approver, owes)
+    const may = mayDecide(facts, approver, owes)
+    if (!may.may || facts.withdrawn === undefined) return may
+    return { may: false, knows: true, why: `The request is over: ${facts.withdrawn}.` }
   }
 
   /** Those of these who may decide on it. */

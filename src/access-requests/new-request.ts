@@ -2,6 +2,7 @@
 
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
+import { holdPolicy } from '../database/policy-lock.ts'
 import type { User } from '../identity/user.ts'
 import type { Offer } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
@@ -12,7 +13,7 @@ import type { By } from './actor.ts'
 import { Stale, type Tell, type Write } from './change.ts'
 import { openedBy } from './choose-offer.ts'
 import type { FollowOn } from './follow-on.ts'
-import { onOf } from './ground.ts'
+import { groundOf, groundStores, whyOver } from './ground.ts'
 import type { OfferedNow } from './offered.ts'
 import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
@@ -20,6 +21,7 @@ import { type Review, withFurtherStep } from './review/evaluate.ts'
 import type { ReviewRule } from './review/review-rule.ts'
 import type { Reviewed, Reviewer, ReviewInput } from './review/reviewer.ts'
 import { plannedEndOf } from './transition.ts'
+import { onOf } from './which-targets.ts'
 
 interface Parts {
   readonly rows: Pick<RequestRows, 'insert' | 'countOf' | 'holdAskingOf' | 'decide'>
@@ -68,6 +70,9 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
     on: Database,
     tell: Tell,
   ): Promise<RequestedAccess> {
+    await holdPolicy('read', on)
+    const over = whyOver(request, await groundOf([request], groundStores({ database: on, clock })))
+    if (over !== undefined) throw new GatewayError('CONFLICT', `It cannot be asked for any more: ${over}.`)
     if (!(await stillHolds(on))) throw new Stale()
     const asked = { ...request, review }
     await insert(asked, withFurtherStep(offer, review), by, on, tell)

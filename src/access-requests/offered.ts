@@ -6,14 +6,14 @@ import type { Role } from '../policy/role.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { Target } from '../targets/target.ts'
 import type { Targets } from '../targets/targets.ts'
-import { type AskWish, openedBy } from './choose-offer.ts'
-import { onOf } from './ground.ts'
+import { openedBy } from './choose-offer.ts'
 import type { RequestedAccess } from './request.ts'
 import { withFurtherStep } from './review/evaluate.ts'
+import { exactNames, onOf, type WhichTargets } from './which-targets.ts'
 
 interface Parts {
   readonly roles: Pick<Roles, 'get'>
-  readonly targets: Pick<Targets, 'get' | 'pages'>
+  readonly targets: Pick<Targets, 'get' | 'getAll' | 'pages'>
 }
 
 const PAGE = 500
@@ -32,11 +32,13 @@ export function createOfferedNow({ roles, targets }: Parts) {
     return offerIn(await roles.get(role), { offer: name })
   }
 
-  async function targetsOf(on: AskWish['on']): Promise<Target[]> {
+  async function targetsOf(on: WhichTargets): Promise<Target[]> {
     if ('target' in on) {
       const target = await targets.get(on.target)
       return target === undefined ? [] : [target]
     }
+    const names = exactNames({ targets: on.selector })
+    if (names !== undefined) return targets.getAll(names)
     const found: Target[] = []
     for await (const some of targets.pages(PAGE)) found.push(...some.filter(one => matchesTarget(on.selector, one)))
     return found

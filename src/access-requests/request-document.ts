@@ -54,23 +54,35 @@ export function decisionDocument({ approver, stage, decision, reason, rule, fact
 }
 
 /** `root@web-01`, or what it is chosen by. */
-export function wantedText({ targets, accounts }: Pick<RequestDocument, 'targets' | 'accounts'>): string {
+export function wantedText({
+  targets,
+  chosenBy,
+  accounts,
+}: Pick<RequestDocument, 'targets' | 'chosenBy' | 'accounts'>): string {
   const which = [...(accounts.names ?? []), ...(accounts.levels ?? []).map(level => `level ${level}`)].join(', ')
-  const where = [
-    ...(targets.names ?? []),
-    ...Object.entries(targets.labels ?? {}).map(([key, value]) => `${key}=${value}`),
-  ].join(', ')
+  const { names, labels } = chosenBy ?? targets
+  const where = [...names, ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)].join(', ')
+  if (chosenBy !== null) {
+    const { length } = targets.names
+    return `${which} on ${where} (${length === 1 ? 'the one target' : `the ${length} targets`} of then)`
+  }
   return accounts.names?.length === 1 && targets.names?.length === 1 ? `${which}@${where}` : `${which} on ${where}`
 }
 
-function accessDocument({ targets, accounts, channels, databases, lengthMs }: AskedAccess) {
+function accessDocument({ targets, chosenBy, accounts, channels, databases, lengthMs }: AskedAccess) {
   return {
-    targets: { names: [...(targets.names ?? [])], labels: { ...targets.labels } },
+    targets: targetsDocument(targets),
+    /** What the targets were chosen by when it was asked, where that was not by name. */
+    chosenBy: chosenBy === undefined ? null : targetsDocument(chosenBy),
     accounts: { names: [...(accounts.names ?? [])], levels: [...(accounts.levels ?? [])] },
     channels: [...channels],
     databases: databases === undefined ? null : [...databases],
     for: durationWords(lengthMs),
   }
+}
+
+function targetsDocument({ names = [], labels = {} }: AskedAccess['targets']) {
+  return { names: [...names], labels: { ...labels } }
 }
 
 function waitsUntil(state: RequestedAccess['state']): number | undefined {

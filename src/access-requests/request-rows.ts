@@ -1,13 +1,15 @@
 /** The rows of requests and of the decisions on them. Nobody else writes to `access_requests` and `access_decisions`. */
 
-import { SqliteAdapter, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
+import { locksRows } from '../database/policy-lock.ts'
 import type { AccessRequestTable } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
 import type { Clock } from '../shared/clock.ts'
 import {
   type AskedAccess,
+  isOpen,
   OPEN_STATES,
   type RequestedAccess,
   type RequestState,
@@ -57,15 +59,24 @@ export function createRequestRows(database: Database) {
       return row && readRequest(row)
     },
 
-    /** False where somebody else has changed it since `before` was read. */
+    /** False where somebody else has changed it since `before` was read, or it is to go on and its ground is gone. */
     async change(before: RequestedAccess, after: RequestedAccess, on: Database): Promise<boolean> {
-      const { numUpdatedRows } = await on
+      let update = on
         .updateTable('access_requests')
         .set(rowOf(after))
         .where('id', '=', before.id)
         .where('revision', '=', before.revision)
-        .executeTakeFirst()
+      if (isOpen(after)) update = update.where('withdrawn', '=', 0)
+      const { numUpdatedRows } = await update.executeTakeFirst()
       return numUpdatedRows > 0n
+    },
+
+    /** What it rests on is gone: it gives nothing from the end of this transaction on, and ends for that reason. */
+    async withdraw(ids: readonly string[], words: string, on: Database): Promise<void> {
+      for (const some of slices(ids)) {
+        const update = on.updateTable('access_requests').set({ withdrawn: 1, words })
+        await update.where('id', 'in', some).where('state', 'in', OPEN_STATES).where('withdrawn', '=', 0).execute()
+      }
     },
 
     /** Whether it gives something still: whoever ends it in this moment comes before, or after this transaction. */
@@ -123,11 +134,11 @@ export function createRequestRows(database: Database) {
       return (await select.limit(limit).execute()).map(readRequest)
     },
 
-    /** Those that something can still become of, so many at a time, with whether their user, role or target was removed. */
-    async *open(size: number): AsyncGenerator<{ request: RequestedAccess; withdrawn: boolean }[]> {
+    /** Those that something can still become of, so many at a time. */
+    async *open(size: number, on: Database = database): AsyncGenerator<RequestedAccess[]> {
       let after = ''
       for (;;) {
-        const rows = await database
+        const rows = await on
           .selectFrom('access_requests')
           .selectAll()
           .where('state', 'in', OPEN_STATES)
@@ -136,7 +147,7 @@ export function createRequestRows(database: Database) {
           .limit(size)
           .execute()
         if (rows.length === 0) return
-        yield rows.map(row => ({ request: readRequest(row), withdrawn: row.withdrawn === 1 }))
+        yield rows.map(readRequest)
         after = rows.at(-1)!.id
       }
     },
@@ -236,11 +247,6 @@ export function createRequestRows(database: Database) {
   }
 }
 
-/** SQLite carries out one transaction after the other. */
-function locksRows(on: Database): boolean {
-  return !(on.getExecutor().adapter instanceof SqliteAdapter)
-}
-
 interface ApprovedOfParts {
   readonly database: Database
   /** The store's, where several gateways share it. */
@@ -309,7 +315,8 @@ export function createApprovedThen({ database }: { database: Database }) {
 
 /** What the request gives, as policy reads it. */
 export function approvedBy(request: RequestedAccess, now: number): ApprovedAccess[] {
-  const { id, role, offer, state, extensionOf, kind } = request
+  const { id, role, offer, state, extensionOf, kind, withdrawn } = request
+  if (withdrawn !== undefined) return []
   // More time for another request is that one's, and a permanent wish gives nothing by itself.
   if ((state.is !== 'approved' && state.is !== 'active') || extensionOf !== undefined || kind !== 'access') return []
   const { targets, accounts, channels, databases, lengthMs } = state.given
@@ -337,10 +344,11 @@ export function readRequest(row: AccessRequestTable): RequestedAccess {
     ...(row.review === null ? {} : { review: JSON.parse(row.review) as Review }),
     revision: row.revision,
     state: readState(row),
+    ...(row.withdrawn === 1 ? { withdrawn: row.words ?? 'its user, its role or its target was removed' } : {}),
   }
 }
 
-/** All but whether its user, role or target was removed: that is never taken back. */
+/** All but whether what it rests on is gone: that is never taken back. */
 function rowOf(request: RequestedAccess): Omit<AccessRequestTable, 'withdrawn'> {
   const { id, kind, user, role, offer, wish, extensionOf, askedAt, revision, state, review } = request
   return {

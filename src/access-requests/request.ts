@@ -22,7 +22,10 @@ export const OPEN_STATES = ['pending', 'approved', 'active'] as const satisfies 
 
 /** What is asked for, or given: never more than was asked for. */
 export interface AskedAccess {
+  /** By their names. In requests of earlier versions also by patterns and labels. */
   readonly targets: Role['targets']
+  /** What these were chosen by, where it was not by name; for people to read. */
+  readonly chosenBy?: Role['targets'] | undefined
   readonly accounts: Role['accounts']
   readonly channels: readonly Channel[]
   /** Not given: those of the role. */
@@ -60,6 +63,8 @@ export interface RequestedAccess {
   /** Grows with every change. */
   readonly revision: number
   readonly state: RequestState
+  /** Why it gives nothing any more, whatever its state says: something that it rests on was gone, if only for a moment. */
+  readonly withdrawn?: string | undefined
 }
 
 export type RequestState =
@@ -93,7 +98,12 @@ export type RequestState =
       readonly words: string | undefined
     }
 
-export function stateWords({ state }: RequestedAccess): string {
+export function isOpen({ state }: RequestedAccess): boolean {
+  return OPEN_STATES.some(open => open === state.is)
+}
+
+export function stateWords({ state, withdrawn }: RequestedAccess): string {
+  if (withdrawn !== undefined) return `over: ${withdrawn}`
   return state.is === 'pending' ? 'waiting for its decision' : state.is
 }
 

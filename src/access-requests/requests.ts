@@ -60,7 +60,7 @@ export async function createRequests(parts: Parts) {
   const followOn = createFollowOn({ acts, clock })
   const newRequests = createNewRequests({ rows, users, offered, acts, followOn, reviewer, clock })
   const deciding = createDeciding({ rows, users, roles, clock })
-  const decider = createDeciderCheck({ rows, users, audit, offered, deciding })
+  const decider = createDeciderCheck({ rows, users, audit, offered, deciding, clock })
   const ends = createEnds({ rows, deciding, acts, changes, clock })
   return {
     rows,

@@ -463,7 +463,7 @@ export interface AccessRequestTable {
   review: string | null
   /** 1: it has a further step, by that. */
   asks_more: number
-  /** 1: its user, its role, or the one target that it is for was removed. Whatever the state says, it gives nothing, to whoever has the name by now. */
+  /** 1: something that it rests on was gone, if only for a moment. Whatever the state says, it gives nothing, to whoever has the name by now; `words` may say why. */
   withdrawn: number
 }
 

@@ -1,12 +1,14 @@
 /** Makes resource files true: all of what they say, in one transaction, or nothing. */
 
+import { withdrawRequests } from '../access-requests/withdraw.ts'
 import { throwProblems } from '../config/yaml-source.ts'
 import { type Change, changeOf } from '../database/change.ts'
 import type { Database } from '../database/database.ts'
+import { holdPolicy } from '../database/policy-lock.ts'
 import type { Clock } from '../shared/clock.ts'
 import { type PlacedResource, type ResourceFile, readResources } from './parse.ts'
 import { type Plan, type Planned, planResources, type ResourceName, readTexts, type StoredTexts } from './plan.ts'
-import { RESOURCE_KINDS } from './resource.ts'
+import { RESOURCE_KINDS, type ResourceKind } from './resource.ts'
 import { openStores, type Stores } from './stores.ts'
 import type { KnownConnectors } from './unfit-policies.ts'
 
@@ -73,7 +75,7 @@ export function carryOut(
     const texts = await readTexts(stores)
     const isAsSeen = RESOURCE_KINDS.every(kind => hasSame(texts[kind], planned.seen[kind]))
     const { plan: now, puts } = isAsSeen ? planned : await plan(described, { ...parts, database }, options, texts)
-    await store(now, puts, stores)
+    await store(now, puts, stores, { ...parts, database })
     await follow?.(now, database)
     return now
   })
@@ -102,14 +104,24 @@ async function plan(
   return planned
 }
 
-/** In the order of the kinds, and what goes the other way round: those who name a thing never lack it. */
-async function store({ changes }: Plan, puts: Planned['puts'], stores: Stores): Promise<void> {
+/** In the order of the kinds, and what goes the other way round: those who name a thing never lack it. Open requests that rested on it end with it. */
+async function store(
+  { changes }: Plan,
+  puts: Planned['puts'],
+  stores: Stores,
+  parts: Pick<ApplyParts, 'database' | 'clock'>,
+): Promise<void> {
   for (const kind of RESOURCE_KINDS)
     await stores[kind].putAll(puts.flatMap(one => (one.kind === kind ? [one.value] : [])))
+  const names = (kind: ResourceKind) => new Set(changes.flatMap(one => (one.kind === kind ? [one.name] : [])))
+  const changed = { users: names('user'), roles: names('role'), targets: names('target') }
+  const isGround = Object.values(changed).some(({ size }) => size > 0)
+  if (isGround) await holdPolicy('change', parts.database)
   for (const kind of RESOURCE_KINDS.toReversed()) {
     const gone = changes.filter(one => one.kind === kind && one.action === 'delete')
     await stores[kind].removeAll(gone.map(({ name }) => name))
   }
+  if (isGround) await withdrawRequests(changed, parts)
 }
 
 function hasSame(now: ReadonlyMap<string, string>, seen: ReadonlyMap<string, string>): boolean {

@@ -9,7 +9,7 @@ import { type ReviewRuleInput, reviewRuleSchema } from '../../src/access-request
 import { createReviewRules } from '../../src/access-requests/review/review-rules.ts'
 import { createReviewer } from '../../src/access-requests/review/reviewer.ts'
 import type { TicketCheck } from '../../src/access-requests/ticket-check.ts'
-import { createOutbox, type RecordEvent } from '../../src/audit/chain/outbox.ts'
+import { createOutbox, type Outbox, type RecordEvent } from '../../src/audit/chain/outbox.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { createLocalCluster } from '../../src/cluster/local.ts'
 import type { Database } from '../../src/database/database.ts'
@@ -19,6 +19,8 @@ import { type UserInput, userSchema } from '../../src/identity/user.ts'
 import { createUsers } from '../../src/identity/users.ts'
 import type { RoleInput } from '../../src/policy/role.ts'
 import { createRoles } from '../../src/policy/roles.ts'
+import { applyResources } from '../../src/resources/apply.ts'
+import type { ResourceName } from '../../src/resources/plan.ts'
 import { createSchedule } from '../../src/schedule/schedule.ts'
 import { createAccess } from '../../src/session/access.ts'
 import { createSessionStore } from '../../src/session/records/session-store.ts'
@@ -35,7 +37,13 @@ export const OFFER: OfferInput = { accounts: { names: ['root'] }, approvers: ['r
 /** `web-01` with root and www; alice, bob and carol hold ops, which gives www and offers root; lee and lou hold leads. */
 export async function createRequestWorld(
   database: Database,
-  options: { clock?: TestClock; calendars?: Pick<Calendars, 'onCall'>; checkTicket?: TicketCheck } = {},
+  options: {
+    clock?: TestClock
+    calendars?: Pick<Calendars, 'onCall'>
+    checkTicket?: TicketCheck
+    /** Called when a change has been prepared, before its transaction. */
+    beforeStored?: () => Promise<void>
+  } = {},
 ) {
   const clock = options.clock ?? standingClock()
   const users = createUsers({ database, clock })
@@ -44,7 +52,13 @@ export async function createRequestWorld(
   const approvedOf = createApprovedOf({ database, clock, aheadMs: () => 0 })
   const access = createAccess({ roles, targets, approvedOf, clock, defaults: [['publickey']] })
   const schedule = createSchedule({ database, clock })
-  const outbox = createOutbox({ database, gateway: 'gw_test', clock })
+  const { change } = createOutbox({ database, gateway: 'gw_test', clock })
+  const outbox: Outbox = {
+    async change(work) {
+      await options.beforeStored?.()
+      return change(work)
+    },
+  }
   const counted: string[] = []
   const refused: AuditEvent[] = []
   const ended: string[] = []
@@ -98,6 +112,13 @@ export async function createRequestWorld(
       as,
       approvedOf,
     },
+    /** As `sallyport apply` does it. */
+    apply: (resources: readonly object[], deletions: readonly ResourceName[] = []) =>
+      applyResources(
+        [{ name: 'f.yaml', text: JSON.stringify(resources) }],
+        { database, clock, connectors: new Map() },
+        { deletions },
+      ),
     rule: (rule: ReviewRuleInput) => reviewRules.put(reviewRuleSchema.parse(rule)),
     reviewRules,
     ask: async (name: string, more: Partial<Parameters<typeof requests.ask>[1]> = {}) =>

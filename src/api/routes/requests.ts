@@ -26,8 +26,10 @@ const channels = z.array(z.lazy(() => z.enum(channelNames())))
 const words = z.string().max(20_000)
 const timeAhead = timeSchema.transform(text => Date.parse(text))
 
+const targetsSchema = z.object({ names: z.array(z.string()), labels: z.record(z.string(), z.string()) })
 const accessSchema = z.object({
-  targets: z.object({ names: z.array(z.string()), labels: z.record(z.string(), z.string()) }),
+  targets: targetsSchema,
+  chosenBy: targetsSchema.nullable(),
   accounts: z.object({ names: z.array(z.string()), levels: z.array(z.enum(LEVELS)) }),
   channels,
   databases: z.array(z.string()).nullable(),

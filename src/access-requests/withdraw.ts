@@ -1,0 +1,61 @@
+/** What becomes of open requests with a change of users, roles or targets, in its transaction: what one rests on never was there again. */
+
+import type { Database } from '../database/database.ts'
+import type { Clock } from '../shared/clock.ts'
+import { groundOf, groundStores, stillOpened, whyOver } from './ground.ts'
+import { isOpen, type RequestedAccess } from './request.ts'
+import { createRequestRows, type RequestRows } from './request-rows.ts'
+import { targetNames } from './which-targets.ts'
+
+/** The names of those that were changed or removed. */
+export interface ChangedGround {
+  readonly users: ReadonlySet<string>
+  readonly roles: ReadonlySet<string>
+  readonly targets: ReadonlySet<string>
+}
+
+const PAGE = 500
+
+/**
+ * Under the lock of `holdPolicy`. Requests whose ground is gone are withdrawn; those for several targets lose the ones that are not opened
+ * any more.
+ */
+export async function withdrawRequests(
+  changed: ChangedGround,
+  parts: { readonly database: Database; readonly clock: Clock },
+): Promise<void> {
+  const { database: on } = parts
+  const rows = createRequestRows(on)
+  const stores = groundStores(parts)
+  for await (const all of rows.open(PAGE)) {
+    const some = all.filter(request => request.withdrawn === undefined && restsOn(request, changed))
+    if (some.length === 0) continue
+    const ground = await groundOf(some, stores)
+    const over = Map.groupBy(some, request => whyOver(request, ground))
+    for (const [words, those] of over) {
+      const ids = those.map(({ id }) => id)
+      if (words !== undefined) await rows.withdraw(ids, words, on)
+    }
+    for (const request of over.get(undefined) ?? []) await narrow(request, stillOpened(request, ground), rows, on)
+  }
+}
+
+function restsOn(request: RequestedAccess, { users, roles, targets }: ChangedGround): boolean {
+  return (
+    users.has(request.user) || roles.has(request.role) || (targetNames(request) ?? []).some(name => targets.has(name))
+  )
+}
+
+/** To these targets, where it was for more by name. */
+async function narrow(request: RequestedAccess, names: readonly string[], rows: RequestRows, on: Database) {
+  for (let now: RequestedAccess | undefined = request; now !== undefined && isOpen(now); ) {
+    const { state } = now
+    const before = targetNames(now)
+    if (state.given === undefined || before === undefined || before.length === names.length) return
+    const given = { ...state.given, targets: { names: [...names] } }
+    const narrower = { ...now, revision: now.revision + 1, state: { ...state, given } as RequestedAccess['state'] }
+    if (await rows.change(now, narrower, on)) return
+    // It began, or ended, at this moment.
+    now = await rows.get(request.id, on)
+  }
+}
