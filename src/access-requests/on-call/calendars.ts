@@ -24,7 +24,7 @@ export interface CalendarState {
   readonly calendar: string
   readonly readAt: number | undefined
   readonly shifts: number
-  /** Events that count for nobody, since they cannot be read. */
+  /** Events that cannot be read. */
   readonly problems: ReadCalendar['problems']
   readonly failure: string | undefined
 }
@@ -74,7 +74,7 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
     const before = one.failure
     const hadRead = one.read !== undefined
     try {
-      const ca = settings.caFile === undefined ? undefined : await readTrusted(settings.caFile)
+      const ca = settings.caFile === undefined ? undefined : await trusted(settings.caFile)
       const text = await fetchCalendar(name, settings, ca, closing.signal)
       const at = clock.now()
       const { person, zone } = settings
@@ -114,7 +114,11 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
         return unknown(`the calendar ${calendar} is known for a month back and three ahead`)
       const means = meansPerson(one.settings, person)
       const has = one.read.shifts.some(({ start, end, who }) => start <= at && at < end && who.some(means))
-      return { is: has ? 'on-call' : 'not-on-call' }
+      if (has) return { is: 'on-call' }
+      const { doubtful, problems } = one.read
+      if (doubtful === undefined || doubtful.some(means))
+        return unknown(`the calendar ${calendar} has an event that cannot be read: ${problems.first[0]}`)
+      return { is: 'not-on-call' }
     },
 
     states: () =>
@@ -145,6 +149,14 @@ function meansPerson({ names, person: by }: CalendarSettings, { name, email }: P
     const named = patterns.filter(({ pattern }) => matchesPattern(pattern, who))
     if (named.length > 0) return named.some(({ user }) => user === name)
     return by !== 'summary' && address !== undefined && who === address
+  }
+}
+
+async function trusted(file: string): Promise<string> {
+  try {
+    return await readTrusted(file)
+  } catch (cause) {
+    throw new CalendarUnfit('its caFile cannot be used', { cause })
   }
 }
 

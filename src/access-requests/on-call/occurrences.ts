@@ -1,12 +1,14 @@
 /** The occurrences of one event within a span of time: rules, further dates, exceptions, and instances that were changed. */
 
 import ICAL from 'ical.js'
+import { recur } from './recur.ts'
+import { readRecurrenceRule, type Until } from './recurrence-rule.ts'
 import { UTC, type Zone, type ZoneClock } from './zones.ts'
 
 /** The whole calendar cannot be used: in words that hold nothing of its text. */
 export class CalendarUnfit extends Error {}
 
-/** What may still be expanded, of the whole calendar. */
+/** What may still be expanded: of the whole calendar. */
 export interface Steps {
   left: number
 }
@@ -29,10 +31,12 @@ interface Written {
 }
 
 const DAY_MS = 86_400_000
+/** Of one event. */
+const MOST_STEPS = 50_000
 
-/** `changed`: instances of it that another event replaces. Throws what is wrong with it, and CalendarUnfit where it is endless. */
+/** `rules`: its RRULEs, as they are written. `changed`: instances of it that another event replaces. Throws what is wrong with it. */
 export function occurrencesOf(
-  event: ICAL.Component,
+  { event, rules }: { readonly event: ICAL.Component; readonly rules: readonly string[] },
   changed: readonly ICAL.Component[],
   zones: Zone,
   span: Span,
@@ -45,9 +49,16 @@ export function occurrencesOf(
   const length = lengthOf(event, first, zones)
   const isOut = exclusion(event, changed, zones)
   const found = new Map<number, Occurrence>()
+  let own = MOST_STEPS
+
+  function step(cost: number): void {
+    own -= cost
+    steps.left -= cost
+    if (own < 0) throw new Error('it recurs too often, or since too long ago')
+    if (steps.left < 0) throw new CalendarUnfit('its events recur too often, or since too long ago')
+  }
 
   function take(wall: number, of: ZoneClock, ends: (wall: number) => number): boolean {
-    if (--steps.left < 0) throw new CalendarUnfit('its events recur too often, or since too long ago')
     const start = of.instantOf(wall)
     if (start >= span.until) return false
     const end = ends(wall)
@@ -56,20 +67,29 @@ export function occurrencesOf(
   }
 
   const endOf = (of: ZoneClock) => (wall: number) =>
-    'nominal' in length ? of.instantOf(wall + length.nominal) : of.instantOf(wall) + length.exact
-  const rules = event.getAllProperties('rrule')
+    'exact' in length ? of.instantOf(wall) + length.exact : of.instantOf(wall + length.nominal) + length.further
   if (rules.length === 0) take(first.wall, clock, endOf(clock))
-  for (const property of rules) expand(ruleOf(property), first, wall => take(wall, clock, endOf(clock)))
+  for (const text of rules) {
+    const rule = readRecurrenceRule(text)
+    const isOver = rule.until === undefined ? () => false : overAfter(rule.until, first)
+    let count = 0
+    // A wall clock is at most a day ahead of UTC, or behind.
+    for (const wall of recur(rule, first.wall, span.until + DAY_MS, step)) {
+      if (++count > (rule.count ?? count) || isOver(wall) || !take(wall, clock, endOf(clock))) break
+    }
+  }
   for (const property of event.getAllProperties('rdate')) {
     for (const value of property.getValues()) {
       if (value instanceof ICAL.Period) {
         const start = written(value.start, property, zones)
+        step(1)
         take(start.wall, start.clock, wall => start.clock.instantOf(wall) + value.getDuration().toSeconds() * 1000)
       } else {
         const date = written(value, property, zones)
         // A day of a series with times begins at its time.
         const wall = date.isDate && !first.isDate ? date.wall + (first.wall % DAY_MS) : date.wall
         const of = date.isDate ? clock : date.clock
+        step(1)
         take(wall, of, endOf(of))
       }
     }
@@ -77,41 +97,29 @@ export function occurrencesOf(
   return [...found.values()]
 }
 
-/** Each occurrence by the wall clock, until `take` says that it is enough. */
-function expand(rule: ICAL.Recur, first: Written, take: (wall: number) => boolean): void {
-  const { until } = rule
-  const isOver = until === null || until === undefined ? () => false : overAfter(until, first)
-  rule.until = null
-  const iterator = rule.iterator(timeOf(first))
-  for (let next = iterator.next(); next; next = iterator.next()) {
-    const wall = wallOf(next)
-    if (isOver(wall) || !take(wall)) return
-  }
-}
-
-function overAfter(until: ICAL.Time, { clock }: Written): (wall: number) => boolean {
-  const last = wallOf(until)
-  if (until.isDate) return wall => wall >= last + DAY_MS
-  if (until.zone === ICAL.Timezone.utcTimezone) return wall => clock.instantOf(wall) > last
+function overAfter({ wall: last, is }: Until, { clock }: Written): (wall: number) => boolean {
+  if (is === 'day') return wall => wall >= last + DAY_MS
+  if (is === 'utc') return wall => clock.instantOf(wall) > last
   return wall => wall > last
 }
 
-function ruleOf(property: ICAL.Property): ICAL.Recur {
-  const rule = property.getFirstValue()
-  if (!(rule instanceof ICAL.Recur)) throw new Error('its RRULE is not one')
-  return rule
-}
+/** From the wall clock's time on, and what comes after that whatever it shows. */
+type Length = { readonly nominal: number; readonly further: number } | { readonly exact: number }
 
-/** By the wall clock, as people mean a shift from 22:00 to 06:00; exact where the two ends are written in different zones. */
-function lengthOf(event: ICAL.Component, first: Written, zones: Zone): { nominal: number } | { exact: number } {
+/** By the wall clock, as people mean a shift from 22:00 to 06:00; exact where the two ends are written in different zones, and for hours of a DURATION. */
+function lengthOf(event: ICAL.Component, first: Written, zones: Zone): Length {
   const end = writtenIn(event, 'dtend', zones)[0]
   if (end !== undefined) {
-    if (end.clock.name === first.clock.name) return { nominal: end.wall - first.wall }
+    if (end.clock.name === first.clock.name) return { nominal: end.wall - first.wall, further: 0 }
     return { exact: end.clock.instantOf(end.wall) - first.clock.instantOf(first.wall) }
   }
   const duration = event.getFirstPropertyValue('duration')
-  if (duration instanceof ICAL.Duration) return { nominal: duration.toSeconds() * 1000 }
-  return { nominal: first.isDate ? DAY_MS : 0 }
+  if (duration instanceof ICAL.Duration) {
+    const sign = duration.isNegative ? -1 : 1
+    const nominal = sign * (duration.weeks * 7 + duration.days) * DAY_MS
+    return { nominal, further: duration.toSeconds() * 1000 - nominal }
+  }
+  return { nominal: first.isDate ? DAY_MS : 0, further: 0 }
 }
 
 /** Whether an instance is taken out, by EXDATE or since another event is in its place. */
@@ -156,12 +164,4 @@ function written(value: unknown, property: ICAL.Property, zones: Zone): Written 
 
 function wallOf(time: ICAL.Time): number {
   return Date.UTC(time.year, time.month - 1, time.day, time.hour, time.minute, time.second)
-}
-
-/** Without a zone: rules count by the wall clock. */
-function timeOf({ wall, isDate }: Written): ICAL.Time {
-  const date = new Date(wall)
-  const day = { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate(), isDate }
-  const time = { hour: date.getUTCHours(), minute: date.getUTCMinutes(), second: date.getUTCSeconds() }
-  return ICAL.Time.fromData(isDate ? day : { ...day, ...time })
 }

@@ -1,14 +1,16 @@
 /** Calendars by HTTP from a real server on loopback, and from files: read beside everything else, with a copy that counts for a time. */
 
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { createCalendars } from '../../../../src/access-requests/on-call/calendars.ts'
 import { createCalendarReader } from '../../../../src/access-requests/on-call/read-on-thread.ts'
 import { calendarsSchema } from '../../../../src/config/outside-facts.ts'
+import { makeCertificates } from '../../../support/certificates.ts'
 import { standingClock } from '../../../support/identity-parts.ts'
 
 const HOUR = 3_600_000
@@ -139,11 +141,95 @@ test('a server that redirects, hangs, or never ends, and a file that is none: no
   t.equal(calendars.onCall('ops', ALICE, clock.now()).is, 'on-call')
 })
 
+test('an event that cannot be read leaves its own people in doubt, and nobody else', async t => {
+  const folder = t.testdir({})
+  const file = join(folder, 'ops.ics')
+  const { calendars, clock } = calendarsOf(t, { file })
+  const now = clock.now()
+  const bad = [
+    'BEGIN:VEVENT',
+    'UID:2',
+    `DTSTART:${stamp(now)}`,
+    'DURATION:PT1H',
+    'RRULE:FREQ=SOMETIMES',
+    'SUMMARY:night',
+  ]
+  const text = (...who: string[]) =>
+    shift(now - HOUR, now + HOUR, 'ATTENDEE:mailto:alice@example.com', 'END:VEVENT', ...bad, ...who)
+  await writeFile(file, text('ATTENDEE:mailto:bob@example.com'))
+  await calendars.read('ops')
+  const eve = { name: 'eve', email: 'eve@example.com' }
+  t.equal(calendars.onCall('ops', ALICE, now).is, 'on-call')
+  t.match(calendars.onCall('ops', BOB, now), {
+    is: 'unknown',
+    why: /has an event that cannot be read: night: of its RRULE/,
+  })
+  t.equal(calendars.onCall('ops', eve, now).is, 'not-on-call')
+  await writeFile(file, text('ATTENDEE'))
+  await calendars.read('ops')
+  t.equal(calendars.onCall('ops', ALICE, now).is, 'on-call')
+  t.equal(calendars.onCall('ops', eve, now).is, 'unknown', 'it may be of anybody')
+})
+
+test('by https, a calendar is read from a server whose certificate leads to the CA of its settings, and no other', async t => {
+  const folder = t.testdir({})
+  const { caFile, certificateFile, keyFile } = await makeCertificates(join(folder, 'own'))
+  const other = await makeCertificates(join(folder, 'other'))
+  const client = await other.forClient('localhost')
+  const at = async (certificate: string, key: string) => {
+    const server = createSecureServer({ cert: await readFile(certificate), key: await readFile(key) })
+    const { clock } = calendarsOf(t, { file: '/none' })
+    server.on('request', (_, response) =>
+      response.end(shift(clock.now() - HOUR, clock.now() + HOUR, 'ATTENDEE:mailto:alice@example.com')),
+    )
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return `:${(server.address() as AddressInfo).port}/ops.ics?token=secret`
+  }
+  const path = await at(certificateFile, keyFile)
+  const ofOther = await at(client.certificateFile, client.keyFile)
+  for (const [settings, expected] of [
+    [{ url: `https://localhost${path}`, caFile }, { is: 'on-call' }],
+    [{ url: `https://127.0.0.1${path}`, caFile }, { is: 'on-call' }],
+    [{ url: `https://localhost${path}` }, { is: 'unknown', why: /could not be reached \(\w+\)/ }],
+    [
+      { url: `https://localhost${path}`, caFile: other.caFile },
+      { is: 'unknown', why: /could not be reached/ },
+    ],
+    [
+      { url: `https://127.0.0.2${path}`, caFile },
+      { is: 'unknown', why: /could not be reached/ },
+    ],
+    [
+      { url: `https://localhost${ofOther}`, caFile: other.caFile },
+      { is: 'unknown', why: /could not be reached/ },
+    ],
+    [{ url: `http://localhost${path}`, caFile }, { is: 'unknown' }],
+    [
+      { url: `https://localhost${path}`, caFile: '/none' },
+      { is: 'unknown', why: /its caFile cannot be used/ },
+    ],
+    [
+      { url: `https://localhost${path}`, caFile: keyFile },
+      { is: 'unknown', why: /its caFile cannot be used/ },
+    ],
+  ] as const) {
+    const { calendars, clock } = calendarsOf(t, { ...settings, allowLocal: true })
+    await calendars.read('ops')
+    const answer = calendars.onCall('ops', ALICE, clock.now())
+    t.match(answer, expected, JSON.stringify(settings))
+    t.notMatch(JSON.stringify(answer), /token=secret/)
+  }
+})
+
 test('a calendar that takes too long is given up', async t => {
   const span = { from: 0, until: 1e13, person: 'attendee' } as const
   const text = shift(0, HOUR, 'RRULE:FREQ=SECONDLY', 'ATTENDEE:mailto:alice@example.com')
   await t.rejects(createCalendarReader(1)(text, span), { message: 'it could not be read within 0.001 s' })
   const read = createCalendarReader()
-  await t.rejects(read(text, span), { message: /recur too often/ })
+  t.match(await read(text, span), { shifts: [], problems: { first: [/recurs too often/] } })
   t.equal((await read(shift(0, HOUR, 'ATTENDEE:mailto:alice@example.com'), span)).shifts.length, 1)
 })
