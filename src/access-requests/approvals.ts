@@ -2,6 +2,7 @@
 
 import { type Offer, type Stage, stagesOf, stageText } from '../policy/on-request.ts'
 import { type Hours, windowEnd } from '../shared/hours.ts'
+import { identitiesOf } from '../shared/identities.ts'
 import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
 
 /** A user, as far as deciding goes. */
@@ -103,11 +104,9 @@ export function describeStage(facts: Pick<ApprovalFacts, 'offer' | 'stage'>): st
   return stage === undefined ? '' : stageText(stage)
 }
 
-/** Two users of one person: as their entries say, by the same address, or by a key that both have. */
+/** Two users of one person: as their names and entries say, by the same address, or by a key that both have. */
 export function samePerson(one: Decider, other: Decider): boolean {
-  if (one.name === other.name) return true
-  if (one.person !== undefined && one.person === other.person) return true
-  if (one.email !== undefined && one.email.trim().toLowerCase() === other.email?.trim().toLowerCase()) return true
+  if (!identitiesOf(one).isDisjointFrom(identitiesOf(other))) return true
   const keys = keysOf(one)
   return keys.size > 0 && !keys.isDisjointFrom(keysOf(other))
 }

@@ -1,6 +1,7 @@
 /** Who holds which duty: changing the rules, approving what others ask for, and reading what everybody did. One person should hold one. */
 
 import type { User } from '../identity/user.ts'
+import { identitiesOf } from '../shared/identities.ts'
 import type { Scope } from '../shared/scopes.ts'
 import { scopesAtMost } from './api-scopes.ts'
 import { allStagesOf, offerName } from './on-request.ts'
@@ -34,7 +35,7 @@ export interface DutyHolder {
  * none, but their tokens do.
  */
 export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHolder[] {
-  const personOf = new Map(users.map(({ name, person }) => [name, person ?? name]))
+  const personOf = personsOf(users)
   const found = new Map<string, { users: Set<string>; by: Record<Duty, Set<string>> }>()
   const note = (user: string, duty: Duty, by: string) => {
     const person = personOf.get(user) ?? user
@@ -84,6 +85,23 @@ export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHold
       duties: DUTIES.flatMap(duty => (by[duty].size === 0 ? [] : [{ duty, by: [...by[duty]].sort() }])),
     }))
     .sort((a, b) => (a.person < b.person ? -1 : 1))
+}
+
+/** By user: the person, of users who are known as one. */
+function personsOf(users: readonly User[]): ReadonlyMap<string, string> {
+  const known = new Map<string, Set<User>>()
+  for (const user of users) {
+    const identities = identitiesOf(user)
+    const one = new Set([user, ...[...identities].flatMap(identity => [...(known.get(identity) ?? [])])])
+    for (const each of one) for (const identity of identitiesOf(each)) known.set(identity, one)
+  }
+  return new Map(
+    [...new Set(known.values())].flatMap(one => {
+      const named = [...one].find(({ person }) => person !== undefined)?.person
+      const all = [...one].map(({ name }) => name).sort()
+      return all.map((name): [string, string] => [name, named ?? all[0]!])
+    }),
+  )
 }
 
 function approversOf(who: string, role: Role, holding: (role: string) => readonly User[]): string[] {

@@ -56,6 +56,23 @@ t.test('a key that two users have makes them one person', async t => {
   t.equal(samePerson(user('a', [], { publicKeys: [line] }), user('b', [], { publicKeys: [KEY] })), false)
 })
 
+t.test('one person is one, however their directory or files write them', async t => {
+  const same = (one: Partial<Decider>, other: Partial<Decider>) =>
+    samePerson(user('a', [], one), user('b', [], other)) && samePerson(user('b', [], other), user('a', [], one))
+  t.ok(same({ person: 'Alice@Example.com' }, { person: 'alice@example.com' }))
+  t.ok(same({ person: 'alice@example.com' }, { email: ' Alice@EXAMPLE.com. ' }), 'named by the address')
+  t.ok(same({ email: 'jos\u00e9@example.com' }, { email: 'JOSE\u0301@example.com' }))
+  t.ok(same({ email: 'gro\u00dfe@example.com' }, { email: 'GROSSE@example.com' }))
+  t.ok(same({ email: '\uff41lice@example.com' }, { email: 'al\u200bi\u00adce@example.com' }))
+  t.ok(same({ email: 'x@b\u00fccher.example' }, { email: 'x@xn--bcher-kva.example' }))
+  t.ok(samePerson(user('Alice'), user('alice')))
+  t.ok(samePerson(user('alice'), user('alice-adm', [], { person: 'ALICE' })), 'named by the other user')
+  t.notOk(same({ person: '1' }, { person: '2' }))
+  t.notOk(same({ email: 'a@example.com' }, { email: 'a@example.org' }))
+  t.notOk(same({ email: '' }, { email: ' ' }), 'nothing is nobody')
+  t.notOk(same({}, {}))
+})
+
 t.test('whoever has access by the word of the one who asks does not decide, nor outside of their hours', async t => {
   t.equal(may(facts(anyLead), user('lee', ['leads']), true), false)
   const workingHours = { days: ['wed' as const], from: '08:00', to: '12:00', zone: 'UTC' }

@@ -56,8 +56,8 @@ t.test('several in one person are found: over roles, tokens, and users of the sa
   })
   const users = [
     user('ada', ['administrators', 'leads']),
-    user('ben', ['auditors'], { person: '4711' }),
-    user('ben-adm', ['administrators'], { person: '4711' }),
+    user('ben', ['auditors'], { person: 'E4711' }),
+    user('ben-adm', ['administrators'], { person: 'e4711' }),
     user('lee', ['leads', 'readers']),
     user('gone', ['administrators', 'auditors', 'leads'], { disabled: true }),
   ]
@@ -70,7 +70,7 @@ t.test('several in one person are found: over roles, tokens, and users of the sa
     holders.filter(one => one.duties.length > 1),
     [
       {
-        ...{ person: '4711', users: ['ben', 'ben-adm'] },
+        ...{ person: 'E4711', users: ['ben', 'ben-adm'] },
         duties: [
           { duty: 'admin', by: ['role administrators (administrate)'] },
           { duty: 'auditor', by: ['role auditors (audit)'] },
