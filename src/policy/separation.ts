@@ -97,9 +97,9 @@ function personsOf(users: readonly User[]): ReadonlyMap<string, string> {
   }
   return new Map(
     [...new Set(known.values())].flatMap(one => {
-      const named = [...one].find(({ person }) => person !== undefined)?.person
-      const all = [...one].map(({ name }) => name).sort()
-      return all.map((name): [string, string] => [name, named ?? all[0]!])
+      const all = [...one].sort((a, b) => (a.name < b.name ? -1 : 1))
+      const named = all.find(({ person }) => person !== undefined)?.person
+      return all.map(({ name }): [string, string] => [name, named ?? all[0]!.name])
     }),
   )
 }
