@@ -2,8 +2,7 @@
 
 import { type Offer, type Stage, stagesOf, stageText } from '../policy/on-request.ts'
 import { type Hours, windowEnd } from '../shared/hours.ts'
-import { identitiesOf } from '../shared/identities.ts'
-import { parseSshPublicKey } from '../shared/ssh-encoding/public-key.ts'
+import { identitiesOf, keysOf } from '../shared/identities.ts'
 
 /** A user, as far as deciding goes. */
 export interface Decider {
@@ -109,10 +108,6 @@ export function samePerson(one: Decider, other: Decider): boolean {
   if (!identitiesOf(one).isDisjointFrom(identitiesOf(other))) return true
   const keys = keysOf(one)
   return keys.size > 0 && !keys.isDisjointFrom(keysOf(other))
-}
-
-function keysOf({ publicKeys }: Decider): Set<string> {
-  return new Set(publicKeys.flatMap(line => parseSshPublicKey(line)?.blob.toString('base64') ?? []))
 }
 
 /** Who may approve the step as well, once its time is over. */

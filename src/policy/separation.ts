@@ -1,7 +1,7 @@
 /** Who holds which duty: changing the rules, approving what others ask for, and reading what everybody did. One person should hold one. */
 
 import type { User } from '../identity/user.ts'
-import { identitiesOf } from '../shared/identities.ts'
+import { identitiesOf, keysOf } from '../shared/identities.ts'
 import type { Scope } from '../shared/scopes.ts'
 import { scopesAtMost } from './api-scopes.ts'
 import { allStagesOf, offerName } from './on-request.ts'
@@ -21,6 +21,8 @@ export interface SeparationFacts {
   readonly roles: readonly Role[]
   /** Tokens of the API that let somebody in now, personal ones apart: those give what the roles give. */
   readonly tokens: readonly { readonly name: string; readonly user: string; readonly scopes: ReadonlySet<Scope> }[]
+  /** Who approves beside those whom offers name (`role:NAME`, `user:NAME`, `manager`), and what: `changes of the rules`. */
+  readonly approvers: readonly { readonly who: readonly string[]; readonly what: string }[]
 }
 
 export interface DutyHolder {
@@ -34,7 +36,7 @@ export interface DutyHolder {
  * Everybody who holds a duty, by name; hours, sources and factors are not asked about. Users of one person count as one. Disabled users hold
  * none, but their tokens do.
  */
-export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHolder[] {
+export function dutyHolders({ users, roles, tokens, approvers }: SeparationFacts): DutyHolder[] {
   const personOf = personsOf(users)
   const found = new Map<string, { users: Set<string>; by: Record<Duty, Set<string>> }>()
   const note = (user: string, duty: Duty, by: string) => {
@@ -61,6 +63,12 @@ export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHold
   )
   const holding = (role: string) => (holdersOf.get(role) ?? []).map(({ user }) => user)
   const names = new Set(active.map(({ name }) => name))
+  const noteApprovers = (who: readonly string[], requesters: readonly User[], what: string) => {
+    for (const one of new Set(who)) {
+      for (const name of approversOf(one, requesters, holding))
+        if (names.has(name)) note(name, 'approver', `${one} for ${what}`)
+    }
+  }
   for (const role of roles) {
     const scopes = scopesAtMost([role])
     for (const { name } of holding(role.name)) noteScopes(name, scopes, `role ${role.name}`)
@@ -69,13 +77,12 @@ export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHold
         ...groups.flatMap(({ of }) => of),
         ...escalateTo,
       ])
-      for (const one of new Set(who)) {
-        for (const name of approversOf(one, role, holding)) {
-          if (names.has(name)) note(name, 'approver', `${one} for ${offerName(offer)} of the role ${role.name}`)
-        }
-      }
+      noteApprovers(who, holding(role.name), `${offerName(offer)} of the role ${role.name}`)
     }
   }
+  const offering = new Set(roles.flatMap(({ name, onRequest }) => (onRequest === undefined ? [] : [name])))
+  const asking = active.filter(user => user.roles.some(role => offering.has(role)))
+  for (const { who, what } of approvers) noteApprovers(who, asking, what)
   for (const { name, user, scopes } of tokens) noteScopes(user, scopes, `token ${name}`)
 
   return [...found]
@@ -91,9 +98,8 @@ export function dutyHolders({ users, roles, tokens }: SeparationFacts): DutyHold
 function personsOf(users: readonly User[]): ReadonlyMap<string, string> {
   const known = new Map<string, Set<User>>()
   for (const user of users) {
-    const identities = identitiesOf(user)
-    const one = new Set([user, ...[...identities].flatMap(identity => [...(known.get(identity) ?? [])])])
-    for (const each of one) for (const identity of identitiesOf(each)) known.set(identity, one)
+    const one = new Set([user, ...signsOf(user).flatMap(sign => [...(known.get(sign) ?? [])])])
+    for (const each of one) for (const sign of signsOf(each)) known.set(sign, one)
   }
   return new Map(
     [...new Set(known.values())].flatMap(one => {
@@ -104,8 +110,12 @@ function personsOf(users: readonly User[]): ReadonlyMap<string, string> {
   )
 }
 
-function approversOf(who: string, role: Role, holding: (role: string) => readonly User[]): string[] {
+function signsOf(user: User): string[] {
+  return [...identitiesOf(user), ...[...keysOf(user)].map(key => `key ${key}`)]
+}
+
+function approversOf(who: string, requesters: readonly User[], holding: (role: string) => readonly User[]): string[] {
   const [kind, name] = who.split(':') as [string, string?]
-  if (name === undefined) return holding(role.name).flatMap(({ manager }) => manager ?? [])
+  if (name === undefined) return requesters.flatMap(({ manager }) => manager ?? [])
   return kind === 'user' ? [name] : holding(name).map(user => user.name)
 }

@@ -5,7 +5,8 @@ import type { ReviewRule } from '../access-requests/review/review-rule.ts'
 import type { User } from '../identity/user.ts'
 import { matchesAccount, matchesTarget } from '../policy/match.ts'
 import type { Role } from '../policy/role.ts'
-import type { Target } from '../targets/target.ts'
+import { serverOf } from '../targets/same-login.ts'
+import { loginOf, type Target } from '../targets/target.ts'
 import type { Content, ContentChange } from './content.ts'
 
 /** `users`: all of the person's, as they are now. `roles`: those that they hold, as they are now. */
@@ -48,8 +49,9 @@ function opensMore({ before, after }: ContentChange, roles: readonly Role[]): bo
   return !opened(JSON.parse(after) as Target, roles).isSubsetOf(had)
 }
 
-/** What the roles give or offer there, with what of the target counts beside. */
+/** What the roles give or offer there, with what of the target counts beside: at another server, or by another login, it is something else. */
 function opened(target: Target, roles: readonly Role[]): Set<string> {
+  const server = serverOf(target)
   const databases = 'databases' in target ? JSON.stringify(target.databases ?? null) : ''
   const given = roles
     .filter(role => role.protocols.includes(target.protocol) && matchesTarget(role.targets, target))
@@ -62,7 +64,10 @@ function opened(target: Target, roles: readonly Role[]): Set<string> {
   function of(accounts: Role['accounts'], by: string): string[] {
     return target.accounts
       .filter(account => matchesAccount(accounts, account))
-      .map(account => `${by} ${account.name} ${JSON.stringify(account.checkOut ?? null)} ${databases}`)
+      .map(account => {
+        const logins = JSON.stringify(account.logins ?? loginOf(account))
+        return `${by} ${account.name} ${JSON.stringify(account.checkOut ?? null)} ${databases} ${server} ${logins}`
+      })
   }
 }
 

@@ -1,6 +1,7 @@
 /** By what two users are known as one person: their names, what their entries say of the person, their addresses. */
 
 import { domainToASCII } from 'node:url'
+import { parseSshPublicKey } from './ssh-encoding/public-key.ts'
 
 /**
  * As a directory compares (RFC 4518): letter case, composed or not, width, what is not seen, and blanks around it make no difference.
@@ -16,6 +17,11 @@ export function identitiesOf({
   readonly email?: string | undefined
 }): ReadonlySet<string> {
   return new Set([name, person, email].flatMap(text => (text === undefined ? [] : folded(text))).filter(isSaid))
+}
+
+/** Their public keys: who has one of them is the one who has it, too. */
+export function keysOf({ publicKeys }: { readonly publicKeys: readonly string[] }): ReadonlySet<string> {
+  return new Set(publicKeys.flatMap(line => parseSshPublicKey(line)?.blob.toString('base64') ?? []))
 }
 
 const NOT_SEEN = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu

@@ -77,7 +77,8 @@ function addTotp(app: ApiRoutes, parts: ApiParts): void {
   )
 }
 
-function addRemoval(app: ApiRoutes, { factors, audit }: ApiParts): void {
+function addRemoval(app: ApiRoutes, parts: ApiParts): void {
+  const { factors, audit } = parts
   app.delete(
     '/v1/users/:name/factors/:kind',
     {
@@ -89,6 +90,7 @@ function addRemoval(app: ApiRoutes, { factors, audit }: ApiParts): void {
       },
     },
     async ({ params: { name, kind }, caller }, reply) => {
+      await mustOutrank(parts, caller, name)
       const enrolled = await factors.list(name)
       if (!enrolled.some(factor => factor.kind === kind)) throw notFound(`${name} has no ${kind} enrolled.`)
       await auditedChange(audit, changed(caller.actor, name, kind, 'removed'), change =>
@@ -99,7 +101,7 @@ function addRemoval(app: ApiRoutes, { factors, audit }: ApiParts): void {
   )
 }
 
-/** Who sets somebody's factors can log in as them. */
+/** Who sets somebody's factors can log in as them; who takes them away keeps them from deciding. */
 async function mustOutrank({ users, roles, proposals }: ApiParts, caller: Caller, name: string): Promise<void> {
   const user = await users.get(name)
   if (user === undefined) throw notFound(`There is no user ${name}.`)
@@ -109,12 +111,13 @@ async function mustOutrank({ users, roles, proposals }: ApiParts, caller: Caller
   if (proposals.fourEyes !== undefined && isOfTwo && caller !== OWNER)
     throw new GatewayError(
       'FORBIDDEN',
-      "The factors of whoever proposes or approves changes are set by the owner, on the gateway's machine.",
+      "The factors of whoever proposes or approves changes are set and removed by the owner, on the gateway's machine.",
     )
   mustHave(
     caller,
     given,
-    missing => `The factors of a user with the scope ${missing} are set by the owner, or by who has that scope.`,
+    missing =>
+      `The factors of a user with the scope ${missing} are set and removed by the owner, or by who has that scope.`,
   )
 }
 

@@ -18,7 +18,7 @@ const separationSchema = z.object({
 })
 export type Separation = z.output<typeof separationSchema>
 
-export function reports(app: ApiRoutes, { users, roles, tokens, clock }: ApiParts): void {
+export function reports(app: ApiRoutes, { users, roles, reviewRules, proposals, tokens, clock }: ApiParts): void {
   app.get(
     '/v1/reports/separation',
     {
@@ -33,7 +33,14 @@ export function reports(app: ApiRoutes, { users, roles, tokens, clock }: ApiPart
       const valid = (await tokens.list()).filter(
         ({ genuine, expiresAt }) => genuine && (expiresAt === undefined || expiresAt > now),
       )
-      const holders = dutyHolders({ users: await users.list(), roles: await roles.list(), tokens: valid })
+      const rules = (await reviewRules.list()).flatMap(({ name, also }) =>
+        also === undefined ? [] : [{ who: also.flatMap(({ of }) => of), what: `the review rule ${name}` }],
+      )
+      const changes = { who: proposals.fourEyes?.approvers ?? [], what: 'changes of the rules' }
+      const holders = dutyHolders({
+        ...{ users: await users.list(), roles: await roles.list(), tokens: valid },
+        approvers: [changes, ...rules],
+      })
       const count = (duty: (typeof DUTIES)[number]) =>
         holders.filter(({ duties }) => duties.some(one => one.duty === duty)).length
       const several = holders.filter(({ duties }) => duties.length > 1)

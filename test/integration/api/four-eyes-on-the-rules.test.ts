@@ -283,6 +283,7 @@ t.test('no road goes around it', async t => {
   )
   t.equal((await factor('/v1/users/lee/totp', 'POST')).status, 403)
   t.equal((await factor('/v1/users/bob/totp', 'POST')).status, 403, 'nor of one who proposes')
+  t.equal((await factor('/v1/users/lee/factors/totp', 'DELETE')).status, 403, 'nor are they taken away')
   t.equal((await factor('/v1/users/alice/totp', 'POST')).status, 201, 'of others as before')
   t.equal(
     (await factor('/v1/targets/web-01/host-keys', 'PUT', { hostKeys: [leeKeyText.split(' ').slice(0, 2).join(' ')] }))

@@ -25,7 +25,7 @@ const roles = [
 ]
 
 const duties = (users: ReturnType<typeof user>[], tokens: Parameters<typeof dutyHolders>[0]['tokens'] = []) =>
-  dutyHolders({ users, roles, tokens }).map(
+  dutyHolders({ users, roles, tokens, approvers: [] }).map(
     ({ person, duties }) => `${person}: ${duties.map(({ duty }) => duty).join(' ')}`,
   )
 
@@ -62,6 +62,7 @@ t.test('several in one person are found: over roles, tokens, and users of the sa
     user('gone', ['administrators', 'auditors', 'leads'], { disabled: true }),
   ]
   const holders = dutyHolders({
+    approvers: [],
     users,
     roles,
     tokens: [token('ci', 'lee', 'reveal'), token('old', 'gone', 'administrate')],
@@ -102,4 +103,39 @@ t.test('several in one person are found: over roles, tokens, and users of the sa
     holders.filter(one => one.person === 'gone').map(one => one.duties),
     [[{ duty: 'admin', by: ['token old (administrate)'] }]],
   )
+})
+
+t.test('so are those who approve changes of the rules, and whom a review rule asks as well', async t => {
+  const users = [
+    user('ada', ['administrators', 'security']),
+    user('dan', ['dev'], { manager: 'mona' }),
+    user('mona', ['auditors']),
+  ]
+  const approvers = [
+    { who: ['role:security', 'user:nobody'], what: 'changes of the rules' },
+    { who: ['manager'], what: 'the review rule at-night' },
+  ]
+  const withoutOffers = roles.map(({ onRequest, ...rest }) => (rest.name === 'dev' ? { ...rest, onRequest } : rest))
+  const found = dutyHolders({ users, roles: withoutOffers, tokens: [], approvers })
+  t.same(
+    found.flatMap(({ person, duties }) =>
+      duties.filter(({ duty }) => duty === 'approver').map(({ by }) => [person, by]),
+    ),
+    [
+      ['ada', ['role:security for changes of the rules']],
+      ['mona', ['manager for level admin of the role dev', 'manager for the review rule at-night']],
+    ],
+  )
+})
+
+t.test('users with one key are one person, also by a user in between', async t => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl'
+  const users = [
+    user('zoe', ['administrators'], { email: 'zoe@example.com' }),
+    user('zoe-adm', [], { email: ' Zoe@Example.com', publicKeys: [`${key} laptop`] }),
+    user('yan', ['auditors'], { publicKeys: [`${key} other`] }),
+  ]
+  t.match(dutyHolders({ users, roles, tokens: [], approvers: [] }), [
+    { person: 'yan', users: ['yan', 'zoe'], duties: { length: 2 } },
+  ])
 })

@@ -62,6 +62,15 @@ t.test('a person’s access hangs on their entry, their roles, and what those op
   t.match(ownGain(change('target', 'web-01', target('basic', 'prod'), target('admin', 'prod')), me), /opens more/)
   t.match(ownGain(change('target', 'web-01', null, target('admin', 'prod')), me), /opens more/)
   t.equal(ownGain(change('target', 'web-01', target('admin', 'prod'), target('admin', 'test')), me), undefined, 'less')
+  const other = (more: object) => ({ ...target('admin', 'prod'), ...more })
+  for (const more of [
+    { host: '192.0.2.66' },
+    { port: 2222 },
+    { via: 'bastion' },
+    { accounts: [{ name: 'root', login: 'domain-admin', level: 'admin', default: false }] },
+  ])
+    t.match(ownGain(change('target', 'web-01', target('admin', 'prod'), other(more)), me), /opens more/, 'elsewhere')
+  t.equal(ownGain(change('target', 'web-01', target('admin', 'prod'), other({ description: 'x' })), me), undefined)
   const offering = {
     ...me,
     roles: [role('ops', { onRequest: [{ accounts: { names: ['x'] }, approvers: ['manager'] }] })],
