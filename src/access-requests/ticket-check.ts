@@ -5,11 +5,10 @@ import type { TicketCheckSettings } from '../config/outside-facts.ts'
 import { dialAddress } from '../connections/dial-address.ts'
 import type { User } from '../identity/user.ts'
 import type { Clock } from '../shared/clock.ts'
-import { webhookHeaders } from '../shared/cryptography/standard-webhooks.ts'
+import { type WebhookSecrets, webhookHeaders } from '../shared/cryptography/standard-webhooks.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { post, StatusError } from '../shared/network/http-request.ts'
-import type { Secret } from '../shared/secret.ts'
 import { isoTime } from '../shared/text/iso-time.ts'
 import type { TicketFact } from './review/evaluate.ts'
 import { TICKET_STATE } from './review/review-rule.ts'
@@ -28,7 +27,7 @@ const answerSchema = z.object({
 
 interface Parts {
   readonly settings: TicketCheckSettings
-  readonly secret: Secret
+  readonly secret: WebhookSecrets
   readonly ca: string | undefined
   readonly clock: Clock
 }

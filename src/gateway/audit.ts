@@ -12,12 +12,15 @@ import type { Database } from '../database/database.ts'
 import { createUsers } from '../identity/users.ts'
 import type { Clock } from '../shared/clock.ts'
 import type { Signer } from '../shared/cryptography/signer.ts'
-import { parseWebhookSecret, WEBHOOK_SECRET_WORDS } from '../shared/cryptography/standard-webhooks.ts'
+import {
+  parseWebhookSecrets,
+  WEBHOOK_SECRET_WORDS,
+  type WebhookSecrets,
+} from '../shared/cryptography/standard-webhooks.ts'
 import { GatewayError, isRefusal, messageOf } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { parseLoginName } from '../shared/names.ts'
-import type { Secret } from '../shared/secret.ts'
 
 interface Parts {
   readonly config: Config
@@ -105,7 +108,7 @@ async function destinationsOf({ file, http, timeStamp }: HeadSettings, clock: Cl
 async function secretOf({
   secretFile,
   secretEnvironment,
-}: NonNullable<HeadSettings['http']>): Promise<Secret | undefined> {
+}: NonNullable<HeadSettings['http']>): Promise<WebhookSecrets | undefined> {
   if (secretFile === undefined && secretEnvironment === undefined) return undefined
   const place = secretFile ?? `the environment variable ${secretEnvironment}`
   const text =
@@ -116,7 +119,7 @@ async function secretOf({
             cause,
           })
         })
-  const secret = parseWebhookSecret(text ?? '')
+  const secret = parseWebhookSecrets(text ?? '')
   if (secret !== undefined) return secret
   throw new GatewayError('CONFIG_INVALID', `audit.heads.http: ${place} is not ${WEBHOOK_SECRET_WORDS}`)
 }

@@ -8,7 +8,7 @@ import type { AuditAppender } from '../audit/event.ts'
 import type { Config } from '../config/config.ts'
 import { readTrusted } from '../config/tls-files.ts'
 import type { Clock } from '../shared/clock.ts'
-import { parseWebhookSecret, WEBHOOK_SECRET_WORDS } from '../shared/cryptography/standard-webhooks.ts'
+import { parseWebhookSecrets, WEBHOOK_SECRET_WORDS } from '../shared/cryptography/standard-webhooks.ts'
 import { GatewayError, messageOf } from '../shared/errors.ts'
 import type { Metrics } from '../shared/metrics.ts'
 
@@ -56,7 +56,7 @@ async function openTicketCheck(settings: Config['ticketCheck'], clock: Clock): P
   const text = await readFile(secretFile, 'utf8').catch(cause => {
     throw invalid(`ticketCheck.secretFile cannot be read: ${messageOf(cause)}`, cause)
   })
-  const secret = parseWebhookSecret(text)
+  const secret = parseWebhookSecrets(text)
   if (secret === undefined) throw invalid(`ticketCheck.secretFile is not ${WEBHOOK_SECRET_WORDS}.`)
   const ca = caFile === undefined ? undefined : await readTrusted(caFile)
   return createTicketCheck({ settings, secret, ca, clock })

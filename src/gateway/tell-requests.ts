@@ -9,6 +9,8 @@ import type { Requests } from '../access-requests/requests.ts'
 import type { User } from '../identity/user.ts'
 import type { NotificationKind } from '../notifications/kinds.ts'
 import type { Notify } from '../notifications/notifications.ts'
+import { preferencesOf } from '../notifications/preferences.ts'
+import { addressees } from '../notifications/recipients.ts'
 import { whoWasTold } from '../notifications/rows.ts'
 import { stagesOf } from '../policy/on-request.ts'
 import type { JobHandler } from '../schedule/job.ts'
@@ -31,7 +33,7 @@ const STEPS: Partial<Record<RequestHappening, readonly [kind: NotificationKind, 
   revoked: ['request.revoked', 'was taken away'],
 }
 
-type ApproversParts = Pick<GatewayParts, 'requests' | 'notify' | 'users' | 'database'>
+type ApproversParts = Pick<GatewayParts, 'requests' | 'notify' | 'users' | 'database' | 'channels'>
 type Parts = Pick<GatewayParts, 'requests' | 'notify' | 'schedule' | 'storeClock' | 'users' | 'channels'>
 
 /** Until what is on `started` is closed. Where no channel is configured, nobody is told. */
@@ -61,18 +63,30 @@ export function tellOfRequests(
   started.defer(async () => forget())
 }
 
-export function approversHandler({ requests, notify, users, database }: ApproversParts): Record<string, JobHandler> {
+export function approversHandler(parts: ApproversParts): Record<string, JobHandler> {
+  const { requests, notify, users, database, channels } = parts
+
+  /** Whether anybody would get it: whoever is the only one to decide may have chosen not to be told. */
+  async function reachedBy(wish: Parameters<Notify>[0], people: readonly string[]): Promise<boolean> {
+    const mail = new Map((await users.getAll(people)).map(({ name, email }) => [name, email]))
+    const needsAddress = new Set(channels.flatMap(one => (one.needsAddress ? one.name : [])))
+    return addressees(wish, channels, await preferencesOf(database, people)).some(
+      ({ channel, user }) => !needsAddress.has(channel) || mail.get(user ?? '') !== undefined,
+    )
+  }
+
   return {
     [TELL_APPROVERS]: {
       limit: 2,
       async run({ key, payload }) {
         const request = await requests.rows.get(key)
-        if (request?.state.is !== 'pending') return undefined
+        if (request?.state.is !== 'pending' || request.withdrawn !== undefined) return undefined
         const to = await decidersOf(request, requests, users)
-        if (to.length === 0) return undefined
         const escalated = (payload as { escalated?: unknown }).escalated === true
         const { accounts, count } = await requests.opens(request)
-        await notify({ ...wishOf(request, escalated, accounts, count), to: to.map(user => ({ user })) })
+        const wish = { ...wishOf(request, escalated, accounts, count), to: to.map(user => ({ user })) }
+        if (to.length > 0) await notify(wish)
+        if (!(await reachedBy(wish, to))) await notify(nobodyTold(request, to.length > 0))
         return undefined
       },
     },
@@ -91,6 +105,21 @@ export function approversHandler({ requests, notify, users, database }: Approver
       },
     },
   }
+}
+
+/** For the one who asked: nothing comes of it by itself. */
+function nobodyTold(request: RequestedAccess, anybody: boolean) {
+  return {
+    kind: 'request.nobody-told',
+    subject: `Nobody is told of your request for ${wantedText(requestDocument(request))}`,
+    lines: [
+      anybody
+        ? 'Those who may decide on it are reached by no notification, or want none: ask one of them yourself.'
+        : 'There is nobody who may decide on it now. Your administrators know who should.',
+    ],
+    link: linkTo(request),
+    to: [{ user: request.user }],
+  } as const
 }
 
 /** How it ended for those who were asked; undefined: it did not just now. */

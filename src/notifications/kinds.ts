@@ -4,6 +4,7 @@
 const FOR_PEOPLE = {
   'request.asked': 'somebody asks for access that you may approve',
   'request.escalated': 'a request that nobody decided in time: one that has come to you, or one of yours',
+  'request.nobody-told': 'nobody who may approve your request is told of it: they chose not to be, or there is nobody',
   'request.decided': 'a request that you were asked about was decided by somebody else, or withdrawn',
   'request.approved': 'your request was approved, wholly or by one of several',
   'request.denied': 'your request was denied',

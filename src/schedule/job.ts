@@ -58,7 +58,15 @@ export interface JobHandler {
 }
 
 /** It failed, in words that may be shown. */
-export class JobFailed extends Error {}
+export class JobFailed extends Error {
+  /** The other side asks not to be tried sooner; an hour of it counts at most. */
+  readonly retryAfterMs: number
+
+  constructor(message: string, { retryAfterMs = 0 }: { readonly retryAfterMs?: number | undefined } = {}) {
+    super(message)
+    this.retryAfterMs = retryAfterMs
+  }
+}
 
 /** It failed, and to be tried again it would need somebody to change something first. */
 export class JobRefused extends JobFailed {}
@@ -67,7 +75,7 @@ export class JobRefused extends JobFailed {}
 export type GiveUp = (job: Job, words: string, write: (on: Database) => Promise<boolean>) => Promise<boolean>
 
 export const FIRST_PAUSE_MS = 5000
-const LONGEST_PAUSE_MS = 3_600_000
+export const LONGEST_PAUSE_MS = 3_600_000
 
 /** Before the next try, after so many failures in a row: twice as long each time, an hour at most; a quarter more or less. */
 export function pauseAfter(attempts: number, firstMs: number, random = Math.random()): number {

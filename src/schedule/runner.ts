@@ -7,7 +7,16 @@ import type { Log } from '../shared/log.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { printable } from '../shared/text/printable.ts'
 import { CLAIM_MS, createClaims } from './claims.ts'
-import { FIRST_PAUSE_MS, type GiveUp, type Job, JobFailed, type JobHandler, JobRefused, pauseAfter } from './job.ts'
+import {
+  FIRST_PAUSE_MS,
+  type GiveUp,
+  type Job,
+  JobFailed,
+  type JobHandler,
+  JobRefused,
+  LONGEST_PAUSE_MS,
+  pauseAfter,
+} from './job.ts'
 import type { ScheduleWithRows } from './schedule.ts'
 
 export interface ScheduleRunner {
@@ -131,7 +140,8 @@ export function createScheduleRunner(parts: RunnerParts): ScheduleRunner {
     if (thrown instanceof JobRefused || attempts + 1 >= most) {
       if (await giveUp(job, words, on => rows.giveUp(job, claim, words, on))) return 'given-up'
     }
-    await rows.fail(job, claim, words, clock.now() + pauseAfter(attempts + 1, firstPauseMs))
+    const asked = thrown instanceof JobFailed ? Math.min(thrown.retryAfterMs, LONGEST_PAUSE_MS) : 0
+    await rows.fail(job, claim, words, clock.now() + Math.max(pauseAfter(attempts + 1, firstPauseMs), asked))
     return 'failed'
   }
 

@@ -1,9 +1,8 @@
 /** Where heads of the audit chain are sent: a file elsewhere, an HTTP receiver, a time-stamp authority. */
 
 import { open } from 'node:fs/promises'
-import { webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
+import { type WebhookSecrets, webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
 import { post } from '../../shared/network/http-request.ts'
-import type { Secret } from '../../shared/secret.ts'
 import { type HeadTimeStamp, type SentHead, TIME_STAMP_TYPE } from './head.ts'
 
 export interface HeadDestination {
@@ -21,7 +20,7 @@ export function headFile(path: string): HeadDestination {
 /** POSTs the head, signed by HMAC as Standard Webhooks has it where there is a secret. */
 export function headReceiver(options: {
   readonly url: URL
-  readonly secret: Secret | undefined
+  readonly secret: WebhookSecrets | undefined
   readonly ca: string | undefined
   readonly timeoutMs: number
   readonly now: () => number

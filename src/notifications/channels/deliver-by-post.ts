@@ -32,11 +32,11 @@ export async function deliverByPost(
 function failed(error: unknown): never {
   if (isAddressRefused(error)) throw addressRefused()
   if (error instanceof StatusError) {
-    const { status } = error
+    const { status, retryAfterMs } = error
     if (status >= 300 && status < 400)
       throw new JobRefused(`The receiver redirects (${status}), which is not followed: name the place itself.`)
     if (status === 410) throw new JobRefused('The receiver is gone (410).')
-    throw new JobFailed(`The receiver answered ${status}.`)
+    throw new JobFailed(`The receiver answered ${status}.`, { retryAfterMs })
   }
   throw new JobFailed(`The receiver could not be reached: ${networkWords(error)}.`)
 }

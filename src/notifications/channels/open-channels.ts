@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import type { ChannelSettings, NotificationSettings } from '../../config/notifications.ts'
 import { readTrusted } from '../../config/tls-files.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { parseWebhookSecret, WEBHOOK_SECRET_WORDS } from '../../shared/cryptography/standard-webhooks.ts'
+import { parseWebhookSecrets, WEBHOOK_SECRET_WORDS } from '../../shared/cryptography/standard-webhooks.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import { isKindPattern, kindPatterns } from '../kinds.ts'
@@ -35,9 +35,9 @@ async function open(name: string, settings: ChannelSettings, clock: Clock): Prom
   const receiver: Receiver = { name, url: await urlOf(settings, at), ca, allowLocal, timeoutMs }
   switch (settings.kind) {
     case 'webhook': {
-      const secret = parseWebhookSecret(await lineOf(settings.secretFile, `${at}.secretFile`))
-      if (secret === undefined) throw invalid(`${at}.secretFile is not ${WEBHOOK_SECRET_WORDS}.`)
-      return webhookChannel(receiver, settings, secret, clock)
+      const secrets = parseWebhookSecrets(await textOf(settings.secretFile, `${at}.secretFile`))
+      if (secrets === undefined) throw invalid(`${at}.secretFile is not ${WEBHOOK_SECRET_WORDS}.`)
+      return webhookChannel(receiver, settings, secrets, clock)
     }
     case 'slack':
       return slackChannel(receiver, settings)
@@ -58,11 +58,14 @@ async function urlOf(settings: Exclude<ChannelSettings, { kind: 'email' }>, at: 
   return url
 }
 
-async function lineOf(path: string, key: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(cause => {
+async function textOf(path: string, key: string): Promise<string> {
+  return readFile(path, 'utf8').catch(cause => {
     throw invalid(`${key} cannot be read: ${messageOf(cause)}`, cause)
   })
-  const line = text.trim()
+}
+
+async function lineOf(path: string, key: string): Promise<string> {
+  const line = (await textOf(path, key)).trim()
   if (line === '' || /[\r\n]/.test(line)) throw invalid(`${key} is to hold one line.`)
   return line
 }

@@ -2,8 +2,7 @@
 
 import type { WebhookSettings } from '../../config/notifications.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
-import type { Secret } from '../../shared/secret.ts'
+import { type WebhookSecrets, webhookHeaders } from '../../shared/cryptography/standard-webhooks.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import type { Channel, Message } from './channel.ts'
 import { deliverByPost, type Receiver } from './deliver-by-post.ts'
@@ -11,7 +10,7 @@ import { deliverByPost, type Receiver } from './deliver-by-post.ts'
 export function webhookChannel(
   receiver: Receiver,
   { events, people, content }: WebhookSettings,
-  secret: Secret,
+  secrets: WebhookSecrets,
   clock: Clock,
 ): Channel {
   return {
@@ -27,7 +26,7 @@ export function webhookChannel(
     },
     async send(message, signal) {
       const body = Buffer.from(JSON.stringify(webhookBody(message)), 'utf8')
-      await deliverByPost(receiver, body, webhookHeaders(message.id, body, clock.now(), secret), signal)
+      await deliverByPost(receiver, body, webhookHeaders(message.id, body, clock.now(), secrets), signal)
     },
   }
 }

@@ -6,11 +6,21 @@ import { Secret } from '../secret.ts'
 /** `whsec_` and the base64 of 24 to 64 bytes. */
 const SECRET = /^whsec_([A-Za-z0-9+/]{32,88}={0,2})$/
 
+/** The one in force; or while it is changed at the receivers the new one and the one before: what is sent is signed by both. */
+export type WebhookSecrets = readonly [Secret, Secret?]
+
 export const WEBHOOK_SECRET_WORDS =
   'whsec_ and 24 to 64 bytes in base64, for example the output of: echo whsec_$(openssl rand -base64 32)'
 
-/** Undefined for a text that is none. */
-export function parseWebhookSecret(text: string): Secret | undefined {
+/** A line each. Undefined for a text that is none. */
+export function parseWebhookSecrets(text: string): WebhookSecrets | undefined {
+  const lines = text.trim().split(/\r?\n/)
+  const [first, second] = lines.map(parseWebhookSecret)
+  if (first === undefined || lines.length > 2 || (lines.length === 2 && second === undefined)) return undefined
+  return second === undefined ? [first] : [first, second]
+}
+
+function parseWebhookSecret(text: string): Secret | undefined {
   const bytes = Buffer.from(SECRET.exec(text.trim())?.[1] ?? '', 'base64')
   return bytes.length >= 24 && bytes.length <= 64 ? new Secret(bytes) : undefined
 }
@@ -20,11 +30,15 @@ export function webhookHeaders(
   id: string,
   body: Buffer,
   now: number,
-  secret: Secret | undefined,
+  secrets: WebhookSecrets | undefined,
 ): Record<string, string> {
   const timestamp = String(Math.floor(now / 1000))
   const headers = { 'content-type': 'application/json', 'webhook-id': id, 'webhook-timestamp': timestamp }
-  if (secret === undefined) return headers
-  const mac = createHmac('sha256', secret.revealBytes()).update(`${id}.${timestamp}.`).update(body)
-  return { ...headers, 'webhook-signature': `v1,${mac.digest('base64')}` }
+  if (secrets === undefined) return headers
+  const signatures = secrets.flatMap(secret => {
+    if (secret === undefined) return []
+    const mac = createHmac('sha256', secret.revealBytes()).update(`${id}.${timestamp}.`).update(body)
+    return [`v1,${mac.digest('base64')}`]
+  })
+  return { ...headers, 'webhook-signature': signatures.join(' ') }
 }

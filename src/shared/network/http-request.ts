@@ -1,6 +1,6 @@
 /** One request to somebody else's server, with a time limit and a limit for the answer. No redirect is followed. */
 
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -28,10 +28,13 @@ const MAX_ANSWER_BYTES = 1024 * 1024
 /** An answer that is no success. */
 export class StatusError extends Error {
   readonly status: number
+  /** So long it asks not to be asked again. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(status: number) {
+  constructor(status: number, retryAfterMs?: number) {
     super(`the answer has the status ${status}`)
     this.status = status
+    this.retryAfterMs = retryAfterMs
   }
 }
 
@@ -87,9 +90,17 @@ async function exchange(method: 'GET' | 'POST', options: GetOptions, body: Buffe
     response.on('end', () => {
       const { statusCode = 0 } = response
       if (statusCode >= 200 && statusCode < 300) resolve(Buffer.concat(chunks))
-      else reject(new StatusError(statusCode))
+      else reject(new StatusError(statusCode, retryAfterOf(response.headers)))
     })
   })
   request.end(body)
   return promise
+}
+
+/** RFC 9110, 10.2.3: seconds, or a time, which is read by the clock of the one who says it. */
+function retryAfterOf({ 'retry-after': after, date }: IncomingHttpHeaders): number | undefined {
+  if (after === undefined) return undefined
+  if (/^\d{1,9}$/.test(after)) return Number(after) * 1000
+  const wait = Date.parse(after) - Date.parse(date ?? '')
+  return Number.isFinite(wait) && wait > 0 ? wait : undefined
 }

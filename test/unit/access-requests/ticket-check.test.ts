@@ -6,10 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { type Test, test } from 'tap'
 import { createTicketCheck } from '../../../src/access-requests/ticket-check.ts'
 import { ticketCheckSchema } from '../../../src/config/outside-facts.ts'
-import { parseWebhookSecret, webhookHeaders } from '../../../src/shared/cryptography/standard-webhooks.ts'
+import { parseWebhookSecrets, webhookHeaders } from '../../../src/shared/cryptography/standard-webhooks.ts'
 import { standingClock } from '../../support/identity-parts.ts'
 
-const SECRET = parseWebhookSecret(`whsec_${Buffer.alloc(32, 7).toString('base64')}`)!
+const SECRET = parseWebhookSecrets(`whsec_${Buffer.alloc(32, 7).toString('base64')}`)!
 const ALICE = { name: 'alice', email: 'Alice@Example.com' }
 
 async function checkOf(t: Test, listener: RequestListener, more: object = {}) {

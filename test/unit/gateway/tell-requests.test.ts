@@ -3,6 +3,7 @@ import { openDatabase } from '../../../src/database/database.ts'
 import { approversHandler, tellOfRequests } from '../../../src/gateway/tell-requests.ts'
 import type { Notification } from '../../../src/notifications/notification.ts'
 import { createNotify } from '../../../src/notifications/notifications.ts'
+import { prefer } from '../../../src/notifications/preferences.ts'
 import { role } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
@@ -12,11 +13,13 @@ async function prepare(t: Test) {
   const world = await createRequestWorld(database)
   const told: Notification[] = []
   const notify = async (notification: Notification) => void told.push(notification)
-  const parts = { ...world, notify, storeClock: world.clock, database }
-  tellOfRequests({ ...parts, channels: [{}] as never }, new AsyncDisposableStack())
+  const channels = [{ name: 'hook', events: [], people: true, own: false, needsAddress: false }] as never
+  const parts = { ...world, notify, storeClock: world.clock, database, channels }
+  tellOfRequests(parts, new AsyncDisposableStack())
   const handler = approversHandler(parts)['tell-approvers']!
   return {
     ...world,
+    prefer: (user: string) => prefer(database, { user, kind: 'request.*', channel: '*', wanted: false }),
     /** What was told since this was asked last, once the approvers were found. */
     async told() {
       for (const job of await world.schedule.list({ kind: 'tell-approvers' })) {
@@ -47,6 +50,23 @@ t.test('those who may decide are told of a request, and nobody else', async t =>
     [{ user: 'lee' }, { user: 'mia' }],
   )
   t.ok(one!.lines!.includes('It opens: root@web-01'))
+})
+
+t.test('who asked is told where nobody who may decide is reached', async t => {
+  const { ask, told, user, prefer } = await prepare(t)
+  await user('lou', ['leads'], { disabled: true })
+  await ask('alice')
+  t.strictSame(
+    (await told()).map(({ kind }) => kind),
+    ['request.asked'],
+  )
+  await prefer('lee')
+  await ask('alice')
+  const [, silent] = await told()
+  t.match(silent, { kind: 'request.nobody-told', to: [{ user: 'alice' }], lines: [/want none/] })
+  await user('lee', [])
+  await ask('bob')
+  t.match(await told(), [{ kind: 'request.nobody-told', to: [{ user: 'bob' }], lines: [/There is nobody/] }])
 })
 
 t.test('who asked is told of every step', async t => {

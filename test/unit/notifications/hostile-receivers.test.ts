@@ -108,6 +108,18 @@ t.test('no redirect is followed, and what a receiver says is not shown', async t
   t.strictSame(behind.received, [])
   receiver.answer(response => void response.writeHead(410).end())
   t.type(await webhook(receiver.url), JobRefused)
+  for (const [status, headers, retryAfterMs] of [
+    [429, { 'retry-after': '120' }, 120_000],
+    [503, { 'retry-after': 'Sat, 28 Nov 2026 07:01:30 GMT', date: 'Sat, 28 Nov 2026 07:00:00 GMT' }, 90_000],
+    [429, { 'retry-after': 'soon <a secret>' }, 0],
+    [429, { 'retry-after': '-5' }, 0],
+    [429, {}, 0],
+  ] as const) {
+    receiver.answer(response => void response.writeHead(status, headers).end())
+    const error = await webhook(receiver.url)
+    t.notOk(error instanceof JobRefused)
+    t.match(error, { message: `The receiver answered ${status}.`, retryAfterMs })
+  }
   receiver.answer(response => void response.writeHead(500, 'a secret').end('a secret'))
   t.equal(String(await webhook(receiver.url)), 'Error: The receiver answered 500.')
 })

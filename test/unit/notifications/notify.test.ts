@@ -40,7 +40,8 @@ t.test('a webhook is signed as Standard Webhooks has it, and names what it is ab
   const receiver = await startHttpReceiver()
   t.teardown(() => receiver.close())
   const secretFile = join(t.testdir(), 'secret')
-  writeFileSync(secretFile, `${WEBHOOK_SECRET}\n`)
+  const before = `whsec_${Buffer.alloc(24, 1).toString('base64')}`
+  writeFileSync(secretFile, `${WEBHOOK_SECRET}\n${before}\n`)
   const channels = await openTestChannels({
     siem: { kind: 'webhook', url: receiver.url, secretFile, allowLocal: true },
   })
@@ -52,9 +53,11 @@ t.test('a webhook is signed as Standard Webhooks has it, and names what it is ab
   await notify({ ...ALERT, lines: ['session-missing: 2'], link })
   const [one] = await receiver.until(1)
   const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = one!.headers
-  const key = Buffer.from(WEBHOOK_SECRET.slice('whsec_'.length), 'base64')
-  const expected = createHmac('sha256', key).update(`${id}.${at}.${one!.body}`).digest('base64')
-  t.equal(signature, `v1,${expected}`)
+  const expected = [WEBHOOK_SECRET, before].map(secret => {
+    const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+    return `v1,${createHmac('sha256', key).update(`${id}.${at}.${one!.body}`).digest('base64')}`
+  })
+  t.equal(signature, expected.join(' '), 'by the secret in force, and the one before while it is changed')
   t.match(id, /^dlv_[0-9a-z]{26}$/)
   t.match(one!.json(), {
     type: 'alert.evidence',

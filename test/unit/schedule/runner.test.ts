@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../../src/database/database.ts'
-import { type Job, type JobHandler, JobRefused } from '../../../src/schedule/job.ts'
+import { type Job, JobFailed, type JobHandler, JobRefused } from '../../../src/schedule/job.ts'
 import { createScheduleRunner } from '../../../src/schedule/runner.ts'
 import { createSchedule } from '../../../src/schedule/schedule.ts'
 import { GatewayError } from '../../../src/shared/errors.ts'
@@ -94,6 +94,8 @@ t.test('one that fails comes again after a pause, and says why in our own words'
   const thrown: unknown[] = [
     new GatewayError('TARGET_UNREACHABLE', 'web-01 does not answer.\u001b[2J'),
     new Error('hunter2'),
+    new JobFailed('busy', { retryAfterMs: 600_000 }),
+    new JobFailed('busy', { retryAfterMs: 1e12 }),
   ]
   const { clock, schedule, runner, metric } = await prepare(t, {
     k: {
@@ -119,6 +121,10 @@ t.test('one that fails comes again after a pause, and says why in our own words'
   t.equal(second.lastError, "An unexpected error: the gateway's log has it.", 'not what might be a secret')
   t.ok(second.dueAt >= clock.wall + 7500)
   t.match(await metric('sallyport_jobs_run_total'), /kind="k",result="failed"} 2/)
+  clock.wall = second.dueAt
+  t.ok((await failed(3)).dueAt >= clock.wall + 600_000, 'as long as the other side asks for')
+  clock.wall += 700_000
+  t.equal((await failed(4)).dueAt, clock.wall + 3_600_000, 'and an hour at most')
 })
 
 t.test('what nobody can mend by waiting is given up at once, and the rest after so many tries', async t => {
