@@ -106,6 +106,12 @@ export interface AtTarget {
   readonly processId?: number | undefined
 }
 
+/** As it is kept of a session: where its target was, and as whom it logged in there. Not given: by a gateway of before. */
+export interface KnownAtTarget extends AtTarget {
+  readonly address?: string
+  readonly login?: string
+}
+
 /** The side of the target: authenticated and quiet, until `relay` takes it. */
 export interface Upstream {
   readonly carrier: Carrier

@@ -26,7 +26,8 @@ export type Remains =
       /** What began while the session was open, and runs still. */
       readonly left: readonly LeftBehind[]
     }
-  | { readonly is: 'unknown'; readonly words: string }
+  /** `lasting`: asked again, it says the same. */
+  | { readonly is: 'unknown'; readonly words: string; readonly lasting?: true }
 
 /** Of each session, in their order. */
 export interface Asked {

@@ -43,6 +43,11 @@ function namesOf(account: Account): string {
   return account.logins?.join('\t') ?? loginOf(account)
 }
 
+/** Where connections to it go; not what it shows there. */
+export function networkAddressOf({ host, port, via }: Pick<Target, 'host' | 'port' | 'via'>): string {
+  return `${host}:${port}${via === undefined ? '' : ` via ${via}`}`
+}
+
 /** Names an identity: `SHA256:…` of its canonical text. */
 export function fingerprintOf(identity: TargetIdentity): string {
   return fingerprint(canonical(identity))

@@ -79,7 +79,7 @@ function isUnfinished({ sessions, checkOuts }: Findings): boolean {
 }
 
 function attested({ id, user, role }: RequestedAccess, attestation: Attestation): AuditEvent {
-  const { result, sessions, checkOuts, rotations } = attestation
+  const { result, sessions, sessionsInAll = sessions.length, checkOuts, rotations } = attestation
   const { left, unknown } = leftAndUnknown(attestation)
   return {
     kind: 'access-request.attested',
@@ -90,7 +90,7 @@ function attested({ id, user, role }: RequestedAccess, attestation: Attestation)
       unknown: unknown.slice(0, MOST_TOLD),
       counts: {
         ...{ left: left.length, unknown: unknown.length },
-        ...{ sessions: sessions.length, checkOuts: checkOuts.length, rotations: rotations.length },
+        ...{ sessions: sessionsInAll, checkOuts: checkOuts.length, rotations: rotations.length },
       },
       sessions: sessions.slice(0, MOST_TOLD),
       checkOuts: checkOuts.slice(0, MOST_TOLD),

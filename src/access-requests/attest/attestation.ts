@@ -32,6 +32,8 @@ export interface AttestedRotation {
 
 export interface Findings {
   readonly sessions: readonly AttestedSession[]
+  /** How many there were, where these are not all of them. */
+  readonly sessionsInAll?: number
   readonly checkOuts: readonly AttestedCheckOut[]
   readonly rotations: readonly AttestedRotation[]
 }
@@ -76,6 +78,12 @@ export function leftAndUnknown({ sessions, checkOuts, rotations }: Findings): { 
     if (state === 'waiting') unknown.push(`whether the credential of ${account} is changed: ${words}`)
   }
   return { left, unknown }
+}
+
+/** Nothing is left of it, nor unknown. */
+export function isClean(session: AttestedSession): boolean {
+  const { left, unknown } = leftAndUnknown({ sessions: [session], checkOuts: [], rotations: [] })
+  return left.length === 0 && unknown.length === 0
 }
 
 export function resultOf(findings: Findings): AttestationResult {

@@ -8,7 +8,9 @@ import type { ProtocolName } from '../../protocols/registered.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
 import type { AccountAddress } from '../../shared/names.ts'
+import { networkAddressOf } from '../../targets/identity.ts'
 import { type FindTarget, findRoute, type Hop, hopName, type NamedHop } from '../../targets/route.ts'
+import { loginOf } from '../../targets/target.ts'
 import type { Targets } from '../../targets/targets.ts'
 import type { Lease } from '../../vault/lease.ts'
 import type { Access } from '../access.ts'
@@ -56,6 +58,8 @@ interface Lent extends Decided {
   readonly lending: Set<Promise<unknown>>
   /** Whose credentials were lent, the granted one first: where there is one, row and leases must end. */
   readonly accounts: AccountAddress[]
+  /** The name at the target that its credential is for. */
+  login?: string
 }
 
 interface OpenLogin {
@@ -164,12 +168,12 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     return authenticate(parts, client, session, outer)
   }
 
-  async function leaseFor(
-    { authorized, source, accounts }: Lent,
-    details: Record<string, string>,
-  ): Promise<Lease | Refusal> {
+  async function leaseFor(lent: Lent, details: Record<string, string>): Promise<Lease | Refusal> {
+    const { authorized, source, accounts } = lent
     const lease = await lendCredential(parts, authorized, source, details)
-    if (!isRefusal(lease)) accounts.push(lease.address)
+    if (isRefusal(lease)) return lease
+    accounts.push(lease.address)
+    lent.login = loginOf(authorized.grant.account, lease.material)
     return lease
   }
 
@@ -267,7 +271,10 @@ export function createBroker(parts: BrokerParts): HeldSessions {
     },
 
     async activate({ session }, atTarget) {
-      return changes.activate(held(session, 'lent').authorized.grant, atTarget)
+      const { authorized, login } = held(session, 'lent')
+      const { grant } = authorized
+      const known = { ...atTarget, address: networkAddressOf(grant.target), ...(login === undefined ? {} : { login }) }
+      return changes.activate(grant, known)
     },
 
     async refused({ session }, refusal) {

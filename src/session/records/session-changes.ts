@@ -10,7 +10,7 @@ import type { Hop } from '../../targets/route.ts'
 import { ofSession, type PromisedLease } from '../../vault/lease.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccountUse, UsedAccount } from '../account-use.ts'
-import type { AtTarget } from '../protocol.ts'
+import type { KnownAtTarget } from '../protocol.ts'
 import { endReasonOf } from '../state.ts'
 import { demandOneLive, untilEarlierEnded } from './one-live-session.ts'
 import { stateEvents } from './session-audit.ts'
@@ -34,7 +34,7 @@ export interface SessionChanges {
   /** A hop's credential is lent to the session as well, and audited. Throws as `begin` does: it must then not be used. */
   lendForHop(lease: PromisedLease, hop: Pick<Hop, 'account' | 'target'>): Promise<void>
   /** False, and nothing audited, when the session has ended meanwhile. Throws `AUDIT_UNAVAILABLE`. */
-  activate(grant: Grant, atTarget: AtTarget): Promise<boolean>
+  activate(grant: Grant, atTarget: KnownAtTarget): Promise<boolean>
   /**
    * Ends lease and session, and audits what was not ended before: a second time nothing happens. False when the seal is not in the
    * session records then: they have another one. Throws when the store is away; the audit log's chain may be written later.

@@ -6,12 +6,12 @@ import { slices } from '../../database/slices.ts'
 import { type Grant, loginDetail } from '../../policy/grant.ts'
 import type { SealedRecording } from '../../recording/writing/recorder.ts'
 import type { Clock } from '../../shared/clock.ts'
-import type { AtTarget } from '../protocol.ts'
+import type { KnownAtTarget } from '../protocol.ts'
 import type { EndReason } from '../state.ts'
 
 export interface SessionRow extends Omit<SessionTable, 'details' | 'at_target' | 'closed'> {
   readonly details: Record<string, string>
-  readonly at_target: AtTarget
+  readonly at_target: KnownAtTarget
   /** Null: nobody has looked, or it is not over. */
   readonly closed: ClosedSides | null
 }
@@ -100,7 +100,7 @@ export function createSessionStore({
     },
 
     /** False when the session has ended meanwhile. */
-    async activate(id: string, atTarget: AtTarget, on: Database = database): Promise<boolean> {
+    async activate(id: string, atTarget: KnownAtTarget, on: Database = database): Promise<boolean> {
       const result = await on
         .updateTable('sessions')
         .set({ state: 'active', at_target: JSON.stringify(atTarget) })

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -11,6 +12,7 @@ import { createRequests } from '../../../src/access-requests/requests.ts'
 import { planAttestation, planRequestJobs } from '../../../src/gateway/access-request-jobs.ts'
 import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import { startPgbouncerProcess } from '../../support/start-pgbouncer.ts'
 import { startSshd } from '../../support/start-sshd.ts'
 import { startTwoGateways } from '../../support/start-two-gateways.ts'
 
@@ -29,7 +31,8 @@ const sshd = await startSshd({ passwordAccount: true })
 t.teardown(() => sshd.stop())
 const login = sshd.passwordAccount!
 const target = (await parts.targets.get('orders'))!
-await sql`CREATE ROLE reports LOGIN PASSWORD 'reports-4711'`.execute(database)
+for (const role of ['reports', 'behind', 'app_a', 'app_b'])
+  await sql.raw(`CREATE ROLE ${role} LOGIN PASSWORD '${role}-4711'`).execute(database)
 
 await gateway.addTarget(
   {
@@ -45,22 +48,41 @@ await gateway.addTarget(
   },
   { reports: { kind: 'password', password: new Secret('reports-4711') } },
 )
+const pooler = await startPgbouncerProcess({
+  folder: join(t.testdir(), 'pooler'),
+  databases: [`* = host=${target.host} port=${target.port}`],
+  ...{ user: 'behind', password: 'behind-4711' },
+})
+t.teardown(() => pooler.stop())
+await gateway.addTarget(
+  {
+    ...{ name: 'pooled', protocol: 'postgres', host: pooler.host, port: pooler.port, tls: 'disable' },
+    accounts: [{ name: 'behind' }],
+  },
+  { behind: { kind: 'password', password: new Secret('behind-4711') } },
+)
+const turns = {
+  ...{ name: 'turns', protocol: 'postgres' as const, host: target.host, port: target.port, tls: 'disable' as const },
+  accounts: [{ name: 'app', logins: ['app_a', 'app_b'] as [string, string] }],
+}
+const appLogin = (name: string) => ({ kind: 'password', password: new Secret(`${name}-4711`), login: name }) as const
+await gateway.addTarget(turns, { app: appLogin('app_a') })
 const ops = {
   ...{
     name: 'ops',
-    targets: { names: ['web-02', 'figures'] },
+    targets: { names: ['web-02', 'figures', 'pooled', 'turns'] },
     accounts: {},
     factors: [['publickey' as const], ['password' as const]],
   },
   checkOut: {},
-  onRequest: [{ accounts: { names: [login.name, 'reports'] }, approvers: ['role:leads'], freshFactor: false }],
+  onRequest: [{ accounts: { names: [login.name, 'reports', 'behind', 'app'] }, approvers: ['role:leads'], freshFactor: false }],
 }
 await gateway.addRole(ops)
 await gateway.addRole({ name: 'leads', targets: {}, accounts: {} })
 const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys })
 await gateway.addUser({ name: 'lee', roles: ['leads'] })
 await parts.rotationPolicies.put(
-  rotationPolicySchema.parse({ name: 'attested', targets: { names: ['web-02'] }, attest: true }),
+  rotationPolicySchema.parse({ name: 'attested', targets: { names: ['web-02', 'pooled', 'turns'] }, attest: true }),
 )
 await parts.rotationPolicies.put(
   rotationPolicySchema.parse({ name: 'figures', targets: { names: ['figures'] }, attest: true, after: ['session'] }),
@@ -77,6 +99,21 @@ async function given(account: string, on: string): Promise<string> {
   return request.id
 }
 
+/** How often a target was logged in to for it. */
+async function questions(): Promise<number> {
+  const used = database.selectFrom('audit_events').select('data').where('kind', '=', 'credential.used-for-rotation')
+  return (await used.execute()).filter(({ data }) => JSON.parse(data).for === 'attest').length
+}
+
+/** As if it had been looked for as long as it is. */
+async function afterAWhile(id: string): Promise<void> {
+  await database
+    .updateTable('access_requests')
+    .set({ ended_at: parts.storeClock.now() - 11 * 60_000 })
+    .where('id', '=', id)
+    .execute()
+}
+
 async function attested(id: string): Promise<Attestation> {
   for (;;) {
     const found = await requests.attestationOf(id)
@@ -85,8 +122,24 @@ async function attested(id: string): Promise<Attestation> {
   }
 }
 
-const processesOf = async () =>
-  (await sql<{ pid: number }>`SELECT pid FROM pg_stat_activity WHERE usename = 'reports'`.execute(database)).rows
+const processesOf = async (role = 'reports') =>
+  (await sql<{ pid: number }>`SELECT pid FROM pg_stat_activity WHERE usename = ${role}`.execute(database)).rows
+
+/** A client that is killed in a long statement: the server notices that only at its end. */
+async function killedInStatement(account: string, on: string, role: string): Promise<number> {
+  const { host, port } = gateway.postgres!
+  const address = `host=${host} port=${port} dbname=postgres sslmode=require user=alice+${account}+${on}`
+  const client = spawn('psql', ['-X', address, '-c', 'select pg_sleep(600)'], {
+    env: { ...process.env, PGPASSWORD: alice.password },
+    stdio: 'ignore',
+  })
+  while ((await processesOf(role)).length === 0) await setTimeout(50)
+  const [{ pid }] = (await processesOf(role)) as [{ pid: number }]
+  await setTimeout(200)
+  client.kill('SIGKILL')
+  while ((await parts.sessions.liveOf('alice')).length > 0) await setTimeout(50)
+  return pid
+}
 
 t.test('what runs on in the background is listed, and is an alert', async t => {
   const id = await given(login.name, 'web-02')
@@ -104,31 +157,18 @@ t.test('what runs on in the background is listed, and is an alert', async t => {
   const left = atTarget !== 'not-asked' && atTarget.is === 'seen' ? atTarget.left : []
   t.same(left.map(({ what }) => what).sort(), ['sleep', 'tail'])
   for (const one of left) process.kill(Number(one.id.split(' ')[1]), 'SIGKILL')
-  await parts.audit.flush()
-  const event = await database
-    .selectFrom('audit_events')
-    .select('data')
-    .where('kind', '=', 'access-request.attested')
-    .execute()
+  const written = database.selectFrom('audit_events').select('data').where('kind', '=', 'access-request.attested')
+  // Whichever gateway has it.
+  while ((await written.execute()).length === 0) await setTimeout(100)
   t.match(
-    event.map(({ data }) => JSON.parse(data)),
+    (await written.execute()).map(({ data }) => JSON.parse(data)),
     [{ request: id, user: 'alice', result: 'left', counts: { left: 2 } }],
   )
 })
 
 t.test('a backend whose client went in a long statement is found by its number, and ended', async t => {
   const id = await given('reports', 'figures')
-  const { host, port } = gateway.postgres!
-  const address = `host=${host} port=${port} dbname=postgres sslmode=require user=alice+reports+figures`
-  const client = spawn('psql', ['-X', address, '-c', 'select pg_sleep(600)'], {
-    env: { ...process.env, PGPASSWORD: alice.password },
-    stdio: 'ignore',
-  })
-  while ((await processesOf()).length === 0) await setTimeout(50)
-  const [{ pid }] = (await processesOf()) as [{ pid: number }]
-  await setTimeout(200)
-  client.kill('SIGKILL')
-  while ((await parts.sessions.liveOf('alice')).length > 0) await setTimeout(50)
+  const pid = await killedInStatement('reports', 'figures', 'reports')
   t.same(await processesOf(), [{ pid }], 'the server has not noticed')
   await requests.cancel(as('alice', 'ops'), id)
   const { result, sessions, rotations } = await attested(id)
@@ -136,6 +176,39 @@ t.test('a backend whose client went in a long statement is found by its number, 
   t.same(rotations, [{ account: 'reports@figures', state: 'rotated', words: '' }], 'as its policy says')
   t.equal(result, 'gone')
   t.same(await processesOf(), [])
+})
+
+t.test('behind a pooler no process is known, and none is said to be gone', async t => {
+  const id = await given('behind', 'pooled')
+  const pid = await killedInStatement('behind', 'pooled', 'behind')
+  await requests.cancel(as('alice', 'ops'), id)
+  await afterAWhile(id)
+  t.match(await attested(id), {
+    result: 'unknown',
+    sessions: [
+      { client: 'closed', target: 'closed', atTarget: { is: 'unknown', words: /a connection pooler stands/ } },
+    ],
+  })
+  await sql`SELECT pg_terminate_backend(${pid})`.execute(database)
+})
+
+t.test('of an account with two logins, the one that the session had is asked about', async t => {
+  const id = await given('app', 'turns')
+  await killedInStatement('app', 'turns', 'app_a')
+  await parts.vault.setCredential({ account: 'app', target: 'turns' }, appLogin('app_b'), 'test')
+  await requests.cancel(as('alice', 'ops'), id)
+  t.match(await attested(id), { result: 'gone', sessions: [{ atTarget: { is: 'seen', connection: 'ended' } }] })
+  t.same(await processesOf('app_a'), [])
+})
+
+t.test('a target that has another address by now does not tell what is left at the one before', async t => {
+  const id = await given('app', 'turns')
+  await killedInStatement('app', 'turns', 'app_b')
+  await gateway.addTarget({ ...turns, host: 'localhost' }, { app: appLogin('app_b') })
+  await requests.cancel(as('alice', 'ops'), id)
+  await afterAWhile(id)
+  const words = `they were at ${turns.host}:${turns.port}, and the target is at localhost:${turns.port} by now`
+  t.match(await attested(id), { result: 'unknown', sessions: [{ atTarget: { is: 'unknown', words } }] })
 })
 
 t.test(
@@ -203,22 +276,17 @@ t.test(
     const id = await given(login.name, 'web-02')
     const session = two.ssh(other.ssh, `alice+${login.name}+web-02`, 'echo it-began; exec cat')
     await session.printed(/it-began/)
+    const before = await questions()
     await other.child.end('SIGKILL')
     await requests.revoke(id, 'owner', 'it is dead')
     while ((await parts.sessions.liveOf('alice')).length > 0) await setTimeout(100)
     t.equal(await requests.attestationOf(id), undefined, 'it is looked again for a while')
-    // As if that while were over.
-    await database
-      .updateTable('access_requests')
-      .set({ ended_at: clock() - 11 * 60_000 })
-      .where('id', '=', id)
-      .execute()
+    await afterAWhile(id)
     const { result, sessions } = await attested(id)
     t.equal(result, 'unknown')
     t.match(sessions, [
       { endReason: 'interrupted', client: 'unknown', target: 'unknown', atTarget: { is: 'seen', connection: 'gone' } },
     ])
+    t.equal((await questions()) - before, 1, 'the target was logged in to once')
   },
 )
-
-const clock = () => parts.storeClock.now()

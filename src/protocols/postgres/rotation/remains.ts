@@ -10,6 +10,7 @@ import {
   type Remains,
 } from '../../../session/remains.ts'
 import { GatewayError } from '../../../shared/errors.ts'
+import { printable } from '../../../shared/text/printable.ts'
 import { secretsOf } from '../../../vault/lease.ts'
 import { connectUpstream, ownParameters } from '../target-side/upstream.ts'
 import { openSqlSession, type SqlSession } from './sql-session.ts'
@@ -20,6 +21,7 @@ const BACKENDS = `SELECT pg_catalog.pg_backend_pid(), coalesce(pg_catalog.json_a
     coalesce(a.backend_type, 'backend'), coalesce(a.state, ''))), '[]')
   FROM pg_catalog.pg_stat_activity a WHERE a.usename OPERATOR(pg_catalog.=) session_user
     AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()`
+const MOST_NAME = 60
 /** After a backend was told to end, it is looked so often. */
 const LOOKS = 10
 const PAUSE_SECONDS = 0.2
@@ -39,7 +41,7 @@ export async function remainsAtServer(login: LoginAtTarget, asked: Asked, signal
     if (ownId !== upstream.startup.processId) {
       const words =
         'a connection pooler stands between the gateway and the server: its processes are not known by their numbers'
-      return asked.past.map(() => ({ is: 'unknown', words }))
+      return asked.past.map(() => ({ is: 'unknown', words, lasting: true }))
     }
     const tookMs = performance.now() - askedAt
     const past = asked.past.map(one => ({
@@ -88,7 +90,7 @@ async function backendsOf(session: SqlSession): Promise<{ ownId: number; backend
     ownId: Number(ownId),
     backends: rows.map(([processId, ageMs, type, state]) => ({
       ...{ processId, ageMs },
-      what: state === '' ? type : `${type}, ${state}`,
+      what: printable(state === '' ? type : `${type}, ${state}`).slice(0, MOST_NAME),
     })),
   }
 }

@@ -20,7 +20,7 @@ export async function remainsAtHost(login: LoginAtTarget, asked: Asked, signal: 
     const list = end.kind === 'exited' ? readProcessList(conversation.said) : undefined
     if (list === undefined) {
       const words = `the target does not list its processes to this account (${endInWords(end)})`
-      return asked.past.map(() => ({ is: 'unknown', words }))
+      return asked.past.map(() => ({ is: 'unknown', words, lasting: true }))
     }
     // The login took a while: all has become older.
     const tookMs = performance.now() - askedAt
