@@ -33,6 +33,8 @@ export interface Brought {
 export interface Carrier {
   /** Nothing of it is left here. */
   readonly closed: boolean
+  /** All that was written, and its end, has left. */
+  readonly writableFinished: boolean
   once(event: 'close', listener: () => void): unknown
   destroy(): unknown
 }
@@ -79,7 +81,7 @@ export interface Downstream {
    */
   notify(text: string, short?: string): void
   /**
-   * Closes after what was written has left, within two seconds at most; `text` is the final message (SSH disconnect text, FATAL
+   * Closes after what was written has left, within a second at most; `text` is the final message (SSH disconnect text, FATAL
    * error), where one is due.
    */
   close(reason: EndReason, text?: string): Promise<void>

@@ -27,7 +27,7 @@ export interface Script {
 }
 
 /** There are no sockets here. */
-const closedCarrier: Carrier = { closed: true, once: () => undefined, destroy: () => undefined }
+const closedCarrier: Carrier = { closed: true, writableFinished: true, once: () => undefined, destroy: () => undefined }
 
 export class ScriptedDownstream implements Downstream {
   readonly protocol = 'ssh'

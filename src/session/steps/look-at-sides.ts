@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Carrier, Downstream, Upstream } from '../protocol.ts'
 import type { ClosedSides } from '../records/session-store.ts'
 
-/** Longer than a side that is told of its end is given for the last words. */
+/** A peer that has been sent everything closes in a moment. */
+const FINISHED_MS = 300
+/** For what is still on its way. */
 const PATIENCE_MS = 2500
 /** A socket that is destroyed is closed at once. */
 const DESTROY_MS = 1000
@@ -20,7 +22,9 @@ export interface Sides {
 export async function lookAtSides({ downstream, upstream }: Sides): Promise<ClosedSides> {
   const carriers = [downstream, upstream].flatMap(side => side?.carrier ?? [])
   const open = () => carriers.filter(({ closed }) => !closed)
-  await closedWithin(open(), PATIENCE_MS)
+  await closedWithin(open(), FINISHED_MS)
+  for (const carrier of open()) if (carrier.writableFinished) carrier.destroy()
+  await closedWithin(open(), PATIENCE_MS - FINISHED_MS)
   for (const carrier of open()) carrier.destroy()
   await closedWithin(open(), DESTROY_MS)
   return { client: downstream?.carrier.closed ?? true, target: upstream?.carrier.closed ?? true }

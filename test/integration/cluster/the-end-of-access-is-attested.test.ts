@@ -75,7 +75,9 @@ const ops = {
     factors: [['publickey' as const], ['password' as const]],
   },
   checkOut: {},
-  onRequest: [{ accounts: { names: [login.name, 'reports', 'behind', 'app'] }, approvers: ['role:leads'], freshFactor: false }],
+  onRequest: [
+    { accounts: { names: [login.name, 'reports', 'behind', 'app'] }, approvers: ['role:leads'], freshFactor: false },
+  ],
 }
 await gateway.addRole(ops)
 await gateway.addRole({ name: 'leads', targets: {}, accounts: {} })

@@ -138,7 +138,7 @@ function bound(target: object, name: string | symbol): unknown {
   return typeof value === 'function' ? value.bind(target) : value
 }
 
-const carrier = { closed: true, once: () => undefined, destroy: () => undefined }
+const carrier = { closed: true, writableFinished: true, once: () => undefined, destroy: () => undefined }
 const sides = { downstream: { carrier }, upstream: { carrier } }
 
 /** What the pipeline does of a session's records, from the grant to the end. */

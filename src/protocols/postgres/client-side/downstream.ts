@@ -23,7 +23,7 @@ import { BodyReader } from '../wire/message-body.ts'
 import { broughtIn } from './brought.ts'
 import { fatal, isAfterLogin } from './sqlstate.ts'
 
-const LAST_WORD_PATIENCE_MS = 2000
+const LAST_WORD_PATIENCE_MS = 1000
 const MOST_WAITING_NOTICES = 16
 
 interface WaitingNotice {

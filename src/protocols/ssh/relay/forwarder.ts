@@ -14,6 +14,8 @@ import type { Notice } from './terminal-notices.ts'
 
 /** Messages of a target that wait for the client's window: as many as the gateway's notices could displace, and some. */
 const MAX_HELD = 4_096
+/** No sequence of a program's takes so long: a target that never ends one, or a character, must not keep the gateway's words back. */
+const SEQUENCE_MS = 10_000
 /** A name that was refused is the other side's to choose, and the audit log keeps it for ever. */
 const MAX_NAME_SHOWN = 100
 
@@ -115,15 +117,16 @@ export class Forwarder {
       if (channel.terminal !== undefined) {
         channel.terminal.add(notice)
         this.sayWaiting(channel)
+        if (channel.terminal.waits) setTimeout(() => this.sayWaiting(channel, true), SEQUENCE_MS).unref()
       } else if (notice.short === undefined) this.injectStderr(channel, notice.lines)
     }
   }
 
   /** What waits for its moment in a terminal is said, where that has come. */
-  sayWaiting(channel: Channel): void {
+  sayWaiting(channel: Channel, overdue = false): void {
     // What is held is not on the screen yet.
     if (!channel.terminal?.waits || channel.held.length > 0) return
-    channel.terminal.say(text => this.injectStderr(channel, text))
+    channel.terminal.say(text => this.injectStderr(channel, text), overdue)
   }
 
   /** Shows it in every session channel at once, whatever runs there: nothing comes after it. */

@@ -44,6 +44,12 @@ export class ScreenState {
     return this.#within === 'text' && this.#missing === 0
   }
 
+  /** The terminal was told to forget the sequence that it is in. */
+  cancelled(): void {
+    this.#within = 'text'
+    this.#missing = 0
+  }
+
   see(bytes: Uint8Array): void {
     let at = 0
     while (at < bytes.length) at = this.#within === 'text' ? this.#text(bytes, at) : this.#next(bytes, at)

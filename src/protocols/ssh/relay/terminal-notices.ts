@@ -18,6 +18,8 @@ const MOST_WAITING = 16
 const KEEP_TITLE = '\x1b[22;2t'
 const TITLE_BACK = '\x1b[23;2t'
 const BELL = '\x07'
+/** Ends any sequence (ECMA-48 §8.3.6). */
+const CANCEL = '\x18'
 
 export class TerminalNotices {
   readonly screen = new ScreenState()
@@ -34,9 +36,18 @@ export class TerminalNotices {
     if (this.#waiting.length < MOST_WAITING) this.#waiting.push(notice)
   }
 
-  /** Says what may be said now; `write` gives false where there is no room, and is asked again later. */
-  say(write: (text: string) => boolean): void {
-    if (!this.screen.atBoundary) return
+  /** Says what may be said now; `write` gives false where there is no room, and is asked again later. `overdue`: within a sequence that does not end, too. */
+  say(write: (text: string) => boolean, overdue = false): void {
+    if (this.screen.atBoundary) this.#sayHere(write)
+    else if (overdue)
+      this.#sayHere(text => {
+        const written = write(`${CANCEL}${text}`)
+        if (written) this.screen.cancelled()
+        return written
+      })
+  }
+
+  #sayHere(write: (text: string) => boolean): void {
     if (this.screen.fullScreen) {
       const short = this.#waiting.find(one => one.short !== undefined)?.short
       if (short === undefined || short === this.#titled) return
@@ -54,7 +65,7 @@ export class TerminalNotices {
 
   /** What must come before a last word: whatever program has the screen is gone with it. */
   restored(): string {
-    const cancel = this.screen.atBoundary ? '' : '\x18'
+    const cancel = this.screen.atBoundary ? '' : CANCEL
     const title = this.#titleBack()
     this.#titled = undefined
     return `${cancel}${title}${this.screen.alternate ? '\x1b[?1049l' : ''}`

@@ -66,6 +66,8 @@ export class InnerDownstream implements RelayedClient {
       get closed() {
         return relayed.over
       },
+      // What was relayed may still be on its way.
+      writableFinished: false,
       // It is closed as soon as it is destroyed.
       once: () => undefined,
       destroy: () => relayed.destroy(),

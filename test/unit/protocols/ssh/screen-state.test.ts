@@ -104,6 +104,24 @@ t.test('between sequences and characters only', async t => {
   for (const cut of [1, 2, 3]) t.notOk(stateAfter(Buffer.from('😀').subarray(0, cut)).atBoundary)
 })
 
+t.test('a sequence that a target never ends keeps no warning back for good', async t => {
+  for (const unended of ['\x1bX and then text', '\x1b]0;a title', '\x1b[', 'caf\xe9']) {
+    const terminal = new TerminalNotices()
+    let written = ''
+    const write = (text: string) => {
+      written += text
+      return true
+    }
+    terminal.screen.see(Buffer.from(unended, 'latin1'))
+    terminal.add(noticeOf('ends in 1 minute', 'in 1'))
+    terminal.say(write)
+    t.equal(written, '')
+    terminal.say(write, true)
+    t.equal(written, '\x18\r\nends in 1 minute\r\n')
+    t.ok(terminal.screen.atBoundary)
+  }
+})
+
 t.test('a text waits while a program has the screen, a warning stands in the title, and the latest counts', async t => {
   const terminal = new TerminalNotices()
   let written = ''
