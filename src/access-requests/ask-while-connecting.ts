@@ -27,6 +27,7 @@ interface Parts {
 export function createAskForAccess({ requests, longestMs, log }: Parts): AskForAccess {
   /** Those that were asked for while connecting, by how many logins wait for them. */
   const waiting = new Map<string, number>()
+  const turns = new Map<string, Promise<void>>()
 
   async function outcomeOf(id: string): Promise<AskedOutcome | undefined> {
     const request = await requests.rows.get(id)
@@ -74,6 +75,19 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
     if (request?.state.is === 'pending') await requests.cancel({ user, session }, id)
   }
 
+  /** What connections of one user ask for and withdraw at one instant is done one after the other: then it is one request. */
+  async function inTurn<T>(user: string, work: () => Promise<T>): Promise<T> {
+    const before = turns.get(user)
+    const turn = (before ?? Promise.resolve()).then(work)
+    const over = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    turns.set(user, over)
+    void over.then(() => turns.get(user) === over && turns.delete(user))
+    return turn
+  }
+
   async function waitFor(request: RequestedAccess, person: AskingPerson, known: boolean): Promise<AskedAccess> {
     const { id, state } = request
     const mine = !known || waiting.has(id)
@@ -88,26 +102,34 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
       decided: signal => decided(id, signal),
       leave: async () => {
         if (mine)
-          await leave(id, person).catch(error =>
+          await inTurn(person.user, () => leave(id, person)).catch(error =>
             log.error({ err: error, request: id }, 'a request that nobody waits for could not be withdrawn'),
           )
       },
     }
   }
 
-  return {
-    async pending(person, offered) {
-      const { user } = person
-      const open = await requests.rows.list({ user, states: ['pending'], limit: MOST_OPEN })
-      const same = open.find(request => isFor(request, offered))
-      return same && waitFor(same, person, true)
-    },
+  async function pending(person: AskingPerson, offered: Offered): Promise<AskedAccess | undefined> {
+    const { user } = person
+    const open = await requests.rows.list({ user, states: ['pending'], limit: MOST_OPEN })
+    const same = open.find(request => isFor(request, offered))
+    return same && waitFor(same, person, true)
+  }
 
-    async ask(person, { account, target, role }, { reason, ticket }, lengthMs) {
-      const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
-      const waitMs = longestMs + BEYOND_LONGEST_MS
-      const { request } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs })
-      return waitFor(request, person, false)
+  return {
+    pending: (person, offered) => inTurn(person.user, () => pending(person, offered)),
+
+    ask(person, offered, { reason, ticket }, lengthMs) {
+      return inTurn(person.user, async () => {
+        // Another connection of theirs may have asked in the same moment.
+        const same = await pending(person, offered)
+        if (same !== undefined) return same
+        const { account, target, role } = offered
+        const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
+        const waitMs = longestMs + BEYOND_LONGEST_MS
+        const { request } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs })
+        return waitFor(request, person, false)
+      })
     },
   }
 }

@@ -46,7 +46,7 @@ export function createEnds({ rows, deciding, acts: { act }, changes, clock }: Pa
     async cancel(person: Pick<Actor, 'user' | 'session'>, id: string): Promise<RequestedAccess> {
       const request = await rows.get(id)
       if (request === undefined || request.user !== person.user) throw unknownRequest()
-      return (await endBy(id, 'cancel', byOf(person))) ?? overAlready(request)
+      return (await endBy(id, 'cancel', byOf(person))) ?? overAlready((await rows.get(id)) ?? request)
     },
 
     /** By somebody who has approved it. Throws `NOT_FOUND` and `CONFLICT`. */
@@ -54,7 +54,7 @@ export function createEnds({ rows, deciding, acts: { act }, changes, clock }: Pa
       const words = checkText('reason', given)
       const request = await rows.get(id)
       if (request === undefined || !(await deciding.decided(request, person.user))) throw unknownRequest()
-      return (await endBy(id, 'revoke', { ...byOf(person), words })) ?? overAlready(request)
+      return (await endBy(id, 'revoke', { ...byOf(person), words })) ?? overAlready((await rows.get(id)) ?? request)
     },
 
     /** By somebody with that right. Undefined where it is over, or never was. */

@@ -17,11 +17,15 @@ export class SocketReader {
   #buffered: Buffer = EMPTY
   #ended = false
   #wake: (() => void) | undefined
+  #full: (() => void) | undefined
 
   readonly #onData = (chunk: Buffer): void => {
     this.#buffered = this.#buffered.length === 0 ? chunk : Buffer.concat([this.#buffered, chunk])
     // Nobody needs more than this before the relay begins: leave the rest with the kernel.
-    if (this.#buffered.length > this.#limit) this.#socket.pause()
+    if (this.#buffered.length > this.#limit) {
+      this.#socket.pause()
+      this.#full?.()
+    }
     this.#wake?.()
   }
   readonly #onEnd = (): void => {
@@ -41,6 +45,12 @@ export class SocketReader {
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onEnd)
+  }
+
+  /** Told once there is more than is read for now: from then on the end of the socket is not seen either. */
+  onFull(listener: () => void): void {
+    this.#full = listener
+    if (this.#buffered.length > this.#limit) listener()
   }
 
   get bufferedBytes(): number {

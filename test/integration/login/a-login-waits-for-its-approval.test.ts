@@ -1,11 +1,18 @@
 /** Whoever connects to what is given on request, and says why, waits and goes on into the session: by real ssh, scp and psql. */
 
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import t from 'tap'
 import type { RequestedAccess } from '../../../src/access-requests/request.ts'
+import { MESSAGE } from '../../../src/protocols/ssh/transport/messages.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import { boolean, string, uint32 } from '../../../src/shared/ssh-encoding/wire.ts'
 import { inTerminal, type Step } from '../../support/in-terminal.ts'
+import { cstring, frame, query, RawClient, startup } from '../../support/postgres-bytes.ts'
+import { blobOf, logInRaw, openSession } from '../../support/raw-ssh-client.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
 import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
@@ -53,8 +60,8 @@ for (const name of ['orders', 'ledger'])
     },
     { [superuser]: { kind: 'password', password: new Secret(superPassword) } },
   )
-const publicKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
-const alice = await gateway.addUser({ name: 'alice', roles: ['ops', 'audited'], publicKeys })
+const alicesKeys = [readFileSync(`${identityFile}.pub`, 'utf8').trim()]
+const alice = await gateway.addUser({ name: 'alice', roles: ['ops', 'audited'], publicKeys: alicesKeys })
 await gateway.addUser({ name: 'lee', roles: ['leads'] })
 
 const login = `alice+${account}+web-01`
@@ -220,6 +227,15 @@ t.test('one request serves all connections that wait for the same; more than a f
   }
 })
 
+t.test('connections that ask in one instant make one request', async t => {
+  const before = (await list()).length
+  const clients = [ssh(because('disk is full'), 'echo one'), ssh(because('disk is full'), 'echo one')]
+  for (const client of clients) await client.printed(/Waiting for/)
+  t.equal((await list()).length, before + 1)
+  await approve()
+  for (const { ended } of clients) t.equal((await ended).stdout, 'one\n')
+})
+
 t.test('files go on too, and forwarding works in the session that follows', async t => {
   const file = join(sshd.folder, 'sent')
   writeFileSync(file, 'x'.repeat(300_000))
@@ -264,6 +280,60 @@ t.test('keepalives are answered while it waits, and forwards that were asked for
   )
 })
 
+t.test(
+  'who waits for long may resize the window, keep alive as any client does, and send little by little',
+  async t => {
+    const key = generateKeyPairSync('ed25519')
+    const publicKeys = [`ssh-ed25519 ${blobOf(key).toString('base64')}`]
+    const { REQUEST, KEEPALIVE, DATA } = {
+      REQUEST: MESSAGE.CHANNEL_REQUEST,
+      KEEPALIVE: 'keepalive@lag.net',
+      DATA: MESSAGE.CHANNEL_DATA,
+    }
+    await parts.users.put({ ...(await parts.users.get('alice'))!, publicKeys: [...alicesKeys, ...publicKeys] })
+    const begin = async (...terminalOf: Buffer[][]) => {
+      const client = await logInRaw(gateway.ssh!, login, key)
+      const channel = uint32(await openSession(client, 100_000))
+      client.send(REQUEST, channel, string('env'), boolean(false), string('SALLYPORT_REASON'), string('because'))
+      for (const fields of terminalOf) client.send(REQUEST, channel, ...fields)
+      client.send(
+        REQUEST,
+        channel,
+        string('exec'),
+        boolean(true),
+        string(terminalOf.length > 0 ? 'stty size; echo END' : 'cat; echo END'),
+      )
+      for (let i = 0; i < 200; i++) {
+        client.send(MESSAGE.GLOBAL_REQUEST, string(KEEPALIVE), boolean(i % 2 === 0))
+        client.send(REQUEST, channel, string(KEEPALIVE), boolean(true))
+      }
+      return { client, channel }
+    }
+    const size = (rows: number) => [uint32(80), uint32(rows), uint32(0), uint32(0)]
+    const inTerminal = await begin([string('pty-req'), boolean(false), string('xterm'), ...size(24), string('\0')])
+    for (let rows = 1; rows <= 300; rows++)
+      inTerminal.client.send(REQUEST, inTerminal.channel, string('window-change'), boolean(false), ...size(rows))
+    const piped = await begin()
+    for (let i = 0; i < 3000; i++) piped.client.send(DATA, piped.channel, string(String(i % 10)))
+    piped.client.send(MESSAGE.CHANNEL_EOF, piped.channel)
+
+    await approve()
+    const said = async ({ client }: typeof piped, end: string) => {
+      let text = ''
+      while (!text.endsWith(end)) text += (await client.next(DATA)).subarray(9).toString()
+      client.transport.destroy()
+      return text
+    }
+    t.match(await said(inTerminal, 'END\r\n'), /^300 80\r$/m)
+    t.equal(await said(piped, 'END\n'), `${'0123456789'.repeat(300)}END\n`)
+  },
+)
+
+t.test('a connection that only forwards is refused at once, and told that it says nothing', async t => {
+  const { stderr } = await ssh(['-N', '-L', `${sshd.folder}/forward:127.0.0.1:1`, ...because('disk is full')]).ended
+  t.match(stderr, /With -N or -W nothing can be said nor asked/)
+})
+
 t.test('psql waits with notices, and goes on; without a reason its FATAL has the command', async t => {
   const client = psql(String.raw`-c sallyport.reason=disk\ is\ full -c work_mem=8MB`, 'show work_mem')
   t.match(await asked(), { wish: { reason: 'disk is full' } })
@@ -289,6 +359,33 @@ t.test('psql is told of a denial, and withdraws when it is ended', async t => {
   const without = await psql('', 'select 1').ended
   t.match(without.stderr, /HINT: {2}To ask for it: [\s\S]*sallyport\.reason/)
 })
+
+t.test(
+  'what a program sends ahead waits for psql too, within a bound: who sends more, and is gone, is not waited for',
+  async t => {
+    const ahead = async (statement: string) => {
+      const { host, port } = gateway.postgres!
+      const socket = connect({ host, port, ALPNProtocols: ['postgresql'], rejectUnauthorized: false })
+      await once(socket, 'secureConnect')
+      const client = new RawClient(socket)
+      const parameters = { user: `alice+${superuser}+orders`, database: 'postgres', options: '-c sallyport.reason=why' }
+      client.socket.write(startup(parameters))
+      await client.sees(/R/)
+      client.socket.write(frame('p', cstring(alice.password)))
+      const request = await asked()
+      client.socket.write(query(statement))
+      return { client, request }
+    }
+    const tooMuch = await ahead(`select '${'x'.repeat(100_000)}'`)
+    await become(tooMuch.request.id, 'cancelled')
+    await tooMuch.client.sees(/PROTOCOL_VIOLATION: More was sent than is taken/)
+    const early = await ahead("select 'sent ahead'")
+    await approve()
+    await early.client.sees('sent ahead')
+    t.match(early.client.text, 'is approved')
+    early.client.socket.destroy()
+  },
+)
 
 t.test('a user who is disabled while they wait is not let in', async t => {
   const client = ssh(because('disk is full'), 'true')

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { Brought, Downstream } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
-import type { ErrorCode, Refusal } from '../../../shared/errors.ts'
+import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
 import type { SocketReader } from '../../relaying/socket-reader.ts'
 import type { CancelKey } from '../target-side/cancel.ts'
@@ -25,6 +25,8 @@ import { fatal, isAfterLogin } from './sqlstate.ts'
 
 const LAST_WORD_PATIENCE_MS = 1000
 const MOST_WAITING_NOTICES = 16
+
+const SENT_TOO_MUCH = refuse('PROTOCOL_VIOLATION', 'More was sent than is taken before the login is done.')
 
 interface WaitingNotice {
   readonly bytes: Buffer
@@ -60,6 +62,8 @@ export class PostgresDownstream implements Downstream {
   #accepted = false
   #saidOk = false
   #sentFinalMessage = false
+  #sentTooMuch = false
+  readonly #loginOver = new AbortController()
   #targetSqlstate: string | undefined
   #notices: WaitingNotice[] = []
   #startup: { target: StartupResult; cancelKey: CancelKey } | undefined
@@ -92,9 +96,13 @@ export class PostgresDownstream implements Downstream {
     this.#onDenied = parts.onDenied
     const gone = new AbortController()
     this.gone = gone.signal
-    this.loginOver = gone.signal
-    if (parts.socket.destroyed) gone.abort()
-    parts.socket.on('close', () => gone.abort())
+    this.loginOver = this.#loginOver.signal
+    const leave = () => {
+      this.#loginOver.abort()
+      gone.abort()
+    }
+    if (parts.socket.destroyed) leave()
+    parts.socket.on('close', leave)
   }
 
   get carrier(): Socket {
@@ -127,7 +135,12 @@ export class PostgresDownstream implements Downstream {
     this.#startup = { target, cancelKey }
   }
 
+  /** They may wait for long: whether they are still there shows only while their bytes are read. */
   async brought(): Promise<Brought> {
+    this.#reader.onFull(() => {
+      this.#sentTooMuch = true
+      this.#loginOver.abort()
+    })
     return { ...broughtIn(this.startup.parameters), attended: false }
   }
 
@@ -165,7 +178,8 @@ export class PostgresDownstream implements Downstream {
     this.#targetSqlstate = sqlstate
   }
 
-  async deny(refusal: Refusal, session: string): Promise<void> {
+  async deny(given: Refusal, session: string): Promise<void> {
+    const refusal = this.#sentTooMuch && given.code === 'LOGIN_GIVEN_UP' ? SENT_TOO_MUCH : given
     this.#onDenied(refusal.code)
     const { code, message, advice } = refusal
     const words = fatal(code, message, session, advice)

@@ -22,6 +22,9 @@ import { type AuthenticationOptions, UserAuthentication } from './user-authentic
 const LAST_WORD_MS = 1_000
 /** What a client may send between being let in and the relay taking over: its socket is paused, so one read at most. */
 const MAX_HELD = 4_096
+/** Variables, and a terminal, come with a session channel. */
+const FORWARDS_ONLY =
+  '\nWith -N or -W nothing can be said nor asked: leave it out (ssh -L ... HOST), or have it approved beforehand.'
 
 export interface SshDownstreamOptions extends AuthenticationOptions {
   /** The login name that the name sent stands for, where that is another. */
@@ -188,7 +191,8 @@ export class SshDownstream implements RelayedClient, TransportListener {
     const told = this.#ownRefusal ?? refusal
     this.#options.onDenied(told.code)
     const advice = told.advice === undefined ? '' : `\n${told.advice}`
-    const words = `${told.message} [${told.code}, session ${session}]${advice}`
+    const unheard = told.advice !== undefined && this.#waiting?.hasChannel === false ? FORWARDS_ONLY : ''
+    const words = `${told.message} [${told.code}, session ${session}]${advice}${unheard}`
     let goodbye = `${told.code}, session ${session}`
     if (this.#waiting === undefined) this.#banner(words)
     else {

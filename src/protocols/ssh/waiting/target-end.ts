@@ -3,6 +3,11 @@
 import { message, string, uint32, WireError } from '../../../shared/ssh-encoding/wire.ts'
 import { MESSAGE } from '../transport/messages.ts'
 
+/** What waits until the target has opened the channel, or takes more. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024
+/** What holding a message costs beside its bytes. */
+const COST_OF_ONE = 64
+
 export interface TargetEndOptions {
   toTarget(payload: Buffer): void
   /** The client may send so many bytes more. */
@@ -25,6 +30,7 @@ export class TargetEnd {
   #debt = 0
   /** In the client's order. */
   #waiting: Buffer[] = []
+  #waitingBytes = 0
   #clientClosed = false
   #targetClosed = false
   #refused = false
@@ -51,6 +57,7 @@ export class TargetEnd {
   refused(): void {
     this.#refused = true
     this.#waiting = []
+    this.#waitingBytes = 0
   }
 
   closed(): void {
@@ -77,6 +84,8 @@ export class TargetEnd {
       type === MESSAGE.CHANNEL_WINDOW_ADJUST || (this.#waiting.length === 0 && this.#opened && this.#fits(payload))
     if (this.#opened !== undefined && atOnce) this.#send(payload)
     else {
+      this.#waitingBytes += payload.length + COST_OF_ONE
+      if (this.#waitingBytes > MOST_WAITING_BYTES) throw new WireError('more than the target takes')
       this.#waiting.push(Buffer.from(payload))
       this.#pass()
     }
@@ -93,6 +102,7 @@ export class TargetEnd {
       const first = this.#waiting[0]!
       if (this.#fits(first)) {
         this.#waiting.shift()
+        this.#waitingBytes -= first.length + COST_OF_ONE
         this.#send(first)
         continue
       }
@@ -101,6 +111,7 @@ export class TargetEnd {
       const bytes = first.subarray(9)
       this.#send(dataOf(bytes.subarray(0, room)))
       this.#waiting[0] = dataOf(bytes.subarray(room))
+      this.#waitingBytes -= room
     }
   }
 

@@ -22,11 +22,17 @@ const WINDOW = 16 * 1024
 /** What may be asked for, and sent ahead, before it is let in. */
 const MOST_HELD = 128
 const MOST_HELD_BYTES = 64 * 1024
-/** One a second, for a day. */
-const MOST_KEEPALIVES = 100_000
+/** One in three seconds, for a day. */
+const MOST_KEEPALIVES = 30_000
+/** What OpenSSH's and other clients' own look for life is called: keepalive@openssh.com, @lag.net, @libssh2.org and so on. */
+const KEEPALIVE = /^keepalive@/
+/** Said by OpenSSH before anything else where it will ask for no program (-N). */
+const NO_MORE_SESSIONS = 'no-more-sessions@openssh.com'
 /** One that asks for no program within this time brings nothing: a connection for forwarding alone. */
 const PROGRAM_WITHIN_MS = 10_000
 const MOST_BROUGHT = 4096
+/** Where the bytes of CHANNEL_DATA begin. */
+const DATA_AT = 9
 /** Where a terminal was asked for, and nobody is there who types. */
 const ANSWER_WITHIN_MS = 2 * 60_000
 const STARTS = new Set(['shell', 'exec', 'subsystem'])
@@ -65,8 +71,11 @@ export class WaitingClient implements TransportListener, RelayPeer {
   #accepted = false
   /** A global request whose answer is the target's: the answers come in order. */
   #owesAnswers = false
-  #keepalive: Buffer | undefined
-  #keepalives = 0
+  readonly #keepalives = new Map<string, Buffer>()
+  /** Keepalives that are held more than once. */
+  #repeated = 0
+  /** The newest size of the terminal, where it is held. */
+  #size: Buffer | undefined
   /** Nothing more will be typed. */
   #sentEof = false
   #typed: { readonly line: TypedLine; answered(line: string | undefined): void } | undefined
@@ -219,18 +228,14 @@ export class WaitingClient implements TransportListener, RelayPeer {
     const fields = new WireReader(payload, 1)
     const name = fields.utf8()
     const wantsReply = fields.boolean()
-    if (name === 'keepalive@openssh.com' && !this.#owesAnswers) {
-      if (wantsReply) this.#transport.send(message(MESSAGE.REQUEST_FAILURE))
-      return
-    }
-    // Its answer would be taken for that of the request before; a client that looks for life is content with anything.
-    if (name === 'keepalive@openssh.com') {
-      this.#transport.send(message(MESSAGE.IGNORE, string('')))
-      if (wantsReply) this.#holdKeepalive(payload)
+    if (KEEPALIVE.test(name)) {
+      const answer = () => this.#transport.send(message(MESSAGE.REQUEST_FAILURE))
+      this.#lives(payload, wantsReply, this.#owesAnswers ? undefined : answer)
       return
     }
     this.#owesAnswers ||= wantsReply
     this.#hold(payload)
+    if (name === NO_MORE_SESSIONS && this.#channel === undefined) this.#known.resolve(this.#brought)
   }
 
   #request(payload: Buffer): void {
@@ -246,7 +251,14 @@ export class WaitingClient implements TransportListener, RelayPeer {
       if (wantsReply) this.#toClient(MESSAGE.CHANNEL_SUCCESS)
       return
     }
+    if (KEEPALIVE.test(name)) {
+      const answer = () => this.#toClient(MESSAGE.CHANNEL_FAILURE)
+      this.#lives(payload, wantsReply, channel.program?.wantsReply ? undefined : answer)
+      return
+    }
+    if (name === 'window-change' && !wantsReply && this.#resized(payload)) return
     const held = this.#hold(payload)
+    if (name === 'window-change' && !wantsReply) this.#size = held
     if (name === 'pty-req') channel.terminal = true
     if (channel.program !== undefined) return
     if (STARTS.has(name)) {
@@ -270,7 +282,7 @@ export class WaitingClient implements TransportListener, RelayPeer {
   #data(payload: Buffer, bytes: Buffer): void {
     this.#unread += bytes.length
     if (this.#unread > WINDOW) throw new WireError('more data than the window allows')
-    if (!this.#channel!.terminal || this.#accepted) return void this.#hold(payload)
+    if (!this.#channel!.terminal || this.#accepted) return void this.#holdData(payload, bytes)
     this.#unread -= bytes.length
     // What is typed is for who asks, and else for nobody.
     this.#toClient(MESSAGE.CHANNEL_WINDOW_ADJUST, uint32(bytes.length))
@@ -287,17 +299,50 @@ export class WaitingClient implements TransportListener, RelayPeer {
     if (typed.is === 'line') this.#typed.answered(typed.line)
   }
 
-  /** All of them are one message: who waits for long sends many. */
+  /** A keepalive. Without `answer` now: it would be taken for that of the request before, and whoever looks for life is content with anything. */
+  #lives(payload: Buffer, wantsReply: boolean, answer: (() => void) | undefined): void {
+    if (answer === undefined) this.#transport.send(message(MESSAGE.IGNORE, string('')))
+    if (!wantsReply) return
+    if (answer === undefined) this.#holdKeepalive(payload)
+    else answer()
+  }
+
+  /** Those that are alike are one message: who waits for long sends many. */
   #holdKeepalive(payload: Buffer): void {
-    if (++this.#keepalives > MOST_KEEPALIVES) throw new WireError('too many keepalives before it is let in')
-    this.#keepalive ??= Buffer.from(payload)
-    this.#held.push(this.#keepalive)
+    const kind = payload.toString('latin1')
+    const known = this.#keepalives.get(kind)
+    if (known === undefined) {
+      this.#keepalives.set(kind, this.#hold(payload))
+      return
+    }
+    if (++this.#repeated > MOST_KEEPALIVES) throw new WireError('too many keepalives before it is let in')
+    this.#held.push(known)
+  }
+
+  /** Who waits for long drags the window about: the last size counts. Whether it took the place of one before. */
+  #resized(payload: Buffer): boolean {
+    if (this.#size?.length !== payload.length) return false
+    payload.copy(this.#size)
+    return true
+  }
+
+  /** Data in many small pieces is one. */
+  #holdData(payload: Buffer, bytes: Buffer): void {
+    const last = this.#held.at(-1)
+    if (last === undefined || last === 'own-channel' || last[0] !== MESSAGE.CHANNEL_DATA)
+      return void this.#hold(payload)
+    this.#held[this.#held.length - 1] = message(
+      MESSAGE.CHANNEL_DATA,
+      uint32(OWN),
+      string(Buffer.concat([last.subarray(DATA_AT), bytes])),
+    )
+    this.#heldBytes += bytes.length
   }
 
   /** A copy, that may be changed. */
   #hold(payload: Buffer): Buffer {
     this.#heldBytes += payload.length
-    if (this.#held.length - this.#keepalives >= MOST_HELD || this.#heldBytes > MOST_HELD_BYTES)
+    if (this.#held.length - this.#repeated >= MOST_HELD || this.#heldBytes > MOST_HELD_BYTES)
       throw new WireError('too much is asked for before it is let in')
     const held = Buffer.from(payload)
     this.#held.push(held)
