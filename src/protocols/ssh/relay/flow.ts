@@ -1,5 +1,7 @@
 /** Keeps both sockets of a session in step: a side is read only while the other, and the recorder, keep up. */
 
+import { message, string } from '../../../shared/ssh-encoding/wire.ts'
+import { MESSAGE } from '../transport/messages.ts'
 import { RELAY_WAITING_BYTES } from '../transport/transport.ts'
 import { otherSide } from './channels.ts'
 import type { Side } from './policy.ts'
@@ -60,6 +62,14 @@ export class Flow {
   paused(side: Side, much: boolean): void {
     if (much) this.#stop(side, 'paused')
     else this.#go(side, 'paused')
+  }
+
+  /** To both sides, where nothing else is on its way there: for OpenSSH any message will do, also while a keepalive of its own waits (RFC 4253 §11.2). */
+  signOfLife(): void {
+    for (const transport of Object.values(this.#transports)) {
+      if (!transport.over && !transport.exchangingKeys && transport.pendingBytes === 0)
+        transport.send(message(MESSAGE.IGNORE, string('')))
+    }
   }
 
   /** Neither side is read any more, but for the end of one that is over. */

@@ -73,8 +73,10 @@ class Relay {
     const { pause } = this.#context
     if (pause !== undefined) {
       pause.onChange = () => {
-        if (!pause.paused) this.#held?.release((...message) => this.#take(...message))
+        if (pause.paused) this.#held?.begin()
+        else this.#held?.release((...message) => this.#take(...message))
       }
+      if (pause.paused) this.#held?.begin()
     }
     this.#takeOver()
     if (signal.aborted) abort()
@@ -86,6 +88,7 @@ class Relay {
     } finally {
       signal.removeEventListener('abort', abort)
       if (pause !== undefined) pause.onChange = undefined
+      this.#held?.end()
     }
   }
 

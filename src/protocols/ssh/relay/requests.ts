@@ -173,6 +173,14 @@ export class Requests {
     return true
   }
 
+  /** Of a request: whether its sender waits for an answer. */
+  wantsReply(type: number, payload: Buffer): boolean {
+    const reader = new WireReader(payload, 1)
+    if (type === MESSAGE.CHANNEL_REQUEST) reader.uint32()
+    reader.utf8()
+    return reader.boolean()
+  }
+
   /** REQUEST_SUCCESS or REQUEST_FAILURE from `side`, for a global request of the other. */
   answered(side: Side, payload: Buffer): void {
     const queue = side === 'client' ? this.#global.target : this.#global.client
