@@ -1,6 +1,6 @@
 /**
  * Who watches a session through this gateway's API: said to the session's gateway while the connection is open. A moderator's client says in
- * between that it is there, so that one that died without a word counts for a few seconds only.
+ * between that it is there, and takes what it is sent, so that one that died without a word counts for a few seconds only.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -11,7 +11,7 @@ import { SAY_EVERY_MS, type Watcher, type Watchers } from '../session/live/watch
 import type { Log } from '../shared/log.ts'
 
 const BEAT_CHANNEL = 'watcher-beat'
-/** A moderator's client that was silent for so long is gone. */
+/** A moderator's client that was silent for so long is gone, and so is one that has taken nothing for so long of what waits for it. */
 const BEAT_WITHIN_MS = 8000
 
 export const watchIdSchema = z.string().regex(/^[0-9a-f]{32}$/, 'an id of 32 hexadecimal digits')
@@ -21,14 +21,22 @@ interface Watching {
   readonly user: string
   /** By what nobody can set. */
   heardAt: number
+  /** When nothing waited for the client any more; the same. */
+  tookAt: number
 }
 
 export interface SessionPresence {
   /**
-   * Until the response is closed. `beats`: the client has chosen the id, and says that it is there; without, the connection alone counts.
-   * `left` is called when they are gone, also where the client fell silent.
+   * Until the response is closed. `mayStill`, of a moderator: whether they may watch it as that, asked every `SAY_EVERY_MS`; their client has chosen
+   * the id, says that it is there, and reads. Without, the connection alone counts. `left` is called when they are gone, whatever for.
    */
-  watch(session: string, watcher: Watcher, response: ServerResponse, beats: boolean, left: () => void): void
+  watch(
+    session: string,
+    watcher: Watcher,
+    response: ServerResponse,
+    mayStill: (() => Promise<boolean>) | undefined,
+    left: () => void,
+  ): void
   /** The client of this user is there, whichever gateway has its connection. */
   beat(id: string, user: string): Promise<void>
   close(): Promise<void>
@@ -55,26 +63,36 @@ export async function createSessionPresence({
   })
 
   return {
-    watch(session, watcher, response, beats, left) {
+    watch(session, watcher, response, mayStill, left) {
       const { id, user } = watcher
-      const one: Watching = { user, heardAt: performance.now() }
+      const one: Watching = { user, heardAt: performance.now(), tookAt: performance.now() }
       watching.set(id, one)
       // What cannot be said now is said again in a moment; the session's gateway does not wait for ever.
       const lost = (error: unknown) => log.warn({ err: error, session }, 'who watches a session could not be told')
+      const took = () => {
+        one.tookAt = performance.now()
+      }
       const say = () => {
-        if (beats && performance.now() - one.heardAt > BEAT_WITHIN_MS) response.destroy()
-        else watchers.here(session, watcher).catch(lost)
+        if (!response.writableNeedDrain) took()
+        if (mayStill !== undefined && performance.now() - Math.min(one.heardAt, one.tookAt) > BEAT_WITHIN_MS) {
+          response.destroy()
+          return
+        }
+        watchers.here(session, watcher).catch(lost)
+        // Where the store is away nobody knows; their client's own word is not taken then either, and counts for a few seconds only.
+        mayStill?.().then(may => void (may || response.destroy()), lost)
       }
       const timer = setInterval(say, SAY_EVERY_MS)
       const gone = () => {
         clearInterval(timer)
+        response.off('drain', took)
         watching.delete(id)
         watchers.gone(session, watcher).catch(lost)
         left()
       }
       if (response.destroyed) gone()
       else {
-        response.once('close', gone)
+        response.once('close', gone).on('drain', took)
         say()
       }
     },

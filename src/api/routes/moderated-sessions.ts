@@ -82,10 +82,17 @@ export function moderatedSessions(app: ApiRoutes, parts: ApiParts): void {
       const left = new AbortController()
       const data = { user, account, target, source, as: 'moderator' }
       await audit.append({ kind: 'recording.followed', actor, session: id, data })
+      const mayStill = async () => {
+        const now = await demandsMet(caller, session)
+        return meets.every(role => now.includes(role))
+      }
       const forget = live.onAccessChange(() => {
-        mayModerate(caller, id).catch(() => reply.raw.destroy())
+        mayStill().then(
+          may => void (may || reply.raw.destroy()),
+          () => reply.raw.destroy(),
+        )
       })
-      presence.watch(id, { id: watch, user: actor, meets }, reply.raw, true, () => {
+      presence.watch(id, { id: watch, user: actor, meets }, reply.raw, mayStill, () => {
         forget()
         left.abort()
         void audit.append({ kind: 'recording.follow-ended', actor, session: id, data }).catch(() => undefined)

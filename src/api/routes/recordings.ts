@@ -136,7 +136,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
         const { id, user, account, target } = row
         if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${id} has ended; replay it.`)
         // Nobody's moderator by that: it is a scope that opens it.
-        presence.watch(id, { id: newWatchId(), user: actor, meets: [] }, reply.raw, false, () => {
+        presence.watch(id, { id: newWatchId(), user: actor, meets: [] }, reply.raw, undefined, () => {
           const data = { user, account, target, source }
           void audit.append({ kind: 'recording.follow-ended', actor, session: id, data }).catch(() => undefined)
         })

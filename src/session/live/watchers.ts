@@ -12,7 +12,7 @@ export const WATCHED_CHANNEL = 'session-watched'
 export const SAY_EVERY_MS = 2000
 const SILENCE_MS = 7000
 const LOOK_EVERY_MS = 500
-/** So many watch one session; more are not counted. */
+/** So many follow one session, and so many moderate it; more are not counted. */
 const MOST_OF_ONE = 256
 
 const watcherSchema = z.strictObject({
@@ -74,7 +74,9 @@ export async function createWatchers({
       if (before === undefined) return
       leave(session, heard, before.watcher)
     } else if (before === undefined) {
-      if (heard.size >= MOST_OF_ONE) return
+      // Followers must not take the place of a moderator.
+      const alike = [...heard.values()].filter(one => moderates(one.watcher) === moderates(watcher))
+      if (alike.length >= MOST_OF_ONE) return
       heard.set(watcher.id, { watcher, at: performance.now() })
       sessions.set(session, heard)
       tell(session, { what: 'came', watcher })
@@ -123,6 +125,10 @@ export async function createWatchers({
       await unsubscribe().catch(() => undefined)
     },
   }
+}
+
+function moderates({ meets }: Watcher): boolean {
+  return meets.length > 0
 }
 
 function read(payload: Buffer): [session: string, message: Message | undefined] {

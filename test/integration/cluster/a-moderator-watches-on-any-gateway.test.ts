@@ -54,7 +54,7 @@ function call(user: Person, method: 'GET' | 'POST', path: string, body?: object)
 }
 
 /** Watches as a moderator's client does: says that it is there, until it leaves. */
-async function watch(id: string, { beats = true, user = 'lee' as Person } = {}) {
+async function watch(id: string, { beats = true, reads = true, user = 'lee' as Person } = {}) {
   const path = `/v1/own/moderated-sessions/${id}`
   const watch = randomBytes(16).toString('hex')
   const beat = () =>
@@ -64,7 +64,8 @@ async function watch(id: string, { beats = true, user = 'lee' as Person } = {}) 
     )
   const beating = beats ? setInterval(beat, 1000) : undefined
   const response = await call(user, 'GET', `${path}/follow?watch=${watch}`)
-  response.on('error', () => undefined).resume()
+  response.on('error', () => undefined)
+  if (reads) response.resume()
   return {
     status: response.statusCode,
     /** As when the process is killed: its socket is closed. */
@@ -204,6 +205,37 @@ t.test('the moderator ends it, before it begins and while it is open', async t =
   t.match(stdout, /ready/)
 })
 
+t.test(
+  'a moderator whose client takes nothing of what it is sent is gone, though it says that it is there',
+  async t => {
+    // In a terminal, where all is recorded: more than the buffers between the gateway and the client take.
+    const session = ssh('-tt', 'head -c 16000000 /dev/zero; exec sleep 600')
+    const lee = await watch(await waiting(), { reads: false })
+    t.match((await session.ended).stderr, /the session is paused.*no moderator has watched it for too long/s)
+    lee.leave()
+  },
+)
+
+t.test('whoever meets one demand of several no more is not taken for who meets it', async t => {
+  const leads = { of: ['role:leads'], waitFor: '2m', absent: '1m' }
+  await gateway.addRole({ name: 'leads', targets: {}, accounts: {}, factors: [['password']] })
+  const more = { targets: { names: ['web-01'] }, accounts: { names: [account] }, session: { moderator: leads } }
+  await gateway.addRole({ name: 'ops-too', factors: [['publickey']], ...more })
+  const [user, watched] = [(await parts.users.get('lee'))!, (await parts.users.get('alice'))!]
+  t.teardown(() => parts.users.put(watched))
+  await parts.users.put({ ...watched, roles: ['ops', 'ops-too'] })
+  await parts.users.put({ ...user, roles: ['security', 'leads'] })
+  const session = ssh('echo ready; exec cat')
+  const lee = await watch(await waiting())
+  await session.printed(/ready/)
+  await parts.users.put({ ...user, roles: ['leads'] })
+  await parts.live.accessChanged()
+  await session.printed(/the session is paused/)
+  await parts.users.put(user)
+  t.match((await session.ended).stderr, /no moderator has watched it for too long/)
+  lee.leave()
+})
+
 t.test('whoever loses the role is no moderator any more, at once', async t => {
   const session = ssh('echo ready; exec cat')
   const id = await waiting()
@@ -230,6 +262,32 @@ t.test('files wait as everything does', async t => {
   t.ok(readFileSync(from).equals(readFileSync(to)))
   lee.leave()
 })
+
+t.test(
+  'who sends much and asks in between whether the other side is there is answered while the session is paused',
+  async t => {
+    const role = (await parts.roles.get('ops'))!
+    t.teardown(() => parts.roles.put(role))
+    await parts.roles.put({ ...role, session: { ...role.session!, moderator: { ...moderator, absent: 9000 } } })
+    const session = ssh(
+      '-o',
+      'ServerAliveInterval=2',
+      '-o',
+      'ServerAliveCountMax=2',
+      'echo ready; exec cat > /dev/null',
+    )
+    const id = await waiting()
+    const lee = await watch(id)
+    await session.printed(/ready/)
+    lee.leave()
+    await session.printed(/the session is paused/)
+    // More than the gateway holds: it does not read what comes behind.
+    session.stdin.write(Buffer.alloc(1_500_000))
+    const { stderr } = await session.ended
+    t.notMatch(stderr, /not responding/)
+    t.match(stderr, /no moderator has watched it for too long/)
+  },
+)
 
 t.test('psql waits, is paused in both directions, and goes on', async t => {
   const { host, port } = at.postgres
