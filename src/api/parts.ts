@@ -1,6 +1,7 @@
 /** What the API is made of: the parts that `gateway/start-gateway.ts` hands over. */
 
 import type { Foresee } from '../access-requests/foresee.ts'
+import type { Calendars } from '../access-requests/on-call/calendars.ts'
 import type { ApprovedThen } from '../access-requests/request-rows.ts'
 import type { Requests } from '../access-requests/requests.ts'
 import type { ReviewRules } from '../access-requests/review/review-rules.ts'
@@ -9,7 +10,6 @@ import type { CheckOuts } from '../check-out/check-outs.ts'
 import type { Reveal } from '../check-out/reveal.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { RefusedConnections } from '../connections/refused-connections.ts'
-
 import type { Sources } from '../connections/sources.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
@@ -27,6 +27,7 @@ import type { Roles } from '../policy/roles.ts'
 import type { Proposals } from '../proposals/proposals.ts'
 import type { Recordings } from '../recording/store/recordings.ts'
 import type { KnownConnectors } from '../resources/unfit-policies.ts'
+import type { KnownOutside } from '../resources/unknown-calendars.ts'
 import type { Batches } from '../rotation/batches/batches.ts'
 import type { RotationPolicies } from '../rotation/policies/policies.ts'
 import type { Restores } from '../rotation/restore/restores.ts'
@@ -94,6 +95,9 @@ export interface ApiParts {
   readonly lockout: Lockout
   readonly roles: Roles
   readonly reviewRules: ReviewRules
+  readonly calendars: Pick<Calendars, 'states'>
+  /** What review rules may ask others for. */
+  readonly outside: KnownOutside
   readonly rotationPolicies: RotationPolicies
   readonly rotationTriggers: RotationTriggers
   readonly batches: Batches

@@ -100,6 +100,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/rotation-batches': ['rotate'],
   'POST /v1/rotation-batches/select': ['rotate'],
   'POST /v1/rotation-batches/:id/stop': ['rotate'],
+  'GET /v1/calendars': ['read'],
   'GET /v1/review-rules': ['read'],
   'GET /v1/review-rules/:name': ['read'],
   'POST /v1/review-rules/try': ['simulate', 'administrate'],

@@ -323,6 +323,7 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     askForAccess,
     waitingLogins,
     calendars: outside.calendars,
+    outside: { calendars: Object.keys(config.calendars), ticketCheck: config.ticketCheck !== undefined },
     foresee: createForesee({ users, reviewRules, reviewer, clock: storeClock }),
     proposals,
     checkOuts,

@@ -1,6 +1,6 @@
 /** Who may decide on a proposal, as the store knows them now. */
 
-import type { MayDecide } from '../access-requests/approvals.ts'
+import { type MayDecide, samePerson } from '../access-requests/approvals.ts'
 import type { FourEyes } from '../config/four-eyes.ts'
 import type { Database } from '../database/database.ts'
 import type { User } from '../identity/user.ts'
@@ -86,9 +86,14 @@ export function createDeciding({ rows, standing, fourEyes, clock }: Parts) {
       return found
     },
 
-    /** Those who may decide on it, also those whose working hours are over. */
+    /** Those who may decide on it, also those whose working hours are over. Without four eyes that is who may write roles. */
     async decidersOf(proposal: ProposedChange): Promise<string[]> {
-      if (fourEyes === undefined) return []
+      if (fourEyes === undefined) {
+        const { proposer } = proposal
+        const [own] = proposer.is === 'owner' ? [] : await standing.users([proposer.user])
+        const others = (await standing.administrators()).filter(user => own === undefined || !samePerson(user, own))
+        return others.map(({ name }) => name)
+      }
       const { content } = await rows.detailsOf(proposal.id)
       const deciders: string[] = []
       for (const user of await standing.named(fourEyes.approvers))

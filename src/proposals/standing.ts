@@ -47,6 +47,12 @@ export function createStanding({ database, clock, tokens }: Parts) {
     return found.length === 2 && samePerson(found[0]!, found[1]!)
   }
 
+  /** Who may write roles. */
+  async function administrators(): Promise<User[]> {
+    const roles = (await rolesOn().list()).filter(role => scopesAtMost([role]).has('administrate'))
+    return named(roles.map(({ name }) => `role:${name}`))
+  }
+
   /** Whom `role:NAME` and `user:NAME` mean now. */
   async function named(approvers: readonly string[]): Promise<User[]> {
     const found: User[] = []
@@ -59,6 +65,7 @@ export function createStanding({ database, clock, tokens }: Parts) {
     personOf,
     isSame,
     named,
+    administrators,
     users: (names: readonly string[], on?: Database): Promise<User[]> =>
       names.length === 0 ? Promise.resolve([]) : usersOn(on).getAll(names),
 

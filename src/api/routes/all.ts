@@ -3,6 +3,7 @@
 import type { ApiParts } from '../parts.ts'
 import { audit } from './audit.ts'
 import { ca } from './ca.ts'
+import { calendars } from './calendars.ts'
 import { checkOuts } from './check-outs.ts'
 import { credentialVersions } from './credential-versions.ts'
 import { credentials } from './credentials.ts'
@@ -68,4 +69,5 @@ export const routes: ((app: ApiRoutes, parts: ApiParts) => void)[] = [
   requests,
   keys,
   ca,
+  calendars,
 ]

@@ -6,6 +6,7 @@ import { type Proposal, propose } from '../../resources/apply.ts'
 import { applyAndFollow } from '../../resources/apply-and-follow.ts'
 import { formatPlan } from '../../resources/format-plan.ts'
 import type { Plan } from '../../resources/plan.ts'
+import { refuseUnknownCalendars } from '../../resources/unknown-calendars.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import { type AccountAddress, formatAccountAddress } from '../../shared/names.ts'
 import type { Scope } from '../../shared/scopes.ts'
@@ -59,7 +60,7 @@ const ROTATE: ReadonlySet<Scope> = new Set(['rotate'])
 
 export function resources(
   app: ApiRoutes,
-  { database, clock, audit, live, vault, users, connectors, rotationTriggers, proposals }: ApiParts,
+  { database, clock, audit, live, vault, users, connectors, outside, rotationTriggers, proposals }: ApiParts,
 ): void {
   app.post(
     '/v1/resources/apply',
@@ -79,6 +80,7 @@ export function resources(
       const check = (plan: Plan) => checkCaller(caller, plan)
       const parts = { database, clock, connectors }
       const proposal = await propose(files, parts, { prune, check })
+      refuseUnknownCalendars(proposal, outside)
       const { plan: planned } = proposal.planned
       const waiting = await vault.waitingFor(planned.changedTargets)
       if (dryRun) return answer(planned, { applied: false, waiting })

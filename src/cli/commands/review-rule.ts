@@ -1,5 +1,6 @@
 /** `sallyport review-rule`: which requests are approved, denied or left to people at once. */
 
+import type { CalendarStates } from '../../api/routes/calendars.ts'
 import type { ReviewRuleAnswer, TriedAnswer } from '../../api/routes/review-rules.ts'
 import type { AddCommands } from '../context.ts'
 import { readFiles } from '../files/resources.ts'
@@ -40,6 +41,25 @@ export const addReviewRules: AddCommands = (program, context) => {
         ],
         answer.rules,
         'There are no review rules: people decide. Describe them in files, then: sallyport apply -f FOLDER',
+      )
+    })
+
+  command
+    .command('calendars')
+    .description('who-is-on-call calendars: when the gateway read each last, and what could not be read')
+    .action(async () => {
+      const answer = await (await context.client()).get<CalendarStates>('/v1/calendars')
+      if (context.json) return terminal.json(answer)
+      terminal.table(
+        [
+          { title: 'CALENDAR', value: one => one.calendar, shrinkTo: 10 },
+          { title: 'READ', value: one => (one.readAt === null ? 'never' : localTime(one.readAt)) },
+          { title: 'SHIFTS', value: one => String(one.shifts), align: 'right' },
+          { title: 'UNREADABLE', value: one => String(one.unreadable), align: 'right' },
+          { title: 'WHY', value: one => one.failure ?? one.problems[0] ?? '', shrinkTo: 16 },
+        ],
+        answer.calendars,
+        'The configuration of this gateway has no calendars.',
       )
     })
 

@@ -248,6 +248,15 @@ t.test(
     const unread = await asked(...wish)
     t.match(await shown(unread), { state: 'pending', review: { rule: 'on-call', why: /ops could not be read/ } })
     t.equal(tickets.received.length, 1)
+    t.match(
+      (await asOwner(gateway, ['review-rule', 'calendars'])).stdout,
+      /^ops +never +0 +0 +its file cannot be read: ENOENT/m,
+    )
+    const wrong = `{ kind: review-rule, name: wrong, outcome: approve, when: { onCall: { calendar: opps } } }`
+    t.match(await asOwner(gateway, ['apply', '-f', '-', '--dry-run'], { stdin: wrong }), {
+      exit: 1,
+      stderr: /stdin:1:\d+: The gateway's configuration has no calendar opps; did you mean ops\? \(ops\)/,
+    })
 
     const day = new Date(gateway.clock.now()).toISOString().slice(0, 10).replaceAll('-', '')
     const event = [
@@ -259,6 +268,9 @@ t.test(
     ]
     writeFileSync(shifts, ['BEGIN:VCALENDAR', ...event, 'END:VEVENT', 'END:VCALENDAR', ''].join('\r\n'))
     await parts.calendars.read('ops')
+    t.match((await asOwner(gateway, ['review-rule', 'calendars', '--json'])).json(), {
+      calendars: [{ calendar: 'ops', shifts: 1, unreadable: 0, failure: null, readAt: /Z$/ }],
+    })
     tickets.answer(response => response.end(JSON.stringify({ state: 'open', assignee: 'Alice' })))
     const id = await asked(...wish)
     t.match(await shown(id), {
@@ -355,6 +367,14 @@ t.test('where four eyes are not asked for, whoever may write roles accepts what 
   // Told within the transaction.
   while ((await parts.proposals.rows.get(proposal)) === undefined) await setTimeout(20)
   t.match((await asOwner(gateway, ['proposal', 'show', proposal])).stdout, new RegExp(`alice gets ${account}@web-01`))
+  await gateway.addRole({ name: 'boss', targets: {}, accounts: {}, api: ['administrate'] })
+  await gateway.addUser({ name: 'ada', roles: ['boss'] })
+  await gateway.addUser({ name: 'alice-adm', roles: ['boss'], email: 'Alice@example.com' })
+  t.strictSame(
+    await parts.proposals.decidersOf((await parts.proposals.rows.get(proposal))!),
+    ['ada'],
+    'administrators are told of it, and not those who are alice',
+  )
   const byLee = await withToken(gateway, tokens.lee, ['proposal', 'approve', proposal])
   t.equal(byLee.exit === 0, false, 'not by an approver alone')
   const accepted = await asOwner(gateway, ['proposal', 'approve', proposal])
