@@ -17,7 +17,8 @@ import {
   type RequestWish,
 } from './request.ts'
 import type { Review } from './review/evaluate.ts'
-import { plannedEnd } from './transition.ts'
+import { createSteadyEnds } from './steady-ends.ts'
+import { plannedEnd, plannedEndOf } from './transition.ts'
 
 export interface RequestQuery {
   readonly user?: string | undefined
@@ -253,10 +254,13 @@ interface ApprovedOfParts {
   readonly clock: Clock
   /** How much that is ahead of the one by which policy decides, in milliseconds. */
   readonly aheadMs: () => number
+  /** The clock of this process; not given: `clock`. */
+  readonly steady?: Clock
 }
 
 /** Of one user: what an approval gives now, or will; what is over by the clock is not in it, whatever its state says. */
-export function createApprovedOf({ database, clock, aheadMs }: ApprovedOfParts) {
+export function createApprovedOf({ database, clock, aheadMs, steady = clock }: ApprovedOfParts) {
+  const steadyEnd = createSteadyEnds(steady)
   return async (user: string): Promise<ApprovedAccess[]> => {
     const rows = await database
       .selectFrom('access_requests')
@@ -266,9 +270,17 @@ export function createApprovedOf({ database, clock, aheadMs }: ApprovedOfParts) 
       .where('withdrawn', '=', 0)
       .execute()
     const ahead = aheadMs()
-    return rows
-      .flatMap(row => approvedBy(readRequest(row), clock.now()))
-      .map(one => ({ ...one, startsAt: one.startsAt - ahead, endsAt: one.endsAt - ahead }))
+    const now = clock.now()
+    return rows.flatMap(row => {
+      const request = readRequest(row)
+      // What is not used yet has no end that could be missed.
+      const end = plannedEndOf(request)
+      const until = end === undefined ? Number.POSITIVE_INFINITY : steadyEnd(request.id, end, now)
+      return approvedBy(request, now).flatMap(one => {
+        const endsAt = Math.min(one.endsAt, until)
+        return endsAt <= now ? [] : [{ ...one, startsAt: one.startsAt - ahead, endsAt: endsAt - ahead }]
+      })
+    })
   }
 }
 

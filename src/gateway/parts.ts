@@ -179,7 +179,12 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     maxAgeMs: config.api.personalTokens.maxAgeMs,
     count: what => metrics.personalTokens.inc({ what }),
   })
-  const approvedOf = createApprovedOf({ database, clock: storeClock, aheadMs: () => storeTime?.aheadMs ?? 0 })
+  const approvedOf = createApprovedOf({
+    database,
+    clock: storeClock,
+    aheadMs: () => storeTime?.aheadMs ?? 0,
+    steady: clock,
+  })
   const access = createAccess({ roles, targets, approvedOf, clock, defaults: config.authentication.factors })
   const schedule = createSchedule({ database, clock: storeClock })
   const channels = await openChannels(config.notifications, clock)

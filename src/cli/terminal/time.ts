@@ -72,18 +72,39 @@ export function parseDuration(text: string, option: string): number {
   return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]
 }
 
-/** ISO time of `2h` (that long ago), `2026-11-21`, or `2026-11-21T18:00` (local unless it says a zone). */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/
+
+/**
+ * ISO time of `2h` (that long ago), `2026-11-21`, or `2026-11-21T18:00` (local unless it says a zone). A local time that the clock shows twice
+ * that day, or never, is none.
+ */
 export function parseTime(text: string, option: string, now: number): string {
-  const match = AGO.exec(text)
-  const ms =
-    match === null
-      ? Date.parse(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text)
-      : now - parseDuration(text, option)
-  if ((match === null && !/^\d{4}-\d\d-\d\d/.test(text)) || Number.isNaN(ms)) {
+  if (AGO.test(text)) return new Date(now - parseDuration(text, option)).toISOString()
+  const [, day, minute = '00:00', second = '', zone] = TIME.exec(text) ?? []
+  // As if the clock showed UTC: so a 30th of February is found, which a Date takes for a day in March.
+  const shown = day === undefined ? Number.NaN : Date.parse(`${day}T${minute}${second}Z`)
+  if (Number.isNaN(shown) || new Date(shown).toISOString().slice(0, 10) !== day)
     throw new CliError(
       EXIT.usage,
       `${option}: "${text}" is not a time, for example 2026-11-21T18:00, or 2h for two hours ago.`,
     )
-  }
-  return new Date(ms).toISOString()
+  if (zone !== undefined) return new Date(`${day}T${minute}${second}${zone}`).toISOString()
+  const instants = instantsOf(shown)
+  // A day begins with the first moment of it, also where that is not midnight.
+  const isDay = text === day
+  if (instants.length === 1 || isDay) return new Date(instants[0] ?? `${day}T00:00`).toISOString()
+  const what = instants.length === 0 ? 'is left out' : 'comes twice'
+  throw new CliError(
+    EXIT.usage,
+    `${option}: ${text} ${what} that day here, as the clocks change: say the zone, as in ${day}T${minute}Z.`,
+  )
+}
+
+/** When the clock here shows that, the first time first. */
+function instantsOf(shown: number): number[] {
+  const offsets = [-DAY, DAY].map(ms => new Date(shown + ms).getTimezoneOffset() * MINUTE)
+  const found = offsets
+    .map(offset => shown + offset)
+    .filter(ms => ms - new Date(ms).getTimezoneOffset() * MINUTE === shown)
+  return [...new Set(found)].sort((a, b) => a - b)
 }

@@ -105,6 +105,44 @@ eachStore(t, 'who decides is looked at once more with the decision', async (t, s
   await t.rejects(ask('bob'), { code: 'CONFLICT', message: /does not hold the role ops/ })
 })
 
+eachStore(
+  t,
+  'a clock that is set back makes no access longer, and one that is set forward ends it',
+  async (t, store) => {
+    let [wall, steady] = [1_800_000_000_000, 0]
+    const move = (ms: number) => {
+      wall += ms
+      steady += ms
+    }
+    const clock = { now: () => wall, monotonic: () => steady, move }
+    const world = await createRequestWorld(await store.open(), { clock })
+    const { requests, ask, as, login, stateOf, runDue } = world
+    const HOUR = 3_600_000
+    const { id } = await ask('alice', { forMs: HOUR })
+    await requests.approve(as('lee'), id, {})
+    t.equal((await login('alice'))?.endsAt, wall + HOUR)
+    move(HOUR / 2)
+    wall -= HOUR / 4
+    t.equal((await login('alice'))?.endsAt, wall + HOUR / 2, 'what is left has not become more')
+    const more = await requests.askForMore(as('alice'), id, { forMs: HOUR, reason: 'not done' })
+    await requests.approve(as('lee'), more.id, {})
+    t.equal((await login('alice'))?.endsAt, wall + 1.5 * HOUR, 'but for what is approved')
+    move(1.5 * HOUR)
+    t.equal(await login('alice'), undefined)
+
+    const [next, pending] = [await ask('bob', { forMs: HOUR }), await ask('carol')]
+    await requests.approve(as('lee'), next.id, {})
+    t.ok(await login('bob'))
+    wall += 24 * HOUR
+    t.equal(await login('bob'), undefined, 'a day forward: it is over, and what waits has expired')
+    await t.rejects(requests.approve(as('lee'), pending.id, {}), { code: 'CONFLICT' })
+    await runDue()
+    t.match([await stateOf(next.id), await stateOf(pending.id)], [{ is: 'ended' }, { is: 'expired' }])
+    wall -= 24 * HOUR
+    t.equal(await login('bob'), undefined, 'also when the clock is right again')
+  },
+)
+
 eachStore(t, 'an approval during an apply that takes its ground away gives nothing', async (t, store) => {
   const one = await createRequestWorld(await store.open())
   const other = await createRequestWorld(await store.open(), { clock: one.clock })

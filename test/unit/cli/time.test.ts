@@ -59,10 +59,46 @@ t.test('people type times as they think of them', async t => {
   t.equal(parseTime('2026-11-21T18:00Z', '--since', now), '2026-11-21T18:00:00.000Z')
   t.equal(Date.parse(parseTime('2026-11-21', '--since', now)), new Date(2026, 10, 21).getTime(), 'a day begins here')
   t.equal(parseDuration('15m', '--from'), 900_000)
-  for (const wrong of ['', 'soon', '5', '-5m', '1e3s', '2026', '2026-13-40']) {
+  for (const wrong of [
+    '',
+    'soon',
+    '5',
+    '-5m',
+    '1e3s',
+    '2026',
+    '2026-13-40',
+    '2026-02-30',
+    '2026-02-30T10:00',
+    '2026-11-21 (x) 18:00',
+    '2026-11-21T25:00',
+  ]) {
     t.throws(() => parseTime(wrong, '--since', now), { exit: 2, message: /^--since: / }, wrong)
   }
   t.throws(() => parseDuration('5 m', '--from'), { exit: 2, message: /^--from: / })
+})
+
+t.test('a time that the clock shows twice, or never, is asked for with its zone', async t => {
+  const zone = process.env.TZ
+  t.teardown(() => {
+    if (zone === undefined) delete process.env.TZ
+    else process.env.TZ = zone
+  })
+  process.env.TZ = 'Europe/Berlin'
+  for (const [text, words] of [
+    ['2026-03-29T02:30', /is left out that day/],
+    ['2026-10-25T02:30', /comes twice that day/],
+    ['2026-10-25 02:00', /comes twice/],
+  ] as const)
+    t.throws(() => parseTime(text, '--at', 0), { exit: 2, message: words }, text)
+  t.equal(parseTime('2026-10-25T02:30+02:00', '--at', 0), '2026-10-25T00:30:00.000Z')
+  t.equal(parseTime('2026-10-25T02:30+01:00', '--at', 0), '2026-10-25T01:30:00.000Z')
+  t.equal(parseTime('2026-10-25T03:00', '--at', 0), '2026-10-25T02:00:00.000Z')
+  t.equal(parseTime('2026-03-29T03:00', '--at', 0), '2026-03-29T01:00:00.000Z')
+  t.equal(parseTime('2026-03-29T01:59', '--at', 0), '2026-03-29T00:59:00.000Z')
+  process.env.TZ = 'America/Santiago'
+  t.equal(parseTime('2026-09-06', '--since', 0), '2026-09-06T04:00:00.000Z', 'a day without midnight begins at one')
+  process.env.TZ = 'Australia/Lord_Howe'
+  t.throws(() => parseTime('2026-04-05T01:45', '--at', 0), { message: /comes twice/ }, 'half an hour is doubled')
 })
 
 t.test('what is to come is told in whole seconds', async t => {
