@@ -10,7 +10,14 @@ import { type AccessFacts, type Condition, failures } from './evaluate-role.ts'
 import type { Offered } from './offers.ts'
 import { rememberFactorMs } from './required-factors.ts'
 import type { Role } from './role.ts'
-import { followTermsOf, moderationOf, moderatorsText, rolesWithOneLive } from './session-conditions.ts'
+import {
+  demandedOfSession,
+  demandText,
+  followTermsOf,
+  moderationOf,
+  moderatorsText,
+  rolesWithOneLive,
+} from './session-conditions.ts'
 
 export interface ExplainFacts extends AccessFacts {
   /** The user asked about; undefined when there is none of that name. */
@@ -41,6 +48,8 @@ export interface Explanation {
     readonly recording: Promptness
     /** The roles that allow the user one live session at a time. */
     readonly oneLiveOf?: readonly string[]
+    /** What must be said at each login: `a reason and a ticket of the form INC-\\d+`. */
+    readonly mustSay?: string
     /** Who must watch the session: `role:security or user:lee`. */
     readonly moderator?: string
     /** Where the user is not told who watches the session. */
@@ -108,6 +117,7 @@ export function explain(facts: ExplainFacts): Explanation {
     } = decision
     const oneLiveOf = rolesWithOneLive(decision.roles)
     const moderation = moderationOf(decision.roles)
+    const mustSay = demandText(demandedOfSession(decision.roles))
     const names = decision.roles.map(role => role.name).join(', ')
     const rest = decision.request === undefined ? '' : `, and the approved request ${decision.request}`
     return {
@@ -128,6 +138,7 @@ export function explain(facts: ExplainFacts): Explanation {
           : { execOutputLimitBytes: Number.isFinite(execOutputLimitBytes) ? execOutputLimitBytes : 'none' }),
         recording,
         ...(oneLiveOf.length === 0 ? {} : { oneLiveOf }),
+        ...(mustSay === undefined ? {} : { mustSay }),
         ...(moderation === undefined ? {} : { moderator: moderatorsText(moderation) }),
         ...(followTermsOf(decision.roles) === 'silent' ? { follow: 'silent' as const } : {}),
       },

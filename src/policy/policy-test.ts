@@ -12,6 +12,7 @@ import { type Decision, decide } from './decide.ts'
 import { matchesAccount, matchesTarget } from './match.ts'
 import { offerName } from './on-request.ts'
 import type { Role } from './role.ts'
+import { demandedOfSession, demandText } from './session-conditions.ts'
 import type { PolicyWorld } from './simulate.ts'
 
 const channelSchema = z.lazy(() => z.enum(channelNames()))
@@ -52,6 +53,10 @@ const expectSchema = z.strictObject({
   withoutChannels: z.array(channelSchema).optional(),
   /** For how long, from its beginning. */
   maxTime: duration.optional(),
+  /** What must be said at each login. */
+  reason: z.enum(['required', 'optional']).optional(),
+  /** Exactly these forms of tickets are demanded at each login; none: []. */
+  tickets: z.array(z.string()).optional(),
   /** The accounts that could be asked for instead; none: []. */
   onRequest: z.array(nameSchema).optional(),
 })
@@ -168,7 +173,10 @@ function compare(expect: PolicyCase['expect'], decision: Decision | string, now:
   const { account, database, roles, channels, endsAt } = decision
   const names = roles.map(({ name }) => name)
   const lasts = endsAt - now
-  const decided = `allowed: ${account.name}, by ${names.join(', ')}, for ${durationWords(lasts)}, ${[...channels].join(' ')}`
+  const demanded = demandedOfSession(roles)
+  const mustSay = demandText(demanded)
+  const saying = mustSay === undefined ? '' : `; ${mustSay} must be said`
+  const decided = `allowed: ${account.name}, by ${names.join(', ')}, for ${durationWords(lasts)}, ${[...channels].join(' ')}${saying}`
   if (!expect.allowed) return { problems: ['expected refused, and it is allowed'], decided }
   const problems: string[] = []
   const check = (what: string, wanted: string | undefined, is: string | undefined) => {
@@ -177,6 +185,8 @@ function compare(expect: PolicyCase['expect'], decision: Decision | string, now:
   check('account', expect.account, account.name)
   check('database', expect.database, database)
   check('maxTime', expect.maxTime === undefined ? undefined : durationWords(expect.maxTime), durationWords(lasts))
+  check('reason', expect.reason, demanded.reason)
+  if (expect.tickets !== undefined) problems.push(...differing('tickets', expect.tickets, demanded.tickets))
   if (expect.roles !== undefined) problems.push(...differing('roles', expect.roles, names))
   if (expect.channels !== undefined) problems.push(...differing('channels', expect.channels, [...channels]))
   const unwanted = (expect.withoutChannels ?? []).filter((channel: Channel) => channels.has(channel))

@@ -125,9 +125,15 @@ export function demandedOfSession(
 /** What is not said yet, in words for the person; undefined: nothing. */
 export function unsaid({ reason, tickets }: DemandedOfSession, given: GivenWords): string | undefined {
   const wrong = tickets.filter(form => given.ticket === undefined || !linearPattern(form).matches(given.ticket))
-  const missing = [
-    ...(reason === 'required' && given.reason === undefined ? ['a reason'] : []),
-    ...(wrong.length > 0 ? [`a ticket of the form ${wrong.join(' and ')}`] : []),
+  const missing = demandText({ reason: given.reason === undefined ? reason : 'optional', tickets: wrong })
+  return missing && `a session here needs ${missing}`
+}
+
+/** `a reason and a ticket of the form INC-\\d+`; undefined: nothing is demanded. */
+export function demandText({ reason, tickets }: DemandedOfSession): string | undefined {
+  const demanded = [
+    ...(reason === 'required' ? ['a reason'] : []),
+    ...(tickets.length > 0 ? [`a ticket of the form ${tickets.join(' and ')}`] : []),
   ]
-  return missing.length === 0 ? undefined : `a session here needs ${missing.join(' and ')}`
+  return demanded.length === 0 ? undefined : demanded.join(' and ')
 }

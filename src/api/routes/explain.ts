@@ -73,6 +73,8 @@ const explanationSchema = z.object({
       recording: z.enum(PROMPTNESS),
       /** The roles that allow the user one live session at a time. */
       oneLiveOf: z.array(z.string()).optional(),
+      /** What must be said at each login: a reason, a ticket of some form. */
+      mustSay: z.string().optional(),
       moderator: z.string().optional(),
       follow: z.literal('silent').optional(),
     })

@@ -76,6 +76,7 @@ function show({ allowed, verdict, given, via, onRequest, roles }: Explanation, t
       ['input', inputOf(given)],
       ['exec output', given.execOutputLimitBytes === 'none' ? 'all of it recorded' : undefined],
       ['sessions', given.oneLiveOf && `one live at a time (${given.oneLiveOf.join(', ')})`],
+      ['must say', given.mustSay && `${given.mustSay}, at each login`],
       ['moderator', given.moderator && `must watch: ${given.moderator}`],
       ['follow', given.follow && 'the user is not told who watches the session'],
       ['recording', given.recording === 'before-relay' ? 'written before anything is shown' : undefined],

@@ -34,6 +34,12 @@ t.test('yes, by which role, and what it gives', async t => {
   )
 })
 
+t.test('what must be said at each login is said', async t => {
+  t.equal(ask().given?.mustSay, undefined)
+  const demanding = role({ session: { reason: 'required', ticket: 'INC-\\d+' } })
+  t.equal(ask({ roles: [demanding] }).given?.mustSay, 'a reason and a ticket of the form INC-\\d+')
+})
+
 t.test('no, and which condition of which role fails', async t => {
   const explanation = ask({ roles: [role({ sources: ['10.0.0.0/8'], hours: { days: ['mon'] } })] })
   t.equal(explanation.allowed, false)

@@ -11,6 +11,7 @@ const roles = [
     ...{ name: 'asks', accounts: { levels: ['basic'] } },
     onRequest: [{ accounts: { levels: ['admin'] }, approvers: ['role:ops'], maxTime: '30m' }],
   }),
+  role({ name: 'audited', session: { reason: 'required', ticket: 'INC-\\d+' } }),
 ]
 const users = [
   userSchema.parse({ name: 'alice', roles: ['ops'] }),
@@ -58,7 +59,11 @@ t.test('a case passes where the decision is what it expects, in every part that 
     ],
     [
       { roles: ['asks'], ...ROOT, approved: { role: 'asks' } },
-      { allowed: true, maxTime: '30m' },
+      { allowed: true, maxTime: '30m', reason: 'optional', tickets: [] },
+    ],
+    [
+      { roles: ['audited'], ...ROOT },
+      { allowed: true, reason: 'required', tickets: ['INC-\\d+'] },
     ],
   ]
   for (const [given, expect] of passing) t.same(problems(given, expect), [], JSON.stringify([given, expect]))
@@ -68,6 +73,14 @@ t.test('a case fails where it is not, and says what is', async t => {
   const alice = { user: 'alice', ...ROOT }
   t.same(problems(alice, { allowed: false }), ['expected refused, and it is allowed'])
   t.match(run(alice, { allowed: false }).decided, /^allowed: root, by ops, for 2h, shell exec$/)
+  t.same(problems(alice, { allowed: true, reason: 'required', tickets: ['INC'] }), [
+    'reason: expected required, and it is optional',
+    'tickets: expected INC, and it is none',
+  ])
+  t.match(
+    run({ roles: ['audited'], ...ROOT }, { allowed: true }).decided,
+    /; a reason and a ticket of the form INC-\\d\+ must be said$/,
+  )
   t.same(problems({ ...alice, account: 'www' }, { allowed: true }), ['expected allowed, and it is refused'])
   t.match(
     run({ ...alice, account: 'www' }, { allowed: true }).decided,
