@@ -135,6 +135,21 @@ export function createRequestRows(database: Database) {
       return (await select.limit(limit).execute()).map(readRequest)
     },
 
+    /** Of these, those of which nothing can become any more. */
+    async overAmong(ids: readonly string[]): Promise<string[]> {
+      const over: string[] = []
+      for (const some of slices(ids)) {
+        const rows = await database
+          .selectFrom('access_requests')
+          .select('id')
+          .where('id', 'in', some)
+          .where('state', 'not in', OPEN_STATES)
+          .execute()
+        over.push(...rows.map(({ id }) => id))
+      }
+      return over
+    },
+
     /** Those that something can still become of, so many at a time. */
     async *open(size: number, on: Database = database): AsyncGenerator<RequestedAccess[]> {
       let after = ''

@@ -6,6 +6,7 @@ import { createApprovedOf, createApprovedThen } from '../access-requests/request
 import { createRequests } from '../access-requests/requests.ts'
 import { createReviewRules } from '../access-requests/review/review-rules.ts'
 import { createReviewer } from '../access-requests/review/reviewer.ts'
+import { watchEndedRequests } from '../access-requests/watch-ended.ts'
 
 import { createSessionPresence } from '../api/session-presence.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
@@ -242,6 +243,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     aheadMs: () => storeTime?.aheadMs ?? 0,
   })
   started.defer(() => checkOutWatch.close())
+  const endedRequests = watchEndedRequests({ live: inWorkers, rows: requests.rows, log })
+  started.defer(() => endedRequests.close())
   const reveal = createReveal({ checkOuts, vault })
   const accountUse = createAccountUse(checkOuts)
   /** Of sessions that this store opens: their rows say where they are. */

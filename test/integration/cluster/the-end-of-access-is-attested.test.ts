@@ -216,9 +216,12 @@ t.test('a target that has another address by now does not tell what is left at t
 t.test(
   'a gateway that dies in the moment after access ended leaves no session open, and the end is attested',
   async t => {
-    const id = await given(login.name, 'web-02')
-    const session = two.ssh(other.ssh, `alice+${login.name}+web-02`, 'echo it-began; exec cat')
-    await session.printed(/it-began/)
+    const began = async () => {
+      const id = await given(login.name, 'web-02')
+      const session = two.ssh(other.ssh, `alice+${login.name}+web-02`, 'echo it-began; exec cat')
+      await session.printed(/it-began/)
+      return { id, session }
+    }
     // All that a gateway does in the transaction, and nothing of what it does after that.
     const { outbox, access, users, roles, targets, cluster, storeClock: clock, schedule } = parts
     const dead = await createRequests({
@@ -229,7 +232,15 @@ t.test(
       endUses: async () => undefined,
       count: () => undefined,
     })
+    const untold = await began()
+    await dead.revoke(untold.id, 'owner', 'and nobody hears of it')
+    t.match(
+      (await untold.session.ended).stderr,
+      /the access that was approved for a time is over/,
+      'before it is attested',
+    )
     dead.onTransition(planAttestation({ schedule, clock }))
+    const { id, session } = await began()
     await dead.revoke(id, 'owner', 'and then it died')
     await dead.close()
     t.match((await session.ended).stderr, /the access that was approved for a time is over/)
