@@ -79,6 +79,11 @@ t.test('whoever has access by the word of the one who asks does not decide, nor 
   const lee = user('lee', ['leads'], { workingHours })
   t.equal(may(facts(anyLead), lee), false, 'at noon they are over')
   t.equal(may(facts(anyLead, { now: NOW - 1 }), lee), true)
+  const night = { days: ['sun' as const], from: '02:15', to: '03:15', zone: 'Europe/Berlin' }
+  const lou = user('lou', ['leads'], { workingHours: night })
+  const at = (time: string) => may(facts(anyLead, { now: Date.parse(time) }), lou)
+  t.same([at('2026-03-29T00:59Z'), at('2026-03-29T01:00Z'), at('2026-03-29T01:15Z')], [false, true, false], 'skipped')
+  t.same([at('2026-10-25T00:15Z'), at('2026-10-25T01:30Z'), at('2026-10-25T02:15Z')], [true, true, false], 'twice')
 })
 
 t.test('as many as the group says, and of all groups, each for one place', async t => {

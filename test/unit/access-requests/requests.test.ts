@@ -151,6 +151,17 @@ eachStore(t, 'nobody decides on what somebody asks for who gave access to anothe
   t.match(await stateOf(back.id), { is: 'active' })
 })
 
+eachStore(t, 'two persons do not approve for each other at one time; three in a ring may', async (t, store) => {
+  const { requests, ask, as, offers, stateOf } = await createRequestWorld(await store.open())
+  await offers({ ...OFFER, approvers: ['role:ops'] })
+  const [a, b, c] = [await ask('alice'), await ask('bob'), await ask('carol')]
+  await requests.approve(as('alice'), b.id, {})
+  await t.rejects(requests.approve(as('bob'), a.id, {}), { code: 'FORBIDDEN', message: /approved by alice/ })
+  await requests.approve(as('bob'), c.id, {})
+  await requests.approve(as('carol'), a.id, {})
+  for (const { id } of [a, b, c]) t.match(await stateOf(id), { is: 'active' })
+})
+
 eachStore(t, 'nobody decides who may not, and they learn nothing of it', async (t, store) => {
   const { requests, ask, as, user, stateOf, refused } = await createRequestWorld(await store.open())
   const { id } = await ask('alice')
