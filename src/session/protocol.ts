@@ -130,9 +130,9 @@ export interface Protocol<D extends Downstream, U extends Upstream> {
    */
   connect(grant: Grant, lease: Lease, downstream: D, signal: AbortSignal): Promise<U>
   /**
-   * Moves bytes until one side closes: its reason is the value. When `signal` aborts it stops at once, destroys the upstream and
-   * resolves (the value is then ignored); the downstream is left for `close`, which sends the final message. Never resolves before
-   * the last event is with the recorder.
+   * Moves bytes until one side closes: its reason is the value. When `signal` aborts nothing passes any more, and it resolves at once (the value
+   * is then ignored): the upstream is closed then, and the downstream is left for `close`, which sends the final message. Never resolves
+   * before the last event is with the recorder.
    */
   relay(downstream: D, upstream: U, context: RelayContext): Promise<EndReason>
 }

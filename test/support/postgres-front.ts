@@ -15,6 +15,7 @@ import { createCancellations } from '../../src/protocols/postgres/target-side/ca
 import type { Channel } from '../../src/protocols/registered.ts'
 import type { FactEvent, ProtectedPart, RecordingEvent } from '../../src/recording/format/events.ts'
 import type { Recorder } from '../../src/recording/writing/recorder.ts'
+import { closeInTurn } from '../../src/session/steps/close-in-turn.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { type ErrorCode, GatewayError, refuse } from '../../src/shared/errors.ts'
 import { createMetrics } from '../../src/shared/metrics.ts'
@@ -139,7 +140,9 @@ export async function startPostgresFront(options: FrontOptions): Promise<Front> 
         refused: () => undefined,
       })
       reason = abort.signal.aborted && !downstream.gone.aborted ? 'killed' : closedBy
+      const left = abort.signal.aborted ? closeInTurn(upstream.carrier) : undefined
       await downstream.close(closedBy, reason === 'killed' ? `killed (session ${session})` : undefined)
+      await left
       upstream.close()
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error

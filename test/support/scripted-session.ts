@@ -24,6 +24,8 @@ export interface Script {
   accepting?(): void | Promise<void>
   relaying?(context: RelayContext): void | Promise<void>
   closing?(): void | Promise<void>
+  /** The target is left, in whichever way. */
+  leaving?(): void
 }
 
 /** There are no sockets here. */
@@ -135,12 +137,11 @@ export async function startScriptedGateway(): Promise<ScriptedGateway> {
         async connect(_grant, _lease, _downstream, signal) {
           await script.connecting?.(signal)
           open = true
-          return {
-            carrier: closedCarrier,
-            close() {
-              open = false
-            },
+          const leave = () => {
+            if (open) script.leaving?.()
+            open = false
           }
+          return { carrier: { ...closedCarrier, destroy: leave }, close: leave }
         },
         async relay(_downstream, _upstream, context) {
           const { signal } = context

@@ -14,6 +14,7 @@ import { generateKeyPair } from '../../src/protocols/ssh/transport/generate-key-
 import type { RecordingEvent } from '../../src/recording/format/events.ts'
 import type { Protocol } from '../../src/session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../src/session/state.ts'
+import { closeInTurn } from '../../src/session/steps/close-in-turn.ts'
 import { systemClock } from '../../src/shared/clock.ts'
 import { GatewayError, refuse } from '../../src/shared/errors.ts'
 import type { Factor } from '../../src/shared/factors.ts'
@@ -183,7 +184,9 @@ async function run(
     // As in the pipeline, where either of them stands above what the relay says.
     if (abort.signal.aborted) running.reason = 'killed'
     else if (downstream.gone.aborted) running.reason = 'client-closed'
+    const left = abort.signal.aborted ? closeInTurn(upstream.carrier) : undefined
     await downstream.close(running.reason, abort.signal.aborted ? `Sallyport: ${END_REASON_TEXT.killed}` : undefined)
+    await left
     upstream.close()
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error

@@ -11,6 +11,8 @@ import { Deadline, type Moment } from './deadline.ts'
 import { type EndWords, movedWords, warningWords } from './end-words.ts'
 
 const TICK_MS = 1000
+/** So many sessions of this process: each asks the store a handful of questions. */
+const DECIDED_AT_ONCE = 8
 const KILL_CHANNEL = 'session-kill'
 const NOTICE_CHANNEL = 'session-notice'
 const ACCESS_CHANNEL = 'access-changed'
@@ -162,11 +164,15 @@ export async function createLiveSessions(parts: {
     accessChanges++
     for (const listener of listeners) listener()
     // First the sessions: they end for a reason of their own, and not because the login around them went.
-    for (const session of [...sessions.values()]) await decideSession(session)
-    for (const one of [...watched]) if (!(await allowed(one))) one.abort('access-revoked')
+    await eachOf([...sessions.values()], decideSession)
+    await eachOf([...watched], async one => {
+      if (!(await allowed(one))) one.abort('access-revoked')
+    })
   }
 
   async function decideSession(session: LiveSession): Promise<void> {
+    // It is ending, and that is why.
+    if (session.signal.aborted) return
     const end = await allowed(session)
     if (end) session.endAt(end, moment())
     else session.abort('access-revoked')
@@ -183,7 +189,10 @@ export async function createLiveSessions(parts: {
   /** More of it may have been approved. */
   async function requestChanged(request: string): Promise<void> {
     accessChanges++
-    for (const session of [...sessions.values()]) if (session.grant.request === request) await decideSession(session)
+    await eachOf(
+      [...sessions.values()].filter(({ grant }) => grant.request === request),
+      decideSession,
+    )
   }
 
   const unsubscribes = await Promise.all([
@@ -287,6 +296,16 @@ export async function createLiveSessions(parts: {
       await Promise.all(unsubscribes.map(unsubscribe => unsubscribe().catch(() => undefined)))
     },
   }
+}
+
+/** So many at once, each as soon as one before it is done. `act` never rejects. */
+async function eachOf<T>(all: readonly T[], act: (one: T) => Promise<void>): Promise<void> {
+  const left = all.values()
+  await Promise.all(
+    Array.from({ length: DECIDED_AT_ONCE }, async () => {
+      for (const one of left) await act(one)
+    }),
+  )
 }
 
 function splitOnce(text: string): [string, string] {

@@ -12,6 +12,7 @@ import type { Downstream, Protocol, RelayContext, Upstream } from '../protocol.t
 import { endOf } from '../session-end.ts'
 import type { EndReason } from '../state.ts'
 import { closeDownstream } from './close-downstream.ts'
+import { closeInTurn } from './close-in-turn.ts'
 
 /** So many refused channels of one session may wait for the audit log. */
 const MAX_UNWRITTEN_REFUSALS = 256
@@ -98,7 +99,9 @@ async function closeBoth(
   reason: EndReason,
 ): Promise<EndReason> {
   // First: the person may be slow to read the text.
-  upstream.close()
+  const left = live.signal.aborted ? closeInTurn(upstream.carrier) : upstream.close()
   await closeDownstream(downstream, live, reason)
+  // A goodbye would be read there as the rest of a message of which a part has passed.
+  await left
   return reason
 }

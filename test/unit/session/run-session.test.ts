@@ -123,6 +123,38 @@ await t.test('the target is left before the person is told', async t => {
   t.equal(openAtClose, false)
 })
 
+await t.test(
+  'of sessions that are ended at one moment, each person is told before the first target is left',
+  async t => {
+    const happened: string[] = []
+    const begun = ['one', 'other'].map(name => {
+      const relaying = Promise.withResolvers<void>()
+      const session = begin({
+        relaying() {
+          relaying.resolve()
+          return new Promise(() => undefined)
+        },
+        // Not closed yet: they may be slow to read it.
+        async closing() {
+          happened.push(`${name} is told`)
+          await left.promise
+        },
+        leaving() {
+          happened.push(`the target of ${name} is left`)
+          if (happened.length === 4) left.resolve()
+        },
+      })
+      return { session, relaying: relaying.promise }
+    })
+    const left = Promise.withResolvers<void>()
+    await Promise.all(begun.map(({ relaying }) => relaying))
+    for (const { session } of begun) parts.live.end(session.id, 'request-ended')
+    await Promise.all(begun.map(({ session }) => session.over))
+    t.same(happened.slice(0, 2).sort(), ['one is told', 'other is told'])
+    t.same(happened.slice(2).sort(), ['the target of one is left', 'the target of other is left'])
+  },
+)
+
 await t.test('a login that ends while the gateway drains is refused', async t => {
   let stopping = false
   const session = begin(

@@ -175,7 +175,6 @@ export function relay(
           log.warn({ err: error, session: context.session }, 'the last cancel request failed'),
         )
       }
-      target.destroy()
       end('killed')
     }
 

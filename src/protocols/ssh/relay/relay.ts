@@ -25,8 +25,8 @@ export interface RelayOptions {
 }
 
 /**
- * Resolves with who closed, when the last event is with the recorder. When the context's signal aborts, the target's side
- * is destroyed at once and the user's is no longer read: `downstream.close` sends the final message there.
+ * Resolves with who closed, when the last event is with the recorder. When the context's signal aborts, nothing passes from then on and neither
+ * side is read: `downstream.close` sends the final message, and the target's side is closed by whoever called this.
  */
 export function relay(
   downstream: RelayedClient,
@@ -64,9 +64,8 @@ class Relay {
   async run(): Promise<EndReason> {
     const { signal } = this.#context
     const abort = () => {
-      this.#transports.target.destroy()
-      this.#forwarder.drop()
       this.#end('internal-error')
+      this.#forwarder.drop()
       this.#ended.resolve('internal-error')
     }
     signal.addEventListener('abort', abort, { once: true })

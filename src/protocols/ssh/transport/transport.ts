@@ -349,7 +349,7 @@ export class Transport {
     const socket = this.socket
     socket.end()
     socket.resume()
-    destroyWhenStuck(socket)
+    if (!socket.destroyed) destroyWhenStuck(socket)
     // Encrypted packets are with the socket by now; the ciphers' memory is outside of the heap, so free it at once.
     this.#protocol.cleanup()
     this.listener.ended(error)

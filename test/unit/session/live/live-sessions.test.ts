@@ -1,0 +1,70 @@
+/** After a change of access all sessions are decided anew: several at once, never all, and not those that are ending. */
+
+import t, { type Test } from 'tap'
+import { createLocalCluster } from '../../../../src/cluster/local.ts'
+import { createLiveSessions } from '../../../../src/session/live/live-sessions.ts'
+import type { Downstream } from '../../../../src/session/protocol.ts'
+import { createLog } from '../../../../src/shared/log.ts'
+import { grantFor, standingClock } from '../../../support/identity-parts.ts'
+
+const nobody = { notify: () => undefined } as unknown as Downstream
+
+async function openLive(t: Test) {
+  const clock = standingClock()
+  const cluster = createLocalCluster({ clock, gateway: 'gw_1' })
+  const live = await createLiveSessions({ cluster, clock, log: createLog('silent') })
+  t.teardown(() => live.close())
+  return live
+}
+
+t.test(
+  'one that is slow to be decided does not keep the others open, and no more than eight are decided at once',
+  async t => {
+    const live = await openLive(t)
+    const slow = Promise.withResolvers<undefined>()
+    let [deciding, most] = [0, 0]
+    const sessions = Array.from({ length: 30 }, (_, index) =>
+      live.add(
+        {
+          grant: grantFor({ session: `ses_${index}`, endsAt: Number.MAX_SAFE_INTEGER }),
+          async stillAllowed() {
+            most = Math.max(most, ++deciding)
+            await (index === 0 ? slow.promise : undefined)
+            deciding--
+            return undefined
+          },
+        },
+        nobody,
+      ),
+    )
+    const rest = sessions
+      .slice(1)
+      .map(({ signal }) => new Promise(resolve => signal.addEventListener('abort', resolve)))
+    const changed = live.accessChanged()
+    await Promise.all(rest)
+    t.notOk(sessions[0]!.signal.aborted)
+    t.equal(most, 8)
+    slow.resolve(undefined)
+    await changed
+    t.ok(sessions[0]!.signal.aborted)
+  },
+)
+
+t.test('a session that is ending is not decided anew', async t => {
+  const live = await openLive(t)
+  let asked = 0
+  const session = live.add(
+    {
+      grant: grantFor({ session: 'ses_1', endsAt: Number.MAX_SAFE_INTEGER }),
+      async stillAllowed() {
+        asked++
+        return undefined
+      },
+    },
+    nobody,
+  )
+  session.abort('request-ended')
+  await live.accessChanged()
+  t.equal(asked, 0)
+  t.equal(session.signal.reason.reason, 'request-ended')
+})
