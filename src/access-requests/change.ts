@@ -120,8 +120,11 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
   }
 }
 
-/** PostgreSQL chose it of transactions that waited for each other, or could not put it in an order with another one: nothing of it happened. */
+/**
+ * PostgreSQL chose it of transactions that waited for each other, could not put it in an order with another one, or it waited too long for those
+ * who use a request: nothing of it happened.
+ */
 function wasRolledBack(error: unknown): boolean {
   const { code } = (error instanceof GatewayError ? (error.cause as { code?: unknown } | undefined) : undefined) ?? {}
-  return code === '40P01' || code === '40001'
+  return code === '40P01' || code === '40001' || code === '55P03'
 }

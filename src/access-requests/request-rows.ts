@@ -80,20 +80,19 @@ export function createRequestRows(database: Database) {
       }
     },
 
-    /** Whether it gives something still: whoever ends it in this moment comes before, or after this transaction. */
-    async hold(id: string, on: Database): Promise<RequestedAccess | undefined> {
-      await on
-        .updateTable('access_requests')
-        .set(({ ref }) => ({ revision: ref('revision') }))
-        .where('id', '=', id)
-        .execute()
-      const row = await on
+    /**
+     * Whether it gives something still: whoever changes it in this moment comes before, or after this transaction. `use`: others use it at the
+     * same time; `begin`: nobody else, since its state will be changed.
+     */
+    async hold(id: string, how: 'use' | 'begin', on: Database): Promise<RequestedAccess | undefined> {
+      const select = on
         .selectFrom('access_requests')
         .selectAll()
         .where('id', '=', id)
         .where('state', 'in', ['approved', 'active'])
         .where('withdrawn', '=', 0)
-        .executeTakeFirst()
+      const locking = how === 'use' ? select.forShare() : select.forUpdate()
+      const row = await (locksRows(on) ? locking : select).executeTakeFirst()
       return row && readRequest(row)
     },
 

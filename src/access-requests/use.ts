@@ -6,11 +6,12 @@ import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Acts } from './act.ts'
 import type { Changes } from './change.ts'
+import type { RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 import { after } from './transition.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'hold' | 'change'>
+  readonly rows: Pick<RequestRows, 'get' | 'hold' | 'change'>
   readonly acts: Pick<Acts, 'plan'>
   readonly changes: Pick<Changes, 'note'>
   readonly clock: Clock
@@ -22,16 +23,22 @@ export function createUse({ rows, acts, changes, clock }: Parts) {
    * is over by now.
    */
   return async (id: string, on: Database, record: RecordEvent): Promise<void> => {
-    const request = await rows.hold(id, on)
+    // Sessions that begin at once do not wait for each other, but where the first of them begins its time.
+    const before = await rows.get(id, on)
+    const request = await rows.hold(id, before !== undefined && beginsNow(before) ? 'begin' : 'use', on)
+    if (request === undefined) throw isOver()
+    if (!beginsNow(request)) return
     const now = clock.now()
-    const { state } = request ?? {}
-    if (request === undefined || (state?.is !== 'approved' && state?.is !== 'active')) throw isOver()
-    if (state.is === 'active' || state.begins.with === 'time') return
     const active = after(request, { act: 'begin', at: now })
     if (active === undefined || !(await rows.change(request, active, on))) throw isOver()
     await acts.plan(active, on)
     await changes.note({ what: 'began', request: active, by: request.user }, on, record)
   }
+}
+
+/** Its time counts from the first use, and this is it. */
+function beginsNow({ state }: RequestedAccess): boolean {
+  return state.is === 'approved' && state.begins.with === 'first-use'
 }
 
 function isOver(): GatewayError {

@@ -1,9 +1,10 @@
 /** Many requests at once: as many questions to the store as of few, in pages, and no two that wait for each other. */
 
+import { sql } from 'kysely'
 import t from 'tap'
 import { createOwnRequests } from '../../../src/access-requests/own-requests.ts'
-import type { Database } from '../../../src/database/database.ts'
-import { eachStore, stopStores } from '../../support/each-store.ts'
+import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { eachStore, postgresDatabase, stopStores } from '../../support/each-store.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 t.teardown(stopStores)
@@ -136,3 +137,51 @@ eachStore(
     t.strictSame(await requests.rows.list({ states: ['pending'], limit: 2000 }), [])
   },
 )
+
+t.test(
+  'sessions that begin by one request do not wait for each other, and whoever ends it waits for them (PostgreSQL)',
+  async t => {
+    const database = await openDatabase(await postgresDatabase())
+    t.teardown(() => database.destroy())
+    const { requests, ask, as, use, stateOf } = await createRequestWorld(database)
+    const { id } = await ask('alice')
+    await requests.approve(as('lee'), id, {})
+    const held = Promise.withResolvers<void>()
+    const slow = Promise.withResolvers<void>()
+    const lent = database.transaction().execute(async on => {
+      await requests.use(id, on, () => undefined)
+      held.resolve()
+      await slow.promise
+    })
+    await held.promise
+    await Promise.all(Array.from({ length: 5 }, () => use(id)))
+    const revoked = requests.revoke(id, 'carol', undefined)
+    await untilWaiting(database)
+    t.not((await stateOf(id))?.is, 'revoked')
+    slow.resolve()
+    await Promise.all([lent, revoked])
+    t.equal((await stateOf(id))?.is, 'revoked')
+    await t.rejects(use(id), { code: 'ACCESS_DENIED' })
+  },
+)
+
+/** Somebody waits for a lock that somebody else has. */
+async function untilWaiting(database: Database): Promise<void> {
+  for (;;) {
+    const { rows } =
+      await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`.execute(
+        database,
+      )
+    if (rows.length > 0) return
+  }
+}
+
+eachStore(t, 'of many first uses at once one begins the time', async (t, store) => {
+  const { requests, ask, as, offers, use, events, stateOf } = await createRequestWorld(await store.open())
+  await offers({ ...OFFER, clock: 'first-use', validFor: '8h' })
+  const { id } = await ask('alice')
+  await requests.approve(as('lee'), id, {})
+  await Promise.all(Array.from({ length: 20 }, () => use(id)))
+  t.equal((await events()).filter(({ kind }) => kind === 'access-request.began').length, 1)
+  t.equal((await stateOf(id))?.is, 'active')
+})
