@@ -33,7 +33,9 @@ interface Waiting {
 }
 
 interface Held {
-  state: 'waiting' | 'moderated' | 'paused'
+  state: 'moderated' | 'paused'
+  /** Looks whether it is paused, or goes on, and has it written down. */
+  readonly look: () => void
   readonly forget: () => void
 }
 
@@ -41,6 +43,8 @@ export function createModeration(parts: ModerationParts) {
   const { watchers, moderatedSessions, sessionAudit, metrics, moderatorWanted, log } = parts
   const waiting = new Map<string, Waiting>()
   const held = new Map<string, Held>()
+  /** Those that have begun to wait, and were not forgotten since. */
+  const asked = new Set<string>()
 
   const watching = (session: string) => watchers.of(session).filter(({ meets }) => meets.length > 0)
   const names = (session: string) => [...new Set(watching(session).map(({ user }) => user))].join(', ')
@@ -63,18 +67,16 @@ export function createModeration(parts: ModerationParts) {
   /** From now on: each pause, and what follows it. */
   function hold(grant: Grant, moderation: Moderation): void {
     const { session } = grant
-    const one: Held = {
-      state: 'moderated',
-      forget: watchers.onChange(session, () => {
-        const state = isModerated(moderation, watchers.met(session)) ? 'moderated' : 'paused'
-        if (one.state === state) return
-        one.state = state
-        const kind = state === 'paused' ? 'session.paused' : 'session.resumed'
-        sessionAudit
-          .moderation(grant, kind, { moderators: names(session) })
-          .catch(error => log.error({ err: error, session }, 'a pause of a session was not audited'))
-      }),
+    const look = () => {
+      const state = isModerated(moderation, watchers.met(session)) ? 'moderated' : 'paused'
+      if (one.state === state) return
+      one.state = state
+      const kind = state === 'paused' ? 'session.paused' : 'session.resumed'
+      sessionAudit
+        .moderation(grant, kind, { moderators: names(session) })
+        .catch(error => log.error({ err: error, session }, 'a pause of a session was not audited'))
     }
+    const one: Held = { state: 'moderated', look, forget: watchers.onChange(session, look) }
     held.set(session, one)
   }
 
@@ -87,8 +89,14 @@ export function createModeration(parts: ModerationParts) {
       if (moderation === undefined) return undefined
       if ([...waiting.values()].filter(one => one.user === user).length >= MOST_WAITING)
         return refuse('TOO_MANY_CONNECTIONS', 'Too many of your sessions wait for a moderator.')
+      asked.add(session)
       const row = await moderatedSessions.open(grant, moderation, source)
       await sessionAudit.moderation(grant, 'session.moderator-awaited', { of: moderatorsText(moderation) })
+      if (!asked.has(session)) {
+        // Its person left meanwhile.
+        await moderatedSessions.remove(session)
+        return refusedByEnd('client-closed')
+      }
       metrics.moderation.inc({ protocol: grant.target.protocol, what: 'awaited' })
       void moderatorWanted(row)
       const refusal = await untilMet(grant, moderation)
@@ -98,6 +106,8 @@ export function createModeration(parts: ModerationParts) {
       hold(grant, moderation)
       await sessionAudit.moderation(grant, 'session.moderated', { moderators: names(session) })
       await moderatedSessions.begun(session)
+      // Whoever left while that was decided is heard of by nobody else.
+      held.get(session)?.look()
       return undefined
     },
 
@@ -107,6 +117,7 @@ export function createModeration(parts: ModerationParts) {
     /** It has ended, or nothing came of it. */
     forget({ session, moderation }: Grant): void {
       if (moderation === undefined) return
+      asked.delete(session)
       waiting.get(session)?.end(refusedByEnd('client-closed'))
       held.get(session)?.forget()
       held.delete(session)
