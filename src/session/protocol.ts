@@ -39,6 +39,9 @@ export interface Carrier {
   destroy(): unknown
 }
 
+/** `end`: a warning of the session's end, which people alone are told, and no programs. `pause`: that it is paused, or goes on. */
+export type NoticeAbout = 'end' | 'pause'
+
 /** The side of the user. Its methods resolve also when the client has gone; only bugs reject. */
 export interface Downstream {
   readonly protocol: ProtocolName
@@ -76,10 +79,10 @@ export interface Downstream {
   /** Says no, with the refusal's code, its text and the session id, and closes. Causes stay inside. */
   deny(refusal: Refusal, session: string): Promise<void>
   /**
-   * Words to the person: before `accept` a banner, after it a line on the terminal or a notice, when it spoils nothing. Best effort. `short`: a
-   * warning, which people alone are told; the same in a few words for a window's title. It takes the place of an earlier one that waits.
+   * Words to the person: before `accept` a banner, after it a line on the terminal or a notice, when it spoils nothing. Best effort. `short`: the
+   * same in a few words for a window's title; what is `about` the same thing takes the place of what waits.
    */
-  notify(text: string, short?: string): void
+  notify(text: string, short?: string, about?: NoticeAbout): void
   /**
    * Closes after what was written has left, within a second at most; `text` is the final message (SSH disconnect text, FATAL
    * error), where one is due.

@@ -8,6 +8,9 @@ import type { LiveSession } from './live-sessions.ts'
 import type { Pause } from './pause.ts'
 import type { Watcher, WatcherChange, Watchers } from './watchers.ts'
 
+/** Whoever is not let do anything is not idle. */
+const BUSY_EVERY_MS = 1000
+
 interface Parts {
   readonly watchers: Watchers
   readonly metrics: Metrics
@@ -21,13 +24,14 @@ export interface Oversight extends Disposable {
 /** From when the session is recorded, until it is disposed of. */
 export function overseeSession(
   { watchers, metrics }: Parts,
-  live: Pick<LiveSession, 'id' | 'grant' | 'downstream' | 'abort'>,
+  live: Pick<LiveSession, 'id' | 'grant' | 'downstream' | 'abort' | 'activity'>,
   recorder: Pick<Recorder, 'fact'>,
 ): Oversight {
   const { grant, downstream } = live
   const { moderation, follow } = grant
   const protocol = grant.target.protocol
   let absent: NodeJS.Timeout | undefined
+  let busy: NodeJS.Timeout | undefined
   let changed = false
   const pause = moderation && {
     paused: !isModerated(moderation, watchers.met(live.id)),
@@ -58,16 +62,25 @@ export function overseeSession(
     const before = pause.paused
     pause.paused = paused
     clearTimeout(absent)
+    clearInterval(busy)
     if (paused) {
       moderated('paused')
       const within = durationWords(moderation.absentMs)
       downstream.notify(
         `Sallyport: no moderator watches now: the session is paused. It goes on when one is back, and ends in ${within} otherwise.`,
+        'Sallyport: paused, no moderator watches',
+        'pause',
       )
+      busy = setInterval(live.activity, BUSY_EVERY_MS)
       absent = setTimeout(() => live.abort('moderator-absent'), moderation.absentMs)
     } else {
       moderated(changed ? 'resumed' : 'begun')
-      if (changed) downstream.notify('Sallyport: a moderator watches again: the session goes on.')
+      if (changed)
+        downstream.notify(
+          'Sallyport: a moderator watches again: the session goes on.',
+          'Sallyport: the session goes on',
+          'pause',
+        )
     }
     changed = true
     if (before !== paused) pause.onChange?.()
@@ -85,6 +98,7 @@ export function overseeSession(
     [Symbol.dispose]() {
       forget()
       clearTimeout(absent)
+      clearInterval(busy)
     },
   }
 }

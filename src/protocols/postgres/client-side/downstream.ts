@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net'
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Brought, Downstream } from '../../../session/protocol.ts'
+import type { Brought, Downstream, NoticeAbout } from '../../../session/protocol.ts'
 import type { EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
 import { Secret } from '../../../shared/secret.ts'
@@ -30,8 +30,8 @@ const SENT_TOO_MUCH = refuse('PROTOCOL_VIOLATION', 'More was sent than is taken 
 
 interface WaitingNotice {
   readonly bytes: Buffer
-  /** A later warning takes its place. */
-  readonly warning: boolean
+  /** What is said later about the same takes its place. */
+  readonly about: NoticeAbout | undefined
 }
 
 export interface Startup {
@@ -191,13 +191,13 @@ export class PostgresDownstream implements Downstream {
   }
 
   /** A notice: clients cannot bear one before AuthenticationOk, nor inside another message; it waits for its moment. */
-  notify(text: string, short?: string): void {
+  notify(text: string, short?: string, aboutWhat: NoticeAbout = 'end'): void {
     this.#onNotice(text)
     const bytes = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: text })
-    const warning = short !== undefined
-    if (warning) this.#notices = this.#notices.filter(earlier => !earlier.warning)
+    const about = short === undefined ? undefined : aboutWhat
+    if (about !== undefined) this.#notices = this.#notices.filter(earlier => earlier.about !== about)
     if (this.#accepted && this.#notices.length === 0 && this.#atBoundary()) this.socket.write(bytes)
-    else if (this.#notices.length < MOST_WAITING_NOTICES) this.#notices.push({ bytes, warning })
+    else if (this.#notices.length < MOST_WAITING_NOTICES) this.#notices.push({ bytes, about })
   }
 
   async close(_reason: EndReason, text?: string): Promise<void> {

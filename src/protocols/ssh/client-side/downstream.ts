@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Proof, Source } from '../../../identity/proof.ts'
-import type { Brought, SessionNotice } from '../../../session/protocol.ts'
+import type { Brought, NoticeAbout, SessionNotice } from '../../../session/protocol.ts'
 import type { Login } from '../../../session/run-login.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import { type ErrorCode, type Refusal, refuse } from '../../../shared/errors.ts'
@@ -205,10 +205,10 @@ export class SshDownstream implements RelayedClient, TransportListener {
     await this.#closed(LAST_WORD_MS)
   }
 
-  notify(text: string, short?: string): void {
+  notify(text: string, short?: string, about?: NoticeAbout): void {
     if (this.#waiting !== undefined && this.speaker === undefined) this.#waiting.tell(text)
     else if (!this.#accepted) this.#banner(text)
-    else this.speaker?.say(noticeOf(text, short))
+    else this.speaker?.say(noticeOf(text, short, about))
   }
 
   async close(reason: EndReason, text?: string): Promise<void> {

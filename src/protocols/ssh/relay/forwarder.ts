@@ -111,14 +111,14 @@ export class Forwarder {
     return true
   }
 
-  /** Shows it in each terminal when it spoils nothing there, and records it now. Programs without a terminal are not told of warnings. */
+  /** Shows it in each terminal when it spoils nothing there, and records it now. Programs without a terminal are not told that the session ends soon. */
   say(notice: Notice): void {
     for (const channel of this.#speakingOf(notice.lines)) {
       if (channel.terminal !== undefined) {
         channel.terminal.add(notice)
         this.sayWaiting(channel)
         if (channel.terminal.waits) setTimeout(() => this.sayWaiting(channel, true), SEQUENCE_MS).unref()
-      } else if (notice.short === undefined) this.injectStderr(channel, notice.lines)
+      } else if (notice.urgent?.about !== 'end') this.injectStderr(channel, notice.lines)
     }
   }
 

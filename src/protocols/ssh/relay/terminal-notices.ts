@@ -1,16 +1,18 @@
 /**
  * What the gateway has to say in one terminal, and when: between two sequences of the target's, on lines of its own, and never into the picture of a
- * program that has the whole screen. Until that leaves, a warning rings the bell and stands in the window's title, which no program's picture is part of.
+ * program that has the whole screen. Until that leaves, what cannot wait rings the bell and stands in the window's title, which no program's picture
+ * is part of.
  */
 
+import type { NoticeAbout } from '../../../session/protocol.ts'
 import { plain, terminalLines } from '../transport/texts.ts'
 import { ScreenState } from './screen-state.ts'
 
 export interface Notice {
   /** Ends with CR and LF. */
   readonly lines: string
-  /** Of a warning: the same in a few words. It takes the place of an earlier warning. */
-  readonly short?: string
+  /** Of what cannot wait: the same in a few words. It takes the place of what was said before about the same. */
+  readonly urgent?: { readonly short: string; readonly about: NoticeAbout }
 }
 
 const MOST_WAITING = 16
@@ -24,7 +26,7 @@ const CANCEL = '\x18'
 export class TerminalNotices {
   readonly screen = new ScreenState()
   #waiting: Notice[] = []
-  /** The warning that stands in the title. */
+  /** What stands in the title. */
   #titled: string | undefined
 
   get waits(): boolean {
@@ -32,7 +34,8 @@ export class TerminalNotices {
   }
 
   add(notice: Notice): void {
-    if (notice.short !== undefined) this.#waiting = this.#waiting.filter(({ short }) => short === undefined)
+    const about = notice.urgent?.about
+    if (about !== undefined) this.#waiting = this.#waiting.filter(({ urgent }) => urgent?.about !== about)
     if (this.#waiting.length < MOST_WAITING) this.#waiting.push(notice)
   }
 
@@ -49,7 +52,7 @@ export class TerminalNotices {
 
   #sayHere(write: (text: string) => boolean): void {
     if (this.screen.fullScreen) {
-      const short = this.#waiting.find(one => one.short !== undefined)?.short
+      const short = this.#waiting.findLast(one => one.urgent !== undefined)?.urgent?.short
       if (short === undefined || short === this.#titled) return
       const keep = this.#titled === undefined ? KEEP_TITLE : ''
       if (write(`${keep}\x1b]2;${short}\x1b\\${BELL}`)) this.#titled = short
@@ -76,6 +79,7 @@ export class TerminalNotices {
   }
 }
 
-export function noticeOf(text: string, short?: string): Notice {
-  return { lines: terminalLines(text), ...(short === undefined ? {} : { short: plain(short).replaceAll('\n', ' ') }) }
+export function noticeOf(text: string, short?: string, about: NoticeAbout = 'end'): Notice {
+  const lines = terminalLines(text)
+  return short === undefined ? { lines } : { lines, urgent: { short: plain(short).replaceAll('\n', ' '), about } }
 }

@@ -2,7 +2,7 @@
 
 import type { Proof, Source } from '../../../identity/proof.ts'
 import type { SessionOutcome, SessionQuestions } from '../../../session/conversation.ts'
-import type { Brought, Carrier } from '../../../session/protocol.ts'
+import type { Brought, Carrier, NoticeAbout } from '../../../session/protocol.ts'
 import { END_REASON_TEXT, type EndReason } from '../../../session/state.ts'
 import type { Refusal } from '../../../shared/errors.ts'
 import { type AskedFactor, type Factor, showingOf } from '../../../shared/factors.ts'
@@ -117,8 +117,8 @@ export class InnerDownstream implements RelayedClient {
     this.outcome = { kind: 'refused', session, code, text }
   }
 
-  notify(text: string, short?: string): void {
-    this.speaker?.say(noticeOf(text, short))
+  notify(text: string, short?: string, about?: NoticeAbout): void {
+    this.speaker?.say(noticeOf(text, short, about))
   }
 
   async close(reason: EndReason, text?: string): Promise<void> {

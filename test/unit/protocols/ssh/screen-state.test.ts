@@ -122,6 +122,25 @@ t.test('a sequence that a target never ends keeps no warning back for good', asy
   }
 })
 
+t.test('that the session is paused stands in the title too, beside a warning that is not lost', async t => {
+  const terminal = new TerminalNotices()
+  const said = (full: '' | '\x1b[?1049h' | '\x1b[?1049l') => {
+    let written = ''
+    terminal.screen.see(Buffer.from(full))
+    terminal.say(text => {
+      written += text
+      return true
+    })
+    return written
+  }
+  terminal.add(noticeOf('ends in 5 minutes', 'in 5'))
+  terminal.add(noticeOf('is paused', 'paused', 'pause'))
+  t.equal(said('\x1b[?1049h'), '\x1b[22;2t\x1b]2;paused\x1b\\\x07')
+  terminal.add(noticeOf('goes on', 'on', 'pause'))
+  t.equal(said(''), '\x1b]2;on\x1b\\\x07')
+  t.equal(said('\x1b[?1049l'), '\x1b[23;2t\r\nends in 5 minutes\r\n\r\ngoes on\r\n')
+})
+
 t.test('a text waits while a program has the screen, a warning stands in the title, and the latest counts', async t => {
   const terminal = new TerminalNotices()
   let written = ''
