@@ -8,16 +8,14 @@ import type { Secret } from '../shared/secret.ts'
 import type { Actor } from './actor.ts'
 import { describeStage } from './approvals.ts'
 import { type AttestationDocument, attestationDocument } from './attest/attestation.ts'
-import { NeedsCode } from './check-decider.ts'
 import type { AskWish } from './choose-offer.ts'
+import { type CodeParts, decideWithCode } from './decide-with-code.ts'
 import { type History, historyOf } from './history.ts'
 import type { GivenLess } from './lessen.ts'
 import type { Deciders } from './may-decide.ts'
-import { type RequestedAccess, type RequestStateName, unknownRequest } from './request.ts'
+import { MOST_LISTED, type RequestedAccess, type RequestStateName, unknownRequest } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
 import type { Requests } from './requests.ts'
-
-const MOST_LISTED = 100
 
 /** `mine`: one's own, newest first; `to-decide`: those on which one may decide now, oldest first. */
 export type RequestView = 'mine' | 'to-decide'
@@ -74,12 +72,9 @@ export interface ShowParts {
   readonly proposalOf: (request: string) => Promise<string | undefined>
 }
 
-interface Parts extends ShowParts {
+interface Parts extends ShowParts, CodeParts {
   /** As they are now. Throws where they could not be here any more. */
   readonly person: () => Promise<Actor>
-  readonly proveCode: (code: Secret) => Promise<boolean>
-  /** Whether they have just logged in with a code that no decision has taken yet; takes it. */
-  readonly takeCode: () => boolean
 }
 
 export function createOwnRequests({
@@ -91,15 +86,12 @@ export function createOwnRequests({
   proveCode,
   takeCode,
 }: Parts): OwnRequests {
-  async function decide(decision: (prove?: () => Promise<boolean>) => Promise<RequestedAccess>, code?: Secret) {
-    try {
-      const request = await decision(code === undefined ? undefined : () => proveCode(code))
-      return { is: 'decided' as const, request: requestDocument(request) }
-    } catch (error) {
-      if (!(error instanceof NeedsCode)) throw error
-      if (!takeCode()) return { is: 'needs-code' as const }
-      return { is: 'decided' as const, request: requestDocument(await decision(async () => true)) }
-    }
+  async function decide(
+    decision: (prove?: () => Promise<boolean>) => Promise<RequestedAccess>,
+    code?: Secret,
+  ): Promise<DecideAnswer> {
+    const request = await decideWithCode({ proveCode, takeCode }, decision, code)
+    return request === undefined ? { is: 'needs-code' } : { is: 'decided', request: requestDocument(request) }
   }
 
   return {

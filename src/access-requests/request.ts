@@ -20,6 +20,9 @@ export type RequestStateName = (typeof REQUEST_STATES)[number]
 /** Those in which something can still become of it. */
 export const OPEN_STATES = ['pending', 'approved', 'active'] as const satisfies readonly RequestStateName[]
 
+/** So many at once in a list, where nobody says how many. */
+export const MOST_LISTED = 100
+
 /** What is asked for, or given: never more than was asked for. */
 export interface AskedAccess {
   /** By their names. In requests of earlier versions also by patterns and labels. */

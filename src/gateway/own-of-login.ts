@@ -33,13 +33,14 @@ async function personOf(broker: Pick<SessionBroker, 'person'>, id: string): Prom
 
 export function proposalsOf(
   { proposals }: Pick<GatewayParts, 'proposals'>,
-  broker: Pick<SessionBroker, 'person' | 'proveCode'>,
+  broker: Pick<HeldSessions, 'person' | 'proveCode' | 'takeCode'>,
   id: string,
 ): OwnProposals {
   return createOwnProposals({
     proposals,
     person: () => personOf(broker, id),
     proveCode: code => broker.proveCode(id, code),
+    takeCode: () => broker.takeCode(id),
   })
 }
 

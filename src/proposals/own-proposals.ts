@@ -1,6 +1,6 @@
 /** Seeing proposals and deciding on them, as `ssh lee@gateway` and the API do it for whoever is logged in. Answers are plain data. */
 
-import { NeedsCode } from '../access-requests/check-decider.ts'
+import { type CodeParts, decideWithCode } from '../access-requests/decide-with-code.ts'
 import { GatewayError } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
 import { linesOf } from './content.ts'
@@ -37,25 +37,19 @@ export interface OwnProposals {
   withdraw(id: string): Promise<ProposalDocument>
 }
 
-interface Parts {
+interface Parts extends CodeParts {
   readonly proposals: Proposals
   /** As they are now. Throws where they could not be here any more. */
   readonly person: () => Promise<Parameters<Proposals['approve']>[0]>
-  readonly proveCode: (code: Secret) => Promise<boolean>
 }
 
-export function createOwnProposals({ proposals, person, proveCode }: Parts): OwnProposals {
+export function createOwnProposals({ proposals, person, proveCode, takeCode }: Parts): OwnProposals {
   async function decide(
     decision: (prove?: () => Promise<boolean>) => Promise<ProposedChange>,
     code?: Secret,
   ): Promise<ProposalAnswer> {
-    try {
-      const proposal = await decision(code === undefined ? undefined : () => proveCode(code))
-      return { is: 'decided', proposal: proposalDocument(proposal) }
-    } catch (error) {
-      if (error instanceof NeedsCode) return { is: 'needs-code' }
-      throw error
-    }
+    const proposal = await decideWithCode({ proveCode, takeCode }, decision, code)
+    return proposal === undefined ? { is: 'needs-code' } : { is: 'decided', proposal: proposalDocument(proposal) }
   }
 
   return {

@@ -198,6 +198,7 @@ export function proposals(app: ApiRoutes, { proposals, users, authenticator }: A
       proposals,
       person: personOf(caller, { users }, 'One decides on changes'),
       proveCode: code => authenticator.confirmCode(caller.actor, caller.source, code),
+      takeCode: () => false,
     })
   }
 }

@@ -5,7 +5,7 @@ import { RESULTS } from '../../access-requests/attest/attestation.ts'
 import { createOwnRequests, detailsOf, type OwnRequests } from '../../access-requests/own-requests.ts'
 import { REQUEST_STATES, type RequestedAccess } from '../../access-requests/request.ts'
 import { requestDocument } from '../../access-requests/request-document.ts'
-import { matchingTarget } from '../../policy/role.ts'
+import { selectorSchema } from '../../access-requests/wish-schema.ts'
 import { channelNames } from '../../protocols/registered.ts'
 import { databasePatterns } from '../../shared/database-names.ts'
 import { durationText } from '../../shared/durations.ts'
@@ -126,12 +126,7 @@ const wishSchema = z
   .strictObject({
     /** One target; or with `selector` all of those that a role offers. */
     target: nameSchema.optional(),
-    selector: z
-      .strictObject({
-        names: z.array(matchingTarget).max(100).optional(),
-        labels: z.record(z.string().max(256), z.string().max(256)).optional(),
-      })
-      .optional(),
+    selector: selectorSchema.optional(),
     account: nameSchema.optional(),
     level: z.enum(LEVELS).optional(),
     role: nameSchema.optional(),

@@ -1,6 +1,7 @@
 /** `sallyport request`: asking for access by a personal token, deciding on what others ask for, and for whoever may, seeing all and revoking. */
 
 import type { RequestDetails as Details } from '../../access-requests/own-requests.ts'
+import type { TypedWish } from '../../access-requests/read-wish.ts'
 import type { RequestDocument } from '../../access-requests/request-document.ts'
 import { requestColumns, requestFacts, requestText } from '../../access-requests/request-text.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
@@ -8,8 +9,7 @@ import { printable } from '../../shared/text/printable.ts'
 import type { Client } from '../client.ts'
 import type { AddCommands, Context } from '../context.ts'
 import { CliError } from '../exit.ts'
-import { parseTime } from '../terminal/time.ts'
-import { type AskOptions, wishOf } from './request/wish.ts'
+import { startOf, wishOf } from './request/wish.ts'
 
 interface DecideOptions {
   readonly for?: string
@@ -48,13 +48,13 @@ export const addRequests: AddCommands = (program, context) => {
     .option('--account <name>', 'the account of this name')
     .option('--role <role>', 'by this role, where several offer it')
     .option('--for <duration>', 'how long: 30m, 2h')
-    .option('--at <time>', 'from this time on (2026-11-21T18:00); not given: at once')
+    .option('--at <time>', 'from then on: 2026-11-21T18:00, or 30m from now; not given: at once')
     .option('--channel <channel...>', 'these channels alone')
     .option('--database <name...>', 'these databases alone')
     .option('--reason <text>', 'why')
     .option('--ticket <id>', 'for which ticket')
     .option('--permanent', 'for good: what is approved becomes a proposed change of the rules')
-    .action(async (account: string | undefined, options: AskOptions) => {
+    .action(async (account: string | undefined, options: TypedWish) => {
       const wish = wishOf(account, options, context.now())
       const client = await context.client()
       const answer = await client.send<{ request: RequestDocument; lower: { account: string; level: string } | null }>(
@@ -119,7 +119,7 @@ export const addRequests: AddCommands = (program, context) => {
     .option('--reason <text>')
     .option('--stdin', 'the one-time code from standard input')
     .action(async (id: string, { for: length, at, channel, reason, stdin }: DecideOptions) => {
-      const startsAt = at === undefined ? undefined : parseTime(at, '--at', context.now())
+      const startsAt = startOf(at, context.now())
       say(await decide(context, id, 'approve', { for: length, startsAt, channels: channel, reason }, stdin))
     })
 

@@ -1,7 +1,7 @@
 /** What a worker may have its gateway do: each request of the table in `requests.ts`, carried out where the vault's key is. */
 
 import type { AskWish } from '../../access-requests/choose-offer.ts'
-import type { DecideAnswer, OwnRequests, RequestView } from '../../access-requests/own-requests.ts'
+import type { DecideAnswer, OwnRequests, RequestPage, RequestView } from '../../access-requests/own-requests.ts'
 import type { AuditAppender } from '../../audit/event.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
 import type { Revealed, RevealWish } from '../../check-out/reveal.ts'
@@ -116,7 +116,7 @@ export interface GatewayMethods extends WorkerCluster {
   checkOuts(session: string): ReturnType<OwnCheckOuts['list']>
   leaveQueue(session: string, address: AccountAddress): Promise<boolean>
   askAccess(session: string, wish: AskWish): ReturnType<OwnRequests['ask']>
-  requests(session: string, view: RequestView): ReturnType<OwnRequests['list']>
+  requests(session: string, view: RequestView, page: RequestPage): ReturnType<OwnRequests['list']>
   showRequest(session: string, id: string): ReturnType<OwnRequests['show']>
   extendRequest(session: string, id: string, wish: ExtendMessage): ReturnType<OwnRequests['extend']>
   decideRequest(session: string, id: string, decision: DecisionMessage, code?: Buffer): Promise<DecideAnswer>
@@ -290,7 +290,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       return personalAccess.revoke(user, name, { actor: user, session })
     },
     askAccess: (session, wish) => requests(session).ask(wish),
-    requests: (session, view) => requests(session).list(view),
+    requests: (session, view, page) => requests(session).list(view, page),
     showRequest: (session, id) => requests(session).show(id),
     extendRequest: (session, id, wish) => requests(session).extend(id, wish),
     decideRequest(session, id, decision, code) {

@@ -1,5 +1,6 @@
 /** What self-service stands on in a worker: for each login its gateway, which answers for the person of that login alone. */
 
+import { MOST_LISTED } from '../../access-requests/request.ts'
 import type { AuditEvent } from '../../audit/event.ts'
 import type { ApiAddress } from '../../self-service/command.ts'
 import type { RunParts } from '../../self-service/run-command.ts'
@@ -54,7 +55,7 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
     requestsOf: () => ({
       ask: wish => gateway.call('askAccess', id, wish),
       extend: (request, wish) => gateway.call('extendRequest', id, request, wish),
-      list: view => gateway.call('requests', id, view),
+      list: (view, page = { limit: MOST_LISTED }) => gateway.call('requests', id, view, page),
       show: request => gateway.call('showRequest', id, request),
       approve: (request, { less, reason }, code) =>
         gateway.call('decideRequest', id, request, { is: 'approve', forMs: less?.forMs, reason }, code?.revealBytes()),

@@ -4,7 +4,8 @@
  */
 
 import { z } from 'zod'
-import type { AskWish } from '../../access-requests/choose-offer.ts'
+import { MOST_LISTED, REQUEST_STATES } from '../../access-requests/request.ts'
+import { askWishSchema } from '../../access-requests/wish-schema.ts'
 import { type ProtocolName, protocolNames } from '../../protocols/registered.ts'
 import type { SessionState } from '../../session/broker/create-broker.ts'
 import { END_REASON_TEXT } from '../../session/state.ts'
@@ -12,7 +13,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import { SESSION_ID_PATTERN } from '../../shared/ids.ts'
 import { NAME_PATTERN } from '../../shared/names.ts'
 import { isScope, type Scope } from '../../shared/scopes.ts'
-import { CHECK_OUT_WAYS, LEVELS } from '../../shared/vocabulary.ts'
+import { CHECK_OUT_WAYS } from '../../shared/vocabulary.ts'
 import { MOST_HOPS } from '../../targets/route.ts'
 import type { CheckOutWishMessage, GatewayMethods } from './gateway-methods.ts'
 import { bytesUpTo } from './proof-message.ts'
@@ -81,14 +82,6 @@ const checkOutWish = z.strictObject({
 
 /** As it was typed: whether there is one, the gateway says. */
 const request = text(64)
-const askWish = z.strictObject({
-  on: z.strictObject({ target: text(256) }),
-  account: text(256).optional(),
-  level: z.enum(LEVELS).optional(),
-  forMs: z.number().optional(),
-  reason: text(4096).optional(),
-  ticket: text(4096).optional(),
-}) as unknown as z.ZodType<AskWish>
 
 /** What sessions send to each other through the cluster: following, and what protocols have between their processes. */
 const ofProtocol = () => `(?:${protocolNames().join('|')})-[a-z-]{1,32}(?::[0-9a-f]{1,64})?`
@@ -216,8 +209,21 @@ export const REQUESTS = {
   },
   tokens: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
   revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], rate: DONE, late: true },
-  askAccess: { values: z.tuple([session, askWish]), when: ['login'], rate: DONE, late: true },
-  requests: { values: z.tuple([session, z.enum(['mine', 'to-decide'])]), when: ['login'], rate: LOOKED_AT, late: true },
+  askAccess: { values: z.tuple([session, askWishSchema]), when: ['login'], rate: DONE, late: true },
+  requests: {
+    values: z.tuple([
+      session,
+      z.enum(['mine', 'to-decide']),
+      z.strictObject({
+        state: z.enum(REQUEST_STATES).optional(),
+        before: request.optional(),
+        limit: z.number().int().min(1).max(MOST_LISTED),
+      }),
+    ]),
+    when: ['login'],
+    rate: LOOKED_AT,
+    late: true,
+  },
   showRequest: { values: z.tuple([session, request]), when: ['login'], rate: LOOKED_AT, late: true },
   extendRequest: {
     values: z.tuple([

@@ -1,10 +1,9 @@
-import type { AskWish } from '../../access-requests/choose-offer.ts'
+import type { OwnRequests } from '../../access-requests/own-requests.ts'
+import { readLength, readWish, type TypedWish } from '../../access-requests/read-wish.ts'
 import { requestFacts, requestText } from '../../access-requests/request-text.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
-import { LEVELS } from '../../shared/vocabulary.ts'
 import { type Call, type Command, CommandError } from '../command.ts'
 import { toPerson } from '../to-person.ts'
-import { addressOf, forMsOf } from './checkout.ts'
 
 type Verb = 'show' | 'cancel' | 'extend' | 'revoke'
 const VERBS: readonly string[] = ['show', 'cancel', 'extend', 'revoke'] satisfies Verb[]
@@ -13,25 +12,32 @@ export const request: Command = {
   name: 'request',
   summary: 'ask for access for a time; show, cancel, extend or revoke it',
   usage:
-    '<account@target> [--for 2h] [--reason TEXT] [--ticket ID] | --target T --level L ... | show|cancel|extend|revoke <id>',
+    '<account@target | --target T | --labels N=V | --targets T> [--level L] [--account A] [--role R] [--for 2h] [--at TIME] [--channel C] [--database D] [--reason TEXT] [--ticket ID] [--permanent] | show|cancel|extend|revoke <id>',
   words: { least: 0, most: 2 },
   options: {
     target: { type: 'string' },
+    labels: { type: 'string', multiple: true },
+    targets: { type: 'string', multiple: true },
     level: { type: 'string' },
+    account: { type: 'string' },
+    role: { type: 'string' },
     for: { type: 'string' },
+    at: { type: 'string' },
+    channel: { type: 'string', multiple: true },
+    database: { type: 'string', multiple: true },
     reason: { type: 'string' },
     ticket: { type: 'string' },
+    permanent: { type: 'boolean' },
   },
   async run(call) {
-    const { parts, login, words, out } = call
+    const { words, out } = call
     const [first, id] = words
-    const own = parts.requestsOf(login)
     if (first !== undefined && VERBS.includes(first)) {
       if (id === undefined) throw new CommandError(EXIT.usage, `request ${first} needs the id of a request.`)
       return act(call, first as Verb, id)
     }
     if (id !== undefined) throw new CommandError(EXIT.usage, `There is no "request ${first}".`)
-    const { request, lower } = await own.ask(wishOf(call)).catch(toPerson)
+    const { request, lower } = await asked(call).catch(toPerson)
     await out.show({ request, lower }, () => [
       requestText(request),
       ...(lower === null
@@ -40,6 +46,12 @@ export const request: Command = {
     ])
     return EXIT.ok
   },
+}
+
+/** Times are UTC, as in all that is answered. */
+async function asked({ parts, login, words: [address], options }: Call): ReturnType<OwnRequests['ask']> {
+  const wish = readWish(address, options as unknown as TypedWish, { now: parts.clock.now() })
+  return parts.requestsOf(login).ask(wish)
 }
 
 async function act({ parts, login, options, out }: Call, verb: Verb, id: string) {
@@ -53,28 +65,10 @@ async function act({ parts, login, options, out }: Call, verb: Verb, id: string)
   const changed = await {
     cancel: () => own.cancel(id),
     revoke: () => own.revoke(id, reason),
-    extend: () => own.extend(id, { forMs: forMsOf(options.for), reason, ticket }),
+    extend: async () => own.extend(id, { forMs: readLength(options.for as string | undefined), reason, ticket }),
   }
     [verb]()
     .catch(toPerson)
   await out.show(changed, () => [requestText(changed)])
   return EXIT.ok
-}
-
-function wishOf({ words, options }: Call): AskWish {
-  const { target, level, reason, ticket } = options as Record<
-    'target' | 'level' | 'reason' | 'ticket',
-    string | undefined
-  >
-  const [account] = words
-  if ((account === undefined) === (target === undefined))
-    throw new CommandError(EXIT.usage, 'Say what you ask for: request root@web-01, or request --target web-01.')
-  const known = LEVELS.find(one => one === level)
-  if (level !== undefined && known === undefined)
-    throw new CommandError(EXIT.usage, `--level is one of ${LEVELS.join(', ')}.`)
-  const address = account === undefined ? undefined : addressOf(account)
-  return {
-    on: { target: address?.target ?? target! },
-    ...{ account: address?.account, level: known, forMs: forMsOf(options.for), reason, ticket },
-  }
 }

@@ -1,5 +1,6 @@
 /** The menu: a picker on the whole screen, from which sessions are begun, and to which they come back. */
 
+import { MOST_LISTED } from '../../access-requests/request.ts'
 import type { OwnCheckOuts } from '../../check-out/own-check-outs.ts'
 import type { Conversation } from '../../session/conversation.ts'
 import type { Login } from '../../session/run-login.ts'
@@ -232,7 +233,7 @@ class Menu {
       const { checkOutsOf, requestsOf } = this.#parts
       const [checkOuts, requests] = await Promise.all([
         checkOutsOf(this.#login).list(),
-        requestsOf(this.#login).list('mine'),
+        requestsOf(this.#login).list('mine', { state: 'pending', limit: MOST_LISTED }),
       ])
       this.#states = statesOf(checkOuts, requests)
       this.#draw()

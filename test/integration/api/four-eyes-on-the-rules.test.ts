@@ -148,6 +148,23 @@ t.test('by ssh with nothing installed', async t => {
   t.ok(await parts.roles.get('by-ssh'))
 })
 
+t.test('by ssh the code of the login counts for the first decision that comes on it', async t => {
+  const id = await proposed('bob', role('by-login'))
+  const { host, port } = gateway.ssh!
+  await gateway.addRole({ name: 'desk', targets: {}, accounts: {}, factors: [['password', 'totp']] })
+  const { password, code } = await gateway.addUser({ name: 'nat', roles: ['security', 'desk'] })
+  const ssh = (...command: string[]) =>
+    startClient(
+      'ssh',
+      ['-F', 'none', ...clientOptions({ password }), '-p', String(port), '-l', 'nat', host, ...command],
+      { password, code },
+    ).ended
+  const approved = await ssh('approve', id)
+  t.match(approved, { status: 0, stdout: /applied by nat/ }, approved.stderr)
+  t.notMatch(approved.stderr, /One-time code/, 'it was not asked for again')
+  t.ok(await parts.roles.get('by-login'))
+})
+
 t.test('a token and the owner are nobody in particular: two persons approve what they propose', async t => {
   const id = (await owner(['apply', '-f', '-', '--json'], role('by-owner'))).json<{ proposal: ProposalDocument }>()
     .proposal.id

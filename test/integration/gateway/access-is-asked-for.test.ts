@@ -346,6 +346,20 @@ t.test('all of it by ssh, with nothing installed', async t => {
   await denying.printed(/One-time code/)
   denying.stdin.end(`${lee.code()}\n`)
   t.match((await denying.ended).stdout, /is denied: not today/)
+  const later = await ssh(
+    'alice',
+    ...['request', '--targets', "'web-*'", '--level', 'admin', '--channel', 'exec', '--channel', 'sftp'],
+    ...['--at', '30m', '--for', '1h', '--reason', 'later', '--json'],
+  ).ended
+  const { request } = JSON.parse(later.stdout) as { request: RequestDocument }
+  t.match(request, { channels: ['exec', 'sftp'], targets: { names: ['web-01'] }, chosenBy: { names: ['web-*'] } })
+  const { startsAt } = (await parts.requests.rows.get(request.id))!.wish
+  t.ok(Math.abs(startsAt! - parts.requests.clock.now() - 30 * 60_000) < 5 * 60_000, 'it begins when it was asked for')
+  t.match(await ssh('alice', 'request', `${account}@web-01`, '--at', 'noon', '--reason', 'x').ended, {
+    status: 2,
+    stderr: /--at is a time as in/,
+  })
+  t.equal((await ssh('alice', 'request', 'cancel', request.id).ended).status, 0)
 })
 
 t.test('the owner sees all and may revoke, and decides on nothing', async t => {

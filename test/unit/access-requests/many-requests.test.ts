@@ -4,6 +4,8 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { createOwnRequests } from '../../../src/access-requests/own-requests.ts'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { requests as listed } from '../../../src/self-service/commands/requests.ts'
+import { createOutput } from '../../../src/self-service/output.ts'
 import { eachStore, postgresDatabase, stopStores } from '../../support/each-store.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
@@ -184,4 +186,38 @@ eachStore(t, 'of many first uses at once one begins the time', async (t, store) 
   await Promise.all(Array.from({ length: 20 }, () => use(id)))
   t.equal((await events()).filter(({ kind }) => kind === 'access-request.began').length, 1)
   t.equal((await stateOf(id))?.is, 'active')
+})
+
+t.test('a list of requests by ssh that is not whole says so, and goes on where it is told', async t => {
+  const database = await openDatabase('sqlite::memory:')
+  t.teardown(() => database.destroy())
+  const { requests, ask, as, user, users, sessions, clock } = await createRequestWorld(database)
+  const own = createOwnRequests({
+    proposalOf: async () => undefined,
+    ...{ requests, sessions, users, proveCode: async () => false, takeCode: () => false },
+    person: async () => as('lee'),
+  })
+  const run = async (words: string[], options = {}) => {
+    let text = ''
+    const write = async (some: string) => {
+      text += some
+    }
+    const out = createOutput({ json: false, width: undefined, write, note: write })
+    await listed.run({ parts: { requestsOf: () => own }, login: {}, words, options, out } as never)
+    return text
+  }
+  for (const name of names(101)) {
+    await user(name, ['ops'])
+    await ask(name)
+    clock.move(1)
+  }
+  const first = await run([])
+  const [, view, last] = /There may be more: requests (\S+) --after (req_\S+)/.exec(first)!
+  t.equal(view, 'to-decide')
+  t.notMatch(first, /user-100/)
+  const rest = await run([view!], { after: last })
+  t.match(rest, /user-100/)
+  t.notMatch(rest, /There may be more|user-099/)
+  await t.rejects(run([], { after: last }), /which list/)
+  await t.rejects(run(['mine'], { after: 'x' }), /id of a request/)
 })

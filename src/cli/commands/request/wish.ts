@@ -1,44 +1,16 @@
 /** What is asked for on the command line, as the API takes it. */
 
-import { EXIT } from '../../../shared/exit-codes.ts'
-import { readAccount } from '../../account.ts'
-import { CliError } from '../../exit.ts'
+import { readStart, readWish, type TypedWish } from '../../../access-requests/read-wish.ts'
 import { parseTime } from '../../terminal/time.ts'
 
-export interface AskOptions {
-  readonly target?: string
-  readonly labels?: string[]
-  readonly targets?: string[]
-  readonly level?: string
-  readonly account?: string
-  readonly role?: string
-  readonly for?: string
-  readonly at?: string
-  readonly channel?: string[]
-  readonly database?: string[]
-  readonly reason?: string
-  readonly ticket?: string
-  readonly permanent?: true
+export function wishOf(address: string | undefined, typed: TypedWish, now: number): Record<string, unknown> {
+  const { on, forMs: _, startsAt: __, ...wish } = readWish(address, { ...typed, at: undefined }, { now })
+  return { ...wish, ...on, for: typed.for, startsAt: startOf(typed.at, now) }
 }
 
-export function wishOf(address: string | undefined, options: AskOptions, now: number): Record<string, unknown> {
-  const { target, labels, targets, level, account, role, at, channel, database, reason, ticket, permanent } = options
-  const said = [address, target, labels ?? targets].filter(one => one !== undefined)
-  if (said.length !== 1)
-    throw new CliError(EXIT.usage, 'Say what you ask for: root@web-01, or --target, or --labels and --targets.')
-  return {
-    ...(address === undefined ? { target, account } : readAccount(address)),
-    ...(labels === undefined && targets === undefined
-      ? {}
-      : { selector: { names: targets, labels: labels && Object.fromEntries(labels.map(readLabel)) } }),
-    ...{ level, role, reason, ticket, permanent, for: options.for },
-    startsAt: at === undefined ? undefined : parseTime(at, '--at', now),
-    ...{ channels: channel, databases: database },
-  }
-}
-
-function readLabel(text: string): [string, string] {
-  const at = text.indexOf('=')
-  if (at < 1) throw new CliError(EXIT.usage, `"${text}" is no label.`, 'A label is written as in env=production.')
-  return [text.slice(0, at), text.slice(at + 1)]
+/** In ISO 8601: local, unless it says a zone; `30m` is from now. */
+export function startOf(at: string | undefined, now: number): string | undefined {
+  if (at === undefined) return undefined
+  const timeOf = (text: string) => Date.parse(parseTime(text, '--at', now))
+  return new Date(readStart(at, { now, timeOf })).toISOString()
 }
