@@ -19,7 +19,7 @@ import { startTwoGateways } from '../../support/start-two-gateways.ts'
 t.setTimeout(240_000)
 
 if (userInfo().uid !== 0) {
-  t.pass('an account of its own is made by root alone')
+  t.plan(0, 'an account of its own is made by root alone')
   process.exit()
 }
 
@@ -270,16 +270,21 @@ t.test('a check-out that hangs on it is returned, and that is attested, however 
     },
     'the target is gone': { end: () => parts.targets.remove('web-02'), back: () => parts.targets.put(entry) },
   }
+  const over: { how: string; id: string; checkOut: string }[] = []
   for (const [how, { end, back }] of Object.entries(ends)) {
     const id = await given(login.name, 'web-02')
     const taken = await parts.checkOuts.take(as('alice', 'ops'), address, { reason: 'INC-4711' })
     if (!taken.taken) throw new Error(how)
     await end(id)
     await parts.live.accessChanged()
-    const { checkOuts } = await attested(id)
-    t.match(checkOuts, [{ checkOut: taken.checkOut.id, account: `${login.name}@web-02`, state: 'returned' }], how)
+    over.push({ how, id, checkOut: taken.checkOut.id })
+    while ((await parts.checkOuts.get(taken.checkOut.id))?.state.is === 'open') await setTimeout(50)
     await back?.()
     await parts.live.accessChanged()
+  }
+  for (const { how, id, checkOut } of over) {
+    const { checkOuts } = await attested(id)
+    t.match(checkOuts, [{ checkOut, account: `${login.name}@web-02`, state: 'returned' }], how)
   }
 })
 
