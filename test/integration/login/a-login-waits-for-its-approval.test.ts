@@ -329,6 +329,35 @@ t.test(
   },
 )
 
+t.test(
+  'a client that types only into a program that runs, as PuTTY does, is asked; one that is refused then is closed',
+  async t => {
+    const key = generateKeyPairSync('ed25519')
+    const publicKeys = [...alicesKeys, `ssh-ed25519 ${blobOf(key).toString('base64')}`]
+    await parts.users.put({ ...(await parts.users.get('alice'))!, publicKeys })
+    const client = await logInRaw(gateway.ssh!, login, key)
+    const channel = uint32(await openSession(client, 100_000))
+    const size = [uint32(80), uint32(24), uint32(0), uint32(0)]
+    const request = (...fields: Buffer[]) => client.send(MESSAGE.CHANNEL_REQUEST, channel, ...fields)
+    request(string('pty-req'), boolean(false), string('xterm'), ...size, string('\0'))
+    request(string('subsystem'), boolean(true), string('nonsense'))
+    await client.next(MESSAGE.CHANNEL_SUCCESS)
+    client.send(MESSAGE.CHANNEL_DATA, channel, string('disk is full\r'))
+    await approve()
+    t.equal(
+      await client.nextOf(MESSAGE.CHANNEL_FAILURE, MESSAGE.CHANNEL_EXTENDED_DATA),
+      MESSAGE.CHANNEL_EXTENDED_DATA,
+      'in words, as its answer was given',
+    )
+    await client.next(MESSAGE.CHANNEL_CLOSE)
+    client.send(MESSAGE.CHANNEL_CLOSE, channel)
+    const second = await openSession(client, 100_000)
+    client.send(MESSAGE.CHANNEL_REQUEST, uint32(second), string('exec'), boolean(true), string('echo goes on'))
+    t.match((await client.next(MESSAGE.CHANNEL_DATA)).toString(), 'goes on')
+    client.transport.destroy()
+  },
+)
+
 t.test('a connection that only forwards is refused at once, and told that it says nothing', async t => {
   const { stderr } = await ssh(['-N', '-L', `${sshd.folder}/forward:127.0.0.1:1`, ...because('disk is full')]).ended
   t.match(stderr, /With -N or -W nothing can be said nor asked/)

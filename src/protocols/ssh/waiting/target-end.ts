@@ -64,6 +64,13 @@ export class TargetEnd {
     this.#targetClosed = true
   }
 
+  /** Closed in the client's place: what waits is thrown away. */
+  close(): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.fromClient(MESSAGE.CHANNEL_CLOSE, message(MESSAGE.CHANNEL_CLOSE, uint32(0)))
+  }
+
   /** CHANNEL_WINDOW_ADJUST of the target. */
   adjusted(bytes: number): void {
     this.#opened!.window += bytes

@@ -50,7 +50,7 @@ interface Channel {
   room: number
   terminal: boolean
   /** A program was asked for; whether it waits for the answer to that. */
-  program: { readonly wantsReply: boolean } | undefined
+  program: { wantsReply: boolean } | undefined
 }
 
 /** In its place among what is held: the opening of the channel itself. */
@@ -76,6 +76,10 @@ export class WaitingClient implements TransportListener, RelayPeer {
   #repeated = 0
   /** The newest size of the terminal, where it is held. */
   #size: Buffer | undefined
+  /** The client was told that its program runs, before the target was asked. */
+  #toldItRuns = false
+  /** It does not: the channel was closed in the client's place, and what the client says of it counts no more. */
+  #closedForClient = false
   /** Nothing more will be typed. */
   #sentEof = false
   #typed: { readonly line: TypedLine; answered(line: string | undefined): void } | undefined
@@ -114,11 +118,13 @@ export class WaitingClient implements TransportListener, RelayPeer {
   }
 
   tell(line: string): void {
+    this.#listenAtTerminal()
     this.#say(terminalLines(line))
   }
 
   ask(question: string): Promise<string | undefined> {
     if (!this.#brought.attended || this.#transport.over || this.#sentEof) return Promise.resolve(undefined)
+    this.#listenAtTerminal()
     this.#say(plain(question))
     return new Promise(resolve => {
       const patience = setTimeout(() => answered(undefined), ANSWER_WITHIN_MS)
@@ -130,6 +136,15 @@ export class WaitingClient implements TransportListener, RelayPeer {
       }
       this.#typed = { line: new TypedLine(), answered }
     })
+  }
+
+  /** PuTTY and others send what is typed only once they are told that the program runs. */
+  #listenAtTerminal(): void {
+    const { program, terminal } = this.#channel ?? {}
+    if (!terminal || !program?.wantsReply) return
+    program.wantsReply = false
+    this.#toldItRuns = true
+    this.#toClient(MESSAGE.CHANNEL_SUCCESS)
   }
 
   /** The last word, where it can be read: the caller disconnects when the client has not by itself. */
@@ -402,6 +417,7 @@ export class WaitingClient implements TransportListener, RelayPeer {
   /** From the client to the relay. */
   #passOn(type: number, payload: Buffer): void {
     const isOwn = type > MESSAGE.CHANNEL_OPEN_FAILURE && payload.length >= 5 && payload.readUInt32BE(1) === OWN
+    if (isOwn && this.#closedForClient) return
     if (!isOwn || this.#target === undefined) this.#relay!.message(type, payload)
     else this.#target.fromClient(type, payload)
   }
@@ -436,6 +452,17 @@ export class WaitingClient implements TransportListener, RelayPeer {
       case MESSAGE.CHANNEL_CLOSE:
         if (isOwn) target.closed()
         return false
+      // To the program: of what was asked for before it, the target is told to answer nothing.
+      case MESSAGE.CHANNEL_SUCCESS:
+      case MESSAGE.CHANNEL_FAILURE:
+        if (!isOwn || !this.#toldItRuns) return false
+        this.#toldItRuns = false
+        if (payload[0] === MESSAGE.CHANNEL_SUCCESS) return true
+        this.#sayWhy('the program is refused')
+        // The client's number is free only once the target has closed it as well.
+        this.#closedForClient = true
+        target.close()
+        return true
       default:
         return false
     }
@@ -443,9 +470,13 @@ export class WaitingClient implements TransportListener, RelayPeer {
 
   /** The client was told long ago that the channel is open. */
   #failed(why: string): void {
+    this.#sayWhy(why)
+    this.#toClient(MESSAGE.CHANNEL_CLOSE)
+  }
+
+  #sayWhy(why: string): void {
     const words = Buffer.from(terminalLines(`Sallyport: ${why}`))
     this.#toClient(MESSAGE.CHANNEL_EXTENDED_DATA, uint32(EXTENDED_DATA_STDERR), string(words))
-    this.#toClient(MESSAGE.CHANNEL_CLOSE)
   }
 
   get over(): boolean {
