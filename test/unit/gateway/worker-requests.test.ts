@@ -56,7 +56,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   tokens: [SESSION],
   revokeToken: [SESSION, 'laptop'],
   askAccess: [SESSION, { on: { target: 'web-01' }, account: 'root', reason: 'INC-4711' }],
-  requests: [SESSION, 'mine'],
+  requests: [SESSION, 'mine', { limit: 100 }],
   showRequest: [SESSION, 'req_1'],
   extendRequest: [SESSION, 'req_1', { forMs: 1000 }],
   decideRequest: [SESSION, 'req_1', { is: 'approve' }, Buffer.from('123456')],
