@@ -11,7 +11,7 @@ export function createSteadyEnds(steady: Clock) {
 
   /** The end of the request, where it is `now` by the clock that it is to end by. */
   return (id: string, endsAt: number, now: number): number => {
-    const passed = elapsed(steady)
+    const passed = Math.floor(elapsed(steady))
     const before = known.get(id)
     // More time is more by what has passed as well.
     const overAtElapsed = before === undefined ? passed + endsAt - now : before.overAtElapsed + endsAt - before.endsAt
