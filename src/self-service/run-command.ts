@@ -14,6 +14,7 @@ import { type Command, CommandError, type CommandParts } from './command.ts'
 import { wordsOf } from './command-line.ts'
 import { createOutput } from './output.ts'
 import { COMMANDS } from './registry.ts'
+import { usageOf } from './usage.ts'
 
 /** What was typed is kept in the audit log for ever. */
 const MOST_SHOWN = 256
@@ -141,8 +142,4 @@ function tooMany(command: Command, word: string, options: Record<string, string 
     `${command.name} does not take "${word}".`,
     `${option === undefined ? '' : quotes}${usageOf(command)}`,
   )
-}
-
-function usageOf({ name, usage }: Command): string {
-  return `usage: ${[name, usage, '[--json]'].filter(part => part !== '').join(' ')}`
 }

@@ -1,6 +1,7 @@
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatFacts } from '../../shared/text/table.ts'
 import type { Command } from '../command.ts'
+import { wrapped } from '../usage.ts'
 
 /** `commands`: the others. */
 export function helpFor(commands: readonly Command[]): Command {
@@ -29,15 +30,4 @@ function linesOf(commands: readonly Pick<Command, 'name' | 'usage' | 'summary'>[
   const lines = formatFacts(all)
   if (lines.every(line => line.length <= width)) return lines
   return all.flatMap(([call, summary]) => [...wrapped(call, width), `    ${summary}`])
-}
-
-/** Between options, where it is too long for a line. */
-function wrapped(call: string, width: number): string[] {
-  const lines: string[] = []
-  for (const part of call.split(/ (?=\[|\|)/)) {
-    const longer = lines.length === 0 ? part : `${lines.at(-1)} ${part}`
-    if (longer.length <= width && lines.length > 0) lines[lines.length - 1] = longer
-    else lines.push(lines.length === 0 ? part : `        ${part}`)
-  }
-  return lines
 }

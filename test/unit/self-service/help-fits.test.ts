@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createOutput } from '../../../src/self-service/output.ts'
 import { COMMANDS } from '../../../src/self-service/registry.ts'
+import { usageOf } from '../../../src/self-service/usage.ts'
 
 t.test('help fits a terminal of 80 columns, and stands side by side where there is room', async t => {
   const help = async (width: number | undefined) => {
@@ -19,4 +20,17 @@ t.test('help fits a terminal of 80 columns, and stands side by side where there 
   )
   t.match(narrow.join('\n'), /^targets \[WORD\.\.\.\]\n {4}the accounts/m)
   t.match((await help(undefined)).join('\n'), /^targets \[WORD\.\.\.\] +the accounts/m)
+})
+
+t.test('so does the usage of each command, and no option is lost by it', async t => {
+  for (const command of COMMANDS) {
+    const lines = usageOf(command).split('\n')
+    t.same(
+      lines.filter(line => line.length > 80),
+      [],
+      command.name,
+    )
+    const words = `usage: ${command.name} ${command.usage} [--json]`.split(' ').filter(word => word !== '')
+    t.same(lines.join(' ').split(/ +/), words)
+  }
 })
