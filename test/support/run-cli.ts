@@ -18,13 +18,15 @@ export interface CliOptions {
   /** As wide as this terminal; not given: no terminal. */
   readonly columns?: number
   readonly env?: NodeJS.ProcessEnv
+  /** Told all of standard output so far, each time that there is more. */
+  readonly printed?: (text: string) => void
 }
 
 export async function cli(
   argv: readonly string[],
-  { stdin = '', columns, env = {} }: CliOptions = {},
+  { stdin = '', columns, env = {}, printed }: CliOptions = {},
 ): Promise<CliResult> {
-  const stdout = collect(columns)
+  const stdout = collect(columns, printed)
   const stderr = collect()
   const input = new PassThrough()
   input.end(stdin)
@@ -49,11 +51,12 @@ export function withToken(
   return cli(argv, { ...options, env })
 }
 
-function collect(columns?: number) {
+function collect(columns?: number, printed?: (text: string) => void) {
   const chunks: Buffer[] = []
   const stream = new Writable({
     write(chunk, _encoding, done) {
       chunks.push(Buffer.from(chunk))
+      printed?.(Buffer.concat(chunks).toString('utf8'))
       done()
     },
   })

@@ -190,7 +190,11 @@ t.test('a code counts once, and is remembered, whichever worker it comes to', as
 t.test('a session is followed and killed whichever worker has it', async t => {
   const sessions = [await openSession(), await openSession()]
   for (const { ssh, id } of sessions) {
-    const following = asOwner(gateway, ['session', 'follow', id])
+    const seen = Promise.withResolvers<void>()
+    const following = asOwner(gateway, ['session', 'follow', id], {
+      printed: text => text.includes('ready') && seen.resolve(),
+    })
+    await Promise.race([seen.promise, following])
     ssh.stdin.write('seen from the front\n')
     await ssh.printed(/seen from the front/)
     t.match(await asOwner(gateway, ['session', 'kill', id]), { exit: 0 })
