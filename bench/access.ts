@@ -90,7 +90,7 @@ async function writeResources(folder: string, { users, targets, roles }: Size, l
     role: [
       roles,
       index =>
-        `kind: role\nname: ${roleName(index)}\ntargets: { labels: { team: team-${index} } }\naccounts: { levels: [${levels}] }\nhours: { from: "00:00", to: "24:00", zone: Europe/Berlin, days: [mon, tue, wed, thu, fri, sat, sun] }\nmaxSession: 8h\n`,
+        `kind: role\nname: ${roleName(index)}\ntargets: { labels: { team: team-${index} } }\naccounts: { levels: [${levels}] }\nhours: { from: "00:00", to: "24:00", zone: Europe/Berlin, days: [mon, tue, wed, thu, fri, sat, sun] }\nmaxSession: 8h\nonRequest:\n  - { accounts: { levels: [admin] }, approvers: ["role:${roleName(0)}"], maxTime: 4h }\n`,
     ],
     target: [
       targets,
@@ -134,12 +134,25 @@ async function fillStore(url: string, { users, targets, sessions, roles, request
   for (const some of slices(rows)) await database.insertInto('sessions').values(some).execute()
   const open = Array.from({ length: requests }, (_, index) => ({
     ...{ id: newId('req', now), kind: 'access', user: userName(index % users), state: 'pending', revision: 1 },
-    ...{ role: roleName(index % roles), offer: 'level admin', wish: '{}', given: null, extension_of: null },
+    ...{
+      role: roleName(index % roles),
+      offer: 'level admin',
+      ...adminOf(targetName(index % targets)),
+      extension_of: null,
+    },
     ...{ asked_at: now, stage: 0, stage_since: now, expires_at: now + DAY_MS, starts_at: null, ends_at: null },
     ...{ ended_at: null, ended_by: null, words: null, withdrawn: 0, review: null, asks_more: 0 },
   }))
   for (const some of slices(open)) await database.insertInto('access_requests').values(some).execute()
   await database.destroy()
+}
+
+/** What somebody asks for there, as the store has it. */
+function adminOf(target: string): { wish: string; given: string } {
+  const targets = { names: [target] }
+  const given = { targets, accounts: { levels: ['admin'] }, channels: ['shell'], lengthMs: 3_600_000 }
+  const wish = { ...given, reason: 'INC-4711', source: '198.51.100.7', clock: 'approval' }
+  return { wish: JSON.stringify(wish), given: JSON.stringify(given) }
 }
 
 /** As `sallyport start` runs it, for the command line of the same folder. */
