@@ -4,6 +4,7 @@ import { matchesAccount } from '../policy/match.ts'
 import type { Offered } from '../policy/offers.ts'
 import type { AskedAccess, AskedOutcome, AskForAccess, AskingPerson } from '../session/asked-access.ts'
 import { onceAborted } from '../session/session-end.ts'
+import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import type { Log } from '../shared/log.ts'
 import { describeStage } from './approvals.ts'
 import type { RequestedAccess } from './request.ts'
@@ -27,7 +28,8 @@ interface Parts {
 export function createAskForAccess({ requests, longestMs, log }: Parts): AskForAccess {
   /** Those that were asked for while connecting, by how many logins wait for them. */
   const waiting = new Map<string, number>()
-  const turns = new Map<string, Promise<void>>()
+  /** What connections of one user ask for and withdraw at one instant is done one after the other: then it is one request. */
+  const inTurn = createKeyedMutex()
 
   async function outcomeOf(id: string): Promise<AskedOutcome | undefined> {
     const request = await requests.rows.get(id)
@@ -73,19 +75,6 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
     waiting.delete(id)
     const request = await requests.rows.get(id)
     if (request?.state.is === 'pending') await requests.cancel({ user, session }, id)
-  }
-
-  /** What connections of one user ask for and withdraw at one instant is done one after the other: then it is one request. */
-  async function inTurn<T>(user: string, work: () => Promise<T>): Promise<T> {
-    const before = turns.get(user)
-    const turn = (before ?? Promise.resolve()).then(work)
-    const over = turn.then(
-      () => undefined,
-      () => undefined,
-    )
-    turns.set(user, over)
-    void over.then(() => turns.get(user) === over && turns.delete(user))
-    return turn
   }
 
   async function waitFor(request: RequestedAccess, person: AskingPerson, known: boolean): Promise<AskedAccess> {

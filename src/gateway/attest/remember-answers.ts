@@ -2,6 +2,7 @@
 
 import type { SessionRow } from '../../session/records/session-store.ts'
 import type { Remains } from '../../session/remains.ts'
+import { BoundedMap } from '../../shared/bounded-map.ts'
 import type { AskTargets } from './ask-targets.ts'
 
 /** What runs so long after a session does not end by itself in a moment. */
@@ -10,7 +11,7 @@ const LASTING_MS = 30_000
 const MOST_KEPT = 1000
 
 export function rememberAnswers(askTargets: AskTargets, clock: { now(): number }) {
-  const kept = new Map<string, Map<string, Remains>>()
+  const kept = new BoundedMap<Map<string, Remains>>(MOST_KEPT)
   return {
     async ask(request: string, sessions: readonly SessionRow[], signal: AbortSignal): Promise<Map<string, Remains>> {
       const known = kept.get(request) ?? new Map<string, Remains>()
@@ -23,10 +24,9 @@ export function rememberAnswers(askTargets: AskTargets, clock: { now(): number }
         if (answer !== undefined && isLasting(answer, clock.now() - (endedAt ?? 0))) known.set(id, answer)
       }
       kept.set(request, known)
-      for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest)
       return new Map([...answers, ...known])
     },
-    forget: (request: string) => void kept.delete(request),
+    forget: (request: string) => kept.delete(request),
   }
 }
 
