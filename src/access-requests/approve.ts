@@ -1,5 +1,6 @@
 /** Approving a request: one of the approvals that it needs, or the last. */
 
+import type { Role } from '../policy/role.ts'
 import { checkText } from '../policy/wish-words.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
@@ -12,7 +13,7 @@ import { ofThese, openedBy } from './choose-offer.ts'
 import type { FollowOn } from './follow-on.ts'
 import { type GivenLess, lessen } from './lessen.ts'
 import type { OfferedNow } from './offered.ts'
-import type { RequestedAccess } from './request.ts'
+import type { AskedAccess, RequestedAccess } from './request.ts'
 import type { RequestRows } from './request-rows.ts'
 import { onOf } from './which-targets.ts'
 
@@ -33,6 +34,13 @@ interface How {
 }
 
 export function createApprove({ rows, offered, decider, acts: { act }, followOn, changes, clock }: Parts) {
+  /** The same, bound to the targets on which it opens something now. Throws `CONFLICT` where there are none. */
+  async function boundNow(request: RequestedAccess, role: Role, given: AskedAccess): Promise<AskedAccess> {
+    const opened = openedBy(role, request.offer, given, await offered.targetsOf(onOf(given)))
+    if (opened.length > 0) return ofThese(given, opened)
+    throw new GatewayError('CONFLICT', 'Nothing of what it asks for is there any more, or offered.')
+  }
+
   async function prepare(person: Actor, id: string, how: How): Promise<Write<RequestedAccess>> {
     const { request, given, facts, rule, user, hold } = await decider.stillTheirs(person, id)
     const { offer, role, stage } = facts
@@ -40,11 +48,8 @@ export function createApprove({ rows, offered, decider, acts: { act }, followOn,
     if (request.extensionOf !== undefined && (how.less.channels !== undefined || how.less.startsAt !== undefined))
       throw new GatewayError('BAD_REQUEST', 'It is more time for what was given: less of it is a shorter time alone.')
     const lessened = lessen(given, how.less, { role, offer, now })
-    const opened = openedBy(role, request.offer, lessened, await offered.targetsOf(onOf(lessened)))
-    if (request.extensionOf === undefined && opened.length === 0)
-      throw new GatewayError('CONFLICT', 'Nothing of what it asks for is there any more, or offered.')
-    const less = request.extensionOf === undefined ? ofThese(lessened, opened) : lessened
     const base = request.extensionOf === undefined ? undefined : await rows.get(request.extensionOf)
+    const less = request.extensionOf === undefined ? await boundNow(request, role, lessened) : lessened
     // An earlier one, where somebody who approved it is no approver any more, or the offer has other steps now.
     const next = stageLacking({ ...facts, approvals: [...facts.approvals, { approver: user, stage }] })
     const by = byOf(person)
