@@ -7,6 +7,9 @@ import { promisify } from 'node:util'
 
 export const run = promisify(execFile)
 
+/** What a test waits for comes within seconds, or, for a defect, never: then the test says so, and what came in its place. */
+export const LONGEST_WAIT_MS = 180_000
+
 export interface Child {
   readonly pid: number
   /** Resolves when the process has ended, with its exit code or the name of the signal. */

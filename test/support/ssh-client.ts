@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { removeFolder } from './child.ts'
+import { LONGEST_WAIT_MS, removeFolder } from './child.ts'
 
 export interface SshAnswers {
   readonly password?: string
@@ -22,7 +22,7 @@ export interface SshResult {
 
 export interface SshProcess {
   readonly stdin: NodeJS.WritableStream
-  /** Resolves when stdout and stderr together match. */
+  /** Resolves when stdout and stderr together match. Rejects when the program ends before, or after {@link LONGEST_WAIT_MS}. */
   printed(pattern: RegExp): Promise<void>
   readonly ended: Promise<SshResult>
   kill(): void
@@ -88,14 +88,17 @@ export function startClient(program: string, args: string[], answers: SshAnswers
     stdin: child.stdin,
     printed(pattern) {
       return new Promise((resolve, reject) => {
+        const refuse = (what: string) => reject(new Error(`${program} ${what} ${pattern}: ${stdout}${stderr}`))
+        const timer = setTimeout(refuse, LONGEST_WAIT_MS, 'has not printed')
         const check = () => {
           if (!pattern.test(stdout + stderr)) return
           look.delete(check)
+          clearTimeout(timer)
           resolve()
         }
         look.add(check)
         check()
-        ended.then(() => reject(new Error(`${program} ended without ${pattern}: ${stdout}${stderr}`)), reject)
+        ended.then(() => refuse('ended without'), reject).finally(() => clearTimeout(timer))
       })
     },
     ended,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { removeFolder } from './child.ts'
+import { LONGEST_WAIT_MS, removeFolder } from './child.ts'
 
 const run = promisify(execFile)
 
@@ -19,11 +19,13 @@ export async function startPane(command: readonly string[]) {
   await tmux('set-option', '-g', 'remain-on-exit', 'on')
   const screen = () => tmux('capture-pane', '-p')
   const title = async () => (await tmux('display-message', '-p', '#{pane_title}')).trim()
-  /** tmux has no event for what a pane shows. */
+  /** tmux has no event for what a pane shows. Rejects with what it shows after {@link LONGEST_WAIT_MS}. */
   async function until(look: () => Promise<string>, pattern: RegExp): Promise<string> {
+    const last = Date.now() + LONGEST_WAIT_MS
     for (;;) {
       const seen = await look()
       if (pattern.test(seen)) return seen
+      if (Date.now() > last) throw new Error(`the terminal does not show ${pattern}:\n${seen}`)
       await setTimeout(50)
     }
   }

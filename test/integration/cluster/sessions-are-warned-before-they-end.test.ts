@@ -125,7 +125,9 @@ t.test(
     await pane.shows(/stdin|^23$/m)
     await pane.type(':set notitle', 'Enter')
     await pane.type('G')
-    const picture = await pane.shows(/^500$/m)
+    await pane.shows(/^500$/m)
+    await pane.type(":echo 'drawn'", 'Enter')
+    const picture = await pane.shows(/^drawn/m)
     await moveTo(id, 5 * MINUTE)
     await pane.titled(/Sallyport: ends at \d\d:\d\d:\d\d UTC, in 5 minutes/)
     t.equal(await pane.screen(), picture, 'the screen is as it was')
@@ -135,7 +137,9 @@ t.test(
     t.match(after, new RegExp(`ssh alice@gateway request extend ${id} --reason`))
     t.notMatch(await pane.title(), /Sallyport/, 'the title is back')
 
-    await pane.type('clear; cat', 'Enter')
+    await pane.type('clear; echo cleared; cat', 'Enter')
+    // What is typed before that is wiped with the rest of the screen.
+    await pane.shows(/^cleared$/m)
     await pane.type('half a li')
     await pane.shows(/^half a li/m)
     await moveTo(id, MINUTE)
