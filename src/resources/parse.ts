@@ -8,6 +8,7 @@ import { readYamlFiles } from '../config/yaml-files.ts'
 import {
   type Path,
   type Problem,
+  placed,
   readYaml,
   throwProblems,
   type YamlDocument,
@@ -19,6 +20,7 @@ import { rotationPolicySchema } from '../rotation/policies/rotation-policy.ts'
 import { givingWay, toEnd } from '../shared/concurrency/give-way.ts'
 import { targetSchema } from '../targets/target.ts'
 import { checkResource, checkWritten } from './check.ts'
+import { rememberTexts } from './remember-texts.ts'
 import { nameOf, RESOURCE_KINDS, type Resource, type ResourceKind } from './resource.ts'
 
 export interface ResourceFile {
@@ -51,33 +53,93 @@ export interface ParsedFiles {
   readonly problems: Problem[]
 }
 
-/** Never throws for what people wrote: every problem of every file comes back, each with its place. */
-export function parseResources(files: readonly ResourceFile[]): ParsedFiles {
-  return toEnd(parsing(files.map(({ name, text }) => readYaml(name, text))))
+/** What one entry of a file says, and where it stands there: in which of its documents, and at which path. */
+interface FileEntry {
+  readonly resource: Resource
+  readonly document: number
+  readonly path: Path
+  readonly written: ReadonlySet<string>
 }
 
-/** The same, while others have their turn. Throws `RESOURCE_INVALID`, with every problem as `file:line:column`. */
+interface FileEntries {
+  readonly entries: readonly FileEntry[]
+  readonly problems: readonly Problem[]
+}
+
+/** Of this process: what a text says depends on nothing but the text. */
+const remembered = rememberTexts<readonly FileEntry[]>()
+
+/** Never throws for what people wrote: every problem of every file comes back, each with its place. */
+export function parseResources(files: readonly ResourceFile[]): ParsedFiles {
+  const read = files.map(({ name, text }) => readYaml(name, text))
+  return together(read.map(file => ({ file, ...toEnd(parsing(file)) })))
+}
+
+/**
+ * The same, while others have their turn. Files that were read before, and had no problem, are not read again. Throws `RESOURCE_INVALID`, with
+ * every problem as `file:line:column`.
+ */
 export async function readResources(files: readonly ResourceFile[]): Promise<PlacedResource[]> {
-  const { resources, problems } = await givingWay(parsing(await readYamlFiles(files)))
+  const known = await givingWay(looking(files))
+  const read = (await readYamlFiles(files.filter((_, index) => known[index] === undefined))).values()
+  const parsed: ({ file: YamlFile } & FileEntries)[] = []
+  for (const [index, { name, text }] of files.entries()) {
+    const entries = known[index]
+    if (entries !== undefined) {
+      parsed.push({ file: placedAgain(name, text, entries), entries, problems: [] })
+      continue
+    }
+    const file = read.next().value!
+    const found = await givingWay(parsing(file))
+    if (found.problems.length === 0) remembered.set(text, found.entries)
+    parsed.push({ file, ...found })
+  }
+  const { resources, problems } = together(parsed)
   if (problems.length > 0) throwProblems('RESOURCE_INVALID', problems)
   return resources
 }
 
-function* parsing(files: readonly YamlFile[]): Generator<void, ParsedFiles> {
-  const resources: PlacedResource[] = []
-  const problems: Problem[] = []
-  for (const file of files) {
-    problems.push(...file.problems)
-    for (const document of file.documents) {
-      for (const { entry, path } of entriesOf(document)) {
-        const parsed = parseEntry(document, entry, path)
-        if ('problems' in parsed) problems.push(...parsed.problems)
-        else resources.push(parsed)
-        yield
-      }
+function* looking(files: readonly ResourceFile[]): Generator<void, (readonly FileEntry[] | undefined)[]> {
+  const found: (readonly FileEntry[] | undefined)[] = []
+  for (const { text } of files) {
+    found.push(remembered.get(text))
+    yield
+  }
+  return found
+}
+
+/** Its places are looked up in the text, as always. */
+function placedAgain(name: string, text: string, entries: readonly FileEntry[]): YamlFile {
+  const documents = (entries.at(-1)?.document ?? -1) + 1
+  return placed(name, text, { values: Array.from({ length: documents }), problems: [] })
+}
+
+function together(files: readonly ({ file: YamlFile } & FileEntries)[]): ParsedFiles {
+  const resources = files.flatMap(({ file, entries }) =>
+    entries.map(({ resource, document, path, written }) => ({
+      ...{ ...resource, written },
+      at: placing(file.documents[document]!, path),
+    })),
+  )
+  return { resources, problems: [...files.flatMap(({ problems }) => problems), ...findTwins(resources)] }
+}
+
+function placing(document: YamlDocument, path: Path): PlacedResource['at'] {
+  return (inside, message) => document.problemAt([...path, ...inside], message)
+}
+
+function* parsing(file: YamlFile): Generator<void, FileEntries> {
+  const entries: FileEntry[] = []
+  const problems = [...file.problems]
+  for (const [index, document] of file.documents.entries()) {
+    for (const { entry, path } of entriesOf(document)) {
+      const parsed = parseEntry(document, entry, path)
+      if ('problems' in parsed) problems.push(...parsed.problems)
+      else entries.push({ ...parsed, document: index, path })
+      yield
     }
   }
-  return { resources, problems: [...problems, ...findTwins(resources)] }
+  return { entries, problems }
 }
 
 function entriesOf({ value }: YamlDocument): { entry: unknown; path: Path }[] {
@@ -85,8 +147,12 @@ function entriesOf({ value }: YamlDocument): { entry: unknown; path: Path }[] {
   return Array.isArray(value) ? value.map((entry, index) => ({ entry, path: [index] })) : [{ entry: value, path: [] }]
 }
 
-function parseEntry(document: YamlDocument, entry: unknown, path: Path): PlacedResource | { problems: Problem[] } {
-  const at = (inside: Path, message: string) => document.problemAt([...path, ...inside], message)
+function parseEntry(
+  document: YamlDocument,
+  entry: unknown,
+  path: Path,
+): Omit<FileEntry, 'document' | 'path'> | { problems: Problem[] } {
+  const at = placing(document, path)
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
     return { problems: [at([], `A resource is a map with a kind (${RESOURCE_KINDS.join(', ')}) and its fields.`)] }
   }
@@ -103,7 +169,7 @@ function parseEntry(document: YamlDocument, entry: unknown, path: Path): PlacedR
   const problems = [...checkWritten(kind, fields), ...checkResource(resource)].map(({ path: inside, message }) =>
     at(inside, message),
   )
-  return problems.length > 0 ? { problems } : { ...resource, at, written: new Set(Object.keys(fields)) }
+  return problems.length > 0 ? { problems } : { resource, written: new Set(Object.keys(fields)) }
 }
 
 function isKind(kind: unknown): kind is ResourceKind {

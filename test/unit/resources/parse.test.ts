@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { formatProblem } from '../../../src/config/yaml-source.ts'
-import { parseResources } from '../../../src/resources/parse.ts'
+import { parseResources, readResources } from '../../../src/resources/parse.ts'
 
 const read = (...texts: string[]) => parseResources(texts.map((text, index) => ({ name: `f${index + 1}.yaml`, text })))
 const complaints = (...texts: string[]) => read(...texts).problems.map(formatProblem)
@@ -256,3 +256,37 @@ t.test('property: whatever the values, a resource is read or refused with a plac
     { numRuns: 500 },
   )
 })
+
+t.test(
+  'what is read again says the same, with its places under the name of this time, and only where nothing of it is new',
+  async t => {
+    const text = `${ROLE}---\n# nothing\n---\n[{ ${TARGET.trim().replaceAll('\n', ', ')} }]\n---\nkind: user\nname: u\nroles: [r]\n`
+    const more = POLICY
+    const bare = ({ at: _, ...one }: Awaited<ReturnType<typeof readResources>>[number]) => one
+    const read = async (...files: [name: string, text: string][]) =>
+      readResources(files.map(([name, text]) => ({ name, text })))
+    const first = await read(['a.yaml', text], ['b.yaml', more])
+    t.strictSame(first.map(bare), parseResources([{ name: 'a.yaml', text: `${text}---\n${more}` }]).resources.map(bare))
+    const again = await read(['of another name.yaml', text], ['b.yaml', `${more}description: other\n`])
+    t.strictSame(again.slice(0, 3).map(bare), first.slice(0, 3).map(bare))
+    t.equal(
+      again.some((one, index) => one.value === first[index]?.value),
+      false,
+      'nobody has the objects of others',
+    )
+    t.match(again[3]!.value, { description: 'other' })
+    t.same(again[1]!.at(['host'], 'here'), { file: 'of another name.yaml', line: 8, column: 48, message: 'here' })
+    // The same resource is still one too many.
+    await t.rejects(
+      read(['a.yaml', text], ['c.yaml', TARGET]),
+      /c\.yaml:2:7: The target t is described already at a\.yaml:8:/,
+    )
+    for (let tries = 0; tries < 2; tries++)
+      await t.rejects(read(['d.yaml', 'kind: rule\n']), /d\.yaml:1:7: kind: "rule"/)
+    // Halves of a surrogate pair, and what stands for what is none, are different texts.
+    const described = async (character: string) =>
+      (await read(['e.yaml', `${ROLE}description: "x${character}"\n`]))[0]!.value
+    t.match(await described('\ud800'), { description: 'x\ud800' })
+    t.match(await described('\ufffd'), { description: 'x\ufffd' })
+  },
+)
