@@ -29,7 +29,10 @@ export function reviewAccess(
     })()
   }
 
-  const forget = live.onAccessChange(review)
+  // What was said again was reviewed when it was said first: one gateway does it for all.
+  const forget = live.onAccessChange(again => {
+    if (!again) review()
+  })
   const timer = setInterval(review, EVERY_MS).unref()
   started.defer(async () => {
     closed = true

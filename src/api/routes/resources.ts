@@ -86,7 +86,7 @@ export function resources(
       if (dryRun) return answer(planned, { applied: false, waiting })
       if (planned.changes.length === 0) {
         // Nothing changes, but a change of before may not have reached every gateway's sessions.
-        await live.accessChanged()
+        await live.tellAgain()
         return answer(planned, { applied: true, waiting })
       }
       const alone = await mayAlone(proposal, caller, breakGlass)

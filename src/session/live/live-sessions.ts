@@ -16,6 +16,8 @@ const DECIDED_AT_ONCE = 8
 const KILL_CHANNEL = 'session-kill'
 const NOTICE_CHANNEL = 'session-notice'
 const ACCESS_CHANNEL = 'access-changed'
+/** On that channel, behind who says it: nothing is new, but who did not hear of the last change hears of it now. */
+const AGAIN = 'again'
 const REQUEST_CHANNEL = 'request-ended'
 /** The id of a request of which something has changed. */
 export const REQUEST_CHANGED_CHANNEL = 'access-requests'
@@ -126,8 +128,10 @@ export interface LiveSessions {
   tick(): void
   /** After a change of users, roles or targets: every session, on every gateway, is decided anew. */
   accessChanged(): Promise<void>
-  /** Calls the listener after every such change, on whichever gateway it was made. Returns an unsubscribe function. */
-  onAccessChange(listener: () => void): () => void
+  /** The same without a change: that of before may not have reached every gateway. */
+  tellAgain(): Promise<void>
+  /** Calls the listener after every such change, on whichever gateway it was made; `again`: without one. Returns an unsubscribe function. */
+  onAccessChange(listener: (again: boolean) => void): () => void
   /** Grows with every change of access that reaches this gateway: a decision made before it may be out of date. */
   readonly accessChanges: number
   notifyAll(text: string): void
@@ -146,7 +150,7 @@ export async function createLiveSessions(parts: {
   const sessions = new Map<string, LiveSession>()
   const watched = new Set<Watched>()
   const waiting = new Set<() => void>()
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(again: boolean) => void>()
   let accessChanges = 0
   const moment = (): Moment => ({ time: clock.now(), elapsed: elapsed(clock) })
 
@@ -160,9 +164,9 @@ export async function createLiveSessions(parts: {
     for (const session of sessions.values()) if (session.grant.request === request) session.abort('request-ended')
   }
 
-  async function decideAnew(): Promise<void> {
+  async function decideAnew(again = false): Promise<void> {
     accessChanges++
-    for (const listener of listeners) listener()
+    for (const listener of listeners) listener(again)
     // First the sessions: they end for a reason of their own, and not because the login around them went.
     await eachOf([...sessions.values()], decideSession)
     await eachOf([...watched], async one => {
@@ -195,6 +199,15 @@ export async function createLiveSessions(parts: {
     )
   }
 
+  async function decideEverywhere(again: boolean): Promise<void> {
+    await decideAnew(again)
+    const said = again ? `${cluster.gateway} ${AGAIN}` : cluster.gateway
+    await cluster.publish(ACCESS_CHANNEL, Buffer.from(said, 'utf8')).catch(error => {
+      const message = 'The other gateways could not be told of the change; apply it again when the cluster is back.'
+      throw new GatewayError('CLUSTER_UNAVAILABLE', message, { cause: error })
+    })
+  }
+
   const unsubscribes = await Promise.all([
     cluster.subscribe(KILL_CHANNEL, payload => {
       // Gateways of versions before name no reason.
@@ -205,7 +218,11 @@ export async function createLiveSessions(parts: {
       const [id, text] = splitOnce(payload.toString('utf8'))
       sessions.get(id)?.downstream.notify(text)
     }),
-    cluster.subscribe(ACCESS_CHANNEL, () => void decideAnew()),
+    cluster.subscribe(ACCESS_CHANNEL, payload => {
+      // Gateways of versions before say nothing of themselves.
+      const [from, how] = payload.toString('utf8').split(' ')
+      if (from !== cluster.gateway) void decideAnew(how === AGAIN)
+    }),
     cluster.subscribe(REQUEST_CHANNEL, payload => endRequest(payload.toString('utf8'))),
     cluster.subscribe(REQUEST_CHANGED_CHANNEL, payload => void requestChanged(payload.toString('utf8'))),
   ])
@@ -252,18 +269,8 @@ export async function createLiveSessions(parts: {
       if (local !== undefined) return local.downstream.notify(text, short)
       await cluster.publish(NOTICE_CHANNEL, Buffer.from(`${id} ${text}`, 'utf8'))
     },
-    async accessChanged() {
-      await decideAnew()
-      await cluster.publish(ACCESS_CHANNEL, Buffer.alloc(0)).catch(error => {
-        throw new GatewayError(
-          'CLUSTER_UNAVAILABLE',
-          'The other gateways could not be told of the change; apply it again when the cluster is back.',
-          {
-            cause: error,
-          },
-        )
-      })
-    },
+    accessChanged: () => decideEverywhere(false),
+    tellAgain: () => decideEverywhere(true),
     onAccessChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)

@@ -2,7 +2,7 @@
 
 import t, { type Test } from 'tap'
 import { createLocalCluster } from '../../../../src/cluster/local.ts'
-import { createLiveSessions } from '../../../../src/session/live/live-sessions.ts'
+import { createLiveSessions, type LiveSessions } from '../../../../src/session/live/live-sessions.ts'
 import type { Downstream } from '../../../../src/session/protocol.ts'
 import { createLog } from '../../../../src/shared/log.ts'
 import { grantFor, standingClock } from '../../../support/identity-parts.ts'
@@ -67,4 +67,36 @@ t.test('a session that is ending is not decided anew', async t => {
   await live.accessChanged()
   t.equal(asked, 0)
   t.equal(session.signal.reason.reason, 'request-ended')
+})
+
+t.test('what is told again is decided anew too, by all gateways, each once, and known not to be new', async t => {
+  const clock = standingClock()
+  const shared = createLocalCluster({ clock, gateway: 'gw_1' })
+  const heard: string[] = []
+  const gateways = []
+  for (const gateway of ['gw_1', 'gw_2']) {
+    const cluster = { ...shared, gateway }
+    const live = await createLiveSessions({ ...{ cluster, clock }, log: createLog('silent') })
+    t.teardown(() => live.close())
+    live.onAccessChange(again => heard.push(`${gateway} ${again ? 'again' : 'new'}`))
+    gateways.push({
+      live,
+      open: () =>
+        live.add({ grant: grantFor({ endsAt: Number.MAX_SAFE_INTEGER }), stillAllowed: async () => undefined }, nobody),
+    })
+  }
+  const [first, second] = gateways
+  const ended = (session: ReturnType<LiveSessions['add']>) =>
+    new Promise(resolve => session.signal.addEventListener('abort', resolve))
+  for (const tell of ['tellAgain', 'accessChanged'] as const) {
+    const [here, there] = [first!.open(), second!.open()]
+    const both = Promise.all([ended(here), ended(there)])
+    await first!.live[tell]()
+    await both
+  }
+  // Messages are heard in their order: this one is behind whatever else was said.
+  await new Promise<void>(resolve => {
+    void shared.subscribe('last', () => resolve()).then(() => shared.publish('last', Buffer.alloc(0)))
+  })
+  t.strictSame(heard, ['gw_1 again', 'gw_2 again', 'gw_1 new', 'gw_2 new'])
 })
