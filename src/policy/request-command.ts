@@ -19,6 +19,12 @@ export function requestCommand(
   ].join(' ')
 }
 
+/** For whoever was refused what they have asked for, and nobody has decided on yet. */
+export function waitAdvice({ target, offer }: Offered): string | undefined {
+  const { sayWords } = protocolOf(target.protocol).words
+  return sayWords && `To wait for it: ${sayWords(offer.ticket !== undefined)}`
+}
+
 /** For whoever was refused what they may ask for. */
 export function askAdvice(user: string, { account, target, offer }: Offered): string {
   const ask = `To ask for it: ${requestCommand(user, `${account.name}@${target.name}`, offer)}`

@@ -27,6 +27,8 @@ export interface Brought {
   readonly length?: string | undefined
   /** Whether somebody is there who can be asked, and who reads what is told. */
   readonly attended: boolean
+  /** It opens connections through the gateway and no program: nothing can be said nor asked on it, before or after. */
+  readonly forwardsOnly?: true | undefined
 }
 
 /** What the bytes of one side go over: a socket, or a channel of another connection. */

@@ -11,7 +11,11 @@ import { proofMessage, proofOfMessage } from './proof-message.ts'
 
 /** As long as a client may say it. */
 const words = z.string().max(16_384).optional()
-const broughtMessage = z.strictObject({ reason: words, ticket: words, length: words, attended: z.boolean() })
+const broughtMessage = z.strictObject({
+  ...{ reason: words, ticket: words, length: words },
+  attended: z.boolean(),
+  forwardsOnly: z.literal(true).optional(),
+})
 /** A client says it with what it asks for first. */
 const BROUGHT_WITHIN_MS = 30_000
 const answer = z.strictObject({ proof: proofMessage.optional(), answered: z.boolean() })

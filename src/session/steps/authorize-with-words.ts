@@ -4,6 +4,7 @@
  */
 
 import type { Denial } from '../../policy/authorize.ts'
+import { waitAdvice } from '../../policy/request-command.ts'
 import type { DemandedOfSession, GivenWords } from '../../policy/session-conditions.ts'
 import { checkWords } from '../../policy/wish-words.ts'
 import type { Clock } from '../../shared/clock.ts'
@@ -40,13 +41,33 @@ export async function authorizeWithWords(
 ): Promise<Authorized | Refusal> {
   const first = await authorizeSession(parts, client, session, { ...who, words: {} })
   if (!isRefusal(first) || (first.needs === undefined && first.onRequest.length === 0)) return first
+  const askedBefore = await tellWhatWasAsked(parts, client, session, who, first)
   const brought = await client.brought()
-  if (!brought.attended && brought.reason === undefined && brought.ticket === undefined) return first
+  const says = brought.attended || brought.reason !== undefined || brought.ticket !== undefined
+  if (!says && !(askedBefore && brought.forwardsOnly)) {
+    return askedBefore ? { ...first, advice: waitAdvice(first.onRequest[0]!) } : first
+  }
   const { user } = who.principal
   return parts.waitingLogins.wait(client, user, signal => {
-    const asker: Asker = { ...parts, client, session, brought, signal, words: {} }
+    const asker: Asker = { ...parts, client, session, brought, askedBefore, signal, words: {} }
     return goOn(asker, who, first)
   })
+}
+
+/** Whether what they want waits for its decision. A connection that only forwards can be told nothing once it has said that it is one. */
+async function tellWhatWasAsked(
+  { askForAccess }: AskingParts,
+  client: LoginClient,
+  session: string,
+  who: Authenticated,
+  { needs, onRequest: [offered] }: Denial,
+): Promise<boolean> {
+  if (needs !== undefined || offered === undefined) return false
+  const asked = await askForAccess.pending({ ...who.principal.facts, session }, offered)
+  if (asked === undefined) return false
+  await asked.leave()
+  client.tell(`You have asked for ${addressOf(offered)} (${asked.id}), and nobody has decided yet.`)
+  return true
 }
 
 /** What it gives is nobody's once the signal is aborted, and nothing is begun any more. */
@@ -74,6 +95,8 @@ interface Asker extends AskingParts {
   readonly client: LoginClient
   readonly session: string
   readonly brought: Brought
+  /** They were told so, and for whom it waits. */
+  readonly askedBefore: boolean
   readonly signal: AbortSignal
   /** What they have said so far. */
   words: GivenWords
@@ -132,13 +155,14 @@ async function askAndWait(
   signal.throwIfAborted()
   const asked = pending ?? (await askAnew(asker, denied, offered, person))
   if (isRefusal(asked)) return asked
-  const address = formatAccountAddress({ account: offered.account.name, target: offered.target.name })
+  const address = addressOf(offered)
   try {
     signal.throwIfAborted()
     await sessionAudit.loginWaits(client, session, who, asked.id)
     const until = isoMinute(asker.clock.now() + waitingLogins.longestMs)
+    const what = asker.askedBefore ? '' : `Asked for ${address} (${asked.id}). `
     client.tell(
-      `${asked.known ? 'You have asked' : 'Asked'} for ${address} (${asked.id}). Waiting for ${asked.approvers} to approve it, until ${until} at the latest. Ctrl-C ${asked.known ? 'stops waiting' : 'withdraws it'}.`,
+      `${what}Waiting for ${asked.approvers} to approve it, until ${until} at the latest. Ctrl-C ${asked.known ? 'stops waiting' : 'withdraws it'}.`,
     )
     const outcome = await asked.decided(signal)
     if (outcome.is === 'over')
@@ -166,6 +190,10 @@ async function askAnew(asker: Asker, denied: Denial, offered: Offered, person: P
 
 /** What a request is refused for in words for the person. */
 const SAID: ReadonlySet<ErrorCode> = new Set(['BAD_REQUEST', 'ACCESS_DENIED', 'CONFLICT'])
+
+function addressOf({ account, target }: Offered): string {
+  return formatAccountAddress({ account: account.name, target: target.name })
+}
 
 function badWish(denied: Denial, message: string): Refusal {
   return { ...denied, message, detail: message }

@@ -3,6 +3,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t from 'tap'
@@ -114,6 +115,10 @@ async function become(id: string, state: string): Promise<RequestedAccess> {
     if (request?.state.is === state) return request
     await changed
   }
+}
+const askBefore = async (on: string, name: string) => {
+  const person = { user: 'alice', roles: ['ops', 'audited'], proven: new Set<never>(), sourceAddress: '127.0.0.1' }
+  return (await requests.ask(person, { on: { target: on }, account: name, reason: 'disk is full' })).request
 }
 const approve = async () => requests.approve(lee, (await asked()).id, {})
 t.afterEach(async () => {
@@ -358,10 +363,40 @@ t.test(
   },
 )
 
-t.test('a connection that only forwards is refused at once, and told that it says nothing', async t => {
-  const { stderr } = await ssh(['-N', '-L', `${sshd.folder}/forward:127.0.0.1:1`, ...because('disk is full')]).ended
-  t.match(stderr, /With -N or -W nothing can be said nor asked/)
-})
+t.test(
+  'a connection that only forwards says nothing: it is refused, and waits for what is asked for already',
+  async t => {
+    const socket = `${sshd.folder}/forward`
+    const forward = ['-N', '-L', `${socket}:127.0.0.1:${sshd.port}`]
+    const refused = await ssh([...forward, ...because('disk is full')]).ended
+    t.match(refused.stderr, /Not by -N or -W: they only wait for what was asked for before\./)
+    const audited = await sshAs(`alice+${account}+web-02`, ['-N', ...because('why')]).ended
+    t.match(audited.stderr, /REASON_REQUIRED[\s\S]*Not by -N or -W: nothing can be said on them\./)
+
+    const request = await askBefore('web-01', account)
+    const asked = `You have asked for ${account}@web-01 (${request.id}), and nobody has decided yet.`
+    const clients = [ssh(['-N', '-o', 'StreamLocalBindUnlink=yes', ...forward]), ssh(['-W', `127.0.0.1:${sshd.port}`])]
+    for (const client of clients) await client.printed(/You have asked for/)
+    const command = await ssh([], 'true').ended
+    t.match(command.stderr, asked, 'a program without a reason is refused, and not told to ask again')
+    t.match(command.stderr, 'To wait for it: ssh -o SetEnv')
+    t.notMatch(command.stderr, 'To ask for it')
+    await askBefore('orders', superuser)
+    const { stderr } = await psql('', 'select 1').ended
+    t.match(stderr, /NOTICE: {2}You have asked for[\s\S]*FATAL: [\s\S]*HINT: {2}To wait for it: PGOPTIONS/)
+    const [tunnel, pipe] = clients
+    await requests.approve(lee, request.id, {})
+    await pipe!.printed(/SSH-2\.0-OpenSSH/)
+    const through = connectPlain(socket)
+    t.match(String(await once(through, 'data')), /SSH-2\.0-OpenSSH/)
+    through.destroy()
+    for (const client of [tunnel!, pipe!]) {
+      client.kill()
+      await client.ended
+    }
+    t.equal((await requests.rows.get(request.id))?.state.is, 'active', 'and leaving does not withdraw it')
+  },
+)
 
 t.test('psql waits with notices, and goes on; without a reason its FATAL has the command', async t => {
   const client = psql(String.raw`-c sallyport.reason=disk\ is\ full -c work_mem=8MB`, 'show work_mem')

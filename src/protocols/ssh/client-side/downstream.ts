@@ -22,9 +22,9 @@ import { type AuthenticationOptions, UserAuthentication } from './user-authentic
 const LAST_WORD_MS = 1_000
 /** What a client may send between being let in and the relay taking over: its socket is paused, so one read at most. */
 const MAX_HELD = 4_096
-/** Variables, and a terminal, come with a session channel. */
-const FORWARDS_ONLY =
-  '\nWith -N or -W nothing can be said nor asked: leave it out (ssh -L ... HOST), or have it approved beforehand.'
+/** Variables, and a terminal, come with a session channel. Short: OpenSSH shows 400 characters in all. */
+const SAYS_NOTHING = '\nNot by -N or -W: nothing can be said on them.'
+const ONLY_WAITS = '\nNot by -N or -W: they only wait for what was asked for before.'
 
 export interface SshDownstreamOptions extends AuthenticationOptions {
   /** The login name that the name sent stands for, where that is another. */
@@ -154,7 +154,8 @@ export class SshDownstream implements RelayedClient, TransportListener {
       this.#waiting = new WaitingClient(this.transport, () => this.#loginOver.abort())
       this.#letIn()
     }
-    return this.#waiting.brought
+    const brought = await this.#waiting.brought
+    return this.#waiting.hasChannel ? brought : { ...brought, forwardsOnly: true }
   }
 
   async ask(question: string): Promise<string | undefined> {
@@ -191,8 +192,7 @@ export class SshDownstream implements RelayedClient, TransportListener {
     const told = this.#ownRefusal ?? refusal
     this.#options.onDenied(told.code)
     const advice = told.advice === undefined ? '' : `\n${told.advice}`
-    const unheard = told.advice !== undefined && this.#waiting?.hasChannel === false ? FORWARDS_ONLY : ''
-    const words = `${told.message} [${told.code}, session ${session}]${advice}${unheard}`
+    const words = `${told.message} [${told.code}, session ${session}]${advice}${this.#unheard(told)}`
     let goodbye = `${told.code}, session ${session}`
     if (this.#waiting === undefined) this.#banner(words)
     else {
@@ -203,6 +203,11 @@ export class SshDownstream implements RelayedClient, TransportListener {
     }
     this.transport.disconnect(DISCONNECT.NO_MORE_AUTH_METHODS, goodbye)
     await this.#closed(LAST_WORD_MS)
+  }
+
+  #unheard({ code, advice }: Refusal): string {
+    if (advice === undefined || this.#waiting?.hasChannel !== false) return ''
+    return code === 'REASON_REQUIRED' ? SAYS_NOTHING : ONLY_WAITS
   }
 
   notify(text: string, short?: string, about?: NoticeAbout): void {
