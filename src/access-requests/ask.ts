@@ -66,7 +66,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       kind: wish.permanent ? 'permanent' : 'access',
       user: person.user,
       ...{ role: role.name, offer: offerName(offer) },
-      wish: { ...asked, ...words, source: person.sourceAddress, clock: offer.clock },
+      wish: { ...asked, ...words, ...templateOf(wish), source: person.sourceAddress, clock: offer.clock },
       extensionOf: undefined,
       ...{ askedAt: now, revision: 1 },
       state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + waitMs, given: asked },
@@ -76,10 +76,16 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
   }
 }
 
+function templateOf({ template }: AskWish): Pick<AskWish, 'template'> {
+  return template === undefined ? {} : { template }
+}
+
 /** `root@web-01`, where it is one account; else how to choose what was chosen. */
-function addressWords({ on }: AskWish, { accounts: { names = [], levels = [] } }: AskedAccess): string {
+function addressWords({ on, template }: AskWish, { accounts: { names = [], levels = [] } }: AskedAccess): string {
   const [account] = names
-  if ('target' in on && account !== undefined) return `${account}@${on.target}`
+  const by = template === undefined ? '' : `--template ${template} `
+  if ('target' in on && account !== undefined) return `${by}${account}@${on.target}`
+  if (template !== undefined) return `${by}...`
   return account === undefined ? `--level ${levels[0]} ...` : `--account ${account} ...`
 }
 

@@ -26,9 +26,14 @@ export interface AskWish {
   readonly ticket?: string | undefined
   /** So long it waits for its decision at most; not given: as long as the offer says. */
   readonly waitMs?: number | undefined
+  /** The request template that filled it in. */
+  readonly template?: string | undefined
   /** A role that gives it for good. */
   readonly permanent?: boolean | undefined
 }
+
+/** As it is typed: what a template fills in may be left out. */
+export type TypedAsk = Omit<AskWish, 'on'> & { readonly on?: WhichTargets | undefined }
 
 export interface Chosen {
   readonly role: Role
@@ -49,10 +54,9 @@ export const NOT_OFFERED = 'None of your roles gives that on request, or it does
 /** Throws `BAD_REQUEST` and `ACCESS_DENIED`. */
 export function chooseOffer(roles: readonly Role[], targets: readonly Target[], wish: AskWish, now: number): Chosen {
   const channels = wish.channels?.map(readChannel)
-  const fits = (offered: Offered) =>
-    (wish.role === undefined || offered.role.name === wish.role) &&
-    (channels ?? []).every(channel => offered.channels.includes(channel))
-  const all = targets.flatMap(target => offersFor(roles, target, wish)).filter(fits)
+  const all = targets
+    .flatMap(target => offersFor(roles, target, wish))
+    .filter(offered => isMeant({ role: wish.role, channels }, offered))
   const [first] = all.toSorted((a, b) => levelOf(a) - levelOf(b))
   if (first === undefined) throw new GatewayError('ACCESS_DENIED', NOT_OFFERED)
   const { role, offer, account } = first
@@ -83,6 +87,14 @@ export function chooseOffer(roles: readonly Role[], targets: readonly Target[], 
     },
     lower: lower && { account: `${lower.account.name}@${lower.target.name}`, level: lower.account.level },
   }
+}
+
+/** By that role, where it is said, and with all of these channels. */
+export function isMeant(
+  { role, channels = [] }: { readonly role?: string | undefined; readonly channels?: readonly Channel[] | undefined },
+  offered: Offered,
+): boolean {
+  return (role === undefined || offered.role.name === role) && channels.every(one => offered.channels.includes(one))
 }
 
 /** The same by the names of its targets: it opens nothing that is added, or gets the labels, later. */

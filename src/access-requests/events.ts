@@ -55,6 +55,7 @@ function factsOf(what: RequestHappening, { kind, wish, extensionOf, state }: Req
         ...accessFacts(wish),
         ...(wish.reason === undefined ? {} : { reason: wish.reason }),
         ...(wish.ticket === undefined ? {} : { ticket: wish.ticket }),
+        ...(wish.template === undefined ? {} : { template: wish.template }),
         source: wish.source,
       }
     case 'approved':

@@ -8,7 +8,7 @@ import type { Secret } from '../shared/secret.ts'
 import type { Actor } from './actor.ts'
 import { describeStage } from './approvals.ts'
 import { type AttestationDocument, attestationDocument } from './attest/attestation.ts'
-import type { AskWish } from './choose-offer.ts'
+import type { AskWish, TypedAsk } from './choose-offer.ts'
 import { type CodeParts, decideWithCode } from './decide-with-code.ts'
 import { type History, historyOf } from './history.ts'
 import type { GivenLess } from './lessen.ts'
@@ -16,6 +16,7 @@ import type { Deciders } from './may-decide.ts'
 import { MOST_LISTED, type RequestedAccess, type RequestStateName, unknownRequest } from './request.ts'
 import { decisionDocument, type RequestDocument, requestDocument } from './request-document.ts'
 import type { Requests } from './requests.ts'
+import { type TemplateDocument, templateDocument } from './templates/template-document.ts'
 
 /** `mine`: one's own, newest first; `to-decide`: those on which one may decide now, oldest first. */
 export type RequestView = 'mine' | 'to-decide'
@@ -55,7 +56,9 @@ export type DecideAnswer =
 
 export interface OwnRequests {
   /** `lower`: an account of a lower level that would do as well. */
-  ask(wish: AskWish): Promise<{ request: RequestDocument; lower: { account: string; level: string } | null }>
+  ask(wish: TypedAsk): Promise<{ request: RequestDocument; lower: { account: string; level: string } | null }>
+  /** The templates that one may ask by. */
+  templates(): Promise<TemplateDocument[]>
   extend(id: string, wish: Pick<AskWish, 'forMs' | 'reason' | 'ticket'>): Promise<RequestDocument>
   list(view: RequestView, page?: RequestPage): Promise<RequestDocument[]>
   show(id: string): Promise<RequestDetails>
@@ -98,6 +101,10 @@ export function createOwnRequests({
     async ask(wish) {
       const { request, lower } = await requests.ask(await person(), wish)
       return { request: requestDocument(request), lower: lower ?? null }
+    },
+
+    async templates() {
+      return (await requests.templates.usableBy(await person())).map(templateDocument)
     },
 
     async extend(id, wish) {

@@ -4,12 +4,13 @@ import { durationText } from '../shared/durations.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { parseAccountAddress } from '../shared/names.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
-import type { AskWish } from './choose-offer.ts'
+import type { TypedAsk } from './choose-offer.ts'
 import type { WhichTargets } from './which-targets.ts'
 import { askWishSchema } from './wish-schema.ts'
 
 /** The options of `request`, by their names. */
 export interface TypedWish {
+  readonly template?: string | undefined
   readonly target?: string | undefined
   readonly labels?: readonly string[] | undefined
   readonly targets?: readonly string[] | undefined
@@ -32,17 +33,20 @@ export interface Reading {
 }
 
 /** Throws `BAD_REQUEST`. `address`: `root@web-01`. */
-export function readWish(address: string | undefined, typed: TypedWish, reading: Reading): AskWish {
-  const { target, labels, targets, level, account, role, at, channel, database, reason, ticket, permanent } = typed
+export function readWish(address: string | undefined, typed: TypedWish, reading: Reading): TypedAsk {
+  const { template, target, labels, targets, level, account, role, at, channel, database, reason, ticket, permanent } =
+    typed
   const said = [address, target, labels ?? targets].filter(one => one !== undefined)
-  if (said.length !== 1) throw bad('Say what you ask for: root@web-01, or --target web-01, or --labels and --targets.')
+  if (said.length > 1 || (said.length === 0 && template === undefined))
+    throw bad('Say what you ask for: root@web-01, or --target web-01, or --labels and --targets, or --template NAME.')
   if (address !== undefined && account !== undefined)
     throw bad(`--account goes with --target or --labels: ${address} says an account.`)
   const named = address === undefined ? undefined : readAddress(address)
   const known = LEVELS.find(one => one === level)
   if (level !== undefined && known === undefined) throw bad(`--level is one of ${LEVELS.join(', ')}.`)
   return checked({
-    on: named === undefined ? onOf(typed) : { target: named.target },
+    template,
+    on: said.length === 0 ? undefined : named === undefined ? onOf(typed) : { target: named.target },
     ...{ account: named?.account ?? account, level: known, role },
     ...{ channels: channel, databases: database, forMs: readLength(typed.for) },
     startsAt: at === undefined ? undefined : readStart(at, reading),
@@ -50,7 +54,7 @@ export function readWish(address: string | undefined, typed: TypedWish, reading:
   })
 }
 
-function checked(wish: AskWish): AskWish {
+function checked(wish: TypedAsk): TypedAsk {
   const { error } = askWishSchema.safeParse(wish)
   const [issue] = error?.issues ?? []
   if (issue === undefined) return wish

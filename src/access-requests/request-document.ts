@@ -19,6 +19,7 @@ export function requestDocument(request: RequestedAccess) {
     asked: accessDocument(wish),
     reason: wish.reason ?? null,
     ticket: wish.ticket ?? null,
+    template: wish.template ?? null,
     source: wish.source,
     clock: wish.clock,
     extensionOf: extensionOf ?? null,

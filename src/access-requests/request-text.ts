@@ -47,6 +47,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['channels', details.channels.join(', ')],
     ['databases', details.databases?.join(', ')],
     ['state', stateText(details)],
+    ['template', details.template ?? undefined],
     ['reason', details.reason ?? undefined],
     ['proposal', details.proposal ?? undefined],
     ['ticket', details.ticket ?? undefined],

@@ -42,6 +42,8 @@ export interface AskedAccess {
 export interface RequestWish extends AskedAccess {
   readonly reason?: string | undefined
   readonly ticket?: string | undefined
+  /** The request template that filled it in. */
+  readonly template?: string | undefined
   /** The address that it was asked from. */
   readonly source: string
   /** As the offer said when it was asked for. */

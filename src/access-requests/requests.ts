@@ -28,6 +28,8 @@ import type { RequestedAccess } from './request.ts'
 import { createRequestRows } from './request-rows.ts'
 import type { Reviewer } from './review/reviewer.ts'
 import { createReviewOpen } from './review-open.ts'
+import { createRequestTemplates } from './templates/request-templates.ts'
+import { createAskByTemplate, createTemplates } from './templates/templates.ts'
 import { createToDecide } from './to-decide.ts'
 import { createUse } from './use.ts'
 
@@ -61,6 +63,8 @@ export async function createRequests(parts: Parts) {
   const newRequests = createNewRequests({ rows, users, offered, acts, followOn, reviewer, clock })
   const deciding = createDeciding({ rows, users, roles, clock })
   const decider = createDeciderCheck({ rows, users, audit, offered, deciding, clock })
+  const stored = createRequestTemplates({ database: parts.database, clock })
+  const templates = createTemplates({ stored, roles, targets, audit })
   const ends = createEnds({ rows, deciding, acts, changes, clock })
   return {
     rows,
@@ -69,7 +73,8 @@ export async function createRequests(parts: Parts) {
     mayDecideOn: deciding.mayDecideOn,
     decidersAmong: deciding.decidersAmong,
     decidersOf: deciding.decidersOf,
-    ask: createAsk({ audit, access, roles, offered, newRequests, changes, clock }),
+    templates,
+    ask: createAskByTemplate(templates, createAsk({ audit, access, roles, offered, newRequests, changes, clock })),
     askForMore: createAskForMore({ rows, offered, newRequests, changes, clock }),
     approve: createApprove({ rows, offered, decider, acts, followOn, changes, clock }),
     deny: createDeny({ rows, decider, acts, changes, clock }),

@@ -5,7 +5,7 @@ import { matchingTarget } from '../policy/role.ts'
 import { databasePatterns } from '../shared/database-names.ts'
 import { nameSchema } from '../shared/name-schema.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
-import type { AskWish } from './choose-offer.ts'
+import type { TypedAsk } from './choose-offer.ts'
 
 export const selectorSchema = z.strictObject({
   names: z.array(matchingTarget).max(100).optional(),
@@ -16,7 +16,9 @@ export const selectorSchema = z.strictObject({
 const words = z.string().max(20_000)
 
 export const askWishSchema = z.strictObject({
-  on: z.union([z.strictObject({ target: nameSchema }), z.strictObject({ selector: selectorSchema })]),
+  template: nameSchema.optional(),
+  /** Not given: as the template says. */
+  on: z.union([z.strictObject({ target: nameSchema }), z.strictObject({ selector: selectorSchema })]).optional(),
   account: nameSchema.optional(),
   level: z.enum(LEVELS).optional(),
   role: nameSchema.optional(),
@@ -27,4 +29,4 @@ export const askWishSchema = z.strictObject({
   reason: words.optional(),
   ticket: words.optional(),
   permanent: z.boolean().optional(),
-}) satisfies z.ZodType<AskWish>
+}) satisfies z.ZodType<TypedAsk>

@@ -39,6 +39,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Needed>> = {
   'POST /v1/own/moderated-sessions/:id/end': ['own'],
 
   // Which of them, the request and the caller say: nobody decides by a scope.
+  'GET /v1/request-templates': ['own', 'read'],
   'GET /v1/requests': ['own', 'read', 'revoke-requests'],
   'GET /v1/requests/:id': ['own', 'read', 'revoke-requests'],
   'POST /v1/requests': ['own'],

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { durationText } from '../shared/durations.ts'
 
 const LONGEST_MS = 30 * 86_400_000
-const KINDS = ['role', 'target', 'rotation-policy', 'review-rule', 'user'] as const
+const KINDS = ['role', 'target', 'rotation-policy', 'review-rule', 'request-template', 'user'] as const
 
 export const fourEyesSchema = z
   .strictObject({

@@ -1,4 +1,4 @@
-/** Declared resources (users, roles, targets, rotation policies, review rules) as documents in the store, parsed by their schema on the way out. */
+/** Declared resources (users, roles, targets, rotation policies, review rules, request templates) as documents in the store, parsed by their schema on the way out. */
 
 import { sql } from 'kysely'
 import type { Clock } from '../shared/clock.ts'
@@ -40,7 +40,7 @@ export interface DocumentPage {
  * milliseconds and read back as such.
  */
 export function createDocuments<T extends { name: string }>(
-  table: 'users' | 'roles' | 'targets' | 'rotation_policies' | 'review_rules',
+  table: 'users' | 'roles' | 'targets' | 'rotation_policies' | 'review_rules' | 'request_templates',
   parse: (stored: unknown) => T,
   { database, clock }: { database: Database; clock: Clock },
   /** What of a document has a column of its own: the same columns of each. */

@@ -779,6 +779,11 @@ async function attestations({ schema }: Kysely<never>): Promise<void> {
   await schema.createIndex('check_outs_by_request').on('check_outs').column('request').execute()
 }
 
+/** Filled forms for what people ask for often. */
+async function requestTemplates({ schema }: Kysely<never>): Promise<void> {
+  await resource(schema.createTable('request_templates') as CreateTableBuilder<string, never>).execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -814,4 +819,5 @@ export const migrations: Record<string, Migration> = {
   '0032-proposals': { up: proposals },
   '0033-moderated-sessions': { up: moderatedSessions },
   '0034-attestations': { up: attestations },
+  '0035-request-templates': { up: requestTemplates },
 }

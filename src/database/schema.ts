@@ -27,6 +27,7 @@ export interface Schema {
   jobs: JobTable
   rotation_policies: ResourceTable
   review_rules: ResourceTable
+  request_templates: ResourceTable
   rotation_batches: RotationBatchTable
   rotation_batch_entries: RotationBatchEntryTable
   rotations: RotationTable

@@ -31,11 +31,16 @@ export function checkWords(
   return { reason, ticket }
 }
 
+/** Whether all of its characters are such as people see. */
+export function isSeen(text: string): boolean {
+  return !UNFIT.test(text)
+}
+
 /** Trimmed; undefined where nothing is left. Throws `BAD_REQUEST`. */
 export function checkText(name: string, given: string | undefined, most = MOST_REASON): string | undefined {
   const text = given?.trim() || undefined
   if (text === undefined) return undefined
-  if (UNFIT.test(text)) throw bad(`The ${name} has characters that are not seen.`)
+  if (!isSeen(text)) throw bad(`The ${name} has characters that are not seen.`)
   if ([...text].length > most) throw bad(`The ${name} has more than ${most} characters.`)
   return text
 }

@@ -33,6 +33,8 @@ export function ownGain({ changes }: Content, { users, roles }: PersonFacts): st
         if (decidesFor(change, roles)) return `What you may ask for may be decided by the rule ${change.name}.`
         break
       case 'rotation-policy':
+      // It gives nothing that a role does not offer anyway.
+      case 'request-template':
         break
     }
   }

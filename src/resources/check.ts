@@ -28,6 +28,8 @@ export function checkResource(resource: Resource): Complaint[] {
       return checkRotationPolicy(resource.value)
     case 'review-rule':
       return checkReviewRule(resource.value)
+    case 'request-template':
+      return checkTime(resource.value.ask.for, ['ask', 'for'])
   }
 }
 
@@ -48,11 +50,18 @@ export function checkWritten(kind: ResourceKind, fields: Readonly<Record<string,
 }
 
 const DURATIONS: Partial<Record<ResourceKind, readonly (readonly string[])[]>> = {
-  role: [['maxSession'], ['idle'], ['rememberFactor'], ['checkOut', 'maxTime']],
+  role: [
+    ...[['maxSession'], ['idle'], ['rememberFactor'], ['checkOut', 'maxTime']],
+    ...[
+      ['session', 'moderator', 'waitFor'],
+      ['session', 'moderator', 'absent'],
+    ],
+  ],
   'review-rule': [
     ['when', 'atMost'],
     ['when', 'firstOnTarget', 'within'],
   ],
+  'request-template': [['ask', 'for']],
   'rotation-policy': [['every'], ['jitter'], ['verifyEvery'], ['retention', 'for']],
 }
 
@@ -60,10 +69,13 @@ function durationsOfOffers(offers: unknown): (string | number)[][] {
   if (!Array.isArray(offers)) return []
   return offers.flatMap((offer, index) => [
     ...['maxTime', 'validFor'].map(field => ['onRequest', index, field]),
-    ...(Array.isArray(offer?.stages)
-      ? offer.stages.map((_: unknown, stage: number) => ['onRequest', index, 'stages', stage, 'within'])
-      : []),
+    ...stageDurations(offer?.stages, ['onRequest', index, 'stages']),
+    ...stageDurations(offer?.permanent?.stages, ['onRequest', index, 'permanent', 'stages']),
   ])
+}
+
+function stageDurations(stages: unknown, path: (string | number)[]): (string | number)[][] {
+  return Array.isArray(stages) ? stages.map((_, stage) => [...path, stage, 'within']) : []
 }
 
 function checkRole(role: Role): Complaint[] {

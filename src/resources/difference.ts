@@ -12,7 +12,11 @@ export interface Difference {
 type Leaf = string | readonly string[]
 type Leaves = Map<string, Leaf>
 
-const DURATIONS = new Set(['maxSession', 'idle', 'rememberFactor', 'every', 'jitter', 'verifyEvery', 'retention.for'])
+const DURATIONS = new Set([
+  ...['maxSession', 'idle', 'rememberFactor', 'session.moderator.waitFor', 'session.moderator.absent'],
+  ...['every', 'jitter', 'verifyEvery', 'retention.for'],
+  ...['when.atMost', 'when.firstOnTarget.within', 'ask.for'],
+])
 
 const DURATION_INSIDE = /(^|\.)checkOut\.maxTime$|^onRequest\..*\.(maxTime|validFor|within)$/
 

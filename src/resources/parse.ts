@@ -2,6 +2,7 @@
 
 import type { z } from 'zod'
 import { reviewRuleSchema } from '../access-requests/review/review-rule.ts'
+import { requestTemplateSchema } from '../access-requests/templates/request-template.ts'
 import { nearest } from '../config/nearest.ts'
 import { validate } from '../config/validate.ts'
 import { readYamlFiles } from '../config/yaml-files.ts'
@@ -45,6 +46,7 @@ const SCHEMAS: Record<ResourceKind, z.ZodType> = {
   target: targetSchema,
   'rotation-policy': rotationPolicySchema,
   'review-rule': reviewRuleSchema,
+  'request-template': requestTemplateSchema,
   user: writtenUserSchema,
 }
 

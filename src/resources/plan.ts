@@ -194,6 +194,7 @@ export async function readTexts(stores: Stores): Promise<StoredTexts> {
     target: await stores.target.texts(),
     'rotation-policy': await stores['rotation-policy'].texts(),
     'review-rule': await stores['review-rule'].texts(),
+    'request-template': await stores['request-template'].texts(),
     user: await stores.user.texts(),
   }
 }
@@ -205,6 +206,7 @@ function readDocuments(texts: StoredTexts, stores: Stores): Stored {
     target: of('target'),
     'rotation-policy': of('rotation-policy'),
     'review-rule': of('review-rule'),
+    'request-template': of('request-template'),
     user: of('user'),
   }
 }
@@ -290,13 +292,17 @@ function findLooseEnds(
   return problems
 }
 
-/** Of roles and review rules: a role that nobody could hold, since there is none of that name. */
+/** Of roles, review rules and request templates: a role that nobody could hold, since there is none of that name. */
 function unknownNamed(resources: readonly PlacedResource[], roles: ReadonlySet<string>): Problem[] {
   return resources.flatMap(({ kind, value, at }) => {
     if (kind === 'review-rule')
       return rolesOfRule(value)
         .filter(role => !roles.has(role))
         .map(role => at([], unknownRole(role, roles)))
+    if (kind === 'request-template') {
+      const { role } = value.ask
+      return role === undefined || roles.has(role) ? [] : [at(['ask', 'role'], unknownRole(role, roles))]
+    }
     return kind !== 'role'
       ? []
       : (value.onRequest ?? []).flatMap((offer, index) =>

@@ -1,6 +1,7 @@
-/** What resource files describe: roles, targets, rotation policies, review rules and users. */
+/** What resource files describe: roles, targets, rotation policies, review rules, request templates and users. */
 
 import type { ReviewRule } from '../access-requests/review/review-rule.ts'
+import type { RequestTemplate } from '../access-requests/templates/request-template.ts'
 import type { User } from '../identity/user.ts'
 import type { Role } from '../policy/role.ts'
 import type { RotationPolicy } from '../rotation/policies/rotation-policy.ts'
@@ -11,6 +12,7 @@ export type Resource =
   | { readonly kind: 'target'; readonly value: Target }
   | { readonly kind: 'rotation-policy'; readonly value: RotationPolicy }
   | { readonly kind: 'review-rule'; readonly value: ReviewRule }
+  | { readonly kind: 'request-template'; readonly value: RequestTemplate }
   | { readonly kind: 'user'; readonly value: User }
 
 export type ResourceKind = Resource['kind']
@@ -21,6 +23,7 @@ export const RESOURCE_KINDS = [
   'target',
   'rotation-policy',
   'review-rule',
+  'request-template',
   'user',
 ] as const satisfies readonly ResourceKind[]
 

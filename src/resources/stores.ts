@@ -1,6 +1,7 @@
 /** The stores that resource files speak of, on one database or inside one of its transactions. */
 
 import { createReviewRules } from '../access-requests/review/review-rules.ts'
+import { createRequestTemplates } from '../access-requests/templates/request-templates.ts'
 import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import { createUsers } from '../identity/users.ts'
@@ -19,6 +20,7 @@ export function openStores(parts: { database: Database; clock: Clock }): Stores 
     target: createTargets(parts) as Documents<Resource['value']>,
     'rotation-policy': createRotationPolicies(parts) as Documents<Resource['value']>,
     'review-rule': createReviewRules(parts) as Documents<Resource['value']>,
+    'request-template': createRequestTemplates(parts) as Documents<Resource['value']>,
     user: createUsers(parts) as Documents<Resource['value']>,
   }
 }

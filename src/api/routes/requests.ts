@@ -5,6 +5,7 @@ import { RESULTS } from '../../access-requests/attest/attestation.ts'
 import { createOwnRequests, detailsOf, type OwnRequests } from '../../access-requests/own-requests.ts'
 import { REQUEST_STATES, type RequestedAccess } from '../../access-requests/request.ts'
 import { requestDocument } from '../../access-requests/request-document.ts'
+import { templateDocument } from '../../access-requests/templates/template-document.ts'
 import { selectorSchema } from '../../access-requests/wish-schema.ts'
 import { channelNames } from '../../protocols/registered.ts'
 import { databasePatterns } from '../../shared/database-names.ts'
@@ -48,6 +49,7 @@ const requestSchema = accessSchema.extend({
   asked: accessSchema,
   reason: z.string().nullable(),
   ticket: z.string().nullable(),
+  template: z.string().nullable(),
   source: z.string(),
   clock: z.enum(['approval', 'first-use']),
   extensionOf: z.string().nullable(),
@@ -124,6 +126,8 @@ const detailsSchema = requestSchema.extend({
 
 const wishSchema = z
   .strictObject({
+    /** What it fills in is left out; what is said beside it only lessens it. */
+    template: nameSchema.optional(),
     /** One target; or with `selector` all of those that a role offers. */
     target: nameSchema.optional(),
     selector: selectorSchema.optional(),
@@ -139,7 +143,29 @@ const wishSchema = z
     ticket: words.optional(),
     permanent: z.boolean().default(false),
   })
-  .refine(({ target, selector }) => (target === undefined) !== (selector === undefined), 'give target, or selector')
+  .refine(
+    ({ template, target, selector }) =>
+      (target === undefined || selector === undefined) && (template ?? target ?? selector) !== undefined,
+    'give target, or selector, or template',
+  )
+
+const templateSchema = z.object({
+  name: z.string(),
+  description: z.string().nullable(),
+  /** What it fills in. */
+  ask: z.object({
+    target: z.string().nullable(),
+    targets: targetsSchema.nullable(),
+    account: z.string().nullable(),
+    level: z.enum(LEVELS).nullable(),
+    role: z.string().nullable(),
+    channels: channels.nullable(),
+    databases: z.array(z.string()).nullable(),
+    for: z.string().nullable(),
+    reason: z.string().nullable(),
+    ticket: z.string().nullable(),
+  }),
+})
 
 const codeSchema = z
   .string()
@@ -185,6 +211,23 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
   )
 
   app.get(
+    '/v1/request-templates',
+    {
+      schema: {
+        summary: 'The templates by which one may ask (with a personal token), or all of them (with the scope read)',
+        tags,
+        response: { 200: z.object({ templates: z.array(templateSchema) }) },
+      },
+    },
+    async ({ caller }) => ({
+      templates:
+        caller.personal === undefined
+          ? (await requests.templates.list()).map(templateDocument)
+          : await of(caller).templates(),
+    }),
+  )
+
+  app.get(
     '/v1/requests/:id',
     {
       schema: {
@@ -223,7 +266,7 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
       },
     },
     async ({ body: { target, selector, for: forMs, ...wish }, caller }, reply) => {
-      const on = target === undefined ? { selector: selector ?? {} } : { target }
+      const on = target !== undefined ? { target } : selector && { selector }
       return reply.code(201).send(await of(caller).ask({ ...wish, on, forMs }))
     },
   )

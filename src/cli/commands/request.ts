@@ -4,6 +4,7 @@ import type { RequestDetails as Details } from '../../access-requests/own-reques
 import type { TypedWish } from '../../access-requests/read-wish.ts'
 import type { RequestDocument } from '../../access-requests/request-document.ts'
 import { requestColumns, requestFacts, requestText } from '../../access-requests/request-text.ts'
+import { TEMPLATE_COLUMNS, type TemplateDocument } from '../../access-requests/templates/template-document.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { printable } from '../../shared/text/printable.ts'
 import type { Client } from '../client.ts'
@@ -41,6 +42,7 @@ export const addRequests: AddCommands = (program, context) => {
     .command('create')
     .description('ask for an account for a time: root@web-01, or the least that serves')
     .argument('[account]', 'root@web-01; in place of it --target or --labels, with --level or --account')
+    .option('--template <name>', 'by a template, which fills the rest in')
     .option('--target <target>', 'one target')
     .option('--labels <name=value...>', 'all targets with these labels that a role offers')
     .option('--targets <name...>', 'all of these names, which may end in *, that a role offers')
@@ -68,6 +70,16 @@ export const addRequests: AddCommands = (program, context) => {
         terminal.note(
           `${answer.lower.account} (${answer.lower.level}) would do with less: ask for that, where it serves.`,
         )
+    })
+
+  noun
+    .command('templates')
+    .description('the templates by which one may ask')
+    .action(async () => {
+      const client = await context.client()
+      const answer = await client.get<{ templates: TemplateDocument[] }>('/v1/request-templates')
+      if (context.json) terminal.json(answer)
+      else terminal.table(TEMPLATE_COLUMNS, answer.templates, 'There is no template for you.')
     })
 
   noun

@@ -1,6 +1,6 @@
 /** What a worker may have its gateway do: each request of the table in `requests.ts`, carried out where the vault's key is. */
 
-import type { AskWish } from '../../access-requests/choose-offer.ts'
+import type { TypedAsk } from '../../access-requests/choose-offer.ts'
 import type { DecideAnswer, OwnRequests, RequestPage, RequestView } from '../../access-requests/own-requests.ts'
 import type { AuditAppender } from '../../audit/event.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
@@ -115,7 +115,8 @@ export interface GatewayMethods extends WorkerCluster {
   extendCheckOut(session: string, address: AccountAddress, forMs?: number): ReturnType<OwnCheckOuts['extend']>
   checkOuts(session: string): ReturnType<OwnCheckOuts['list']>
   leaveQueue(session: string, address: AccountAddress): Promise<boolean>
-  askAccess(session: string, wish: AskWish): ReturnType<OwnRequests['ask']>
+  askAccess(session: string, wish: TypedAsk): ReturnType<OwnRequests['ask']>
+  requestTemplates(session: string): ReturnType<OwnRequests['templates']>
   requests(session: string, view: RequestView, page: RequestPage): ReturnType<OwnRequests['list']>
   showRequest(session: string, id: string): ReturnType<OwnRequests['show']>
   extendRequest(session: string, id: string, wish: ExtendMessage): ReturnType<OwnRequests['extend']>
@@ -290,6 +291,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       return personalAccess.revoke(user, name, { actor: user, session })
     },
     askAccess: (session, wish) => requests(session).ask(wish),
+    requestTemplates: session => requests(session).templates(),
     requests: (session, view, page) => requests(session).list(view, page),
     showRequest: (session, id) => requests(session).show(id),
     extendRequest: (session, id, wish) => requests(session).extend(id, wish),

@@ -54,6 +54,7 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
     },
     requestsOf: () => ({
       ask: wish => gateway.call('askAccess', id, wish),
+      templates: () => gateway.call('requestTemplates', id),
       extend: (request, wish) => gateway.call('extendRequest', id, request, wish),
       list: (view, page = { limit: MOST_LISTED }) => gateway.call('requests', id, view, page),
       show: request => gateway.call('showRequest', id, request),

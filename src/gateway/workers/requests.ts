@@ -210,6 +210,7 @@ export const REQUESTS = {
   tokens: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
   revokeToken: { values: z.tuple([session, text(256)]), when: ['login'], rate: DONE, late: true },
   askAccess: { values: z.tuple([session, askWishSchema]), when: ['login'], rate: DONE, late: true },
+  requestTemplates: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
   requests: {
     values: z.tuple([
       session,

@@ -1,6 +1,7 @@
 import type { OwnRequests } from '../../access-requests/own-requests.ts'
 import { readLength, readWish, type TypedWish } from '../../access-requests/read-wish.ts'
 import { requestFacts, requestText } from '../../access-requests/request-text.ts'
+import { TEMPLATE_COLUMNS } from '../../access-requests/templates/template-document.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { type Call, type Command, CommandError } from '../command.ts'
 import { toPerson } from '../to-person.ts'
@@ -12,9 +13,10 @@ export const request: Command = {
   name: 'request',
   summary: 'ask for access for a time; show, cancel, extend or revoke it',
   usage:
-    '<account@target | --target T | --labels N=V | --targets T> [--level L] [--account A] [--role R] [--for 2h] [--at TIME] [--channel C] [--database D] [--reason TEXT] [--ticket ID] [--permanent] | show|cancel|extend|revoke <id>',
+    '<account@target | --target T | --labels N=V | --targets T | --template NAME> [--level L] [--account A] [--role R] [--for 2h] [--at TIME] [--channel C] [--database D] [--reason TEXT] [--ticket ID] [--permanent] | templates | show|cancel|extend|revoke <id>',
   words: { least: 0, most: 2 },
   options: {
+    template: { type: 'string' },
     target: { type: 'string' },
     labels: { type: 'string', multiple: true },
     targets: { type: 'string', multiple: true },
@@ -32,6 +34,7 @@ export const request: Command = {
   async run(call) {
     const { words, out } = call
     const [first, id] = words
+    if (first === 'templates' && id === undefined) return showTemplates(call)
     if (first !== undefined && VERBS.includes(first)) {
       if (id === undefined) throw new CommandError(EXIT.usage, `request ${first} needs the id of a request.`)
       return act(call, first as Verb, id)
@@ -52,6 +55,12 @@ export const request: Command = {
 async function asked({ parts, login, words: [address], options }: Call): ReturnType<OwnRequests['ask']> {
   const wish = readWish(address, options as unknown as TypedWish, { now: parts.clock.now() })
   return parts.requestsOf(login).ask(wish)
+}
+
+async function showTemplates({ parts, login, out }: Call) {
+  const templates = await parts.requestsOf(login).templates().catch(toPerson)
+  await out.show({ templates }, () => out.table(TEMPLATE_COLUMNS, templates, 'There is no template for you.'))
+  return EXIT.ok
 }
 
 async function act({ parts, login, options, out }: Call, verb: Verb, id: string) {

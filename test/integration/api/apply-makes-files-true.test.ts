@@ -32,7 +32,7 @@ hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okW
 `,
 }
 
-type Texts = Partial<typeof FILES & { policies: string }>
+type Texts = Partial<typeof FILES & { policies: string; templates: string }>
 
 const connectors = new Map<string, KnownConnector>([
   ['ssh-password', { protocol: 'ssh' }],
@@ -123,6 +123,34 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
     t.match(await apply({ policies: policy(', every: 12h, retention: { for: 90d }') }), { changes: [], unchanged: 1 })
     const pruned = await apply({ policies: policy().replace('name: p', 'name: q') }, { prune: true })
     t.strictSame(summary(pruned), ['create rotation-policy q', 'delete rotation-policy p'])
+  })
+
+  t.test('a request template is applied, compared, renamed and pruned like all else', async t => {
+    const { apply, stores } = on(await open(t))
+    await apply(FILES)
+    const template = (ask: string, name = 'incident') => ({
+      templates: `{ kind: request-template, name: ${name}, ask: { level: admin, ${ask} } }`,
+    })
+    t.strictSame(summary(await apply(template('targets: { names: [web-*] }, for: 2h, role: ops'))), [
+      'create request-template incident',
+    ])
+    t.match(await stores['request-template'].get('incident'), { ask: { for: 7_200_000, role: 'ops' } })
+    const less = template('targets: { labels: { env: production } }, for: 30m')
+    t.strictSame(formatPlan(await apply(less)), [
+      '~ request-template incident',
+      '    - ask.targets.names: web-*',
+      '    - ask.role: ops',
+      '    ~ ask.for: 2h → 30m',
+      '    + ask.targets.labels.env: production',
+      '0 new, 1 changed, 0 deleted, 0 unchanged.',
+    ])
+    t.match(await apply(less), { changes: [], unchanged: 1 })
+    await t.rejects(apply(template('role: opps')), {
+      code: 'RESOURCE_INVALID',
+      message: /templates\.yaml:1:\d+: There is no role opps; did you mean ops\?/,
+    })
+    const renamed = await apply(template('for: 30m', 'fire'), { prune: true })
+    t.strictSame(summary(renamed), ['create request-template fire', 'delete request-template incident'])
   })
 
   t.test('a rotation policy that does not fit its targets is refused, where it is written', async t => {

@@ -15,7 +15,7 @@ const gateway = await startTestGateway({
   storeMoves: true,
   configure: config => {
     config.fourEyes = {
-      kinds: ['role', 'target', 'rotation-policy', 'review-rule', 'user'],
+      kinds: ['role', 'target', 'rotation-policy', 'review-rule', 'request-template', 'user'],
       approvers: ['role:security', 'user:zoe'],
       validForMs: 3_600_000,
     }
@@ -112,6 +112,19 @@ t.test(
     t.match(await approve('lee', id), { stderr: /applied already/ })
   },
 )
+
+t.test('a request template is proposed and applied like the other rules, and gives nobody anything', async t => {
+  const template =
+    '{ kind: request-template, name: incident, ask: { level: admin, targets: { names: [web-*] }, for: 2h } }'
+  const id = await proposed('bob', template)
+  t.strictSame(await parts.requests.templates.list(), [])
+  t.match((await as('lee', ['proposal', 'show', id])).stdout, /\+ request-template incident/)
+  const done = await approve('mia', id)
+  t.equal(done.exit, 0, done.stderr)
+  t.match(await parts.requests.templates.list(), [{ name: 'incident', ask: { for: 7_200_000 } }])
+  const [event] = (await parts.audit.list({ kinds: ['resources.applied'] })).slice(-1)
+  t.match(JSON.parse(event!.data), { proposal: id, approvedBy: ['mia'] })
+})
 
 t.test('by ssh with nothing installed', async t => {
   const id = await proposed('bob', role('by-ssh'))

@@ -8,6 +8,7 @@ import type { RequestDocument } from '../../../src/access-requests/request-docum
 import { reviewRuleSchema } from '../../../src/access-requests/review/review-rule.ts'
 import { configSchema } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/shared/secret.ts'
+import { callApi } from '../../support/call-api.ts'
 import { startHttpReceiver } from '../../support/http-receiver.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
@@ -15,6 +16,7 @@ import { startTestGateway } from '../../support/start-gateway.ts'
 import { startPostgres } from '../../support/start-postgres.ts'
 import { makeKey, startSshd } from '../../support/start-sshd.ts'
 
+const TEMPLATE_ELSE = '{ kind: request-template, name: else, ask: { level: admin } }'
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
 const [postgres, sshd] = await Promise.all([startPostgres(), startSshd()])
 for (const server of [postgres, sshd]) t.teardown(() => server.stop())
@@ -360,6 +362,79 @@ t.test('all of it by ssh, with nothing installed', async t => {
     stderr: /--at is a time as in/,
   })
   t.equal((await ssh('alice', 'request', 'cancel', request.id).ended).status, 0)
+})
+
+t.test('by a template one types a name and a reason, by ssh, the command and the API', async t => {
+  const templates = (...more: string[]) =>
+    asOwner(gateway, ['apply', '-f', '-'], {
+      stdin: [
+        '{ kind: request-template, name: fire, description: web-01 is down, ask: { targets: { names: [web-*] }, level: admin, for: 2h, ticket: "INC-[0-9]+", reason: "Incident {ticket}: {reason}" } }',
+        '{ kind: request-template, name: power, ask: { target: web-01, level: power } }',
+        ...more,
+      ]
+        .map(one => `- ${one}`)
+        .join('\n'),
+    })
+  t.equal((await templates()).exit, 0)
+  t.match(await templates('{ kind: request-template, name: x, ask: { role: opps } }'), {
+    stderr: /There is no role opps; did you mean ops\?/,
+  })
+  const listed = await ssh('alice', 'request', 'templates').ended
+  t.match(listed.stdout, /^fire +level admin on web-\* +2h +--reason --ticket +web-01 is down$/m)
+  t.notMatch(listed.stdout, /power/, 'no role of hers offers what that is for')
+  t.equal((await as('alice', 'templates')).stdout, listed.stdout)
+  t.match((await as('lee', 'templates')).stderr, /There is no template/)
+  t.match((await asOwner(gateway, ['request', 'templates'])).stdout, /fire.*\npower/, 'the owner sees all')
+
+  const bySsh = await ssh('alice', 'request', '--template', 'fire', '--ticket', 'INC-7', '--reason', 'disk').ended
+  t.equal(bySsh.status, 0, bySsh.stderr)
+  const [id] = /req_[0-9a-z]{26}/.exec(bySsh.stdout)!
+  const shown = await as('lee', 'show', id)
+  t.match(shown.stdout, /template +fire\nreason +Incident INC-7: disk\n/)
+  t.match(shown.stdout, /^for +2h$/m)
+  const byCommand = ['create', `${account}@web-01`, '--template', 'fire', '--for', '30m', '--ticket', 'INC-8']
+  const made = await as('alice', ...byCommand, '--reason', 'cpu', '--json')
+  t.equal(made.exit, 0, made.stderr)
+  const { request } = JSON.parse(made.stdout) as { request: RequestDocument }
+  t.match(request, { template: 'fire', for: '30m', ticket: 'INC-8', reason: 'Incident INC-8: cpu' })
+  t.match(request, { accounts: { names: [account] }, targets: { names: ['web-01'] } })
+  const api = (path: string, body?: unknown) =>
+    callApi(gateway, path, {
+      token: tokens.alice.token,
+      ...(body === undefined ? {} : { method: 'POST', body }),
+    })
+  t.match((await api('/v1/request-templates')).json(), {
+    templates: [{ name: 'fire', ask: { level: 'admin', targets: { names: ['web-*'] }, for: '2h' } }],
+  })
+  const byApi = await api('/v1/requests', { template: 'fire', target: 'web-01', ticket: 'INC-9', reason: 'net' })
+  t.equal(byApi.status, 201, byApi.body)
+  const other = byApi.json<{ request: RequestDocument }>().request.id
+
+  const refused: [string[], number, RegExp][] = [
+    [['--template', 'fire', '--ticket', 'INC-7'], 2, /The template fire needs a reason: say --reason/],
+    [['--template', 'fire', '--reason', 'x'], 2, /needs a ticket of the form INC-\[0-9\]\+: say --ticket/],
+    [['--template', 'fire', '--ticket', 'INC-7', '--reason', 'x', '--for', '3h'], 2, /is for 2h at most/],
+    [['--template', 'fire', '--target', 'orders', '--ticket', 'INC-7', '--reason', 'x'], 2, /is not for orders/],
+    [['--template', 'power', '--reason', 'x'], 1, /There is no template power that you can use/],
+    [['--template', 'pwer', '--reason', 'x'], 1, /There is no template pwer that you can use/],
+    [[], 2, /or --template NAME/],
+  ]
+  for (const [argv, status, stderr] of refused)
+    t.match(await ssh('alice', 'request', ...argv).ended, { status, stderr }, argv.join(' '))
+  t.equal((await api('/v1/requests', { template: 'pwer', reason: 'x' })).status, 404)
+  t.equal((await api('/v1/requests', { reason: 'x' })).status, 400)
+
+  await approve(id)
+  t.equal((await onWeb('true').ended).status, 0)
+  const asked = (await parts.audit.list({ kinds: ['access-request.asked'] })).map(({ data }) => JSON.parse(data))
+  t.match(
+    asked.find(one => one.request === id),
+    { template: 'fire', reason: 'Incident INC-7: disk' },
+  )
+  t.equal((await asOwner(gateway, ['apply', '-f', '-', '--prune'], { stdin: TEMPLATE_ELSE })).exit, 0)
+  t.match((await ssh('alice', 'request', 'show', id).ended).stdout, /template +fire/, 'which is gone by now')
+  t.equal((await onWeb('true').ended).status, 0, 'and what was approved goes on')
+  for (const one of [id, request.id, other]) t.equal((await as('alice', 'cancel', one)).exit, 0)
 })
 
 t.test('the owner sees all and may revoke, and decides on nothing', async t => {

@@ -45,7 +45,7 @@ t.test('the example resources are whole', async t => {
 })
 
 t.test('every example in docs/configuration.md is understood', async t => {
-  t.equal(examples.length, 11)
+  t.equal(examples.length, 12)
   for (const example of examples) {
     if (example.startsWith('# config')) t.doesNotThrow(() => parseConfig('docs/configuration.md', example))
     else t.strictSame(parseResources([{ name: 'docs/configuration.md', text: example }]).problems, [])

@@ -55,6 +55,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   createToken: [SESSION, { scopes: 'all', validForMs: 1000 }],
   tokens: [SESSION],
   revokeToken: [SESSION, 'laptop'],
+  requestTemplates: [SESSION],
   askAccess: [SESSION, { on: { target: 'web-01' }, account: 'root', reason: 'INC-4711' }],
   requests: [SESSION, 'mine', { limit: 100 }],
   showRequest: [SESSION, 'req_1'],

@@ -78,6 +78,7 @@ t.test('a person’s access hangs on their entry, their roles, and what those op
   t.match(ownGain(change('review-rule', 'all', null, { when: {} }), offering), /rule all/)
   t.equal(ownGain(change('review-rule', 'dev', null, { when: { roles: ['dev'] } }), offering), undefined)
   t.equal(ownGain(change('rotation-policy', 'p', null, {}), me), undefined)
+  t.equal(ownGain(change('request-template', 't', null, {}), me), undefined)
 })
 
 t.test('what it gives is named, of the users that it concerns', async t => {
@@ -85,7 +86,7 @@ t.test('what it gives is named, of the users that it concerns', async t => {
     role: new Map([['ops', JSON.stringify(role('ops', { accounts: {} }))]]),
     target: new Map([['web-01', JSON.stringify(target('admin', 'prod'))]]),
     user: new Map([['alice', JSON.stringify(user('alice', { roles: ['ops'] }))]]),
-    ...{ 'rotation-policy': new Map(), 'review-rule': new Map() },
+    ...{ 'rotation-policy': new Map(), 'review-rule': new Map(), 'request-template': new Map() },
   }
   t.strictSame(givesTo(change('role', 'ops', role('ops', { accounts: {} }), role('ops', { api: ['audit'] })), seen), [
     'alice gets root@web-01',

@@ -33,6 +33,23 @@ t.test('what becomes empty, or is of spaces alone, is in quotation marks', async
   t.same(linesOf(policy({}), policy({ forbidden: ' ' })), ['    ~ password.forbidden: "" → " "'])
 })
 
+t.test('times are written as people write them, of every kind of resource', async t => {
+  const times: [object, string][] = [
+    [{ session: { moderator: { waitFor: 600_000, absent: 30_000 } } }, '10m 30s'],
+    [{ when: { atMost: 7_200_000, firstOnTarget: { within: 86_400_000 } } }, '2h 1d'],
+    [{ ask: { for: 1_800_000 } }, '30m'],
+    [{ onRequest: [{ name: 'fix', maxTime: 3_600_000 }] }, '1h'],
+    [{ accounts: [{ name: 'root', checkOut: { maxTime: 3_600_000 } }] }, '1h'],
+  ]
+  for (const [resource, words] of times)
+    t.equal(
+      differences({}, resource)
+        .map(({ after }) => after)
+        .join(' '),
+      words,
+    )
+})
+
 const target = (...accounts: object[]) => ({ name: 'orders', accounts })
 
 t.test('who is told of an account’s credential is shown', async t => {

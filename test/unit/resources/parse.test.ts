@@ -18,6 +18,10 @@ t.test('what a role offers on request makes sense, or is told what is wrong with
     ['reason: optional', 'an offer has approvers (any one of them), or stages, and one of the two'],
     ['approvers: [leads]', 'an approver is role:NAME, user:NAME or manager'],
     ['approvers: [manager], maxTime: 3600', 'onRequest.0.maxTime lacks its unit: write 3600s, m, h or d.'],
+    [
+      'approvers: [manager], permanent: { stages: [{ groups: [{ of: [manager] }], within: 60, escalateTo: [manager] }] }',
+      'onRequest.0.permanent.stages.0.within lacks its unit: write 60s, m, h or d.',
+    ],
     ['approvers: [manager], maxTime: 0s', 'maxTime must be more than 0s.'],
     ['approvers: [manager], channels: [agent]', 'The role does not give agent:'],
     ['approvers: [manager], ticket: "("', 'the pattern of tickets: '],
@@ -87,6 +91,43 @@ password: { length: 40, classes: [lower, upper], forbidden: lIoO }\nreconcile: a
   t.same(complaints(rich), [])
 })
 
+t.test('a request template that cannot be used is refused, where it is written', async t => {
+  const cases: [string, string][] = [
+    ['ask: {}', 'f1.yaml:3:6: ask: "{}": it fills nothing in'],
+    ['', 'f1.yaml:1:1: ask is missing'],
+    [
+      'ask: { target: web-01, targets: { names: [web-*] } }',
+      'f1.yaml:3:6: ask: "{"target":"web-01","targets":{"names":["web-*"]}}": it is for one target, or for',
+    ],
+    ['ask: { targets: {} }', 'f1.yaml:3:17: ask.targets: "{}": it chooses nothing: say names or labels'],
+    [
+      'ask: { account: root, level: admin }',
+      'f1.yaml:3:6: ask: "{"account":"root","level":"admin"}": it is for an account, or for a level',
+    ],
+    ['ask: { level: god }', 'f1.yaml:3:15: ask.level: "god" is not one of the values'],
+    ['ask: { for: 0s }', 'f1.yaml:3:13: for must be more than 0s'],
+    ['ask: { for: 400d }', 'f1.yaml:3:13: for is at most 366d'],
+    ['ask: { for: 7200 }', 'f1.yaml:3:13: ask.for lacks its unit: write 7200s, m, h or d.'],
+    [
+      'ask: { reason: "INC {number}" }',
+      'f1.yaml:3:16: ask.reason: "INC {number}": in a reason {reason} and {ticket} stand for',
+    ],
+    ['ask: { reason: "a\\u202eb" }', 'f1.yaml:3:16: ask.reason: "a\u202eb": it has characters that are not seen'],
+    ['ask: { ticket: "(" }', 'f1.yaml:3:16: ask.ticket: '],
+    ['ask: { channels: [telnet] }', 'f1.yaml:3:19: ask.channels[0]: "telnet" is not one of the values'],
+    ['ask: { level: admin }\nroles: [ops]', 'f1.yaml:4:1: The key roles is not known'],
+    [
+      'ask: { level: admin }\ndescription: "a\\u0007b"',
+      'f1.yaml:4:14: description: "a\u0007b": it has characters that are not',
+    ],
+  ]
+  for (const [text, words] of cases) {
+    const [first, ...more] = complaints(`kind: request-template\nname: incident\n${text}`)
+    t.ok(first?.startsWith(words), `${text}: ${first}`)
+    t.same(more, [], text)
+  }
+})
+
 t.test('one resource a document, or a list of them, in any number of files', async t => {
   const { resources, problems } = read(
     `${TARGET}---\n- ${ROLE.trim().replaceAll('\n', '\n  ')}\n- {kind: user, name: a}\n---\n`,
@@ -104,16 +145,16 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
   const cases: [string, string][] = [
     [
       'kind: usr\nname: a',
-      'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, rotation-policy, review-rule, user).',
+      'f1.yaml:1:7: kind: "usr" is not known; did you mean user? (role, target, rotation-policy, review-rule, request-template, user).',
     ],
-    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, rotation-policy, review-rule, user).'],
+    ['name: a', 'f1.yaml:1:1: kind is missing (role, target, rotation-policy, review-rule, request-template, user).'],
     [
       'kind: [user]',
-      'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, rotation-policy, review-rule, user).',
+      'f1.yaml:1:7: kind: "user" is not known; did you mean user? (role, target, rotation-policy, review-rule, request-template, user).',
     ],
     [
       '- x',
-      'f1.yaml:1:3: A resource is a map with a kind (role, target, rotation-policy, review-rule, user) and its fields.',
+      'f1.yaml:1:3: A resource is a map with a kind (role, target, rotation-policy, review-rule, request-template, user) and its fields.',
     ],
     ['hello', 'f1.yaml:1:1: A resource is a map with a kind'],
     ['kind: user', 'f1.yaml:1:1: name is missing: a text is expected.'],
@@ -145,6 +186,10 @@ t.test('a complaint names file, line and column, what was meant, and what to do'
       'f1.yaml:5:12: factors[0][0]: "otp" is not one of the values; did you mean totp? (publickey, password, totp)',
     ],
     [`${ROLE}idle: 30`, 'f1.yaml:5:7: idle lacks its unit: write 30s, m, h or d.'],
+    [
+      `${ROLE}session: { moderator: { of: [manager], waitFor: 60 } }`,
+      'f1.yaml:5:49: session.moderator.waitFor lacks its unit: write 60s, m, h or d.',
+    ],
     [`${ROLE}idle: 0s`, 'f1.yaml:5:7: idle must be more than 0s.'],
     [`${ROLE}maxSession: 999d`, 'f1.yaml:5:13: maxSession is at most 366d.'],
     [`${ROLE}maxSession: soon`, 'f1.yaml:5:13: maxSession: "soon": a duration is a number and s, m, h or d'],
