@@ -124,8 +124,8 @@ async function attested(id: string): Promise<Attestation> {
   }
 }
 
-const processesOf = async (role = 'reports') =>
-  (await sql<{ pid: number }>`SELECT pid FROM pg_stat_activity WHERE usename = ${role}`.execute(database)).rows
+const ofRole = (role: string) => sql<{ pid: number }>`SELECT pid FROM pg_stat_activity WHERE usename = ${role}`
+const processesOf = async (role = 'reports') => (await ofRole(role).execute(database)).rows
 
 /** A client that is killed in a long statement: the server notices that only at its end. */
 async function killedInStatement(account: string, on: string, role: string): Promise<number> {
@@ -135,9 +135,12 @@ async function killedInStatement(account: string, on: string, role: string): Pro
     env: { ...process.env, PGPASSWORD: alice.password },
     stdio: 'ignore',
   })
-  while ((await processesOf(role)).length === 0) await setTimeout(50)
-  const [{ pid }] = (await processesOf(role)) as [{ pid: number }]
-  await setTimeout(200)
+  let sleeping: { pid: number }[] = []
+  while (sleeping.length === 0) {
+    await setTimeout(50)
+    sleeping = (await sql<{ pid: number }>`${ofRole(role)} AND wait_event = 'PgSleep'`.execute(database)).rows
+  }
+  const [{ pid }] = sleeping as [{ pid: number }]
   client.kill('SIGKILL')
   while ((await parts.sessions.liveOf('alice')).length > 0) await setTimeout(50)
   return pid
