@@ -111,13 +111,14 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
     ask(person, offered, { reason, ticket }, lengthMs) {
       return inTurn(person.user, async () => {
         // Another connection of theirs may have asked in the same moment.
-        const same = await pending(person, offered)
-        if (same !== undefined) return same
+        const asked = await pending(person, offered)
+        if (asked !== undefined) return asked
         const { account, target, role } = offered
         const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
         const waitMs = longestMs + BEYOND_LONGEST_MS
-        const { request } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs })
-        return waitFor(request, person, false)
+        const same = (pending: RequestedAccess) => isFor(pending, offered)
+        const { request, known } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs }, same)
+        return waitFor(request, person, known)
       })
     },
   }

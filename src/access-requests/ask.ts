@@ -48,8 +48,11 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       throw new GatewayError('CONFLICT', `You have ${account}@${on.target} without asking.`)
   }
 
-  /** Throws `BAD_REQUEST`, `ACCESS_DENIED`, `CONFLICT` and `AUDIT_UNAVAILABLE`. `lower`: an account of a lower level would do as well. */
-  return async (person: Actor, wish: AskWish) => {
+  /**
+   * Throws `BAD_REQUEST`, `ACCESS_DENIED`, `CONFLICT` and `AUDIT_UNAVAILABLE`. `lower`: an account of a lower level would do as well. `known`: nothing
+   * new was asked for, since one that waits for its decision is the `same`.
+   */
+  return async (person: Actor, wish: AskWish, same?: (pending: RequestedAccess) => boolean) => {
     const now = clock.now()
     if (wish.permanent && !('target' in wish.on))
       throw new GatewayError(
@@ -71,8 +74,9 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       ...{ askedAt: now, revision: 1 },
       state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + waitMs, given: asked },
     }
-    const restsOn = { role, offer: offerFor(offer, request.kind), by: byOf(person), base: undefined }
-    return { request: await changes.change(() => newRequests.prepare(request, restsOn)), lower }
+    const restsOn = { role, offer: offerFor(offer, request.kind), by: byOf(person), base: undefined, same }
+    const stored = await changes.change(() => newRequests.prepare(request, restsOn))
+    return { request: stored, known: stored.id !== request.id, lower }
   }
 }
 

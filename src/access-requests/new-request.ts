@@ -24,7 +24,7 @@ import { plannedEndOf } from './transition.ts'
 import { onOf } from './which-targets.ts'
 
 interface Parts {
-  readonly rows: Pick<RequestRows, 'insert' | 'countOf' | 'holdAskingOf' | 'decide'>
+  readonly rows: Pick<RequestRows, 'list' | 'insert' | 'countOf' | 'holdAskingOf' | 'decide'>
   readonly users: Pick<Documents<User>, 'get'>
   readonly offered: Pick<OfferedNow, 'offerOf' | 'targetsOf'>
   readonly acts: Pick<Acts, 'act' | 'plan'>
@@ -39,6 +39,8 @@ export interface Asked {
   readonly offer: Offer
   readonly base: RequestedAccess | undefined
   readonly by: By
+  /** Which of what waits for its decision does as well: then that is given, also where it was asked for on another gateway in this instant. */
+  readonly same?: ((pending: RequestedAccess) => boolean) | undefined
 }
 
 export const MOST_OPEN = 50
@@ -66,11 +68,15 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
   async function insertReviewed(
     request: RequestedAccess,
     { review, only, stillHolds }: Reviewed,
-    { offer, base, by }: Asked,
+    { offer, base, by, same }: Asked,
     on: Database,
     tell: Tell,
   ): Promise<RequestedAccess> {
     await holdPolicy('read', on)
+    await rows.holdAskingOf(request.user, on)
+    const known =
+      same && (await rows.list({ user: request.user, states: ['pending'], limit: MOST_OPEN }, on)).find(same)
+    if (known !== undefined) return known
     const over = whyOver(request, await groundOf([request], groundStores({ database: on, clock })))
     if (over !== undefined) throw new GatewayError('CONFLICT', `It cannot be asked for any more: ${over}.`)
     if (!(await stillHolds(on))) throw new Stale()
@@ -104,7 +110,6 @@ export function createNewRequests({ rows, users, offered, acts: { act, plan }, f
   }
 
   async function insert(request: RequestedAccess, offer: Offer, by: By, on: Database, tell: Tell): Promise<void> {
-    await rows.holdAskingOf(request.user, on)
     await checkCount(request, on)
     await rows.insert(request, on)
     await plan(request, on, offer)

@@ -51,14 +51,14 @@ export function createTemplates({ stored, roles, targets, audit }: Parts) {
 }
 
 /** Asking, where a template fills its part in first. Throws as the two do. */
-export function createAskByTemplate<T>(
+export function createAskByTemplate<T, More extends unknown[]>(
   { fill }: Pick<Templates, 'fill'>,
-  ask: (person: Actor, wish: AskWish) => Promise<T>,
-): (person: Actor, wish: TypedAsk) => Promise<T> {
-  return async (person, wish) => {
+  ask: (person: Actor, wish: AskWish, ...more: More) => Promise<T>,
+): (person: Actor, wish: TypedAsk, ...more: More) => Promise<T> {
+  return async (person, wish, ...more) => {
     const { template, on } = wish
-    if (template !== undefined) return ask(person, await fill(person, template, wish))
+    if (template !== undefined) return ask(person, await fill(person, template, wish), ...more)
     if (on === undefined) throw new GatewayError('BAD_REQUEST', 'Say a target, or a template.')
-    return ask(person, { ...wish, on })
+    return ask(person, { ...wish, on }, ...more)
   }
 }

@@ -1,4 +1,7 @@
 import t from 'tap'
+import { createAskForAccess } from '../../../src/access-requests/ask-while-connecting.ts'
+import { offersFor } from '../../../src/policy/offers.ts'
+import { createLog } from '../../../src/shared/log.ts'
 import { eachStore, stopStores } from '../../support/each-store.ts'
 import { target } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
@@ -28,6 +31,36 @@ eachStore(t, 'what is approved is given until its end, and every step is in the 
   ])
   t.strictSame(world.counted, ['asked', 'approved', 'began', 'ended'])
 })
+
+eachStore(
+  t,
+  'two logins that ask for the same at one instant, each at its gateway, make one request',
+  async (t, store) => {
+    const bothPrepared = Promise.withResolvers<void>()
+    let prepared = 0
+    const beforeStored = async () => {
+      if (++prepared === 2) bothPrepared.resolve()
+      await bothPrepared.promise
+    }
+    const one = await createRequestWorld(await store.open(), { beforeStored })
+    const other = await createRequestWorld(await store.open(), { clock: one.clock, beforeStored })
+    const [offered] = offersFor([(await one.roles.get('ops'))!], (await one.targets.get('web-01'))!, {
+      account: 'root',
+    })
+    const asker = { ...one.as('alice'), session: 'ses_1' }
+    const asked = await Promise.all(
+      [one, other].map(({ requests }) =>
+        createAskForAccess({ requests, longestMs: HOUR, log: createLog('silent') }).ask(
+          ...[asker, offered!, { reason: 'disk is full' }, undefined],
+        ),
+      ),
+    )
+    t.equal(asked[0]!.id, asked[1]!.id)
+    t.strictSame(asked.map(({ known }) => known).sort(), [false, true])
+    t.equal((await one.requests.rows.list({ user: 'alice', limit: 10 })).length, 1)
+    t.match(await one.events(), { length: 1 })
+  },
+)
 
 eachStore(t, 'two approvers at one instant make one decision', async (t, store) => {
   const one = await createRequestWorld(await store.open())
