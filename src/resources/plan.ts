@@ -261,20 +261,21 @@ function withdrawn(
   return [...removed, ...disabled].sort()
 }
 
-/** Roles that would be named but not exist. */
+/** Roles and targets that would be named but not exist. */
 function findLooseEnds(
   resources: readonly PlacedResource[],
   stored: Stored,
   deletions: readonly ResourceChange[],
 ): Problem[] {
-  const roles = new Set([...stored.role.names(), ...namesOf(resources, 'role')])
-  for (const { kind, name } of deletions) if (kind === 'role') roles.delete(name)
+  const roles = namesAfter('role', resources, stored, deletions)
   const problems = resources.flatMap(({ kind, value, at }) =>
     kind !== 'user'
       ? []
-      : value.roles.flatMap((role, index) => (roles.has(role) ? [] : [at(['roles', index], unknownRole(role, roles))])),
+      : value.roles.flatMap((role, index) =>
+          roles.has(role) ? [] : [at(['roles', index], unknown('role', role, roles))],
+        ),
   )
-  problems.push(...unknownNamed(resources, roles))
+  problems.push(...unknownNamed(resources, roles), ...unknownTargets(resources, stored, deletions))
   if (!deletions.some(({ kind }) => kind === 'role')) return problems
   const gone = new Set(deletions.filter(({ kind }) => kind === 'user').map(({ name }) => name))
   const rewritten = new Set(namesOf(resources, 'user'))
@@ -298,24 +299,52 @@ function unknownNamed(resources: readonly PlacedResource[], roles: ReadonlySet<s
     if (kind === 'review-rule')
       return rolesOfRule(value)
         .filter(role => !roles.has(role))
-        .map(role => at([], unknownRole(role, roles)))
+        .map(role => at([], unknown('role', role, roles)))
     if (kind === 'request-template') {
       const { role } = value.ask
-      return role === undefined || roles.has(role) ? [] : [at(['ask', 'role'], unknownRole(role, roles))]
+      return role === undefined || roles.has(role) ? [] : [at(['ask', 'role'], unknown('role', role, roles))]
     }
     return kind !== 'role'
       ? []
       : (value.onRequest ?? []).flatMap((offer, index) =>
           rolesNamedBy(offer)
             .filter(role => !roles.has(role))
-            .map(role => at(['onRequest', index], unknownRole(role, roles))),
+            .map(role => at(['onRequest', index], unknown('role', role, roles))),
         )
   })
 }
 
-function unknownRole(role: string, roles: ReadonlySet<string>): string {
-  const guess = nearest(role, [...roles])
-  return `There is no role ${role}${guess === undefined ? '.' : `; did you mean ${guess}?`} Describe the role in one of the files first.`
+/** Of request templates: nobody could ever ask by such a one, and nobody would be told why. */
+function unknownTargets(
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+): Problem[] {
+  const named = resources.flatMap(({ kind, value, at }) =>
+    kind === 'request-template' && value.ask.target !== undefined ? [{ target: value.ask.target, at }] : [],
+  )
+  if (named.length === 0) return []
+  const targets = namesAfter('target', resources, stored, deletions)
+  return named
+    .filter(({ target }) => !targets.has(target))
+    .map(({ target, at }) => at(['ask', 'target'], unknown('target', target, targets)))
+}
+
+function unknown(kind: 'role' | 'target', name: string, names: ReadonlySet<string>): string {
+  const guess = nearest(name, [...names])
+  return `There is no ${kind} ${name}${guess === undefined ? '.' : `; did you mean ${guess}?`} Describe the ${kind} in one of the files first.`
+}
+
+/** All of that kind that there would be. */
+function namesAfter(
+  kind: 'role' | 'target',
+  resources: readonly PlacedResource[],
+  stored: Stored,
+  deletions: readonly ResourceChange[],
+): ReadonlySet<string> {
+  const names = new Set([...stored[kind].names(), ...namesOf(resources, kind)])
+  for (const deleted of deletions) if (deleted.kind === kind) names.delete(deleted.name)
+  return names
 }
 
 function namesOf(resources: readonly PlacedResource[], kind: ResourceKind): string[] {

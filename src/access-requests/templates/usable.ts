@@ -44,10 +44,10 @@ function namesIn({ target, targets }: FilledIn): readonly string[] | undefined {
 function isFor(ask: FilledIn, offered: Offered): boolean {
   const { target, account } = offered
   return (
-    (ask.target === undefined || ask.target === target.name) &&
-    (ask.targets === undefined || matchesTarget(ask.targets, target)) &&
     (ask.account === undefined || ask.account === account.name) &&
     (ask.level === undefined || ask.level === account.level) &&
-    isMeant(ask, offered)
+    isMeant(ask, offered) &&
+    (ask.target === undefined || ask.target === target.name) &&
+    (ask.targets === undefined || matchesTarget(ask.targets, target))
   )
 }

@@ -149,6 +149,15 @@ async function promises(t: Test, open: (t: Test) => Promise<Database>) {
       code: 'RESOURCE_INVALID',
       message: /templates\.yaml:1:\d+: There is no role opps; did you mean ops\?/,
     })
+    await t.rejects(apply(template('target: web-1')), {
+      code: 'RESOURCE_INVALID',
+      message: /templates\.yaml:1:\d+: There is no target web-1; did you mean web-01\?/,
+    })
+    const both = { ...template('target: web-02'), targets: FILES.targets.replace('web-01', 'web-02') }
+    t.strictSame(summary(await apply(both, { dryRun: true })), [
+      'create target web-02',
+      'update request-template incident',
+    ])
     const renamed = await apply(template('for: 30m', 'fire'), { prune: true })
     t.strictSame(summary(renamed), ['create request-template fire', 'delete request-template incident'])
   })
