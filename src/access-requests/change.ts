@@ -72,9 +72,9 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
   return {
     /**
      * `prepare` reads what the change rests on; what it gives writes, in one transaction. Both again where somebody else was quicker. Afterwards
-     * the audit log knows, and whoever waits.
+     * the audit log knows, and whoever waits. Throws `CONFLICT` where others were quicker so often (`most`), and what the writing throws.
      */
-    async change<T>(prepare: () => Promise<Write<T>>): Promise<T> {
+    async change<T>(prepare: () => Promise<Write<T>>, most = TRIES): Promise<T> {
       for (let tries = 1; ; tries++) {
         const told: Transition[] = []
         try {
@@ -91,7 +91,7 @@ export async function createChanges({ outbox, audit, cluster, endUses, count }: 
           return result
         } catch (error) {
           if (!(error instanceof Stale) && !wasRolledBack(error)) throw error
-          if (tries >= TRIES) throw new GatewayError('CONFLICT', 'Others are changing it at this moment; try it again.')
+          if (tries >= most) throw new GatewayError('CONFLICT', 'Others are changing it at this moment; try it again.')
         }
       }
     },

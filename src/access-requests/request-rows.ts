@@ -60,6 +60,16 @@ export function createRequestRows(database: Database) {
       return row && readRequest(row)
     },
 
+    /** Those of these that there are, by id. */
+    async getAll(ids: readonly string[]): Promise<RequestedAccess[]> {
+      const found: RequestedAccess[] = []
+      for (const some of slices(ids)) {
+        const rows = await database.selectFrom('access_requests').selectAll().where('id', 'in', some).execute()
+        found.push(...rows.map(readRequest))
+      }
+      return found.sort((a, b) => (a.id < b.id ? -1 : 1))
+    },
+
     /** False where somebody else has changed it since `before` was read, or it is to go on and its ground is gone. */
     async change(before: RequestedAccess, after: RequestedAccess, on: Database): Promise<boolean> {
       let update = on

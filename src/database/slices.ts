@@ -3,6 +3,6 @@
 const MOST = 500
 
 /** In their order; none of nothing. */
-export function* slices<T>(all: readonly T[]): Generator<T[]> {
-  for (let from = 0; from < all.length; from += MOST) yield all.slice(from, from + MOST)
+export function* slices<T>(all: readonly T[], most = MOST): Generator<T[]> {
+  for (let from = 0; from < all.length; from += most) yield all.slice(from, from + most)
 }

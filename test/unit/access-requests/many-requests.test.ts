@@ -140,6 +140,51 @@ eachStore(
   },
 )
 
+eachStore(
+  t,
+  'many that end for one reason end in few transactions, each with one event, and one that cannot keeps no other open',
+  async (t, store) => {
+    let transactions = 0
+    const database = await store.open()
+    const world = await createRequestWorld(database, { beforeStored: async () => void transactions++ })
+    const { requests, ask, as, user, apply, clock, events, ended } = world
+    const asked: string[] = []
+    for (const name of names(120)) {
+      await user(name, ['ops'])
+      asked.push((await ask(name)).id)
+    }
+    // Some that give something by now: what rests on them ends too.
+    const given = asked.slice(0, 3)
+    for (const id of given) await requests.approve(as('lee'), id, {})
+    const stuck = asked[70]!
+    const forget = requests.onTransition(({ request }) => {
+      if (request.id === stuck) throw new Error('not now')
+    })
+    await apply([{ kind: 'role', name: 'ops', targets: {}, accounts: { names: ['www'] } }])
+    transactions = 0
+    await t.rejects(requests.review(), /not now/)
+    t.ok(
+      transactions < 60,
+      `${transactions} transactions: two of many, and one by one those beside the one that cannot`,
+    )
+    t.strictSame(
+      (await requests.rows.list({ states: ['pending', 'active'], limit: 200 })).map(({ id }) => id),
+      [stuck],
+    )
+    t.strictSame(ended.toSorted(), asked.filter(id => id !== stuck).toSorted())
+    forget()
+    clock.move(1)
+    transactions = 0
+    await requests.review()
+    t.equal(transactions, 1)
+    const revoked = (await events()).filter(({ kind }) => kind === 'access-request.revoked')
+    const told = [...revoked, ...(await events()).filter(({ kind }) => kind === 'access-request.ended')]
+    t.strictSame(told.map(({ data }) => data.request).toSorted(), asked.toSorted(), 'one event each')
+    t.equal((await requests.rows.get(given[0]!))?.state.is, 'revoked')
+    t.strictSame(await requests.rows.list({ states: ['pending', 'active'], limit: 200 }), [])
+  },
+)
+
 t.test(
   'sessions that begin by one request do not wait for each other, and whoever ends it waits for them (PostgreSQL)',
   async t => {
