@@ -1,9 +1,9 @@
 /** The rows of requests and of the decisions on them. Nobody else writes to `access_requests` and `access_decisions`. */
 
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { locksRows } from '../database/policy-lock.ts'
-import type { AccessRequestTable } from '../database/schema.ts'
+import type { AccessRequestTable, Schema } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
 import type { Clock } from '../shared/clock.ts'
@@ -30,6 +30,13 @@ export interface RequestQuery {
   /** Those that come after this one in the list. */
   readonly before?: Pick<RequestedAccess, 'id' | 'askedAt'> | undefined
   readonly limit: number
+}
+
+/** Names of what requests rest on. */
+export interface RequestGround {
+  readonly users: ReadonlySet<string>
+  readonly roles: ReadonlySet<string>
+  readonly targets: ReadonlySet<string>
 }
 
 export interface Decision {
@@ -159,18 +166,19 @@ export function createRequestRows(database: Database) {
       return over
     },
 
-    /** Those that something can still become of, so many at a time. */
-    async *open(size: number, on: Database = database): AsyncGenerator<RequestedAccess[]> {
+    /** Those that something can still become of, so many at a time; `about`: at least all that are by one of these, or name one. */
+    async *open(size: number, on: Database = database, about?: RequestGround): AsyncGenerator<RequestedAccess[]> {
       let after = ''
       for (;;) {
-        const rows = await on
+        let select = on
           .selectFrom('access_requests')
           .selectAll()
           .where('state', 'in', OPEN_STATES)
           .where('id', '>', after)
           .orderBy('id')
           .limit(size)
-          .execute()
+        if (about !== undefined) select = select.where(naming(about))
+        const rows = await select.execute()
         if (rows.length === 0) return
         yield rows.map(readRequest)
         after = rows.at(-1)!.id
@@ -269,6 +277,23 @@ export function createRequestRows(database: Database) {
       const byUser = Map.groupBy(found, ({ user }) => user)
       return new Map([...byUser].map(([user, those]) => [user, those.map(({ approver }) => approver).sort()]))
     },
+  }
+}
+
+/** More names than that are not looked for one by one: all requests are read. */
+const MOST_NAMES = 100
+
+function naming({ users, roles, targets }: RequestGround) {
+  return ({ or, eb, lit }: ExpressionBuilder<Schema, 'access_requests'>) => {
+    if (users.size + roles.size + targets.size > MOST_NAMES) return lit(true)
+    // As JSON: in a name `_` stands for itself, and here for anything, which finds more.
+    const named = [...targets].flatMap(name => {
+      const pattern = `%${JSON.stringify(name)}%`
+      return [eb('wish', 'like', pattern), eb('given', 'like', pattern)]
+    })
+    const among = (column: 'user' | 'role', names: ReadonlySet<string>) =>
+      names.size === 0 ? [] : [eb(column, 'in', [...names])]
+    return or([...among('user', users), ...among('role', roles), ...named])
   }
 }
 

@@ -4,30 +4,23 @@ import type { Database } from '../database/database.ts'
 import type { Clock } from '../shared/clock.ts'
 import { groundOf, groundStores, stillOpened, whyOver } from './ground.ts'
 import { isOpen, type RequestedAccess } from './request.ts'
-import { createRequestRows, type RequestRows } from './request-rows.ts'
+import { createRequestRows, type RequestGround, type RequestRows } from './request-rows.ts'
 import { targetNames } from './which-targets.ts'
-
-/** The names of those that were changed or removed. */
-export interface ChangedGround {
-  readonly users: ReadonlySet<string>
-  readonly roles: ReadonlySet<string>
-  readonly targets: ReadonlySet<string>
-}
 
 const PAGE = 500
 
 /**
- * Under the lock of `holdPolicy`. Requests whose ground is gone are withdrawn; those for several targets lose the ones that are not opened
+ * `changed`: the names of those that were changed or removed. Under the lock of `holdPolicy`. Requests whose ground is gone are withdrawn; those for several targets lose the ones that are not opened
  * any more.
  */
 export async function withdrawRequests(
-  changed: ChangedGround,
+  changed: RequestGround,
   parts: { readonly database: Database; readonly clock: Clock },
 ): Promise<void> {
   const { database: on } = parts
   const rows = createRequestRows(on)
   const stores = groundStores(parts)
-  for await (const all of rows.open(PAGE)) {
+  for await (const all of rows.open(PAGE, on, changed)) {
     const some = all.filter(request => request.withdrawn === undefined && restsOn(request, changed))
     if (some.length === 0) continue
     const ground = await groundOf(some, stores)
@@ -40,7 +33,7 @@ export async function withdrawRequests(
   }
 }
 
-function restsOn(request: RequestedAccess, { users, roles, targets }: ChangedGround): boolean {
+function restsOn(request: RequestedAccess, { users, roles, targets }: RequestGround): boolean {
   return (
     users.has(request.user) || roles.has(request.role) || (targetNames(request) ?? []).some(name => targets.has(name))
   )

@@ -64,6 +64,37 @@ eachStore(t, 'a request for labels opens the targets of its time, and none that 
   t.strictSame(await opened(), ['web-01'])
 })
 
+eachStore(
+  t,
+  'whether few or many change at once, the requests that rest on one of them end, and no other',
+  async (t, store) => {
+    const { requests, ask, as, apply, user: hold, stateOf } = await createRequestWorld(await store.open())
+    const more = Array.from({ length: 120 }, (_, index) => web({ name: `app_${index}` }))
+    await apply([ops(), web(), web({ name: 'web_01' }), user('alice'), user('bob'), ...more])
+    for (const name of ['carol', 'dan']) await hold(name, ['ops'])
+    const both = { on: { selector: { names: ['web-01', 'app_7'] } } }
+    for (const changed of [[], more.map(one => ({ ...one, labels: { env: 'production', other: 'yes' } }))]) {
+      // Names that look alike, one that is for several, and one of somebody else's.
+      const [byTarget, alike, byUser, other] = [
+        await ask('alice'),
+        await ask('alice', { on: { target: 'web_01' } }),
+        await ask('dan', { on: { target: 'app_3' } }),
+        await ask('bob', { on: { target: 'app_3' } }),
+      ]
+      const several = await ask('carol', both)
+      await requests.approve(as('lee'), several.id, {})
+      await apply([web({ labels: { env: 'test' } }), user('dan', { disabled: true }), ...changed])
+      t.match(await requests.rows.get(byTarget.id), { withdrawn: /nothing that it is for/ })
+      t.match(await requests.rows.get(byUser.id), { withdrawn: /was disabled/ })
+      t.match((await stateOf(several.id))?.given?.targets, { names: ['app_7'] }, 'what is left of it')
+      for (const { id } of [alike, other]) t.equal((await requests.rows.get(id))?.withdrawn, undefined)
+      await apply([web(), user('dan'), ...more])
+      await requests.review()
+      for (const { id } of [alike, other, several]) await requests.revoke(id, 'lee', 'over')
+    }
+  },
+)
+
 eachStore(t, 'who decides is looked at once more with the decision', async (t, store) => {
   let meanwhile: (() => Promise<unknown>) | undefined
   const world = await createRequestWorld(await store.open(), {

@@ -7,19 +7,23 @@ import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { requests as listed } from '../../../src/self-service/commands/requests.ts'
 import { createOutput } from '../../../src/self-service/output.ts'
 import { eachStore, postgresDatabase, stopStores } from '../../support/each-store.ts'
+import { role } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 t.teardown(stopStores)
 
-/** Counts what the store is asked. */
+/** Counts what the store is asked, and how many rows it gives. */
 function counting(database: Database) {
-  let count = 0
+  let [count, rows] = [0, 0]
   const counted = database.withPlugin({
     transformQuery({ node }) {
       count++
       return node
     },
-    transformResult: async ({ result }) => result,
+    async transformResult({ result }) {
+      rows += result.rows.length
+      return result
+    },
   })
   return {
     database: counted,
@@ -27,6 +31,11 @@ function counting(database: Database) {
       const before = count
       await work()
       return count - before
+    },
+    async rowsDuring(work: () => Promise<unknown>) {
+      const before = rows
+      await work()
+      return rows - before
     },
   }
 }
@@ -49,6 +58,19 @@ eachStore(
     t.equal((await requests.toDecide('lee', { limit: 100 })).length, 31)
   },
 )
+
+eachStore(t, 'a change of one role reads no open requests of others while approvals wait for it', async (t, store) => {
+  const { database, rowsDuring } = counting(await store.open())
+  const { ask, apply, roles, requests } = await createRequestWorld(database)
+  await roles.put(role({ name: 'other', accounts: { names: ['www'] }, onRequest: [OFFER] }))
+  const change = (description: string) =>
+    rowsDuring(() => apply([{ kind: 'role', name: 'other', description, targets: {}, accounts: { names: ['www'] } }]))
+  await change('as it is')
+  const few = await change('a little')
+  for (let index = 0; index < 30; index++) await ask('alice')
+  t.equal(await change('a little more'), few)
+  t.equal((await requests.rows.list({ states: ['pending'], limit: 100 })).length, 30)
+})
 
 eachStore(t, 'lists of requests come in pages, each request once, also while some are decided', async (t, store) => {
   const { requests, ask, as, clock, users, sessions } = await createRequestWorld(await store.open())
