@@ -214,17 +214,22 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
     '/v1/request-templates',
     {
       schema: {
-        summary: 'The templates by which one may ask (with a personal token), or all of them (with the scope read)',
+        summary: 'Request templates: those by which one may ask (usable), or with the scope read all of them',
         tags,
+        querystring: z.strictObject({
+          /** Not given: `usable` with a personal token, which alone has such, else `all`. */
+          view: z.enum(['usable', 'all']).optional(),
+        }),
         response: { 200: z.object({ templates: z.array(templateSchema) }) },
       },
     },
-    async ({ caller }) => ({
-      templates:
-        caller.personal === undefined
-          ? (await requests.templates.list()).map(templateDocument)
-          : await of(caller).templates(),
-    }),
+    async ({ query: { view }, caller }) => {
+      if (view === 'usable' || (view === undefined && caller.personal !== undefined))
+        return { templates: await of(caller).templates() }
+      if (!holdsOneOf(caller, ['read']))
+        throw new GatewayError('FORBIDDEN', 'All templates are shown with the scope read.')
+      return { templates: (await requests.templates.list()).map(templateDocument) }
+    },
   )
 
   app.get(

@@ -74,10 +74,12 @@ export const addRequests: AddCommands = (program, context) => {
 
   noun
     .command('templates')
-    .description('the templates by which one may ask')
-    .action(async () => {
+    .description('the templates by which one may ask; --all: all of them, with the scope read')
+    .option('--all', 'all that there are')
+    .action(async ({ all }: { all?: true }) => {
       const client = await context.client()
-      const answer = await client.get<{ templates: TemplateDocument[] }>('/v1/request-templates')
+      const query = all === undefined ? {} : { view: 'all' }
+      const answer = await client.get<{ templates: TemplateDocument[] }>('/v1/request-templates', query)
       if (context.json) terminal.json(answer)
       else terminal.table(TEMPLATE_COLUMNS, answer.templates, 'There is no template for you.')
     })

@@ -385,6 +385,11 @@ t.test('by a template one types a name and a reason, by ssh, the command and the
   t.equal((await as('alice', 'templates')).stdout, listed.stdout)
   t.match((await as('lee', 'templates')).stderr, /There is no template/)
   t.match((await asOwner(gateway, ['request', 'templates'])).stdout, /fire.*\npower/, 'the owner sees all')
+  t.match((await as('alice', 'templates', '--all')).stderr, /All templates are shown with the scope read/)
+  await gateway.addRole({ name: 'readers', targets: {}, accounts: {}, api: ['read'], factors: [['publickey']] })
+  await gateway.addUser({ name: 'rita', roles: ['readers'] })
+  const byRita = await withToken(gateway, await tokenOf('rita'), ['request', 'templates', '--all'])
+  t.match(byRita.stdout, /fire.*\npower/, 'nor does whoever reads all need a role that offers it')
 
   const bySsh = await ssh('alice', 'request', '--template', 'fire', '--ticket', 'INC-7', '--reason', 'disk').ended
   t.equal(bySsh.status, 0, bySsh.stderr)
