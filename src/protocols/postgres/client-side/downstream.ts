@@ -20,6 +20,7 @@ import {
   readyForQuery,
 } from '../wire/backend-messages.ts'
 import { BodyReader } from '../wire/message-body.ts'
+import { TERMINATE } from '../wire/message-types.ts'
 import { broughtIn } from './brought.ts'
 import { fatal, isAfterLogin } from './sqlstate.ts'
 
@@ -122,9 +123,16 @@ export class PostgresDownstream implements Downstream {
     this.#answered = message !== undefined && message.type !== 'X'
     if (message?.type !== 'p') return undefined
     this.#onProof()
+    void this.#leaveOnTerminate()
     const text = new Secret(new BodyReader(message.body).cstringBytes())
     message.body.fill(0)
     return { kind: 'password-with-code', text }
+  }
+
+  /** Who says goodbye while they wait to be let in has left, also where the socket stays open. Behind a statement it is the end of what was sent ahead. */
+  async #leaveOnTerminate(): Promise<void> {
+    const first = await this.#reader.peek(1)
+    if (first?.[0] === TERMINATE) this.#loginOver.abort()
   }
 
   /** There is no second question in this protocol: the refusal comes with `deny`. */
