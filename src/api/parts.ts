@@ -133,6 +133,8 @@ export interface ApiParts {
   readonly doctor: DoctorParts
   readonly doctorRounds: DoctorRounds
   readonly clockWatch: Pick<ClockWatch, 'state'>
+  /** Settings that another gateway of the store has otherwise, and must not. */
+  readonly differingSettings: () => readonly string[]
   readonly rotations: Rotations
   readonly accountStatuses: AccountStatuses
   readonly restores: Restores

@@ -784,6 +784,11 @@ async function requestTemplates({ schema }: Kysely<never>): Promise<void> {
   await resource(schema.createTable('request_templates') as CreateTableBuilder<string, never>).execute()
 }
 
+/** What gateways of one store must agree on, as each of them has it. */
+async function gatewaySettings({ schema }: Kysely<never>): Promise<void> {
+  await schema.alterTable('gateways').addColumn('settings', 'text').execute()
+}
+
 export const migrations: Record<string, Migration> = {
   '0001-first': { up: first },
   '0002-token-names': { up: tokenNames },
@@ -820,4 +825,5 @@ export const migrations: Record<string, Migration> = {
   '0033-moderated-sessions': { up: moderatedSessions },
   '0034-attestations': { up: attestations },
   '0035-request-templates': { up: requestTemplates },
+  '0036-gateway-settings': { up: gatewaySettings },
 }

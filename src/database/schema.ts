@@ -208,6 +208,8 @@ export interface AuditHeadTable {
 export interface GatewayTable {
   id: string
   seen_at: number
+  /** Digests of what all must have alike, by name; null: a worker, or a gateway of before. */
+  settings: string | null
 }
 
 /** Keys of the gateway's own (signing key, host key, TLS key), sealed by the vault. */

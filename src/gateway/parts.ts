@@ -73,6 +73,7 @@ import { planAttestation, planRequestJobs } from './access-request-jobs.ts'
 import { planCheckOutJobs } from './check-out-jobs.ts'
 import { openOutsideFacts } from './outside-facts.ts'
 import { planProposalJobs } from './proposal-jobs.ts'
+import { sharedSettings } from './shared-settings.ts'
 import { tellModerators } from './tell-moderators.ts'
 
 export type GatewayParts = Awaited<ReturnType<typeof createParts>>
@@ -263,7 +264,19 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
       .verificationAfterRefusal(address, database)
       .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned'))
   const maxTries: BrokerParts['maxTries'] = protocol => settingsOf(config, protocol).maxAuthTries ?? 1
-  const gateways = storeTime && createStoreGateways({ database, clock: storeTime, gateway, workers })
+  const gateways =
+    storeTime &&
+    createStoreGateways({
+      ...{ database, clock: storeTime, gateway, workers },
+      settings: sharedSettings(config),
+      differs(names) {
+        for (const setting of Object.keys(sharedSettings(config)))
+          metrics.settingsDiffer.set({ setting }, names.includes(setting) ? 1 : 0)
+        if (names.length === 0) log.info('all gateways of the store have the same settings again')
+        else
+          log.warn({ settings: names }, 'another gateway of this store has these settings otherwise: make them alike')
+      },
+    })
   const reaper = createReaper({
     cluster,
     gateways,
@@ -353,6 +366,8 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
     refusedConnections,
     /** Tells the others that this gateway and its workers are alive. */
     beat: async () => gateways?.beat(),
+    /** Settings that another gateway of the store has otherwise, and must not. */
+    differingSettings: () => gateways?.differing ?? [],
     stopping,
   }
 }

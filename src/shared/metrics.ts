@@ -191,6 +191,12 @@ export function createMetrics() {
       labelNames: ['reference'],
       registers,
     }),
+    settingsDiffer: new Gauge({
+      name: 'sallyport_settings_differ',
+      help: '1 while another gateway of the store has a setting otherwise that all must have alike',
+      labelNames: ['setting'],
+      registers,
+    }),
     rotations: new Counter({
       name: 'sallyport_rotations_total',
       help: 'Rotations of credentials that came to their end, by result',

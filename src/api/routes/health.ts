@@ -20,6 +20,8 @@ const healthSchema = z.object({
     /** How far the store's clock is ahead; null where the store has none. */
     storeAheadMs: z.number().nullable(),
   }),
+  /** What all gateways of the store must have alike, and another one has otherwise. It makes no gateway unready. */
+  settings: z.object({ differs: z.array(z.string()) }),
   /** Sessions that run in this gateway. */
   sessions: z.number(),
 })
@@ -93,7 +95,17 @@ export function health(app: ApiRoutes, parts: ApiParts): void {
 }
 
 async function readHealth(
-  { database, cluster, clockWatch, report, recordingsFolder, storeFolder, stopping, version }: ApiParts,
+  {
+    database,
+    cluster,
+    clockWatch,
+    differingSettings,
+    report,
+    recordingsFolder,
+    storeFolder,
+    stopping,
+    version,
+  }: ApiParts,
   note: (name: keyof Health['checks'], fault: unknown) => void,
 ): Promise<Health> {
   const checked = async (name: keyof Health['checks'], work: Promise<unknown>) => {
@@ -119,6 +131,7 @@ async function readHealth(
     version,
     checks,
     clock: { ...clockWatch.state, differs: [...clockWatch.state.differs] },
+    settings: { differs: [...differingSettings()] },
     sessions,
   }
 }

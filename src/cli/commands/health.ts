@@ -33,10 +33,16 @@ export const addHealth: AddCommands = (program, context) => {
           ['recordings', health.checks.recordings],
           ['workers', health.checks.workers],
           ['clock', clockText(health.clock)],
+          ['settings', settingsText(health.settings)],
         ])
       }
       if (health.status !== 'ready') throw new CliError(EXIT.no, `The gateway is ${health.status}.`)
     })
+}
+
+/** Not of a gateway of before. */
+function settingsText({ differs }: Health['settings'] = { differs: [] }): string {
+  return differs.length === 0 ? 'ok' : `another gateway of the store has otherwise: ${differs.join(', ')}`
 }
 
 function clockText({ differs, jumps }: Health['clock']): string {

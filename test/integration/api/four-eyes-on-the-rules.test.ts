@@ -3,24 +3,23 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Config } from '../../../src/config/config.ts'
 import type { ProposalDetails, ProposalDocument } from '../../../src/proposals/proposal-document.ts'
 import { callApi } from '../../support/call-api.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
 import { clientOptions, startClient } from '../../support/ssh-client.ts'
-import { startTestGateway, type TestUser } from '../../support/start-gateway.ts'
+import { PAIR, startTestGateway, type TestUser } from '../../support/start-gateway.ts'
 import { makeKey } from '../../support/start-sshd.ts'
 import { storeEndedSession } from '../../support/store-ended-session.ts'
 
-const gateway = await startTestGateway({
-  storeMoves: true,
-  configure: config => {
-    config.fourEyes = {
-      kinds: ['role', 'target', 'rotation-policy', 'review-rule', 'request-template', 'user'],
-      approvers: ['role:security', 'user:zoe'],
-      validForMs: 3_600_000,
-    }
-  },
-})
+function twoPersons(config: Config): void {
+  config.fourEyes = {
+    kinds: ['role', 'target', 'rotation-policy', 'review-rule', 'request-template', 'user'],
+    approvers: ['role:security', 'user:zoe'],
+    validForMs: 3_600_000,
+  }
+}
+const gateway = await startTestGateway({ storeMoves: true, configure: twoPersons })
 t.teardown(() => gateway.close())
 const { parts } = gateway
 const owner = (argv: string[], stdin?: string) => asOwner(gateway, argv, stdin === undefined ? {} : { stdin })
@@ -226,6 +225,75 @@ t.test('two approvals at one instant, on two gateways’ worth of calls, apply i
   t.equal(results.filter(({ exit }) => exit === 0).length, 1, results.map(({ stderr }) => stderr).join())
   const applied = (await parts.audit.list({ kinds: ['resources.applied'] })).filter(({ data }) => data.includes(id))
   t.equal(applied.length, 1)
+})
+
+t.test('of an approval, a denial and a withdrawal at one instant, on two gateways, exactly one counts', async t => {
+  const other = PAIR === 'postgres-redis' ? await startTestGateway({ beside: gateway, configure: twoPersons }) : gateway
+  if (other !== gateway) t.teardown(() => other.close())
+  const person = { roles: ['security'], proven: new Set<never>(), sourceAddress: '127.0.0.1' }
+  type Between = () => Promise<unknown>
+  const at = { here: parts.proposals, there: other.parts.proposals }
+  const acts = {
+    approve: (id: string, on: keyof typeof at, between: Between) =>
+      at[on].approve({ user: 'lee', ...person }, id, {}, () => between().then(() => true)),
+    deny: (id: string, on: keyof typeof at, between: Between) =>
+      at[on].deny({ user: 'mia', ...person }, id, 'not now', () => between().then(() => true)),
+    withdraw: async (id: string, on: keyof typeof at, between: Between) => {
+      await between()
+      return at[on].withdraw(id, { is: 'person', user: 'bob' })
+    },
+  }
+  let round = 0
+  const race = async (names: (keyof typeof acts)[], run: (id: string) => Promise<PromiseSettledResult<unknown>[]>) => {
+    const name = `raced-${++round}`
+    const id = await proposed('bob', role(name))
+    const results = await run(id)
+    const lost = results.flatMap(result => (result.status === 'rejected' ? [result.reason] : []))
+    t.strictSame(
+      lost.map(({ code }) => code),
+      names.slice(1).map(() => 'CONFLICT'),
+      names.join(),
+    )
+    const state = await stateOf(id)
+    t.equal((await parts.roles.get(name)) !== undefined, state === 'applied', state)
+    const kinds = ['resources.applied', 'proposal.denied', 'proposal.withdrawn'] as const
+    const ends = (await parts.audit.list({ kinds: [...kinds] })).filter(({ data }) => data.includes(id))
+    t.equal(ends.length, 1, ends.map(({ kind }) => kind).join())
+    return state
+  }
+  /** Whoever is `late` had looked at it when the other one was done. */
+  const afterwards = (late: 'approve' | 'deny', early: keyof typeof acts) =>
+    race([late, early], async id => {
+      let done: Promise<unknown> = Promise.resolve()
+      const lost = acts[late](id, 'here', () => (done = acts[early](id, 'there', async () => {})))
+      return Promise.allSettled([
+        lost,
+        lost.then(
+          () => done,
+          () => done,
+        ),
+      ])
+    })
+  t.equal(await afterwards('approve', 'withdraw'), 'withdrawn')
+  t.equal(await afterwards('approve', 'deny'), 'denied')
+  t.equal(await afterwards('deny', 'approve'), 'applied')
+  t.equal(await afterwards('deny', 'withdraw'), 'withdrawn')
+  for (const names of [
+    ['approve', 'deny'],
+    ['deny', 'approve'],
+    ['approve', 'withdraw', 'deny'],
+  ] as const)
+    await race([...names], id => {
+      const all = Promise.withResolvers<void>()
+      let there = 0
+      const together = async () => {
+        if (++there === names.length) all.resolve()
+        await all.promise
+      }
+      return Promise.allSettled(
+        names.map((name, index) => acts[name](id, index % 2 === 0 ? 'here' : 'there', together)),
+      )
+    })
 })
 
 t.test('what is approved for good becomes a proposal, and that a role of its own', async t => {

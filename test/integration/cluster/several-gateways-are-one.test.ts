@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readRecordingStream } from '../../../src/recording/store/reader.ts'
 import { verifyRecording } from '../../../src/recording/store/verify.ts'
+import { callApi } from '../../support/call-api.ts'
+import { asOwner } from '../../support/run-cli.ts'
 import { startSsh } from '../../support/ssh-client.ts'
 import { startTestGateway, type TestGateway, type TestUser } from '../../support/start-gateway.ts'
 import { startGatewayProcess } from '../../support/start-gateway-process.ts'
@@ -25,7 +27,12 @@ const first = await startTestGateway({
   },
 })
 cleanup.defer(() => first.close())
-const second = await startTestGateway({ beside: first })
+const second = await startTestGateway({
+  beside: first,
+  configure(config) {
+    config.fourEyes = { kinds: ['role', 'user'], approvers: ['role:security'], validForMs: 3_600_000 }
+  },
+})
 cleanup.defer(() => second.close())
 
 const alice = await addWeb01(first, sshd)
@@ -45,6 +52,18 @@ t.test('both gateways show the same host key and certificate', async t => {
     [first, second].map(({ parts }) => parts.database.selectFrom('sealed_keys').selectAll().orderBy('name').execute()),
   )
   t.same(keys[0], keys[1])
+})
+
+t.test('settings that all must have alike, and one has otherwise, are named by each', async t => {
+  for (const gateway of [first, second]) {
+    await gateway.parts.beat()
+    const { body } = await callApi(gateway, '/healthz', { socket: true })
+    t.match(JSON.parse(body), { status: 'ready', settings: { differs: ['fourEyes'] } })
+    t.match(await asOwner(gateway, ['health']), { exit: 0, stdout: /settings +another gateway .* otherwise: fourEyes/ })
+    t.match(gateway.logLines.join('\n'), /"settings":\["fourEyes"\].*make them alike/)
+    const metrics = await callApi(gateway, '/metrics', { socket: true })
+    t.match(metrics.body, /sallyport_settings_differ\{setting="fourEyes"[^}]*\} 1/)
+  }
 })
 
 t.test('a code that was used on one is refused on the other', async t => {

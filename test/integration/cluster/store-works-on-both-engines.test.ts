@@ -240,6 +240,26 @@ await eachStore(t, 'the store knows which gateways use it, until they leave or f
   )
 })
 
+await eachStore(t, 'gateways notice settings that differ, until they are alike again', async (t, store) => {
+  const database = await store.open()
+  const clock = { ...movableClock(), measure: async () => 0 }
+  const told: string[] = []
+  const gatewayOf = (gateway: string, settings?: Record<string, string>) =>
+    createStoreGateways({
+      ...{ workers: new Set([`${gateway}_worker`]), database, clock, gateway },
+      ...(settings && { settings, differs: names => void told.push(`${gateway}: ${names}`) }),
+    })
+  const one = gatewayOf('gw_1', { fourEyes: 'a', factors: 'f' })
+  const other = gatewayOf('gw_2', { fourEyes: 'b', factors: 'f' })
+  for (const gateway of [one, other, gatewayOf('gw_of_before'), gatewayOf('gw_newer', { more: 'x' }), one, one])
+    await gateway.beat()
+  t.strictSame(told, ['gw_2: fourEyes', 'gw_1: fourEyes'], 'each says so once')
+  await other.leave()
+  await one.beat()
+  t.strictSame(told.slice(2), ['gw_1: '])
+  t.strictSame(one.differing, [])
+})
+
 /** What is sealed does not matter there. */
 const unsealed = {
   sealBytes: (_purpose: string, bytes: Uint8Array) => Buffer.from(bytes).toString('base64'),
