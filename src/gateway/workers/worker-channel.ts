@@ -81,9 +81,12 @@ function isNoPreload(flag: string): boolean {
   return !flag.startsWith('--import=')
 }
 
-/** What a runtime needs. The gateway's own may hold the vault's key, or the password of the store. */
+/**
+ * What a runtime needs. The gateway's own may hold the vault's key, or the password of the store. In a compile cache Node keeps a folder for
+ * each user, so that of workers with one of their own is not the gateway's.
+ */
 const KEPT =
-  /^(?:PATH|HOME|TZ|LANG|LC_[A-Z]+|TERM|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR))$/
+  /^(?:PATH|HOME|TZ|LANG|LC_[A-Z]+|TERM|NO_COLOR|FORCE_COLOR|NODE_(?:OPTIONS|COMPILE_CACHE|EXTRA_CA_CERTS)|SSL_CERT_(?:FILE|DIR))$/
 
 function environmentOf(all: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(all).filter(([name]) => KEPT.test(name)))
