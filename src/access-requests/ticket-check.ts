@@ -20,6 +20,9 @@ const MOST_OF_ONE = 4
 
 /** What is read of an answer; what else stands in it is left alone. */
 const answerSchema = z.object({
+  /** Which question it answers: a cache, or a receiver that mixes up two questions, says another one, or none. */
+  id: z.string().optional(),
+  ticket: z.string().optional(),
   state: z.string().regex(TICKET_STATE),
   /** A user's name or e-mail address. */
   assignee: z.string().max(320).nullish(),
@@ -36,7 +39,7 @@ interface Parts {
 export type TicketCheck = (ticket: string, user: Pick<User, 'name' | 'email'>) => Promise<TicketFact>
 
 export function createTicketCheck({ settings, secret, ca, clock }: Parts): TicketCheck {
-  const { url: text, allowLocal, timeout: timeoutMs } = settings
+  const { url: text, allowLocal, timeout: timeoutMs, echo } = settings
   const url = new URL(text)
   const dial = (host: string, port: number, signal: AbortSignal) =>
     dialAddress({ name: 'ticketCheck', host, port, allowLocal }, signal)
@@ -44,17 +47,25 @@ export function createTicketCheck({ settings, secret, ca, clock }: Parts): Ticke
 
   async function ask(ticket: string, { name, email }: Pick<User, 'name' | 'email'>): Promise<TicketFact> {
     const now = clock.now()
+    const id = newId('evt', now)
     const document = {
+      id,
       type: 'ticket.check',
       timestamp: isoTime(now),
       data: { ticket, user: name, email: email ?? null },
     }
     const body = Buffer.from(JSON.stringify(document), 'utf8')
-    const headers = webhookHeaders(newId('evt', now), body, now, secret)
+    const headers = webhookHeaders(id, body, now, secret)
     const answer = await post({ url, headers, body, ca, timeoutMs, dial, maxAnswerBytes: MAX_ANSWER_BYTES })
     const read = answerSchema.safeParse(jsonOf(answer))
-    if (!read.success) return unknown('the answer is not of the form { "state": "open" }')
+    if (!read.success) return unknown('the answer is not of the form { "id": "evt_…", "ticket": "…", "state": "open" }')
     const { state, assignee } = read.data
+    const asked = { id, ticket }
+    for (const name of ['id', 'ticket'] as const) {
+      const said = read.data[name]
+      if (said === undefined && echo) return unknown(`the answer does not say which ${name} of the question it is for`)
+      if (said !== undefined && said !== asked[name]) return unknown(`the answer has the ${name} of another question`)
+    }
     const whose = assignee?.trim().toLowerCase()
     const isRequesters = whose !== undefined && (whose === name.toLowerCase() || whose === email?.trim().toLowerCase())
     return { is: 'known', state, isRequesters }

@@ -74,6 +74,8 @@ export const ticketCheckSchema = z
     secretFile: path,
     ...server,
     timeout: server.timeout.prefault('5s'),
+    /** Whether an answer counts only with the `id` and the `ticket` of the question; else it may leave them out, as receivers of before do. */
+    echo: z.boolean().default(true),
   })
   .refine(isSafe, UNSAFE)
 

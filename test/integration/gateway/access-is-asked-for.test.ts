@@ -273,7 +273,10 @@ t.test(
     t.match((await asOwner(gateway, ['review-rule', 'calendars', '--json'])).json(), {
       calendars: [{ calendar: 'ops', shifts: 1, unreadable: 0, failure: null, readAt: /Z$/ }],
     })
-    tickets.answer(response => response.end(JSON.stringify({ state: 'open', assignee: 'Alice' })))
+    tickets.answer((response, question) => {
+      const { id, data } = question.json<{ id: string; data: { ticket: string } }>()
+      response.end(JSON.stringify({ id, ticket: data.ticket, state: 'open', assignee: 'Alice' }))
+    })
     const id = await asked(...wish)
     t.match(await shown(id), {
       state: 'active',

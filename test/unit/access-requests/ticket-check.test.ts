@@ -1,7 +1,7 @@
 /** The state of a ticket, asked of a real receiver on loopback: one that answers, and one that hangs, redirects, lies or talks without end. */
 
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Test, test } from 'tap'
 import { createTicketCheck } from '../../../src/access-requests/ticket-check.ts'
@@ -29,15 +29,32 @@ async function checkOf(t: Test, listener: RequestListener, more: object = {}) {
   return { check, clock }
 }
 
+interface Question {
+  readonly id: string
+  readonly data: { readonly ticket: string }
+}
+const questionIn = async (request: IncomingMessage): Promise<Question> =>
+  JSON.parse(Buffer.concat(await Array.fromAsync(request)).toString('utf8'))
+/** Says which question it is for, as it must, but for what is given. */
+const answering =
+  (answer: object): RequestListener =>
+  async (request, response) => {
+    const { id, data } = await questionIn(request)
+    response.end(JSON.stringify({ id, ticket: data.ticket, ...answer }))
+  }
+
 test('the question is signed, names the ticket and who asks, and the answer is the state and whose it is', async t => {
   const asked: { body: Buffer; headers: Record<string, unknown> }[] = []
   const { check, clock } = await checkOf(t, async (request, response) => {
     asked.push({ body: Buffer.concat(await Array.fromAsync(request)), headers: request.headers })
-    response.end(JSON.stringify({ state: 'In Progress', assignee: 'ALICE@example.com', more: { is: 'left alone' } }))
+    const { id, data } = JSON.parse(asked.at(-1)!.body.toString('utf8')) as Question
+    const answer = { id, ticket: data.ticket, state: 'In Progress', assignee: 'ALICE@example.com' }
+    response.end(JSON.stringify({ ...answer, more: { is: 'left alone' } }))
   })
   t.strictSame(await check('INC-4711', ALICE), { is: 'known', state: 'In Progress', isRequesters: true })
   const [{ body, headers }] = asked as [(typeof asked)[number]]
   t.match(JSON.parse(body.toString('utf8')), {
+    id: headers['webhook-id'],
     type: 'ticket.check',
     data: { ticket: 'INC-4711', user: 'alice', email: 'Alice@Example.com' },
   })
@@ -67,6 +84,34 @@ test('a receiver that answers anything but a state says nothing, and none of its
   }
 })
 
+test('an answer counts for its question alone: one of a cache, or of another ticket, says nothing', async t => {
+  const other = 'the state of the ticket: the answer has the'
+  const silent = 'the state of the ticket: the answer does not say which'
+  const answers: [object, { echo?: boolean }, object][] = [
+    [{ id: 'evt_of_before' }, {}, { is: 'unknown', why: `${other} id of another question` }],
+    [{ ticket: 'INC-2' }, {}, { is: 'unknown', why: `${other} ticket of another question` }],
+    [{ id: undefined }, {}, { is: 'unknown', why: `${silent} id of the question it is for` }],
+    [{ ticket: undefined }, {}, { is: 'unknown', why: `${silent} ticket of the question it is for` }],
+    [{ id: undefined, ticket: undefined }, { echo: false }, { is: 'known', state: 'open' }],
+    [{ id: 'evt_of_before' }, { echo: false }, { is: 'unknown' }],
+    [{ ticket: 'INC-2' }, { echo: false }, { is: 'unknown' }],
+    [{ ticket: 4711 }, { echo: false }, { is: 'unknown', why: /not of the form/ }],
+    [{}, {}, { is: 'known', state: 'open' }],
+  ]
+  for (const [answer, more, fact] of answers) {
+    const { check } = await checkOf(t, answering({ state: 'open', ...answer }), more)
+    t.match(await check('INC-1', ALICE), fact, JSON.stringify([answer, more]))
+  }
+  let first: string | undefined
+  const { check } = await checkOf(t, async (request, response) => {
+    const { id, data } = await questionIn(request)
+    first ??= JSON.stringify({ id, ticket: data.ticket, state: 'open' })
+    response.end(first)
+  })
+  t.match(await check('INC-1', ALICE), { is: 'known' })
+  t.match(await check('INC-1', ALICE), { is: 'unknown', why: /another question/ }, 'the same answer once more')
+})
+
 test('one that hangs, before its answer or in the middle of it, is given up', async t => {
   for (const listener of [
     () => undefined,
@@ -80,8 +125,8 @@ test('one that hangs, before its answer or in the middle of it, is given up', as
 test('nobody asks for more than a few at once, and no local address is asked unless that is allowed', async t => {
   const waiting: (() => void)[] = []
   const { promise: four, resolve } = Promise.withResolvers<void>()
-  const { check } = await checkOf(t, (_, response) => {
-    waiting.push(() => response.end('{"state":"open"}'))
+  const { check } = await checkOf(t, (request, response) => {
+    waiting.push(() => void answering({ state: 'open' })(request, response))
     if (waiting.length === 4) resolve()
   })
   const asked = ['1', '2', '3', '4'].map(ticket => check(ticket, ALICE))
