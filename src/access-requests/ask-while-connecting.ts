@@ -2,7 +2,7 @@
 
 import { matchesAccount } from '../policy/match.ts'
 import type { Offered } from '../policy/offers.ts'
-import type { AskedAccess, AskedOutcome, AskForAccess, AskingPerson } from '../session/asked-access.ts'
+import type { AskedAccess, AskedOutcome, AskForAccess, AskingPerson, LeftRequest } from '../session/asked-access.ts'
 import { onceAborted } from '../session/session-end.ts'
 import { createKeyedMutex } from '../shared/concurrency/keyed-mutex.ts'
 import type { Log } from '../shared/log.ts'
@@ -69,12 +69,21 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
     })
   }
 
-  async function leave(id: string, { user, session }: AskingPerson): Promise<void> {
-    const left = waiting.get(id)! - 1
-    if (left > 0) return void waiting.set(id, left)
-    waiting.delete(id)
-    const request = await requests.rows.get(id)
-    if (request?.state.is === 'pending') await requests.cancel({ user, session }, id)
+  async function leave(id: string, { user, session }: AskingPerson, keeps: boolean): Promise<LeftRequest> {
+    const count = waiting.get(id)
+    if (count === undefined || keeps) {
+      // Whoever keeps it does so for all who wait for it.
+      waiting.delete(id)
+    } else if (count > 1) {
+      waiting.set(id, count - 1)
+    } else {
+      waiting.delete(id)
+      const request = await requests.rows.get(id)
+      if (request?.state.is !== 'pending') return 'decided'
+      await requests.cancel({ user, session }, id)
+      return 'withdrawn'
+    }
+    return 'stands'
   }
 
   async function waitFor(request: RequestedAccess, person: AskingPerson, known: boolean): Promise<AskedAccess> {
@@ -89,11 +98,12 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
           ? 'somebody'
           : describeStage({ offer: found.offer, stage: state.stage }),
       decided: signal => decided(id, signal),
-      leave: async () => {
-        if (mine)
-          await inTurn(person.user, () => leave(id, person)).catch(error =>
-            log.error({ err: error, request: id }, 'a request that nobody waits for could not be withdrawn'),
-          )
+      async leave({ keeps }) {
+        if (!mine) return 'stands'
+        return inTurn(person.user, () => leave(id, person, keeps)).catch((error): LeftRequest => {
+          log.error({ err: error, request: id }, 'a request that nobody waits for could not be withdrawn')
+          return 'stands'
+        })
       },
     }
   }
@@ -108,14 +118,14 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
   return {
     pending: (person, offered) => inTurn(person.user, () => pending(person, offered)),
 
-    ask(person, offered, { reason, ticket }, lengthMs) {
+    ask(person, offered, { words: { reason, ticket }, lengthMs, mayStay }) {
       return inTurn(person.user, async () => {
         // Another connection of theirs may have asked in the same moment.
         const asked = await pending(person, offered)
         if (asked !== undefined) return asked
         const { account, target, role } = offered
         const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
-        const waitMs = longestMs + BEYOND_LONGEST_MS
+        const waitMs = mayStay ? undefined : longestMs + BEYOND_LONGEST_MS
         const same = (pending: RequestedAccess) => isFor(pending, offered)
         const { request, known } = await requests.ask(person, { ...wish, forMs: lengthMs, waitMs }, same)
         return waitFor(request, person, known)

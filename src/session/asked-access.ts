@@ -13,9 +13,12 @@ export interface AskedAccess {
   readonly known: boolean
   /** Resolves when it is decided, on whichever gateway; never once the signal is aborted. */
   decided(signal: AbortSignal): Promise<AskedOutcome>
-  /** They wait no longer: it is withdrawn where nobody has decided, and nobody else waits. Never rejects. */
-  leave(): Promise<void>
+  /** They wait no longer: unless they keep it, it is withdrawn where nobody has decided, and nobody else waits. Never rejects. */
+  leave(how: { readonly keeps: boolean }): Promise<LeftRequest>
 }
+
+/** What has become of it by that. */
+export type LeftRequest = 'withdrawn' | 'stands' | 'decided'
 
 export type AskedOutcome =
   | { readonly is: 'approved' }
@@ -27,9 +30,17 @@ export interface AskingPerson extends PrincipalFacts {
   readonly session: string
 }
 
+export interface AskedWish {
+  readonly words: GivenWords
+  /** Not given: as long as there is. */
+  readonly lengthMs?: number | undefined
+  /** It may stay when they leave: it is open for as long as one that was asked for elsewhere. */
+  readonly mayStay: boolean
+}
+
 export interface AskForAccess {
   /** The same that they have asked for and nobody has decided yet. */
   pending(person: AskingPerson, offered: Offered): Promise<AskedAccess | undefined>
   /** Throws `BAD_REQUEST`, `ACCESS_DENIED` and `CONFLICT`, in words for the person, and `AUDIT_UNAVAILABLE`. */
-  ask(person: AskingPerson, offered: Offered, words: GivenWords, lengthMs: number | undefined): Promise<AskedAccess>
+  ask(person: AskingPerson, offered: Offered, wish: AskedWish): Promise<AskedAccess>
 }

@@ -47,6 +47,8 @@ export interface SessionQuestions {
   told(instruction: string): void
   /** The target is reached: when this resolves, what is shown and typed is the session's. */
   begun(): Promise<void>
+  /** Aborted when they give up before it has begun; with the reason `KEEPS_REQUEST`, what they have asked for stays. */
+  readonly givesUp: AbortSignal
 }
 
 /** `text` is printable. */

@@ -29,7 +29,12 @@ export interface Brought {
   readonly attended: boolean
   /** It opens connections through the gateway and no program: nothing can be said nor asked on it, before or after. */
   readonly forwardsOnly?: true | undefined
+  /** Whether they can come back later, and leave standing what they have asked for (`KEEPS_REQUEST`). */
+  readonly canKeep?: boolean | undefined
 }
+
+/** Why a login is over, where what was asked for on it is to stay. */
+export const KEEPS_REQUEST = 'keeps-request'
 
 /** What the bytes of one side go over: a socket, or a channel of another connection. */
 export interface Carrier {
@@ -57,7 +62,7 @@ export interface Downstream {
   readonly carrier: Carrier
   /** Aborted when the client has gone. */
   readonly gone: AbortSignal
-  /** Aborted when there will be no more proofs: the client has gone, or its time to log in is over. */
+  /** Aborted when there will be no more proofs: the client has gone or gave up (`KEEPS_REQUEST`), or its time to log in is over. */
   readonly loginOver: AbortSignal
   /** False while the client has shown nothing at all: psql leaves at the first question, asks its user, and comes back. */
   readonly answered: boolean

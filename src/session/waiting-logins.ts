@@ -5,7 +5,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { durationWords } from '../shared/durations.ts'
-import { type Refusal, refuse } from '../shared/errors.ts'
+import { GatewayError, isRefusal, type Refusal, refuse } from '../shared/errors.ts'
 import type { LoginClient } from './protocol.ts'
 import { GATEWAY_STOPPING, onceAborted } from './session-end.ts'
 
@@ -79,7 +79,8 @@ export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiti
     /**
      * Waits for what `until` does: gives its value, or why the login waits no longer (the client is gone or gave up, it took too long, the gateway
      * stops, too many wait). `until` is to tell the client what it waits for, by `client.tell(line)`, once `client.brought()` has resolved. It is given
-     * a signal that is aborted when the waiting is over, and is not waited for then. Decide anew afterwards, by the facts of that moment.
+     * a signal that is aborted when the waiting is over, with the code of why; what it refuses then within a few seconds is told beside that, and
+     * nothing else is made of it. Decide anew afterwards, by the facts of that moment.
      */
     async wait<T>(
       client: Pick<LoginClient, 'loginOver'>,
@@ -99,12 +100,24 @@ export function createWaitingLogins({ longestMs, perUser, inAll, stopping, waiti
         const work = until(over.signal)
         running.add(work)
         void work.catch(() => undefined).finally(() => running.delete(work))
-        return await Promise.race([work, stopped.promise])
+        const came = await Promise.race([work.then(value => ({ value })), stopped.promise]).finally(() => {
+          clearTimeout(timer)
+          leave()
+        })
+        if ('value' in came) return came.value
+        over.abort(new GatewayError(came.code, came.message))
+        // Of a gateway that stops, `stopped` waits for all of them together.
+        return came.code === GATEWAY_STOPPING.code ? came : await withLastWords(came, work)
       } finally {
-        clearTimeout(timer)
-        leave()
         over.abort()
       }
     },
   }
+}
+
+/** With what was said when it ended: what has become of what they asked for. */
+async function withLastWords(why: Refusal, work: Promise<unknown>): Promise<Refusal> {
+  const late = pause(WITHDRAWN_WITHIN_MS, undefined, { ref: false })
+  const last = await Promise.race([work.catch(() => undefined), late])
+  return isRefusal(last) ? { ...why, message: `${why.message} ${last.message}` } : why
 }

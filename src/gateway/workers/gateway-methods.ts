@@ -70,8 +70,8 @@ export interface GatewayMethods extends WorkerCluster {
   admit(session: string, claim: Claim): Promise<GrantTerms | Refusal>
   awaitModerator(session: string): Promise<Refusal | undefined>
   admitLogin(session: string, claim: Claim): Promise<{ principal: PrincipalFacts; terms: LoginTerms } | Refusal>
-  /** There will be no more proofs for it. */
-  loginOver(session: string): void
+  /** There will be no more proofs for it. `keeps`: what its person has asked for is to stay. */
+  loginOver(session: string, keeps?: boolean): void
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
   stillAllowed(session: string): Promise<GrantEnd | undefined>
   loginStillAllowed(session: string): Promise<boolean>
@@ -150,7 +150,7 @@ export interface GatewayMethodsParts {
   readonly cluster: WorkerCluster
   /** The client of a login, for as long as it proves. Throws `FORBIDDEN` for a source that is no connection of this worker. */
   readonly clientOf: (session: string, claim: Claim) => LoginClient & { admitted(): void }
-  readonly loginOver: (session: string) => void
+  readonly loginOver: GatewayMethods['loginOver']
   readonly released: (session: string) => void
   readonly acquireSlot: GatewayMethods['acquireSlot']
   readonly acquireInnerSlot: GatewayMethods['acquireInnerSlot']

@@ -15,6 +15,7 @@ const broughtMessage = z.strictObject({
   ...{ reason: words, ticket: words, length: words },
   attended: z.boolean(),
   forwardsOnly: z.literal(true).optional(),
+  canKeep: z.boolean().optional(),
 })
 /** A client says it with what it asks for first. */
 const BROUGHT_WITHIN_MS = 30_000

@@ -3,7 +3,7 @@
 import { receivedPrincipal } from '../../identity/principal.ts'
 import { receivedGrant } from '../../policy/grant.ts'
 import type { SessionBroker } from '../../session/broker/broker.ts'
-import type { LoginClient } from '../../session/protocol.ts'
+import { KEEPS_REQUEST, type LoginClient } from '../../session/protocol.ts'
 import { onceAborted } from '../../session/session-end.ts'
 import { isRefusal, messageOf } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
@@ -45,7 +45,7 @@ export function createRemoteBroker(gateway: Remote<GatewayMethods>, log: Log): R
     const { protocol, source, login, database, outer, loginOver } = client
     clients.set(session, client)
     onceAborted(loginOver, () => {
-      if (clients.has(session)) gateway.notify('loginOver', session)
+      if (clients.has(session)) gateway.notify('loginOver', session, loginOver.reason === KEEPS_REQUEST)
     })
     try {
       const { address, port } = source

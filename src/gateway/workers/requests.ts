@@ -109,7 +109,12 @@ export const REQUESTS = {
   // Who somebody is, and whether they may: the gateway asks for the proofs by itself.
   admit: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
   admitLogin: { values: z.tuple([session, claim]), when: ['new'], times: 1 },
-  loginOver: { values: z.tuple([session]), when: ['asked', 'granted', 'login', 'lent'], rate: DONE, late: true },
+  loginOver: {
+    values: z.tuple([session, z.boolean().optional()]),
+    when: ['asked', 'granted', 'login', 'lent'],
+    rate: DONE,
+    late: true,
+  },
   knowsPublicKey: { values: z.tuple([text(16_384), bytesUpTo(64 * 1024)]), rate: OF_A_WORKER },
   stillAllowed: { values: z.tuple([session]), when: ['granted', 'lent'], rate: AT_CHANGES, late: true },
   loginStillAllowed: { values: z.tuple([session]), when: ['login'], rate: AT_CHANGES, late: true },

@@ -6,6 +6,7 @@ import type { AcceptedConnection } from '../../connections/accepted-connection.t
 import type { Source } from '../../identity/proof.ts'
 import type { ProtocolName } from '../../protocols/registered.ts'
 import type { HeldSessions } from '../../session/broker/create-broker.ts'
+import { KEEPS_REQUEST } from '../../session/protocol.ts'
 import type { OwnKeys } from '../../session/served-protocol.ts'
 import { onceAborted } from '../../session/session-end.ts'
 import type { EndReason } from '../../session/state.ts'
@@ -100,7 +101,7 @@ export class WorkerProcess {
       ...options,
       ...{ audit: parts.audit, broker: this.#broker, cluster: cluster.methods },
       clientOf: (session, claim) => this.#clientOf(session, claim),
-      loginOver: session => this.#logins.get(session)?.abort(),
+      loginOver: (session, keeps) => this.#logins.get(session)?.abort(keeps ? KEEPS_REQUEST : undefined),
       released: session => {
         this.#logins.delete(session)
         this.#inside.delete(session)

@@ -17,6 +17,7 @@ import type { CommandParts } from '../command.ts'
 import { type Entry, inOrder, reachableFirst } from '../reachable-first.ts'
 import { type Choice, inView, type LoginRequest, NO_CHOICE, press, withEntries } from './choice.ts'
 import { createKeyReader, type Key } from './keys.ts'
+import { leaveByKey } from './leave-by-key.ts'
 import { outcomeText } from './outcome-text.ts'
 import { listRows, pictureOf } from './picture.ts'
 import { requestEntry } from './request-entry.ts'
@@ -42,6 +43,8 @@ type Mode =
   | { readonly is: 'choosing' }
   /** Nothing typed is for anybody: it was meant for what is not there yet. */
   | { readonly is: 'connecting' }
+  /** A session waits for something, and was told so: two keys leave it. */
+  | { readonly is: 'waiting'; readonly leave: AbortController }
   /** A session has the terminal. */
   | { readonly is: 'away' }
   | {
@@ -127,10 +130,10 @@ class Menu {
     if (this.#over || this.#mode.is === 'away') return
     const { choice, message, reading } = { choice: this.#choice, message: this.#message, reading: this.#reading }
     const user = this.#login.who.principal.user
-    const asking = this.#mode.is === 'asking' ? questionOf(this.#mode) : undefined
+    const question = this.#mode.is === 'asking' ? questionOf(this.#mode) : undefined
     this.#screen.show(
       pictureOf(
-        { choice, user, message: asking ?? message, reading, states: this.#states, now: this.#parts.clock.now() },
+        { choice, user, message, question, reading, states: this.#states, now: this.#parts.clock.now() },
         this.#size,
       ),
     )
@@ -147,6 +150,7 @@ class Menu {
   #take(keys: readonly Key[]): void {
     if (keys.length === 0 || this.#over) return
     if (this.#mode.is === 'asking') this.#answer(this.#mode, keys)
+    else if (this.#mode.is === 'waiting') leaveByKey(keys, this.#mode.leave)
     else if (this.#mode.is === 'choosing') {
       this.#waiting = [...this.#waiting, ...keys].slice(-MOST_WAITING)
       if (this.#turn === undefined) this.#press()
@@ -184,9 +188,10 @@ class Menu {
         void this.#checkOutOrIn(wish.entry.address)
         return
       case 'connect':
-        if (wish.entry.reachable.onRequest === undefined)
-          void this.#connect(wish.entry.address, wish.entry.reachable.protocol)
-        else void this.#request(wish.entry)
+        // What is given on request is waited for where a session can follow.
+        if (wish.entry.reachable.protocol === this.#conversation.protocol) void this.#connect(wish.entry.address)
+        else if (wish.entry.reachable.onRequest !== undefined) void this.#request(wish.entry)
+        else this.#message = elsewhere(wish.entry, this.#login.who.principal.user)
     }
   }
 
@@ -290,28 +295,34 @@ class Menu {
     this.#draw()
   }
 
-  async #connect(address: string, protocol: string): Promise<void> {
+  async #connect(address: string): Promise<void> {
     const { account, target } = parseAccountAddress(address)!
-    if (protocol !== this.#conversation.protocol) {
-      const { user } = this.#login.who.principal
-      this.#message = `${address} is reached by a client of ${protocol}, as ${user}+${account}+${target}`
-      return
-    }
+    const leave = new AbortController()
     this.#mode = { is: 'connecting' }
     this.#message = `Connecting to ${address}...`
     this.#draw()
     await this.#screen.settled()
     let begun = false
+    /** What was told and stands before the next question. */
+    let told: string | undefined
     const outcome = await this.#conversation
       .connect(
         { account, target },
         {
           answer: (wanted, again) => this.#ask(wanted, address, again),
-          ask: question => this.#askFor(question, true),
+          ask: question => {
+            const whole = told === undefined ? question : `${told} ${question}`
+            told = undefined
+            return this.#askFor(whole, true)
+          },
           told: instruction => {
+            if (begun) return
+            told = instruction
             this.#message = instruction
+            this.#mode = { is: 'waiting', leave }
             this.#draw()
           },
+          givesUp: leave.signal,
           begun: async () => {
             await this.#screen.settled()
             this.#mode = { is: 'away' }
@@ -330,7 +341,7 @@ class Menu {
     await this.#refresh()
   }
 
-  /** Of an account that must be approved: it is asked for, and had once somebody has approved it. */
+  /** Of an account that must be approved, and is reached by another client: it is asked for. */
   async #request(entry: Entry): Promise<void> {
     this.#mode = { is: 'connecting' }
     const ask = (question: string) => this.#askFor(question, true)
@@ -380,6 +391,10 @@ class Menu {
     this.#parts.log.error({ err: error, session: this.#login.id }, 'the menu of a user failed')
     this.#message = message
   }
+}
+
+function elsewhere({ address, reachable: { account, target, protocol } }: Entry, user: string): string {
+  return `${address} is reached by a client of ${protocol}, as ${user}+${account}+${target}`
 }
 
 function questionOf({ question, shown, typed }: Extract<Mode, { is: 'asking' }>): string {

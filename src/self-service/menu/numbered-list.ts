@@ -10,6 +10,8 @@ import { cut } from '../../shared/text/width.ts'
 import { askLine } from '../ask-line.ts'
 import type { CommandParts } from '../command.ts'
 import { type Entry, reachableFirst } from '../reachable-first.ts'
+import { createKeyReader } from './keys.ts'
+import { leaveByKey } from './leave-by-key.ts'
 import { outcomeText } from './outcome-text.ts'
 import { requestEntry } from './request-entry.ts'
 
@@ -38,7 +40,7 @@ export async function runNumberedList(
     if (number === undefined) search = line.split(/\s+/).filter(word => word !== '')
     else if (entry === undefined) await conversation.write(`There is no number ${number} in this list.\n`)
     else if (star === '*') await parts.favourites.toggle(person.user, parseAccountAddress(entry.address)!)
-    else if (entry.reachable.onRequest !== undefined) {
+    else if (entry.reachable.onRequest !== undefined && entry.reachable.protocol !== conversation.protocol) {
       const ask = (question: string) => askLine(conversation, question, true)
       await conversation.write(`${await requestEntry(parts.requestsOf(login), entry, ask)}\n`)
     } else await connect(conversation, login, entry)
@@ -70,6 +72,7 @@ async function connect(conversation: Conversation, login: Login, { address, reac
     return
   }
   await conversation.write(`Connecting to ${address}...\n`)
+  const leave = new AbortController()
   const outcome = await conversation.connect(
     { account, target },
     {
@@ -78,9 +81,25 @@ async function connect(conversation: Conversation, login: Login, { address, reac
         return typed === undefined || typed === '' ? undefined : new Secret(typed)
       },
       ask: question => askLine(conversation, question, true),
-      told: instruction => void conversation.write(`${instruction}\n`),
+      told(instruction) {
+        void conversation.write(`${instruction}\n`)
+        listenForLeaving(conversation, leave)
+      },
+      givesUp: leave.signal,
       begun: async () => undefined,
     },
   )
   await conversation.write(`\n${outcomeText(address, outcome)}\n`)
+}
+
+/** Until the session, or a question, takes what is typed. */
+function listenForLeaving(conversation: Conversation, leave: AbortController): void {
+  const keys = createKeyReader()
+  conversation.listen({
+    typed(bytes) {
+      leaveByKey(keys.push(bytes), leave)
+      // An ESC that comes alone is the key.
+      if (keys.waiting) leaveByKey(keys.flush(), leave)
+    },
+  })
 }

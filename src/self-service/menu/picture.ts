@@ -22,6 +22,8 @@ export interface Shown {
   readonly user: string
   /** In the place of the keys; undefined: the keys. */
   readonly message: string | undefined
+  /** In the place of both; of a long one its end is shown, where somebody types. */
+  readonly question?: string | undefined
   /** Whether entries are still being read. */
   readonly reading: boolean
   /** Of accounts that are checked out: who has it, and until when. By address. */
@@ -49,7 +51,11 @@ export function pictureOf(shown: Shown, size: TerminalSize): Picture {
   const roomy = rows >= ROOMY_ROWS
   const search = tail(`${LABEL}${shown.choice.search}`, columns - 1)
   const head: Line[] = roomy ? [titleOf(shown, columns), plain(search), plain('')] : [plain(search)]
-  const words = wrapped(shown.message ?? KEYS, columns, roomy ? MOST_MESSAGE_ROWS : 1)
+  const mostWords = roomy ? MOST_MESSAGE_ROWS : 1
+  const words =
+    shown.question === undefined
+      ? wrapped(shown.message ?? KEYS, columns, mostWords)
+      : wrapped(shown.question, columns, Infinity).slice(-mostWords)
   const foot = [...(roomy ? [''] : []), ...words].map((text): Line => ({ text, style: 'faint' }))
   const list = listOf(shown, columns, listRows(size))
   const space = Array.from({ length: Math.max(0, rows - head.length - list.length - foot.length) }, () => plain(''))

@@ -13,8 +13,8 @@ import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '.
 import { formatAccountAddress } from '../../shared/names.ts'
 import { isoMinute } from '../../shared/text/iso-time.ts'
 import { printable } from '../../shared/text/printable.ts'
-import type { AskForAccess } from '../asked-access.ts'
-import type { Brought, LoginClient } from '../protocol.ts'
+import type { AskedAccess, AskForAccess, LeftRequest } from '../asked-access.ts'
+import { type Brought, KEEPS_REQUEST, type LoginClient } from '../protocol.ts'
 import type { WaitingLogins } from '../waiting-logins.ts'
 import type { Authenticated } from './authenticated.ts'
 import { type Authorized, type AuthorizeParts, authorizeSession } from './authorize-session.ts'
@@ -65,7 +65,7 @@ async function tellWhatWasAsked(
   if (needs !== undefined || offered === undefined) return false
   const asked = await askForAccess.pending({ ...who.principal.facts, session }, offered)
   if (asked === undefined) return false
-  await asked.leave()
+  await asked.leave({ keeps: false })
   client.tell(`You have asked for ${addressOf(offered)} (${asked.id}), and nobody has decided yet.`)
   return true
 }
@@ -149,28 +149,57 @@ async function askAndWait(
   denied: Denial,
   offered: Offered,
 ): Promise<Refusal | undefined> {
-  const { client, session, askForAccess, sessionAudit, waitingLogins, signal } = asker
+  const { client, session, askForAccess, signal } = asker
   const person = { ...who.principal.facts, session }
   const pending = await askForAccess.pending(person, offered)
   signal.throwIfAborted()
   const asked = pending ?? (await askAnew(asker, denied, offered, person))
   if (isRefusal(asked)) return asked
   const address = addressOf(offered)
-  try {
-    signal.throwIfAborted()
-    await sessionAudit.loginWaits(client, session, who, asked.id)
-    const until = isoMinute(asker.clock.now() + waitingLogins.longestMs)
-    const what = asker.askedBefore ? '' : `Asked for ${address} (${asked.id}). `
-    client.tell(
-      `${what}Waiting for ${asked.approvers} to approve it, until ${until} at the latest. Ctrl-C ${asked.known ? 'stops waiting' : 'withdraws it'}.`,
-    )
-    const outcome = await asked.decided(signal)
-    if (outcome.is === 'over')
-      return refuse('ACCESS_DENIED', `Access denied: ${asked.id} ${outcome.words}.`, outcome.words)
-    client.tell(`${asked.id} is approved. Connecting to ${address}...`)
-    return undefined
-  } finally {
-    await asked.leave()
+  const outcome = await decided(asker, who, asked, address).catch(async error => {
+    const left = await asked.leave({ keeps: keeps(asker) })
+    if (!signal.aborted) throw error
+    return refuse('LOGIN_GIVEN_UP', leftText(asked.id, left), 'the client left')
+  })
+  if (isRefusal(outcome)) return outcome
+  await asked.leave({ keeps: false })
+  if (outcome.is === 'over')
+    return refuse('ACCESS_DENIED', `Access denied: ${asked.id} ${outcome.words}.`, outcome.words)
+  client.tell(`${asked.id} is approved. Connecting to ${address}...`)
+  return undefined
+}
+
+/** Told what they wait for. Rejects once the signal is aborted. */
+async function decided(asker: Asker, who: Authenticated, asked: AskedAccess, address: string) {
+  const { client, session, brought, sessionAudit, waitingLogins, signal } = asker
+  signal.throwIfAborted()
+  await sessionAudit.loginWaits(client, session, who, asked.id)
+  const until = isoMinute(asker.clock.now() + waitingLogins.longestMs)
+  const withdraws = brought.canKeep ? 'withdraws it, Esc leaves it asked for' : 'withdraws it'
+  // A menu shows one line, the last.
+  const isTold = asker.askedBefore && !brought.canKeep
+  const what = isTold ? '' : `${asked.known ? 'You have asked' : 'Asked'} for ${address} (${asked.id}). `
+  client.tell(
+    `${what}Waiting for ${asked.approvers} to approve it, until ${until} at the latest. Ctrl-C ${asked.known ? 'stops waiting' : withdraws}.`,
+  )
+  return asked.decided(signal)
+}
+
+/** Whoever can come back to it has not given it up by waiting in vain. */
+function keeps({ client, brought, signal }: Asker): boolean {
+  if (!brought.canKeep) return false
+  if (client.loginOver.aborted) return client.loginOver.reason === KEEPS_REQUEST
+  return signal.reason instanceof GatewayError && signal.reason.code === 'WAITED_TOO_LONG'
+}
+
+function leftText(id: string, left: LeftRequest): string {
+  switch (left) {
+    case 'withdrawn':
+      return `${id} is withdrawn.`
+    case 'decided':
+      return `${id} was decided meanwhile: connect again.`
+    case 'stands':
+      return `${id} stays asked for.`
   }
 }
 
@@ -182,7 +211,8 @@ async function askAnew(asker: Asker, denied: Denial, offered: Offered, person: P
   const length = brought.length === undefined ? undefined : durationText.safeParse(brought.length.trim())
   if (length?.success === false) return badWish(denied, `How long: ${length.error.issues[0]!.message}.`)
   signal.throwIfAborted()
-  return askForAccess.ask(person, offered, asker.words, length?.data).catch(error => {
+  const wish = { words: asker.words, lengthMs: length?.data, mayStay: brought.canKeep === true }
+  return askForAccess.ask(person, offered, wish).catch(error => {
     if (error instanceof GatewayError && SAID.has(error.code)) return badWish(denied, error.message)
     throw error
   })

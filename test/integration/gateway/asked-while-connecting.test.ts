@@ -90,7 +90,7 @@ t.test('the audit log says that it could be asked for', async t => {
   t.strictSame(denied.filter(Boolean).toSorted(), [`${account}@web-01 by ops`, `${superuser}@orders by ops`].toSorted())
 })
 
-t.test('the menu lists it as what is given on request, and Enter asks for it', async t => {
+t.test('the menu lists it as what is given on request, and Enter asks for what another client reaches', async t => {
   const web = `${account}@web-01`
   const menu = (steps: Step[], term?: string) => {
     const options = ['-F', 'none', ...clientOptions({ identityFile })]
@@ -99,21 +99,31 @@ t.test('the menu lists it as what is given on request, and Enter asks for it', a
   }
   const asked = () => parts.requests.rows.list({ user: 'alice', limit: 10 })
   const chosen: Step[] = [
-    { size: [24, 100], expect: '2 accounts' },
+    { size: [24, 250], expect: '2 accounts' },
     { type: 'web-01', expect: '1 of 2' },
   ]
   const given = await menu([
     ...chosen,
-    { type: '\r', expect: 'approved by role:leads or manager. Reason:' },
+    { type: '\r', expect: 'approved by role:leads or manager. Ctrl-C gives up. Reason:' },
     { type: 'disk is full', expect: 'disk is full' },
-    { type: '\x1b', expect: 'was not asked for' },
+    { type: '\x1b', expect: 'Nothing was asked for' },
     { type: '\x03\x03' },
   ]).ended
   t.match(given.stdout, /\[on request\]/)
+  const elsewhere: Step[] = [
+    { size: [24, 250], expect: '2 accounts' },
+    { type: 'orders', expect: '1 of 2' },
+  ]
+  await menu([
+    ...elsewhere,
+    { type: '\r', expect: 'approved by role:leads or manager. Reason:' },
+    { type: '\x1b', expect: 'was not asked for' },
+    { type: '\x03\x03' },
+  ]).ended
   t.strictSame(await asked(), [], 'Esc gives up')
 
   await menu([
-    ...chosen,
+    ...elsewhere,
     { type: '\r', expect: 'Reason:' },
     { type: 'disk is full', expect: 'disk is full' },
     { type: '\r', expect: 'Ticket, of the form INC-' },
@@ -121,8 +131,8 @@ t.test('the menu lists it as what is given on request, and Enter asks for it', a
     { type: '\x03\x03' },
   ]).ended
   const { stdout } = await menu([
-    { size: [24, 100], expect: '[asked for, not approved yet]' },
-    { type: 'web-01', expect: '1 of 2' },
+    { size: [24, 250], expect: '[asked for, not approved yet]' },
+    { type: 'orders', expect: '1 of 2' },
     { type: '\r', expect: 'waiting for its decision' },
     { type: '\x03\x03' },
   ]).ended
@@ -131,7 +141,7 @@ t.test('the menu lists it as what is given on request, and Enter asks for it', a
   t.match(request, { role: 'ops', wish: { reason: 'disk is full', ticket: 'INC-7' }, state: { is: 'pending' } })
   t.strictSame(more, [], 'Enter on what waits already says so, and asks for nothing more')
 
-  const listed = await menu([{ size: [24, 100], expect: `${web}  [on request]` }, { type: 'q\n' }], 'dumb').ended
+  const listed = await menu([{ size: [24, 250], expect: `${web}  [on request]` }, { type: 'q\n' }], 'dumb').ended
   t.match(listed.stdout, /\[on request\]/)
   const { stdout: targets } = await ssh('alice', 'targets').ended
   t.notMatch(targets, /web-01/, 'what cannot be used now is in no list of what can')

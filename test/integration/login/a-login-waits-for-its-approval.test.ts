@@ -179,6 +179,85 @@ t.test('Ctrl-C withdraws it, and so does a client that disappears', async t => {
   t.match(gaveUp.stdout, /Nothing was asked for/)
 })
 
+t.test('the menu asks, waits, and goes on into the session once it is approved', async t => {
+  const web = `${account}@web-01`
+  const chosen: Step[] = [
+    { size: [24, 250], expect: '[on request]' },
+    { type: 'web-01', expect: '1 of' },
+    { type: '\r', expect: 'approved by role:leads. Ctrl-C gives up. Reason:' },
+    { type: 'disk is full', expect: 'disk is full' },
+  ]
+  const leave: Step[] = [{ type: '\x03\x03' }]
+  const menu = (steps: Step[], term = 'xterm') =>
+    inTerminal({ run, options, login: 'alice', gateway, sshd }, steps, { login: 'alice', term })
+
+  const approved = menu([
+    ...chosen,
+    { type: '\r', expect: 'Waiting for role:leads to approve it' },
+    { size: [31, 240], type: 'typed for nobody', expect: 'Esc leaves it asked for' },
+    { expect: 'is approved. Connecting to' },
+    { expect: '\x1b[?1049l' },
+    { type: 'echo in-$((40+2)); stty size; exit\n', expect: 'in-42' },
+    { expect: '31 240' },
+    { expect: `${web}: the session ended` },
+    ...leave,
+  ])
+  const request = await asked()
+  t.match(request.wish, { reason: 'disk is full', accounts: { names: [account] } })
+  t.equal(await waiting(), 1)
+  await approve()
+  const { status, stderr } = await approved.ended
+  t.equal(status, 0, stderr.slice(-2000))
+  const [session] = await parts.sessions.list({ request: request.id, limit: 1 })
+  t.type(session?.details.inside, 'string')
+  await requests.revoke(request.id, 'owner', 'the next one')
+
+  const denied = menu([...chosen, { type: '\r', expect: 'was denied by lee: not today. [ACCESS_DENIED' }, ...leave])
+  await requests.deny(lee, (await asked()).id, 'not today')
+  t.equal((await denied.ended).status, 0)
+})
+
+t.test('in the menu Ctrl-C withdraws it, and Esc leaves it asked for', async t => {
+  const begin = (list: boolean): Step[] => [
+    { size: [24, 250], expect: list ? 'q to leave: ' : '[on request]' },
+    ...(list ? [{ type: `${account}@web-01\r`, expect: 'q to leave: ' }] : [{ type: 'web-01', expect: '1 of' }]),
+    { type: list ? '1\r' : '\r', expect: 'Reason:' },
+    { type: 'disk is full', expect: 'disk is full' },
+    { type: '\r', expect: 'Esc leaves it asked for' },
+  ]
+  const end = { type: 'q\r\x03\x03' }
+  const menu = (steps: Step[], term: string) =>
+    inTerminal({ run, options, login: 'alice', gateway, sshd }, steps, { login: 'alice', term })
+  for (const term of ['xterm', 'dumb']) {
+    const isList = term === 'dumb'
+    const back = isList ? [{ expect: 'q to leave: ' }] : []
+    const marked = isList ? back : [{ expect: '[asked for, not approved yet]' }]
+    const withdrawn = menu([...begin(isList), { type: '\x03', expect: 'is withdrawn' }, ...back, end], term)
+    const { id } = await asked()
+    t.equal((await withdrawn.ended).status, 0)
+    t.match(await requests.rows.get(id), { state: { is: 'cancelled', by: 'alice' } }, term)
+
+    const kept = menu([...begin(isList), { type: '\x1b', expect: 'stays asked for' }, ...marked, end], term)
+    const standing = await asked()
+    t.equal((await kept.ended).status, 0)
+    const stands = await requests.rows.get(standing.id)
+    t.match(stands, { state: { is: 'pending' } }, term)
+    t.ok(
+      stands!.state.is === 'pending' &&
+        stands!.state.expiresAt > stands!.askedAt + 2 * gateway.config.waiting.longestMs,
+      'for as long as what is asked for elsewhere',
+    )
+    await requests.cancel({ user: 'alice' }, standing.id)
+
+    const killed = menu([...begin(isList), { expect: 'never' }], term)
+    const gone = await asked()
+    killed.kill()
+    await become(gone.id, 'cancelled')
+    await killed.ended
+  }
+  t.equal(await waiting(), 0)
+})
+
 t.test('without a reason and without a terminal it is refused at once', async t => {
   const before = (await list()).length
   for (const client of [

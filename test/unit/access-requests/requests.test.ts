@@ -51,7 +51,7 @@ eachStore(
     const asked = await Promise.all(
       [one, other].map(({ requests }) =>
         createAskForAccess({ requests, longestMs: HOUR, log: createLog('silent') }).ask(
-          ...[asker, offered!, { reason: 'disk is full' }, undefined],
+          ...[asker, offered!, { words: { reason: 'disk is full' }, mayStay: false }],
         ),
       ),
     )

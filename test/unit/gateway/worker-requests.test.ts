@@ -25,7 +25,7 @@ const CANCEL = 'postgres-cancel'
 const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   admit: [SESSION, CLAIM],
   admitLogin: [SESSION, CLAIM],
-  loginOver: [SESSION],
+  loginOver: [SESSION, true],
   knowsPublicKey: ['alice', KEY],
   stillAllowed: [SESSION],
   loginStillAllowed: [SESSION],

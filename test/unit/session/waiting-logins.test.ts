@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { createWaitingLogins } from '../../../src/session/waiting-logins.ts'
+import { refuse } from '../../../src/shared/errors.ts'
 
 const start = (more: Partial<Parameters<typeof createWaitingLogins>[0]> = {}) => {
   const counts: number[] = []
@@ -63,6 +64,23 @@ t.test('it ends after its time, and what it waited for is told', async t => {
   })
   t.match(await wait, { code: 'WAITED_TOO_LONG' })
   t.ok(told)
+})
+
+t.test('what becomes of it when they leave is told beside why', async t => {
+  const { logins, counts } = start()
+  const leaving = client()
+  const wait = logins.wait(leaving, 'alice', signal =>
+    forEver(signal).catch(() => refuse('ACCESS_DENIED', 'Withdrawn.')),
+  )
+  leaving.over.abort()
+  t.match(await wait, { code: 'LOGIN_GIVEN_UP', message: 'You have left. Withdrawn.' })
+  const late = client()
+  const given = Promise.withResolvers<string>()
+  const tooLate = logins.wait(late, 'alice', () => given.promise)
+  late.over.abort()
+  given.resolve('approved')
+  t.match(await tooLate, { code: 'LOGIN_GIVEN_UP', message: 'You have left.' }, 'and nothing else is made of it')
+  t.equal(counts.at(-1), 0)
 })
 
 t.test('a gateway that stops lets nobody wait', async t => {

@@ -53,7 +53,7 @@ export class InnerDownstream implements RelayedClient {
     this.login = login
     this.details = details
     this.gone = gone
-    this.loginOver = gone
+    this.loginOver = AbortSignal.any([gone, options.person.givesUp])
     this.outer = outer
     this.#options = options
     this.outcome = { kind: 'ended', session, text: END_REASON_TEXT['internal-error'] }
@@ -96,7 +96,7 @@ export class InnerDownstream implements RelayedClient {
   }
 
   async brought(): Promise<Brought> {
-    return { attended: true }
+    return { attended: true, canKeep: true }
   }
 
   ask(question: string): Promise<string | undefined> {
