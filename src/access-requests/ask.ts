@@ -11,7 +11,7 @@ import { GatewayError } from '../shared/errors.ts'
 import { newId } from '../shared/ids.ts'
 import { type Actor, byOf } from './actor.ts'
 import type { Changes } from './change.ts'
-import { type AskWish, type Chosen, chooseOffer } from './choose-offer.ts'
+import { type AskWish, type Chosen, chooseOffer, readChannel } from './choose-offer.ts'
 import { refused } from './events.ts'
 import type { NewRequests } from './new-request.ts'
 import type { OfferedNow } from './offered.ts'
@@ -33,10 +33,20 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
     try {
       return chooseOffer(held, await offered.targetsOf(wish.on), wish, now)
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'ACCESS_DENIED')
-        await audit.append(refused(byOf(person), { wanted: wantedWords(wish), why: 'no role of the user offers it' }))
+      if (!(error instanceof GatewayError && error.code === 'ACCESS_DENIED')) throw error
+      await audit.append(refused(byOf(person), { wanted: wantedWords(wish), why: 'no role of the user offers it' }))
+      await checkNotHad(person, wish)
       throw error
     }
+  }
+
+  /** Throws `CONFLICT` where no role need offer it, since the person has it. */
+  async function checkNotHad(person: Actor, { on, account, level, channels = [], permanent }: AskWish): Promise<void> {
+    if (!('target' in on) || permanent) return
+    const decision = await access.look(person, { ...(account === undefined ? {} : { account }), target: on.target })
+    if (!decision.granted || decision.request !== undefined) return
+    if (!channels.every(one => decision.channels.has(readChannel(one)))) return
+    if (level === undefined || level === decision.account.level) throw hadAlready(decision.account.name, on.target)
   }
 
   /** Throws `CONFLICT` where the person has it already. */
@@ -45,7 +55,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
     const [account] = asked.accounts.names!
     const decision = await access.look(person, { account: account!, target: on.target })
     if (decision.granted && decision.request === undefined && asked.channels.every(one => decision.channels.has(one)))
-      throw new GatewayError('CONFLICT', `You have ${account}@${on.target} without asking.`)
+      throw hadAlready(account!, on.target)
   }
 
   /**
@@ -82,6 +92,10 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
 
 function templateOf({ template }: AskWish): Pick<AskWish, 'template'> {
   return template === undefined ? {} : { template }
+}
+
+function hadAlready(account: string, target: string): GatewayError {
+  return new GatewayError('CONFLICT', `You have ${account}@${target} without asking.`)
 }
 
 /** `root@web-01`, where it is one account; else how to choose what was chosen. */

@@ -3,6 +3,7 @@
 import { offeredChannels } from '../policy/approved.ts'
 import type { Offer } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
+import { durationWords } from '../shared/durations.ts'
 import { GatewayError } from '../shared/errors.ts'
 import { checkStart, lengthOf, readChannel } from './choose-offer.ts'
 import type { AskedAccess } from './request.ts'
@@ -26,7 +27,8 @@ export function lessen(
   const offered = offeredChannels(role, offer)
   const channels = wanted.filter(channel => offered.includes(channel))
   if (channels.length === 0) throw bad('No channel is left of what was asked for.')
-  if (less.forMs !== undefined && less.forMs > asked.lengthMs) throw bad('It was asked for a shorter time.')
+  if (less.forMs !== undefined && less.forMs > asked.lengthMs)
+    throw bad(`It was asked for ${durationWords(asked.lengthMs)}: give that, or less.`)
   if (less.startsAt !== undefined && less.startsAt < (asked.startsAt ?? 0)) throw bad('It was asked for later.')
   const startsAt = less.startsAt === undefined ? asked.startsAt : checkStart(less.startsAt, now)
   return {

@@ -1,6 +1,6 @@
 /** Requests as people read them, in a sentence or in facts. */
 
-import { isoMinute } from '../shared/text/iso-time.ts'
+import { isoMinute, pastMinute } from '../shared/text/iso-time.ts'
 import type { Column } from '../shared/text/table.ts'
 import { attestationText } from './attest/attestation.ts'
 import type { Foreseen } from './foresee.ts'
@@ -51,7 +51,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['reason', details.reason ?? undefined],
     ['proposal', details.proposal ?? undefined],
     ['ticket', details.ticket ?? undefined],
-    ['asked', `${minuteOf(details.askedAt)}, from ${details.source}`],
+    ['asked', `${pastMinute(Date.parse(details.askedAt))}, from ${details.source}`],
     ['reviewed', details.review === null ? undefined : reviewText(details.review)],
     ...(details.review?.outside ?? []).map((words): [string, string] => ['', words]),
     ['decided by', details.approvers ?? undefined],
@@ -59,17 +59,22 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['opens', opens.count === 0 ? 'nothing that is there now' : `${opens.accounts.join(', ')}${more}`],
     ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [
       decision === 'approve' ? 'approved' : 'denied',
-      `by ${approver} (${rule}) at ${minuteOf(at)}${reason === null ? '' : `: ${reason}`}`,
+      `by ${approver} (${rule}) at ${pastMinute(Date.parse(at))}${reason === null ? '' : `: ${reason}`}`,
     ]),
     ...details.sessions.map(({ id, account, live }): [string, string] => [
       'session',
       `${id} on ${account}${live ? ', live' : ''}`,
     ]),
     ['afterwards', details.attestation === null ? undefined : attestationText(details.attestation)],
-    ['before', history === null ? undefined : `${history.sessions} sessions there within 90 days`],
+    [
+      'before',
+      history === null
+        ? undefined
+        : `${history.sessions} ${history.sessions === 1 ? 'session' : 'sessions'} there within 90 days`,
+    ],
     ...(history?.last ?? []).map(({ id, account, startedAt }): [string, string] => [
       '',
-      `${minuteOf(startedAt)} ${account} ${id}`,
+      `${pastMinute(Date.parse(startedAt))} ${account} ${id}`,
     ]),
     ...(history?.unusual ?? []).map((text): [string, string] => ['unusual', text]),
   ]
@@ -86,6 +91,11 @@ export function approversText({ words, names, count }: NonNullable<Foreseen['app
   return `asked: ${words}: ${count === 0 ? 'nobody there is now' : `${names.join(', ')}${more}`}`
 }
 
+/** When it ended, or is over at the latest. */
+function untilText({ endedAt, endsAt, waitsUntil }: RequestDocument): string {
+  return endedAt === null ? minuteOf(endsAt ?? waitsUntil) : pastMinute(Date.parse(endedAt))
+}
+
 function minuteOf(iso: string | null): string {
   return iso === null ? '' : isoMinute(Date.parse(iso))
 }
@@ -98,7 +108,7 @@ export function requestColumns(others: boolean): Column<RequestDocument>[] {
     { title: 'WHAT', value: wantedText, shrinkTo: 12 },
     { title: 'FOR', value: one => one.for },
     { title: 'STATE', value: one => one.state },
-    { title: 'UNTIL', value: one => minuteOf(one.endedAt ?? one.endsAt ?? one.waitsUntil) },
+    { title: 'UNTIL', value: untilText },
     {
       title: 'WHY',
       value: one => [one.ticket, one.reason].filter(text => text !== null).join(' '),

@@ -1,12 +1,12 @@
 /** What people read of a check-out that they cannot have now, and of times. */
 
-import { isoMinute, minuteText } from '../shared/text/iso-time.ts'
+import { isoMinute, pastMinute } from '../shared/text/iso-time.ts'
 import type { CheckOutRule } from '../targets/target.ts'
 import type { Obstacle } from './take.ts'
 
 /** When it ends, rounded up; when it has ended, rounded down: nothing has ended in a minute to come. */
 export function untilMinute({ until, endedAt }: { readonly until: string; readonly endedAt: string | null }): string {
-  return endedAt === null ? isoMinute(Date.parse(until)) : minuteText(Math.floor(Date.parse(endedAt) / 60_000))
+  return endedAt === null ? isoMinute(Date.parse(until)) : pastMinute(Date.parse(endedAt))
 }
 
 /** Who has it is named only to those who may know. */

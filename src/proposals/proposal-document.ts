@@ -1,6 +1,6 @@
 /** Proposals as the API, `--json` and people's lines give them. Times are ISO 8601 in UTC. */
 
-import { isoMinute, isoTime } from '../shared/text/iso-time.ts'
+import { isoMinute, isoTime, pastMinute } from '../shared/text/iso-time.ts'
 import type { Column } from '../shared/text/table.ts'
 import type { Effect } from './effect.ts'
 import { actorOf, approvalsNeeded, type ProposedChange } from './proposal.ts'
@@ -68,7 +68,7 @@ export const PROPOSAL_COLUMNS: readonly Column<ProposalDocument>[] = [
   { title: 'BY', value: proposerText },
   { title: 'STATE', value: one => one.state },
   { title: 'RESOURCES', value: one => String(one.changes), align: 'right' },
-  { title: 'PROPOSED', value: one => minuteOf(one.askedAt), optional: 1 },
+  { title: 'PROPOSED', value: one => pastMinute(Date.parse(one.askedAt)), optional: 1 },
   { title: 'REASON', value: one => one.reason ?? '', shrinkTo: 12, optional: 2, unlessEmpty: true },
 ]
 
@@ -76,14 +76,14 @@ export const PROPOSAL_COLUMNS: readonly Column<ProposalDocument>[] = [
 export function proposalFacts(details: ProposalDetails): [string, string | undefined][] {
   return [
     ['proposal', details.id],
-    ['proposed by', `${proposerText(details)} at ${minuteOf(details.askedAt)}`],
+    ['proposed by', `${proposerText(details)} at ${pastMinute(Date.parse(details.askedAt))}`],
     ['reason', details.reason ?? undefined],
     ['request', details.request ?? undefined],
     ['state', stateText(details)],
     ['decided by', `${details.approvalsNeeded} of ${details.approvers.join(', ')}`],
     ...details.decisions.map(({ approver, decision, rule, reason, at }): [string, string] => [
       decision === 'approve' ? 'approved' : 'denied',
-      `by ${approver} (${rule}) at ${minuteOf(at)}${reason === null ? '' : `: ${reason}`}`,
+      `by ${approver} (${rule}) at ${pastMinute(Date.parse(at))}${reason === null ? '' : `: ${reason}`}`,
     ]),
   ]
 }

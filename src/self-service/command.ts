@@ -31,7 +31,7 @@ export interface ApiAddress {
 
 /** What a person may read of a decision. */
 export type Shown =
-  | Pick<No, 'granted' | 'message'>
+  | (Pick<No, 'granted' | 'message'> & { readonly advice?: string })
   | (Pick<Yes, 'granted' | 'database' | 'channels' | 'endsAt' | 'idleMs' | 'recordInput' | 'recordExecInput'> & {
       readonly account: Pick<Yes['account'], 'name' | 'level'>
       readonly target: Pick<Yes['target'], 'name' | 'protocol'>

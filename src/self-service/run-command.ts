@@ -86,7 +86,7 @@ function parsed(command: Command, args: string[]) {
     })
     return { values: values as Record<string, string | boolean | undefined>, positionals }
   } catch (error) {
-    throw usage(command, messageOf(error).split('. ')[0]!)
+    throw usage(command, messageOf(error).split(/\. |\n/)[0]!)
   }
 }
 

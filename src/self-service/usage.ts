@@ -3,10 +3,10 @@
 import type { Command } from './command.ts'
 
 /** Without a terminal `ssh` shows what it gets in one of unknown width. */
-const WIDTH = 80
+export const USUAL_WIDTH = 80
 
 export function usageOf({ name, usage }: Pick<Command, 'name' | 'usage'>): string {
-  return wrapped(`usage: ${[name, usage, '[--json]'].filter(part => part !== '').join(' ')}`, WIDTH).join('\n')
+  return wrapped(`usage: ${[name, usage, '[--json]'].filter(part => part !== '').join(' ')}`, USUAL_WIDTH).join('\n')
 }
 
 /** Between options, where it is too long for a line. */

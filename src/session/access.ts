@@ -9,6 +9,7 @@ import type { AccessFacts } from '../policy/evaluate-role.ts'
 import type { Grant } from '../policy/grant.ts'
 import { decideLogin, type LoginTerms, loginFactors, mayKnow } from '../policy/login.ts'
 import { type Reachable, reachableAmong } from '../policy/reachable.ts'
+import { askAdvice } from '../policy/request-command.ts'
 import { rememberFactorMs, requiredFactors } from '../policy/required-factors.ts'
 import type { Roles } from '../policy/roles.ts'
 import type { GivenWords } from '../policy/session-conditions.ts'
@@ -62,7 +63,7 @@ export interface Access {
    * What would be decided for somebody who is logged in without a target, without granting; what may be asked for when it is opened counts as
    * proven. Its `message` is for the person, its `detail` is not.
    */
-  look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Decision>
+  look(principal: PrincipalFacts, address: { account?: string; target: string }): Promise<Looked>
   /** What policy gives for a check-out of the account, by what is proven; nothing is granted by it. */
   checkOutTerms(principal: PrincipalFacts, address: AccountAddress): Promise<CheckOutTerms | CheckOutDenied>
   /** Every account that `look` says yes to, in no order; with `names`, those of these targets. */
@@ -73,6 +74,9 @@ export interface Access {
    */
   known(principal: PrincipalFacts): Promise<(target: Target, account?: string) => boolean>
 }
+
+/** `advice`: how to ask for what would be given on request, for the person. */
+export type Looked = Decision & { readonly advice?: string }
 
 /** The user's requests that were approved and are not over. */
 export type ApprovedOf = (user: string) => Promise<readonly ApprovedAccess[]>
@@ -144,7 +148,9 @@ export function createAccess(parts: {
     async look({ user, roles: held, proven, sourceAddress }, address) {
       const login = { user, ...address }
       const facts = await gather(held, { protocol: undefined, login, database: undefined })
-      return decide({ ...facts, sourceAddress }, withAskable(proven))
+      const decision = decide({ ...facts, sourceAddress }, withAskable(proven))
+      const offered = decision.granted ? undefined : decision.onRequest[0]
+      return offered === undefined ? decision : { ...decision, advice: askAdvice(user, offered) }
     },
     async checkOutTerms({ user, roles: held, proven, sourceAddress }, address) {
       const login = { user, ...address }

@@ -4,7 +4,7 @@ import type { CalendarSettings } from '../../config/outside-facts.ts'
 import { readTrusted } from '../../config/tls-files.ts'
 import { matchesPattern } from '../../policy/match.ts'
 import type { Clock } from '../../shared/clock.ts'
-import { isoMinute } from '../../shared/text/iso-time.ts'
+import { pastMinute } from '../../shared/text/iso-time.ts'
 import { fetchCalendar } from './fetch-calendar.ts'
 import { CalendarUnfit } from './occurrences.ts'
 import type { ReadCalendar } from './read-calendar.ts'
@@ -109,7 +109,7 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
       if (one.read === undefined)
         return unknown(`the calendar ${calendar} could not be read${one.failure ? `: ${one.failure}` : ' yet'}`)
       if (clock.now() - one.read.at > one.settings.keep + one.settings.refresh)
-        return unknown(`the calendar ${calendar} was read last at ${isoMinute(one.read.at)}: ${one.failure}`)
+        return unknown(`the calendar ${calendar} was read last at ${pastMinute(one.read.at)}: ${one.failure}`)
       if (at < one.read.at - BACK_MS || at >= one.read.at + AHEAD_MS)
         return unknown(`the calendar ${calendar} is known for a month back and three ahead`)
       const means = meansPerson(one.settings, person)

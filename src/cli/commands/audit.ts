@@ -4,6 +4,7 @@ import type { AuditEntry } from '../../api/routes/audit.ts'
 import type { AddCommands } from '../context.ts'
 import { localTime, parseTime } from '../terminal/time.ts'
 import { addAuditExport } from './audit/export.ts'
+import { factsOf } from './audit/facts.ts'
 import { addAuditVerify } from './audit/verify.ts'
 
 interface ListOptions {
@@ -57,24 +58,4 @@ export const addAudit: AddCommands = (program, context) => {
 
   addAuditVerify(audit, context)
   addAuditExport(audit, context)
-}
-
-const LISTED = 3
-
-/** `reason=killed target=web-01`: flat, in the order in which they were written; of long lists the first few. */
-function factsOf(data: Record<string, unknown>, prefix = ''): string {
-  return Object.entries(data)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => {
-      if (Array.isArray(value)) {
-        const more = value.length > LISTED ? ` and ${value.length - LISTED} more` : ''
-        return `${prefix}${name}=${value
-          .slice(0, LISTED)
-          .map(each => String(each).trim())
-          .join(', ')}${more}`
-      }
-      if (typeof value === 'object') return factsOf(value as Record<string, unknown>, `${prefix}${name}.`)
-      return `${prefix}${name}=${value}`
-    })
-    .join(' ')
 }

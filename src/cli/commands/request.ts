@@ -119,8 +119,12 @@ export const addRequests: AddCommands = (program, context) => {
     .argument('<id>')
     .action(async (id: string) => {
       const details = await detailsOf(await context.client(), id)
-      if (context.json) terminal.json(details)
-      else terminal.facts(requestFacts(details))
+      if (context.json) return terminal.json(details)
+      terminal.facts(requestFacts(details))
+      if (details.mayDecide)
+        terminal.note(
+          `To decide: sallyport request approve ${id}\n       or: sallyport request deny ${id} --reason ...`,
+        )
     })
 
   noun

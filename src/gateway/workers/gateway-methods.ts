@@ -348,7 +348,10 @@ function told({ code, message, advice }: Refusal): Refusal {
 }
 
 function shown(decision: Shown): Shown {
-  if (!decision.granted) return { granted: false, message: decision.message }
+  if (!decision.granted) {
+    const { message, advice } = decision
+    return { granted: false, message, ...(advice === undefined ? {} : { advice }) }
+  }
   const { account, target, database, channels, endsAt, idleMs, recordInput, recordExecInput } = decision
   return {
     granted: true,

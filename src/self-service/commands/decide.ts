@@ -1,4 +1,5 @@
 import type { OwnRequests } from '../../access-requests/own-requests.ts'
+import { readStart } from '../../access-requests/read-wish.ts'
 import { requestText } from '../../access-requests/request-text.ts'
 import type { OwnProposals, ProposalAnswer } from '../../proposals/own-proposals.ts'
 import { proposalText } from '../../proposals/proposal-document.ts'
@@ -9,19 +10,35 @@ import { type Call, type Command, CommandError } from '../command.ts'
 import { toPerson } from '../to-person.ts'
 import { forMsOf } from './checkout.ts'
 
+interface ApproveOptions {
+  readonly for?: string
+  readonly at?: string
+  readonly channel?: readonly string[]
+  readonly reason?: string
+}
+
 export const approve: Command = {
   name: 'approve',
   summary: 'approve what somebody asks for, or less of it, or a change of the rules',
-  usage: '<id> [--for 1h] [--reason TEXT]',
+  usage: '<id> [--for 1h] [--at TIME] [--channel C] [--reason TEXT]',
   words: { least: 1, most: 1 },
-  options: { for: { type: 'string' }, reason: { type: 'string' } },
+  options: {
+    for: { type: 'string' },
+    at: { type: 'string' },
+    channel: { type: 'string', multiple: true },
+    reason: { type: 'string' },
+  },
   run(call) {
-    const less = { forMs: forMsOf(call.options.for) }
-    const reason = call.options.reason as string | undefined
+    const { for: length, at, channel, reason } = call.options as ApproveOptions
     if (isProposal(call)) {
-      if (call.options.for !== undefined)
-        throw new CommandError(EXIT.usage, 'A change is approved whole, without --for.')
+      if ([length, at, channel].some(less => less !== undefined))
+        throw new CommandError(EXIT.usage, 'A change is approved whole, without --for, --at and --channel.')
       return decideProposal(call, (own, id, code) => own.approve(id, reason, code))
+    }
+    const less = {
+      forMs: forMsOf(length),
+      startsAt: at === undefined ? undefined : startOf(at, call.parts.clock.now()),
+      channels: channel,
     }
     return decide(call, (own, id, code) => own.approve(id, { less, reason }, code))
   },
@@ -39,6 +56,15 @@ export const deny: Command = {
       ? decideProposal(call, (own, id, code) => own.deny(id, reason, code))
       : decide(call, (own, id, code) => own.deny(id, reason, code))
   },
+}
+
+/** Times are UTC, as in all that is answered. */
+function startOf(at: string, now: number): number {
+  try {
+    return readStart(at, { now })
+  } catch (error) {
+    return toPerson(error)
+  }
 }
 
 /** An id tells what it is of. */

@@ -13,7 +13,11 @@ export const explain: Command = {
     if (address === undefined) throw new CommandError(EXIT.usage, 'That is no account: it is written as root@web-01.')
     const decision = await parts.access.look(person, address)
     if (!decision.granted) {
-      await out.show({ allowed: false, verdict: decision.message }, () => [`No. ${decision.message}`])
+      const { message: verdict, advice } = decision
+      await out.show({ allowed: false, verdict, ...(advice === undefined ? {} : { advice }) }, () => [
+        `No. ${verdict}`,
+        ...(advice?.split('\n') ?? []),
+      ])
       return EXIT.no
     }
     const { account, target, database, channels, endsAt, idleMs, recordInput, recordExecInput } = decision

@@ -1,7 +1,7 @@
 import { EXIT } from '../../shared/exit-codes.ts'
 import { formatFacts } from '../../shared/text/table.ts'
 import type { Command } from '../command.ts'
-import { wrapped } from '../usage.ts'
+import { USUAL_WIDTH, wrapped } from '../usage.ts'
 
 /** `commands`: the others. */
 export function helpFor(commands: readonly Command[]): Command {
@@ -24,8 +24,8 @@ export function helpFor(commands: readonly Command[]): Command {
   }
 }
 
-/** One under the other where a terminal has no room for both. */
-function linesOf(commands: readonly Pick<Command, 'name' | 'usage' | 'summary'>[], width = Number.POSITIVE_INFINITY) {
+/** One under the other where there is no room for both. */
+function linesOf(commands: readonly Pick<Command, 'name' | 'usage' | 'summary'>[], width = USUAL_WIDTH) {
   const all = commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trimEnd(), summary] as const)
   const lines = formatFacts(all)
   if (lines.every(line => line.length <= width)) return lines

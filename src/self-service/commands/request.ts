@@ -63,12 +63,17 @@ async function showTemplates({ parts, login, out }: Call) {
   return EXIT.ok
 }
 
-async function act({ parts, login, options, out }: Call, verb: Verb, id: string) {
+async function act({ parts, login, person, options, out }: Call, verb: Verb, id: string) {
   const own = parts.requestsOf(login)
   const { reason, ticket } = options as { reason?: string; ticket?: string }
   if (verb === 'show') {
     const details = await own.show(id).catch(toPerson)
-    await out.show(details, () => out.facts(requestFacts(details)))
+    await out.show(details, () => [
+      ...out.facts(requestFacts(details)),
+      ...(details.mayDecide
+        ? [`To decide: ssh ${person.user}@gateway approve ${id}`, `       or: deny ${id} --reason "'...'"`]
+        : []),
+    ])
     return EXIT.ok
   }
   const changed = await {

@@ -8,7 +8,12 @@ export function isoMinute(ms: number): string {
   return minuteText(Math.ceil(ms / 60_000))
 }
 
+/** Of what has happened: the minute in which it did. */
+export function pastMinute(ms: number): string {
+  return minuteText(Math.floor(ms / 60_000))
+}
+
 /** `minutes` since the epoch. */
-export function minuteText(minutes: number): string {
+function minuteText(minutes: number): string {
   return `${new Date(minutes * 60_000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

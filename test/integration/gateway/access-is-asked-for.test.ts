@@ -325,21 +325,25 @@ t.test('all of it by ssh, with nothing installed', async t => {
       ),
       { identityFile: leadKey },
     )
+  const explained = await ssh('alice', 'explain', `${account}@web-01`).ended
+  t.match(explained.stdout, /^No\. .*approved by role:leads\.\nTo ask for it: ssh alice@gateway request /)
   const made = await ssh('alice', 'request', `${account}@web-01`, '--for', '1h', '--reason', "'INC-4711 disk'").ended
   t.equal(made.status, 0, made.stderr)
   const [id] = /req_[0-9a-z]{26}/.exec(made.stdout)!
   t.match((await ssh('alice', 'requests').ended).stdout, new RegExp(`${id}.*pending.*INC-4711 disk`))
   t.match((await asLee('requests').ended).stdout, new RegExp(`Waiting for you:\n.*\n${id}.*alice`))
-  t.match((await asLee('request', 'show', id).ended).stdout, /decided by +role:leads/)
+  const shown = (await asLee('request', 'show', id).ended).stdout
+  t.match(shown, new RegExp(`decided by +role:leads[^]*To decide: ssh lee@gateway approve ${id}\n`))
   const foreign = await asLee('request', 'cancel', id).ended
   t.match(foreign.stderr, /There is no such request that you may see/)
   t.match((await ssh('alice', 'approve', id).ended).stderr, /Nobody decides on what they ask for themselves/)
-  const approving = asLee('approve', id, '--for', '30m')
+  const approving = asLee('approve', id, '--for', '30m', '--channel', 'exec')
   await approving.printed(/One-time code/)
   approving.stdin.end(`${lee.code()}\n`)
   const approved = await approving.ended
   t.equal(approved.status, 0, approved.stderr)
   t.match(approved.stdout, /for 30m is active until/)
+  t.strictSame((await parts.requests.rows.get(id))!.state.given!.channels, ['exec'])
   const session = onWeb('echo it-began; exec sleep 600')
   await session.printed(/it-began/)
   t.equal((await ssh('alice', 'request', 'cancel', id).ended).status, 0)
