@@ -69,6 +69,8 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
         'BAD_REQUEST',
         'For good one asks for one account at a time, as in root@web-01 --permanent.',
       )
+    if (wish.permanent && (wish.forMs !== undefined || wish.startsAt !== undefined))
+      throw new GatewayError('BAD_REQUEST', 'What is asked for good has no --for and no --at.')
     const { role, offer, asked, lower } = await choose(person, wish, now)
     const example = requestCommand(person.user, addressWords(wish, asked), offer)
     const words = checkWords(offer, wish, 'This access', example)

@@ -53,7 +53,7 @@ export const NOT_OFFERED = 'None of your roles gives that on request, or it does
 
 /** Throws `BAD_REQUEST` and `ACCESS_DENIED`. */
 export function chooseOffer(roles: readonly Role[], targets: readonly Target[], wish: AskWish, now: number): Chosen {
-  const channels = wish.channels?.map(readChannel)
+  const channels = wish.channels && [...new Set(wish.channels.map(readChannel))]
   const all = targets
     .flatMap(target => offersFor(roles, target, wish))
     .filter(offered => isMeant({ role: wish.role, channels }, offered))

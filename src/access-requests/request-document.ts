@@ -12,10 +12,11 @@ export function requestDocument(request: RequestedAccess) {
   const begins = state.is === 'approved' || state.is === 'active' ? state : undefined
   const until = begins === undefined ? undefined : plannedEnd(begins)
   const ended = 'by' in state ? state : undefined
+  // What it gives, or would: an approver may have given less than was asked for.
+  const access = accessDocument(state.given ?? wish)
   return {
     ...{ id, kind, state: state.is, user, role, offer },
-    // What it gives, or would: an approver may have given less than was asked for.
-    ...accessDocument(state.given ?? wish),
+    ...access,
     asked: accessDocument(wish),
     reason: wish.reason ?? null,
     ticket: wish.ticket ?? null,
@@ -28,7 +29,8 @@ export function requestDocument(request: RequestedAccess) {
     askedAt: isoTime(askedAt),
     /** Until then it is decided, or once approved with a clock that begins with the first use, used. */
     waitsUntil: isoOrNull(waitsUntil(state)),
-    startsAt: isoOrNull(begins?.startsAt ?? ended?.startsAt),
+    /** Of one that waits: the later beginning that was asked for. */
+    startsAt: isoOrNull(begins?.startsAt ?? ended?.startsAt) ?? access.startsAt,
     endsAt: isoOrNull(until ?? ended?.endsAt),
     endedAt: isoOrNull(ended?.at),
     endedBy: ended?.by ?? null,
@@ -70,7 +72,7 @@ export function wantedText({
   return accounts.names?.length === 1 && targets.names?.length === 1 ? `${which}@${where}` : `${which} on ${where}`
 }
 
-function accessDocument({ targets, chosenBy, accounts, channels, databases, lengthMs }: AskedAccess) {
+function accessDocument({ targets, chosenBy, accounts, channels, databases, lengthMs, startsAt }: AskedAccess) {
   return {
     targets: targetsDocument(targets),
     /** What the targets were chosen by when it was asked, where that was not by name. */
@@ -79,6 +81,7 @@ function accessDocument({ targets, chosenBy, accounts, channels, databases, leng
     channels: [...channels],
     databases: databases === undefined ? null : [...databases],
     for: durationWords(lengthMs),
+    startsAt: isoOrNull(startsAt),
   }
 }
 

@@ -9,7 +9,8 @@ import { type RequestDocument, wantedText } from './request-document.ts'
 
 /** What has become of it, and what comes next. Names that others typed are not made safe to show here. */
 export function requestText(request: RequestDocument): string {
-  return `${request.id}: ${wantedText(request)} for ${request.for} is ${stateText(request)}.`
+  const from = request.state === 'pending' && request.startsAt !== null ? ` from ${minuteOf(request.startsAt)}` : ''
+  return `${request.id}: ${wantedText(request)} for ${request.for}${from} is ${stateText(request)}.`
 }
 
 export function stateText({ state, endsAt, startsAt, waitsUntil, words }: RequestDocument): string {
@@ -44,6 +45,7 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ['more time for', details.extensionOf ?? undefined],
     ['role', `${details.role}, offer ${details.offer}`],
     ['for', details.for === asked.for ? details.for : `${details.for}, of ${asked.for} that were asked for`],
+    ['begins', beginsText(details)],
     ['channels', details.channels.join(', ')],
     ['databases', details.databases?.join(', ')],
     ['state', stateText(details)],
@@ -78,6 +80,15 @@ export function requestFacts(details: RequestDetails): [string, string | undefin
     ]),
     ...(history?.unusual ?? []).map((text): [string, string] => ['unusual', text]),
   ]
+}
+
+/** Of one that waits for its decision. */
+function beginsText({ kind, state, clock, startsAt }: RequestDetails): string | undefined {
+  if (state !== 'pending' || kind === 'permanent') return undefined
+  const from = startsAt === null ? undefined : minuteOf(startsAt)
+  if (clock === 'first-use')
+    return `with its first use, ${from === undefined ? 'once it is approved' : `from ${from} on`}`
+  return from === undefined ? 'once it is approved' : `${from}, or when it is approved, if that is later`
 }
 
 function decidersText({ names, more }: NonNullable<RequestDetails['deciders']>): string {

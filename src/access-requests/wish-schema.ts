@@ -22,7 +22,7 @@ export const askWishSchema = z.strictObject({
   account: nameSchema.optional(),
   level: z.enum(LEVELS).optional(),
   role: nameSchema.optional(),
-  channels: z.array(z.string().max(64)).max(20).optional(),
+  channels: z.array(z.string().max(64)).min(1).max(20).optional(),
   databases: databasePatterns.max(100).optional(),
   forMs: z.number().optional(),
   startsAt: z.number().optional(),

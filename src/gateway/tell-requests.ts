@@ -174,7 +174,7 @@ export function linkTo({ id }: RequestedAccess) {
 
 function wishOf(request: RequestedAccess, escalated: boolean, accounts: readonly string[], count: number) {
   const document = requestDocument(request)
-  const { user, reason, ticket, waitsUntil, role } = document
+  const { user, reason, ticket, startsAt, waitsUntil, role } = document
   const opens = accounts.slice(0, MOST_NAMED).join(', ')
   const more = count > MOST_NAMED ? ` and ${count - MOST_NAMED} more` : ''
   const what = request.kind === 'permanent' ? 'for good' : `for ${document.for}`
@@ -185,6 +185,7 @@ function wishOf(request: RequestedAccess, escalated: boolean, accounts: readonly
       ...(opens === '' ? [] : [`It opens: ${opens}${more}`]),
       ...(reason === null ? [] : [`Reason: ${reason}`]),
       ...(ticket === null ? [] : [`Ticket: ${ticket}`]),
+      ...(startsAt === null ? [] : [`From: ${startsAt}`]),
       `By the role: ${role}`,
       ...(waitsUntil === null ? [] : [`To be decided until: ${waitsUntil}`]),
       'Deciding needs your own login.',

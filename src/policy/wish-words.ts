@@ -2,11 +2,14 @@
 
 import { GatewayError } from '../shared/errors.ts'
 import { linearPattern } from '../shared/text/linear-pattern.ts'
+import { printable } from '../shared/text/printable.ts'
 import { MOST_TICKET } from '../targets/target.ts'
 
 const MOST_REASON = 500
 /** It stands in tables and in logs. */
 const UNFIT = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/u
+/** Blanks alone, also the one of Braille. */
+const BLANK = /^[\p{Z}\u2800]*$/u
 
 export interface DemandedWords {
   readonly reason: 'required' | 'optional'
@@ -33,13 +36,13 @@ export function checkWords(
 
 /** Whether all of its characters are such as people see. */
 export function isSeen(text: string): boolean {
-  return !UNFIT.test(text)
+  return !UNFIT.test(text) && printable(text) === text
 }
 
-/** Trimmed; undefined where nothing is left. Throws `BAD_REQUEST`. */
+/** Trimmed; undefined where nothing to be seen is left. Throws `BAD_REQUEST`. */
 export function checkText(name: string, given: string | undefined, most = MOST_REASON): string | undefined {
-  const text = given?.trim() || undefined
-  if (text === undefined) return undefined
+  const text = given?.trim()
+  if (text === undefined || BLANK.test(text)) return undefined
   if (!isSeen(text)) throw bad(`The ${name} has characters that are not seen.`)
   if ([...text].length > most) throw bad(`The ${name} has more than ${most} characters.`)
   return text

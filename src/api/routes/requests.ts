@@ -35,6 +35,7 @@ const accessSchema = z.object({
   channels,
   databases: z.array(z.string()).nullable(),
   for: z.string(),
+  startsAt: timeSchema.nullable(),
 })
 
 const requestSchema = accessSchema.extend({
@@ -134,7 +135,7 @@ const wishSchema = z
     account: nameSchema.optional(),
     level: z.enum(LEVELS).optional(),
     role: nameSchema.optional(),
-    channels: channels.optional(),
+    channels: channels.min(1).optional(),
     databases: databasePatterns.optional(),
     /** As `2h`; not given: an hour, or what is allowed. */
     for: durationText.optional(),
@@ -301,7 +302,7 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
         body: z.strictObject({
           for: durationText.optional(),
           startsAt: timeAhead.optional(),
-          channels: channels.optional(),
+          channels: channels.min(1).optional(),
           reason: words.optional(),
           /** A one-time code of this moment, where the offer asks for one. */
           code: codeSchema.optional(),

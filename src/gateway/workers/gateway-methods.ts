@@ -1,6 +1,7 @@
 /** What a worker may have its gateway do: each request of the table in `requests.ts`, carried out where the vault's key is. */
 
 import type { TypedAsk } from '../../access-requests/choose-offer.ts'
+import type { GivenLess } from '../../access-requests/lessen.ts'
 import type { DecideAnswer, OwnRequests, RequestPage, RequestView } from '../../access-requests/own-requests.ts'
 import type { AuditAppender } from '../../audit/event.ts'
 import type { OwnCheckOuts, TakeAnswer } from '../../check-out/own-check-outs.ts'
@@ -43,7 +44,7 @@ export interface Claim extends Pick<LoginClient, 'protocol' | 'source' | 'login'
 export type ExtendMessage = Parameters<OwnRequests['extend']>[1]
 
 export type DecisionMessage =
-  | { readonly is: 'approve'; readonly forMs?: number | undefined; readonly reason?: string | undefined }
+  | { readonly is: 'approve'; readonly less: GivenLess; readonly reason?: string | undefined }
   | { readonly is: 'deny'; readonly reason?: string | undefined }
 
 export interface ProposalMessage {
@@ -300,7 +301,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
       const { reason } = decision
       return decision.is === 'deny'
         ? requests(session).deny(id, reason, secret)
-        : requests(session).approve(id, { less: { forMs: decision.forMs }, reason }, secret)
+        : requests(session).approve(id, { less: decision.less, reason }, secret)
     },
     endRequest: (session, id, how) =>
       how.is === 'cancel' ? requests(session).cancel(id) : requests(session).revoke(id, how.reason),

@@ -58,8 +58,8 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
       extend: (request, wish) => gateway.call('extendRequest', id, request, wish),
       list: (view, page = { limit: MOST_LISTED }) => gateway.call('requests', id, view, page),
       show: request => gateway.call('showRequest', id, request),
-      approve: (request, { less, reason }, code) =>
-        gateway.call('decideRequest', id, request, { is: 'approve', forMs: less?.forMs, reason }, code?.revealBytes()),
+      approve: (request, { less = {}, reason }, code) =>
+        gateway.call('decideRequest', id, request, { is: 'approve', less, reason }, code?.revealBytes()),
       deny: (request, reason, code) =>
         gateway.call('decideRequest', id, request, { is: 'deny', reason }, code?.revealBytes()),
       cancel: request => gateway.call('endRequest', id, request, { is: 'cancel' }),

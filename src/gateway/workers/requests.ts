@@ -246,7 +246,15 @@ export const REQUESTS = {
       session,
       request,
       z.union([
-        z.strictObject({ is: z.literal('approve'), forMs: z.number().optional(), reason: text(4096).optional() }),
+        z.strictObject({
+          is: z.literal('approve'),
+          less: z.strictObject({
+            forMs: z.number().optional(),
+            startsAt: z.number().optional(),
+            channels: z.array(text(64)).max(20).optional(),
+          }),
+          reason: text(4096).optional(),
+        }),
         z.strictObject({ is: z.literal('deny'), reason: text(4096).optional() }),
       ]),
       bytesUpTo(512).optional(),

@@ -362,6 +362,7 @@ t.test('all of it by ssh, with nothing installed', async t => {
   ).ended
   const { request } = JSON.parse(later.stdout) as { request: RequestDocument }
   t.match(request, { channels: ['exec', 'sftp'], targets: { names: ['web-01'] }, chosenBy: { names: ['web-*'] } })
+  t.match((await asLee('request', 'show', request.id).ended).stdout, /begins +20\d\d-.* UTC, or when it is approved/)
   const { startsAt } = (await parts.requests.rows.get(request.id))!.wish
   t.ok(Math.abs(startsAt! - parts.requests.clock.now() - 30 * 60_000) < 5 * 60_000, 'it begins when it was asked for')
   t.match(await ssh('alice', 'request', `${account}@web-01`, '--at', 'noon', '--reason', 'x').ended, {
