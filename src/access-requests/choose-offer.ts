@@ -1,11 +1,13 @@
 /** Which offer somebody means by what they ask for: the least that covers it. Facts in; throws what is said to them. */
 
+import { isOpenedBy } from '../policy/approved.ts'
 import { type Offered, offersFor } from '../policy/offers.ts'
 import { offerName } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import { type Channel, channelNames } from '../protocols/registered.ts'
 import { durationWords } from '../shared/durations.ts'
 import { GatewayError } from '../shared/errors.ts'
+import { formatAccountAddress } from '../shared/names.ts'
 import { LEVELS } from '../shared/vocabulary.ts'
 import type { Account, Target } from '../targets/target.ts'
 import type { AskedAccess } from './request.ts'
@@ -97,13 +99,16 @@ export function isMeant(
   return (role === undefined || offered.role.name === role) && channels.every(one => offered.channels.includes(one))
 }
 
-/** The same by the names of its targets: it opens nothing that is added, or gets the labels, later. */
-export function ofThese<T extends Pick<AskedAccess, 'targets' | 'chosenBy'>>(asked: T, opened: readonly Offered[]): T {
+/** The same by the names of its targets and accounts: it opens nothing that is added, or gets the labels or the level, later. */
+export function ofThese<T extends Pick<AskedAccess, 'targets' | 'chosenBy' | 'opens'>>(
+  asked: T,
+  opened: readonly Offered[],
+): T {
   if (exactNames(asked) !== undefined) return asked
   const names = [...new Set(opened.map(({ target }) => target.name))].sort()
   if (names.length > MOST_TARGETS)
     throw bad(`That opens ${names.length} targets, and it is for ${MOST_TARGETS} at most: choose fewer.`)
-  return { ...asked, targets: { names }, chosenBy: asked.targets }
+  return { ...asked, targets: { names }, chosenBy: asked.targets, opens: opened.map(addressOf) }
 }
 
 /** The accounts that it opens, of these targets, as the role offers them now. */
@@ -111,9 +116,17 @@ export function openedBy(role: Role, offer: string, asked: AskedAccess, targets:
   const { names = [], levels = [] } = asked.accounts
   return targets.flatMap(target =>
     offersFor([role], target, {}).filter(
-      one => offerName(one.offer) === offer && (names.includes(one.account.name) || levels.includes(one.account.level)),
+      one =>
+        offerName(one.offer) === offer &&
+        (names.includes(one.account.name) || levels.includes(one.account.level)) &&
+        isOpenedBy(asked, one.account.name, target.name),
     ),
   )
+}
+
+/** `root@web-01` */
+export function addressOf({ account, target }: Offered): string {
+  return formatAccountAddress({ account: account.name, target: target.name })
 }
 
 /** For whoever does not say. */

@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts'
 import type { Documents } from '../database/documents.ts'
 import type { User } from '../identity/user.ts'
 import { createUsers } from '../identity/users.ts'
+import type { Offered } from '../policy/offers.ts'
 import { offerName } from '../policy/on-request.ts'
 import type { Role } from '../policy/role.ts'
 import { createRoles } from '../policy/roles.ts'
@@ -60,16 +61,14 @@ export function whyOver(request: RequestedAccess, ground: Ground): string | unde
     : 'nothing that it is for is there any more, or offered'
 }
 
-/** Of the targets that it is for by name: those on which it opens something still. */
-export function stillOpened(request: RequestedAccess, { roles, targets }: Ground): string[] {
+/** What it opens still of the targets that it is for by name. */
+export function stillOpened(request: RequestedAccess, { roles, targets }: Ground): Offered[] {
   const role = roles.get(request.role)
   const names = targetNames(request) ?? []
   if (role === undefined) return []
   const asked = request.state.given ?? request.wish
-  return names.filter(name => {
-    const target = targets.get(name)
-    return target !== undefined && openedBy(role, request.offer, asked, [target]).length > 0
-  })
+  const there = names.flatMap(name => targets.get(name) ?? [])
+  return openedBy(role, request.offer, asked, there)
 }
 
 function namesIn(names: readonly string[]): string[] {

@@ -351,7 +351,7 @@ export function createApprovedThen({ database }: { database: Database }) {
         const found = requests.get(request ?? '')
         const given = found !== undefined && 'given' in found.state ? found.state.given : undefined
         if (found === undefined || given === undefined) return []
-        const { targets, accounts, channels, databases, lengthMs } = given
+        const { targets, accounts, opens, channels, databases, lengthMs } = given
         const { id: name, role, offer } = found
         return [
           [
@@ -362,6 +362,7 @@ export function createApprovedThen({ database }: { database: Database }) {
               offer,
               targets,
               accounts,
+              opens,
               channels,
               databases,
               startsAt,
@@ -380,10 +381,11 @@ export function approvedBy(request: RequestedAccess, now: number): ApprovedAcces
   if (withdrawn !== undefined) return []
   // More time for another request is that one's, and a permanent wish gives nothing by itself.
   if ((state.is !== 'approved' && state.is !== 'active') || extensionOf !== undefined || kind !== 'access') return []
-  const { targets, accounts, channels, databases, lengthMs } = state.given
-  const endsAt = endOf(state, now, lengthMs)
+  const { startsAt, given } = state
+  const { targets, accounts, opens, channels, databases } = given
+  const endsAt = endOf(state, now, given.lengthMs)
   if (endsAt <= now) return []
-  return [{ request: id, role, offer, targets, accounts, channels, databases, startsAt: state.startsAt, endsAt }]
+  return [{ request: id, role, offer, targets, accounts, opens, channels, databases, startsAt, endsAt }]
 }
 
 function endOf(state: Extract<RequestState, { is: 'approved' | 'active' }>, now: number, lengthMs: number): number {

@@ -30,6 +30,8 @@ export interface AskedAccess {
   /** What these were chosen by, where it was not by name; for people to read. */
   readonly chosenBy?: Role['targets'] | undefined
   readonly accounts: Role['accounts']
+  /** Where these are of several targets, by a level: those that it opened when it was asked, as `root@web-01`. It opens no others. */
+  readonly opens?: readonly string[] | undefined
   readonly channels: readonly Channel[]
   /** Not given: those of the role. */
   readonly databases?: readonly string[] | undefined

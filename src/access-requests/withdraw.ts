@@ -1,9 +1,11 @@
 /** What becomes of open requests with a change of users, roles or targets, in its transaction: what one rests on never was there again. */
 
 import type { Database } from '../database/database.ts'
+import type { Offered } from '../policy/offers.ts'
 import type { Clock } from '../shared/clock.ts'
+import { addressOf } from './choose-offer.ts'
 import { groundOf, groundStores, stillOpened, whyOver } from './ground.ts'
-import { isOpen, type RequestedAccess } from './request.ts'
+import { type AskedAccess, isOpen, type RequestedAccess } from './request.ts'
 import { createRequestRows, type RequestGround, type RequestRows } from './request-rows.ts'
 import { targetNames } from './which-targets.ts'
 
@@ -39,16 +41,24 @@ function restsOn(request: RequestedAccess, { users, roles, targets }: RequestGro
   )
 }
 
-/** To these targets, where it was for more by name. */
-async function narrow(request: RequestedAccess, names: readonly string[], rows: RequestRows, on: Database) {
+/** To what it opens still, where it was for more by name. */
+async function narrow(request: RequestedAccess, opened: readonly Offered[], rows: RequestRows, on: Database) {
   for (let now: RequestedAccess | undefined = request; now !== undefined && isOpen(now); ) {
     const { state } = now
-    const before = targetNames(now)
-    if (state.given === undefined || before === undefined || before.length === names.length) return
-    const given = { ...state.given, targets: { names: [...names] } }
+    if (state.given === undefined || targetNames(now) === undefined) return
+    const given = narrowed(state.given, opened)
+    if (given === undefined) return
     const narrower = { ...now, revision: now.revision + 1, state: { ...state, given } as RequestedAccess['state'] }
     if (await rows.change(now, narrower, on)) return
     // It began, or ended, at this moment.
     now = await rows.get(request.id, on)
   }
+}
+
+/** Undefined: it is for no more. */
+function narrowed(given: AskedAccess, opened: readonly Offered[]): AskedAccess | undefined {
+  const names = (given.targets.names ?? []).filter(name => opened.some(({ target }) => target.name === name))
+  const opens = given.opens && opened.map(addressOf)
+  if (names.length === given.targets.names?.length && opens?.length === given.opens?.length) return undefined
+  return { ...given, targets: { names }, ...(opens === undefined ? {} : { opens }) }
 }

@@ -1,6 +1,7 @@
 /** What approved requests add to a person's roles: never more than the role offers now. */
 
 import { type Channel, channelNames } from '../protocols/registered.ts'
+import { formatAccountAddress } from '../shared/names.ts'
 import type { Target } from '../targets/target.ts'
 import { commonDatabases } from './databases.ts'
 import { matchesAccount, matchesTarget } from './match.ts'
@@ -16,6 +17,8 @@ export interface ApprovedAccess {
   readonly offer: string
   readonly targets: Role['targets']
   readonly accounts: Role['accounts']
+  /** These of them alone, as `root@web-01`. */
+  readonly opens?: readonly string[] | undefined
   readonly channels: readonly Channel[]
   /** Not given: those of the role. */
   readonly databases?: readonly string[] | undefined
@@ -43,7 +46,8 @@ function partOf(role: Role, by: ApprovedAccess, target: Target): CountedRole[] {
   const offer = role.onRequest?.find(one => offerName(one) === by.offer)
   if (offer === undefined) return []
   const names = target.accounts
-    .filter(account => matchesAccount(offer.accounts, account) && matchesAccount(by.accounts, account))
+    .filter(account => matchesAccount(offer.accounts, account) && isOpenedBy(by, account.name, target.name))
+    .filter(account => matchesAccount(by.accounts, account))
     .map(({ name }) => name)
   if (names.length === 0) return []
   return [
@@ -55,6 +59,11 @@ function partOf(role: Role, by: ApprovedAccess, target: Target): CountedRole[] {
       by,
     },
   ]
+}
+
+/** Whether it was among those that the request opened when it was asked. */
+export function isOpenedBy({ opens }: Pick<ApprovedAccess, 'opens'>, account: string, target: string): boolean {
+  return opens === undefined || opens.includes(formatAccountAddress({ account, target }))
 }
 
 /** Of the role's channels those that the offer opens. */

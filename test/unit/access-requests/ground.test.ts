@@ -95,6 +95,30 @@ eachStore(
   },
 )
 
+eachStore(
+  t,
+  'a request for a level opens the accounts of its time, and none that gets the level later',
+  async (t, store) => {
+    const world = await createRequestWorld(await store.open())
+    const { requests, ask, as, apply, login } = world
+    const accounts = (...more: string[]) =>
+      ['root', 'toor', ...more].map(name => ({ name, level: 'admin' })).concat({ name: 'www', level: 'basic' })
+    const levels = { accounts: { levels: ['admin'] }, approvers: ['role:leads'], freshFactor: false }
+    await apply([ops({ onRequest: [levels] }), web({ accounts: accounts() })])
+    const wish = { on: { selector: { labels: { env: 'production' } } }, account: undefined, level: 'admin' as const }
+    const { id } = await ask('alice', wish)
+    await requests.approve(as('lee'), id, {})
+    t.match(await login('alice', 'root'), { request: id })
+    await apply([web({ accounts: accounts('added') })])
+    t.equal(await login('alice', 'added'), undefined)
+    t.strictSame((await requests.opens((await requests.rows.get(id))!)).accounts, ['root@web-01', 'toor@web-01'])
+    await apply([web({ accounts: accounts().filter(({ name }) => name !== 'toor') })])
+    await apply([web({ accounts: accounts() })])
+    t.equal(await login('alice', 'toor'), undefined, 'nor one that is made anew')
+    t.match(await login('alice', 'root'), { request: id })
+  },
+)
+
 eachStore(t, 'who decides is looked at once more with the decision', async (t, store) => {
   let meanwhile: (() => Promise<unknown>) | undefined
   const world = await createRequestWorld(await store.open(), {

@@ -146,7 +146,7 @@ eachStore(t, 'only whoever has a role that offers what a template is for sees an
     message: /needs a reason, as in: ssh alice@gateway request --template by-name root@web-01 --reason/,
   })
   await t.rejects(requests.ask(as('alice'), { template: 'by-name', account: 'www', reason: 'x' }), {
-    code: 'ACCESS_DENIED',
+    code: 'CONFLICT',
   })
   for (const name of ['of-another-target', 'of-no-target', 'there-is-none', 'of-another-role'])
     await t.rejects(

@@ -60,7 +60,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   requests: [SESSION, 'mine', { limit: 100 }],
   showRequest: [SESSION, 'req_1'],
   extendRequest: [SESSION, 'req_1', { forMs: 1000 }],
-  decideRequest: [SESSION, 'req_1', { is: 'approve' }, Buffer.from('123456')],
+  decideRequest: [SESSION, 'req_1', { is: 'approve', less: { channels: ['exec'] } }, Buffer.from('123456')],
   endRequest: [SESSION, 'req_1', { is: 'cancel' }],
   proposals: [SESSION],
   showProposal: [SESSION, 'prp_1', 0],
