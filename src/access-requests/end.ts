@@ -1,6 +1,8 @@
 /** Ending a request before its time: cancelled by its own user, revoked by others. */
 
 import type { Database } from '../database/database.ts'
+import { holdPolicy } from '../database/policy-lock.ts'
+import { holdRequests } from '../database/request-lock.ts'
 import { checkText } from '../policy/wish-words.ts'
 import type { Clock } from '../shared/clock.ts'
 import { GatewayError } from '../shared/errors.ts'
@@ -58,7 +60,9 @@ export function createEnds({ rows, deciding, acts: { act }, changes, clock }: Pa
       changes.change(async () => {
         const some = await rows.getAll([...why.keys()])
         return async (on, tell) => {
-          // In the order of their ids, as all who hold several.
+          // No change of roles, users or targets holds some of them meanwhile, and waits for others.
+          await holdPolicy('read', on)
+          await holdRequests('change', [...why.keys()], on)
           for (const request of some) await endIn(request, 'revoke', { by, words: why.get(request.id) }, on, tell)
         }
       }, 1),

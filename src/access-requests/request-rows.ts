@@ -3,6 +3,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { locksRows } from '../database/policy-lock.ts'
+import { holdRequests } from '../database/request-lock.ts'
 import type { AccessRequestTable, Schema } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
@@ -79,6 +80,7 @@ export function createRequestRows(database: Database) {
 
     /** False where somebody else has changed it since `before` was read, or it is to go on and its ground is gone. */
     async change(before: RequestedAccess, after: RequestedAccess, on: Database): Promise<boolean> {
+      await holdRequests('change', [before.id], on)
       let update = on
         .updateTable('access_requests')
         .set(rowOf(after))
@@ -91,6 +93,7 @@ export function createRequestRows(database: Database) {
 
     /** What it rests on is gone: it gives nothing from the end of this transaction on, and ends for that reason. */
     async withdraw(ids: readonly string[], words: string, on: Database): Promise<void> {
+      await holdRequests('change', ids, on)
       for (const some of slices(ids)) {
         const update = on.updateTable('access_requests').set({ withdrawn: 1, words })
         await update.where('id', 'in', some).where('state', 'in', OPEN_STATES).where('withdrawn', '=', 0).execute()
@@ -102,6 +105,7 @@ export function createRequestRows(database: Database) {
      * same time; `begin`: nobody else, since its state will be changed.
      */
     async hold(id: string, how: 'use' | 'begin', on: Database): Promise<RequestedAccess | undefined> {
+      await holdRequests(how === 'use' ? 'use' : 'change', [id], on)
       const select = on
         .selectFrom('access_requests')
         .selectAll()
@@ -119,14 +123,21 @@ export function createRequestRows(database: Database) {
      */
     async holdOf(user: string, ids: readonly string[], on: Database): Promise<void> {
       if (!locksRows(on)) return
-      const select = on.selectFrom('access_requests').select('id')
-      await select
-        .where(({ or, and, eb }) =>
-          or([eb('id', 'in', ids), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
-        )
-        .orderBy('id')
-        .forUpdate()
-        .execute()
+      const select = () =>
+        on
+          .selectFrom('access_requests')
+          .select('id')
+          .where(({ or, and, eb }) =>
+            or([eb('id', 'in', ids), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
+          )
+          .orderBy('id')
+      const found = await select().execute()
+      await holdRequests(
+        'change',
+        found.map(({ id }) => id),
+        on,
+      )
+      await select().forUpdate().execute()
     },
 
     async list(

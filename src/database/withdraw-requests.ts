@@ -1,17 +1,25 @@
 /** Marks open access requests that rested on something of a name that is removed: what gets the same name later is something else. */
 
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { holdRequests } from './request-lock.ts'
+import type { Schema } from './schema.ts'
 import { slices } from './slices.ts'
 
 export async function withdrawRequestsFor(what: 'role' | 'target', names: readonly string[], database: Database) {
   for (const some of slices(names)) {
-    await database
-      .updateTable('access_requests')
-      .set({ withdrawn: 1 })
-      .where('state', 'in', ['pending', 'approved', 'active'])
-      .where(({ eb, or }) => (what === 'role' ? eb('role', 'in', some) : or(isForOneOf(some))))
-      .execute()
+    const those = (eb: ExpressionBuilder<Schema, 'access_requests'>) =>
+      eb.and([
+        eb('state', 'in', ['pending', 'approved', 'active']),
+        what === 'role' ? eb('role', 'in', some) : eb.or(isForOneOf(some)),
+      ])
+    const found = await database.selectFrom('access_requests').select('id').where(those).execute()
+    await holdRequests(
+      'change',
+      found.map(({ id }) => id),
+      database,
+    )
+    await database.updateTable('access_requests').set({ withdrawn: 1 }).where(those).execute()
   }
 }
 

@@ -7,7 +7,7 @@ import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { requests as listed } from '../../../src/self-service/commands/requests.ts'
 import { createOutput } from '../../../src/self-service/output.ts'
 import { eachStore, postgresDatabase, stopStores } from '../../support/each-store.ts'
-import { role } from '../../support/policy-facts.ts'
+import { role, target } from '../../support/policy-facts.ts'
 import { createRequestWorld, OFFER } from '../../support/request-parts.ts'
 
 t.teardown(stopStores)
@@ -234,14 +234,56 @@ t.test(
   },
 )
 
-/** Somebody waits for a lock that somebody else has. */
-async function untilWaiting(database: Database): Promise<void> {
+t.test('whoever ends a request is not overtaken by sessions that begin by it afterwards (PostgreSQL)', async t => {
+  const database = await openDatabase(await postgresDatabase())
+  t.teardown(() => database.destroy())
+  const { requests, targets, ask, as, use, apply, stateOf } = await createRequestWorld(database)
+  const onWeb = { names: ['web-01'] }
+  const ops = { kind: 'role', name: 'ops', targets: onWeb, accounts: { names: ['www'] }, onRequest: [OFFER] }
+  await apply([ops])
+  const others = { ...ops, onRequest: [{ ...OFFER, accounts: { names: ['other'] } }] }
+  const ways: Record<string, (id: string) => Promise<unknown>> = {
+    'it is revoked': id => requests.revoke(id, 'carol', undefined),
+    'its role offers it no more': () => apply([others]),
+    'its target is removed': () => apply([], [{ kind: 'target', name: 'web-01' }]),
+    'its user is removed': () => apply([], [{ kind: 'user', name: 'alice' }]),
+  }
+  for (const [why, end] of Object.entries(ways)) {
+    const { id } = await ask('alice')
+    await requests.approve(as('lee'), id, {})
+    const held = Promise.withResolvers<void>()
+    const slow = Promise.withResolvers<void>()
+    const lent = database.transaction().execute(async on => {
+      await requests.use(id, on, () => undefined)
+      held.resolve()
+      await slow.promise
+    })
+    await held.promise
+    const ended = end(id)
+    await untilWaiting(database)
+    const late = use(id).then(
+      () => 'lent',
+      error => error.code as string,
+    )
+    await Promise.race([late, untilWaiting(database, 2)])
+    slow.resolve()
+    await Promise.all([lent, ended])
+    t.equal(await late, 'ACCESS_DENIED', why)
+    await requests.review()
+    t.equal((await stateOf(id))?.is, 'revoked')
+    await targets.put(target())
+    await apply([ops])
+  }
+})
+
+/** So many wait for locks that others have. */
+async function untilWaiting(database: Database, count = 1): Promise<void> {
   for (;;) {
     const { rows } =
       await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`.execute(
         database,
       )
-    if (rows.length > 0) return
+    if (rows.length >= count) return
   }
 }
 
