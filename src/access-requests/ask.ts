@@ -81,7 +81,7 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
       kind: wish.permanent ? 'permanent' : 'access',
       user: person.user,
       ...{ role: role.name, offer: offerName(offer) },
-      wish: { ...asked, ...words, ...templateOf(wish), source: person.sourceAddress, clock: offer.clock },
+      wish: { ...asked, ...words, template: wish.template, source: person.sourceAddress, clock: offer.clock },
       extensionOf: undefined,
       ...{ askedAt: now, revision: 1 },
       state: { is: 'pending', stage: 0, stageSince: now, expiresAt: now + waitMs, given: asked },
@@ -90,10 +90,6 @@ export function createAsk({ audit, access, roles, offered, newRequests, changes,
     const stored = await changes.change(() => newRequests.prepare(request, restsOn))
     return { request: stored, known: stored.id !== request.id, lower }
   }
-}
-
-function templateOf({ template }: AskWish): Pick<AskWish, 'template'> {
-  return template === undefined ? {} : { template }
 }
 
 function hadAlready(account: string, target: string): GatewayError {
