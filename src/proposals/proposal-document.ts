@@ -98,7 +98,7 @@ export function effectLines({ gives, sessions }: ProposalDetails['effect']): str
   const more = refused + narrower - listed.length
   return [
     ...given,
-    `Of the ${count} sessions of the 30 days before, ${refused} would have been refused, ${narrower} had less, ${notKnown} are not known.`,
+    `Of the ${count} ${count === 1 ? 'session' : 'sessions'} of the 30 days before, ${refused} would have been refused, ${narrower} had less, ${notKnown} are not known.`,
     ...listed.map(({ session, user, account, outcome, why }) => `  ${session} ${user} ${account}: ${outcome}, ${why}`),
     ...(more > 0 ? [`  … and ${more} more`] : []),
   ]

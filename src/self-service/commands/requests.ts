@@ -22,6 +22,7 @@ export const requests: Command = {
     const page = { limit: MOST_LISTED, before: after }
     const listed = (one: RequestView) => (view === undefined || view === one ? own.list(one, page) : [])
     const [mine, toDecide] = await Promise.all([listed('mine'), listed('to-decide')]).catch(toPerson)
+    const waits = view === undefined && toDecide.length === 0 ? ', and nothing waits for you' : ''
     await out.show({ mine, toDecide }, () => [
       ...(toDecide.length === 0 && view !== 'to-decide'
         ? []
@@ -33,7 +34,7 @@ export const requests: Command = {
       ...(view === undefined && toDecide.length > 0 ? [''] : []),
       ...(view === 'to-decide'
         ? []
-        : [...out.table(requestColumns(false), mine, 'You have asked for nothing.'), ...more('mine', mine)]),
+        : [...out.table(requestColumns(false), mine, `You have asked for nothing${waits}.`), ...more('mine', mine)]),
     ])
     return EXIT.ok
   },

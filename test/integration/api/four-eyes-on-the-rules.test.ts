@@ -92,7 +92,7 @@ t.test(
     const shown = await as('lee', ['proposal', 'show', id])
     t.match(shown.stdout, /decided by +1 of role:security, user:zoe/)
     t.match(shown.stdout, /~ role ops\n {4}\+ sources: 10\.0\.0\.0\/8\n\+ role fix/)
-    t.match(shown.stdout, /Of the 1 sessions of the 30 days before, 1 would have been refused/)
+    t.match(shown.stdout, /Of the 1 session of the 30 days before, 1 would have been refused/)
     t.match(shown.stdout, /alice root@web-01: refused, /)
     t.match(await as('bob', ['proposal', 'approve', id]), { stderr: /Nobody decides on what they propose/ })
     t.match(await approve('bob2', id), { stderr: /another user of theirs/ }, 'nor the other user of theirs')

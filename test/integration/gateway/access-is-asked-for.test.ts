@@ -325,6 +325,7 @@ t.test('all of it by ssh, with nothing installed', async t => {
       ),
       { identityFile: leadKey },
     )
+  t.equal((await asLee('requests').ended).stdout, 'You have asked for nothing, and nothing waits for you.\n')
   const explained = await ssh('alice', 'explain', `${account}@web-01`).ended
   t.match(explained.stdout, /^No\. .*approved by role:leads\.\nTo ask for it: ssh alice@gateway request /)
   const made = await ssh('alice', 'request', `${account}@web-01`, '--for', '1h', '--reason', "'INC-4711 disk'").ended
