@@ -57,6 +57,8 @@ export interface Access {
     request: LoginRequest & { words?: GivenWords },
     running?: RunningSession,
   ): Promise<Grant | Denial>
+  /** Whether this approved request of the user gives anything now. */
+  gives(user: string, request: string): Promise<boolean>
   /** Whether a login that names no target is let in, and for how long. */
   decideLogin(principal: Principal): Promise<LoginTerms | Refusal>
   /**
@@ -140,6 +142,7 @@ export function createAccess(parts: {
       const approved = facts.approved?.filter(one => one.request === running.request)
       return authorize({ ...facts, approved, since: running.since })
     },
+    gives: async (user, request) => (await approvedOf(user)).some(one => one.request === request),
     async decideLogin({ roles: held, proven, sourceAddress }) {
       const heldRoles = await roles.heldBy({ roles: held, disabled: false })
       const decision = decideLogin({ roles: heldRoles, defaults, sourceAddress, now: clock.now() }, proven)

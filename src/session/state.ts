@@ -1,5 +1,7 @@
 /** A session's states and the closed set of reasons for which it ends. */
 
+import type { GrantEnd } from '../policy/grant.ts'
+
 export type EndReason =
   | 'client-closed'
   | 'target-closed'
@@ -19,6 +21,14 @@ export type EndReason =
   | 'connect-failed'
   | 'interrupted'
   | 'internal-error'
+
+/** An open session, decided anew: until when it may go on, or why it must end. */
+export type DecidedAnew =
+  | { readonly is: 'allowed'; readonly ends: GrantEnd }
+  | { readonly is: 'withdrawn'; readonly reason: 'access-revoked' | 'request-ended' }
+
+/** An error while deciding is a no. */
+export const NOT_DECIDED: DecidedAnew = { is: 'withdrawn', reason: 'access-revoked' }
 
 /** What stands in a seal or a row, as a reason; undefined for what is none. */
 export function endReasonOf(text: string): EndReason | undefined {

@@ -15,7 +15,7 @@ import type { Proof } from '../../src/identity/proof.ts'
 import type { UserInput } from '../../src/identity/user.ts'
 import { userSchema } from '../../src/identity/user.ts'
 import { createUsers } from '../../src/identity/users.ts'
-import { mintGrant } from '../../src/policy/grant.ts'
+import { type EndsBy, mintGrant } from '../../src/policy/grant.ts'
 import { createKeyedMutex } from '../../src/shared/concurrency/keyed-mutex.ts'
 import { isRefusal } from '../../src/shared/errors.ts'
 import { Secret } from '../../src/shared/secret.ts'
@@ -150,6 +150,8 @@ export function grantFor(options: {
   endsAt: number
   /** The target, where it is not the usual one of that name. */
   entry?: Target
+  endsBy?: EndsBy
+  request?: string
 }) {
   const account = { name: options.account ?? 'root', level: 'admin', default: false } as const
   const target = options.entry ?? sshTarget(options.target ?? 'web-01')
@@ -160,7 +162,8 @@ export function grantFor(options: {
     account,
     role: 'operators',
     channels: new Set(['shell']),
-    ends: { endsAt: options.endsAt, endsBy: 'maximum-time' },
+    ends: { endsAt: options.endsAt, endsBy: options.endsBy ?? 'maximum-time' },
+    ...(options.request === undefined ? {} : { request: options.request }),
     idleMs: undefined,
     recordInput: false,
     recordExecInput: true,

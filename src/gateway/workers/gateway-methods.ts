@@ -13,7 +13,7 @@ import type { PrincipalFacts } from '../../identity/principal.ts'
 import type { Source } from '../../identity/proof.ts'
 import type { User } from '../../identity/user.ts'
 import type { Choice, Choices } from '../../notifications/own-choices.ts'
-import type { GrantEnd, GrantTerms } from '../../policy/grant.ts'
+import type { GrantTerms } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { Reachable } from '../../policy/reachable.ts'
 import type { OwnProposals, ProposalAnswer } from '../../proposals/own-proposals.ts'
@@ -25,6 +25,7 @@ import type { TokenWish } from '../../session/personal-access.ts'
 import type { AtTarget, LoginClient } from '../../session/protocol.ts'
 import type { Ending, SessionRow } from '../../session/records/session-store.ts'
 import type { FoundInside, OwnKeys } from '../../session/served-protocol.ts'
+import type { DecidedAnew } from '../../session/state.ts'
 import { type ErrorCode, GatewayError, isRefusal, type Refusal, refuse } from '../../shared/errors.ts'
 import type { AccountAddress } from '../../shared/names.ts'
 import { Secret } from '../../shared/secret.ts'
@@ -74,7 +75,7 @@ export interface GatewayMethods extends WorkerCluster {
   /** There will be no more proofs for it. `keeps`: what its person has asked for is to stay. */
   loginOver(session: string, keeps?: boolean): void
   knowsPublicKey(user: string, blob: Buffer): Promise<boolean>
-  stillAllowed(session: string): Promise<GrantEnd | undefined>
+  stillAllowed(session: string): Promise<DecidedAnew>
   loginStillAllowed(session: string): Promise<boolean>
   lease(
     session: string,

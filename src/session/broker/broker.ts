@@ -4,7 +4,7 @@
  */
 
 import type { Principal } from '../../identity/principal.ts'
-import type { Grant, GrantEnd } from '../../policy/grant.ts'
+import type { Grant } from '../../policy/grant.ts'
 import type { LoginTerms } from '../../policy/login.ts'
 import type { GatewayError, Refusal } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
@@ -14,6 +14,7 @@ import type { Lease } from '../../vault/lease.ts'
 import type { LentCredential } from '../dialer.ts'
 import type { AtTarget, LoginClient } from '../protocol.ts'
 import type { Ending } from '../records/session-store.ts'
+import type { DecidedAnew } from '../state.ts'
 
 /** A login that names no target, and was let in. */
 export interface AdmittedLogin {
@@ -30,8 +31,8 @@ export interface SessionBroker {
   admitLogin(session: string, client: LoginClient): Promise<AdmittedLogin | Refusal>
   /** Waits until somebody watches the session whom its roles demand: undefined then. A refusal is in the audit log. */
   awaitModerator(of: OfSession): Promise<Refusal | undefined>
-  /** Decides anew whether an admitted session may go on, and until when; undefined withdraws it. */
-  stillAllowed(session: string): Promise<GrantEnd | undefined>
+  /** Decides anew whether an admitted session may go on, and until when. */
+  stillAllowed(session: string): Promise<DecidedAnew>
   /** The same of a login that names no target, whose end stays. */
   loginStillAllowed(session: string): Promise<boolean>
   /** The person of an admitted login as the store has them now; undefined once they could not log in like this any more. */

@@ -230,11 +230,7 @@ export function createBroker(parts: BrokerParts): HeldSessions {
 
     async awaitModerator({ session }) {
       const { authorized, source } = held(session, 'granted')
-      const refusal = await moderation.wait(
-        authorized.grant,
-        source,
-        async () => (await authorized.stillAllowed()) !== undefined,
-      )
+      const refusal = await moderation.wait(authorized.grant, source, authorized.stillAllowed)
       if (sessions.get(session)?.is !== 'granted') throw new GatewayError('SESSION_ENDED', 'The session has ended.')
       if (refusal !== undefined) await sessionAudit.sessionRefused(authorized.grant, refusal)
       return refusal

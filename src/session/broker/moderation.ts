@@ -13,6 +13,7 @@ import type { Watchers } from '../live/watchers.ts'
 import type { ModeratedSession, ModeratedSessions } from '../records/moderated-sessions.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import { refusedByEnd } from '../session-end.ts'
+import { type DecidedAnew, NOT_DECIDED } from '../state.ts'
 
 /** So many sessions of one user may wait in one worker. */
 const MOST_WAITING = 10
@@ -84,7 +85,7 @@ export function createModeration(parts: ModerationParts) {
     /**
      * Resolves when a moderator watches and it may still begin, or with why it does not. Throws `AUDIT_UNAVAILABLE`, and where the store is away.
      */
-    async wait(grant: Grant, source: string, stillAllowed: () => Promise<boolean>): Promise<Refusal | undefined> {
+    async wait(grant: Grant, source: string, stillAllowed: () => Promise<DecidedAnew>): Promise<Refusal | undefined> {
       const { session, user, moderation } = grant
       if (moderation === undefined) return undefined
       if ([...waiting.values()].filter(one => one.user === user).length >= MOST_WAITING)
@@ -101,8 +102,8 @@ export function createModeration(parts: ModerationParts) {
       void moderatorWanted(row)
       const refusal = await untilMet(grant, moderation)
       if (refusal !== undefined) return refusal
-      // An error while deciding is a no.
-      if (!(await stillAllowed().catch(() => false))) return refusedByEnd('access-revoked')
+      const anew = await stillAllowed().catch(() => NOT_DECIDED)
+      if (anew.is === 'withdrawn') return refusedByEnd(anew.reason)
       hold(grant, moderation)
       await sessionAudit.moderation(grant, 'session.moderated', { moderators: names(session) })
       await moderatedSessions.begun(session)

@@ -6,8 +6,8 @@ import { type Clock, elapsed } from '../../shared/clock.ts'
 import { GatewayError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Downstream } from '../protocol.ts'
-import { type EndReason, endReasonOf } from '../state.ts'
-import { Deadline, type Moment } from './deadline.ts'
+import { type DecidedAnew, type EndReason, endReasonOf, NOT_DECIDED } from '../state.ts'
+import { Deadline, type Moment, SAME_END_MS } from './deadline.ts'
 import { type EndWords, movedWords, warningWords } from './end-words.ts'
 
 const TICK_MS = 1000
@@ -36,16 +36,19 @@ export class SessionEnd extends Error {
 export class LiveSession {
   readonly grant: Grant
   readonly downstream: Downstream
-  /** Decides anew whether the session may go on, and until when: undefined withdraws it. */
-  readonly stillAllowed: () => Promise<GrantEnd | undefined>
+  /** Decides anew whether the session may go on, and until when. */
+  readonly stillAllowed: () => Promise<DecidedAnew>
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly #controller = new AbortController()
   readonly #deadline: Deadline
+  readonly #moment: () => Moment
   #busy = false
   #lastActivity: Moment
 
-  constructor(grant: Grant, downstream: Downstream, stillAllowed: LiveSession['stillAllowed'], now: Moment) {
+  constructor(grant: Grant, downstream: Downstream, stillAllowed: LiveSession['stillAllowed'], moment: () => Moment) {
+    const now = moment()
+    this.#moment = moment
     this.grant = grant
     this.downstream = downstream
     this.stillAllowed = stillAllowed
@@ -64,7 +67,16 @@ export class LiveSession {
 
   /** Ends the session from outside; the first reason stays. */
   abort(reason: EndReason): void {
-    this.#controller.abort(new SessionEnd(reason))
+    this.#controller.abort(new SessionEnd(this.#isTimeOver(reason) ? 'deadline' : reason))
+  }
+
+  /** The time of its request is over: whether that is seen here first, or by who ends the request then, it is one reason. */
+  #isTimeOver(reason: EndReason): boolean {
+    return (
+      reason === 'request-ended' &&
+      this.#deadline.end.endsBy === 'request' &&
+      this.#deadline.leftMs(this.#moment()) < SAME_END_MS
+    )
   }
 
   /** Called for every chunk of traffic, so it only raises a flag; the tick reads the time. */
@@ -170,23 +182,25 @@ export async function createLiveSessions(parts: {
     // First the sessions: they end for a reason of their own, and not because the login around them went.
     await eachOf([...sessions.values()], decideSession)
     await eachOf([...watched], async one => {
-      if (!(await allowed(one))) one.abort('access-revoked')
+      if (!(await decided(one, false))) one.abort('access-revoked')
     })
   }
 
   async function decideSession(session: LiveSession): Promise<void> {
     // It is ending, and that is why.
     if (session.signal.aborted) return
-    const end = await allowed(session)
-    if (end) session.endAt(end, moment())
-    else session.abort('access-revoked')
+    const anew = await decided(session, NOT_DECIDED)
+    if (anew.is === 'allowed') session.endAt(anew.ends, moment())
+    else session.abort(anew.reason)
   }
 
   /** An error while deciding is a no. */
-  function allowed<T>(one: { readonly id: string; stillAllowed(): Promise<T> }): Promise<T | undefined> {
+  function decided<T>(one: { readonly id: string; stillAllowed(): Promise<T> }, no: T): Promise<T> {
     return one.stillAllowed().catch(error => {
+      // It has ended meanwhile, by whatever: there is nothing to decide any more.
+      if (error instanceof GatewayError && error.code === 'SESSION_ENDED') return no
       log.error({ err: error, session: one.id }, 'the access could not be decided anew')
-      return undefined
+      return no
     })
   }
 
@@ -233,7 +247,7 @@ export async function createLiveSessions(parts: {
 
   return {
     add({ grant, stillAllowed }, downstream) {
-      const session = new LiveSession(grant, downstream, stillAllowed, moment())
+      const session = new LiveSession(grant, downstream, stillAllowed, moment)
       sessions.set(grant.session, session)
       return session
     },

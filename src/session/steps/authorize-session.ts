@@ -3,7 +3,7 @@
 import type { Principal } from '../../identity/principal.ts'
 import type { Denial } from '../../policy/authorize.ts'
 import { covers } from '../../policy/covers.ts'
-import type { Grant, GrantEnd } from '../../policy/grant.ts'
+import type { Grant } from '../../policy/grant.ts'
 import type { GivenWords } from '../../policy/session-conditions.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { isRefusal } from '../../shared/errors.ts'
@@ -11,13 +11,14 @@ import type { Access, RunningSession } from '../access.ts'
 import type { LiveSessions } from '../live/live-sessions.ts'
 import type { LoginClient } from '../protocol.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
+import type { DecidedAnew } from '../state.ts'
 import type { Authenticated } from './authenticated.ts'
 import { MovedEnd } from './moved-end.ts'
 
 export interface Authorized {
   readonly grant: Grant
-  /** Decides anew whether the session may go on, and until when: undefined withdraws it. One after the other: the last is of the latest facts. */
-  readonly stillAllowed: () => Promise<GrantEnd | undefined>
+  /** Decides anew whether the session may go on, and until when. One after the other: the last is of the latest facts. */
+  readonly stillAllowed: () => Promise<DecidedAnew>
   /** `LiveSessions.accessChanges` when it was decided: if it has grown, the decision may be out of date. */
   readonly accessChanges: number
 }
@@ -57,10 +58,14 @@ export async function authorizeSession(
   if (isRefusal(grant)) return grant
 
   const end = new MovedEnd(grant, sessionAudit)
-  const decideAnew = async () => {
+  const decideAnew = async (): Promise<DecidedAnew> => {
     const principal = await who.renew()
     const anew = principal && (await decide(principal, { since, request: grant.request }))
-    return anew === undefined || isRefusal(anew) || !covers(anew, grant) ? undefined : end.moveTo(anew.ends)
+    if (anew !== undefined && !isRefusal(anew) && covers(anew, grant))
+      return { is: 'allowed', ends: await end.moveTo(anew.ends) }
+    // Whoever ends a request has this decided anew as well, and tells of its end: the reason is the same, whatever is heard first.
+    const requestOver = grant.request !== undefined && !(await access.gives(grant.user, grant.request))
+    return { is: 'withdrawn', reason: requestOver ? 'request-ended' : 'access-revoked' }
   }
   let latest: Promise<unknown> = Promise.resolve()
   return {

@@ -12,6 +12,7 @@ import type { PendingWrites } from '../records/pending-writes.ts'
 import type { SessionAudit } from '../records/session-audit.ts'
 import type { SessionChanges } from '../records/session-changes.ts'
 import { endFor, GATEWAY_STOPPING, refusalOf, refusedByEnd } from '../session-end.ts'
+import { NOT_DECIDED } from '../state.ts'
 import type { Authorized } from './authorize-session.ts'
 
 export interface LendingParts {
@@ -72,6 +73,6 @@ async function refusedMeanwhile(
 ): Promise<Refusal | undefined> {
   if (stopping()) return GATEWAY_STOPPING
   if (live.accessChanges === accessChanges) return undefined
-  // An error while deciding is a no.
-  return (await stillAllowed().catch(() => false)) ? undefined : refusedByEnd('access-revoked')
+  const anew = await stillAllowed().catch(() => NOT_DECIDED)
+  return anew.is === 'allowed' ? undefined : refusedByEnd(anew.reason)
 }

@@ -10,6 +10,7 @@ import type { Actor } from '../../../src/access-requests/actor.ts'
 import type { Attestation } from '../../../src/access-requests/attest/attestation.ts'
 import { createRequests } from '../../../src/access-requests/requests.ts'
 import { planAttestation, planRequestJobs } from '../../../src/gateway/access-request-jobs.ts'
+import { applyResources } from '../../../src/resources/apply.ts'
 import { rotationPolicySchema } from '../../../src/rotation/policies/rotation-policy.ts'
 import { Secret } from '../../../src/shared/secret.ts'
 import { startPgbouncerProcess } from '../../support/start-pgbouncer.ts'
@@ -169,6 +170,24 @@ t.test('what runs on in the background is listed, and is an alert', async t => {
     (await written.execute()).map(({ data }) => JSON.parse(data)),
     [{ request: id, user: 'alice', result: 'left', counts: { left: 2 } }],
   )
+})
+
+t.test('sessions on two gateways that end since the role of their request was edited end for one reason', async t => {
+  const id = await given(login.name, 'web-02')
+  const open = [gateway, other].map(at => two.ssh(at.ssh!, `alice+${login.name}+web-02`, 'echo it-began; exec cat'))
+  await Promise.all(open.map(session => session.printed(/it-began/)))
+  const { onRequest: _, ...edited } = ops
+  const text = JSON.stringify({ kind: 'role', ...edited })
+  await applyResources([{ name: 'ops.yaml', text }], { database, clock: parts.storeClock, connectors: new Map() })
+  await parts.live.accessChanged()
+  for (const { stderr } of await Promise.all(open.map(session => session.ended)))
+    t.match(stderr, /the access that was approved for a time is over/)
+  t.match(
+    (await attested(id)).sessions.map(({ endReason }) => endReason),
+    ['request-ended', 'request-ended'],
+  )
+  await gateway.addRole(ops)
+  await parts.live.accessChanged()
 })
 
 t.test('a backend whose client went in a long statement is found by its number, and ended', async t => {

@@ -51,9 +51,11 @@ function start() {
   }
 }
 
+const ALLOWED = { is: 'allowed', ends: grant.ends } as const
+
 t.test('whoever leaves while their waiting is written down waits no longer, and is in no list', async t => {
   const { moderation, opened, rows } = start()
-  const waited = moderation.wait(grant, '127.0.0.1', async () => true)
+  const waited = moderation.wait(grant, '127.0.0.1', async () => ALLOWED)
   moderation.forget(grant)
   opened.resolve()
   t.match(await waited, { code: 'SESSION_ENDED' })
@@ -66,7 +68,7 @@ t.test('a moderator who leaves while the session is decided anew is missed', asy
   watches(true)
   const waited = moderation.wait(grant, '127.0.0.1', async () => {
     watches(false)
-    return true
+    return ALLOWED
   })
   t.equal(await waited, undefined)
   t.same(audited, ['session.moderator-awaited', 'session.moderated', 'session.paused'])

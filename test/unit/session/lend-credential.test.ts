@@ -50,7 +50,12 @@ async function prepare(t: Test, stored: () => Promise<void> = async () => undefi
     sessionAudit: { sessionRefused: async (_grant: unknown, { code }: Refusal) => void seen.refused.push(code) },
   } as unknown as LendingParts
   const lend = () =>
-    lendCredential(parts, { grant, accessChanges: 0, stillAllowed: async () => true } as never, '192.0.2.1', {})
+    lendCredential(
+      parts,
+      { grant, accessChanges: 0, stillAllowed: async () => ({ is: 'allowed' }) } as never,
+      '192.0.2.1',
+      {},
+    )
   return { database, key, seen, lend }
 }
 

@@ -143,7 +143,7 @@ t.test('a clock that is set back makes no session longer, nor a quiet one less i
   const downstream = { notify: () => undefined } as unknown as Downstream
   const begin = () => {
     const grant = grantFor({ endsAt: clock.now() + HOUR })
-    return new LiveSession(grant, downstream, async () => grant.ends, moment())
+    return new LiveSession(grant, downstream, async () => ({ is: 'allowed', ends: grant.ends }), moment)
   }
   const session = begin()
   clock.set(-10 * HOUR)
