@@ -4,7 +4,7 @@ import { type CodeParts, decideWithCode } from '../access-requests/decide-with-c
 import { GatewayError } from '../shared/errors.ts'
 import type { Secret } from '../shared/secret.ts'
 import { linesOf } from './content.ts'
-import type { ProposedChange, Proposer } from './proposal.ts'
+import type { ProposalStateName, ProposedChange, Proposer } from './proposal.ts'
 import {
   decisionDocument,
   effectDocument,
@@ -14,7 +14,6 @@ import {
 } from './proposal-document.ts'
 import type { Proposals } from './proposals.ts'
 
-const MOST_LISTED = 100
 /** So many lines of a change are given at once. */
 const LINES = 1000
 
@@ -23,14 +22,20 @@ export interface LineRange {
   readonly from?: number | undefined
 }
 
+export interface ProposalPage {
+  readonly state?: ProposalStateName | undefined
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
 export type ProposalAnswer =
   | { readonly is: 'decided'; readonly proposal: ProposalDocument }
   /** Once more, with a code. */
   | { readonly is: 'needs-code' }
 
 export interface OwnProposals {
-  /** One's own, and those on which one may decide. */
-  list(): Promise<{ mine: ProposalDocument[]; toDecide: ProposalDocument[] }>
+  /** One's own, or those on which one may decide: `before` is the id of the last of the page before. */
+  list(view: 'mine' | 'to-decide', page: ProposalPage): Promise<ProposalDocument[]>
   show(id: string, range?: LineRange): Promise<ProposalDetails>
   approve(id: string, reason: string | undefined, code?: Secret): Promise<ProposalAnswer>
   deny(id: string, reason: string | undefined, code?: Secret): Promise<ProposalAnswer>
@@ -53,16 +58,15 @@ export function createOwnProposals({ proposals, person, proveCode, takeCode }: P
   }
 
   return {
-    async list() {
+    async list(view, { state, before, limit }) {
       const { user } = await person()
-      const [mine, toDecide] = await Promise.all([
-        proposals.rows.list({ user, limit: MOST_LISTED }),
-        proposals.toDecide(user),
-      ])
-      return {
-        mine: mine.map(proposalDocument),
-        toDecide: toDecide.slice(0, MOST_LISTED).map(proposalDocument),
+      if (view === 'mine') {
+        const last = before === undefined ? undefined : await proposals.rows.get(before)
+        return (await proposals.rows.list({ user, state, limit, before: last })).map(proposalDocument)
       }
+      const found = (await proposals.toDecide(user)).filter(one => state === undefined || one.state.is === state)
+      const from = before === undefined ? 0 : found.findIndex(({ id }) => id === before) + 1
+      return found.slice(from, from + limit).map(proposalDocument)
     },
 
     async show(id, range) {

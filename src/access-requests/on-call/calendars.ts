@@ -27,6 +27,10 @@ export interface CalendarState {
   /** Events that cannot be read. */
   readonly problems: ReadCalendar['problems']
   readonly failure: string | undefined
+  /** Who has a shift now: users, where the configuration names them, else as the calendar has it. Undefined: nobody can say. */
+  readonly now: readonly string[] | undefined
+  /** Whose shifts begin next, and when. */
+  readonly next: { readonly at: number; readonly who: readonly string[] } | undefined
 }
 
 export interface Calendars {
@@ -100,6 +104,27 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
     return one.reading
   }
 
+  function isTooOld({ read, settings }: Known): boolean {
+    return read !== undefined && clock.now() - read.at > settings.keep + settings.refresh
+  }
+
+  function shiftsNow(one: Known): Pick<CalendarState, 'now' | 'next'> {
+    const { read, settings } = one
+    if (read === undefined || isTooOld(one)) return { now: undefined, next: undefined }
+    const at = clock.now()
+    const people = (shifts: typeof read.shifts) => [
+      ...new Set(shifts.flatMap(({ who }) => who.map(name => personNamed(settings, name)))),
+    ]
+    const begins = read.shifts.reduce((first, { start }) => (start > at ? Math.min(first, start) : first), Infinity)
+    return {
+      now: people(read.shifts.filter(({ start, end }) => start <= at && at < end)),
+      next:
+        begins === Infinity
+          ? undefined
+          : { at: begins, who: people(read.shifts.filter(({ start }) => start === begins)) },
+    }
+  }
+
   for (const name of known.keys()) void read(name)
 
   return {
@@ -108,7 +133,7 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
       if (one === undefined) return unknown(`there is no calendar ${calendar} in the configuration`)
       if (one.read === undefined)
         return unknown(`the calendar ${calendar} could not be read${one.failure ? `: ${one.failure}` : ' yet'}`)
-      if (clock.now() - one.read.at > one.settings.keep + one.settings.refresh)
+      if (isTooOld(one))
         return unknown(`the calendar ${calendar} was read last at ${pastMinute(one.read.at)}: ${one.failure}`)
       if (at < one.read.at - BACK_MS || at >= one.read.at + AHEAD_MS)
         return unknown(`the calendar ${calendar} is known for a month back and three ahead`)
@@ -122,10 +147,11 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
     },
 
     states: () =>
-      [...known].map(([calendar, { read, failure }]) => ({
-        ...{ calendar, readAt: read?.at, failure },
-        shifts: read?.shifts.length ?? 0,
-        problems: read?.problems ?? { count: 0, first: [] },
+      [...known].map(([calendar, one]) => ({
+        ...{ calendar, readAt: one.read?.at, failure: one.failure },
+        shifts: one.read?.shifts.length ?? 0,
+        problems: one.read?.problems ?? { count: 0, first: [] },
+        ...shiftsNow(one),
       })),
 
     read,
@@ -136,6 +162,14 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
       await Promise.all([...known.values()].map(({ reading }) => reading))
     },
   }
+}
+
+/** The user whom the configuration names for it; else what the calendar says. */
+function personNamed({ names, person: by }: CalendarSettings, who: string): string {
+  const named = Object.entries(names).find(([pattern]) =>
+    matchesPattern(by === 'summary' ? pattern : pattern.toLowerCase(), who),
+  )
+  return named?.[1] ?? who
 }
 
 /** By the names of the configuration; an address that is not among them, by the user's entry. */

@@ -48,13 +48,19 @@ export function moderatedSessions(app: ApiRoutes, parts: ApiParts): void {
       schema: {
         summary: 'Sessions that one may watch as their moderator, the oldest first',
         tags,
-        querystring: z.object({ state: z.enum(['waiting', 'begun']).optional() }),
+        querystring: z.object({
+          state: z.enum(['waiting', 'begun']).optional(),
+          /** This one alone, however many there are. */
+          session: sessionIdSchema.optional(),
+        }),
         response: { 200: z.object({ sessions: z.array(moderatedSchema) }) },
       },
     },
-    async ({ query: { state }, caller }) => {
+    async ({ query: { state, session: id }, caller }) => {
       const found: ModeratedSession[] = []
-      for (const session of await moderatedSessions.list()) {
+      const one = id === undefined ? undefined : await moderatedSessions.get(id)
+      const listed = id === undefined ? await moderatedSessions.list() : one === undefined ? [] : [one]
+      for (const session of listed) {
         if (state !== undefined && session.state !== state) continue
         if ((await demandsMet(caller, session)).length > 0) found.push(session)
       }

@@ -102,11 +102,7 @@ export function proposals(app: ApiRoutes, { proposals, users, authenticator }: A
     },
     async ({ query: { view: given, state, before, limit }, caller }) => {
       const view = given ?? (caller.personal === undefined && caller.scopes.has('read') ? 'all' : 'mine')
-      if (view !== 'all') {
-        const { mine, toDecide } = await of(caller).list()
-        const found = view === 'mine' ? mine : toDecide
-        return { proposals: found.filter(one => state === undefined || one.state === state).slice(0, limit) }
-      }
+      if (view !== 'all') return { proposals: await of(caller).list(view, { state, before, limit }) }
       if (!caller.scopes.has('read'))
         throw new GatewayError('FORBIDDEN', 'All proposals are shown with the scope read.')
       const last = before === undefined ? undefined : await proposals.rows.get(before)

@@ -91,7 +91,7 @@ function wrong(complaints: readonly string[], otherwise = ''): CliError {
 }
 
 function nameOf({ given: { user, roles = [], account, target } }: PolicyCase, index: number): string {
-  return `case ${index + 1}: ${user ?? roles.join(', ')} to ${account === undefined ? target : `${account}@${target}`}`
+  return `case ${index + 1}: ${user ?? (roles.join(', ') || 'somebody without roles')} to ${account === undefined ? target : `${account}@${target}`}`
 }
 
 function jsonOf({ name, problems, decided }: RunCase) {

@@ -27,19 +27,27 @@ export const addProposals: AddCommands = (program, context) => {
     .option('--to-decide', 'those on which you may decide now')
     .option('--all', 'of everybody')
     .option('--state <state>', 'pending, applied, denied, withdrawn, expired or outdated')
-    .option('--limit <n>', 'at most so many', '100')
-    .action(async (options: { toDecide?: true; all?: true; state?: string; limit: string }) => {
+    .option('--after <id>', 'behind this one in the list: the next page')
+    .option('--limit <n>', 'at most so many, up to 1000', '100')
+    .action(async (options: { toDecide?: true; all?: true; state?: string; after?: string; limit: string }) => {
       if (options.all && options.toDecide) throw new CliError(EXIT.usage, 'Give --to-decide, or --all.')
-      const { state, limit } = options
+      const { state, after: before, limit } = options
       const view = options.all ? 'all' : options.toDecide ? 'to-decide' : undefined
       const client = await context.client()
-      const answer = await client.get<{ proposals: ProposalDocument[] }>('/v1/proposals', { view, state, limit })
+      const answer = await client.get<{ proposals: ProposalDocument[] }>('/v1/proposals', {
+        view,
+        state,
+        before,
+        limit,
+      })
       if (context.json) return terminal.json(answer)
       terminal.table(
         PROPOSAL_COLUMNS,
         answer.proposals,
         options.toDecide ? 'Nothing waits for you.' : 'There are no proposals.',
       )
+      if (answer.proposals.length === Number(limit))
+        terminal.note(`There may be more: --after ${answer.proposals.at(-1)!.id}`)
     })
 
   noun

@@ -19,6 +19,17 @@ interface TryOptions {
   limit: string
 }
 
+type CalendarState = CalendarStates['calendars'][number]
+
+function nowText({ now }: CalendarState): string {
+  if (now === null) return 'not known'
+  return now.length === 0 ? 'nobody' : now.join(', ')
+}
+
+function nextText({ next }: CalendarState): string {
+  return next === null ? '' : `${localTime(next.at)} ${next.who.join(', ')}`
+}
+
 export const addReviewRules: AddCommands = (program, context) => {
   const { terminal } = context
   const command = program
@@ -46,13 +57,17 @@ export const addReviewRules: AddCommands = (program, context) => {
 
   command
     .command('calendars')
-    .description('who-is-on-call calendars: when the gateway read each last, and what could not be read')
+    .description(
+      'calendars: who is on call now, and who next; when the gateway read each last, and what could not be read',
+    )
     .action(async () => {
       const answer = await (await context.client()).get<CalendarStates>('/v1/calendars')
       if (context.json) return terminal.json(answer)
       terminal.table(
         [
           { title: 'CALENDAR', value: one => one.calendar, shrinkTo: 10 },
+          { title: 'NOW', value: nowText, shrinkTo: 10 },
+          { title: 'NEXT', value: nextText, shrinkTo: 16 },
           { title: 'READ', value: one => (one.readAt === null ? 'never' : localTime(one.readAt)) },
           { title: 'SHIFTS', value: one => String(one.shifts), align: 'right' },
           { title: 'UNREADABLE', value: one => String(one.unreadable), align: 'right' },

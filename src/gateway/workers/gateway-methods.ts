@@ -124,7 +124,7 @@ export interface GatewayMethods extends WorkerCluster {
   extendRequest(session: string, id: string, wish: ExtendMessage): ReturnType<OwnRequests['extend']>
   decideRequest(session: string, id: string, decision: DecisionMessage, code?: Buffer): Promise<DecideAnswer>
   endRequest(session: string, id: string, how: EndMessage): ReturnType<OwnRequests['cancel']>
-  proposals(session: string): ReturnType<OwnProposals['list']>
+  proposals(session: string, ...list: Parameters<OwnProposals['list']>): ReturnType<OwnProposals['list']>
   showProposal(session: string, id: string, from: number): ReturnType<OwnProposals['show']>
   decideProposal(session: string, id: string, decision: ProposalMessage, code?: Buffer): Promise<ProposalAnswer>
   withdrawProposal(session: string, id: string): ReturnType<OwnProposals['withdraw']>
@@ -306,7 +306,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     },
     endRequest: (session, id, how) =>
       how.is === 'cancel' ? requests(session).cancel(id) : requests(session).revoke(id, how.reason),
-    proposals: session => proposals(session).list(),
+    proposals: (session, view, page) => proposals(session).list(view, page),
     showProposal: (session, id, from) => proposals(session).show(id, { from }),
     decideProposal: (session, id, { is, reason }, code) => proposals(session)[is](id, reason, code && new Secret(code)),
     withdrawProposal: (session, id) => proposals(session).withdraw(id),

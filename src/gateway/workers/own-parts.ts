@@ -66,7 +66,7 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
       revoke: (request, reason) => gateway.call('endRequest', id, request, { is: 'revoke', reason }),
     }),
     proposalsOf: () => ({
-      list: () => gateway.call('proposals', id),
+      list: (view, { before, limit }) => gateway.call('proposals', id, view, { before, limit }),
       show: (proposal, { from = 0 } = {}) => gateway.call('showProposal', id, proposal, from),
       approve: (proposal, reason, code) =>
         gateway.call('decideProposal', id, proposal, { is: 'approve', reason }, code?.revealBytes()),

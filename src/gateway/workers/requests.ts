@@ -276,7 +276,16 @@ export const REQUESTS = {
     rate: DONE,
     late: true,
   },
-  proposals: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  proposals: {
+    values: z.tuple([
+      session,
+      z.enum(['mine', 'to-decide']),
+      z.strictObject({ before: request.optional(), limit: z.int().min(1).max(MOST_LISTED) }),
+    ]),
+    when: ['login'],
+    rate: LOOKED_AT,
+    late: true,
+  },
   showProposal: {
     values: z.tuple([session, request, z.number().int().min(0)]),
     when: ['login'],

@@ -145,6 +145,13 @@ t.test('by ssh with nothing installed', async t => {
       { identityFile: leeKey },
     )
   t.match((await ssh('proposals').ended).stdout, new RegExp(`Waiting for you:\n.*\n${id}`))
+  t.match((await ssh('proposals', 'mine').ended).stdout, /^You have proposed nothing\.$/m)
+  t.match((await ssh('proposals', '--after', id).ended).stderr, /Say which list goes on: proposals mine --after ID/)
+  const page = await as('bob', ['proposal', 'list', '--limit', '1'])
+  t.match(page.stderr, new RegExp(`There may be more: --after ${id}`))
+  const next = await as('bob', ['proposal', 'list', '--limit', '1', '--after', id])
+  t.notMatch(next.stdout, id)
+  t.match(next.stdout, /prp_/)
   t.match((await ssh('proposal', 'show', id).ended).stdout, /\+ role by-ssh/)
   const denying = ssh('deny', id, '--reason', "'not today'")
   await denying.printed(/One-time code: $/)

@@ -143,6 +143,12 @@ cases:
   const { exit, stdout } = await cli(['policy', 'test', tests])
   t.equal(exit, 0)
   t.equal(stdout, 'pass  ops are root # everywhere\npass  case 2: ops to root@web-01\n\n2 passed, 0 failed.\n')
+  const none =
+    'resources: [resources.yaml]\ncases:\n  - given: { roles: [], target: web-01 }\n    expect: { allowed: false }\n'
+  t.match(
+    (await cli(['policy', 'test', fileOf('none.yaml', none)])).stdout,
+    'pass  case 1: somebody without roles to web-01',
+  )
   const stricterFile = fileOf('strict.yaml', RESOURCES.replace('levels: [admin]', 'levels: [basic]'))
   const failing = await cli(['policy', 'test', tests, '-f', stricterFile, '--tap'])
   t.equal(failing.exit, 1)

@@ -252,7 +252,7 @@ t.test(
     t.equal(tickets.received.length, 1)
     t.match(
       (await asOwner(gateway, ['review-rule', 'calendars'])).stdout,
-      /^ops +never +0 +0 +its file cannot be read: ENOENT/m,
+      /^ops +not known +never +0 +0 +its file cannot be read: ENOENT/m,
     )
     const wrong = `{ kind: review-rule, name: wrong, outcome: approve, when: { onCall: { calendar: opps } } }`
     t.match(await asOwner(gateway, ['apply', '-f', '-', '--dry-run'], { stdin: wrong }), {
@@ -271,7 +271,17 @@ t.test(
     writeFileSync(shifts, ['BEGIN:VCALENDAR', ...event, 'END:VEVENT', 'END:VCALENDAR', ''].join('\r\n'))
     await parts.calendars.read('ops')
     t.match((await asOwner(gateway, ['review-rule', 'calendars', '--json'])).json(), {
-      calendars: [{ calendar: 'ops', shifts: 1, unreadable: 0, failure: null, readAt: /Z$/ }],
+      calendars: [
+        {
+          calendar: 'ops',
+          shifts: 1,
+          unreadable: 0,
+          failure: null,
+          readAt: /Z$/,
+          now: ['alice@example.com'],
+          next: null,
+        },
+      ],
     })
     tickets.answer((response, question) => {
       const { id, data } = question.json<{ id: string; data: { ticket: string } }>()

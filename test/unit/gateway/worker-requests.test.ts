@@ -62,7 +62,7 @@ const FITTING: { [M in keyof GatewayMethods]: unknown[] } = {
   extendRequest: [SESSION, 'req_1', { forMs: 1000 }],
   decideRequest: [SESSION, 'req_1', { is: 'approve', less: { channels: ['exec'] } }, Buffer.from('123456')],
   endRequest: [SESSION, 'req_1', { is: 'cancel' }],
-  proposals: [SESSION],
+  proposals: [SESSION, 'mine', { limit: 100 }],
   showProposal: [SESSION, 'prp_1', 0],
   decideProposal: [SESSION, 'prp_1', { is: 'approve' }, Buffer.from('123456')],
   withdrawProposal: [SESSION, 'prp_1'],

@@ -53,7 +53,7 @@ async function isModerator(client: Client, id: string): Promise<boolean> {
   const { by, scopes } = await client.get<Whoami>('/v1/whoami')
   if (by !== 'personal-token' || !scopes.includes('own')) return false
   const path = '/v1/own/moderated-sessions'
-  const { sessions } = await client.get<{ sessions: ModeratedSessionDocument[] }>(path)
+  const { sessions } = await client.get<{ sessions: ModeratedSessionDocument[] }>(path, { session: id })
   return sessions.some(session => session.id === id)
 }
 

@@ -60,6 +60,7 @@ test('somebody is on call while a shift of theirs lasts, by the address of their
   t.equal(is(ALICE, now - HOUR - 1000), 'not-on-call')
   t.equal(is(BOB, now), 'not-on-call')
   t.equal(is({ name: 'alice' }, now), 'not-on-call')
+  t.match(calendars.states(), [{ now: ['alice@example.com'], next: undefined }])
   t.match(calendars.onCall('dev', ALICE, now), { is: 'unknown', why: /no calendar dev/ })
 
   const byName = calendarsOf(t, { url, allowLocal: true, person: 'summary', names: { 'On Call - Bob*': 'bob' } })
@@ -68,8 +69,32 @@ test('somebody is on call while a shift of theirs lasts, by the address of their
   t.equal(is(ALICE, now, byName.calendars), 'not-on-call')
   const mapped = calendarsOf(t, { url, allowLocal: true, names: { 'alice@Example.com': 'bob' } })
   await mapped.calendars.read('ops')
+  t.match(mapped.calendars.states(), [{ now: ['bob'] }])
   t.equal(is(BOB, now, mapped.calendars), 'on-call')
   t.equal(is(ALICE, now, mapped.calendars), 'not-on-call')
+})
+
+test('it is said who is on call now, and who next and when', async t => {
+  const clock = standingClock()
+  const now = clock.now()
+  const next = now + 3 * HOUR
+  const text = [
+    shift(now + 5 * HOUR, now + 6 * HOUR, 'ATTENDEE:mailto:late@example.com'),
+    shift(next, next + HOUR, 'ATTENDEE:mailto:b@example.com', 'ATTENDEE:mailto:carol@example.com'),
+    shift(now - HOUR, now + HOUR, 'ATTENDEE:mailto:a@example.com').replace('UID:1', 'UID:2'),
+  ]
+  const events = text.map((one, index) => one.replace('UID:1', `UID:${index}`).split('\r\n').slice(1, -2).join('\r\n'))
+  const url = await served(t, (_, response) =>
+    response.end(['BEGIN:VCALENDAR', ...events, 'END:VCALENDAR', ''].join('\r\n')),
+  )
+  const names = { 'B@example.com': 'bob' }
+  const { calendars, clock: own } = calendarsOf(t, { url, allowLocal: true, names, keep: '1d' })
+  t.match(calendars.states(), [{ now: undefined, next: undefined }], 'before it is read nobody can say')
+  await calendars.read('ops')
+  t.strictSame(calendars.states()[0]!.now, ['a@example.com'])
+  t.strictSame(calendars.states()[0]!.next, { at: next, who: ['bob', 'carol@example.com'] })
+  own.move(2 * HOUR)
+  t.strictSame(calendars.states()[0]!.now, [])
 })
 
 test('the last good copy counts for a time, and then nobody can say', async t => {
