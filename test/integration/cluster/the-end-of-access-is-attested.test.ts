@@ -1,7 +1,8 @@
 /** Two gateways on one store: what is left when access that was given for a time is over is found, ended or told, whoever dies meanwhile. */
 
 import { spawn } from 'node:child_process'
-import { userInfo } from 'node:os'
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { sql } from 'kysely'
@@ -149,8 +150,13 @@ async function killedInStatement(account: string, on: string, role: string): Pro
 
 t.test('what runs on in the background is listed, and is an alert', async t => {
   const id = await given(login.name, 'web-02')
-  const command =
-    'nohup sleep 4711 >/dev/null 2>&1 & setsid tail -f /dev/null >/dev/null 2>&1 & echo it-began; exec cat'
+  // As `su` does, it becomes root; who began it stays.
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  chmodSync(folder, 0o755)
+  copyFileSync('/usr/bin/sleep', join(folder, 'nap'))
+  chmodSync(join(folder, 'nap'), 0o4755)
+  const command = `nohup sleep 4711 >/dev/null 2>&1 & setsid tail -f /dev/null >/dev/null 2>&1 & ${folder}/nap 4712 >/dev/null 2>&1 & echo it-began; exec cat`
   const session = two.ssh(other.ssh, `alice+${login.name}+web-02`, command)
   await session.printed(/it-began/)
   await requests.revoke(id, 'owner', 'enough')
@@ -161,14 +167,14 @@ t.test('what runs on in the background is listed, and is an alert', async t => {
   const [{ atTarget }] = sessions as [Attestation['sessions'][number]]
   t.match(atTarget, { is: 'seen', connection: 'gone' }, 'the host has nothing of the connection')
   const left = atTarget !== 'not-asked' && atTarget.is === 'seen' ? atTarget.left : []
-  t.same(left.map(({ what }) => what).sort(), ['sleep', 'tail'])
+  t.same(left.map(({ what }) => what).sort(), ['nap', 'sleep', 'tail'])
   for (const one of left) process.kill(Number(one.id.split(' ')[1]), 'SIGKILL')
   const written = database.selectFrom('audit_events').select('data').where('kind', '=', 'access-request.attested')
   // Whichever gateway has it.
   while ((await written.execute()).length === 0) await setTimeout(100)
   t.match(
     (await written.execute()).map(({ data }) => JSON.parse(data)),
-    [{ request: id, user: 'alice', result: 'left', counts: { left: 2 } }],
+    [{ request: id, user: 'alice', result: 'left', counts: { left: 3 } }],
   )
 })
 

@@ -10,14 +10,25 @@ import {
 } from '../../../session/remains.ts'
 import { printable } from '../../../shared/text/printable.ts'
 
-/** POSIX but for `uid`; without arguments: they may hold secrets. The system's own programs come before what the login may have put in their place. */
-export const LIST_PROCESSES =
-  "exec /bin/sh -c 'LC_ALL=C; PATH=/usr/bin:/bin:$PATH; export LC_ALL PATH; echo self $$ `id -u`; ps -A -o pid= -o ppid= -o uid= -o etime= -o comm= && echo all'"
+const COLUMNS = (users: string) => `-o pid= -o ppid= ${users} -o etime= -o comm=`
+
+/**
+ * POSIX but for `uid` and `ruid` (the user who began it, where that can be told); without arguments: they may hold secrets. The system's own
+ * programs come before what the login may have put in their place. On Linux `login PID` before the list: by `loginuid` (proc(5)) that
+ * is of a login as this user, whoever it has become since by `su` or `sudo`.
+ */
+export const LIST_PROCESSES = `exec /bin/sh -c '${[
+  'LC_ALL=C; PATH=/usr/bin:/bin:$PATH; export LC_ALL PATH; me=`id -u`; echo self $$ $me',
+  'cd /proc 2>/dev/null && for p in [0-9]*; do u=; { read -r u < $p/loginuid; } 2>/dev/null; [ "$u" = "$me" ] && echo login $p; done',
+  `{ ps -A ${COLUMNS('-o uid= -o ruid=')} 2>/dev/null || ps -A ${COLUMNS('-o uid=')}; } && echo all`,
+].join('; ')}'`
 
 interface Process {
   readonly pid: number
   readonly parent: number
   readonly user: number
+  /** Who began it; `user` where the host does not tell. */
+  readonly realUser: number
   readonly ageMs: number
   readonly name: string
 }
@@ -26,11 +37,13 @@ export interface ProcessList {
   /** The shell that asked. */
   readonly self: number
   readonly user: number
+  /** Those that are of a login as that user, by what the host's kernel says. */
+  readonly loggedIn: ReadonlySet<number>
   readonly processes: ReadonlyMap<number, Process>
 }
 
 /** A process may have no name, or one of blanks alone. */
-const LINE = /^\s*(\d{1,10})\s+(\d{1,10})\s+(\d{1,10})\s+([\d:-]{1,20})(?:\s(.*))?$/
+const LINE = /^\s*(\d{1,10})\s+(\d{1,10})\s+(\d{1,10})\s+(?:(\d{1,10})\s+)?([\d-]{1,14}:[\d:]{1,8})(?:\s(.*))?$/
 const MOST_NAME = 40
 /** More are not looked through: a host can claim any number of them. */
 const MOST_PROCESSES = 50_000
@@ -42,22 +55,28 @@ export function readProcessList(text: string): ProcessList | undefined {
   const to = lines.lastIndexOf('all')
   if (from === -1 || to < from || to - from > MOST_PROCESSES) return undefined
   const [, self, user] = lines[from]!.split(' ').map(Number)
+  const loggedIn = new Set<number>()
   const processes = new Map<number, Process>()
   for (const line of lines.slice(from + 1, to)) {
+    const [, login] = /^login (\d{1,10})$/.exec(line) ?? []
+    if (login !== undefined) {
+      loggedIn.add(Number(login))
+      continue
+    }
     const process = readProcess(line)
     if (process === undefined) return undefined
     processes.set(process.pid, process)
   }
   // It lists itself, or it does not list everything.
-  return processes.has(self!) ? { self: self!, user: user!, processes } : undefined
+  return processes.has(self!) ? { self: self!, user: user!, loggedIn, processes } : undefined
 }
 
 function readProcess(line: string): Process | undefined {
-  const [, pid, parent, user, age, name = ''] = LINE.exec(line) ?? []
+  const [, pid, parent, user, realUser = user, age, name = ''] = LINE.exec(line) ?? []
   const ageMs = age === undefined ? undefined : elapsedMs(age)
   if (ageMs === undefined) return undefined
   return {
-    ...{ pid: Number(pid), parent: Number(parent), user: Number(user), ageMs },
+    ...{ pid: Number(pid), parent: Number(parent), user: Number(user), realUser: Number(realUser), ageMs },
     name: printable(name.trim()).slice(0, MOST_NAME) || 'without a name',
   }
 }
@@ -79,7 +98,7 @@ export function remainsIn(list: ProcessList): (past: PastSession, openAgoMs: rea
   const below = Map.groupBy(list.processes.values(), ({ parent }) => parent)
   const ofLogin = connections.filter(({ pid }) => isOfLogin(list, below.get(pid) ?? []))
   const ours = [...list.processes.values()].filter(
-    one => one.user === list.user && !own.has(one.pid) && !isOfTheServer(list, one) && !isOfTheKernel(list, one),
+    one => isOf(list, one) && !own.has(one.pid) && !isOfTheServer(list, one) && !isOfTheKernel(list, one),
   )
   const connectionAbove = nearestAbove(list, new Set(connections.map(({ pid }) => pid)))
 
@@ -98,6 +117,11 @@ export function remainsIn(list: ProcessList): (past: PastSession, openAgoMs: rea
       left: left.map(({ pid, name, ageMs }): LeftBehind => ({ id: `process ${pid}`, what: name, ageMs })),
     }
   }
+}
+
+/** Also what has become somebody else by `su` or `sudo`. As root, everything of the system would be: there the user alone counts. */
+function isOf({ user, loggedIn }: ProcessList, one: Process): boolean {
+  return one.user === user || (user !== 0 && (one.realUser === user || loggedIn.has(one.pid)))
 }
 
 function isServer({ name }: Process): boolean {

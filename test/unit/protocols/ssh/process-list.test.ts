@@ -39,6 +39,29 @@ t.test('what is below the connection of the session is left, and below those of 
   t.match(ambiguous, { is: 'seen', connection: 'unknown', left: [] })
 })
 
+t.test(
+  'who has become somebody else in the session is seen by who began it, and by the login that the kernel knows',
+  async t => {
+    t.same(left('50 1 0 1000 01:00 su', '51 50 0 0 00:58 bash'), ['gone', 'su'])
+    t.same(left('login 51', 'login 80', 'login 81', '50 1 0 1000 01:00 su', '51 50 0 0 00:58 bash'), [
+      'gone',
+      'su',
+      'bash',
+    ])
+    const connection = ['login 40', 'login 43', '40 10 0 0 01:40 sshd-session', '41 40 1000 1000 01:40 sshd-session']
+    t.same(left(...connection, '42 41 0 1000 01:30 sudo', '43 42 0 0 01:20 bash'), ['open', 'sudo', 'bash'])
+    t.same(left('login 53', '52 1 1001 1001 01:00 of-others', '53 1 0 0 05:00 older'), ['gone'])
+    const others = connection.map(line => line.replaceAll('01:40', '01:10'))
+    t.same(left(...others, '42 41 0 1000 01:00 su', '43 42 0 0 00:58 bash'), ['gone'], 'of a session that is open')
+  },
+)
+
+t.test('what the system runs for root is not of a login as root', async t => {
+  const system = '1 0 0 0 9-00:00:00 systemd\n10 1 0 0 8-00:00:00 sshd\n80 10 0 0 00:01 sshd\n90 80 0 0 00:00 sh'
+  const seen = remainsIn(readProcessList(`self 90 0\nlogin 50\n${system}\n50 1 33 0 01:00 www\nall`)!)(PAST, [])
+  t.match(seen, { is: 'seen', left: [] })
+})
+
 t.test('no name hides a process', async t => {
   t.same(left('50 1 1000 01:00 sshd'), ['gone', 'sshd'])
   t.same(left('50 1 1000 01:30 sshd', '51 50 1000 01:00 sleep'), ['gone', 'sshd', 'sleep'])
