@@ -218,17 +218,17 @@ export function requests(app: ApiRoutes, { requests, sessions, authenticator, us
         summary: 'Request templates: those by which one may ask (usable), or with the scope read all of them',
         tags,
         querystring: z.strictObject({
-          /** Not given: `usable` with a personal token, which alone has such, else `all`. */
+          /** Not given: `usable` with a personal token, which alone has such, and without the scope read; else `all`. */
           view: z.enum(['usable', 'all']).optional(),
         }),
         response: { 200: z.object({ templates: z.array(templateSchema) }) },
       },
     },
     async ({ query: { view }, caller }) => {
-      if (view === 'usable' || (view === undefined && caller.personal !== undefined))
+      const seesThemAll = holdsOneOf(caller, ['read'])
+      if (view === 'usable' || (view === undefined && (caller.personal !== undefined || !seesThemAll)))
         return { templates: await of(caller).templates() }
-      if (!holdsOneOf(caller, ['read']))
-        throw new GatewayError('FORBIDDEN', 'All templates are shown with the scope read.')
+      if (!seesThemAll) throw new GatewayError('FORBIDDEN', 'All templates are shown with the scope read.')
       return { templates: (await requests.templates.list()).map(templateDocument) }
     },
   )

@@ -329,11 +329,9 @@ t.test('what is approved for good becomes a proposal, and that a role of its own
     'not by who approves for a time',
   )
   t.match((await as('mia', ['request', 'list', '--to-decide'])).stdout, new RegExp(id))
-  const made = new Promise<string>(resolve =>
-    parts.proposals.onChange(async ({ what, proposal }) => (what === 'made' ? resolve(proposal.id) : undefined)),
-  )
   t.equal((await as('mia', ['request', 'approve', id, '--stdin'], code('mia'))).exit, 0)
-  const proposal = await made
+  let proposal: string | undefined
+  while (proposal === undefined) proposal = (await parts.proposals.rows.ofRequest(id))?.id
   const shown = await as('lee', ['proposal', 'show', proposal])
   t.match(shown.stdout, /proposed by +the gateway for alice/)
   t.match(shown.stdout, /alice gets root@web-01/)
