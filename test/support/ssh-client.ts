@@ -25,7 +25,8 @@ export interface SshProcess {
   /** Resolves when stdout and stderr together match. Rejects when the program ends before, or after {@link LONGEST_WAIT_MS}. */
   printed(pattern: RegExp): Promise<void>
   readonly ended: Promise<SshResult>
-  kill(): void
+  /** Not given: SIGTERM. */
+  kill(signal?: NodeJS.Signals): void
 }
 
 /** Options that every OpenSSH client program takes. */
@@ -102,7 +103,7 @@ export function startClient(program: string, args: string[], answers: SshAnswers
       })
     },
     ended,
-    kill: () => void child.kill('SIGTERM'),
+    kill: (signal = 'SIGTERM') => void child.kill(signal),
   }
 }
 

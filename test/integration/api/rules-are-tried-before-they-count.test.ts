@@ -60,6 +60,8 @@ t.test('simulate names the sessions that new roles would have refused, and says 
     stderr: /--since: "gestern" is not a time/,
   })
   t.match(await owner(['simulate', '-f', stricter, '--limit', 'all']), { exit: 2, stderr: /limit/ })
+  const huge = fileOf('huge.yaml', '# a comment, and no rule\n'.repeat(2_000_000))
+  t.match(await owner(['simulate', '-f', huge]), { exit: 2, stderr: /too large|too long|larger than/i })
   const wrong = await owner(['simulate', '-f', '-'], '{ kind: user, name: bob, roles: [nobody] }')
   t.equal(wrong.exit, 1)
   t.match(wrong.stderr, /stdin:1:\d+: There is no role nobody/)

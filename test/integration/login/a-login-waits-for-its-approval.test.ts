@@ -171,7 +171,7 @@ t.test('Ctrl-C withdraws it, and so does a client that disappears', async t => {
 
   const killed = ssh(because('disk is full'), 'true')
   const second = await asked()
-  killed.kill()
+  killed.kill('SIGKILL')
   await become(second.id, 'cancelled')
   t.equal(await waiting(), 0)
 

@@ -60,6 +60,30 @@ t.test('each condition holds for what it says, and for nothing else', async t =>
   t.equal(verdict({ firstOnTarget: { is: true } }, { lastOn: new Map([['web-01', NOON - 91 * DAY]]) }), 'approve')
 })
 
+t.test('hours over midnight hold by the clock on the wall, also in the nights in which it changes', async t => {
+  const night = { hours: { days: ['sat' as const], from: '22:00', to: '06:00', zone: 'Europe/Berlin' } }
+  for (const [first, last] of [
+    // 22:00 to 06:00 in summer, then as the clocks go back (nine hours), and forward (seven).
+    ['2026-08-15T20:00:00Z', '2026-08-16T03:59:59.999Z'],
+    ['2026-10-24T20:00:00Z', '2026-10-25T04:59:59.999Z'],
+    ['2026-03-28T21:00:00Z', '2026-03-29T03:59:59.999Z'],
+  ] as const) {
+    const [from, to] = [Date.parse(first), Date.parse(last)]
+    for (const beginsAt of [from, from + 6 * HOUR, to]) t.equal(verdict(night, { beginsAt }), 'approve', first)
+    for (const beginsAt of [from - 1, to + 1, from + DAY, from - DAY])
+      t.equal(verdict(night, { beginsAt }), 'ask', last)
+  }
+})
+
+t.test('a session so many days ago to the millisecond is within them, and one before is not', async t => {
+  const first = { firstOnTarget: { is: true, within: '30d' } } as const
+  const lastOn = (ago: number) => ({ lastOn: new Map([['web-01', NOON - ago]]) })
+  t.equal(verdict(first, lastOn(30 * DAY)), 'ask')
+  t.equal(verdict(first, lastOn(30 * DAY + 1)), 'approve')
+  t.equal(verdict({ firstOnTarget: { is: false, within: '30d' } }, lastOn(30 * DAY)), 'approve')
+  t.equal(verdict({ firstOnTarget: { is: false, within: '30d' } }, lastOn(30 * DAY + 1)), 'ask')
+})
+
 const ON_CALL = new Map([['requester ops', { is: 'on-call' } as const]])
 const OFF_CALL = new Map([['requester ops', { is: 'not-on-call' } as const]])
 const NOBODY_SAYS = new Map([['requester ops', { is: 'unknown', why: 'the calendar cannot be read' } as const]])
