@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 import { z } from 'zod'
 import type { Cluster } from '../cluster/cluster.ts'
 import { SAY_EVERY_MS, type Watcher, type Watchers } from '../session/live/watchers.ts'
@@ -33,7 +33,7 @@ export interface SessionPresence {
   watch(
     session: string,
     watcher: Watcher,
-    response: ServerResponse,
+    response: Writable,
     mayStill: (() => Promise<boolean>) | undefined,
     left: () => void,
   ): void

@@ -19,6 +19,7 @@ import type { Clock } from '../shared/clock.ts'
 import type { ExitCode } from '../shared/exit-codes.ts'
 import type { Favourites } from './favourites.ts'
 import type { Output } from './output.ts'
+import type { OwnWatching } from './own-watching.ts'
 
 /** Of the API on TLS. */
 export interface ApiAddress {
@@ -60,6 +61,8 @@ export interface CommandParts {
     list(): Promise<Choices>
     choose(choice: Choice): Promise<void>
   }
+  /** The same. */
+  readonly watchingOf: (login: Login) => OwnWatching
   readonly audit: Audit
   readonly clock: Clock
 }

@@ -16,7 +16,7 @@ const SIMPLE = new Set(['', 'dumb', 'unknown'])
 const MOST_COMMANDS = 8
 const MOST_COMMANDS_WAITING = 64
 const MOST_MENUS = 64
-const WAITS = /^\s*checkout\s(.*\s)?--wait(\s|$)/s
+const WAITS = /^\s*(checkout\s(.*\s)?--wait|follow\s.*\S)(\s|$)/s
 
 /** `partsOf`: what answers the person of a login. */
 export function createSelfService(partsOf: (login: Login) => RunParts): Converse {
@@ -27,7 +27,7 @@ export function createSelfService(partsOf: (login: Login) => RunParts): Converse
     const parts = partsOf(login)
     const { user } = login.who.principal
     const answer = () => {
-      // What waits until it is its turn stays open, as a menu does.
+      // What waits until it is its turn, or watches, stays open, as a menu does.
       if (command !== undefined && WAITS.test(command))
         return withMenu(user, () => runCommand(parts, conversation, login, command))
       if (command !== undefined) return withCommand(user, () => runCommand(parts, conversation, login, command))

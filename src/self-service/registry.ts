@@ -7,6 +7,7 @@ import { checkouts } from './commands/checkouts.ts'
 import { approve, deny } from './commands/decide.ts'
 import { explain } from './commands/explain.ts'
 import { extend } from './commands/extend.ts'
+import { follow } from './commands/follow.ts'
 import { helpFor } from './commands/help.ts'
 import { keys } from './commands/keys.ts'
 import { notifications } from './commands/notifications.ts'
@@ -33,6 +34,7 @@ const ALL: readonly Command[] = [
   proposals,
   proposal,
   sessions,
+  follow,
   notifications,
   keys,
   tokens,

@@ -11,6 +11,8 @@ const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
   NOT_FOUND: EXIT.no,
   CONFLICT: EXIT.no,
   CREDENTIAL_UNAVAILABLE: EXIT.no,
+  SESSION_ENDED: EXIT.no,
+  TOO_MANY_CONNECTIONS: EXIT.no,
 }
 
 /** Throws CommandError for what the person can correct, and anything else as it is. */

@@ -86,6 +86,8 @@ export function createPersonalAccess(parts: Parts) {
   const flushLater = () => audit.flush().catch(() => undefined)
 
   return {
+    scopes: scopesOf,
+
     /** Throws `BAD_REQUEST`, `FORBIDDEN` or `CONFLICT`, in words for her, and `AUDIT_UNAVAILABLE`. */
     async create(person: Person, wish: TokenWish): Promise<MadeToken> {
       const { user, proven, sourceAddress } = person

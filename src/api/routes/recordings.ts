@@ -6,7 +6,8 @@ import { z } from 'zod'
 import type { AuditKind } from '../../audit/event.ts'
 import { reveal } from '../../recording/format/protected-part.ts'
 import { compareWithNotes } from '../../recording/format/seal-notes.ts'
-import { type Recording, readRecordingStream } from '../../recording/store/reader.ts'
+import { EVENT_LINES_TYPE, encodeEventLines } from '../../recording/rendering/event-lines.ts'
+import type { Recording } from '../../recording/store/reader.ts'
 import type { StoredRecording } from '../../recording/store/recording-store.ts'
 import type { Verification } from '../../recording/store/verify.ts'
 import type { SessionRow } from '../../session/records/session-store.ts'
@@ -14,9 +15,8 @@ import { GatewayError } from '../../shared/errors.ts'
 import { isoTime } from '../../shared/text/iso-time.ts'
 import { audited } from '../audited.ts'
 import { notFound } from '../errors.ts'
-import { EVENT_LINES_TYPE, encodeEventLines } from '../event-lines.ts'
 import type { ApiParts } from '../parts.ts'
-import { newWatchId } from '../session-presence.ts'
+import { createWatchSessions } from '../watch-sessions.ts'
 import { type ApiRoutes, sessionIdSchema, timeSchema } from './route.ts'
 
 const verificationSchema = z.object({
@@ -58,7 +58,8 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Replaying, exporting and following need the scope `audit`, what is hidden in a recording `reveal`; the audit log knows before the first byte leaves. */
 export function recordings(app: ApiRoutes, parts: ApiParts): void {
-  const { sessions, sessionRecords, recordings, follow, presence, vault, audit } = parts
+  const { sessions, sessionRecords, recordings, vault, audit } = parts
+  const watching = createWatchSessions(parts)
   const tags = ['recordings']
 
   app.get(
@@ -128,20 +129,9 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      // A follower may leave while the session is quiet: nothing would be written then that could tell.
-      const left = new AbortController()
-      reply.raw.on('close', () => left.abort())
       const { actor, source } = request.caller
-      const recording = await shown(request, 'recording.followed', {}, row => {
-        const { id, user, account, target } = row
-        if (row.state === 'ended') throw new GatewayError('CONFLICT', `Session ${id} has ended; replay it.`)
-        // Nobody's moderator by that: it is a scope that opens it.
-        presence.watch(id, { id: newWatchId(), user: actor, meets: [] }, reply.raw, undefined, () => {
-          const data = { user, account, target, source }
-          void audit.append({ kind: 'recording.follow-ended', actor, session: id, data }).catch(() => undefined)
-        })
-        return readRecordingStream(follow.follow(row.id, left.signal), vault.openBytes)
-      })
+      const row = await existing(request.params.id)
+      const recording = await watching.follow(row, { actor, source, out: reply.raw })
       return sendEvents(request, reply, recording, 'live')
     },
   )
@@ -229,7 +219,7 @@ export function recordings(app: ApiRoutes, parts: ApiParts): void {
     const { actor, source } = request.caller
     const facts = { user: row.user, account: row.account, target: row.target, source, ...data }
     return audited(audit, { kind, actor, session: row.id, data: facts }, () => openIt(row)).catch(error => {
-      if (kind === 'recording.followed' || !(error instanceof GatewayError && error.code === 'NOT_FOUND')) throw error
+      if (!(error instanceof GatewayError && error.code === 'NOT_FOUND')) throw error
       throw notFound(
         row.end_reason === 'connect-failed' && row.recording_hash === null
           ? `Nothing was recorded of ${row.id}: it did not begin (${row.end_reason}).`

@@ -35,6 +35,7 @@ import type { GatewayParts } from '../parts.ts'
 import type { ServedProtocols } from '../protocols.ts'
 import { type HandedCredential, handOver } from './handed-credential.ts'
 import { createLentCodes } from './lent-codes.ts'
+import { createWatches, type Watches } from './watches.ts'
 import type { WorkerCluster } from './worker-cluster.ts'
 
 /** What a client said of itself before it proved anything. */
@@ -117,6 +118,12 @@ export interface GatewayMethods extends WorkerCluster {
   extendCheckOut(session: string, address: AccountAddress, forMs?: number): ReturnType<OwnCheckOuts['extend']>
   checkOuts(session: string): ReturnType<OwnCheckOuts['list']>
   leaveQueue(session: string, address: AccountAddress): Promise<boolean>
+  watchable(session: string): ReturnType<Watches['list']>
+  /** `watch`: an id of this one time, of the worker's choice. */
+  watch(session: string, watched: string, watch: string): ReturnType<Watches['begin']>
+  watchNext(session: string, watch: string): ReturnType<Watches['next']>
+  endWatched(session: string, watch: string): Promise<void>
+  leaveWatched(session: string, watch: string): void
   askAccess(session: string, wish: TypedAsk): ReturnType<OwnRequests['ask']>
   requestTemplates(session: string): ReturnType<OwnRequests['templates']>
   requests(session: string, view: RequestView, page: RequestPage): ReturnType<OwnRequests['list']>
@@ -169,6 +176,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
   const checkOuts = (session: string) => checkOutsOf(parts, broker, session)
   const requests = (session: string) => requestsOf(parts, broker, session)
   const proposals = (session: string) => proposalsOf(parts, broker, session)
+  const watches = createWatches(parts, personOf)
 
   /** A session that there is already, of whichever worker, does not begin again: its events and its end are its own. */
   async function newClient(session: string, claim: Claim) {
@@ -252,6 +260,7 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     release(session) {
       codes.forget(session)
       loginOver(session)
+      watches.released(session)
       broker.forget(session)
       released(session)
     },
@@ -314,6 +323,11 @@ export function createGatewayMethods(options: GatewayMethodsParts): GatewayMetho
     checkIn: (session, address) => checkOuts(session).checkIn(address),
     extendCheckOut: (session, address, forMs) => checkOuts(session).extend(address, forMs),
     checkOuts: session => checkOuts(session).list(),
+    watchable: session => watches.list(session),
+    watch: (session, watched, watch) => watches.begin(session, watched, watch),
+    watchNext: (session, watch) => watches.next(session, watch),
+    endWatched: (session, watch) => watches.end(session, watch),
+    leaveWatched: (session, watch) => watches.leave(session, watch),
     leaveQueue: (session, address) => checkOuts(session).leaveQueue(address),
     proveCode: (session, code) => checkOuts(session).proveCode(new Secret(code)),
     async revealCheckOut(session, wish, code, receiver) {

@@ -1,5 +1,6 @@
 /** What self-service stands on in a worker: for each login its gateway, which answers for the person of that login alone. */
 
+import { randomBytes } from 'node:crypto'
 import { MOST_LISTED } from '../../access-requests/request.ts'
 import type { AuditEvent } from '../../audit/event.ts'
 import type { ApiAddress } from '../../self-service/command.ts'
@@ -89,6 +90,22 @@ export function createOwnParts({ gateway, apiAddress, tokensMaxAgeMs, ...common 
         if ('age' in revealed) return { ...facts, shown: { as: 'age', text: revealed.age } }
         const [text] = secretsOf(receiver.open(revealed.handed))
         return { ...facts, shown: { as: 'text', text: text! } }
+      },
+    }),
+    watchingOf: () => ({
+      list: () => gateway.call('watchable', id),
+      async watch(session) {
+        const watch = randomBytes(16).toString('hex')
+        const as = await gateway.call('watch', id, session, watch)
+        async function* bytes() {
+          for (;;) {
+            const chunk = await gateway.call('watchNext', id, watch)
+            if (chunk === null) return
+            yield Buffer.from(chunk)
+          }
+        }
+        const end = () => gateway.call('endWatched', id, watch)
+        return { as, bytes: bytes(), end, leave: () => gateway.notify('leaveWatched', id, watch) }
       },
     }),
     notificationsOf: () => ({

@@ -68,6 +68,7 @@ const details = z
 /** PgBouncer makes the process ids up: any 32 bits, half of them negative. */
 const atTarget = z.strictObject({ processId: z.int32().optional() })
 const publicKey = bytesUpTo(256)
+const watch = z.string().regex(/^[0-9a-f]{32}$/)
 const scopes = z.union([z.literal('all'), z.set(z.custom<Scope>(scope => isScope(String(scope))))])
 
 const checkOutWish = z.strictObject({
@@ -318,6 +319,18 @@ export const REQUESTS = {
     late: true,
   },
   checkOuts: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  // Sessions of others, for those who may watch them; what is taken comes in pieces, fifty a second at most.
+  watchable: { values: z.tuple([session]), when: ['login'], rate: LOOKED_AT, late: true },
+  watch: { values: z.tuple([session, session, watch]), when: ['login'], rate: DONE, late: true },
+  watchNext: {
+    values: z.tuple([session, watch]),
+    when: ['login'],
+    rate: { burst: 1000, perSecond: 500 },
+    atOnce: 1000,
+    late: true,
+  },
+  endWatched: { values: z.tuple([session, watch]), when: ['login'], rate: DONE, late: true },
+  leaveWatched: { values: z.tuple([session, watch]), when: ['login'], rate: DONE, late: true },
   leaveQueue: { values: z.tuple([session, address]), when: ['login'], rate: DONE, late: true },
   /** Wrong ones count for the lockout. */
   proveCode: { values: z.tuple([session, bytesUpTo(4096)]), when: ['login'], rate: DONE, late: true },

@@ -11,8 +11,11 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { inTerminal, type Step } from '../../support/in-terminal.ts'
 import { psql } from '../../support/psql.ts'
 import { asOwner, withToken } from '../../support/run-cli.ts'
+import { clientOptions, startClient } from '../../support/ssh-client.ts'
+import { makeKey } from '../../support/start-sshd.ts'
 import { startTwoGateways } from '../../support/start-two-gateways.ts'
 
 const ABSENT_MS = 3000
@@ -21,9 +24,15 @@ const two = await startTwoGateways({ role: { session: { moderator } } })
 const { gateway, other, account, superuser, publicKeys } = two
 const { parts } = gateway
 const alice = await gateway.addUser({ name: 'alice', roles: ['ops'], publicKeys, person: 'alice' })
-await gateway.addRole({ name: 'security', targets: {}, accounts: {}, factors: [['password']] })
-await gateway.addUser({ name: 'lee', roles: ['security'] })
-await gateway.addUser({ name: 'bob', roles: ['ops'] })
+await gateway.addRole({ name: 'security', targets: {}, accounts: {}, factors: [['publickey'], ['password']] })
+await gateway.addRole({ name: 'auditors', targets: {}, accounts: {}, factors: [['publickey']], api: ['audit'] })
+const roleOf = { lee: 'security', bob: 'ops', ann: 'auditors' }
+const keys = new Map<string, string>()
+for (const [name, role] of Object.entries(roleOf)) {
+  const key = makeKey(gateway.folder, name, 'ed25519')
+  keys.set(name, key)
+  await gateway.addUser({ name, roles: [role], publicKeys: [readFileSync(`${key}.pub`, 'utf8').trim()] })
+}
 await gateway.addUser({ name: 'alice-admin', roles: ['security'], person: 'alice' })
 
 const ca = join(gateway.folder, 'ca.pem')
@@ -249,6 +258,96 @@ t.test('whoever loses the role is no moderator any more, at once', async t => {
   await parts.users.put({ ...user, roles: [security.name] })
   t.match((await session.ended).stderr, /no moderator has watched it for too long/)
   lee.leave()
+})
+
+/** `ssh USER@gateway follow …`, with nothing installed, at the gateway where the session is not. */
+function follow(user: keyof typeof roleOf, ...words: string[]) {
+  const { host, port } = gateway.ssh!
+  const identityFile = keys.get(user)!
+  const login = ['-p', String(port), '-l', user, host, 'follow', ...words]
+  return startClient('ssh', ['-F', 'none', ...clientOptions({ identityFile }), ...login], { identityFile })
+}
+function followInTerminal(steps: Step[], id: string) {
+  const identityFile = keys.get('lee')!
+  const run = (program: string, ...args: string[]) => startClient(program, args, { identityFile })
+  const options = ['-F', 'none', ...clientOptions({ identityFile })]
+  const sshd = { folder: gateway.folder } as never
+  return inTerminal({ run, options, login: 'lee', gateway, sshd }, steps, { login: 'lee' }, 'follow', id)
+}
+
+t.test('by ssh alone a moderator lists what waits, watches, leaves, comes back, and ends it by two keys', async t => {
+  const role = (await parts.roles.get('ops'))!
+  t.teardown(() => parts.roles.put(role))
+  const patient = { ...moderator, absent: 600_000 }
+  await parts.roles.put({ ...role, session: { ...role.session!, moderator: patient } })
+  const session = ssh('while read -r line; do echo "got $line"; done')
+  const id = await waiting()
+  const { stdout } = await follow('lee', '--json').ended
+  t.match(JSON.parse(stdout), {
+    sessions: [{ id, user: 'alice', target: 'web-01', state: 'waiting', as: 'moderator' }],
+  })
+  t.same(JSON.parse((await follow('bob', '--json').ended).stdout), { sessions: [] })
+  const stranger = await follow('bob', id).ended
+  t.equal(stranger.status, 1)
+  t.match(stranger.stderr, `There is no session ${id} that you may follow.`)
+  t.equal(await waiting(), id, 'it waits on')
+
+  const leaves = followInTerminal(
+    [
+      { size: [24, 80], expect: 'You are its moderator' },
+      { expect: 'got one' },
+      { type: 'e', expect: 'y ends it' },
+      { type: 'n', expect: 'It goes on.' },
+      { type: 'q', expect: 'The session is paused' },
+    ],
+    id,
+  )
+  await session.printed(/lee watches this session, as its moderator/)
+  session.stdin.write('one\n')
+  const first = await leaves.ended
+  t.equal(first.status, 0, first.stderr.slice(-1000))
+  await session.printed(/no moderator watches now: the session is paused/)
+
+  const ends = followInTerminal(
+    [
+      { size: [24, 80], expect: 'got one' },
+      { expect: 'got two' },
+      { type: 'e', expect: 'y ends it' },
+      { type: 'y', expect: 'The session ended' },
+    ],
+    id,
+  )
+  await session.printed(/a moderator watches again: the session goes on/)
+  session.stdin.write('two\n')
+  const last = await ends.ended
+  t.equal(last.status, 0, last.stderr.slice(-1000))
+  await session.ended
+  t.equal(await ended(id), 'moderator-ended')
+  for (const kind of ['recording.followed', 'recording.follow-ended', 'session.kill-requested', 'session.paused'])
+    while (!(await audited(id)).some(event => event.startsWith(kind))) await setTimeout(20)
+  const mine = (await audited(id)).filter(event => event.endsWith('by lee'))
+  t.equal(mine.filter(event => event.startsWith('recording.followed')).length, 2)
+})
+
+t.test('by ssh alone whoever has the scope audit follows what is live, without a terminal too', async t => {
+  const role = (await parts.roles.get('ops'))!
+  t.teardown(() => parts.roles.put(role))
+  await parts.roles.put({ ...role, session: { live: 'any', reason: 'optional', follow: 'announced' } })
+  const session = ssh('while read -r line; do printf "got \\033]0;x\\007$line\\n"; done')
+  session.stdin.write('one\n')
+  await session.printed(/got .*one/)
+  const [row] = await parts.sessions.list({ user: 'alice', state: 'live' })
+  t.match(JSON.parse((await follow('ann', '--json').ended).stdout), { sessions: [{ id: row!.id, as: 'follower' }] })
+  const following = follow('ann', row!.id)
+  await session.printed(/ann watches this session/)
+  session.stdin.end('two\n')
+  await session.ended
+  const { status, stdout, stderr } = await following.ended
+  t.equal(status, 0, stderr)
+  t.match(stdout, /got .*one[\s\S]*got .*two/)
+  t.notMatch(stdout, '\x1b]', 'what is shown does not act on a terminal beyond its picture')
+  t.match(stderr, 'The session ended')
+  t.ok((await audited(row!.id)).includes('recording.followed by ann'))
 })
 
 t.test('files wait as everything does', async t => {

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
-import { decodeEventLines } from '../../../api/event-lines.ts'
+import { decodeEventLines } from '../../../recording/rendering/event-lines.ts'
 import { exportCast, exportJsonLines, exportText } from '../../../recording/rendering/export.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
 import { printable } from '../../../shared/text/printable.ts'

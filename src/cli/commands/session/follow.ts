@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Command } from 'commander'
-import { decodeEventLines } from '../../../api/event-lines.ts'
 import type { ModeratedSessionDocument } from '../../../api/routes/moderated-sessions.ts'
 import type { Whoami } from '../../../api/routes/own.ts'
+import { decodeEventLines } from '../../../recording/rendering/event-lines.ts'
+import { createFollowKeys, GOES_ON, SURE } from '../../../recording/rendering/follow-keys.ts'
 import { play } from '../../../recording/rendering/playback.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
@@ -35,7 +36,8 @@ export function addFollow(session: Command, context: Context): void {
       `
 q stops watching; the session goes on.
 Where a role demands a moderator and you may be one, you are it: a session that
-waits for you begins, it is paused when you stop watching, and e ends it.`,
+waits for you begins, it is paused when you stop watching, and e, then y, ends
+it.`,
     )
     .action(async (id: string, { channel }: { channel?: string }) => {
       const client = await context.client()
@@ -60,7 +62,9 @@ async function isModerator(client: Client, id: string): Promise<boolean> {
 async function moderate(client: Client, { terminal }: Context, id: string): Promise<Watching> {
   const path = moderatedPathOf(id)
   const watch = randomBytes(16).toString('hex')
-  terminal.note(terminal.style('dim', 'You are its moderator: e ends the session; it is paused when you leave (q).'))
+  terminal.note(
+    terminal.style('dim', 'You are its moderator: e, then y, ends the session; it is paused when you leave (q).'),
+  )
   // One that is not heard is followed by the next; when the gateway hears none, it ends the stream.
   const beat = () => void client.send('POST', `${path}/watching`, { watch }).catch(() => undefined)
   const beating = setInterval(beat, BEAT_MS)
@@ -86,9 +90,13 @@ async function follow(
   let left = false
   // A quiet session sends nothing for a long time: leaving must not wait for its next event.
   void (async () => {
-    for await (const key of keys?.typed ?? []) {
-      if (end !== undefined && key.includes('e')) await end().catch(error => terminal.note(String(error.message)))
-      if (!key.includes('q') && !key.includes('\u0003')) continue
+    const wishOf = createFollowKeys(end !== undefined)
+    for await (const typed of keys?.typed ?? []) {
+      const wish = wishOf(typed)
+      if (wish === 'ask-end') terminal.note(SURE)
+      else if (wish === 'keep') terminal.note(GOES_ON)
+      else if (wish === 'end') await end!().catch(error => terminal.note(String(error.message)))
+      if (wish !== 'leave') continue
       left = true
       bytes.destroy()
     }

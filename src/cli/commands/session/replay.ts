@@ -1,7 +1,7 @@
 /** `sallyport session replay`: a session in the terminal, as it was. */
 
 import { type Command, Option } from 'commander'
-import { decodeEventLines, type EventStream } from '../../../api/event-lines.ts'
+import { decodeEventLines, type EventStream } from '../../../recording/rendering/event-lines.ts'
 import { KEYS, play } from '../../../recording/rendering/playback.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
 import { printable } from '../../../shared/text/printable.ts'

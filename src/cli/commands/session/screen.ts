@@ -1,8 +1,7 @@
 /** What replaying and following a session share: the screen that it is shown on, and what is said of its end. */
 
-import type { EndLine, EventStream } from '../../../api/event-lines.ts'
+import { type EndLine, type EventStream, endText } from '../../../recording/rendering/event-lines.ts'
 import { EXIT } from '../../../shared/exit-codes.ts'
-import { printable } from '../../../shared/text/printable.ts'
 import { CliError } from '../../exit.ts'
 import type { Terminal } from '../../terminal/terminal.ts'
 
@@ -11,11 +10,7 @@ export function screenOf<T>(terminal: Terminal, { subject }: EventStream, option
 }
 
 export function sayEnd(terminal: Terminal, end: EndLine | undefined): void {
-  if (end === undefined) return
-  const text = end.sealed
-    ? `The session ended: ${printable(end.reason)}.`
-    : 'The recording has no seal: it is still being written, or was interrupted.'
-  terminal.note(terminal.style('dim', text))
+  if (end !== undefined) terminal.note(terminal.style('dim', endText(end)))
 }
 
 export function channelOf(text: string | undefined): { channel?: number } {

@@ -1,9 +1,10 @@
 /** A recording's events as lines of JSON (NDJSON): first the header, then the events, and last how the recording ended. */
 
 import { Readable } from 'node:stream'
-import type { RecordedEvent, RecordingSubject } from '../recording/format/events.ts'
-import type { Recording } from '../recording/store/reader.ts'
-import { GatewayError } from '../shared/errors.ts'
+import { GatewayError } from '../../shared/errors.ts'
+import { printable } from '../../shared/text/printable.ts'
+import type { RecordedEvent, RecordingSubject } from '../format/events.ts'
+import type { Recording } from '../store/reader.ts'
 
 /** How the last line says that the recording ended. A stream without it was cut short. */
 export type EndLine =
@@ -34,6 +35,13 @@ export function encodeEventLines(recording: Recording, live = false): Readable {
     yield chunk + line(endOf(recording))
   }
   return Readable.from(startedOnReturn(lines()), { objectMode: false })
+}
+
+/** For people. */
+export function endText(end: EndLine): string {
+  return end.sealed
+    ? `The session ended: ${printable(end.reason)}.`
+    : 'The recording has no seal: it is still being written, or was interrupted.'
 }
 
 function endOf({ end }: Recording): EndLine {

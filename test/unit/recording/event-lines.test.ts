@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeEventLines, encodeEventLines } from '../../../src/api/event-lines.ts'
 import type { RecordedEvent } from '../../../src/recording/format/events.ts'
+import { decodeEventLines, encodeEventLines } from '../../../src/recording/rendering/event-lines.ts'
 import type { Recording } from '../../../src/recording/store/reader.ts'
 import { testSubject } from '../../support/recording-parts.ts'
 
