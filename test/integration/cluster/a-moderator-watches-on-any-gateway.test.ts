@@ -210,7 +210,7 @@ t.test('the moderator ends it, before it begins and while it is open', async t =
   t.equal(await ended(id), 'moderator-ended')
   const { exit, stdout, stderr: said } = await following
   t.equal(exit, 0, said)
-  t.match(said, /You are its moderator: e ends the session/)
+  t.match(said, /You are its moderator: e, then y, ends the session/)
   t.match(stdout, /ready/)
 })
 
