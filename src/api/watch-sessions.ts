@@ -35,8 +35,6 @@ interface Wanted {
 /** So often it is looked whether a session that has its moderator is open. */
 const LOOK_EVERY_MS = 100
 
-export type WatchSessions = ReturnType<typeof createWatchSessions>
-
 export function createWatchSessions(parts: {
   readonly moderatedSessions: Pick<ModeratedSessions, 'get' | 'list'>
   readonly sessions: Pick<SessionStore, 'get'>
