@@ -22,7 +22,8 @@ export function readWhichList({ words: [view], options }: Call, of: { name: stri
   const after = options.after as string | undefined
   if (after === undefined) return { view, after }
   if (view === undefined) throw new CommandError(EXIT.usage, `Say which list goes on: ${of.name} mine --after ID.`)
-  if (!of.id.test(after)) throw new CommandError(EXIT.usage, '--after is the id of the last one that was listed.')
+  if (!of.id.test(after))
+    throw new CommandError(EXIT.usage, `--after is the id of a ${of.name.slice(0, -1)}, the last that was listed.`)
   return { view, after }
 }
 
