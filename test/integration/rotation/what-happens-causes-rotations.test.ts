@@ -165,7 +165,8 @@ t.test('while somebody has it alone it is not rotated, and then it is', async t 
   t.equal((await vault.standing(addressOf('held')))?.version, 1)
   t.match(await rotatedTo('held', 2), { cause: 'rotated', trigger: 'leak' })
   const [row] = await database.selectFrom('check_outs').selectAll().where('id', '=', 'cho_test').execute()
-  t.equal(row?.end_reason, 'time-over')
+  // No role of hers offers it: who looks at what is checked out each minute may find that first.
+  t.match(row?.end_reason, /^(?:time-over|access-withdrawn)$/)
 })
 
 t.test('an account whose credential is stored later gets its times, too', async () => {
