@@ -115,14 +115,23 @@ export function createAskForAccess({ requests, longestMs, log }: Parts): AskForA
     return same && waitFor(same, person, true)
   }
 
+  async function approvedSince(since: number, { user }: AskingPerson, offered: Offered) {
+    const given = await requests.rows.list({ user, states: ['approved', 'active'], limit: MOST_OPEN })
+    return given.find(request => isFor(request, offered) && givesSince(request, since, requests.clock.now()))
+  }
+
   return {
+    now: () => requests.clock.now(),
+
     pending: (person, offered) => inTurn(person.user, () => pending(person, offered)),
 
-    ask(person, offered, { words: { reason, ticket }, lengthMs, mayStay }) {
+    ask(person, offered, { words: { reason, ticket }, lengthMs, mayStay, since }) {
       return inTurn(person.user, async () => {
-        // Another connection of theirs may have asked in the same moment.
+        // Another connection of theirs may have asked in the same moment, or while they typed.
         const asked = await pending(person, offered)
         if (asked !== undefined) return asked
+        const approved = await approvedSince(since, person, offered)
+        if (approved !== undefined) return waitFor(approved, person, true)
         const { account, target, role } = offered
         const wish = { on: { target: target.name }, account: account.name, role: role.name, reason, ticket }
         const waitMs = mayStay ? undefined : longestMs + BEYOND_LONGEST_MS
@@ -140,6 +149,10 @@ function isFor(request: RequestedAccess, { account, target, role, name }: Offere
   if (kind !== 'access' || extensionOf !== undefined || request.role !== role.name || request.offer !== name)
     return false
   return oneTargetOf(request) === target.name && matchesAccount(wish.accounts, account)
+}
+
+function givesSince({ state }: RequestedAccess, since: number, now: number): boolean {
+  return (state.is === 'approved' || state.is === 'active') && state.startsAt >= since && state.startsAt <= now
 }
 
 function wordsOf({ state }: RequestedAccess): string {

@@ -36,9 +36,12 @@ export interface AskedWish {
   readonly lengthMs?: number | undefined
   /** It may stay when they leave: it is open for as long as one that was asked for elsewhere. */
   readonly mayStay: boolean
+  /** By `AskForAccess.now`, before it was refused them: the same that was approved since then is theirs, and nothing is asked for. */
+  readonly since: number
 }
 
 export interface AskForAccess {
+  now(): number
   /** The same that they have asked for and nobody has decided yet. */
   pending(person: AskingPerson, offered: Offered): Promise<AskedAccess | undefined>
   /** Throws `BAD_REQUEST`, `ACCESS_DENIED` and `CONFLICT`, in words for the person, and `AUDIT_UNAVAILABLE`. */

@@ -39,6 +39,7 @@ export async function authorizeWithWords(
   session: string,
   who: Authenticated,
 ): Promise<Authorized | Refusal> {
+  const refusedAt = parts.askForAccess.now()
   const first = await authorizeSession(parts, client, session, { ...who, words: {} })
   if (!isRefusal(first) || (first.needs === undefined && first.onRequest.length === 0)) return first
   const askedBefore = await tellWhatWasAsked(parts, client, session, who, first)
@@ -49,7 +50,7 @@ export async function authorizeWithWords(
   }
   const { user } = who.principal
   return parts.waitingLogins.wait(client, user, signal => {
-    const asker: Asker = { ...parts, client, session, brought, askedBefore, signal, words: {} }
+    const asker: Asker = { ...parts, client, session, brought, askedBefore, signal, words: {}, refusedAt }
     return goOn(asker, who, first)
   })
 }
@@ -84,6 +85,7 @@ async function goOn(asker: Asker, who: Authenticated, first: Denial): Promise<Au
     const principal = await who.renew()
     if (principal === undefined) return refuse('ACCESS_DENIED', 'Your access was withdrawn meanwhile.')
     signal.throwIfAborted()
+    asker.refusedAt = asker.askForAccess.now()
     const anew = await authorizeSession(asker, client, session, { ...who, principal, words: asker.words, again: true })
     if (!isRefusal(anew) || (anew.needs === undefined && anew.onRequest.length === 0)) return anew
     denied = anew
@@ -100,6 +102,8 @@ interface Asker extends AskingParts {
   readonly signal: AbortSignal
   /** What they have said so far. */
   words: GivenWords
+  /** Before the last decision, by the clock of requests. */
+  refusedAt: number
 }
 
 /** Undefined once they have said what is demanded. */
@@ -211,7 +215,7 @@ async function askAnew(asker: Asker, denied: Denial, offered: Offered, person: P
   const length = brought.length === undefined ? undefined : durationText.safeParse(brought.length.trim())
   if (length?.success === false) return badWish(denied, `How long: ${length.error.issues[0]!.message}.`)
   signal.throwIfAborted()
-  const wish = { words: asker.words, lengthMs: length?.data, mayStay: brought.canKeep === true }
+  const wish = { words: asker.words, lengthMs: length?.data, mayStay: brought.canKeep === true, since: asker.refusedAt }
   return askForAccess.ask(person, offered, wish).catch(error => {
     if (error instanceof GatewayError && SAID.has(error.code)) return badWish(denied, error.message)
     throw error

@@ -51,7 +51,7 @@ eachStore(
     const asked = await Promise.all(
       [one, other].map(({ requests }) =>
         createAskForAccess({ requests, longestMs: HOUR, log: createLog('silent') }).ask(
-          ...[asker, offered!, { words: { reason: 'disk is full' }, mayStay: false }],
+          ...[asker, offered!, { words: { reason: 'disk is full' }, mayStay: false, since: 0 }],
         ),
       ),
     )
@@ -59,6 +59,33 @@ eachStore(
     t.strictSame(asked.map(({ known }) => known).sort(), [false, true])
     t.equal((await one.requests.rows.list({ user: 'alice', limit: 10 })).length, 1)
     t.match(await one.events(), { length: 1 })
+  },
+)
+
+eachStore(
+  t,
+  'what is approved between the refusal of a login and its asking is had, and not asked for again',
+  async (t, store) => {
+    const { requests, roles, targets, as, ask, clock } = await createRequestWorld(await store.open())
+    const [offered] = offersFor([(await roles.get('ops'))!], (await targets.get('web-01'))!, { account: 'root' })
+    const asking = createAskForAccess({ requests, longestMs: HOUR, log: createLog('silent') })
+    const asker = { ...as('alice'), session: 'ses_1' }
+    const wish = { words: { reason: 'disk is full' }, mayStay: false }
+    const refusedAt = asking.now()
+    clock.move(1)
+    const { id } = await ask('alice')
+    await requests.approve(as('lee'), id, {})
+    clock.move(1)
+
+    const had = await asking.ask(asker, offered!, { ...wish, since: refusedAt })
+    t.equal(had.id, id)
+    t.strictSame(await had.decided(new AbortController().signal), { is: 'approved' })
+    t.equal(await had.leave({ keeps: false }), 'stands')
+    t.equal((await requests.rows.get(id))?.state.is, 'active')
+
+    const other = await asking.ask(asker, offered!, { ...wish, since: asking.now() })
+    t.not(other.id, id, 'what they were refused although they had that is something else')
+    await other.leave({ keeps: false })
   },
 )
 
