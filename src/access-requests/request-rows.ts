@@ -3,7 +3,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { locksRows } from '../database/policy-lock.ts'
-import { holdRequests } from '../database/request-lock.ts'
+import { holdRequests, holdThoseRequests, type ThoseRequests } from '../database/request-lock.ts'
 import type { AccessRequestTable, Schema } from '../database/schema.ts'
 import { slices } from '../database/slices.ts'
 import type { ApprovedAccess } from '../policy/approved.ts'
@@ -123,21 +123,10 @@ export function createRequestRows(database: Database) {
      */
     async holdOf(user: string, ids: readonly string[], on: Database): Promise<void> {
       if (!locksRows(on)) return
-      const select = () =>
-        on
-          .selectFrom('access_requests')
-          .select('id')
-          .where(({ or, and, eb }) =>
-            or([eb('id', 'in', ids), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])]),
-          )
-          .orderBy('id')
-      const found = await select().execute()
-      await holdRequests(
-        'change',
-        found.map(({ id }) => id),
-        on,
-      )
-      await select().forUpdate().execute()
+      const those: ThoseRequests = ({ or, and, eb }) =>
+        or([eb('id', 'in', ids), and([eb('user', '=', user), eb('state', 'in', OPEN_STATES)])])
+      await holdThoseRequests(those, on)
+      await on.selectFrom('access_requests').select('id').where(those).orderBy('id').forUpdate().execute()
     },
 
     async list(

@@ -1,8 +1,9 @@
 /** Who uses an approved request, and who changes it, take turns: a writer that waits is not overtaken by those who come after it. */
 
-import { sql } from 'kysely'
+import { type ExpressionBuilder, type ExpressionWrapper, type SqlBool, sql } from 'kysely'
 import type { Database } from './database.ts'
 import { locksRows } from './policy-lock.ts'
+import type { Schema } from './schema.ts'
 
 /** Requests share so many locks: a server has room for some thousands, and a change of a role may end as many requests. */
 const LOCKS = 128
@@ -23,4 +24,16 @@ export async function holdRequests(how: 'use' | 'change', ids: readonly string[]
       select distinct hashtext(id) & ${sql.lit(LOCKS - 1)} as which from unnest(${[...ids]}::text[]) as id order by 1 offset 0
     ) as sorted
   `.execute(on)
+}
+
+export type ThoseRequests = (
+  eb: ExpressionBuilder<Schema, 'access_requests'>,
+) => ExpressionWrapper<Schema, 'access_requests', SqlBool>
+
+/** The same before these are changed, whichever they are. */
+export async function holdThoseRequests(those: ThoseRequests, on: Database): Promise<void> {
+  if (!locksRows(on)) return
+  const found = await on.selectFrom('access_requests').select('id').where(those).execute()
+  const ids = found.map(({ id }) => id)
+  await holdRequests('change', ids, on)
 }

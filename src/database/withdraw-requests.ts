@@ -1,24 +1,18 @@
 /** Marks open access requests that rested on something of a name that is removed: what gets the same name later is something else. */
 
-import { type ExpressionBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { Database } from './database.ts'
-import { holdRequests } from './request-lock.ts'
-import type { Schema } from './schema.ts'
+import { holdThoseRequests, type ThoseRequests } from './request-lock.ts'
 import { slices } from './slices.ts'
 
 export async function withdrawRequestsFor(what: 'role' | 'target', names: readonly string[], database: Database) {
   for (const some of slices(names)) {
-    const those = (eb: ExpressionBuilder<Schema, 'access_requests'>) =>
+    const those: ThoseRequests = eb =>
       eb.and([
         eb('state', 'in', ['pending', 'approved', 'active']),
         what === 'role' ? eb('role', 'in', some) : eb.or(isForOneOf(some)),
       ])
-    const found = await database.selectFrom('access_requests').select('id').where(those).execute()
-    await holdRequests(
-      'change',
-      found.map(({ id }) => id),
-      database,
-    )
+    await holdThoseRequests(those, database)
     await database.updateTable('access_requests').set({ withdrawn: 1 }).where(those).execute()
   }
 }

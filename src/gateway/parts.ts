@@ -264,13 +264,14 @@ export async function createParts(options: PartsOptions, started: AsyncDisposabl
       .verificationAfterRefusal(address, database)
       .catch(error => log.warn({ err: error, ...address }, 'a verification could not be planned'))
   const maxTries: BrokerParts['maxTries'] = protocol => settingsOf(config, protocol).maxAuthTries ?? 1
+  const settings = sharedSettings(config)
   const gateways =
     storeTime &&
     createStoreGateways({
       ...{ database, clock: storeTime, gateway, workers },
-      settings: sharedSettings(config),
+      settings,
       differs(names) {
-        for (const setting of Object.keys(sharedSettings(config)))
+        for (const setting of Object.keys(settings))
           metrics.settingsDiffer.set({ setting }, names.includes(setting) ? 1 : 0)
         if (names.length === 0) log.info('all gateways of the store have the same settings again')
         else

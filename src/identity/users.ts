@@ -3,7 +3,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { createDocuments, type Documents } from '../database/documents.ts'
-import { holdRequests } from '../database/request-lock.ts'
+import { holdThoseRequests } from '../database/request-lock.ts'
 import { slices } from '../database/slices.ts'
 import type { Clock } from '../shared/clock.ts'
 import { isoTime } from '../shared/text/iso-time.ts'
@@ -31,12 +31,7 @@ export function createUsers({ database, clock }: { database: Database; clock: Cl
         .where('user', 'in', some)
         .where('delivered_at', 'is', null)
         .execute()
-      const asked = await database.selectFrom('access_requests').select('id').where('user', 'in', some).execute()
-      await holdRequests(
-        'change',
-        asked.map(({ id }) => id),
-        database,
-      )
+      await holdThoseRequests(eb => eb('user', 'in', some), database)
       for (const table of ['access_requests', 'proposals'] as const)
         await database.updateTable(table).set({ withdrawn: 1 }).where('user', 'in', some).execute()
       // What they decided stays to be read, and is nobody's any more.

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { deserialize, serialize } from 'node:v8'
+import { BoundedMap } from '../shared/bounded-map.ts'
 
 /** Of all that is remembered; what was asked for the longest ago goes first. As much as one request may bring. */
 const MOST_BYTES = 16 * 1024 * 1024
@@ -14,30 +15,16 @@ export interface RememberedTexts<T> {
 
 /** Plain values (V8's serialization), each as one piece of bytes: many small objects would cost the garbage collector more than they save. */
 export function rememberTexts<T>(mostBytes = MOST_BYTES): RememberedTexts<T> {
-  const known = new Map<string, Buffer>()
-  let bytes = 0
-
-  function put(key: string, packed: Buffer): void {
-    bytes += packed.length - (known.get(key)?.length ?? 0)
-    // A Map keeps the order of insertion.
-    known.delete(key)
-    known.set(key, packed)
-    for (const [oldest, { length }] of known) {
-      if (bytes <= mostBytes) break
-      known.delete(oldest)
-      bytes -= length
-    }
-  }
-
+  const known = new BoundedMap<Buffer>(mostBytes, packed => packed.length)
   return {
     get(text) {
       const key = keyOf(text)
       const packed = known.get(key)
       if (packed === undefined) return undefined
-      put(key, packed)
+      known.set(key, packed)
       return deserialize(packed) as T
     },
-    set: (text, said) => put(keyOf(text), serialize(said)),
+    set: (text, said) => known.set(keyOf(text), serialize(said)),
   }
 }
 

@@ -165,25 +165,26 @@ export function createCalendars({ calendars, clock, told }: Parts): Calendars {
 }
 
 /** The user whom the configuration names for it; else what the calendar says. */
-function personNamed({ names, person: by }: CalendarSettings, who: string): string {
-  const named = Object.entries(names).find(([pattern]) =>
-    matchesPattern(by === 'summary' ? pattern : pattern.toLowerCase(), who),
-  )
-  return named?.[1] ?? who
+function personNamed(settings: CalendarSettings, who: string): string {
+  return namesOf(settings).find(({ pattern }) => matchesPattern(pattern, who))?.user ?? who
 }
 
 /** By the names of the configuration; an address that is not among them, by the user's entry. */
-function meansPerson({ names, person: by }: CalendarSettings, { name, email }: Person): (who: string) => boolean {
-  const patterns = Object.entries(names).map(([pattern, user]) => ({
-    pattern: by === 'summary' ? pattern : pattern.toLowerCase(),
-    user,
-  }))
+function meansPerson(settings: CalendarSettings, { name, email }: Person): (who: string) => boolean {
+  const patterns = namesOf(settings)
   const address = email?.trim().toLowerCase()
   return who => {
     const named = patterns.filter(({ pattern }) => matchesPattern(pattern, who))
     if (named.length > 0) return named.some(({ user }) => user === name)
-    return by !== 'summary' && address !== undefined && who === address
+    return settings.person !== 'summary' && address !== undefined && who === address
   }
+}
+
+function namesOf({ names, person: by }: CalendarSettings): { pattern: string; user: string }[] {
+  return Object.entries(names).map(([pattern, user]) => ({
+    pattern: by === 'summary' ? pattern : pattern.toLowerCase(),
+    user,
+  }))
 }
 
 async function trusted(file: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { decodeEventLines, endText } from '../../recording/rendering/event-lines.ts'
-import { createFollowKeys, GOES_ON, SURE } from '../../recording/rendering/follow-keys.ts'
+import { afterLeaving, createFollowKeys, GOES_ON, MODERATES, SURE } from '../../recording/rendering/follow-keys.ts'
 import { play } from '../../recording/rendering/playback.ts'
 import { onceAborted } from '../../session/session-end.ts'
 import { GatewayError, messageOf } from '../../shared/errors.ts'
@@ -58,9 +58,7 @@ async function watch(call: Call, id: string): Promise<ExitCode> {
     return EXIT.ok
   } catch (error) {
     if (!left.signal.aborted) return toPerson(whyOf(error))
-    await out.note(
-      watched.as === 'moderator' ? 'The session is paused, where nobody else watches it.' : 'The session goes on.',
-    )
+    await out.note(afterLeaving(watched.as === 'moderator'))
     return EXIT.ok
   } finally {
     conversation.listen(undefined)
@@ -80,11 +78,7 @@ async function listen({ conversation, out }: Call, watched: Watched, left: Abort
       else if (wish === 'end') watched.end().catch(error => out.note(printable(messageOf(error))))
     },
   })
-  await out.note(
-    moderates
-      ? 'You are its moderator: e, then y, ends the session; it is paused when you leave (q).'
-      : 'q stops watching; the session goes on.',
-  )
+  await out.note(moderates ? MODERATES : 'q stops watching; the session goes on.')
 }
 
 async function show({ conversation, login, out }: Call, { bytes }: Watched, channel: number | undefined) {

@@ -1,11 +1,10 @@
-import { MOST_LISTED } from '../../access-requests/request.ts'
 import { effectLines, PROPOSAL_COLUMNS, proposalFacts } from '../../proposals/proposal-document.ts'
 import { EXIT } from '../../shared/exit-codes.ts'
 import { PROPOSAL_ID_PATTERN } from '../../shared/ids.ts'
 import { printable } from '../../shared/text/printable.ts'
 import { type Command, CommandError } from '../command.ts'
 import { toPerson } from '../to-person.ts'
-import { bothLists, LIST_OPTIONS, LIST_USAGE, type ListView, readWhichList } from '../which-list.ts'
+import { LIST_OPTIONS, LIST_USAGE, showBothLists } from '../which-list.ts'
 
 export const proposals: Command = {
   name: 'proposals',
@@ -13,19 +12,13 @@ export const proposals: Command = {
   usage: LIST_USAGE,
   words: { least: 0, most: 1 },
   options: LIST_OPTIONS,
-  async run(call) {
-    const { parts, login, out } = call
-    const own = parts.proposalsOf(login)
-    const { view, after } = readWhichList(call, { name: 'proposals', id: PROPOSAL_ID_PATTERN })
-    const page = { limit: MOST_LISTED, before: after }
-    const listed = (one: ListView) => (view === undefined || view === one ? own.list(one, page) : [])
-    const [mine, toDecide] = await Promise.all([listed('mine'), listed('to-decide')]).catch(toPerson)
-    const tables = {
-      mine: () => out.table(PROPOSAL_COLUMNS, mine, 'You have proposed nothing.'),
-      toDecide: () => out.table(PROPOSAL_COLUMNS, toDecide, 'Nothing waits for you.'),
-    }
-    await out.show({ mine, toDecide }, () => bothLists({ name: 'proposals', view, mine, toDecide, tables }))
-    return EXIT.ok
+  run(call) {
+    const own = call.parts.proposalsOf(call.login)
+    return showBothLists(call, {
+      ...{ name: 'proposals', id: PROPOSAL_ID_PATTERN, list: own.list },
+      columns: () => PROPOSAL_COLUMNS,
+      noneOfMine: () => 'You have proposed nothing.',
+    })
   },
 }
 

@@ -215,14 +215,7 @@ t.test(
     const { requests, ask, as, use, stateOf } = await createRequestWorld(database)
     const { id } = await ask('alice')
     await requests.approve(as('lee'), id, {})
-    const held = Promise.withResolvers<void>()
-    const slow = Promise.withResolvers<void>()
-    const lent = database.transaction().execute(async on => {
-      await requests.use(id, on, () => undefined)
-      held.resolve()
-      await slow.promise
-    })
-    await held.promise
+    const { slow, lent } = await lentSlowly(database, requests, id)
     await Promise.all(Array.from({ length: 5 }, () => use(id)))
     const revoked = requests.revoke(id, 'carol', undefined)
     await untilWaiting(database)
@@ -251,14 +244,7 @@ t.test('whoever ends a request is not overtaken by sessions that begin by it aft
   for (const [why, end] of Object.entries(ways)) {
     const { id } = await ask('alice')
     await requests.approve(as('lee'), id, {})
-    const held = Promise.withResolvers<void>()
-    const slow = Promise.withResolvers<void>()
-    const lent = database.transaction().execute(async on => {
-      await requests.use(id, on, () => undefined)
-      held.resolve()
-      await slow.promise
-    })
-    await held.promise
+    const { slow, lent } = await lentSlowly(database, requests, id)
     const ended = end(id)
     await untilWaiting(database)
     const late = use(id).then(
@@ -275,6 +261,23 @@ t.test('whoever ends a request is not overtaken by sessions that begin by it aft
     await apply([ops])
   }
 })
+
+/** A session that has begun by the request, in a transaction that goes on until `slow` is resolved. */
+async function lentSlowly(
+  database: Database,
+  requests: Awaited<ReturnType<typeof createRequestWorld>>['requests'],
+  id: string,
+) {
+  const held = Promise.withResolvers<void>()
+  const slow = Promise.withResolvers<void>()
+  const lent = database.transaction().execute(async on => {
+    await requests.use(id, on, () => undefined)
+    held.resolve()
+    await slow.promise
+  })
+  await held.promise
+  return { slow, lent }
+}
 
 /** So many wait for locks that others have. */
 async function untilWaiting(database: Database, count = 1): Promise<void> {

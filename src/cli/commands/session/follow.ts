@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import type { ModeratedSessionDocument } from '../../../api/routes/moderated-sessions.ts'
 import type { Whoami } from '../../../api/routes/own.ts'
 import { decodeEventLines } from '../../../recording/rendering/event-lines.ts'
-import { createFollowKeys, GOES_ON, SURE } from '../../../recording/rendering/follow-keys.ts'
+import { afterLeaving, createFollowKeys, GOES_ON, MODERATES, SURE } from '../../../recording/rendering/follow-keys.ts'
 import { play } from '../../../recording/rendering/playback.ts'
 import type { Client } from '../../client.ts'
 import type { Context } from '../../context.ts'
@@ -62,9 +62,7 @@ async function isModerator(client: Client, id: string): Promise<boolean> {
 async function moderate(client: Client, { terminal }: Context, id: string): Promise<Watching> {
   const path = moderatedPathOf(id)
   const watch = randomBytes(16).toString('hex')
-  terminal.note(
-    terminal.style('dim', 'You are its moderator: e, then y, ends the session; it is paused when you leave (q).'),
-  )
+  terminal.note(terminal.style('dim', MODERATES))
   // One that is not heard is followed by the next; when the gateway hears none, it ends the stream.
   const beat = () => void client.send('POST', `${path}/watching`, { watch }).catch(() => undefined)
   const beating = setInterval(beat, BEAT_MS)
@@ -106,8 +104,7 @@ async function follow(
     sayEnd(terminal, stream.end)
   } catch (error) {
     if (!left) throw error
-    const goesOn = end === undefined ? 'The session goes on.' : 'The session is paused, where nobody else watches it.'
-    terminal.note(terminal.style('dim', goesOn))
+    terminal.note(terminal.style('dim', afterLeaving(end !== undefined)))
   } finally {
     close()
     keys?.close()
